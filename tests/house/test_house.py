@@ -1,0 +1,138 @@
+"""The rules of the house that no linter knows. A rule that is not here is not a rule."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "src" / "floorcast").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PYTHON = [*SOURCES, *TESTS, *sorted((ROOT / "benchmarks").rglob("*.py"))]
+
+OF_THEIR_OWN = {"contract", "golden", "real", "house"}  # folders whose tests span modules
+MEDIAN_LINES = 200
+
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
+SLEEPS = re.compile(r"\b(time\.sleep|asyncio\.sleep|anyio\.sleep)\((?!0\))")
+EXCEPTION = re.compile(
+    r"#\s*(noqa|type:\s*ignore)(?P<rule>:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[a-z, -]+\])?(?P<reason>.*)"
+)
+REGISTRIES = re.compile(r"pypi[.]org|pythonhosted|registry[.]npmjs|deb[.]debian|ghcr[.]io")
+NO_NOUNS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "core", "manager"}
+
+
+def lines(files: list[Path]) -> Iterator[tuple[str, str]]:
+    """Each line of the files but this one, and where it is."""
+    for file in files:
+        if file.samefile(__file__):
+            continue
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            yield f"{file.relative_to(ROOT)}:{number}", line
+
+
+def test_each_test_file_mirrors_a_source_file() -> None:
+    """``tests/feeds/test_filters.py`` tests ``src/floorcast/feeds/filters.py``; none is astray."""
+    stray = []
+    for file in TESTS:
+        path = file.relative_to(ROOT / "tests")
+        if not file.name.startswith("test_") or path.parts[0] in OF_THEIR_OWN:
+            continue
+        source = ROOT / "src" / "floorcast" / path.parent / file.name.removeprefix("test_")
+        package = source.with_suffix("")
+        if not source.exists() and not (package / "__init__.py").exists():
+            stray.append(str(path))
+    assert stray == []
+
+
+def test_files_stay_small() -> None:
+    """Half of the source files that hold anything have fewer lines than the house allows."""
+    sizes = [len(file.read_text("utf-8").splitlines()) for file in SOURCES]
+    assert median(size for size in sizes if size > 1) < MEDIAN_LINES
+
+
+def test_a_file_is_a_domain_noun() -> None:
+    """No module is named for being handy."""
+    wrong = [
+        str(file.relative_to(ROOT))
+        for file in SOURCES
+        if NO_NOUNS & {*file.stem.split("_"), *file.parent.name.split("_")}
+    ]
+    assert wrong == []
+
+
+def test_nothing_is_unfinished() -> None:
+    """What is not done is not in the repository; it is in an issue."""
+    assert [place for place, line in lines(SOURCES + TESTS) if UNFINISHED.search(line)] == []
+
+
+def test_no_test_sleeps() -> None:
+    """Time in tests is an injected clock; giving up the turn (a sleep of 0) is no sleep."""
+    assert [place for place, line in lines(TESTS) if SLEEPS.search(line)] == []
+
+
+def test_each_test_says_what_it_shows() -> None:
+    """A test's docstring states the behaviour."""
+    silent = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in TESTS
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+def test_each_exception_to_a_rule_names_it_and_says_why() -> None:
+    """``noqa`` and ``type: ignore`` carry their rule and, behind it, their reason."""
+    bare = []
+    for place, line in lines(PYTHON):
+        found = EXCEPTION.search(line)
+        if found and not (found["rule"] and re.search(r"\w{2,}", found["reason"])):
+            bare.append(place)
+    assert bare == []
+
+
+def test_no_file_names_a_registry_or_a_machine() -> None:
+    """Where packages come from, and where the sources lie, is each machine's own business."""
+    texts = [
+        file
+        for pattern in ("*.md", "*.toml", "*.txt", "Makefile", ".ci/*", "docs/*", "src/**/*.py")
+        for file in ROOT.glob(pattern)
+        if file.is_file()
+    ]
+    homes = re.compile(r"/(home|Users|root)/\w")
+    found = [place for place, line in lines(texts) if REGISTRIES.search(line) or homes.search(line)]
+    assert found == []
+
+
+def dependencies() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wishes = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    return [re.split(r"[\[>=<~!; ]", wish, maxsplit=1)[0] for wish in wishes]
+
+
+def test_each_dependency_has_its_reason() -> None:
+    """Every library, and every tool of the extras, is in docs/why.md."""
+    reasons = (ROOT / "docs" / "why.md").read_text("utf-8")
+    assert [name for name in dependencies() if f"**{name}**" not in reasons] == []
+
+
+def test_each_dependency_is_pinned() -> None:
+    """What constraints.txt does not name, a fresh set-up would take in any version."""
+    pins = (ROOT / "constraints.txt").read_text("utf-8").lower().replace("_", "-")
+    assert [name for name in dependencies() if f"\n{name}==" not in pins] == []
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test"])
+def test_the_readme_shows_the_two_commands(command: str) -> None:
+    """A newcomer needs no other."""
+    assert command in (ROOT / "README.md").read_text("utf-8")
