@@ -1,0 +1,162 @@
+"""Every refusal that floorcast can give, as named data.
+
+One tree, drawn here. The code is the contract's (section 9 of the API); the HTTP
+status that goes with it is decided once, in ``floorcast.api.errors``.
+
+    FloorcastError
+    ├── Refusal                 the caller can do something about it
+    │   ├── MissingParameter    201
+    │   ├── InvalidParameter    202
+    │   ├── NotAnObject         203
+    │   ├── BadCredentials      300
+    │   ├── BadSession          301
+    │   ├── RoleNotAllowed      302
+    │   ├── FeedNotSwitchedOn   303
+    │   ├── NotFound            404
+    │   ├── Retired             410
+    │   ├── TooLarge            413
+    │   ├── UnsupportedMedia    415
+    │   ├── NotAcceptable       406
+    │   └── RateLimited         429
+    ├── Unavailable             101   try again: busy, starting, or the log cannot be written
+    └── SettingError            a setting or a site file that cannot be used
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadCredentials",
+    "BadSession",
+    "FeedNotSwitchedOn",
+    "FloorcastError",
+    "InvalidParameter",
+    "MissingParameter",
+    "NotAcceptable",
+    "NotAnObject",
+    "NotFound",
+    "RateLimited",
+    "Refusal",
+    "Retired",
+    "RoleNotAllowed",
+    "SettingError",
+    "TooLarge",
+    "Unavailable",
+    "UnsupportedMedia",
+]
+
+
+class FloorcastError(Exception):
+    """The root of everything that floorcast raises on purpose."""
+
+
+class Refusal(FloorcastError):
+    """A request that is answered with ``{code, message}``; the message says what to change."""
+
+    code = 202
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class MissingParameter(Refusal):
+    """A required member, parameter or header is not there."""
+
+    code = 201
+
+
+class InvalidParameter(Refusal):
+    """A member, parameter or header has a value that cannot be used."""
+
+    code = 202
+
+
+class NotAnObject(Refusal):
+    """The body is not JSON, or not of the shape that the method takes."""
+
+    code = 203
+
+
+class BadCredentials(Refusal):
+    """No or wrong user, password, API token or ingest key."""
+
+    code = 300
+
+
+class BadSession(Refusal):
+    """The session is missing, unknown or expired."""
+
+    code = 301
+
+
+class RoleNotAllowed(Refusal):
+    """The user's role does not allow the method."""
+
+    code = 302
+
+
+class FeedNotSwitchedOn(Refusal):
+    """The client's site does not list the feed."""
+
+    code = 303
+
+
+class NotFound(Refusal):
+    """No such call, session or path (or one that the user may not see)."""
+
+    code = 404
+
+
+class NotAcceptable(Refusal):
+    """The ``Accept`` header admits nothing that the method can answer."""
+
+    code = 406
+
+
+class Retired(Refusal):
+    """A method that the reference names only to retire it."""
+
+    code = 410
+
+
+class TooLarge(Refusal):
+    """The request has too many bytes or too many events."""
+
+    code = 413
+
+
+class UnsupportedMedia(Refusal):
+    """The ``Content-Type`` or ``Content-Encoding`` is not one that the method takes."""
+
+    code = 415
+
+
+class RateLimited(Refusal):
+    """Too many requests, or too many wrong passwords.
+
+    ``retry_after`` is in whole seconds.
+    """
+
+    code = 429
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(FloorcastError):
+    """Not now: too busy, still starting, or the log cannot be written.
+
+    ``retry_after`` is in whole seconds.
+    """
+
+    code = 101
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class SettingError(FloorcastError):
+    """A setting or a site file is wrong; the message names it and says what was expected."""

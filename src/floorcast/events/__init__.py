@@ -1,0 +1,1 @@
+"""The events: what sources send (``incoming``), what feeds give (``fed``), agent states."""

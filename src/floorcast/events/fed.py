@@ -1,0 +1,172 @@
+"""What the feeds give: one class an event, members in the order of the reference's examples.
+
+JSON types are the reference's own: ids are strings for Email and SMS and numbers for VOICE,
+except ``agentId``. A member with the default UNSET is left out while it is unknown; every
+other member is always there, null when unknown (section 3 of the contract).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+__all__ = [
+    "AgentEvent",
+    "CallDispositionEvent",
+    "CallStartEvent",
+    "CallTerminationEvent",
+    "EmailEvent",
+    "InteractionEvent",
+    "SmsEvent",
+]
+
+
+class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
+    """One element of the agent event feed; what does not apply is left out."""
+
+    timestamp: int
+    client_id: int
+    agent_id: int
+    agent_service_id: int | None = None
+    agent_team_id: int | None = None
+    agent_login_id: str | None = None
+    line_number: str
+    event_type: str
+    not_ready_reason_code: str | None = None
+    call_service_id: int | None = None
+    transaction_id: int | None = None
+    session_id: str | None = None
+    phone_number: str | None = None
+    account: str | None = None
+    result: str | None = None
+    campaign_type: str | None = None
+    agent2_id: int | None = None
+    supervisor_session_id: str | None = None
+    supervisor_phone_number: str | None = None
+    seq_num: int
+    event_id: str
+
+
+class _Voice(Struct, rename="camel", kw_only=True, gc=False):
+    event_id: str
+    call_event_type: str
+    interaction_type: Literal["VOICE"] = "VOICE"
+    transaction_id: int
+    client_id: int
+    service_id: int | None
+    call_center_id: int | None
+    session_id: str
+    campaign_id: int | None
+    phone_dialed: str | None
+    account: str | None
+
+
+class CallStartEvent(_Voice, kw_only=True, gc=False):
+    """A call began."""
+
+    call_event_type: Literal["CALL_START"] = "CALL_START"
+    operator_phone: str | None
+    area_code_state: str | None
+    call_direction: str | None
+    campaign_type: str | None
+    agent_login_id: str | None
+    agent_id: str | None
+    start: str | None
+    timestamp: str
+    caller_id: str | UnsetType = UNSET
+    phone_position: str | int | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    zip_code: str | UnsetType = UNSET
+
+
+class CallTerminationEvent(_Voice, kw_only=True, gc=False):
+    """A call ended. Durations are whole seconds."""
+
+    call_event_type: Literal["CALL_TERMINATION"] = "CALL_TERMINATION"
+    operator_phone: str | None
+    area_code_state: str | None
+    call_direction: str | None
+    campaign_type: str | None
+    agent_login_id: str | None
+    agent_id: str | None
+    start: str | None
+    end: str
+    timestamp: str
+    caller_id: str | None
+    service_level_threshold: int | None
+    transfer_hold_duration: int
+    rounded_ivr_duration: int
+    duration: int | None
+    agent_skill_id: str | int
+    lv_result_id: int | None
+    priority: int | None
+    lv_result: str | None
+    operator_transfer_successful: int
+    operator_transfer: int
+    phone_position: str | int | UnsetType = UNSET
+    zip_code: str | UnsetType = UNSET
+
+
+class CallDispositionEvent(_Voice, kw_only=True, gc=False):
+    """An agent's term code was set. Unknown ``areaCodeState``, ``zipCode``: the text ``null``."""
+
+    call_event_type: Literal["CALL_DISPOSITION"] = "CALL_DISPOSITION"
+    area_code_state: str
+    zip_code: str
+    start: str | None
+    timestamp: str
+    agent_id: str | None
+    term_code: str | None
+    agent_action_type: str | None
+    call_outcome1: str | None
+    call_outcome2: str | None
+    call_outcome3: str | None
+
+
+class _Message(Struct, rename="camel", kw_only=True, gc=False):
+    event_id: str
+    interaction_type: str
+    client_id: str
+    call_center_id: str | None
+    service_id: str | None
+    timestamp: str
+    campaign_id: str | None
+    session_id: str | None
+
+
+class EmailEvent(_Message, kw_only=True, gc=False):
+    """An outbound email."""
+
+    interaction_type: Literal["Email"] = "Email"
+    from_email: str | None
+    to_email: str | None
+    acct_transaction_id: str | None
+    event_type: str
+    thread_id: str | None
+    account_number: str | None
+    campaign_type: str | None
+    campaign_type_id: str | UnsetType = UNSET
+    carrier: str | None
+    call_start_time: str | UnsetType = UNSET
+
+
+class SmsEvent(_Message, kw_only=True, gc=False):
+    """An outbound SMS."""
+
+    interaction_type: Literal["SMS"] = "SMS"
+    phone_number: str | None
+    acct_transaction_id: str | None
+    event_type: str
+    thread_id: str | None
+    account_number: str | None
+    campaign_type: str | None
+    carrier: str | None
+    sms_code: str | None
+    campaign_type_id: str | UnsetType = UNSET
+    call_start_time: str | UnsetType = UNSET
+
+
+InteractionEvent = (
+    CallStartEvent | CallTerminationEvent | CallDispositionEvent | EmailEvent | SmsEvent
+)

@@ -1,0 +1,302 @@
+"""What sources send: CloudEvents 1.0, one class a ``type`` (section 8 of the contract).
+
+Members that an event must have are without a default; everything else is None when it was
+not sent. Unknown members are ignored. A *thing* (service, campaign, agent, team) is named by
+its id or by a string; ``floorcast.floor.directory`` says which string means what.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from floorcast.events.states import AgentEventType
+
+__all__ = [
+    "AgentState",
+    "AgentStateData",
+    "CallAnswer",
+    "CallAnswerData",
+    "CallDisposition",
+    "CallDispositionData",
+    "CallEnd",
+    "CallEndData",
+    "CallQueue",
+    "CallQueueData",
+    "CallRef",
+    "CallStart",
+    "CallStartData",
+    "CampaignUpdate",
+    "CampaignUpdateData",
+    "Consumer",
+    "EmailAttempt",
+    "EmailAttemptData",
+    "Incoming",
+    "SmsAttempt",
+    "SmsAttemptData",
+    "Supervisor",
+    "milliseconds",
+]
+
+Identity = Annotated[str, Meta(min_length=1, max_length=1024)]
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+Number = Id | Digits
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Thing = Id | Name
+Text = Annotated[str, Meta(max_length=4096)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class _Event(Struct, tag_field="type", kw_only=True, gc=False):
+    id: Identity
+    source: Identity
+    specversion: Literal["1.0"]
+    time: Time | None = None
+
+
+class _Data(Struct, rename="camel", kw_only=True, gc=False):
+    pass
+
+
+class CallRef(_Data):
+    """The call that an agent's event is about."""
+
+    transaction_id: Number | None = None
+    session_id: Name | None = None
+    service: Thing | None = None
+    phone_number: Text | None = None
+    account: Text | None = None
+    campaign_type: Text | None = None
+    direction: Direction | None = None
+
+
+class Supervisor(_Data):
+    """The supervisor that an agent's transfer is about."""
+
+    session_id: Text | None = None
+    phone_number: Text | None = None
+
+
+class AgentStateData(_Data):
+    """An agent entered a state."""
+
+    agent: Thing
+    event_type: AgentEventType
+    service: Thing | None = None
+    reason: Text | None = None
+    line_number: Text | None = None
+    team: Thing | None = None
+    skill: Text | None = None
+    monitored: bool | None = None
+    call: CallRef | None = None
+    result: Text | None = None
+    agent2: Thing | None = None
+    supervisor: Supervisor | None = None
+
+
+class Consumer(_Data):
+    """The person at the other end of a call."""
+
+    first_name: Text | None = None
+    last_name: Text | None = None
+
+
+class _CallData(_Data):
+    transaction_id: Number
+    session_id: Name
+
+
+class CallStartData(_CallData):
+    """A call began."""
+
+    service: Thing
+    direction: Direction
+    campaign: Thing | None = None
+    campaign_type: Text | None = None
+    phone_dialed: Text | None = None
+    caller_id: Text | None = None
+    account: Text | None = None
+    consumer: Consumer | None = None
+    total_due: float | None = None
+    zip_code: Text | None = None
+    area_code_state: Text | None = None
+    phone_position: Text | int | None = None
+    priority: int | None = None
+    operator_phone: Text | None = None
+
+
+class CallQueueData(_CallData):
+    """A call began to wait for an agent."""
+
+    service: Thing | None = None
+    skill: Text | int | None = None
+    priority: int | None = None
+
+
+class CallAnswerData(_CallData):
+    """A call was answered; without ``agent``, by someone unnamed."""
+
+    agent: Thing | None = None
+
+
+class CallEndData(_CallData):
+    """A call ended. Members that are sent win over what the floor derives."""
+
+    lv_result: Text | None = None
+    lv_result_id: int | None = None
+    rounded_ivr_duration: int | None = None
+    transfer_hold_duration: int | None = None
+    duration: int | None = None
+    operator_transfer: int | None = None
+    operator_transfer_successful: int | None = None
+    service_level_threshold: int | None = None
+    agent: Thing | None = None
+    agent_id: Thing | None = None
+    agent_login_id: Text | None = None
+    agent_skill_id: Text | int | None = None
+    service: Thing | None = None
+    campaign: Thing | None = None
+    campaign_type: Text | None = None
+    call_direction: Direction | None = None
+    phone_dialed: Text | None = None
+    caller_id: Text | None = None
+    account: Text | None = None
+    operator_phone: Text | None = None
+    area_code_state: Text | None = None
+    zip_code: Text | None = None
+    phone_position: Text | int | None = None
+    priority: int | None = None
+    start: Time | None = None
+    end: Time | None = None
+
+
+class CallDispositionData(_CallData):
+    """An agent's term code was set."""
+
+    term_code: Text | None = None
+    agent: Thing | None = None
+    account: Text | None = None
+    agent_action_type: Text | None = None
+    call_outcome1: Text | None = None
+    call_outcome2: Text | None = None
+    call_outcome3: Text | None = None
+
+
+class _MessageData(_Data):
+    service: Thing
+    event_type: Text
+    campaign: Thing | None = None
+    session_id: Text | None = None
+    acct_transaction_id: Text | int | None = None
+    thread_id: Text | int | None = None
+    account_number: Text | int | None = None
+    campaign_type: Text | None = None
+    campaign_type_id: Text | int | None = None
+    call_start_time: Text | int | None = None
+    carrier: Text | None = None
+
+
+class EmailAttemptData(_MessageData):
+    """An outbound email was attempted, delivered and so on."""
+
+    from_email: Text | None = None
+    to_email: Text | None = None
+
+
+class SmsAttemptData(_MessageData):
+    """An outbound SMS was attempted, delivered and so on."""
+
+    phone_number: Text | None = None
+    sms_code: Text | int | None = None
+
+
+class CampaignUpdateData(_Data):
+    """A campaign's counts or state changed; a count that is left out stays as it was."""
+
+    campaign: Thing
+    service: Thing | None = None
+    name: Text | None = None
+    state: Text | None = None
+    uploaded: Count | None = None
+    loaded: Count | None = None
+    completed: Count | None = None
+    remaining: Count | None = None
+    dialable: Count | None = None
+    timezones: dict[str, Count] | None = None
+
+
+class AgentState(_Event, tag="agent.state"):
+    """See ``AgentStateData``."""
+
+    data: AgentStateData
+
+
+class CallStart(_Event, tag="call.start"):
+    """See ``CallStartData``."""
+
+    data: CallStartData
+
+
+class CallQueue(_Event, tag="call.queue"):
+    """See ``CallQueueData``."""
+
+    data: CallQueueData
+
+
+class CallAnswer(_Event, tag="call.answer"):
+    """See ``CallAnswerData``."""
+
+    data: CallAnswerData
+
+
+class CallEnd(_Event, tag="call.end"):
+    """See ``CallEndData``."""
+
+    data: CallEndData
+
+
+class CallDisposition(_Event, tag="call.disposition"):
+    """See ``CallDispositionData``."""
+
+    data: CallDispositionData
+
+
+class EmailAttempt(_Event, tag="email.attempt"):
+    """See ``EmailAttemptData``."""
+
+    data: EmailAttemptData
+
+
+class SmsAttempt(_Event, tag="sms.attempt"):
+    """See ``SmsAttemptData``."""
+
+    data: SmsAttemptData
+
+
+class CampaignUpdate(_Event, tag="campaign.update"):
+    """See ``CampaignUpdateData``."""
+
+    data: CampaignUpdateData
+
+
+Incoming = (
+    AgentState
+    | CallStart
+    | CallQueue
+    | CallAnswer
+    | CallEnd
+    | CallDisposition
+    | EmailAttempt
+    | SmsAttempt
+    | CampaignUpdate
+)
+
+
+def milliseconds(moment: datetime) -> int:
+    """A moment as whole epoch milliseconds, rounded down."""
+    return round(moment.timestamp() * 1_000_000) // 1000

@@ -1,0 +1,124 @@
+"""The states of an agent, and which event leaves an agent in which.
+
+Source: section 3 of the contract (event types of the agent event feed) and the agent
+status example of the reference (``stateId`` 3 is ``Not Ready``).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Literal, get_args
+
+__all__ = [
+    "CALL_STATES",
+    "EVENT_STATE",
+    "NOT_READY_REASONS",
+    "STATE_NAMES",
+    "AgentEventType",
+    "State",
+]
+
+
+class State(IntEnum):
+    """An agent's state; the value is the API's ``stateId``."""
+
+    LOGOFF = 0
+    LOGON = 1
+    READY = 2
+    NOT_READY = 3
+    IN_CALL = 4
+    WRAP_UP = 5
+    TRANSFERRING = 6
+    MANUAL_DIAL = 7
+    PREVIEW_DIAL = 8
+    DIALING = 9
+    REGISTERING = 10
+    HOLD = 11
+    RESERVED = 12
+
+
+STATE_NAMES = {
+    State.LOGOFF: "Logoff",
+    State.LOGON: "Logon",
+    State.READY: "Ready",
+    State.NOT_READY: "Not Ready",
+    State.IN_CALL: "In Call",
+    State.WRAP_UP: "Wrapup",
+    State.TRANSFERRING: "Transferring",
+    State.MANUAL_DIAL: "Manual Dial",
+    State.PREVIEW_DIAL: "Preview Dial",
+    State.DIALING: "Dialing",
+    State.REGISTERING: "Registering",
+    State.HOLD: "Hold",
+    State.RESERVED: "Reserved",
+}
+
+CALL_STATES = frozenset({State.IN_CALL, State.HOLD, State.TRANSFERRING})
+"""The states that make up talk time: in call, hold included."""
+
+AgentEventType = Literal[
+    "LOGOFF",
+    "LOGON",
+    "READY",
+    "NOT_READY",
+    "IN_CALL",
+    "WRAP_UP",
+    "TRANSFERRING",
+    "MANUAL_DIAL",
+    "PREVIEW_DIAL_OFFERED",
+    "PREVIEW_DIAL_ACCEPTED",
+    "PREVIEW_DIAL_SKIPPED",
+    "DIALING",
+    "REGISTERING",
+    "AGENT_HOLD",
+    "AGENT_RESUMED",
+    "RESERVED",
+    "AGENT_TRANSFER_INITIATED_AGENT2",
+    "AGENT_TRANSFER_CONNECTED_AGENT2",
+    "AGENT_TRANSFER_HOLD_AGENT2",
+    "AGENT_TRANSFER_RESUMED_AGENT2",
+    "AGENT_TRANSFER_RECONNECTED_AGENT2",
+    "AGENT_TRANSFER_CONFERENCED_AGENT2",
+    "AGENT_TRANSFER_COMPLETE_AGENT2",
+    "AGENT_TRANSFER_FAILED_AGENT2",
+    "AGENT_TRANSFER_INITIATED_SUPERVISOR",
+    "AGENT_TRANSFER_CONNECTED_SUPERVISOR",
+    "AGENT_TRANSFER_HOLD_SUPERVISOR",
+    "AGENT_TRANSFER_RESUMED_SUPERVISOR",
+    "AGENT_TRANSFER_RECONNECTED_SUPERVISOR",
+    "AGENT_TRANSFER_CONFERENCED_SUPERVISOR",
+    "AGENT_TRANSFER_COMPLETE_SUPERVISOR",
+    "AGENT_TRANSFER_FAILED_SUPERVISOR",
+]
+
+_NAMED: dict[str, State] = {
+    "AGENT_HOLD": State.HOLD,
+    "AGENT_RESUMED": State.IN_CALL,
+    "PREVIEW_DIAL_OFFERED": State.PREVIEW_DIAL,
+    "PREVIEW_DIAL_ACCEPTED": State.PREVIEW_DIAL,
+}
+
+
+def _state_after(event_type: str) -> State | None:
+    if event_type in _NAMED:
+        return _NAMED[event_type]
+    if event_type.startswith("AGENT_TRANSFER_"):
+        over = "_COMPLETE_" in event_type or "_FAILED_" in event_type
+        return State.IN_CALL if over else State.TRANSFERRING
+    return State.__members__.get(event_type)
+
+
+EVENT_STATE: dict[str, State | None] = {
+    event_type: _state_after(event_type) for event_type in get_args(AgentEventType)
+}
+"""The state that an event leaves the agent in; None (PREVIEW_DIAL_SKIPPED): the one before."""
+
+NOT_READY_REASONS = (
+    "LUNCH",
+    "TRAINING",
+    "BREAK",
+    "MEETING",
+    "TECH_DIFFICULTIES",
+    "VOICE_MAIL",
+    "OTHER",
+)
