@@ -1,0 +1,1 @@
+"""Buckets: small key-value stores for what is not an event (site, users, keys, sessions)."""

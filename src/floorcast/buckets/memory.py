@@ -1,0 +1,56 @@
+"""Buckets in memory: for tests and for ``--data :memory:``. One process, gone with it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from floorcast.buckets.port import Conflict, Item, checked
+from floorcast.errors import Unavailable
+
+__all__ = ["MemoryBuckets"]
+
+
+class MemoryBuckets:
+    """The buckets of one process, for as long as it lives."""
+
+    def __init__(self) -> None:
+        self._kept: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        self._versions: Counter[str] = Counter()
+        self._closed = False
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """What the key holds, or None."""
+        return self._open()[bucket].get(key)
+
+    def items(self, bucket: str) -> dict[str, bytes]:
+        """A copy of everything in the bucket, by key."""
+        return dict(self._open()[bucket])
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
+        changes, known = checked(items), checked(seen)
+        kept = self._open()
+        if any(kept[bucket].get(key) != value for bucket, key, value in known):
+            raise Conflict("the buckets have changed since they were read")
+        for bucket, key, value in changes:
+            if value is None:
+                kept[bucket].pop(key, None)
+            else:
+                kept[bucket][key] = bytes(value)
+        self._versions.update({item.bucket for item in changes})
+
+    def version(self, bucket: str) -> int:
+        """A number that changes with every write to the bucket."""
+        self._open()
+        return self._versions[bucket]
+
+    async def close(self) -> None:
+        """Forget everything."""
+        self._closed = True
+        self._kept.clear()
+
+    def _open(self) -> defaultdict[str, dict[str, bytes]]:
+        if self._closed:
+            raise Unavailable("the store of users and sessions is closed")
+        return self._kept

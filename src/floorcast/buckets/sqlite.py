@@ -1,0 +1,145 @@
+"""Buckets in one SQLite file, shared by the server and the commands beside it.
+
+The loop's thread reads through one connection; one thread writes through another, so that a
+flush of the disk never holds the loop up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from floorcast.buckets.port import Conflict, Item, checked
+from floorcast.buckets.schema import migrate
+from floorcast.errors import SettingError, Unavailable
+
+__all__ = ["SQLiteBuckets"]
+
+T = TypeVar("T")
+
+PATIENCE = 5_000  # ms that a write waits for another process's
+
+GET = "SELECT value FROM item WHERE bucket = ? AND key = ?"
+ITEMS = "SELECT key, value FROM item WHERE bucket = ?"
+PUT = """
+    INSERT INTO item (bucket, key, value) VALUES (?, ?, ?)
+    ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value
+"""
+DELETE = "DELETE FROM item WHERE bucket = ? AND key = ?"
+VERSION = "SELECT version FROM bucket WHERE name = ?"
+GROW = """
+    INSERT INTO bucket (name, version) VALUES (?, 1)
+    ON CONFLICT (name) DO UPDATE SET version = version + 1
+"""
+
+
+class SQLiteBuckets:
+    """The buckets of a file that several processes may have open.
+
+    Raises ``SettingError`` when the file cannot be opened, or is not one of ours.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._reader = _connect(file)
+        self._writer = _connect(file)
+        self._thread = ThreadPoolExecutor(1, "buckets")
+        self._closed = False
+        self._at = -1
+        self._versions: dict[str, int] = {}
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """What the key holds, or None."""
+        value: bytes | None = self._read(lambda reader: reader.execute(GET, (bucket, key)).get)
+        return value
+
+    def items(self, bucket: str) -> dict[str, bytes]:
+        """A copy of everything in the bucket, by key."""
+        return self._read(lambda reader: dict(reader.execute(ITEMS, (bucket,))))
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
+        changes, known = checked(items), checked(seen)
+        if self._closed:
+            raise _closed()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._write, changes, known)
+
+    def version(self, bucket: str) -> int:
+        """A number that changes whenever any process writes to the bucket."""
+        return self._read(lambda reader: self._version(reader, bucket))
+
+    async def close(self) -> None:
+        """Let writes under way finish, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._thread.shutdown)
+        self._reader.close()
+        self._writer.close()
+
+    def _read(self, ask: Callable[[apsw.Connection], T]) -> T:
+        if self._closed:
+            raise _closed()
+        try:
+            return ask(self._reader)
+        except apsw.Error as error:
+            raise Unavailable("the store of users and sessions cannot be read") from error
+
+    def _version(self, reader: apsw.Connection, bucket: str) -> int:
+        at = reader.pragma("data_version")
+        if at != self._at:
+            self._at = at
+            self._versions.clear()
+        if bucket not in self._versions:
+            self._versions[bucket] = reader.execute(VERSION, (bucket,)).get or 0
+        return self._versions[bucket]
+
+    def _write(self, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                _change(self._writer, changes, known)
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise Unavailable("the store of users and sessions cannot be written") from error
+
+
+def _closed() -> Unavailable:
+    return Unavailable("the store of users and sessions is closed")
+
+
+def _change(writer: apsw.Connection, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
+    for bucket, key, value in known:
+        if writer.execute(GET, (bucket, key)).get != value:
+            raise Conflict("the buckets have changed since they were read")
+    writer.executemany(PUT, (item for item in changes if item.value is not None))
+    writer.executemany(DELETE, ((item.bucket, item.key) for item in changes if item.value is None))
+    writer.executemany(GROW, ((name,) for name in sorted({item.bucket for item in changes})))
+
+
+def _connect(file: Path) -> apsw.Connection:
+    try:
+        file.touch(mode=0o600)  # it holds hashes of secrets; SQLite gives -wal and -shm the same
+        connection = apsw.Connection(str(file))
+    except (OSError, apsw.Error) as error:
+        raise SettingError(f"{file} cannot be opened: {error}") from error
+    try:
+        connection.set_busy_timeout(PATIENCE)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full")
+        migrate(connection, str(file))
+    except SettingError:
+        connection.close()
+        raise
+    except apsw.Error as error:
+        connection.close()
+        raise SettingError(f"{file} cannot be used as floorcast's store: {error}") from error
+    return connection

@@ -1,0 +1,1 @@
+"""Settings: from flags, the environment and ``floorcast.toml``, in that order."""

@@ -1,0 +1,110 @@
+"""The kinds of value that a setting can have: how each is read, and what it must be.
+
+A value comes as text from the environment, as TOML's own type from the file, and as either
+from a flag. A reader gives the value, or raises ValueError or TypeError where it cannot be one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["LOG", "PATH", "PROXIES", "SIZE", "TEXT", "Kind", "choice", "number", "whole"]
+
+UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+SMALLEST = 2**20  # bytes; below it no buffer does its work
+
+
+class Kind(NamedTuple):
+    """A kind of value; ``expected`` ends the sentence "… must be"."""
+
+    expected: str
+    read: Callable[[object], object]
+
+
+def whole(low: int, high: int) -> Kind:
+    """A whole number between two others, both allowed."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool | float):
+            raise TypeError(value)
+        read_value = int(str(value))
+        if not low <= read_value <= high:
+            raise ValueError(value)
+        return read_value
+
+    return Kind(f"a whole number from {low} to {high:,}", read)
+
+
+def number(low: float, high: float) -> Kind:
+    """A number, whole or not, between two others, both allowed."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool):
+            raise TypeError(value)
+        read_value = float(str(value))
+        if not math.isfinite(read_value) or not low <= read_value <= high:
+            raise ValueError(value)
+        return read_value
+
+    return Kind(f"a number from {low:g} to {high:g}", read)
+
+
+def choice(*words: str) -> Kind:
+    """One of some words, in any case."""
+
+    def read(value: object) -> str:
+        word = _text(value).lower()
+        if word not in words:
+            raise ValueError(value)
+        return word
+
+    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", read)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(value)
+    return value.strip()
+
+
+def _path(value: object) -> Path:
+    return value if isinstance(value, Path) else Path(_text(value))
+
+
+def _size(value: object) -> int:
+    if isinstance(value, bool | float):
+        raise TypeError(value)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip().lower(), re.ASCII)
+    if not found or found[2] not in UNITS:
+        raise ValueError(value)
+    size = int(float(found[1]) * UNITS[found[2]])
+    if not SMALLEST <= size <= 2**50:
+        raise ValueError(value)
+    return size
+
+
+def _log(value: object) -> str:
+    log = _text(value)
+    if log != "embedded" and not re.fullmatch(r"nats://[^\s/,@]+(?:,[^\s/,@]+)*", log):
+        raise ValueError(value)
+    return log
+
+
+def _proxies(value: object) -> tuple[str, ...]:
+    given = value if isinstance(value, list | tuple) else str(value).split(",")
+    proxies = tuple(_text(proxy) for proxy in given)
+    for proxy in proxies:
+        ipaddress.ip_network(proxy)
+    return proxies
+
+
+TEXT = Kind("a text", _text)
+PATH = Kind("a path", _path)
+SIZE = Kind("a number of bytes, or of KiB, MiB or GiB (256MiB), and at least 1MiB", _size)
+LOG = Kind("embedded, or nats://HOST,HOST,…", _log)
+PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies)

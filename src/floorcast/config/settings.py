@@ -1,0 +1,157 @@
+"""The settings: what each is called, means and may be.
+
+``Settings`` is the one table of them. What ``--help`` and ``docs/settings.md`` say is made of
+it, or compared with it by a test.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple, get_type_hints
+
+from msgspec import Struct, structs
+
+from floorcast.config.kinds import LOG, PATH, PROXIES, SIZE, TEXT, Kind, choice, number, whole
+
+__all__ = ["SETTINGS", "Setting", "Settings"]
+
+
+class About(NamedTuple):
+    """What a setting's annotation says of it; ``unit`` is empty where it needs none."""
+
+    kind: Kind
+    meaning: str
+    unit: str = ""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that can be set, once it is known to be usable."""
+
+    data: Annotated[
+        Path,
+        About(PATH, "The folder of the log, the site and the sessions; :memory: keeps nothing."),
+    ] = Path("floorcast-data")
+    site: Annotated[
+        Path | None,
+        About(PATH, "A site file, applied at the start; none: the site as it was applied last."),
+    ] = None
+    host: Annotated[
+        str, About(TEXT, "The address that the server listens at; 0.0.0.0: at every one.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, About(whole(0, 65_535), "The port that the server listens at; 0: any free one.")
+    ] = 8080
+    log: Annotated[
+        str, About(LOG, "Where events are kept: embedded in the data folder, or a NATS cluster.")
+    ] = "embedded"
+    log_level: Annotated[
+        str,
+        About(
+            choice("debug", "info", "warning", "error"), "The least that the server's log tells."
+        ),
+    ] = "info"
+    log_format: Annotated[
+        str,
+        About(
+            choice("auto", "text", "json"),
+            "The form of the server's log; auto: text on a terminal, JSON elsewhere.",
+        ),
+    ] = "auto"
+    rate_limit: Annotated[
+        int,
+        About(
+            whole(0, 1_000_000),
+            "How often a session may call; more is answered with 429. 0: as often as it likes.",
+            "requests a minute",
+        ),
+    ] = 0
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        About(
+            PROXIES,
+            "The proxies in front of the server whose X-Forwarded-For is believed; without it,"
+            " everybody behind a proxy shares one address, and wrong passwords slow all of them.",
+        ),
+    ] = ()
+    max_in_flight: Annotated[
+        int,
+        About(
+            whole(1, 10_000),
+            "How many requests with events are worked on at once; more are answered with 503.",
+            "requests",
+        ),
+    ] = 32
+    ring_bytes: Annotated[
+        int,
+        About(
+            SIZE,
+            "The memory for the newest events of all feeds together; older ones are read from the"
+            " disk.",
+            "bytes",
+        ),
+    ] = 256 * 2**20
+    call_quiet_hours: Annotated[
+        float,
+        About(
+            number(0.1, 168),
+            "A call without any event for so long no longer counts in a figure of now.",
+            "hours",
+        ),
+    ] = 4.0
+    agent_quiet_hours: Annotated[
+        float,
+        About(
+            number(0.1, 168),
+            "An agent without any event for so long no longer counts in a figure of now.",
+            "hours",
+        ),
+    ] = 16.0
+
+
+class Setting(NamedTuple):
+    """One setting as people see it; ``default`` as they would write it, empty for none."""
+
+    name: str
+    kind: Kind
+    default: str
+    unit: str
+    meaning: str
+
+    @property
+    def flag(self) -> str:
+        """Its option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its variable in the environment."""
+        return f"FLOORCAST_{self.name.upper()}"
+
+    @property
+    def help(self) -> str:
+        """Its line in ``--help``: the meaning, the unit, the default."""
+        known = [self.unit, f"default {self.default}" if self.default else ""]
+        notes = "; ".join(note for note in known if note)
+        return f"{self.meaning} [{notes}]" if notes else self.meaning
+
+
+def _shown(about: About, default: object) -> str:
+    if default is None or default == ():
+        return ""
+    if about.kind is SIZE and isinstance(default, int):
+        return f"{default // 2**20}MiB"
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _table() -> dict[str, Setting]:
+    hints = get_type_hints(Settings, include_extras=True)
+    table = {}
+    for field in structs.fields(Settings):
+        about: About = hints[field.name].__metadata__[0]
+        shown = _shown(about, field.default)
+        table[field.name] = Setting(field.name, about.kind, shown, about.unit, about.meaning)
+    return table
+
+
+SETTINGS: Final = _table()
+"""Every setting by its name, in the order in which people should meet them."""

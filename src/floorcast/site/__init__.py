@@ -1,0 +1,1 @@
+"""The site: the clients and what belongs to them, declared in one TOML file."""

@@ -1,0 +1,172 @@
+"""Applying a site file: the stored site becomes what the file declares, and nothing else moves.
+
+The file's whole text is remembered as one Argon2 hash, so that an unchanged file is recognised
+at the price of one verification, and nobody can try passwords on it faster than on the
+passwords' own hashes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.errors import SettingError, Unavailable
+from floorcast.site.byhand import collisions, laid_over, prune
+from floorcast.site.changes import Change, differences
+from floorcast.site.check import MAX_API_TOKENS, hashed
+from floorcast.site.digests import fingerprint
+from floorcast.site.file import FileClient, Login
+from floorcast.site.model import Client, User
+from floorcast.site.reading import SiteFile
+from floorcast.site.store import BY_HAND, DECLARED, FILE, Kept, kept
+
+__all__ = ["Hashing", "apply", "declare"]
+
+TRIES = 5  # against commands that write at the same moment
+
+
+class Hashing(Protocol):
+    """How passwords are hashed; both take tens of milliseconds, on purpose."""
+
+    def hash(self, password: str) -> str:
+        """The encoded Argon2id hash."""
+        ...
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        """Whether the hash is this password's."""
+        ...
+
+
+class _Plan(NamedTuple):
+    declared: dict[int, Client]
+    mark: bytes
+
+
+async def apply(buckets: Buckets, site_file: SiteFile, hashing: Hashing) -> list[Change]:
+    """Make the stored site what the file declares; what that changed, in the order of ids.
+
+    Users and keys made by command stay. Applying the same file again changes nothing. Raises
+    ``SettingError`` when the file does not fit what was made by command, and ``Unavailable``
+    when the store cannot be written.
+    """
+    for _ in range(TRIES):
+        try:
+            return await _apply(buckets, site_file, hashing)
+        except Conflict:
+            continue
+    raise Unavailable("the site is being changed by others; try again")
+
+
+async def _apply(buckets: Buckets, site_file: SiteFile, hashing: Hashing) -> list[Change]:
+    mark = buckets.get(FILE.bucket, FILE.key)
+    raw = {bucket: buckets.items(bucket) for bucket in (DECLARED, BY_HAND)}
+    old = kept(raw[DECLARED], raw[BY_HAND])
+    new = await asyncio.to_thread(_plan, mark, site_file, old, hashing)
+    if new is None:
+        return []
+    _fits(new.declared, old)
+    clients = {*map(str, new.declared), *raw[DECLARED], *raw[BY_HAND]}
+    seen = [Item(bucket, key, raw[bucket].get(key)) for bucket in raw for key in sorted(clients)]
+    seen.append(Item(FILE.bucket, FILE.key, mark))
+    wanted = [Item(FILE.bucket, FILE.key, new.mark), *_items(new.declared, old)]
+    known = set(seen)
+    await buckets.write([item for item in wanted if item not in known], seen)
+    return list(_told(old, new.declared))
+
+
+def _items(declared: dict[int, Client], old: Kept) -> Iterator[Item]:
+    for client in old.declared:
+        if client not in declared:
+            yield Item(DECLARED, str(client), None)
+    for client, now in declared.items():
+        yield Item(DECLARED, str(client), msgspec.json.encode(now))
+        if client in old.by_hand:
+            by_hand = prune(now, old.by_hand[client])
+            yield Item(BY_HAND, str(client), msgspec.json.encode(by_hand))
+
+
+def _plan(mark: bytes | None, site_file: SiteFile, old: Kept, hashing: Hashing) -> _Plan | None:
+    if mark is not None and hashing.verify(mark.decode(), site_file.digest):
+        return None
+    declared = {
+        client.id: declare(client, old.declared.get(client.id), hashing)
+        for client in sorted(site_file.clients, key=lambda one: one.id)
+    }
+    return _Plan(declared, hashing.hash(site_file.digest).encode())
+
+
+def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
+    """What is kept of a client of the file; a password that ``old`` knows keeps its hash."""
+    hashes = {(user.agent, user.id): user.password_hash for user in old.users} if old else {}
+    users = tuple(
+        User(
+            id=login.id,
+            name=login.name,
+            password_hash=_password(login, hashes.get((login.agent, login.id)), hashing),
+            role=login.role,
+            call_centers=login.call_centers,
+            agent=login.agent,
+        )
+        for login in client.logins()
+    )
+    return Client(
+        id=client.id,
+        name=client.name,
+        parent=client.parent,
+        api_tokens=hashed(client.api_tokens, client.api_token_hashes),
+        ingest_keys=hashed(client.ingest_keys, client.ingest_key_hashes),
+        users=users,
+        plan=client.plan(),
+    )
+
+
+def _password(login: Login, old: str | None, hashing: Hashing) -> str:
+    if login.password is None:
+        return login.password_hash or ""
+    if old and hashing.verify(old, login.password):
+        return old
+    return hashing.hash(login.password)
+
+
+def _fits(declared: dict[int, Client], old: Kept) -> None:
+    """Refuse a file that does not go with what was made by command."""
+    problems: list[str] = []
+    for client, made in old.by_hand.items():
+        if client not in declared:
+            continue
+        where = f"client {client}"
+        problems += [
+            f"{where}, user {user.id} {user.name}: the id or name belongs to a user that was made"
+            f" by command; take another, or remove that one: floorcast user remove {user.name}"
+            for user in collisions(declared[client], made)
+        ]
+        tokens = len(laid_over(declared[client], made).api_tokens)
+        if tokens > MAX_API_TOKENS:
+            problems.append(
+                f"{where}: api_tokens: with those made by command there are {tokens}; a client has"
+                f" at most {MAX_API_TOKENS} (floorcast key revoke)"
+            )
+    if problems:
+        raise SettingError("\n".join(problems))
+
+
+def _told(old: Kept, declared: dict[int, Client]) -> Iterator[Change]:
+    for client in sorted({*old.declared, *declared}):
+        yield from differences(old.declared.get(client), declared.get(client))
+        if client in declared and client in old.by_hand:
+            yield from _stays(declared[client], old)
+
+
+def _stays(declared: Client, old: Kept) -> Iterator[Change]:
+    made = prune(declared, old.by_hand[declared.id])
+    where = f"client {declared.id} {declared.name}"
+    for one in made.declined:
+        what = "login of agent" if one.agent else "user"
+        how = "removed" if one.password_hash is None else "with the password"
+        yield Change("kept", f"{where}, {what} {one.name}", f"{how} by command")
+    for key in made.revoked:
+        yield Change("kept", f"{where}, key {fingerprint(key)}", "revoked by command")

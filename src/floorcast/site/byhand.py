@@ -1,0 +1,100 @@
+"""What administrators changed by command, apart from the site file.
+
+It is kept beside what the file declares and laid over it, so that applying a file never takes
+away what was made by hand, and a key that was revoked by hand does not come back with the next
+start of the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from floorcast.site.model import Client, Id, User
+
+__all__ = ["ByHand", "Declined", "collisions", "laid_over", "prune"]
+
+
+class Declined(Struct, frozen=True, forbid_unknown_fields=True):
+    """A login whose password, or whose being there, the file no longer decides.
+
+    Holds as long as the file declares the same password for it: ``declared`` is that
+    password's hash, empty for an agent without one. ``password_hash`` is the one that counts
+    instead; None: the login was removed.
+    """
+
+    name: str
+    agent: bool
+    declared: str
+    password_hash: str | None
+
+
+class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What was changed by hand in one client; tokens and keys as their digests."""
+
+    users: tuple[User, ...] = ()
+    declined: tuple[Declined, ...] = ()
+    api_tokens: tuple[str, ...] = ()
+    ingest_keys: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
+
+
+def laid_over(declared: Client, by_hand: ByHand) -> Client:
+    """The client as it counts: what the file declares, with what was changed by hand."""
+    users = tuple(_logins(declared, by_hand))
+    taken = {(user.agent, user.name) for user in users} | {(user.agent, user.id) for user in users}
+    own = (user for user in by_hand.users if not _keys(user) & taken)
+    revoked = set(by_hand.revoked)
+    return structs.replace(
+        declared,
+        users=(*users, *own),
+        api_tokens=tuple(sorted({*declared.api_tokens, *by_hand.api_tokens} - revoked)),
+        ingest_keys=tuple(sorted({*declared.ingest_keys, *by_hand.ingest_keys} - revoked)),
+    )
+
+
+def prune(declared: Client, by_hand: ByHand) -> ByHand:
+    """What of ``by_hand`` still has something to say, now that the file declares this."""
+    keys = {*declared.api_tokens, *declared.ingest_keys}
+    return structs.replace(
+        by_hand,
+        declined=tuple(_holding(declared, by_hand)),
+        revoked=tuple(sorted(keys.intersection(by_hand.revoked))),
+    )
+
+
+def collisions(declared: Client, by_hand: ByHand) -> list[User]:
+    """The users made by hand whose name or id the file gives to a user of its own."""
+    taken = set[tuple[bool, int | str]]().union(*map(_keys, declared.users))
+    return [user for user in by_hand.users if _keys(user) & taken]
+
+
+def _keys(user: User) -> set[tuple[bool, int | str]]:
+    return {(user.agent, user.id), (user.agent, user.name)}
+
+
+def _holding(declared: Client, by_hand: ByHand) -> Iterator[Declined]:
+    hashes = {(user.agent, user.name): user.password_hash for user in declared.users}
+    hashes |= {
+        (True, agent.login): ""
+        for agent in declared.plan.agents
+        if (True, agent.login) not in hashes
+    }
+    for one in by_hand.declined:
+        if hashes.get((one.agent, one.name)) == one.declared:
+            yield one
+
+
+def _logins(declared: Client, by_hand: ByHand) -> Iterator[User]:
+    instead = {(one.agent, one.name): one.password_hash for one in _holding(declared, by_hand)}
+    for user in declared.users:
+        counts = instead.pop((user.agent, user.name), user.password_hash)
+        if counts is not None:
+            yield structs.replace(user, password_hash=counts)
+    ids: dict[str, Id] = {agent.login: agent.id for agent in declared.plan.agents}
+    for (_, login), password_hash in sorted(instead.items()):
+        if password_hash is not None:
+            yield User(
+                id=ids[login], name=login, password_hash=password_hash, role="Agent", agent=True
+            )

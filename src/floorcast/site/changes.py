@@ -1,0 +1,131 @@
+"""What a new site file changes, as lines for people. Secrets are named by their fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from msgspec import Struct, structs
+
+from floorcast.site.digests import fingerprint
+from floorcast.site.model import Client
+
+__all__ = ["Change", "counted", "differences"]
+
+_Table = Mapping[int | str, Struct]
+Action = Literal["added", "changed", "removed", "kept"]
+
+
+class Change(NamedTuple):
+    """One thing that is different now (or, kept: that a command decided, and stays so)."""
+
+    action: Action
+    what: str
+    detail: str = ""
+
+
+def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
+    """The steps from one declaration of a client to another; None: there is no such client."""
+    if old is None or new is None:
+        if new is not None:
+            yield Change("added", _client(new), _summary(new))
+        elif old is not None:
+            yield Change("removed", _client(old), _summary(old))
+        return
+    own = {"name": (old.name, new.name), "parent": (old.parent, new.parent)}
+    own["time_zone"] = (old.plan.time_zone, new.plan.time_zone)
+    own["feeds"] = (" ".join(old.plan.feeds), " ".join(new.plan.feeds))
+    if detail := _details(own):
+        yield Change("changed", _client(new), detail)
+    for table, before, after in _tables(old, new):
+        for change in _parts(before, after):
+            yield change._replace(what=f"{_client(new)}, {table} {change.what}")
+    for name, was, now in (
+        ("API token", old.api_tokens, new.api_tokens),
+        ("ingest key", old.ingest_keys, new.ingest_keys),
+    ):
+        for change in _keys(was, now):
+            yield change._replace(what=f"{_client(new)}, {name} {change.what}")
+
+
+def counted(count: int, name: str) -> str:
+    """A number of things: ``1 user``, ``2 users``."""
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def _client(client: Client) -> str:
+    return f"client {client.id} {client.name}"
+
+
+def _summary(client: Client) -> str:
+    counts = {
+        "call center": len(client.plan.call_centers),
+        "service": len(client.plan.services),
+        "agent": len(client.plan.agents),
+        "term code": len(client.plan.term_codes),
+        "user": sum(not user.agent for user in client.users),
+        "API token": len(client.api_tokens),
+        "ingest key": len(client.ingest_keys),
+    }
+    return ", ".join(counted(count, name) for name, count in counts.items() if count)
+
+
+def _tables(old: Client, new: Client) -> Iterator[tuple[str, _Table, _Table]]:
+    yield "call center", _by("id", old.plan.call_centers), _by("id", new.plan.call_centers)
+    yield "service", _by("id", old.plan.services), _by("id", new.plan.services)
+    yield "agent", _by("id", old.plan.agents), _by("id", new.plan.agents)
+    yield "term code", _by("code", old.plan.term_codes), _by("code", new.plan.term_codes)
+    for agent, name in ((False, "user"), (True, "login of agent")):
+        before = [user for user in old.users if user.agent is agent]
+        after = [user for user in new.users if user.agent is agent]
+        yield name, _by("id", before), _by("id", after)
+
+
+def _by(key: str, parts: Iterable[Struct]) -> _Table:
+    return {getattr(part, key): part for part in parts}
+
+
+def _parts(old: _Table, new: _Table) -> Iterator[Change]:
+    for key in sorted({*old, *new}, key=lambda key: f"{key:>20}"):
+        before, after = old.get(key), new.get(key)
+        if before is None and after is not None:
+            yield Change("added", _name(key, after))
+        elif after is None and before is not None:
+            yield Change("removed", _name(key, before))
+        elif before is not None and after is not None and before != after:
+            fields = structs.fields(type(after))
+            pairs = {
+                field.name: (getattr(before, field.name), getattr(after, field.name))
+                for field in fields
+            }
+            yield Change("changed", _name(key, after), _details(pairs))
+
+
+def _name(key: object, part: Struct) -> str:
+    name = getattr(part, "name", None) or getattr(part, "login", None)
+    return f"{key} {name}" if name else str(key)
+
+
+def _details(pairs: Mapping[str, tuple[object, object]]) -> str:
+    said = []
+    for name, (before, after) in pairs.items():
+        if before == after:
+            continue
+        if name == "password_hash":
+            said.append("password")
+        else:
+            said.append(f"{name} {_shown(before)} → {_shown(after)}")
+    return ", ".join(said)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None or value == "" else str(value)
+
+
+def _keys(old: Iterable[str], new: Iterable[str]) -> Iterator[Change]:
+    for key in sorted(set(new) - set(old)):
+        yield Change("added", fingerprint(key))
+    for key in sorted(set(old) - set(new)):
+        yield Change("removed", fingerprint(key))

@@ -1,0 +1,139 @@
+"""What a site file's types cannot say: that its parts fit together."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import chain
+from zoneinfo import ZoneInfo
+
+from floorcast.site.digests import digest
+from floorcast.site.families import children_of, family, is_own_ancestor
+from floorcast.site.file import FileAgent, FileClient, FileUser
+
+__all__ = ["MAX_API_TOKENS", "hashed", "problems"]
+
+MAX_API_TOKENS = 5  # a client, as the contract has it
+
+_ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEADER = re.compile(r"[!-~]+")
+
+
+def problems(clients: Sequence[FileClient]) -> list[str]:
+    """Everything that does not fit, a line each, naming the table and the key."""
+    found = [f"client {double}: the id is used twice" for double in _doubles(_ids(clients))]
+    found += [f"client {double!r}: the name is used twice" for double in _doubles(_names(clients))]
+    found += _across(clients)
+    for client in clients:
+        found += [f"client {client.id}{problem}" for problem in _within(client, clients)]
+    return found
+
+
+def _across(clients: Sequence[FileClient]) -> Iterator[str]:
+    parents = {client.id: client.parent for client in clients}
+    for client in clients:
+        if client.parent is not None and client.parent not in parents:
+            yield f"client {client.id}: parent {client.parent} is not a client of this file"
+        elif is_own_ancestor(client.id, parents):
+            yield f"client {client.id}: parent {client.parent} is the client itself or below it"
+    keys = (hashed(client.ingest_keys, client.ingest_key_hashes) for client in clients)
+    if _doubles(chain.from_iterable(keys)):
+        yield "ingest_keys: the same key is given twice; a key belongs to one client"
+
+
+def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
+    """What is kept of tokens or keys: of those in clear, and those given as hashes."""
+    return tuple(sorted([digest(key) for key in keys] + [given.lower() for given in hashes]))
+
+
+def _within(client: FileClient, clients: Sequence[FileClient]) -> Iterator[str]:
+    if not _is_zone(client.time_zone):
+        yield f": time_zone {client.time_zone!r} is not a zone of the IANA (America/New_York)"
+    yield from _twice(client)
+    yield from _keys(client)
+    own = _ids(client.call_center)
+    for service in client.service:
+        if service.call_center is not None and service.call_center not in own:
+            yield (
+                f", service {service.id}: call_center {service.call_center} is not a"
+                " call_center of this client"
+            )
+    limited = any(user.call_centers for user in client.user)
+    centers = _seen_centers(client, clients) if limited else set()
+    for user in client.user:
+        yield from (f", user {user.id}{problem}" for problem in _user(user, centers))
+    for agent in client.agent:
+        yield from (f", agent {agent.id}{problem}" for problem in _password(agent))
+
+
+def _twice(client: FileClient) -> Iterator[str]:
+    tables: tuple[tuple[str, str, Iterable[Hashable]], ...] = (
+        ("call_center", "id", _ids(client.call_center)),
+        ("service", "id", _ids(client.service)),
+        ("service", "name", _names(client.service)),
+        ("agent", "id", _ids(client.agent)),
+        ("agent", "login", [agent.login for agent in client.agent]),
+        ("user", "id", _ids(client.user)),
+        ("user", "name", _names(client.user)),
+        ("term_code", "code", [code.code for code in client.term_code]),
+    )
+    for table, key, values in tables:
+        for double in _doubles(values):
+            yield f", {table} {double}: the {key} is used twice"
+
+
+def _keys(client: FileClient) -> Iterator[str]:
+    for key in ("api_tokens", "ingest_keys"):
+        if not all(_HEADER.fullmatch(given) for given in getattr(client, key)):
+            yield f": {key} must be of letters, digits and signs that a header can carry, no spaces"
+    for key in ("api_token_hashes", "ingest_key_hashes"):
+        if not all(_SHA256.fullmatch(given.lower()) for given in getattr(client, key)):
+            yield f": {key} must be SHA-256 hashes, each of 64 hexadecimal digits"
+    tokens = hashed(client.api_tokens, client.api_token_hashes)
+    if _doubles(tokens):
+        yield ": api_tokens: the same token is given twice"
+    if len(tokens) > MAX_API_TOKENS:
+        yield f": api_tokens: {len(tokens)} are given; a client has at most {MAX_API_TOKENS}"
+
+
+def _seen_centers(client: FileClient, clients: Sequence[FileClient]) -> set[int]:
+    seen = family(client.id, children_of({one.id: one.parent for one in clients}))
+    return {center.id for one in clients if one.id in seen for center in one.call_center}
+
+
+def _user(user: FileUser, centers: set[int]) -> Iterator[str]:
+    if user.password is None and user.password_hash is None:
+        yield ": password (or password_hash) is required"
+    yield from _password(user)
+    for center in user.call_centers or ():
+        if center not in centers:
+            yield f": call_centers: {center} is not a call_center of this client or one below it"
+
+
+def _password(login: FileUser | FileAgent) -> Iterator[str]:
+    if login.password is not None and login.password_hash is not None:
+        yield ": password and password_hash are both given; take one away"
+    if login.password_hash is not None and not _ARGON2ID.fullmatch(login.password_hash):
+        yield ": password_hash must be an encoded Argon2id hash ($argon2id$v=19$m=…$…$…)"
+
+
+def _ids(parts: Iterable[object]) -> list[int]:
+    return [getattr(part, "id") for part in parts]  # noqa: B009 - parts of several classes
+
+
+def _names(parts: Iterable[object]) -> list[str]:
+    return [getattr(part, "name") for part in parts]  # noqa: B009 - parts of several classes
+
+
+def _doubles(values: Iterable[Hashable]) -> list[Hashable]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,29 @@
+"""API tokens and ingest keys: how they are made, kept and named.
+
+They are long and random, so a plain SHA-256 keeps them; passwords are neither, and are hashed
+by ``floorcast.auth.passwords``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+
+__all__ = ["SHOWN", "digest", "fingerprint", "new_key"]
+
+SHOWN = 12  # hexadecimal digits; enough to tell keys apart, no help in finding one
+
+
+def new_key() -> str:
+    """A new API token or ingest key: 256 random bits."""
+    return secrets.token_hex(32)
+
+
+def digest(key: str) -> str:
+    """What is kept of a key: its SHA-256 in hexadecimal."""
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def fingerprint(a_digest: str) -> str:
+    """How people name a key that is kept as ``a_digest``."""
+    return a_digest[:SHOWN]

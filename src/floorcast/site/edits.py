@@ -1,0 +1,168 @@
+"""Changing users and keys by command, beside the site file and beside a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from msgspec import structs
+
+from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.errors import InvalidParameter, NotFound, Unavailable
+from floorcast.site.byhand import ByHand, Declined, laid_over, prune
+from floorcast.site.check import MAX_API_TOKENS
+from floorcast.site.model import Client, User
+from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
+
+__all__ = ["KeyKind", "add_key", "add_user", "remove_user", "revoke_key", "set_password"]
+
+KeyKind = Literal["api_tokens", "ingest_keys"]
+Edit = Callable[[Client, ByHand], ByHand]
+
+TRIES = 5  # against others who write at the same moment
+SHORTEST = 6  # hexadecimal digits by which a key may be named
+
+
+async def add_user(buckets: Buckets, client: int, user: User) -> None:
+    """Make a user by hand; raises ``InvalidParameter`` when its name or id is taken."""
+
+    def edit(declared: Client, made: ByHand) -> ByHand:
+        for other in (*declared.users, *made.users):
+            if other.agent is user.agent and other.name == user.name:
+                raise InvalidParameter(f"client {declared.name} has a user {user.name} already")
+            if other.agent is user.agent and other.id == user.id:
+                raise InvalidParameter(f"the id {user.id} belongs to user {other.name}")
+        return structs.replace(made, users=(*made.users, user))
+
+    await _edit(buckets, client, edit)
+
+
+async def remove_user(buckets: Buckets, client: int, name: str, *, agent: bool = False) -> None:
+    """Take a login away; raises ``NotFound``.
+
+    One that the site file declares stays away until the file declares another password for it.
+    """
+
+    def edit(declared: Client, made: ByHand) -> ByHand:
+        _exists(declared, made, name, agent)
+        return _decided(declared, made, name, agent, None)
+
+    await _edit(buckets, client, edit)
+
+
+async def set_password(
+    buckets: Buckets, client: int, name: str, password_hash: str, *, agent: bool = False
+) -> None:
+    """Give a user, or an agent of the site, another password; raises ``NotFound``.
+
+    It counts until the site file declares another one than it does now.
+    """
+
+    def edit(declared: Client, made: ByHand) -> ByHand:
+        if not agent or name not in {one.login for one in declared.plan.agents}:
+            _exists(declared, made, name, agent)
+        return _decided(declared, made, name, agent, password_hash)
+
+    await _edit(buckets, client, edit)
+
+
+async def add_key(buckets: Buckets, client: int, kind: KeyKind, digest: str) -> None:
+    """Add an API token or ingest key by its digest.
+
+    Raises ``InvalidParameter`` when the client has as many API tokens as it may.
+    """
+
+    def edit(declared: Client, made: ByHand) -> ByHand:
+        tokens = laid_over(declared, made).api_tokens
+        if kind == "api_tokens" and len(tokens) >= MAX_API_TOKENS:
+            raise InvalidParameter(
+                f"client {declared.name} has {MAX_API_TOKENS} API tokens, which is the most;"
+                " revoke one first"
+            )
+        return structs.replace(made, **{kind: (*getattr(made, kind), digest)})
+
+    await _edit(buckets, client, edit)
+
+
+async def revoke_key(buckets: Buckets, client: int, fingerprint: str) -> str:
+    """End a key named by (the beginning of) its digest; the whole digest.
+
+    Raises ``NotFound``, and ``InvalidParameter`` where more than one begins so. A key of the
+    site file stays revoked for as long as the file has it.
+    """
+    found = ""
+
+    def edit(declared: Client, made: ByHand) -> ByHand:
+        nonlocal found
+        now = laid_over(declared, made)
+        keys = {*now.api_tokens, *now.ingest_keys}
+        near = sorted(key for key in keys if key.startswith(fingerprint.lower()))
+        if not near or len(fingerprint) < SHORTEST:
+            raise NotFound(
+                f"client {declared.name} has no key {fingerprint}; name it by {SHORTEST} or more"
+                " digits of its fingerprint (floorcast key list)"
+            )
+        if len(near) > 1:
+            raise InvalidParameter(f"{len(near)} keys begin with {fingerprint}: give more digits")
+        found = near[0]
+        return _without(declared, made, found)
+
+    await _edit(buckets, client, edit)
+    return found
+
+
+async def _edit(buckets: Buckets, client: int, edit: Edit) -> None:
+    key = str(client)
+    for _ in range(TRIES):
+        seen = [Item(name, key, buckets.get(name, key)) for name in (DECLARED, BY_HAND)]
+        raw, made = seen[0].value, seen[1].value
+        if raw is None:
+            raise NotFound(f"there is no client {client}")
+        after = edit(read_client(raw), read_by_hand(made))
+        try:
+            await buckets.write([Item(BY_HAND, key, msgspec.json.encode(after))], seen)
+        except Conflict:
+            continue
+        return
+    raise Unavailable("the site is being changed by others; try again")
+
+
+def _exists(declared: Client, made: ByHand, name: str, agent: bool) -> None:
+    logins = {(user.agent, user.name) for user in laid_over(declared, made).users}
+    if (agent, name) not in logins:
+        what = "agent with a password and the login" if agent else "user"
+        raise NotFound(f"client {declared.name} has no {what} {name}")
+
+
+def _decided(
+    declared: Client, made: ByHand, name: str, agent: bool, password_hash: str | None
+) -> ByHand:
+    """``made`` with a login's new password, or (None) without the login."""
+    mine = [user for user in made.users if (user.agent, user.name) != (agent, name)]
+    if len(mine) < len(made.users):
+        kept = [
+            structs.replace(user, password_hash=password_hash)
+            for user in made.users
+            if (user.agent, user.name) == (agent, name) and password_hash is not None
+        ]
+        return structs.replace(made, users=(*mine, *kept))
+    hashes = {(user.agent, user.name): user.password_hash for user in declared.users}
+    was = hashes.get((agent, name), "")
+    others = [one for one in made.declined if (one.agent, one.name) != (agent, name)]
+    if was or password_hash is not None:
+        others.append(Declined(name, agent, was, password_hash))
+    return prune(declared, structs.replace(made, declined=tuple(others)))
+
+
+def _without(declared: Client, made: ByHand, key: str) -> ByHand:
+    revoked = {*made.revoked, key}
+    return prune(
+        declared,
+        structs.replace(
+            made,
+            api_tokens=tuple(one for one in made.api_tokens if one != key),
+            ingest_keys=tuple(one for one in made.ingest_keys if one != key),
+            revoked=tuple(revoked),
+        ),
+    )

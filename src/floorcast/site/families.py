@@ -1,0 +1,43 @@
+"""Which clients are below which."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+__all__ = ["children_of", "family", "is_own_ancestor"]
+
+Parents = Mapping[int, int | None]
+
+
+def children_of(parents: Parents) -> dict[int, tuple[int, ...]]:
+    """The direct children of every client that has any, by id."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for child in sorted(parents):
+        parent = parents[child]
+        if parent is not None:
+            children[parent].append(child)
+    return {parent: tuple(found) for parent, found in children.items()}
+
+
+def family(client: int, children: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
+    """The client, then all below it, at whatever depth, by id."""
+    found = {client}
+    open_ends = [client]
+    while open_ends:
+        below = set(children.get(open_ends.pop(), ())) - found
+        found |= below
+        open_ends += below
+    return (client, *sorted(found - {client}))
+
+
+def is_own_ancestor(client: int, parents: Parents) -> bool:
+    """Whether going up from the client leads back to it."""
+    seen: set[int] = set()
+    at = parents.get(client)
+    while at is not None and at not in seen:
+        if at == client:
+            return True
+        seen.add(at)
+        at = parents.get(at)
+    return False

@@ -1,0 +1,107 @@
+"""The tables of a site file, as they are written (section 10 of the contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta, Struct
+
+from floorcast.site.model import (
+    Agent,
+    CallCenter,
+    FeedName,
+    Id,
+    Name,
+    Plan,
+    Role,
+    Service,
+    TermCode,
+)
+
+__all__ = ["FileAgent", "FileClient", "FileUser", "Login", "SiteTables"]
+
+Password = Annotated[str, Meta(min_length=1, max_length=1024)]
+Key = Annotated[str, Meta(min_length=1, max_length=1024)]
+Hashed = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class FileAgent(Agent, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An agent; one with a password may log in."""
+
+    password: Password | None = None
+    password_hash: Hashed | None = None
+
+
+class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A user; exactly one of the passwords is needed."""
+
+    id: Id
+    name: Name
+    password: Password | None = None
+    password_hash: Hashed | None = None
+    role: Role
+    call_centers: tuple[Id, ...] | None = None
+
+
+class Login(NamedTuple):
+    """Somebody the file lets log in, user or agent, with the password as it is given there."""
+
+    id: int
+    name: str
+    role: Role
+    call_centers: tuple[int, ...] | None
+    agent: bool
+    password: str | None
+    password_hash: str | None
+
+
+class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One ``[[client]]`` and its tables, as written."""
+
+    id: Id
+    name: Name
+    time_zone: Name = "UTC"
+    feeds: tuple[FeedName, ...] = ()
+    parent: Id | None = None
+    api_tokens: tuple[Key, ...] = ()
+    api_token_hashes: tuple[Key, ...] = ()
+    ingest_keys: tuple[Key, ...] = ()
+    ingest_key_hashes: tuple[Key, ...] = ()
+    call_center: tuple[CallCenter, ...] = ()
+    service: tuple[Service, ...] = ()
+    agent: tuple[FileAgent, ...] = ()
+    term_code: tuple[TermCode, ...] = ()
+    user: tuple[FileUser, ...] = ()
+
+    def plan(self) -> Plan:
+        """The floor's part, in an order that does not depend on the file's."""
+        agents = (
+            Agent(id=one.id, login=one.login, name=one.name, team=one.team) for one in self.agent
+        )
+        return Plan(
+            time_zone=self.time_zone,
+            feeds=tuple(sorted(set(self.feeds))),
+            call_centers=tuple(sorted(self.call_center, key=lambda one: one.id)),
+            services=tuple(sorted(self.service, key=lambda one: one.id)),
+            agents=tuple(sorted(agents, key=lambda one: one.id)),
+            term_codes=tuple(sorted(self.term_code, key=lambda one: one.code)),
+        )
+
+    def logins(self) -> Iterator[Login]:
+        """Everybody the file lets log in, by id: users, then the agents that have a password."""
+        for user in sorted(self.user, key=lambda one: one.id):
+            centers = None if user.call_centers is None else tuple(sorted(set(user.call_centers)))
+            yield Login(
+                user.id, user.name, user.role, centers, False, user.password, user.password_hash
+            )
+        for agent in sorted(self.agent, key=lambda one: one.id):
+            if agent.password or agent.password_hash:
+                secret = agent.password, agent.password_hash
+                yield Login(agent.id, agent.login, "Agent", None, True, *secret)
+
+
+class SiteTables(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole site file."""
+
+    client: tuple[FileClient, ...] = ()

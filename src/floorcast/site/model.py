@@ -1,0 +1,126 @@
+"""What a site is made of (section 10 of the contract).
+
+A client's ``Plan`` is all that the floor's figures and feeds depend on. It enters the log as
+an entry of its own whenever it changes, so that folding the log again gives the same floor.
+What only opens doors (users, tokens, keys, passwords) stays out of the log, and is kept as
+hashes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+__all__ = [
+    "DEFAULT_TERM_CODES",
+    "Agent",
+    "CallCenter",
+    "Category",
+    "Client",
+    "FeedName",
+    "Formula",
+    "Plan",
+    "Role",
+    "Service",
+    "TermCode",
+    "User",
+]
+
+Id = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[int, Meta(ge=0, le=86_400)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Echoed = Annotated[str, Meta(max_length=256)]
+
+FeedName = Literal["agent", "interaction"]
+Category = Literal["rpcComplete", "rpcIncomplete", "wpc", "nonContacts"]
+Formula = Literal[
+    "excluding_abandons_within_sla",
+    "answered_of_offered",
+    "with_abandons_within_sla",
+    "answered_of_answered",
+]
+Role = Literal["Sysadmin", "Superuser", "Manager", "Report Admin", "IT User", "Auditor", "Agent"]
+
+
+class _Part(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class CallCenter(_Part, frozen=True):
+    """A group of services."""
+
+    id: Id
+    name: Name
+
+
+class Service(_Part, frozen=True):
+    """A service (a queue, a skill group); the members without a figure of ours are echoed."""
+
+    id: Id
+    name: Name
+    call_center: Id | None = None
+    sla_seconds: Seconds = 20
+    service_level: Formula = "excluding_abandons_within_sla"
+    short_abandon_seconds: Seconds | None = None
+    pacing_method: Echoed | None = None
+    throttle: Echoed | None = None
+    units: Echoed | None = None
+    max_hold_time: Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
+
+
+class Agent(_Part, frozen=True):
+    """An agent as the floor knows it."""
+
+    id: Id
+    login: Name
+    name: Name | None = None
+    team: Id | None = None
+
+
+class TermCode(_Part, frozen=True):
+    """A term code and the category that it counts in."""
+
+    code: Name
+    category: Category
+
+
+DEFAULT_TERM_CODES = (
+    TermCode(code="RPC", category="rpcComplete"),
+    TermCode(code="RPC_INCOMPLETE", category="rpcIncomplete"),
+    TermCode(code="WPC", category="wpc"),
+)
+
+
+class Plan(_Part, frozen=True):
+    """What a client's floor is made of; no secrets. An empty term-code table means the default."""
+
+    time_zone: Name = "UTC"
+    feeds: tuple[FeedName, ...] = ()
+    call_centers: tuple[CallCenter, ...] = ()
+    services: tuple[Service, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    term_codes: tuple[TermCode, ...] = ()
+
+
+class User(_Part, frozen=True):
+    """Somebody who logs in. ``agent`` users are the floor's agents, and log in apart."""
+
+    id: Id
+    name: Name
+    password_hash: str
+    role: Role
+    call_centers: tuple[Id, ...] | None = None
+    agent: bool = False
+
+
+class Client(_Part, frozen=True):
+    """One client of the site, as it is kept: tokens and keys as SHA-256 in hexadecimal."""
+
+    id: Id
+    name: Name
+    parent: Id | None = None
+    api_tokens: tuple[str, ...] = ()
+    ingest_keys: tuple[str, ...] = ()
+    users: tuple[User, ...] = ()
+    plan: Plan = Plan()

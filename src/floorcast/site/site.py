@@ -1,0 +1,134 @@
+"""The site of a running server: read from the buckets, and read again when they change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from floorcast.buckets.port import Buckets
+from floorcast.site.byhand import laid_over
+from floorcast.site.directory import Directory
+from floorcast.site.model import Client, Plan, User
+from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
+
+__all__ = ["Site", "SiteChange"]
+
+Raw = tuple[bytes, bytes | None]
+
+
+class SiteChange(NamedTuple):
+    """What is different since the site was read before.
+
+    ``plans`` are the clients, new ones too, whose floor's part changed, with it; ``gone`` are
+    the clients that there are no more.
+    """
+
+    plans: Mapping[int, Plan]
+    gone: tuple[int, ...]
+
+
+class _Reading(NamedTuple):
+    version: tuple[int, int]
+    raw: Mapping[str, Raw]
+    directory: Directory
+    change: SiteChange
+
+
+class Site:
+    """The clients by id and by name, always whole: a change shows all at once.
+
+    Raises ``SettingError`` when what is stored cannot be understood, and ``Unavailable`` when
+    the store cannot be read; what was read before then stays.
+    """
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._callbacks: list[Callable[[SiteChange], None]] = []
+        self._reading = _Reading((-1, -1), {}, Directory(), SiteChange({}, ()))
+        self._turn = asyncio.Lock()
+        self.generation = 0
+        self.reload()
+
+    @property
+    def clients(self) -> Mapping[int, Client]:
+        """Every client by its id."""
+        return self._reading.directory.clients
+
+    @property
+    def by_name(self) -> Mapping[str, Client]:
+        """Every client by its name, which is the client code of the login."""
+        return self._reading.directory.by_name
+
+    @property
+    def directory(self) -> Directory:
+        """The site at this moment, for whoever needs several looks at one state."""
+        return self._reading.directory
+
+    def children(self, client: int) -> tuple[int, ...]:
+        """The clients right below a client, by id."""
+        return self.directory.children(client)
+
+    def family(self, client: int) -> tuple[int, ...]:
+        """The client, then every client below it, at whatever depth."""
+        return self.directory.family(client)
+
+    def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
+        """The user (or the agent who may log in) of that name."""
+        return self.directory.user(client, name, agent=agent)
+
+    def on_change(self, callback: Callable[[SiteChange], None]) -> None:
+        """Call ``callback`` after each change, when the new site counts already."""
+        self._callbacks.append(callback)
+
+    def reload(self) -> SiteChange | None:
+        """Read the site at once if anybody has changed it; what that changed.
+
+        A large site takes longer than a turn of the loop may; a server in use takes
+        ``refresh``.
+        """
+        raw = self._changed()
+        return None if raw is None else self._take(_read(*raw, self._reading))
+
+    async def refresh(self) -> SiteChange | None:
+        """Like ``reload``, with the work in a thread. Asking costs next to nothing."""
+        async with self._turn:
+            raw = self._changed()
+            if raw is None:
+                return None
+            return self._take(await asyncio.to_thread(_read, *raw, self._reading))
+
+    def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
+        # the version first: a write in between is then read now, and once more next time
+        version = self._buckets.version(DECLARED), self._buckets.version(BY_HAND)
+        if version == self._reading.version:
+            return None
+        declared, by_hand = self._buckets.items(DECLARED), self._buckets.items(BY_HAND)
+        return version, {key: (value, by_hand.get(key)) for key, value in declared.items()}
+
+    def _take(self, reading: _Reading) -> SiteChange:
+        self._reading = reading
+        self.generation += 1
+        for callback in self._callbacks:
+            callback(reading.change)
+        return reading.change
+
+
+def _read(version: tuple[int, int], raw: Mapping[str, Raw], old: _Reading) -> _Reading:
+    clients = [
+        old.directory.clients[int(key)]
+        if old.raw.get(key) == value
+        else laid_over(read_client(value[0]), read_by_hand(value[1]))
+        for key, value in raw.items()
+    ]
+    directory = Directory(clients)
+    return _Reading(version, raw, directory, _change(old.directory.clients, directory.clients))
+
+
+def _change(before: Mapping[int, Client], after: Mapping[int, Client]) -> SiteChange:
+    plans = {
+        client.id: client.plan
+        for client in after.values()
+        if client.id not in before or before[client.id].plan != client.plan
+    }
+    return SiteChange(plans, tuple(client for client in before if client not in after))

@@ -1,0 +1,55 @@
+"""How the site lies in the buckets: what the file declares, and what was changed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from floorcast.buckets.port import Item
+from floorcast.errors import SettingError
+from floorcast.site.byhand import ByHand
+from floorcast.site.model import Client
+
+__all__ = ["BY_HAND", "DECLARED", "FILE", "Kept", "kept", "read_by_hand", "read_client"]
+
+DECLARED: Final = "site"  # client id → Client as the site file declares it
+BY_HAND: Final = "by-hand"  # client id → ByHand
+FILE: Final = Item("site-file", "fingerprint", None)  # Argon2 hash of the file applied last
+
+T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """Both halves of the site, by client id; a client that nobody declares may have one."""
+
+    declared: Mapping[int, Client]
+    by_hand: Mapping[int, ByHand]
+
+
+def kept(declared: Mapping[str, bytes], by_hand: Mapping[str, bytes]) -> Kept:
+    """What the two buckets say; raises ``SettingError`` when it cannot be understood."""
+    return Kept(
+        {int(key): read_client(raw) for key, raw in declared.items()},
+        {int(key): read_by_hand(raw) for key, raw in by_hand.items()},
+    )
+
+
+def read_client(raw: bytes) -> Client:
+    """A client as the bucket keeps it."""
+    return _read(raw, Client)
+
+
+def read_by_hand(raw: bytes | None) -> ByHand:
+    """What was changed by hand, as the bucket keeps it; nothing where it keeps nothing."""
+    return ByHand() if raw is None else _read(raw, ByHand)
+
+
+def _read(raw: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError as error:
+        raise SettingError(
+            f"the stored site cannot be understood ({error}); apply the site file again"
+        ) from error

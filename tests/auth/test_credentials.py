@@ -1,0 +1,158 @@
+"""Who is let in, and what those hear who are not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from floorcast.auth.credentials import Claim, Credentials, Proven
+from floorcast.auth.lockout import Lockout
+from floorcast.auth.passwords import Hasher, Passwords
+from floorcast.errors import BadCredentials, MissingParameter, RateLimited, Refusal, Unavailable
+from floorcast.site.digests import digest
+from floorcast.site.site import Site
+from tests.auth.door import CHEAP, Clock
+from tests.site.sites import small
+
+RIGHT = Claim("ACME", "reports", "correct horse", "token-1", False, "192.0.2.1")
+
+
+class Counted(Hasher):
+    """Counts what it verifies."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_kib=8, passes=1)
+        self.verified = 0
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        """Count, then verify."""
+        self.verified += 1
+        return super().verify(password_hash, password)
+
+
+class Doors:
+    """Credentials over the small site."""
+
+    def __init__(self, waiting: int = 64) -> None:
+        self.clock = Clock()
+        self.hasher = Counted()
+        self.passwords = Passwords(self.hasher, waiting)
+        self.credentials = Credentials(Site(small()), self.passwords, Lockout(self.clock))
+
+    def prove(self, **changed: object) -> Proven:
+        """The right claim, with something changed."""
+        return asyncio.run(self.credentials.prove(RIGHT._replace(**changed)))  # type: ignore[arg-type]  # by name
+
+    def refused(self, **changed: object) -> Refusal:
+        """How a changed claim is refused."""
+        with pytest.raises(Refusal) as caught:
+            self.prove(**changed)
+        return caught.value
+
+
+def test_the_right_claim_is_proven() -> None:
+    """Users, and agents who log in apart."""
+    doors = Doors()
+    proven = doors.prove()
+    assert (proven.client, proven.user.id, proven.token) == (1, 301, digest("token-1"))
+    agent = doors.prove(user_name="ANN", password="ann's own", agent=True)
+    assert (agent.user.id, agent.user.role) == (201, "Agent")
+
+
+@pytest.mark.parametrize("name", ["client_name", "user_name", "password"])
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_what_is_missing_is_named(name: str, blank: str) -> None:
+    """201, by the member's name in the request."""
+    member = name.replace("_n", "N")
+    error = Doors().refused(**{name: blank})
+    assert isinstance(error, MissingParameter)
+    assert error.message == f"{member} is required"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user_name": "nobody"},
+        {"password": "wrong"},
+        {"password": "x" * 100_000},
+        {"user_name": "REPORTS"},
+        {"user_name": "ANN", "password": "ann's own"},
+        {"agent": True},
+        {"user_name": "BOB", "password": "", "agent": True},
+        {"user_name": "BOB", "password": "x", "agent": True},
+    ],
+)
+def test_nobody_hears_whether_it_was_the_user_or_the_password(changed: dict[str, object]) -> None:
+    """The same words, after the same work, whoever it was."""
+    doors = Doors()
+    error = doors.refused(**{"password": "wrong", **changed})
+    if changed.get("password") == "":
+        assert isinstance(error, MissingParameter)
+        return
+    assert isinstance(error, BadCredentials)
+    assert error.message == "userName or password is wrong"
+    assert doors.hasher.verified == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"api_token": "token-2"}, {"client_name": "Nobody"}, {"api_token": digest("token-1")}],
+)
+def test_without_a_token_of_the_client_no_password_is_looked_at(
+    changed: dict[str, object],
+) -> None:
+    """The same words for a wrong client and a wrong token, at no cost, and uncounted."""
+    doors = Doors()
+    for _ in range(50):
+        error = doors.refused(**changed)
+        assert isinstance(error, BadCredentials)
+        assert "LV-Access" in error.message
+        assert "clientName" in error.message
+    assert doors.hasher.verified == 0
+    assert doors.prove()
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_a_missing_token_is_told_as_that(token: str | None) -> None:
+    """300, naming both headers that would do."""
+    error = Doors().refused(api_token=token)
+    assert isinstance(error, BadCredentials)
+    assert "LV-Access" in error.message
+    assert "Bearer" in error.message
+
+
+def test_guessing_is_slowed_for_users_who_exist_and_who_do_not() -> None:
+    """After five wrong passwords the next is refused unseen, the right one too."""
+    for name in ("reports", "nobody"):
+        doors = Doors()
+        for _ in range(5):
+            assert isinstance(doors.refused(user_name=name, password="wrong"), BadCredentials)
+        error = doors.refused(user_name=name)
+        assert isinstance(error, RateLimited)
+        assert error.retry_after == 1
+        assert doors.hasher.verified == 5
+        assert doors.prove(address="198.51.100.1") if name == "reports" else True
+        doors.clock.go(1)
+        assert not isinstance(doors.refused(user_name=name, password="wrong"), RateLimited)
+
+
+def test_a_fleet_that_logs_in_at_once_is_one_try() -> None:
+    """The same claim a hundred times is verified once, and nobody is slowed by it."""
+    doors = Doors(waiting=2)
+
+    async def fleet() -> list[Proven]:
+        return await asyncio.gather(*(doors.credentials.prove(RIGHT) for _ in range(100)))
+
+    assert len(asyncio.run(fleet())) == 100
+    assert doors.hasher.verified == 1
+
+
+def test_being_too_busy_is_nobodys_wrong_password() -> None:
+    """503, and the tries that it hit do not count."""
+    doors = Doors(waiting=-2)
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            doors.prove()
+    doors.credentials._passwords = Passwords(CHEAP)  # noqa: SLF001 - the crowd has gone
+    assert doors.prove()

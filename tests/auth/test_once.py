@@ -1,0 +1,83 @@
+"""Doing a thing once for everybody who asks at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from floorcast.auth.once import Once
+
+
+def test_who_asks_meanwhile_gets_the_same() -> None:
+    """Work that is under way is not begun again; afterwards it is, and keys are apart."""
+
+    async def ask() -> list[int]:
+        once, calls, gate = Once[int](), [0], asyncio.Event()
+
+        async def work() -> int:
+            calls[0] += 1
+            mine = calls[0]
+            await gate.wait()
+            return mine
+
+        asked = [asyncio.create_task(once.do(key, work)) for key in ("a", "a", "b", "a")]
+        await asyncio.sleep(0)
+        gate.set()
+        return [*await asyncio.gather(*asked), await once.do("a", work)]
+
+    assert asyncio.run(ask()) == [1, 1, 2, 1, 3]
+
+
+def test_an_error_is_everybodys_and_is_not_kept() -> None:
+    """All who asked get it; who asks later begins anew."""
+
+    async def ask() -> list[object]:
+        once = Once[int]()
+
+        async def fail() -> int:
+            await asyncio.sleep(0)
+            raise ValueError("no")
+
+        async def work() -> int:
+            return 1
+
+        errors = await asyncio.gather(
+            once.do("a", fail), once.do("a", fail), return_exceptions=True
+        )
+        return [*map(str, errors), await once.do("a", work)]
+
+    assert asyncio.run(ask()) == ["no", "no", 1]
+
+
+def test_the_work_goes_on_when_who_asked_has_gone() -> None:
+    """Cancelling one who asked stops neither the work nor the others, nor is an error lost."""
+
+    async def ask() -> int:
+        once, gate, done = Once[int](), asyncio.Event(), []
+
+        async def work() -> int:
+            await gate.wait()
+            done.append(1)
+            return 7
+
+        async def fail() -> int:
+            await gate.wait()
+            raise ValueError("nobody hears")
+
+        tasks = [asyncio.create_task(once.do("a", work)) for _ in range(2)]
+        deaf = asyncio.create_task(once.do("b", fail))
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        deaf.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        result = await tasks[1]
+        await asyncio.sleep(0)
+        gc.collect()
+        assert done == [1]
+        return result
+
+    assert asyncio.run(ask()) == 7

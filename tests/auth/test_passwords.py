@@ -1,0 +1,122 @@
+"""Hashing passwords, off the loop and no more than a few at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from floorcast.auth.passwords import LONGEST, Hasher, Passwords
+from floorcast.errors import Unavailable
+from tests.auth.door import CHEAP
+
+
+def test_the_parameters_are_owasps_least_or_more() -> None:
+    """Argon2id with 19 MiB, 2 passes, 1 lane, which a stored hash says of itself."""
+    hashed = Hasher().hash("secret")
+    assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert Hasher().verify(hashed, "secret")
+    assert CHEAP.verify(hashed, "secret")
+
+
+@pytest.mark.parametrize("password", ["x", "päss wörd", "\0", "\ud800", "x" * LONGEST])
+def test_any_text_is_a_password(password: str) -> None:
+    """It verifies against its own hash, and nothing else does."""
+    hashed = CHEAP.hash(password)
+    assert CHEAP.verify(hashed, password)
+    assert not CHEAP.verify(hashed, password + "x")
+    assert not CHEAP.verify(hashed, "")
+    assert CHEAP.hash(password) != hashed
+
+
+@pytest.mark.parametrize("damaged", ["", "x", "$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$ü$ü"])
+def test_a_damaged_hash_is_nobodys(damaged: str) -> None:
+    """It is wrong, not an exception."""
+    assert not CHEAP.verify(damaged, "secret")
+
+
+def test_nobody_is_verified_like_somebody() -> None:
+    """For a user who does not exist a hash of the same cost is verified, and never right."""
+    asked: list[str] = []
+
+    class Asked(Hasher):
+        def verify(self, password_hash: str, password: str) -> bool:
+            asked.append(password_hash)
+            super().verify(password_hash, password)
+            return True
+
+    passwords = Passwords(Asked(memory_kib=8, passes=1))
+    assert asyncio.run(passwords.verify(CHEAP.hash("secret"), "secret"))
+    assert not asyncio.run(passwords.verify(None, "secret"))
+    assert asked[1].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+    passwords.close()
+
+
+class Slow(Hasher):
+    """Hashes only when it may, and knows how many did at once."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_kib=8, passes=1)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.lock = threading.Lock()
+        self.busy = self.most = 0
+
+    def hash(self, password: str) -> str:
+        """Wait for the gate."""
+        with self.lock:
+            self.busy += 1
+            self.most = max(self.most, self.busy)
+        self.gate.wait()
+        with self.lock:
+            self.busy -= 1
+        return super().hash(password)
+
+
+def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
+    """The queue is bounded; the loop is never held; room comes back."""
+    hasher = Slow()
+    passwords = Passwords(hasher, waiting=3)
+
+    async def crowd() -> list[str | BaseException]:
+        hasher.gate.clear()
+        asked = [asyncio.create_task(passwords.hash("x")) for _ in range(8)]
+        await asyncio.wait(asked[5:])
+        hasher.gate.set()
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.gather(*(passwords.hash("x") for _ in range(5)))
+        return done
+
+    done = asyncio.run(crowd())
+    assert [isinstance(one, Unavailable) for one in done] == [False] * 5 + [True] * 3
+    assert hasher.most <= 2
+    passwords.close()
+
+
+def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
+    """Giving up does not make room for more than the threads can do."""
+    hasher = Slow()
+    passwords = Passwords(hasher, waiting=0)
+
+    async def give_up() -> None:
+        hasher.gate.clear()
+        asked = [asyncio.create_task(passwords.hash("x")) for _ in range(2)]
+        await asyncio.sleep(0)
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        with pytest.raises(Unavailable, match="too many logins"):
+            await passwords.hash("x")
+        hasher.gate.set()
+
+    asyncio.run(give_up())
+    passwords.close()
+
+
+def test_a_server_that_stops_hashes_no_more() -> None:
+    """After closing, the answer is Unavailable, not an error of the threads."""
+    passwords = Passwords(CHEAP)
+    passwords.close()
+    with pytest.raises(Unavailable, match="stopping"):
+        asyncio.run(passwords.hash("x"))

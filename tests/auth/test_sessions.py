@@ -1,0 +1,450 @@
+"""Sessions from login to end, across restarts and changes of the site."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from floorcast.auth.session import Session
+from floorcast.auth.sessions import LAG, LIFETIME
+from floorcast.buckets.port import Item
+from floorcast.errors import (
+    BadCredentials,
+    BadSession,
+    InvalidParameter,
+    MissingParameter,
+    Unavailable,
+)
+from floorcast.site.digests import digest
+from floorcast.site.edits import remove_user, revoke_key, set_password
+from floorcast.token import TICKS_PER_SECOND
+from tests.auth.door import CHEAP, Door, closed, mended
+from tests.site.sites import SMALL, applied, run, small
+
+HOUR = 3600
+
+
+async def login(door: Door, user: str = "reports", token: str = "token-1") -> Session:
+    """Log a user of the small site in."""
+    passwords = {"reports": "correct horse", "north": "battery staple"}
+    return await door.sessions.login("ACME", user, passwords[user], token)
+
+
+def lives(door: Door, session: Session) -> bool:
+    """Whether a request with the session would be let in, without using it."""
+    used = session.last_used
+    try:
+        found = door.sessions.find(session.id)
+    except BadSession:
+        return False
+    found.last_used = used
+    return True
+
+
+def test_a_login_gives_what_the_user_may_see() -> None:
+    """Id, client, user, role; the own client and those below; the call centers if limited."""
+    door = Door()
+    reports, north = run(login(door)), run(login(door, "north"))
+    assert (reports.client, reports.user, reports.name, reports.role) == (
+        1,
+        301,
+        "reports",
+        "Sysadmin",
+    )
+    assert (reports.clients_seen, reports.call_centers) == ((1, 2), None)
+    assert (north.role, north.call_centers) == ("Manager", frozenset({11}))
+    assert door.sessions.find(reports.id) is reports
+    assert len(door.sessions) == 2
+
+
+def test_an_agent_logs_in_apart() -> None:
+    """With its login and role Agent, and sees its own client only."""
+    door = Door()
+    session = run(door.sessions.login("ACME", "ANN", "ann's own", "token-1", agent=True))
+    assert (session.user, session.role, session.agent) == (201, "Agent", True)
+    assert session.clients_seen == (1,)
+    with pytest.raises(BadCredentials):
+        run(door.sessions.login("ACME", "ANN", "ann's own", "token-1"))
+
+
+def test_an_id_cannot_be_guessed() -> None:
+    """122 random bits, printed as the reference prints its ids."""
+    session = run(login(Door()))
+    assert uuid.UUID(session.id).version == 4
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", session.id)
+
+
+def test_the_same_user_and_token_have_one_session() -> None:
+    """Logging in again gives the session that is there; another token another one."""
+    buckets = small()
+    applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), buckets)
+    door = Door(buckets)
+
+    async def many() -> list[Session]:
+        at_once = await asyncio.gather(*(login(door) for _ in range(20)))
+        return [*at_once, await login(door), await login(door, token="token-3")]
+
+    *same, other = run(many())
+    assert len({session.id for session in same}) == 1
+    assert other.id != same[0].id
+    assert len(door.sessions) == len(buckets.items("sessions")) == 2
+
+
+def test_a_session_lives_while_it_is_used() -> None:
+    """Once in two hours is enough, by a request, a validation or a login; then it has ended."""
+    door = Door()
+    session = run(login(door))
+    for use in (
+        lambda: door.sessions.find(session.id),
+        lambda: door.sessions.validate(session.id),
+        lambda: run(login(door)),
+    ):
+        door.clock.go(LIFETIME)
+        use()
+    door.clock.go(LIFETIME + 0.001)
+    assert not door.sessions.validate(session.id)
+    with pytest.raises(BadSession, match="unknown or has ended"):
+        door.sessions.find(session.id)
+    assert run(login(door)).id != session.id
+
+
+@pytest.mark.parametrize("wrong", [None, ""])
+def test_a_missing_session_is_told_as_that(wrong: str | None) -> None:
+    """301, naming the header."""
+    with pytest.raises(BadSession, match="LV-Session is required"):
+        Door().sessions.find(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["x", "\udc80", "a" * 10_000, str(uuid.uuid4())])
+def test_an_unknown_session_is_none(wrong: str) -> None:
+    """Whatever is sent as one."""
+    door = Door()
+    assert not door.sessions.validate(wrong)
+    assert not run(door.sessions.logout(wrong))
+    with pytest.raises(BadSession):
+        door.sessions.find(wrong)
+
+
+def test_a_logout_ends_the_session_for_good() -> None:
+    """Here, after a restart, and for the next login; the second logout finds nothing."""
+    door = Door()
+    session = run(login(door))
+    assert run(door.sessions.logout(session.id))
+    assert not run(door.sessions.logout(session.id))
+    assert not door.sessions.validate(session.id)
+    again = door.restarted()
+    assert not again.sessions.validate(session.id)
+    assert run(login(again)).id != session.id
+
+
+def test_a_session_survives_a_crash() -> None:
+    """It is on disk before anybody has its id, and the user's next login finds it."""
+    door = Door()
+    session = run(login(door))
+    again = door.restarted()
+    assert again.sessions.find(session.id).clients_seen == (1, 2)
+    assert run(login(again)).id == session.id
+
+
+def test_the_lag_of_what_is_written_counts_for_the_session() -> None:
+    """Kept every 15 s and crashed at any moment, a session that was used in time lives on."""
+    for crash_after in range(0, 180, 7):
+        door = Door()
+        session = run(login(door))
+        for _ in range(0, crash_after, 5):
+            door.clock.go(5)
+            door.sessions.find(session.id)
+            if (door.clock.ticks // 10**7) % 15 == 0:
+                run(door.sessions.keep())
+        door.clock.go(LIFETIME)
+        assert door.restarted().sessions.validate(session.id)
+
+
+def test_restarts_do_not_make_an_unused_session_younger() -> None:
+    """However often the server restarts, the lag counts once."""
+    door = Door()
+    session = run(login(door))
+    for _ in range(200):
+        door.clock.go(60)
+        door = door.restarted()
+        run(door.sessions.keep())
+    assert not door.sessions.validate(session.id)
+
+
+def test_use_is_written_once_a_minute_at_most() -> None:
+    """A session in constant use costs the disk one write a minute; none in use, none."""
+    door = Door()
+    session = run(login(door))
+    before = door.buckets.version("sessions")
+    for _ in range(605):
+        door.clock.go(1)
+        door.sessions.find(session.id)
+        run(door.sessions.keep())
+    assert door.buckets.version("sessions") - before == 10
+    for _ in range(10):
+        door.clock.go(60)
+        run(door.sessions.keep())
+    assert door.buckets.version("sessions") - before == 11
+
+
+def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No write grows with the number of sessions, and none is left out."""
+    monkeypatch.setattr("floorcast.auth.sessions.GROUP", 2)
+    buckets = small()
+    tokens = [f"token-{number}" for number in range(5)]
+    applied(SMALL.replace('"token-1"', ", ".join(f'"{token}"' for token in tokens)), buckets)
+    door = Door(buckets)
+    sessions = [run(login(door, user, token)) for user in ("reports", "north") for token in tokens]
+    door.clock.go(HOUR)
+    for session in sessions:
+        door.sessions.find(session.id)
+    before = buckets.version("sessions")
+    run(door.sessions.close())
+    assert buckets.version("sessions") - before == 5
+    door.clock.go(1.5 * HOUR)
+    again = door.restarted()
+    assert all(again.sessions.validate(session.id) for session in sessions)
+
+
+def test_what_has_ended_leaves_the_disk() -> None:
+    """Sessions that nobody uses any more are taken off it, without being asked for."""
+    door = Door()
+    run(login(door))
+    door.clock.go(LIFETIME + 1)
+    run(door.sessions.keep())
+    assert len(door.sessions) == 0
+    assert not door.buckets.items("sessions")
+
+
+def test_a_damaged_session_is_nobodys_and_goes() -> None:
+    """Damage on disk costs that session, not the start of the server."""
+    door = Door()
+    session = run(login(door))
+    run(door.buckets.write([Item("sessions", session.id, b"{")]))
+    again = door.restarted()
+    assert not again.sessions.validate(session.id)
+    run(again.sessions.keep())
+    assert not door.buckets.items("sessions")
+
+
+def test_changing_the_password_ends_the_users_sessions() -> None:
+    """All of them, at once and for good; the new password opens, the old one does not."""
+    door = Door()
+    session, other = run(login(door)), run(login(door, "north"))
+    run(door.sessions.change_password("ACME", "reports", "correct horse", "new secret", "token-1"))
+    assert not lives(door, session)
+    assert lives(door, other)
+    assert not door.restarted().sessions.validate(session.id)
+    door = Door(door.buckets, door.clock)
+    with pytest.raises(BadCredentials):
+        run(login(door))
+    assert run(door.sessions.login("ACME", "reports", "new secret", "token-1")).id != session.id
+
+
+@pytest.mark.parametrize(
+    ("new", "error"),
+    [
+        ("", MissingParameter),
+        (" ", MissingParameter),
+        ("7 chars", InvalidParameter),
+        ("x" * 1025, InvalidParameter),
+    ],
+)
+def test_a_new_password_has_a_length(new: str, error: type[Exception]) -> None:
+    """8 to 1,024 characters; the message names the member; nothing changes."""
+    door = Door()
+    session = run(login(door))
+    with pytest.raises(error, match="newPassword"):
+        run(door.sessions.change_password("ACME", "reports", "correct horse", new, "token-1"))
+    assert lives(door, session)
+
+
+def test_the_old_password_must_be_right_to_change_it() -> None:
+    """And who guesses it there is slowed like at the login."""
+    door = Door()
+    with pytest.raises(BadCredentials):
+        run(door.sessions.change_password("ACME", "reports", "wrong", "new secret", "token-1"))
+
+
+def test_an_agent_can_change_its_password() -> None:
+    """Apart from a user of the same name."""
+    door = Door()
+    run(
+        door.sessions.change_password(
+            "ACME", "ANN", "ann's own", "new secret", "token-1", agent=True
+        )
+    )
+    session = run(door.sessions.login("ACME", "ANN", "new secret", "token-1", agent=True))
+    assert lives(door, session)
+
+
+def test_what_the_site_takes_away_ends_sessions() -> None:
+    """The user, the password, the token or the client, by a command or the file, at once."""
+    for how in range(5):
+        buckets = small()
+        door = Door(buckets)
+        session, other = run(login(door)), run(login(door, "north"))
+        if how == 0:
+            run(remove_user(buckets, 1, "reports"))
+        elif how == 1:
+            run(set_password(buckets, 1, "reports", CHEAP.hash("correct horse")))
+        elif how == 2:
+            run(revoke_key(buckets, 1, digest("token-1")))
+        elif how == 3:
+            applied(SMALL.replace("correct horse", "new secret"), buckets)
+        else:
+            applied("", buckets)
+        assert lives(door, session)
+        run(door.site.refresh())
+        assert not lives(door, session)
+        assert lives(door, other) is (how in {0, 1, 3})
+
+
+def test_what_the_site_grants_counts_from_the_next_request_on() -> None:
+    """A new role, other call centers, another child client: the session stays."""
+    buckets = small()
+    door = Door(buckets)
+    session = run(login(door, "north"))
+    text = SMALL.replace('role = "Manager", call_centers = [11]', 'role = "Auditor"')
+    applied(text.replace("parent = 1", ""), buckets)
+    door.site.reload()
+    found = door.sessions.find(session.id)
+    assert (found.role, found.call_centers, found.clients_seen) == ("Auditor", None, (1,))
+
+
+def test_a_session_from_before_the_change_does_not_come_back_with_a_restart() -> None:
+    """The site is asked again when sessions are read from the disk."""
+    door = Door()
+    session = run(login(door))
+    applied(SMALL.replace("correct horse", "new secret"), door.buckets)
+    assert not door.restarted().sessions.validate(session.id)
+
+
+def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
+    """A login is Unavailable; what could not be written is written later."""
+    buckets = small()
+    door = Door(buckets)
+    session = run(login(door))
+    door.clock.go(HOUR)
+    door.sessions.find(session.id)
+    closed(buckets)
+    with pytest.raises(Unavailable):
+        run(login(door, "north"))
+    for write in (door.sessions.close, door.sessions.keep, door.sessions.keep):
+        with pytest.raises(Unavailable):
+            run(write())
+    mended(buckets)
+    assert len(door.sessions) == 1
+    run(door.sessions.keep())
+    door.clock.go(1.5 * HOUR)
+    assert door.restarted().sessions.validate(session.id)
+
+
+class History(RuleBasedStateMachine):
+    """Any history of logins, uses, time, restarts and crashes, against a simple model.
+
+    The model knows of each user and token the session and when it was last used. ``keep`` runs
+    every 12 s of the machine's time, as in a server.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        buckets = small()
+        applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), buckets)
+        self.door = Door(buckets)
+        self.used: dict[tuple[str, str], tuple[str, int]] = {}
+        self.ended: set[str] = set()
+        self.favour = 0  # ticks by which a session may outlive the model after a restart
+
+    def fresh(self, key: tuple[str, str]) -> bool | None:
+        """Whether the model's session lives; None where the favour decides, or there is none."""
+        if key not in self.used:
+            return None
+        unused = self.door.clock.ticks - self.used[key][1]
+        limit = LIFETIME * TICKS_PER_SECOND
+        if limit < unused <= limit + self.favour:
+            return None
+        return unused <= limit
+
+    @rule(user=st.sampled_from(["reports", "north"]), token=st.sampled_from(["token-1", "token-3"]))
+    def log_in(self, user: str, token: str) -> None:
+        """The session there is, or a new one."""
+        alive = self.fresh((user, token))
+        session = run(login(self.door, user, token)).id
+        assert session not in self.ended
+        if (user, token) in self.used:
+            old = self.used[user, token][0]
+            assert alive is None or (session == old) is alive
+            if session != old:
+                self.ended.add(old)
+        self.used[user, token] = session, self.door.clock.ticks
+
+    @precondition(lambda self: self.used)
+    @rule(data=st.data())
+    def use(self, data: st.DataObject) -> None:
+        """A request with a session that may have ended."""
+        key = data.draw(st.sampled_from(sorted(self.used)))
+        session = self.used[key][0]
+        expected, found = self.fresh(key), self.door.sessions.validate(session)
+        assert expected is None or found is expected
+        if found:
+            self.used[key] = session, self.door.clock.ticks
+        else:
+            self.ended.add(session)
+            del self.used[key]
+
+    @precondition(lambda self: self.used)
+    @rule(data=st.data())
+    def log_out(self, data: st.DataObject) -> None:
+        """It ends, if it had not."""
+        key = data.draw(st.sampled_from(sorted(self.used)))
+        expected = self.fresh(key)
+        session = self.used.pop(key)[0]
+        found = run(self.door.sessions.logout(session))
+        assert expected is None or found is expected
+        self.ended.add(session)
+
+    @rule(seconds=st.one_of(st.integers(0, 90), st.integers(0, LIFETIME + 300)))
+    def wait(self, seconds: int) -> None:
+        """Time passes, and what is to be kept is kept."""
+        for _ in range(min(seconds // 12, 12)):
+            self.door.clock.go(12)
+            run(self.door.sessions.keep())
+        self.door.clock.go(seconds - 12 * min(seconds // 12, 12))
+        run(self.door.sessions.keep())
+
+    @rule(orderly=st.booleans())
+    def restart(self, orderly: bool) -> None:
+        """The server stops, or is killed, and starts again."""
+        if orderly:
+            run(self.door.sessions.close())
+        self.door = self.door.restarted()
+        self.favour = LAG * TICKS_PER_SECOND
+
+    @rule(user=st.sampled_from(["reports", "north"]))
+    def change_password(self, user: str) -> None:
+        """Somebody gives the user its own password anew, which ends its sessions."""
+        hashed = CHEAP.hash({"reports": "correct horse", "north": "battery staple"}[user])
+        run(set_password(self.door.buckets, 1, user, hashed))
+        run(self.door.site.refresh())
+        for key in [key for key in self.used if key[0] == user]:
+            self.ended.add(self.used.pop(key)[0])
+
+    @invariant()
+    def what_has_ended_stays_so(self) -> None:
+        """No session comes back."""
+        assert not any(self.door.sessions.validate(session) for session in self.ended)
+
+    def teardown(self) -> None:
+        """Let the threads go."""
+        self.door.passwords.close()
+
+
+TestHistory = History.TestCase
+TestHistory.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

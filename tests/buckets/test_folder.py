@@ -1,0 +1,33 @@
+"""Where a data folder's buckets are."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.errors import SettingError
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    """The first command makes the folder, for its owner alone, and its admin.db."""
+    buckets = open_buckets(tmp_path / "deep" / "data")
+    asyncio.run(buckets.close())
+    assert (tmp_path / "deep" / "data" / "admin.db").is_file()
+    assert (tmp_path / "deep" / "data").stat().st_mode & 0o077 == 0
+
+
+def test_memory_has_no_folder() -> None:
+    """``:memory:`` leaves nothing behind."""
+    assert isinstance(open_buckets(IN_MEMORY), MemoryBuckets)
+    assert not IN_MEMORY.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_setting_error(tmp_path: Path) -> None:
+    """A data folder below a file is refused, naming it."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match=r"data folder .*file"):
+        open_buckets(tmp_path / "file" / "data")

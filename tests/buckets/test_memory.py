@@ -1,0 +1,18 @@
+"""What the memory adapter does beyond the contract."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.buckets.port import Item
+
+
+def test_a_callers_buffer_is_not_kept() -> None:
+    """Changing the bytes after the write does not change the bucket."""
+    buckets = MemoryBuckets()
+    buffer = bytearray(b"x")
+    asyncio.run(buckets.write([Item("site", "1", cast(bytes, buffer))]))
+    buffer[0] = 0
+    assert buckets.get("site", "1") == b"x"

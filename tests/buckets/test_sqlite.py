@@ -1,0 +1,122 @@
+"""What the SQLite adapter does beyond the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.buckets.port import Conflict, Item
+from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.errors import SettingError, Unavailable
+
+
+async def filled(file: Path) -> None:
+    """Leave one item in the file."""
+    buckets = SQLiteBuckets(file)
+    await buckets.write([Item("site", "1", b"x")])
+    await buckets.close()
+
+
+def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
+    """The file keeps everything, versions included."""
+    asyncio.run(filled(tmp_path / "admin.db"))
+    buckets = SQLiteBuckets(tmp_path / "admin.db")
+    assert buckets.get("site", "1") == b"x"
+    assert buckets.version("site") == 1
+    asyncio.run(buckets.close())
+
+
+def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
+    """A write by another process changes the version and is read at once."""
+    buckets = SQLiteBuckets(tmp_path / "admin.db")
+    before = buckets.version("site")
+    script = (
+        "import asyncio, pathlib, sys\n"
+        "from floorcast.buckets.port import Item\n"
+        "from floorcast.buckets.sqlite import SQLiteBuckets\n"
+        "buckets = SQLiteBuckets(pathlib.Path(sys.argv[1]))\n"
+        "asyncio.run(buckets.write([Item('site', '1', b'theirs')]))\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "admin.db")], check=True)
+    assert buckets.version("site") != before
+    assert buckets.get("site", "1") == b"theirs"
+    asyncio.run(buckets.close())
+
+
+def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
+    """Two connections that decide on the same state cannot both write."""
+
+    async def race() -> int:
+        file = tmp_path / "admin.db"
+        ours, theirs = SQLiteBuckets(file), SQLiteBuckets(file)
+        seen = [Item("site", "1", None)]
+        done = await asyncio.gather(
+            ours.write([Item("site", "1", b"ours")], seen),
+            theirs.write([Item("site", "1", b"theirs")], seen),
+            return_exceptions=True,
+        )
+        await ours.close()
+        await theirs.close()
+        return sum(isinstance(result, Conflict) for result in done)
+
+    assert asyncio.run(race()) == 1
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """A server and commands that start together on a new folder all get on."""
+    with ThreadPoolExecutor(8) as threads:
+        opened = list(threads.map(SQLiteBuckets, [tmp_path / "admin.db"] * 8))
+    for buckets in opened:
+        assert buckets.items("site") == {}
+        asyncio.run(buckets.close())
+
+
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
+    """The file and its companions hold hashes, and are for their owner alone."""
+    file = tmp_path / "admin.db"
+
+    buckets = SQLiteBuckets(file)
+    asyncio.run(buckets.write([Item("site", "1", b"x")]))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    asyncio.run(buckets.close())
+
+
+def test_a_write_is_flushed(tmp_path: Path) -> None:
+    """Both connections keep a write-ahead log and flush every commit."""
+    buckets = SQLiteBuckets(tmp_path / "admin.db")
+    for connection in (buckets._reader, buckets._writer):  # noqa: SLF001 - only they know
+        assert connection.pragma("journal_mode") == "wal"
+        assert connection.pragma("synchronous") == 2
+    asyncio.run(buckets.close())
+
+
+def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
+    """A folder, a text file and a missing folder are refused by name."""
+    (tmp_path / "text.db").write_text("not a database, though quite long enough to be one" * 40)
+    (tmp_path / "folder.db").mkdir()
+    for name in ("folder.db", "text.db", "missing/admin.db"):
+        with pytest.raises(SettingError, match=re.escape(name)):
+            SQLiteBuckets(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    """A failing disk shows as Unavailable, and a later write works again."""
+    buckets = SQLiteBuckets(tmp_path / "admin.db")
+    blocker = apsw.Connection(str(tmp_path / "admin.db"))
+    buckets._writer.set_busy_timeout(1)  # noqa: SLF001 - the test's patience is shorter
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        asyncio.run(buckets.write([Item("site", "1", b"x")]))
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    asyncio.run(buckets.write([Item("site", "1", b"x")]))
+    assert buckets.get("site", "1") == b"x"
+    asyncio.run(buckets.close())

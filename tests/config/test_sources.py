@@ -1,0 +1,125 @@
+"""Where settings come from, which source wins, and how a wrong one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from floorcast.config.settings import Settings
+from floorcast.config.sources import given, load
+from floorcast.errors import SettingError
+
+
+def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
+    """No flag, no variable, no file: the defaults of the contract."""
+    settings = load(environ={}, folder=tmp_path)
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.log) == ("127.0.0.1", 8080, "embedded")
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    """Each source fills in what those before it left open."""
+    (tmp_path / "floorcast.toml").write_text('port = 1\nhost = "file"\nlog_level = "error"\n')
+    environ = {"FLOORCAST_PORT": "2", "FLOORCAST_HOST": "env", "HOME": "/", "FLOORCASTLE": "x"}
+    settings = load({"port": 3, "host": None}, environ=environ, folder=tmp_path)
+    assert (settings.port, settings.host, settings.log_level) == (3, "env", "error")
+
+
+def test_an_empty_variable_is_not_given(tmp_path: Path) -> None:
+    """A blank variable, as service files leave them, is as good as none."""
+    assert load(environ={"FLOORCAST_PORT": " "}, folder=tmp_path).port == 8080
+
+
+def test_another_file_can_be_named(tmp_path: Path) -> None:
+    """--config and FLOORCAST_CONFIG name the file; the flag wins; it must be there then."""
+    (tmp_path / "a.toml").write_text("port = 1")
+    (tmp_path / "b.toml").write_text("port = 2")
+    environ = {"FLOORCAST_CONFIG": str(tmp_path / "a.toml")}
+    assert load(environ=environ, folder=tmp_path).port == 1
+    assert load({"config": Path("b.toml")}, environ=environ, folder=tmp_path).port == 2
+    with pytest.raises(SettingError, match=r"c\.toml: there is no such file"):
+        load({"config": Path("c.toml")}, environ={}, folder=tmp_path)
+
+
+def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
+    """A path in a file belongs to the file's folder, one on the command line to the present."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "f.toml").write_text('data = "data"\nsite = "/srv/site.toml"')
+    settings = load({"config": "etc/f.toml"}, environ={}, folder=tmp_path)
+    assert settings.data == tmp_path / "etc" / "data"
+    assert settings.site == Path("/srv/site.toml")
+    assert load({"data": "data"}, environ={}, folder=tmp_path).data == Path("data")
+    (tmp_path / "etc" / "f.toml").write_text('data = ":memory:"')
+    assert load({"config": "etc/f.toml"}, environ={}, folder=tmp_path).data == Path(":memory:")
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "flags", "message"),
+    [
+        (
+            {"FLOORCAST_PROT": "1"},
+            "",
+            {},
+            "FLOORCAST_PROT in the environment: there is no such.*did you mean FLOORCAST_PORT?",
+        ),
+        ({"FLOORCAST_Port": "1"}, "", {}, "FLOORCAST_Port in the environment: there is no such"),
+        ({"FLOORCAST_": "1"}, "", {}, "FLOORCAST_ in the environment: there is no such"),
+        ({}, "prot = 1", {}, "floorcast.toml: there is no setting 'prot'; did you mean port?"),
+        ({}, "[serve]\nport = 1", {}, "floorcast.toml: there is no setting 'serve'"),
+        ({}, 'config = "x"', {}, "floorcast.toml: there is no setting 'config'"),
+        ({}, "port = ", {}, "floorcast.toml cannot be read as TOML"),
+        (
+            {"FLOORCAST_PORT": "http"},
+            "",
+            {},
+            "FLOORCAST_PORT in the environment: must be a whole.* from 0 to 65,535, not 'http'",
+        ),
+        ({}, "port = 1.5", {}, "floorcast.toml: must be a whole number from 0 to 65,535, not 1.5"),
+        ({}, "", {"rate_limit": -1}, "--rate-limit: must be a whole number from 0"),
+        ({}, 'log = "nats://me:secret@a"', {}, "floorcast.toml: must be embedded, or nats://"),
+        ({}, "ring_bytes = 5", {}, "ring_bytes in .*floorcast.toml: must be a number of bytes"),
+    ],
+)
+def test_a_wrong_setting_names_its_source(
+    tmp_path: Path,
+    environ: dict[str, str],
+    file: str,
+    flags: dict[str, object],
+    message: str,
+) -> None:
+    """An unknown or unusable setting says where it came from and what it must be."""
+    (tmp_path / "floorcast.toml").write_text(file)
+    with pytest.raises(SettingError) as caught:
+        load(flags, environ=environ, folder=tmp_path)
+    for part in message.split(".*"):
+        assert part in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, or a folder of that name, are told as what they are."""
+    (tmp_path / "f.toml").write_bytes(b"\xff\xfe")
+    for name in ("f.toml", ""):
+        with pytest.raises(SettingError, match="cannot be read as TOML"):
+            load({"config": tmp_path / name}, environ={}, folder=tmp_path)
+
+
+def test_options_of_other_commands_are_known(tmp_path: Path) -> None:
+    """What another command takes is no mistake, and can be asked for with its source."""
+    (tmp_path / "floorcast.toml").write_text('url = "http://file"')
+    environ = {"FLOORCAST_SPEED": "max"}
+    load(environ=environ, folder=tmp_path, known={"url", "speed"})
+    found = given({"url": "u"}, environ=environ, folder=tmp_path, known={"url", "speed"})
+    assert {name: (value.value, value.where) for name, value in found.items()} == {
+        "url": ("u", "--url"),
+        "speed": ("max", "FLOORCAST_SPEED in the environment"),
+    }
+    with pytest.raises(SettingError, match="FLOORCAST_SPEED"):
+        load(environ=environ, folder=tmp_path)
+
+
+def test_a_value_that_another_source_overrides_is_not_looked_at(tmp_path: Path) -> None:
+    """Only the value that counts must be usable; names must be known everywhere."""
+    (tmp_path / "floorcast.toml").write_text('port = "x"')
+    assert load({"port": 1}, environ={"FLOORCAST_PORT": "y"}, folder=tmp_path).port == 1

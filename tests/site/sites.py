@@ -1,0 +1,154 @@
+"""Sites to test with: a small one as a file, and any number of random ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import msgspec
+from hypothesis import strategies as st
+
+from floorcast.auth.passwords import Hasher
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.buckets.port import Buckets
+from floorcast.site.apply import apply
+from floorcast.site.changes import Change
+from floorcast.site.check import problems
+from floorcast.site.file import FileAgent, FileClient, FileUser
+from floorcast.site.model import CallCenter, Service, TermCode
+from floorcast.site.reading import SiteFile, parse
+
+T = TypeVar("T")
+
+CHEAP = Hasher(memory_kib=8, passes=1)
+
+SMALL = """
+[[client]]
+id = 1
+name = "ACME"
+time_zone = "America/New_York"
+feeds = ["agent", "interaction"]
+api_tokens = ["token-1"]
+ingest_keys = ["key-1"]
+call_center = [{id = 11, name = "North"}, {id = 12, name = "South"}]
+service = [{id = 101, name = "Sales", call_center = 11}, {id = 102, name = "Help"}]
+agent = [{id = 201, login = "ANN", password = "ann's own"}, {id = 202, login = "BOB"}]
+term_code = [{code = "Paid", category = "rpcComplete"}]
+user = [
+    {id = 301, name = "reports", password = "correct horse", role = "Sysadmin"},
+    {id = 302, name = "north", password = "battery staple", role = "Manager", call_centers = [11]},
+]
+
+[[client]]
+id = 2
+name = "ACME West"
+parent = 1
+api_tokens = ["token-2"]
+call_center = [{id = 21, name = "West"}]
+"""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives, in a loop of its own."""
+    return asyncio.run(work)
+
+
+def applied(text: str, buckets: Buckets) -> list[Change]:
+    """Apply a site file, given as text, with cheap hashes."""
+    return run(apply(buckets, parse(text), CHEAP))
+
+
+def small() -> MemoryBuckets:
+    """Buckets that hold the small site."""
+    buckets = MemoryBuckets()
+    applied(SMALL, buckets)
+    return buckets
+
+
+def site_file(clients: Sequence[FileClient]) -> SiteFile:
+    """The file that would have these clients."""
+    return SiteFile(tuple(clients), sha256(msgspec.json.encode(list(clients))).hexdigest())
+
+
+NAMES = st.sampled_from(["A", "b b", "Ü", "x'; --", "0"])
+PASSWORDS = st.sampled_from(["one", "two", "three"])
+CENTERS = st.lists(
+    st.builds(CallCenter, id=st.integers(0, 3), name=NAMES),
+    max_size=3,
+    unique_by=lambda one: one.id,
+)
+TERM_CODES = st.lists(
+    st.builds(TermCode, code=NAMES, category=st.sampled_from(["wpc", "nonContacts"])),
+    max_size=2,
+    unique_by=lambda one: one.code,
+)
+
+
+def _services(centers: Sequence[CallCenter]) -> st.SearchStrategy[list[Service]]:
+    service = st.builds(
+        Service,
+        id=st.integers(0, 3),
+        name=NAMES,
+        call_center=st.sampled_from([None, *(center.id for center in centers)]),
+        sla_seconds=st.integers(0, 2),
+        units=st.sampled_from([None, "calls"]),
+    )
+    return st.lists(service, max_size=3, unique_by=(lambda one: one.id, lambda one: one.name))
+
+
+AGENTS = st.lists(
+    st.builds(
+        FileAgent,
+        id=st.integers(0, 3),
+        login=NAMES,
+        name=st.none() | NAMES,
+        team=st.none() | st.integers(0, 1),
+        password=st.none() | PASSWORDS,
+    ),
+    max_size=3,
+    unique_by=(lambda one: one.id, lambda one: one.login),
+)
+
+
+def _users(centers: Sequence[CallCenter]) -> st.SearchStrategy[list[FileUser]]:
+    ids = [center.id for center in centers]
+    limits = st.none() | (st.lists(st.sampled_from(ids)) if ids else st.just([]))
+    user = st.builds(
+        FileUser,
+        id=st.integers(0, 3),
+        name=NAMES,
+        password=PASSWORDS,
+        role=st.sampled_from(["Sysadmin", "IT User"]),
+        call_centers=limits.map(lambda found: None if found is None else tuple(found)),
+    )
+    return st.lists(user, max_size=3, unique_by=(lambda one: one.id, lambda one: one.name))
+
+
+@st.composite
+def _client(draw: st.DrawFn, number: int) -> FileClient:
+    centers = draw(CENTERS)
+    return FileClient(
+        id=number,
+        name=f"client {number} {draw(NAMES)}",
+        time_zone=draw(st.sampled_from(["UTC", "Asia/Kathmandu"])),
+        feeds=tuple(draw(st.lists(st.sampled_from(["agent", "interaction"])))),
+        parent=draw(st.sampled_from([None, 1])) if number > 1 else None,
+        api_tokens=tuple(draw(st.sets(st.sampled_from(["s", "t"])))),
+        ingest_keys=tuple(f"{key}{number}" for key in draw(st.sets(st.sampled_from("kl")))),
+        call_center=tuple(centers),
+        service=tuple(draw(_services(centers))),
+        agent=tuple(draw(AGENTS)),
+        term_code=tuple(draw(TERM_CODES)),
+        user=tuple(draw(_users(centers))),
+    )
+
+
+@st.composite
+def site_files(draw: st.DrawFn) -> SiteFile:
+    """Any site file that is in order, with up to three clients."""
+    clients = [draw(_client(number)) for number in range(1, draw(st.integers(1, 4)))]
+    order = draw(st.permutations(clients))
+    assert not problems(order)
+    return site_file(order)

@@ -1,0 +1,68 @@
+"""What was changed by hand, laid over what the file declares."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from floorcast.site.byhand import ByHand, Declined, collisions, laid_over, prune
+from floorcast.site.model import Agent, Client, Plan, User
+
+REPORTS = User(id=1, name="reports", password_hash="file's", role="Sysadmin")
+MADE = User(id=2, name="made", password_hash="made", role="Auditor")
+ACME = Client(
+    id=7,
+    name="ACME",
+    api_tokens=("a",),
+    ingest_keys=("k",),
+    users=(REPORTS,),
+    plan=Plan(agents=(Agent(id=5, login="BOB"),)),
+)
+CHANGED = ByHand(
+    users=(MADE,),
+    declined=(
+        Declined("reports", False, "file's", "own"),
+        Declined("BOB", True, "", "bob's"),
+    ),
+    api_tokens=("b",),
+    ingest_keys=("l",),
+    revoked=("a",),
+)
+
+
+def test_nothing_by_hand_is_the_file() -> None:
+    """A client that nobody touched counts as declared."""
+    assert laid_over(ACME, ByHand()) == ACME
+    assert prune(ACME, ByHand()) == ByHand()
+
+
+def test_what_was_changed_counts() -> None:
+    """Users and keys are added, passwords replaced, agents let in, keys revoked."""
+    client = laid_over(ACME, CHANGED)
+    assert client.users == (
+        structs.replace(REPORTS, password_hash="own"),
+        User(id=5, name="BOB", password_hash="bob's", role="Agent", agent=True),
+        MADE,
+    )
+    assert (client.api_tokens, client.ingest_keys) == (("b",), ("k", "l"))
+    assert prune(ACME, CHANGED) == CHANGED
+
+
+def test_what_the_file_declares_anew_is_the_files_again() -> None:
+    """Another password, a token's leaving, an agent's leaving: the change by hand is over."""
+    other = structs.replace(
+        ACME,
+        users=(structs.replace(REPORTS, password_hash="new"),),
+        api_tokens=("c",),
+        plan=Plan(),
+    )
+    assert prune(other, CHANGED) == ByHand(users=(MADE,), api_tokens=("b",), ingest_keys=("l",))
+    assert laid_over(other, CHANGED).users == (*other.users, MADE)
+
+
+def test_a_user_of_the_file_comes_before_one_made_by_hand() -> None:
+    """Two who would share a name or an id are told, and the file's counts."""
+    for twin in (structs.replace(MADE, id=1), structs.replace(MADE, name="reports")):
+        by_hand = ByHand(users=(twin,))
+        assert collisions(ACME, by_hand) == [twin]
+        assert laid_over(ACME, by_hand).users == (REPORTS,)
+    assert collisions(ACME, CHANGED) == []

@@ -1,0 +1,69 @@
+"""The lines that tell what a site file changes."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from floorcast.site.changes import differences
+from floorcast.site.model import CallCenter, Client, Plan, TermCode, User
+
+USER = User(id=1, name="u", password_hash="x", role="Manager", call_centers=(1, 2))
+ACME = Client(
+    id=7,
+    name="ACME",
+    users=(USER,),
+    plan=Plan(feeds=("agent",), term_codes=(TermCode(code="Paid", category="wpc"),)),
+)
+
+
+def lines(old: Client | None, new: Client | None) -> list[tuple[str, ...]]:
+    """The changes as plain tuples."""
+    return [tuple(change) for change in differences(old, new)]
+
+
+def test_the_same_is_no_line() -> None:
+    """And no client before nor after is none either."""
+    assert lines(ACME, structs.replace(ACME)) == []
+    assert lines(None, None) == []
+
+
+def test_a_clients_own_members_are_one_line() -> None:
+    """Name, parent, zone and feeds, each from what to what."""
+    new = structs.replace(
+        ACME,
+        name="Acme",
+        parent=1,
+        plan=structs.replace(ACME.plan, time_zone="Asia/Tokyo", feeds=()),
+    )
+    assert lines(ACME, new) == [
+        (
+            "changed",
+            "client 7 Acme",
+            "name ACME → Acme, parent none → 1, time_zone UTC → Asia/Tokyo, feeds agent → none",
+        )
+    ]
+
+
+def test_parts_are_told_one_by_one_and_hashes_never() -> None:
+    """Ids in the order of numbers; a password only as that it changed."""
+    centers = tuple(CallCenter(id=number, name="c") for number in (2, 10))
+    plan = Plan(
+        feeds=("agent",),
+        call_centers=centers,
+        term_codes=(TermCode(code="Paid", category="rpcComplete"),),
+    )
+    user = structs.replace(USER, password_hash="y", role="Auditor", call_centers=None)
+    agent = structs.replace(USER, agent=True, role="Agent")
+    new = structs.replace(ACME, users=(user, agent), plan=plan, ingest_keys=("f" * 64,))
+    assert lines(ACME, new) == [
+        ("added", "client 7 ACME, call center 2 c", ""),
+        ("added", "client 7 ACME, call center 10 c", ""),
+        ("changed", "client 7 ACME, term code Paid", "category wpc → rpcComplete"),
+        (
+            "changed",
+            "client 7 ACME, user 1 u",
+            "password, role Manager → Auditor, call_centers 1 2 → none",
+        ),
+        ("added", "client 7 ACME, login of agent 1 u", ""),
+        ("added", "client 7 ACME, ingest key ffffffffffff", ""),
+    ]

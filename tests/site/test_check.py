@@ -1,0 +1,86 @@
+"""That the parts of a site file fit together."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.errors import SettingError
+from floorcast.site.reading import parse
+from tests.site.sites import SMALL
+
+DOES_NOT_FIT = [
+    ("id = 2\n", "id = 1\n", "client 1: the id is used twice"),
+    ("ACME West", "ACME", "client 'ACME': the name is used twice"),
+    ("parent = 1", "parent = 9", "client 2: parent 9 is not a client of this file"),
+    ("parent = 1", "parent = 2", "client 2: parent 2 is the client itself or below it"),
+    ("id = 1\n", "id = 1\nparent = 2\n", "client 1: parent 2 is the client itself or below it"),
+    ("America/New_York", "America", "client 1: time_zone 'America' is not a zone of the IANA"),
+    ("America/New_York", "../etc/passwd", "client 1: time_zone '../etc/passwd' is not a zone"),
+    ("id = 12", "id = 11", "client 1, call_center 11: the id is used twice"),
+    ("id = 102", "id = 101", "client 1, service 101: the id is used twice"),
+    ("Help", "Sales", "client 1, service Sales: the name is used twice"),
+    ("id = 202", "id = 201", "client 1, agent 201: the id is used twice"),
+    ("BOB", "ANN", "client 1, agent ANN: the login is used twice"),
+    ("id = 302", "id = 301", "client 1, user 301: the id is used twice"),
+    ('"north"', '"reports"', "client 1, user reports: the name is used twice"),
+    (
+        '{code = "Paid",',
+        '{code = "Paid", category = "wpc"}, {code = "Paid",',
+        "client 1, term_code Paid: the code is used twice",
+    ),
+    ("call_center = 11", "call_center = 21", "client 1, service 101: call_center 21 is not a"),
+    ("[11]}", "[13]}", "client 1, user 302: call_centers: 13 is not a call_center of this client"),
+    ('password = "correct horse", ', "", "client 1, user 301: password (or password_hash) is req"),
+    (
+        'password = "correct',
+        'password_hash = "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA", password = "correct',
+        "client 1, user 301: password and password_hash are both given",
+    ),
+    (
+        'password = "ann',
+        'password_hash = "ann',
+        "client 1, agent 201: password_hash must be an encoded Argon2id hash",
+    ),
+    ('"token-1"', '"to ken"', "client 1: api_tokens must be of letters, digits and signs"),
+    ('"key-1"', '"schlüssel"', "client 1: ingest_keys must be of letters, digits and signs"),
+    ('"token-1"', '"a", "a"', "client 1: api_tokens: the same token is given twice"),
+    (
+        '"token-1"',
+        ", ".join(f'"{number}"' for number in range(6)),
+        "client 1: api_tokens: 6 are given; a client has at most 5",
+    ),
+    (
+        'api_tokens = ["token-2"]',
+        'ingest_keys = ["key-1"]',
+        "ingest_keys: the same key is given twice; a key belongs to one client",
+    ),
+    (
+        'api_tokens = ["token-2"]',
+        'api_token_hashes = ["token-2"]',
+        "client 2: api_token_hashes must be SHA-256 hashes, each of 64 hexadecimal digits",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"), DOES_NOT_FIT, ids=[one[2][:50] for one in DOES_NOT_FIT]
+)
+def test_what_does_not_fit_is_told(old: str, new: str, message: str) -> None:
+    """Each rule has a message with the table, the key and what to change."""
+    assert old in SMALL
+    with pytest.raises(SettingError) as caught:
+        parse(SMALL.replace(old, new, 1))
+    assert message in str(caught.value)
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    """A file with three mistakes has three lines."""
+    text = SMALL.replace("Help", "Sales").replace("parent = 1", "parent = 9")
+    with pytest.raises(SettingError) as caught:
+        parse(text.replace("America/New_York", "X"))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_parents_user_may_be_limited_to_a_childs_call_center() -> None:
+    """A user sees the clients below its own, so it may be limited to their call centers."""
+    parse(SMALL.replace("[11]}", "[11, 21]}"))

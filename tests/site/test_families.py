@@ -1,0 +1,29 @@
+"""Which clients are below which."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.site.families import children_of, family, is_own_ancestor
+
+PARENTS = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 99}
+
+
+def test_a_family_is_everything_below() -> None:
+    """The client first, then all below it at any depth, by id."""
+    children = children_of(PARENTS)
+    assert family(1, children) == (1, 2, 3, 4)
+    assert family(2, children) == (2, 4)
+    assert family(5, children) == (5,)
+    assert children[1] == (2, 3)
+
+
+@given(st.dictionaries(st.integers(0, 6), st.none() | st.integers(0, 6)))
+def test_a_circle_is_found_and_ends(parents: dict[int, int | None]) -> None:
+    """Whatever the parents are, both directions end, and agree on who is its own ancestor."""
+    children = children_of(parents)
+    for client, parent in parents.items():
+        below = family(client, children)
+        assert len(set(below)) == len(below)
+        assert is_own_ancestor(client, parents) is (parent in below)

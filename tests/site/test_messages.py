@@ -1,0 +1,38 @@
+"""How messages about a site file name the place and the type."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from floorcast.site.file import SiteTables
+from floorcast.site.messages import explain, label
+
+
+@pytest.mark.parametrize(
+    ("entry", "called"),
+    [
+        ({"id": 7, "name": "x"}, "user 7"),
+        ({"login": "ANN", "name": "x"}, "user ANN"),
+        ({"name": "x"}, "user x"),
+        ({"code": "Paid"}, "user Paid"),
+        ({"id": [], "name": {}}, "user number 3"),
+        ("x", "user number 3"),
+    ],
+)
+def test_a_table_is_called_by_what_it_calls_itself(entry: object, called: str) -> None:
+    """By id, login, name or code, whichever it has, and else by its number."""
+    assert label("user", entry, 2) == called
+
+
+def test_every_key_says_what_it_must_be() -> None:
+    """No key of the file's types is left with an error in the library's own words."""
+    raw: dict[str, object] = {"client": [{"id": 1, "name": "A"}]}
+    for key in SiteTables.__struct_fields__ and ("time_zone", "feeds", "parent", "service"):
+        wrong = {"client": [{"id": 1, "name": "A", key: 1.5}]}
+        with pytest.raises(msgspec.ValidationError) as caught:
+            msgspec.convert(wrong, SiteTables)
+        said = explain(caught.value, wrong, SiteTables)
+        assert said.startswith(f"client 1: {key} must be a")
+        assert said.endswith(", not 1.5")
+    assert msgspec.convert(raw, SiteTables).client[0].name == "A"

@@ -1,0 +1,180 @@
+"""Reading a site file, and what is said of one that is wrong."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.errors import SettingError
+from floorcast.site.reading import MOST, parse, read
+
+EXAMPLE = Path(str(files("floorcast"))) / "example_site.toml"
+
+CONTRACT = """
+[[client]]
+id = 47415
+name = "ACME"                       # the client code of the login
+time_zone = "America/New_York"
+feeds = ["agent", "interaction"]    # switched on; parent = 1 makes it a child client
+api_tokens = ["2c1b..."]            # LV-Access
+ingest_keys = ["9f3e..."]
+
+[[client.call_center]]
+id = 1623
+name = "Call Center"
+
+[[client.service]]
+id = 38049
+name = "Manual (Manual 4)"
+call_center = 1623
+sla_seconds = 20
+service_level = "excluding_abandons_within_sla"
+pacing_method = "Max CIP"
+throttle = "750"
+units = "calls"
+max_hold_time = 30
+
+[[client.agent]]
+id = 393601
+login = "VKUMARK"
+name = "VINAY K"
+team = 1234
+password = "..."
+
+[[client.term_code]]                # category: rpcComplete, rpcIncomplete, wpc, nonContacts
+code = "Promise to pay"
+category = "rpcComplete"
+
+[[client.user]]
+id = 9001
+name = "reports"
+password = "..."
+role = "Sysadmin"                   # call_centers = [1623] limits what it sees
+"""
+
+
+def test_the_contracts_example_is_read() -> None:
+    """The file of section 10, as printed, with everything that it says."""
+    (client,) = parse(CONTRACT).clients
+    assert (client.id, client.name, client.time_zone) == (47415, "ACME", "America/New_York")
+    assert client.plan().feeds == ("agent", "interaction")
+    assert client.service[0].max_hold_time == 30
+    assert [login[:5] for login in client.logins()] == [
+        (9001, "reports", "Sysadmin", None, False),
+        (393601, "VKUMARK", "Agent", None, True),
+    ]
+
+
+def test_our_example_is_in_order() -> None:
+    """The example that the demo runs on has the bank's services, two users, and both feeds."""
+    (client,) = read(EXAMPLE).clients
+    assert {"PS", "PE", "IN", "NE", "NW", "TT"} <= {service.name for service in client.service}
+    assert {user.name: user.role for user in client.user}["reports"] == "Sysadmin"
+    assert client.plan().feeds == ("agent", "interaction")
+
+
+WRONG = [
+    ("", "x = 1", "there is no key 'x' here"),
+    ("", "client = 3", "client must be a list of tables (in double brackets), not 3"),
+    ("", "client = [3]", "client[0] must be a table, not 3"),
+    ("", '[[client]]\nname = "A"', "client A: id is required"),
+    ("", "[[client]]\nagent = [{}]\nid = 1", "client 1, agent number 1: id is required"),
+    ("id = 47415", "id = -1", "client -1: id must be a whole number from 0 to 9007199254740992"),
+    ("id = 47415", "id = true", "client True: id must be a whole number"),
+    ("id = 47415", "id = 1.0", "client ACME: id must be a whole number from 0 to 90071"),
+    ("id = 38049", "id = '38049'", "client 47415, service 38049: id must be a whole number"),
+    ('"agent", "interaction"', '"agnet"', "client 47415: feeds[0] must be one of agent, inter"),
+    ('["agent", "interaction"]', '"agent"', "client 47415: feeds must be a list, each one of a"),
+    (
+        "sla_seconds = 20",
+        "sla_seconds = 'x'",
+        "client 47415, service 38049: sla_seconds must be a whole number from 0 to 86400, not 'x'",
+    ),
+    ("sla_seconds = 20", "sla = 20", "client 47415, service 38049: there is no key 'sla' here"),
+    (
+        'service_level = "excluding',
+        'service_level = "ex',
+        "client 47415, service 38049: service_level must be one of answered_of_answered, ",
+    ),
+    ('code = "Promise to pay"', "code = ''", "term_code : code must be a text of 1 to 256 char"),
+    ('category = "rpcComplete"', "", "client 47415, term_code Promise to pay: category is requ"),
+    ('role = "Sysadmin"', 'role = "Boss"', "user 9001: role must be one of Agent, Auditor, IT U"),
+    ('name = "ACME"', "name = 2020-01-01", "client 47415: name must be a text of 1 to 256 char"),
+    ("max_hold_time = 30", f"max_hold_time = {10**30}", "service 38049: max_hold_time must be a"),
+    ("id = 1623", "id = ", "this is not TOML: Invalid value (at line 11, column 6)"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[wrong[1] for wrong in WRONG])
+def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:
+    """The table by what it calls itself, the key, and what it must be."""
+    with pytest.raises(SettingError) as caught:
+        parse(CONTRACT.replace(old, new, 1) if old else new)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["api_tokens", "ingest_keys", "api_token_hashes"])
+def test_a_secret_in_the_wrong_place_is_not_repeated(key: str) -> None:
+    """The message about a wrong secret does not print it."""
+    with pytest.raises(SettingError, match=key) as caught:
+        parse(f'[[client]]\nid = 1\nname = "A"\n{key} = "hush"')
+    assert "hush" not in str(caught.value)
+
+
+def test_a_files_messages_name_the_file(tmp_path: Path) -> None:
+    """Each line begins with the path, whatever is wrong."""
+    path = tmp_path / "site.toml"
+    path.write_text('[[client]]\nid = 1\nname = "A"\nparent = 2\ntime_zone = "Mars/Base"')
+    with pytest.raises(SettingError) as caught:
+        read(path)
+    lines = str(caught.value).splitlines()
+    assert [line.startswith(f"{path}: client 1: ") for line in lines] == [True, True]
+    path.write_bytes(b"\xff")
+    for unreadable in (path, tmp_path, tmp_path / "none.toml"):
+        with pytest.raises(SettingError, match="cannot be read"):
+            read(unreadable)
+
+
+def test_a_thousand_mistakes_are_not_a_thousand_lines() -> None:
+    """The first twenty are told, and how many more there are."""
+    users = "".join(
+        f'[[client.user]]\nid = {number}\nname = "{number}"\nrole = "Auditor"\n'
+        for number in range(50)
+    )
+    with pytest.raises(SettingError) as caught:
+        parse(f'[[client]]\nid = 1\nname = "A"\n{users}')
+    lines = str(caught.value).splitlines()
+    assert len(lines) == MOST + 1
+    assert lines[-1] == "… and 30 more"
+
+
+KEYS = st.sampled_from(["client", "id", "name", "service", "agent", "user", "feeds", "role", "x"])
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def as_toml(value: object) -> str:
+    """A value as TOML would write it in a line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {as_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(one):08x}" for one in value) + '"'
+    return {True: "true", False: "false", None: "''"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]  # numbers are themselves
+
+
+@given(st.dictionaries(KEYS, JUNK, max_size=3))
+def test_no_file_breaks_the_reader(tables: dict[str, object]) -> None:
+    """Whatever TOML is given, it is a site or a SettingError."""
+    text = "\n".join(f"{key} = {as_toml(value)}" for key, value in tables.items())
+    with suppress(SettingError):
+        parse(text)

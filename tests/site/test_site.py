@@ -1,0 +1,107 @@
+"""The site of a running server, and how it notices changes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.buckets.port import Item
+from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.errors import SettingError
+from floorcast.site.edits import add_user
+from floorcast.site.model import User
+from floorcast.site.site import Site, SiteChange
+from tests.site.sites import SMALL, applied, run, small
+
+USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
+
+
+def test_nothing_new_is_nothing_told() -> None:
+    """Asking again costs no reading and calls nobody."""
+    site = Site(small())
+    told: list[SiteChange] = []
+    site.on_change(told.append)
+    assert site.reload() is None
+    assert run(site.refresh()) is None
+    assert (told, site.generation) == ([], 1)
+
+
+def test_a_change_is_told_with_the_plans_that_changed() -> None:
+    """Only clients whose floor's part is new or different are among the plans."""
+    buckets = small()
+    site = Site(buckets)
+    told: list[SiteChange] = []
+    site.on_change(told.append)
+    applied(SMALL.replace("Sales", "Sale").replace("token-2", "token-3"), buckets)
+    change = run(site.refresh())
+    assert change is not None
+    assert (set(change.plans), change.gone) == ({1}, ())
+    assert change.plans[1].services[0].name == "Sale"
+    assert told == [change]
+    applied(SMALL.partition("\n[[client]]\nid = 2")[0], buckets)
+    change = site.reload()
+    assert change is not None
+    assert (set(change.plans), change.gone) == ({1}, (2,))
+    assert (set(site.clients), set(site.by_name)) == ({1}, {"ACME"})
+    assert site.generation == 3
+
+
+def test_a_new_user_is_no_new_plan() -> None:
+    """What only opens doors changes the site but nobody's floor."""
+    buckets = small()
+    site = Site(buckets)
+    untouched = site.clients[2]
+    run(add_user(buckets, 1, USER))
+    assert run(site.refresh()) == SiteChange({}, ())
+    assert site.user(1, "made") == USER
+    assert site.clients[2] is untouched
+
+
+def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
+    """A site over a file sees what came through another connection."""
+    declared = small().get("site", "1")
+
+    async def notice() -> bool:
+        ours, theirs = (SQLiteBuckets(tmp_path / "admin.db") for _ in range(2))
+        site = Site(ours)
+        assert not site.clients
+        await theirs.write([Item("site", "1", declared)])
+        change = await site.refresh()
+        assert change is not None
+        assert list(change.plans) == [1]
+        await add_user(theirs, 1, USER)
+        await site.refresh()
+        await asyncio.gather(ours.close(), theirs.close())
+        return site.user(1, "made") == USER
+
+    assert run(notice())
+
+
+def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> None:
+    """Damage in the store is a SettingError, not half a site."""
+    buckets = small()
+    site = Site(buckets)
+    run(buckets.write([Item("site", "1", b'{"id": 1}')]))
+    with pytest.raises(SettingError, match="stored site cannot be understood"):
+        run(site.refresh())
+    assert set(site.clients) == {1, 2}
+    with pytest.raises(SettingError, match="stored site"):
+        Site(buckets)
+
+
+def test_many_who_ask_at_once_read_once() -> None:
+    """Refreshes that meet tell a change once."""
+    buckets = MemoryBuckets()
+    site = Site(buckets)
+    told: list[SiteChange] = []
+    site.on_change(told.append)
+    applied(SMALL, buckets)
+
+    async def ask() -> list[SiteChange | None]:
+        return await asyncio.gather(*(site.refresh() for _ in range(5)))
+
+    assert [change is None for change in run(ask())] == [False, True, True, True, True]
+    assert len(told) == 1

@@ -1,0 +1,37 @@
+"""How the site lies in the buckets."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from floorcast.errors import SettingError
+from floorcast.site.apply import declare
+from floorcast.site.byhand import ByHand
+from floorcast.site.reading import SiteFile
+from floorcast.site.store import kept, read_by_hand, read_client
+from tests.site.sites import CHEAP, site_files
+
+
+@settings(max_examples=40, deadline=None)
+@given(site_files())
+def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
+    """Any client comes back as it was."""
+    for client in site_file.clients:
+        declared = declare(client, None, CHEAP)
+        raw = msgspec.json.encode(declared)
+        assert read_client(raw) == declared
+        assert kept({str(client.id): raw}, {}).declared == {client.id: declared}
+
+
+def test_nothing_kept_is_nothing_by_hand() -> None:
+    """A client that no command has touched has no item of its own."""
+    assert read_by_hand(None) == ByHand()
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])
+def test_damage_is_told(raw: bytes) -> None:
+    """What cannot be understood says what to do about it."""
+    with pytest.raises(SettingError, match="apply the site file again"):
+        read_client(raw)
