@@ -1,0 +1,1 @@
+"""The event log: one durable order a client. The port, its adapters and what mirrors it."""

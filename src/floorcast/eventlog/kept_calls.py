@@ -1,0 +1,156 @@
+"""The mirror's shelf of calls that have left the floor's memory.
+
+A call has versions, each true from a place on, because a late event may still change it and
+because the floor may be folded again from an older snapshot.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+from zlib import crc32
+
+import apsw
+
+from floorcast.eventlog import rows
+from floorcast.eventlog.derived import reach
+from floorcast.eventlog.files import fetch, reading
+from floorcast.eventlog.scribe import Scribe
+from floorcast.token import entry_of
+
+__all__ = ["SCHEMA", "CallKey", "CallVersion", "KeptCalls"]
+
+SCHEMA = """
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY,
+    mark INTEGER NOT NULL,
+    client INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    transaction_id INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    last_event_ms INTEGER NOT NULL,
+    written INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX calls_by_mark ON calls (mark);
+"""
+
+INSERT = """INSERT INTO calls
+(mark, client, place, transaction_id, session, last_event_ms, written, body)"""
+FIND = """
+SELECT c.transaction_id, c.session, c.place, c.body
+FROM carray(?1) AS k CROSS JOIN calls AS c ON c.mark = k.value
+WHERE c.client = ?2 AND c.place <= ?3
+"""
+TRIM = """
+DELETE FROM calls
+WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
+"""
+
+BITE = 512  # calls deleted at a time
+OVERHEAD = 300  # bytes of memory a pending version takes beside its body
+
+CallKey = tuple[int, str]
+"""A call's transaction and session."""
+
+
+class CallVersion(NamedTuple):
+    """A call as it was after an event, encoded by the floor; the time is epoch milliseconds."""
+
+    transaction: int
+    session: str
+    last_event_ms: int
+    body: bytes
+
+
+class KeptCalls:
+    """Versions of calls by client and key; what is not stored yet is read from memory."""
+
+    def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
+        self._reader = reader
+        self._scribe = scribe
+        self._pending: dict[tuple[int, CallKey], list[tuple[int, bytes]]] = {}
+
+    def write(
+        self,
+        client: int,
+        place: int,
+        versions: Iterable[tuple[int, str, int, bytes]],
+        written: int,
+    ) -> None:
+        """Hand in how calls are from ``place`` on; ``written`` is the present in ticks."""
+        keys: list[tuple[int, CallKey]] = []
+        table = []
+        size = 0
+        for transaction, session, last_event_ms, body in versions:
+            key = client, (transaction, session)
+            keys.append(key)
+            self._pending.setdefault(key, []).append((place, body))
+            mark = _mark(client, transaction, session)
+            table.append((mark, client, place, transaction, session, last_event_ms, written, body))
+            size += len(body) + OVERHEAD
+
+        def work(connection: apsw.Connection) -> None:
+            rows.insert(connection, INSERT, table)
+            reach(connection, client, entry_of(place))
+
+        def done() -> None:
+            for key in keys:
+                waiting = self._pending[key]
+                del waiting[0]
+                if not waiting:
+                    del self._pending[key]
+
+        if table:
+            self._scribe.submit(size, work, done)
+
+    def find(self, client: int, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
+        """The newest version at or before ``at_place`` of each call that has one.
+
+        Raises Unavailable.
+        """
+        found: dict[CallKey, bytes] = {}
+        wanted: Collection[CallKey] = keys
+        if self._pending:
+            found = self._find_pending(client, keys, at_place)
+            wanted = [key for key in keys if key not in found]
+        if not wanted:
+            return found
+        marks = array("q", [_mark(client, *key) for key in wanted])
+        best: dict[CallKey, int] = {}
+        with reading():
+            versions = fetch(self._reader, FIND, (apsw.carray(marks), client, at_place))
+        for transaction, session, place, body in versions:
+            key = transaction, session
+            if place >= best.get(key, 0):
+                best[key] = place
+                found[key] = body
+        if best:
+            # another call may have the same mark
+            for key in best.keys() - set(wanted):
+                del found[key]
+        return found
+
+    def _find_pending(
+        self, client: int, keys: Iterable[CallKey], at_place: int
+    ) -> dict[CallKey, bytes]:
+        found: dict[CallKey, bytes] = {}
+        for key in keys:
+            for place, body in reversed(self._pending.get((client, key), ())):
+                if place <= at_place:
+                    found[key] = body
+                    break
+        return found
+
+
+def trim(connection: apsw.Connection, before: int) -> bool:
+    """Delete some of the versions written before the tick; whether there may be more."""
+    connection.execute(TRIM, (BITE, before))
+    return connection.changes() == BITE
+
+
+def _mark(client: int, transaction: int, session: str) -> int:
+    """A number that finds a call in an index of small entries; the row itself decides."""
+    mixed = transaction * 0x9E3779B97F4A7C15 + client * 0xC2B2AE3D27D4EB4F
+    return (mixed ^ crc32(session.encode()) << 31) & 0x7FFFFFFFFFFFFFFF

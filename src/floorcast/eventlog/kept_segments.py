@@ -1,0 +1,177 @@
+"""The mirror's shelf of feed segments."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import apsw
+import msgspec
+
+from floorcast.eventlog.derived import reach
+from floorcast.eventlog.files import fetch, fetch_one, reading
+from floorcast.eventlog.scribe import Scribe
+from floorcast.eventlog.segment import Klass, Segment, SegmentHead
+from floorcast.token import entry_of
+
+__all__ = ["SCHEMA", "KeptSegments"]
+
+SCHEMA = """
+CREATE TABLE feeds (
+    id INTEGER PRIMARY KEY,
+    client INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    covered INTEGER NOT NULL,
+    UNIQUE (client, name)
+);
+CREATE TABLE segments (
+    id INTEGER PRIMARY KEY,
+    feed INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    first_taken INTEGER NOT NULL,
+    last_taken INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    class_table BLOB NOT NULL,
+    classes BLOB NOT NULL,
+    places BLOB NOT NULL,
+    offsets BLOB NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX segments_by_place ON segments (feed, last);
+"""
+
+FEEDS = "SELECT id, client, name, covered FROM feeds"
+COVER = """
+INSERT INTO feeds (id, client, name, covered) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET covered = excluded.covered
+"""
+INSERT = "INSERT INTO segments VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+HEADS = """
+SELECT id, first, last, first_taken, last_taken, count, class_table
+FROM segments WHERE feed = ? AND last > ? ORDER BY last LIMIT ?
+"""
+REST = "SELECT classes, places, offsets, body FROM segments WHERE id = ? AND feed = ? AND last = ?"
+TRIM = """
+DELETE FROM segments
+WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
+"""
+
+BITE = 4  # segments deleted at a time; each is a megabyte or so to be given back
+
+_table = msgspec.msgpack.Decoder(tuple[Klass, ...])
+
+
+class _Feed(NamedTuple):
+    id: int
+    pending: deque[Segment]
+
+
+class KeptSegments:
+    """Segments by client and feed; what is not stored yet is read from memory."""
+
+    def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
+        self._reader = reader
+        self._scribe = scribe
+        self._feeds: dict[tuple[int, str], _Feed] = {}
+        self._covered: dict[tuple[int, str], int] = {}
+        for number, client, name, covered in fetch(reader, FEEDS):
+            self._feeds[client, name] = _Feed(number, deque())
+            self._covered[client, name] = covered
+
+    def write(self, client: int, name: str, segment: Segment) -> None:
+        """Hand in the feed's next segment. Raises ValueError when it is not behind the last."""
+        key = client, name
+        feed = self._feeds.get(key)
+        if feed is None:
+            feed = self._feeds[key] = _Feed(len(self._feeds) + 1, deque())
+        before = feed.pending[-1].last if feed.pending else self._covered.get(key, 0)
+        if segment.first <= before:
+            raise ValueError(f"segment at {segment.first} is not behind {before}")
+        table = msgspec.msgpack.encode(segment.table)
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute(COVER, (feed.id, client, name, segment.last))
+            connection.execute(
+                INSERT,
+                (
+                    feed.id,
+                    segment.first,
+                    segment.last,
+                    segment.first_taken,
+                    segment.last_taken,
+                    segment.count,
+                    table,
+                    segment.classes,
+                    segment.places,
+                    segment.offsets,
+                    segment.body,
+                ),
+            )
+            reach(connection, client, entry_of(segment.last))
+
+        def done() -> None:
+            feed.pending.popleft()
+            self._covered[key] = segment.last
+
+        feed.pending.append(segment)
+        self._scribe.submit(segment.size(), work, done)
+
+    def covered(self, client: int, name: str) -> int:
+        """The last place of the feed that is stored, 0 for none."""
+        return self._covered.get((client, name), 0)
+
+    def heads(self, client: int, name: str, after: int, limit: int) -> list[SegmentHead]:
+        """Up to ``limit`` segments that end behind place ``after``, oldest first.
+
+        Raises Unavailable.
+        """
+        feed = self._feeds.get((client, name))
+        if feed is None:
+            return []
+        found: list[SegmentHead] = []
+        if after < self._covered.get((client, name), 0):
+            with reading():
+                rows = fetch(self._reader, HEADS, (feed.id, after, limit))
+            found = [
+                SegmentHead(first, last, first_taken, last_taken, count, _table.decode(table), row)
+                for row, first, last, first_taken, last_taken, count, table in rows
+            ]
+        # a segment may be stored already and still be pending: it is read once
+        behind = found[-1].last if found else after
+        for segment in feed.pending:
+            if len(found) >= limit:
+                break
+            if segment.last > behind:
+                found.append(segment)
+        return found
+
+    def whole(self, client: int, name: str, head: SegmentHead) -> Segment | None:
+        """The segment of a head; None when the retention has removed it. Raises Unavailable."""
+        if isinstance(head, Segment):
+            return head
+        feed = self._feeds[client, name]
+        with reading():
+            row = fetch_one(self._reader, REST, (head.id, feed.id, head.last))
+        if row is None:
+            return None
+        classes, places, offsets, body = row
+        return Segment(
+            first=head.first,
+            last=head.last,
+            first_taken=head.first_taken,
+            last_taken=head.last_taken,
+            count=head.count,
+            table=head.table,
+            id=head.id,
+            classes=classes,
+            places=places,
+            offsets=offsets,
+            body=body,
+        )
+
+
+def trim(connection: apsw.Connection, before: int) -> bool:
+    """Delete a few of the oldest segments taken before the tick; whether there may be more."""
+    connection.execute(TRIM, (BITE, before))
+    return connection.changes() == BITE

@@ -1,0 +1,80 @@
+"""The mirror's shelf of snapshots of a client's floor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.eventlog.derived import reach
+from floorcast.eventlog.files import fetch_one, reading
+from floorcast.eventlog.scribe import Scribe
+
+__all__ = ["SCHEMA", "KeptSnapshots", "Snapshot"]
+
+SCHEMA = """
+CREATE TABLE snapshots (
+    id INTEGER PRIMARY KEY,
+    client INTEGER NOT NULL,
+    entry INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    blob BLOB NOT NULL,
+    UNIQUE (client, entry)
+);
+"""
+
+INSERT = "INSERT OR REPLACE INTO snapshots (client, entry, version, blob) VALUES (?, ?, ?, ?)"
+KEEP = """
+DELETE FROM snapshots WHERE client = ?1 AND entry NOT IN (
+    SELECT entry FROM snapshots WHERE client = ?1 ORDER BY entry DESC LIMIT ?2
+)
+"""
+NEWEST = """
+SELECT entry, version, blob FROM snapshots
+WHERE client = ? AND entry <= ? ORDER BY entry DESC LIMIT 1
+"""
+
+KEPT = 2  # snapshots a client: one that can be read should the newest not be usable
+
+
+class Snapshot(NamedTuple):
+    """A client's floor after ``entry``, in the floor's own encoding ``version``."""
+
+    entry: int
+    version: int
+    blob: bytes
+
+
+class KeptSnapshots:
+    """The newest snapshots by client; what is not stored yet is read from memory."""
+
+    def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
+        self._reader = reader
+        self._scribe = scribe
+        self._pending: dict[int, list[Snapshot]] = {}
+
+    def write(self, client: int, snapshot: Snapshot) -> None:
+        """Hand in a snapshot; older ones than the newest few go with it."""
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute(INSERT, (client, *snapshot))
+            connection.execute(KEEP, (client, KEPT))
+            reach(connection, client, snapshot.entry)
+
+        def done() -> None:
+            waiting = self._pending[client]
+            del waiting[0]
+            if not waiting:
+                del self._pending[client]
+
+        self._pending.setdefault(client, []).append(snapshot)
+        self._scribe.submit(len(snapshot.blob), work, done)
+
+    def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
+        """The newest snapshot at or before an entry. Raises Unavailable."""
+        for snapshot in reversed(self._pending.get(client, ())):
+            if snapshot.entry <= at_most_entry:
+                return snapshot
+        with reading():
+            row = fetch_one(self._reader, NEWEST, (client, at_most_entry))
+        return None if row is None else Snapshot(*row)

@@ -1,0 +1,127 @@
+"""Merging and forgetting runs of keys, a bite at a time, on the scribe's thread.
+
+A merge copies the keys of some neighbouring runs into a new one, in key order. The new run
+counts only from the moment that it is whole, and the old ones end in the same transaction.
+All that a step has to know is in the file, so that a crash or a failed step changes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.eventlog.files import fetch
+from floorcast.token import TICKS_PER_SECOND
+
+__all__ = ["NEXT_RUN", "SCHEMA", "SPAN", "step"]
+
+FAN_IN = 8  # runs merged into one
+LEVELS = 2  # times that a key is merged, at most
+SPAN = 6 * 3600 * TICKS_PER_SECOND  # of a run, in ticks: by so much may a key be kept too long
+BITE = 16_384  # keys copied or deleted at a time
+
+SCHEMA = """
+CREATE TABLE keys (run INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    level INTEGER NOT NULL,
+    first_wave INTEGER NOT NULL,
+    last_wave INTEGER NOT NULL,
+    oldest INTEGER NOT NULL,
+    newest INTEGER NOT NULL
+);
+CREATE TABLE marks (run INTEGER PRIMARY KEY, marks BLOB NOT NULL);
+CREATE TABLE merging (run INTEGER PRIMARY KEY, target INTEGER NOT NULL);
+CREATE TABLE dropped (run INTEGER PRIMARY KEY);
+"""
+
+NEXT_RUN = """
+SELECT 1 + max(
+    (SELECT coalesce(max(run), 0) FROM keys),
+    (SELECT coalesce(max(id), 0) FROM runs),
+    (SELECT coalesce(max(run), 0) FROM dropped),
+    (SELECT coalesce(max(target), 0) FROM merging)
+)
+"""
+EXPIRE = """
+INSERT INTO dropped SELECT id FROM runs WHERE newest < :before;
+DELETE FROM marks WHERE run IN (SELECT id FROM runs WHERE newest < :before);
+DELETE FROM runs WHERE newest < :before;
+"""
+DELETE = """
+DELETE FROM keys WHERE run = ?1 AND key <= (
+    SELECT max(key) FROM (SELECT key FROM keys WHERE run = ?1 ORDER BY key LIMIT ?2)
+)
+"""
+RUNS = """
+SELECT id, level, first_wave, last_wave, oldest, newest FROM runs ORDER BY level, first_wave
+"""
+FINISH = """
+INSERT INTO runs
+SELECT :target, max(level) + 1, min(first_wave), max(last_wave), min(oldest), max(newest)
+FROM runs WHERE id IN (SELECT run FROM merging);
+INSERT INTO dropped SELECT run FROM merging;
+DELETE FROM runs WHERE id IN (SELECT run FROM merging);
+DELETE FROM marks WHERE run IN (SELECT run FROM merging);
+DELETE FROM merging;
+"""
+
+
+class _Run(NamedTuple):
+    id: int
+    level: int
+    first_wave: int
+    last_wave: int
+    oldest: int
+    newest: int
+
+
+def step(connection: apsw.Connection, before: int) -> bool:
+    """Take one bite, forgetting runs that end before the tick; whether there may be more."""
+    merging = fetch(connection, "SELECT run, target FROM merging ORDER BY run")
+    if merging:
+        _copy(connection, [run for run, _ in merging], merging[0][1])
+        return True
+    connection.execute(EXPIRE, {"before": before})
+    dropped = connection.execute("SELECT run FROM dropped LIMIT 1").get
+    if dropped is not None:
+        connection.execute(DELETE, (dropped, BITE))
+        if connection.changes() < BITE:
+            connection.execute("DELETE FROM dropped WHERE run = ?", (dropped,))
+        return True
+    return _begin(connection)
+
+
+def _begin(connection: apsw.Connection) -> bool:
+    runs = [_Run(*row) for row in fetch(connection, RUNS)]
+    for start in range(len(runs) - FAN_IN + 1):
+        some = runs[start : start + FAN_IN]
+        first, last = some[0], some[-1]
+        together = max(run.newest for run in some) - min(run.oldest for run in some)
+        if first.level == last.level < LEVELS and together <= SPAN:
+            target = connection.execute(NEXT_RUN).get
+            for run in some:
+                connection.execute("INSERT INTO merging VALUES (?, ?)", (run.id, target))
+            return True
+    return False
+
+
+def _copy(connection: apsw.Connection, runs: list[int], target: int) -> None:
+    behind = connection.execute("SELECT max(key) FROM keys WHERE run = ?", (target,)).get or b""
+    connection.execute(_copying(len(runs)), (target, behind, BITE, *runs))
+    if connection.changes() < BITE:
+        marks = fetch(connection, "SELECT marks FROM marks WHERE run IN (SELECT run FROM merging)")
+        connection.execute(FINISH, {"target": target})
+        joined = b"".join(stored for (stored,) in marks)
+        connection.execute("INSERT INTO marks VALUES (?, ?)", (target, joined))
+
+
+@cache
+def _copying(runs: int) -> str:
+    arms = " UNION ".join(
+        f"SELECT key FROM keys WHERE run = ?{number} AND key > ?2"  # noqa: S608 -- a parameter's number
+        for number in range(4, 4 + runs)
+    )
+    return f"INSERT INTO keys SELECT ?1, key FROM ({arms} ORDER BY key LIMIT ?3)"  # noqa: S608 -- as above

@@ -1,0 +1,168 @@
+"""The keys of accepted events on disk: sorted runs in ``keys.db``, in one B-tree.
+
+A run is some ten thousand keys that were accepted one after another, written in key order
+behind the run before it: the file grows at its end only, and no page is written twice. Runs of
+about the same time are merged in the background, so that looking a key up stays short. A run
+that has become older than the retention goes as a whole, and its pages are given back a bite
+at a time.
+
+Everything here can be made again from the log, and is, when the file does not fit it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from asyncio import get_running_loop
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.eventlog import keymerge
+from floorcast.eventlog.derived import open_derived, reach
+from floorcast.eventlog.files import fetch, fetch_one, open_reader, reading
+from floorcast.eventlog.keyfilter import mark
+from floorcast.eventlog.rows import blobs
+from floorcast.eventlog.scribe import Scribe
+from floorcast.token import Now
+
+__all__ = ["KeyRuns", "Run"]
+
+PAGE = 4096  # bytes: a look at one key reads one page of a run
+CACHE_KIB = 8192
+INLINE = 256  # looks (keys times runs, about 2 µs each) that the event loop does by itself
+KEY_BYTES = 160  # of memory that a waiting key takes, about
+MARKS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
+
+FIND = """
+SELECT k.value FROM carray(?1) AS k WHERE (
+    SELECT runs.id FROM runs CROSS JOIN keys ON keys.run = runs.id AND keys.key = k.value
+    WHERE runs.newest >= ?2 ORDER BY runs.id DESC LIMIT 1
+) IS NOT NULL
+"""
+WAVES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
+ADD_KEYS = "INSERT INTO keys SELECT ?, value FROM carray(?) ORDER BY value"
+ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?, ?)"
+ADD_MARKS = "INSERT INTO marks VALUES (?, ?)"
+
+
+class Run(NamedTuple):
+    """A wave of keys on its way to the disk: ``wave`` counts them, times are ticks.
+
+    ``covers`` says up to which entry of each client every key is in this wave or before it.
+    """
+
+    wave: int
+    keys: Collection[bytes]
+    covers: Mapping[int, int]
+    oldest: int
+    newest: int
+
+
+class KeyRuns:
+    """The runs of one log. ``identity`` and ``heads`` are the log's, as for the mirror.
+
+    Used from the event loop's thread, but for what the scribe does.
+    """
+
+    def __init__(
+        self, path: Path, now: Now, *, identity: str, heads: Mapping[int, int], retention: int
+    ) -> None:
+        self._now = now
+        self._retention = retention
+        connection = open_derived(
+            path,
+            keymerge.SCHEMA,
+            page_size=PAGE,
+            cache_kib=CACHE_KIB,
+            identity=identity,
+            heads=heads,
+        )
+        self._reader = open_reader(path, cache_kib=CACHE_KIB)
+        self._far_reader = open_reader(path, cache_kib=CACHE_KIB)
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
+        self._runs = self._count()
+        self._scribe = Scribe(connection, "keys.db", tidy=self._tidy)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of keys that wait in memory to be stored."""
+        self._scribe.settle()
+        return self._scribe.backlog
+
+    def covered(self) -> dict[int, int]:
+        """By client, the entry up to which all keys are stored."""
+        return dict(fetch(self._reader, "SELECT client, entry FROM reached"))
+
+    def waves(self) -> tuple[int, int]:
+        """The oldest and the newest wave that the runs still hold keys of; (0, 0) for none."""
+        first, last = fetch_one(self._reader, WAVES)
+        return first, last
+
+    def marks(self) -> Iterator[array[int]]:
+        """The marks of all keys stored, for the filter."""
+        for (stored,) in fetch(self._reader, "SELECT marks FROM marks"):
+            yield array("I", stored)
+
+    def write(self, run: Run, done: Callable[[], None]) -> None:
+        """Store a wave as a run; ``done`` is called once it can be found here."""
+
+        def stored() -> None:
+            self._runs = self._count()
+            done()
+
+        size = KEY_BYTES * len(run.keys)
+        self._scribe.submit(size, lambda connection: _add(connection, run), stored)
+
+    async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
+        """Those of the keys that are in a run that goes on until ``since`` (ticks) or later.
+
+        Raises Unavailable.
+        """
+        self._scribe.settle()
+        if not keys or not self._runs:
+            return []
+        if len(keys) * self._runs <= INLINE:
+            return _find(self._reader, keys, since)
+        return await get_running_loop().run_in_executor(
+            self._pool, _find, self._far_reader, keys, since
+        )
+
+    def wait(self) -> bool:
+        """Wait until what was handed in is stored; False if the disk did not let it."""
+        stored = self._scribe.wait()
+        self._scribe.settle()
+        return stored
+
+    def close(self) -> None:
+        """Store what was handed in, and close the file. Waits."""
+        self._pool.shutdown()
+        self._scribe.close()
+        self._reader.close()
+        self._far_reader.close()
+
+    def _count(self) -> int:
+        return int(self._reader.execute("SELECT count(*) FROM runs").get)
+
+    def _tidy(self, connection: apsw.Connection) -> bool:
+        return keymerge.step(connection, self._now() - self._retention)
+
+
+def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:
+    with reading():
+        return [key for (key,) in fetch(connection, FIND, (blobs(keys), since))]
+
+
+def _add(connection: apsw.Connection, run: Run) -> None:
+    number = connection.execute(keymerge.NEXT_RUN).get
+    keys = tuple(run.keys)
+    marks = array("I")
+    for start in range(0, len(keys), MARKS_AT_ONCE):
+        marks.extend(map(mark, keys[start : start + MARKS_AT_ONCE]))
+    connection.execute(ADD_KEYS, (number, blobs(keys)))
+    connection.execute(ADD_RUN, (number, run.wave, run.wave, run.oldest, run.newest))
+    connection.execute(ADD_MARKS, (number, marks.tobytes()))
+    for client, entry in run.covers.items():
+        reach(connection, client, entry)

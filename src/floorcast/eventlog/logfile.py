@@ -1,0 +1,185 @@
+"""``log.db``: its schema, how entries are numbered in it, and what is read from it.
+
+One row an entry, in one B-tree: a row's id packs its stream's ordinal (a small number that
+each client gets) and the entry's number, so that a stream is a range of ids. A stream's row
+remembers what the retention removed from its front.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.errors import SettingError
+from floorcast.eventlog.files import (
+    connect,
+    fetch,
+    fetch_one,
+    migrate,
+    open_reader,
+    reading,
+    transaction,
+)
+from floorcast.eventlog.port import Entry, EntryKind, Head
+
+__all__ = ["KINDS", "SITE", "LogReader", "StreamRow", "first_id", "open_log", "ordinal_of"]
+
+STEPS = (
+    """
+CREATE TABLE origin (identity TEXT NOT NULL);
+CREATE TABLE streams (
+    ordinal INTEGER PRIMARY KEY,
+    client INTEGER NOT NULL UNIQUE,
+    removed INTEGER NOT NULL DEFAULT 0,
+    removed_taken INTEGER NOT NULL DEFAULT 0,
+    site_number INTEGER,
+    site_taken INTEGER,
+    site BLOB
+);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    taken INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+""",
+)
+"""The schema, a step a change. A step that was released is never changed again."""
+
+NUMBER_BITS = 44
+APPLICATION = 0x666C6361  # "flca", so that file(1) and we can tell the file from others
+PAGE = 16384  # bytes: a thousand events are 25 pages and not 100
+CACHE_KIB = 4096
+READ_BYTES = 2 << 20  # read at a time, so that no turn of the event loop becomes long
+
+SITE = 1
+KINDS: tuple[EntryKind, EntryKind] = ("events", "site")
+
+HEADS = "SELECT ordinal, client, removed, removed_taken FROM streams ORDER BY ordinal"
+LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
+READ = """
+SELECT id, taken, kind, count, payload FROM entries
+WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
+"""
+TAKEN = "SELECT taken FROM entries WHERE id = ?"
+REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
+REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
+
+
+class StreamRow(NamedTuple):
+    """A stream as it is found: its head is the newest entry, removed or not."""
+
+    ordinal: int
+    client: int
+    head: Head
+
+
+def first_id(ordinal: int) -> int:
+    """The id that a stream's entry 0 would have; entry n is n behind it."""
+    return ordinal << NUMBER_BITS
+
+
+def ordinal_of(row_id: int) -> int:
+    """The ordinal of the stream that a row belongs to."""
+    return row_id >> NUMBER_BITS
+
+
+def open_log(path: Path) -> apsw.Connection:
+    """Open the file for its writer, and bring its schema up to date.
+
+    Raises SettingError when it is not a log, is one of a newer release, or cannot be opened.
+    """
+    try:
+        connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+        if tables and connection.pragma("application_id") != APPLICATION:
+            raise SettingError(f"{path} is not a log of floorcast")
+        migrate(connection, STEPS, str(path))
+        if connection.execute("SELECT count(*) FROM origin").get == 0:
+            with transaction(connection):
+                connection.execute("INSERT INTO origin VALUES (?)", (uuid.uuid4().hex,))
+                connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    except apsw.Error as error:
+        raise SettingError(f"{path} cannot be opened: {error}") from error
+    return connection
+
+
+class LogReader:
+    """Reads what is durable; every method raises Unavailable when the disk fails."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_reader(path, cache_kib=CACHE_KIB)
+
+    def identity(self) -> str:
+        """What tells this log from every other one."""
+        return str(self._connection.execute("SELECT identity FROM origin").get)
+
+    def streams(self) -> list[StreamRow]:
+        """All streams with their heads."""
+        found = []
+        with reading():
+            for ordinal, client, removed, removed_taken in fetch(self._connection, HEADS):
+                ends = first_id(ordinal), first_id(ordinal + 1)
+                last = fetch_one(self._connection, LAST, ends)
+                head = Head(removed, removed_taken)
+                if last is not None:
+                    head = Head(last[0] - ends[0], last[1])
+                found.append(StreamRow(ordinal, client, head))
+        return found
+
+    def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
+        """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""
+        start = first_id(stream.ordinal)
+        entries: list[Entry] = []
+        size = 0
+        with reading():
+            bounds = start + max(after, 0), start + stream.head.number, limit
+            for row_id, taken, kind, count, payload in self._connection.execute(READ, bounds):
+                size += len(payload)
+                if entries and size > READ_BYTES:
+                    break
+                entries.append(
+                    Entry(stream.client, row_id - start, taken, KINDS[kind], count, payload)
+                )
+        return entries
+
+    def taken_at(self, ordinal: int, number: int) -> int | None:
+        """When an entry was taken; None when it is not stored."""
+        with reading():
+            row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
+        return None if row is None else int(row[0])
+
+    def last_at(self, stream: StreamRow, ticks: int) -> int:
+        """The last entry taken at or before ``ticks``; removed ones count as taken then."""
+        low, high = self.removed(stream.ordinal), stream.head.number
+        while low < high:
+            middle = (low + high + 1) // 2
+            taken = self.taken_at(stream.ordinal, middle)
+            if taken is None or taken <= ticks:  # None: removed while we search
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def removed(self, ordinal: int) -> int:
+        """The last entry that the retention removed, 0 for none."""
+        with reading():
+            row = fetch_one(self._connection, REMOVED, (ordinal,))
+        return 0 if row is None else int(row[0])
+
+    def removed_site(self, ordinal: int) -> Entry | None:
+        """The last site entry that the retention removed."""
+        with reading():
+            row = fetch_one(self._connection, REMOVED_SITE, (ordinal,))
+        if row is None or row[1] is None:
+            return None
+        client, number, taken, payload = row
+        return Entry(client, number, taken, "site", 0, payload)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

@@ -1,0 +1,158 @@
+"""A log in memory, for tests and for trying floorcast out: it ends with the process."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from itertools import islice
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog.batches import entries_of, news_of
+from floorcast.eventlog.identities import keys_of
+from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, Head
+from floorcast.eventlog.streams import Stream
+from floorcast.token import Now
+
+__all__ = ["MemoryLog"]
+
+
+class _Kept:
+    """What the memory keeps of a client."""
+
+    def __init__(self, client: int) -> None:
+        self.stream = Stream(client, Head(0, 0))
+        self.entries: deque[Entry] = deque()
+        self.removed = 0
+        self.removed_site: Entry | None = None
+        self.keys: dict[bytes, int] = {}  # when each was taken, oldest first
+
+    def keep(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.stream.publish(entry)
+
+    def forget(self, before: int) -> int:
+        """Remove what was taken before the tick; the number of entries."""
+        count = 0
+        while self.entries and self.entries[0].taken < before:
+            entry = self.entries.popleft()
+            self.removed = entry.number
+            count += 1
+            if entry.kind == "site":
+                self.removed_site = entry
+        old = []
+        for key, taken in self.keys.items():
+            if taken >= before:
+                break
+            old.append(key)
+        for key in old:
+            del self.keys[key]
+        return count
+
+
+class MemoryLog:
+    """See ``EventLog``. What it holds is durable for as long as it lives."""
+
+    def __init__(self, now: Now, *, retention: int = RETENTION) -> None:
+        self.identity = uuid.uuid4().hex
+        self._now = now
+        self._retention = retention
+        self._kept: dict[int, _Kept] = {}
+        self._closed = False
+
+    async def append(self, batch: Batch) -> Appended:
+        """See ``EventLog.append``."""
+        kept = self._open(batch.client)
+        keys = keys_of(batch.client, batch.events)
+        news = news_of(batch, keys, kept.keys.keys() & set(keys))
+        for entry in entries_of(batch.client, news, self._next(kept)):
+            kept.keep(entry)
+        kept.keys.update(dict.fromkeys(news.keys, kept.stream.head.taken))
+        return Appended(kept.stream.head.number, news.duplicates)
+
+    async def append_site(self, client: int, payload: bytes) -> int:
+        """See ``EventLog.append_site``."""
+        kept = self._open(client)
+        number, taken = self._next(kept)()
+        kept.keep(Entry(client, number, taken, "site", 0, payload))
+        return number
+
+    def read(self, client: int, after: int, limit: int) -> list[Entry]:
+        """See ``EventLog.read``."""
+        kept = self._kept.get(client)
+        if kept is None:
+            return []
+        start = max(after - kept.removed, 0)
+        return list(islice(kept.entries, start, start + limit))
+
+    def follow(self, client: int, after: int) -> AsyncGenerator[Entry]:
+        """See ``EventLog.follow``."""
+        return self._of(client).stream.follow(after, partial(self.read, client))
+
+    def head(self, client: int) -> Head:
+        """See ``EventLog.head``."""
+        kept = self._kept.get(client)
+        return Head(0, 0) if kept is None else kept.stream.head
+
+    def last_at(self, client: int, ticks: int) -> int:
+        """See ``EventLog.last_at``."""
+        kept = self._kept.get(client)
+        if kept is None:
+            return 0
+        low, high = 0, len(kept.entries)
+        while low < high:
+            middle = (low + high) // 2
+            if kept.entries[middle].taken <= ticks:
+                low = middle + 1
+            else:
+                high = middle
+        return kept.removed + low
+
+    def taken_at(self, client: int, number: int) -> int | None:
+        """See ``EventLog.taken_at``."""
+        kept = self._kept.get(client)
+        if kept is None or not kept.removed < number <= kept.stream.head.number:
+            return None
+        return kept.entries[number - kept.removed - 1].taken
+
+    def removed(self, client: int) -> int:
+        """See ``EventLog.removed``."""
+        kept = self._kept.get(client)
+        return 0 if kept is None else kept.removed
+
+    def removed_site(self, client: int) -> Entry | None:
+        """See ``EventLog.removed_site``."""
+        kept = self._kept.get(client)
+        return None if kept is None else kept.removed_site
+
+    def clients(self) -> list[int]:
+        """See ``EventLog.clients``."""
+        return sorted(client for client, kept in self._kept.items() if kept.stream.head.number)
+
+    async def retain(self) -> int:
+        """See ``EventLog.retain``."""
+        before = self._now() - self._retention
+        return sum(kept.forget(before) for kept in self._kept.values())
+
+    async def close(self) -> None:
+        """See ``EventLog.close``."""
+        self._closed = True
+        for kept in self._kept.values():
+            kept.stream.close()
+
+    def _of(self, client: int) -> _Kept:
+        kept = self._kept.get(client)
+        if kept is None:
+            kept = self._kept[client] = _Kept(client)
+        return kept
+
+    def _open(self, client: int) -> _Kept:
+        if self._closed:
+            raise Unavailable("the log is closed")
+        kept = self._of(client)
+        kept.forget(self._now() - self._retention)
+        return kept
+
+    def _next(self, kept: _Kept) -> Callable[[], Head]:
+        return lambda: kept.stream.next(self._now())

@@ -1,0 +1,150 @@
+"""The mirror: what is derived from the log and too much for memory, in a file of its own.
+
+Feed segments, calls that have left the floor, snapshots of the floor. All of it can be made
+again by folding the log, so it is written in the background, never flushed for anybody to
+wait for, and may be deleted whenever the server is stopped.
+
+What is handed in is stored in that order, and a crash loses a suffix of it: a snapshot that is
+found has in front of it everything that was handed in before. What is not stored yet is read
+from memory, so a reader sees no difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+import apsw
+
+from floorcast.eventlog import kept_calls, kept_segments, kept_snapshots
+from floorcast.eventlog.derived import open_derived
+from floorcast.eventlog.files import open_reader
+from floorcast.eventlog.kept_calls import CallKey, KeptCalls
+from floorcast.eventlog.kept_segments import KeptSegments
+from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
+from floorcast.eventlog.port import RETENTION
+from floorcast.eventlog.scribe import Scribe
+from floorcast.eventlog.segment import Segment, SegmentHead
+from floorcast.token import Now
+
+__all__ = ["Mirror", "Snapshot"]
+
+PAGE = 8192  # bytes: segments want large pages, the index of calls small ones
+CACHE_KIB = 8192
+MAX_BACKLOG = 64 << 20  # bytes handed in and not stored
+
+SCHEMA = kept_segments.SCHEMA + kept_calls.SCHEMA + kept_snapshots.SCHEMA
+
+
+class Mirror:
+    """The mirror of one log. Not thread-safe: used from the event loop's thread.
+
+    ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads``
+    are its newest entries by client. A mirror of another log, one that knows more than the
+    log does (the log was restored from a backup), one of another release and one that cannot
+    be read are thrown away and begun anew.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        now: Now,
+        *,
+        identity: str,
+        heads: Mapping[int, int],
+        retention: int = RETENTION,
+    ) -> None:
+        self._now = now
+        self._retention = retention
+        connection = open_derived(
+            path, SCHEMA, page_size=PAGE, cache_kib=CACHE_KIB, identity=identity, heads=heads
+        )
+        self._reader = connection
+        if path is not None:
+            self._reader = open_reader(path, cache_kib=CACHE_KIB)
+        self._scribe = Scribe(connection, "mirror.db", background=path is not None, tidy=self._tidy)
+        self._segments = KeptSegments(self._reader, self._scribe)
+        self._calls = KeptCalls(self._reader, self._scribe)
+        self._snapshots = KeptSnapshots(self._reader, self._scribe)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last attempt to write succeeded."""
+        return self._scribe.healthy
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait in memory to be stored."""
+        self._scribe.settle()
+        return self._scribe.backlog
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing should be taken in until less does."""
+        return self.backlog > MAX_BACKLOG
+
+    def write_segment(self, client: int, feed: str, segment: Segment) -> None:
+        """Keep the feed's next segment. Raises ValueError when it is not behind the last."""
+        self._segments.write(client, feed, segment)
+
+    def covered(self, client: int, feed: str) -> int:
+        """The last place of the feed that is stored, 0 for none."""
+        self._scribe.settle()
+        return self._segments.covered(client, feed)
+
+    def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
+        """Heads of up to ``limit`` segments that end behind ``after_place``, oldest first.
+
+        Raises Unavailable.
+        """
+        self._scribe.settle()
+        return self._segments.heads(client, feed, after_place, limit)
+
+    def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
+        """The segment of a head; None when the retention has removed it. Raises Unavailable."""
+        return self._segments.whole(client, feed, head)
+
+    def write_calls(
+        self, client: int, place: int, versions: Iterable[tuple[int, str, int, bytes]]
+    ) -> None:
+        """Keep how calls are from ``place`` on: (transaction, session, last event in ms, body)."""
+        self._calls.write(client, place, versions, self._now())
+
+    def find_call(self, client: int, transaction: int, session: str, at_place: int) -> bytes | None:
+        """The newest version of a call at or before ``at_place``. Raises Unavailable."""
+        key = transaction, session
+        return self.find_calls(client, (key,), at_place).get(key)
+
+    def find_calls(
+        self, client: int, keys: Collection[CallKey], at_place: int
+    ) -> dict[CallKey, bytes]:
+        """The same for many calls, (transaction, session); those not kept are left out."""
+        self._scribe.settle()
+        return self._calls.find(client, keys, at_place)
+
+    def write_snapshot(self, client: int, entry: int, version: int, blob: bytes) -> None:
+        """Keep the client's floor as it is after ``entry``, and forget all but the newest two."""
+        self._snapshots.write(client, Snapshot(entry, version, blob))
+
+    def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:
+        """The newest snapshot at or before an entry. Raises Unavailable."""
+        self._scribe.settle()
+        return self._snapshots.newest(client, at_most_entry)
+
+    async def flush(self) -> bool:
+        """Wait until everything handed in is stored; False if the disk did not let it."""
+        stored = await asyncio.to_thread(self._scribe.wait)
+        self._scribe.settle()
+        return stored
+
+    async def close(self) -> None:
+        """Store what was handed in, and close the file."""
+        await asyncio.to_thread(self._scribe.close)
+        self._reader.close()
+
+    def _tidy(self, connection: apsw.Connection) -> bool:
+        before = self._now() - self._retention
+        more_segments = kept_segments.trim(connection, before)
+        more_calls = kept_calls.trim(connection, before)
+        return more_segments or more_calls

@@ -1,0 +1,150 @@
+"""The event log's port: what the floor, the feeds and the intake need of it.
+
+A client's stream is a row of entries, numbered from 1 without a gap. An entry is one
+accepted batch of events (or a change of the client's site), kept as it came in: NDJSON.
+Entries are durable before anybody sees them, and every adapter passes
+``tests/contract/test_event_log.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from floorcast.events.incoming import Incoming
+from floorcast.token import TICKS_PER_SECOND
+
+__all__ = ["RETENTION", "Appended", "Batch", "Entry", "EntryKind", "EventLog", "Head"]
+
+RETENTION = 26 * 3600 * TICKS_PER_SECOND
+"""How long entries are kept, in ticks: always the client's whole day, of up to 25 hours."""
+
+EntryKind = Literal["events", "site"]
+
+
+class Entry(Struct, gc=False):
+    """One durable entry of a client's stream.
+
+    ``taken`` is the time in ticks at which the log took it; it grows strictly within the
+    stream. ``events`` are the decoded lines of ``payload`` where the appending process still
+    has them, else None.
+    """
+
+    client: int
+    number: int
+    taken: int
+    kind: EntryKind
+    count: int
+    payload: bytes
+    events: Sequence[Incoming] | None = None
+
+
+class Batch(NamedTuple):
+    """Checked events on their way into the log: ``lines[i]`` is ``events[i]`` as JSON.
+
+    A line holds no newline.
+    """
+
+    client: int
+    lines: Sequence[bytes]
+    events: Sequence[Incoming]
+
+
+class Appended(NamedTuple):
+    """What became of a batch.
+
+    ``number`` is the entry after which the whole batch is readable (the last one where
+    everything in it was a duplicate); ``duplicates`` are indices into the batch, ascending.
+    """
+
+    number: int
+    duplicates: Sequence[int]
+
+
+class Head(NamedTuple):
+    """The newest durable entry of a stream: its number and time in ticks; (0, 0) for none."""
+
+    number: int
+    taken: int
+
+
+class EventLog(Protocol):
+    """One durable order a client, exactly once in.
+
+    Every method that waits for the disk raises ``Unavailable`` when the log cannot be read or
+    written. After a failed append nothing of the batch is, or ever becomes, readable.
+    """
+
+    @property
+    def identity(self) -> str:
+        """What tells this log from every other one, for whatever is derived from it."""
+        ...
+
+    async def append(self, batch: Batch) -> Appended:
+        """Store the events that the stream does not hold yet; durable when it returns.
+
+        ``(client, source, id)`` identifies an event for the whole retention, within one batch
+        too; it is forgotten some hours later. A batch that fits into no entry
+        becomes several, all or none. Raises ``Unavailable`` before anything is stored when too
+        much is under way.
+        """
+        ...
+
+    async def append_site(self, client: int, payload: bytes) -> int:
+        """Store a change of the client's site as an entry of its own; its number."""
+        ...
+
+    def read(self, client: int, after: int, limit: int) -> list[Entry]:
+        """Durable entries after number ``after``, oldest first.
+
+        At least one if there is any, at most ``limit``, fewer where they are large.
+        """
+        ...
+
+    def follow(self, client: int, after: int) -> AsyncGenerator[Entry]:
+        """Every durable entry after ``after``, in order: stored ones, then live.
+
+        Ends when the log is closed. One that takes too long is read from the disk again, so
+        that a slow follower costs no memory.
+        """
+        ...
+
+    def head(self, client: int) -> Head:
+        """The newest durable entry of the client's stream."""
+        ...
+
+    def last_at(self, client: int, ticks: int) -> int:
+        """The number of the last entry taken at or before ``ticks``.
+
+        Entries that the retention removed count as taken then; 0 where there is none.
+        """
+        ...
+
+    def taken_at(self, client: int, number: int) -> int | None:
+        """When entry ``number`` was taken, in ticks; None if it is not (or no longer) stored."""
+        ...
+
+    def removed(self, client: int) -> int:
+        """The number of the last entry that the retention removed; 0 for none."""
+        ...
+
+    def removed_site(self, client: int) -> Entry | None:
+        """The last site entry that the retention removed: the site in front of what is left."""
+        ...
+
+    def clients(self) -> list[int]:
+        """The clients that have a stream."""
+        ...
+
+    async def retain(self) -> int:
+        """Remove what is older than the retention now; the number of entries removed.
+
+        The log does this by itself, a little at a time, while it is written to.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let what is under way finish, then let go of the files."""
+        ...

@@ -1,0 +1,43 @@
+"""Many rows in one statement.
+
+A thread that steps a statement gives up the interpreter's lock and has to get it back, which
+takes milliseconds while the event loop is busy. A row a step would stand in that queue for
+every row; these helpers stand in it once for some hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+
+import apsw
+
+__all__ = ["blobs", "insert", "statement"]
+
+CHUNKS = (128, 16, 1)  # rows a statement; few sizes, so that prepared statements are reused
+
+
+def insert(
+    connection: apsw.Connection, into: str, rows: Sequence[Sequence[apsw.SQLiteValue]]
+) -> None:
+    """Insert ``rows``, all of one length, by ``into`` (such as ``INSERT INTO t``)."""
+    start = 0
+    for size in CHUNKS:
+        while len(rows) - start >= size:
+            chunk = rows[start : start + size]
+            values = tuple(chain.from_iterable(chunk))
+            connection.execute(statement(into, len(chunk[0]), size), values)
+            start += size
+
+
+def blobs(values: Sequence[bytes]) -> object:
+    """Bytes to be bound to one ``carray(?)``, without a copy."""
+    return apsw.carray(tuple(values), flags=apsw.SQLITE_CARRAY_BLOB)
+
+
+@lru_cache(maxsize=64)
+def statement(into: str, columns: int, rows: int) -> str:
+    """``into`` with the values of so many rows; few different numbers should be asked for."""
+    one = "(" + ",".join("?" * columns) + ")"
+    return f"{into} VALUES {','.join([one] * rows)}"

@@ -1,0 +1,176 @@
+"""A scribe writes derived data to one SQLite file, in the background and in order.
+
+What is handed in becomes stored in that order, several jobs in one transaction, so that a
+crash loses a suffix and nothing else. Nothing is ever dropped: when the disk fails the scribe
+tries again until it succeeds, and whoever hands in watches ``backlog``.
+
+The thread only ever runs statements; what follows from a job being stored is done by
+``settle``, on the thread that hands in.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import apsw
+import structlog
+
+from floorcast.eventlog.files import transaction
+
+__all__ = ["Scribe", "Work"]
+
+GROUP = 64  # jobs in one transaction
+RETRY = 0.5  # seconds between two attempts while the disk fails
+
+Work = Callable[[apsw.Connection], object]
+
+_END = threading.Event()
+
+_log = structlog.get_logger(__name__)
+
+
+class _Job(NamedTuple):
+    work: Work
+    done: Callable[[], None]
+    size: int
+
+
+class Scribe:
+    """The only writer of a connection, which it owns.
+
+    ``background=False`` writes at once, on the caller's thread (for a file in memory).
+    ``tidy`` is asked after every group, and again and again while there is nothing else to
+    do, to take one small bite of what has grown old; it says whether there may be more.
+    ``healthy`` is False while the disk fails.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        name: str,
+        *,
+        background: bool = True,
+        tidy: Callable[[apsw.Connection], bool] | None = None,
+    ) -> None:
+        self.healthy = True
+        self._connection = connection
+        self._name = name
+        self._tidy = tidy
+        self._given = 0
+        self._taken = 0
+        self._queue: SimpleQueue[_Job | threading.Event] = SimpleQueue()
+        self._stored: deque[_Job] = deque()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        if background:
+            self._thread = threading.Thread(target=self._run, name=f"scribe-{name}", daemon=True)
+            self._thread.start()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes handed in and not yet known to be stored."""
+        return self._given - self._taken
+
+    def submit(self, size: int, work: Work, done: Callable[[], None]) -> None:
+        """Have ``work`` done on the connection; ``settle`` calls ``done`` once it is stored.
+
+        ``size`` is what the job keeps in memory, in bytes.
+        """
+        job = _Job(work, done, size)
+        self._given += size
+        if self._thread is not None:
+            self._queue.put(job)
+            return
+        with transaction(self._connection):
+            work(self._connection)
+        self._stored.append(job)
+        while self._tidy is not None and self._tidy(self._connection):
+            pass
+        self.settle()
+
+    def settle(self) -> None:
+        """Call ``done`` of every job that has been stored since the last time, in order."""
+        stored = self._stored
+        while stored:
+            job = stored.popleft()
+            self._taken += job.size
+            job.done()
+
+    def wait(self, timeout: float = 60.0) -> bool:
+        """Wait until what has been handed in is stored; False if it was not in time (seconds)."""
+        if self._thread is None:
+            return True
+        reached = threading.Event()
+        self._queue.put(reached)
+        return reached.wait(timeout)
+
+    def close(self) -> None:
+        """Store what was handed in, unless the disk fails, and close the file. Waits."""
+        self._closing.set()
+        if self._thread is not None:
+            self._queue.put(_END)
+            self._thread.join()
+        self.settle()
+        with suppress(apsw.Error):
+            self._connection.close()
+
+    def _run(self) -> None:
+        more = False
+        while True:
+            jobs, mark = self._next_group(wait=not more)
+            if jobs and not self._store(jobs):
+                return
+            if mark is _END:
+                return
+            if mark is not None:
+                mark.set()
+            more = self._tidied()
+
+    def _next_group(self, *, wait: bool) -> tuple[list[_Job], threading.Event | None]:
+        jobs: list[_Job] = []
+        try:
+            item = self._queue.get(block=wait)
+            while isinstance(item, _Job):
+                jobs.append(item)
+                if len(jobs) == GROUP:
+                    return jobs, None
+                item = self._queue.get_nowait()
+        except Empty:
+            return jobs, None
+        return jobs, item
+
+    def _store(self, jobs: list[_Job]) -> bool:
+        while True:
+            try:
+                with transaction(self._connection):
+                    for job in jobs:
+                        job.work(self._connection)
+            except apsw.Error as error:
+                self._failed(error)
+                if self._closing.wait(RETRY):
+                    _log.warning("derived data lost", file=self._name, jobs=len(jobs))
+                    return False
+            else:
+                self.healthy = True
+                self._stored.extend(jobs)
+                return True
+
+    def _tidied(self) -> bool:
+        if self._tidy is None:
+            return False
+        try:
+            with transaction(self._connection):
+                return self._tidy(self._connection)
+        except apsw.Error as error:
+            self._failed(error)
+            return False
+
+    def _failed(self, error: apsw.Error) -> None:
+        if self.healthy:
+            _log.error("cannot write derived data", file=self._name, error=str(error))
+        self.healthy = False

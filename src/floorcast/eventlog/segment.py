@@ -1,0 +1,69 @@
+"""A segment: some hundreds of one feed's events, side by side, ready to be sent.
+
+The ring of a feed is a row of segments, and the mirror keeps them when they leave it. What a
+filter has to know (which classes of events there are) stands in front of the events, so that
+a segment without a match costs one look.
+
+All arrays are of the machine's own byte order: a mirror does not move between machines.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from msgspec import Struct
+
+__all__ = ["Klass", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_places"]
+
+Klass = tuple[str, int | None, int | None]
+"""What a filter can ask of an event: its kind, service and call center."""
+
+
+class SegmentHead(Struct, gc=False):
+    """What can be known of a segment without its events.
+
+    ``first`` and ``last`` are the places of its first and last event, ``first_taken`` and
+    ``last_taken`` the ticks at which the log took them; ``table`` are the classes that occur.
+    ``id`` is the mirror's own, 0 for a segment that is not stored.
+    """
+
+    first: int
+    last: int
+    first_taken: int
+    last_taken: int
+    count: int
+    table: tuple[Klass, ...]
+    id: int = 0
+
+
+class Segment(SegmentHead, gc=False, kw_only=True):
+    """A segment with its events.
+
+    ``places`` (64 bits each), ``classes`` (16 bits, an index into ``table``) and ``offsets``
+    (32 bits, where the event begins in ``body``) have one element an event; ``body`` is the
+    events as JSON, with a newline between them.
+    """
+
+    places: bytes
+    classes: bytes
+    offsets: bytes
+    body: bytes
+
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self.places) + len(self.classes) + len(self.offsets) + len(self.body) + 256
+
+
+def as_places(data: bytes) -> array[int]:
+    """The ``places`` of a segment, as an array."""
+    return array("Q", data)
+
+
+def as_classes(data: bytes) -> array[int]:
+    """The ``classes`` of a segment, as an array."""
+    return array("H", data)
+
+
+def as_offsets(data: bytes) -> array[int]:
+    """The ``offsets`` of a segment, as an array."""
+    return array("I", data)

@@ -1,0 +1,145 @@
+"""The embedded log: SQLite files in the data folder, for one process.
+
+``log.db`` holds the entries and is flushed before anybody is told; ``keys.db`` is derived from
+it. An append is checked and planned on the event loop and stored by the writer's thread; what
+became of it comes back to the loop, which publishes the entries and wakes who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from functools import partial
+
+from floorcast.eventlog.appending import Appender, NumberedStream, Observe
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.files import connect
+from floorcast.eventlog.groups import GroupWriter
+from floorcast.eventlog.janitor import Janitor
+from floorcast.eventlog.keyruns import KeyRuns
+from floorcast.eventlog.logfile import CACHE_KIB, PAGE, LogReader, StreamRow, open_log
+from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, Head
+from floorcast.eventlog.seen import Seen
+from floorcast.token import Now
+
+__all__ = ["SqliteLog"]
+
+LOAD = 64  # entries read at a time when the newest keys are loaded
+
+
+class SqliteLog:
+    """See ``EventLog``. Used from one event loop.
+
+    Raises SettingError when the files cannot be used. ``observe`` is told of every commit.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        now: Now,
+        *,
+        retention: int = RETENTION,
+        observe: Observe | None = None,
+    ) -> None:
+        path = folder.path / "log.db"
+        connection = open_log(path)
+        self._reader = LogReader(path)
+        self.identity = self._reader.identity()
+        found = self._reader.streams()
+        self._streams = {row.client: NumberedStream(row, stored=True) for row in found}
+        self._next_ordinal = max((row.ordinal for row in found), default=0) + 1
+        self._runs = KeyRuns(
+            folder.path / "keys.db",
+            now,
+            identity=self.identity,
+            heads={row.client: row.head.number for row in found},
+            retention=retention,
+        )
+        seen = Seen(self._runs, now, retention)
+        self._load_keys(seen)
+        tidier = connect(path, page_size=PAGE, synchronous="NORMAL", cache_kib=CACHE_KIB)
+        janitor = Janitor(tidier, [row.ordinal for row in found], now, retention)
+        self._writer = GroupWriter(connection, janitor)
+        self._appender = Appender(self._writer, seen, now, observe)
+        self._writer.start(self._appender.tell)
+
+    async def append(self, batch: Batch) -> Appended:
+        """See ``EventLog.append``."""
+        return await self._appender.append(self._stream(batch.client), batch)
+
+    async def append_site(self, client: int, payload: bytes) -> int:
+        """See ``EventLog.append_site``."""
+        return await self._appender.append_site(self._stream(client), payload)
+
+    def read(self, client: int, after: int, limit: int) -> list[Entry]:
+        """See ``EventLog.read``."""
+        stream = self._streams.get(client)
+        return [] if stream is None else self._reader.read(stream.row(), after, limit)
+
+    def follow(self, client: int, after: int) -> AsyncGenerator[Entry]:
+        """See ``EventLog.follow``."""
+        return self._stream(client).follow(after, partial(self.read, client))
+
+    def head(self, client: int) -> Head:
+        """See ``EventLog.head``."""
+        stream = self._streams.get(client)
+        return Head(0, 0) if stream is None else stream.head
+
+    def last_at(self, client: int, ticks: int) -> int:
+        """See ``EventLog.last_at``."""
+        stream = self._streams.get(client)
+        return 0 if stream is None else self._reader.last_at(stream.row(), ticks)
+
+    def taken_at(self, client: int, number: int) -> int | None:
+        """See ``EventLog.taken_at``."""
+        stream = self._streams.get(client)
+        if stream is None or not 0 < number <= stream.head.number:
+            return None
+        return self._reader.taken_at(stream.ordinal, number)
+
+    def removed(self, client: int) -> int:
+        """See ``EventLog.removed``."""
+        stream = self._streams.get(client)
+        return 0 if stream is None else self._reader.removed(stream.ordinal)
+
+    def removed_site(self, client: int) -> Entry | None:
+        """See ``EventLog.removed_site``."""
+        stream = self._streams.get(client)
+        return None if stream is None else self._reader.removed_site(stream.ordinal)
+
+    def clients(self) -> list[int]:
+        """See ``EventLog.clients``."""
+        return sorted(client for client, stream in self._streams.items() if stream.head.number)
+
+    async def retain(self) -> int:
+        """See ``EventLog.retain``."""
+        loop = asyncio.get_running_loop()
+        removed: asyncio.Future[int] = loop.create_future()
+        self._writer.retain(lambda count: loop.call_soon_threadsafe(removed.set_result, count))
+        return await asyncio.shield(removed)
+
+    async def close(self) -> None:
+        """See ``EventLog.close``."""
+        self._appender.close()
+        await asyncio.to_thread(self._writer.close)
+        for stream in self._streams.values():
+            stream.close()
+        await asyncio.to_thread(self._runs.close)
+        self._reader.close()
+
+    def _stream(self, client: int) -> NumberedStream:
+        stream = self._streams.get(client)
+        if stream is None:
+            row = StreamRow(self._next_ordinal, client, Head(0, 0))
+            self._next_ordinal += 1
+            stream = self._streams[client] = NumberedStream(row, stored=False)
+        return stream
+
+    def _load_keys(self, seen: Seen) -> None:
+        covered = self._runs.covered()
+        for client, stream in self._streams.items():
+            after = covered.get(client, 0)
+            while entries := self._reader.read(stream.row(), after, LOAD):
+                for entry in entries:
+                    seen.load(entry)
+                after = entries[-1].number

@@ -1,0 +1,100 @@
+"""What a log holds of each client's stream in memory: its ends, and who follows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+
+from floorcast.eventlog.port import Entry, Head
+
+__all__ = ["Stream"]
+
+FOLLOWER_EVENTS = 20_000  # events that wait for one follower in memory; beyond, it reads the disk
+PIECE = 16  # entries that a follower reads at a time
+
+Read = Callable[[int, int], list[Entry]]
+"""Stored entries of the stream after a number, at most so many."""
+
+
+class _Follower:
+    """Entries that wait for one reader, with nothing missing between them."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self._waiting: deque[Entry] = deque()
+        self._events = 0
+
+    def give(self, entry: Entry) -> None:
+        if self._events > FOLLOWER_EVENTS:
+            self._waiting.clear()
+            self._events = 0
+        self._waiting.append(entry)
+        self._events += entry.count + 1
+        self.woken.set()
+
+    def take(self, number: int) -> Entry | None:
+        """The entry ``number``, if it waits here; those in front of it are dropped."""
+        waiting = self._waiting
+        while waiting and waiting[0].number <= number:
+            entry = waiting.popleft()
+            self._events -= entry.count + 1
+            if entry.number == number:
+                return entry
+        return None
+
+
+class Stream:
+    """One client's stream: ``head`` is durable, ``planned`` also counts what is under way."""
+
+    def __init__(self, client: int, head: Head) -> None:
+        self.client = client
+        self.head = head
+        self.planned = head
+        self._followers: set[_Follower] = set()
+        self._closed = False
+
+    def next(self, now: int) -> Head:
+        """Number and time of the next entry: its time is always behind the one before."""
+        self.planned = Head(self.planned.number + 1, max(now, self.planned.taken + 1))
+        return self.planned
+
+    def withdraw(self) -> None:
+        """Forget what was under way."""
+        self.planned = self.head
+
+    def publish(self, entry: Entry) -> None:
+        """Make a durable entry the head, and give it to who follows."""
+        self.head = Head(entry.number, entry.taken)
+        for follower in self._followers:
+            follower.give(entry)
+
+    def close(self) -> None:
+        """End every follower."""
+        self._closed = True
+        for follower in self._followers:
+            follower.woken.set()
+
+    async def follow(self, after: int, read: Read) -> AsyncGenerator[Entry]:
+        """Entries after number ``after``: the stored ones by ``read``, then live ones."""
+        follower = _Follower()
+        self._followers.add(follower)
+        try:
+            while not self._closed:
+                entry = follower.take(after + 1)
+                if entry is not None:
+                    after = entry.number
+                    yield entry
+                elif after < self.head.number:
+                    head = self.head.number
+                    stored = read(after, PIECE)
+                    for entry in stored:
+                        after = entry.number
+                        yield entry
+                    if not stored:  # the retention has removed all that there was
+                        after = head
+                else:
+                    follower.woken.clear()
+                    await follower.woken.wait()
+        finally:
+            self._followers.discard(follower)

@@ -1,0 +1,384 @@
+"""What every adapter of the event log's port does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog import batches
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, EventLog, Head
+from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.events.incoming import Incoming
+from tests.eventlog.batches import HOUR, START, Clock, batch, event
+
+T = TypeVar("T")
+
+ACME, OTHER = 47415, 2**53
+
+
+class House:
+    """A log with its clock and its event loop."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.clock = Clock()
+        self._folder = None if folder is None else DataFolder(folder)
+        self._runner = asyncio.Runner()
+        self.log = self._open()
+
+    def _open(self) -> EventLog:
+        if self._folder is None:
+            return MemoryLog(self.clock)
+        return SqliteLog(self._folder, self.clock)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def append(self, client: int, *names: str, source: str = "pbx") -> Appended:
+        return self.run(self.log.append(batch(client, names, source)))
+
+    def reopen(self) -> None:
+        """A restart, where the log outlives one."""
+        if self._folder is not None:
+            self.run(self.log.close())
+            self.log = self._open()
+
+    def names(self, client: int, after: int = 0) -> list[list[str]]:
+        """The ids of the events, entry by entry."""
+        return [ids_of(entry) for entry in self.entries(client, after)]
+
+    def entries(self, client: int, after: int = 0) -> list[Entry]:
+        found: list[Entry] = []
+        while some := self.log.read(client, after, 3):
+            found += some
+            after = some[-1].number
+        return found
+
+    def close(self) -> None:
+        self.run(self.log.close())
+        self._runner.close()
+        if self._folder is not None:
+            self._folder.release()
+
+
+def ids_of(entry: Entry) -> list[str]:
+    events: list[Incoming] = msgspec.json.Decoder(Incoming).decode_lines(entry.payload)
+    assert entry.count == len(events)
+    assert entry.events is None or list(entry.events) == events
+    return [each.id for each in events]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    a_house = House(tmp_path if request.param == "sqlite" else None)
+    yield a_house
+    a_house.close()
+
+
+def test_a_stream_that_nobody_wrote_to_is_empty(house: House) -> None:
+    """Asking about a client makes no stream of it."""
+    log = house.log
+    assert log.head(ACME) == Head(0, 0)
+    assert log.read(ACME, 0, 10) == []
+    assert (log.last_at(ACME, START), log.taken_at(ACME, 1), log.removed(ACME)) == (0, None, 0)
+    assert log.removed_site(ACME) is None
+    assert log.clients() == []
+
+
+def test_what_was_appended_is_read_as_it_came(house: House) -> None:
+    """An entry is the batch's lines, with a newline between them."""
+    a_batch = batch(ACME, ["a", "b"])
+    assert house.run(house.log.append(a_batch)) == Appended(1, ())
+    (entry,) = house.log.read(ACME, 0, 10)
+    assert entry.payload == b"\n".join(a_batch.lines)
+    assert (entry.client, entry.number, entry.kind, entry.count) == (ACME, 1, "events", 2)
+    assert house.log.head(ACME) == Head(1, entry.taken)
+
+
+def test_entries_are_numbered_without_a_gap(house: House) -> None:
+    """From 1 on, over restarts too."""
+    for number in range(1, 6):
+        assert house.append(ACME, f"event {number}").number == number
+        house.reopen()
+    assert [entry.number for entry in house.entries(ACME)] == [1, 2, 3, 4, 5]
+    assert [entry.number for entry in house.log.read(ACME, 2, 2)] == [3, 4]
+
+
+def test_time_never_runs_backwards(house: House) -> None:
+    """An entry's time is the clock's, or just after the entry before it."""
+    taken = []
+    for jump in (0, 0, -HOUR, 2 * HOUR, -50 * HOUR):
+        house.clock.ticks += jump
+        house.append(ACME, str(len(taken)))
+        taken.append(house.log.head(ACME).taken)
+        house.reopen()
+    later = START + HOUR
+    assert taken == [START, START + 1, START + 2, later, later + 1]
+
+
+def test_an_event_is_kept_once(house: House) -> None:
+    """Within a batch, over batches and over a restart; of equal ones the first stays."""
+    assert house.append(ACME, "a", "b", "a").duplicates == [2]
+    assert house.append(ACME, "c", "b", "d", "c").duplicates == [1, 3]
+    house.reopen()
+    assert house.append(ACME, "d", "e").duplicates == [0]
+    assert house.names(ACME) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_batch_of_duplicates_makes_no_entry(house: House) -> None:
+    """Its events are readable after the last entry there is."""
+    house.append(ACME, "a")
+    house.append(ACME, "b")
+    assert house.append(ACME, "b", "a") == Appended(2, [0, 1])
+    assert house.append(ACME) == Appended(2, ())
+    assert house.log.head(ACME).number == 2
+
+
+def test_source_and_client_tell_events_apart(house: House) -> None:
+    """The same id of another source, or of another client, is another event."""
+    sources = ["pbx", "pbx\n", "pbx\\n", "pbx\n1", "p\x00", "p", "ü", "📞"]
+    for source in sources:
+        assert house.append(ACME, "1", "\n1", "n1", "\x001", source=source).duplicates == ()
+    for source in sources:
+        assert house.append(ACME, "1", "\n1", "\x001", source=source).duplicates == [0, 1, 2]
+    assert house.append(OTHER, "1").duplicates == ()
+
+
+def test_one_batch_may_come_from_several_sources(house: House) -> None:
+    """Each event is told apart by its own source."""
+    events = [event("1", "a"), event("1", "b"), event("1", "a"), event("2", "b")]
+    lines = [msgspec.json.encode(each) for each in events]
+    assert house.run(house.log.append(Batch(ACME, lines, events))).duplicates == [2]
+    assert house.append(ACME, "1", "2", source="b").duplicates == [0, 1]
+
+
+def test_clients_have_streams_of_their_own(house: House) -> None:
+    """Numbers, entries and times of one do not depend on the other's."""
+    house.append(ACME, "a")
+    house.append(OTHER, "b")
+    house.append(ACME, "c")
+    house.reopen()
+    assert house.log.clients() == [ACME, OTHER]
+    assert house.names(ACME) == [["a"], ["c"]]
+    assert house.names(OTHER) == [["b"]]
+    assert house.log.head(OTHER).number == 1
+
+
+def test_a_change_of_the_site_is_an_entry(house: House) -> None:
+    """It stands in line with the events."""
+    house.append(ACME, "a")
+    assert house.run(house.log.append_site(ACME, b"{}")) == 2
+    house.append(ACME, "b")
+    kinds = [(entry.kind, entry.count) for entry in house.entries(ACME)]
+    assert kinds == [("events", 1), ("site", 0), ("events", 1)]
+    assert house.log.read(ACME, 1, 1)[0].payload == b"{}"
+
+
+def test_a_batch_too_long_for_an_entry_becomes_several(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are readable after the number that is returned."""
+    monkeypatch.setattr(batches, "ENTRY_EVENTS", 2)
+    house.append(ACME, "b")
+    assert house.append(ACME, "a", "b", "c", "d", "e", "f") == Appended(4, [1])
+    assert house.names(ACME, after=1) == [["a", "c"], ["d", "e"], ["f"]]
+
+
+def test_a_line_with_a_newline_is_refused_whole(house: House) -> None:
+    """It would be read as two events; nothing of the batch is stored."""
+    good = batch(ACME, ["a", "b"])
+    with pytest.raises(ValueError, match="newline"):
+        house.run(house.log.append(good._replace(lines=[b"{}", b"{\n}"])))
+    assert house.run(house.log.append(good)) == Appended(1, ())
+
+
+def test_a_time_is_found_in_the_stream(house: House) -> None:
+    """The last entry taken at or before it, and when an entry was taken."""
+    for name in "abcde":
+        house.append(ACME, name)
+        house.clock.ticks += HOUR
+    log = house.log
+    assert [log.last_at(ACME, START + hour * HOUR) for hour in (-1, 0, 1, 4, 9)] == [0, 1, 2, 5, 5]
+    assert log.last_at(ACME, START + HOUR - 1) == 1
+    assert log.taken_at(ACME, 2) == START + HOUR
+    assert (log.taken_at(ACME, 0), log.taken_at(ACME, 6), log.taken_at(ACME, -1)) == (None,) * 3
+
+
+def test_retention_removes_what_is_older(house: House) -> None:
+    """Removed entries count as taken before any time asked for, and numbers go on."""
+    for name in "abcd":
+        house.append(ACME, name)
+        house.clock.ticks += 10 * HOUR
+    house.append(OTHER, "x")
+    house.run(house.log.retain())
+    for _ in range(2):
+        assert house.log.removed(ACME) == 2
+        assert house.names(ACME) == [["c"], ["d"]]
+        assert house.names(ACME, after=1) == [["c"], ["d"]]
+        assert house.log.last_at(ACME, START) == 2
+        assert house.log.taken_at(ACME, 2) is None
+        assert house.names(OTHER) == [["x"]]
+        house.reopen()
+    assert house.run(house.log.retain()) == 0
+    assert house.append(ACME, "e").number == 5
+
+
+def test_a_stream_that_retention_emptied_goes_on(house: House) -> None:
+    """Neither its numbers nor its time begin again."""
+    house.append(ACME, "a")
+    house.append(ACME, "b")
+    house.clock.ticks += RETENTION + HOUR
+    assert house.run(house.log.retain()) == 2
+    house.reopen()
+    assert house.log.head(ACME) == Head(2, START + 1)
+    assert house.log.last_at(ACME, START) == 2
+    house.clock.ticks = START - HOUR
+    assert house.append(ACME, "c").number == 3
+    assert house.log.head(ACME) == Head(3, START + 2)
+
+
+def test_the_site_in_front_of_what_is_left_is_kept(house: House) -> None:
+    """Who folds what is left knows the site that it began with."""
+    house.run(house.log.append_site(ACME, b"first"))
+    house.run(house.log.append_site(ACME, b"second"))
+    house.append(ACME, "a")
+    house.clock.ticks += RETENTION + HOUR
+    house.run(house.log.append_site(ACME, b"third"))
+    house.run(house.log.retain())
+    house.reopen()
+    removed = house.log.removed_site(ACME)
+    assert removed is not None
+    assert (removed.number, removed.kind, removed.payload) == (2, "site", b"second")
+    assert removed.taken == START + 1
+
+
+def test_an_event_is_known_for_the_whole_retention(house: House) -> None:
+    """And forgotten some hours after it, so that keys do not pile up."""
+    house.append(ACME, "a")
+    house.clock.ticks += RETENTION
+    assert house.append(ACME, "a").duplicates == [0]
+    house.clock.ticks += 7 * HOUR
+    assert house.append(ACME, "a").duplicates == ()
+
+
+def test_the_same_events_at_once_are_kept_once(house: House) -> None:
+    """Each batch returns when its events are readable, whoever brought them."""
+
+    async def bring() -> list[Appended]:
+        names = [str(number) for number in range(50)]
+        work = [house.log.append(batch(ACME, names)) for _ in range(8)]
+        return await asyncio.gather(*work)
+
+    done = house.run(bring())
+    assert sorted(len(each.duplicates) for each in done) == [0] + [50] * 7
+    assert {each.number for each in done} == {1}
+    assert [len(names) for names in house.names(ACME)] == [50]
+
+
+def test_a_cancelled_append_is_stored_or_not_but_never_half(house: House) -> None:
+    """Whoever sends it again is told the truth, and others are not disturbed."""
+
+    async def cancel() -> Appended:
+        first = asyncio.ensure_future(house.log.append(batch(ACME, "abc")))
+        await asyncio.sleep(0)
+        again = asyncio.ensure_future(house.log.append(batch(ACME, "abc")))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await again
+
+    assert len(house.run(cancel()).duplicates) in {0, 3}
+    assert house.names(ACME) == [["a", "b", "c"]]
+
+
+def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
+    """Every entry once and in order, with no gap between the two."""
+
+    async def follow() -> list[int]:
+        for number in range(40):
+            await house.log.append(batch(ACME, [f"old {number}"]))
+        numbers: list[int] = []
+        writer: asyncio.Task[None] | None = None
+        async for entry in house.log.follow(ACME, 3):
+            numbers.append(entry.number)
+            if writer is None:
+                writer = asyncio.ensure_future(write())
+            if entry.number == 80:
+                break
+        assert writer is not None
+        await writer
+        return numbers
+
+    async def write() -> None:
+        for number in range(40):
+            await house.log.append(batch(ACME, [f"new {number}"]))
+
+    assert house.run(follow()) == list(range(4, 81))
+
+
+def test_a_slow_follower_gets_everything(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit into its memory it reads again."""
+    monkeypatch.setattr("floorcast.eventlog.streams.FOLLOWER_EVENTS", 5)
+
+    async def follow() -> list[str]:
+        following = house.log.follow(ACME, 0)
+        await house.log.append(batch(ACME, ["0"]))
+        got = ids_of(await anext(following))
+        for number in range(1, 30):
+            await house.log.append(batch(ACME, [str(number)]))
+        while len(got) < 30:
+            got += ids_of(await anext(following))
+        await following.aclose()
+        return got
+
+    assert house.run(follow()) == [str(number) for number in range(30)]
+
+
+def test_following_passes_over_what_retention_removed(house: House) -> None:
+    """It goes on with the oldest entry that is left, or with the next that comes."""
+    house.append(ACME, "a")
+    house.append(ACME, "b")
+    house.clock.ticks += RETENTION + HOUR
+    house.run(house.log.retain())
+
+    async def follow() -> list[str]:
+        following = house.log.follow(ACME, 0)
+        waiting = asyncio.ensure_future(anext(following))
+        await asyncio.sleep(0)
+        await house.log.append(batch(ACME, ["c"]))
+        got = ids_of(await waiting)
+        await following.aclose()
+        return got
+
+    assert house.run(follow()) == ["c"]
+
+
+def test_following_ends_with_the_log(house: House) -> None:
+    """Who waits for the next entry is not left waiting."""
+
+    async def follow() -> list[int]:
+        await house.log.append(batch(ACME, ["a"]))
+        following = house.log.follow(ACME, 0)
+        numbers = [(await anext(following)).number]
+        waiting = asyncio.ensure_future(anext(following, None))
+        await asyncio.sleep(0)
+        await house.log.close()
+        assert await waiting is None
+        return numbers
+
+    assert house.run(follow()) == [1]
+
+
+def test_a_closed_log_takes_nothing(house: House) -> None:
+    """It says so, and closing it again does nothing."""
+    house.run(house.log.close())
+    with pytest.raises(Unavailable):
+        house.append(ACME, "a")
+    with pytest.raises(Unavailable):
+        house.run(house.log.append_site(ACME, b"{}"))

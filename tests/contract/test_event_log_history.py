@@ -1,0 +1,216 @@
+"""Random histories of a log, against a model of a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from floorcast.eventlog import janitor, keymerge, keyruns, seen, streams
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.files import remove
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.port import RETENTION, Appended, EventLog
+from floorcast.eventlog.sqlite import SqliteLog
+from tests.contract.test_event_log import ids_of
+from tests.eventlog.batches import HOUR, Clock, batch
+
+T = TypeVar("T")
+
+CLIENTS = (7, 8)
+FORGOTTEN = RETENTION + 6 * HOUR  # ticks after which a key is certainly forgotten
+
+names = st.lists(st.integers(0, 60).map(str), max_size=12)
+clients = st.sampled_from(CLIENTS)
+
+
+class Model:
+    """What a client's stream must hold."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, int, list[str]]] = []  # number, taken, ids
+        self.head = (0, 0)
+        self.keys: dict[str, int] = {}  # when each was taken
+
+    def append(self, now: int, ids: list[str]) -> None:
+        number, taken = self.head[0] + 1, max(now, self.head[1] + 1)
+        self.head = (number, taken)
+        self.entries.append((number, taken, ids))
+        self.keys.update(dict.fromkeys(ids, taken))
+
+
+class Follower:
+    """Follows a client for as long as the log is open, and goes on where it was."""
+
+    def __init__(self, client: int) -> None:
+        self.client = client
+        self.number = 0
+        self.ids: list[str] = []
+
+    async def run(self, log: EventLog) -> None:
+        async for entry in log.follow(self.client, self.number):
+            assert entry.number == self.number + 1
+            self.number = entry.number
+            self.ids += ids_of(entry)
+
+
+class History(RuleBasedStateMachine):
+    """Appends, jumps of the clock, retention and restarts, over two clients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(streams, "FOLLOWER_EVENTS", 20)
+        self.clock = Clock()
+        self.latest = self.clock.ticks
+        self.runner = asyncio.Runner()
+        self.models = {client: Model() for client in CLIENTS}
+        self.followers = [Follower(client) for client in CLIENTS]
+        self.log = self.open()
+        self.following = self.run(self.follow())
+
+    def open(self) -> EventLog:
+        return MemoryLog(self.clock)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    async def follow(self) -> list[asyncio.Future[None]]:
+        return [asyncio.ensure_future(follower.run(self.log)) for follower in self.followers]
+
+    async def catch_up(self) -> None:
+        """Let the followers come as far as the log."""
+        for follower, task in zip(self.followers, self.following, strict=True):
+            while follower.number < self.log.head(follower.client).number:
+                assert not task.done(), task.exception()
+                await asyncio.sleep(0)
+
+    @rule(client=clients, ids=names)
+    def append(self, client: int, ids: list[str]) -> None:
+        """One batch, some of it known perhaps."""
+        self.take(client, ids, self.run(self.append_now(client, ids)))
+
+    @rule(client=clients, several=st.lists(names, min_size=2, max_size=5))
+    def append_at_once(self, client: int, several: list[list[str]]) -> None:
+        """Several batches under way together."""
+
+        async def all_of_them() -> list[Appended]:
+            return await asyncio.gather(*(self.append_now(client, ids) for ids in several))
+
+        for ids, appended in zip(several, self.run(all_of_them()), strict=True):
+            self.take(client, ids, appended)
+
+    async def append_now(self, client: int, ids: list[str]) -> Appended:
+        appended = await self.log.append(batch(client, ids))
+        assert appended.number <= self.log.head(client).number
+        return appended
+
+    def take(self, client: int, ids: list[str], appended: Appended) -> None:
+        """Check the verdicts against the model, and let it have what was new."""
+        model = self.models[client]
+        new: list[str] = []
+        for index, name in enumerate(ids):
+            if name in new:
+                assert index in appended.duplicates
+                continue
+            taken = model.keys.get(name, self.clock.ticks - FORGOTTEN - 1)
+            if index in appended.duplicates:
+                assert self.clock.ticks - taken <= FORGOTTEN
+            else:
+                assert self.latest - taken > RETENTION
+                new.append(name)
+        if new:
+            model.append(self.clock.ticks, new)
+        assert appended.number == model.head[0]
+
+    @rule(client=clients)
+    def append_site(self, client: int) -> None:
+        """A change of the site."""
+        self.models[client].append(self.clock.ticks, [])
+        assert self.run(self.log.append_site(client, b"")) == self.models[client].head[0]
+
+    @rule(hours=st.sampled_from([-40, -1, 1, 5, 20]))
+    def pass_time(self, hours: int) -> None:
+        """The clock goes on, or is put back."""
+        self.clock.ticks += hours * HOUR
+        self.latest = max(self.latest, self.clock.ticks)
+
+    @invariant()
+    def holds_what_the_model_holds(self) -> None:
+        """The head, every entry that is not too old, and who follows has seen all, once."""
+        self.run(self.catch_up())
+        self.run(self.log.retain())
+        for follower in self.followers:
+            model = self.models[follower.client]
+            assert tuple(self.log.head(follower.client)) == model.head
+            assert follower.ids == [name for _, _, ids in model.entries for name in ids]
+            removed = self.log.removed(follower.client)
+            assert all(
+                taken < self.latest - RETENTION for _, taken, _ in model.entries[:removed]
+            )
+            kept = model.entries[removed:]
+            assert not kept or kept[0][1] >= self.clock.ticks - RETENTION
+            assert self.stored(follower.client) == kept
+            for number, taken, _ in kept[:3]:
+                assert self.log.last_at(follower.client, taken) == number
+                assert self.log.last_at(follower.client, taken - 1) == number - 1
+
+    def stored(self, client: int) -> list[tuple[int, int, list[str]]]:
+        found: list[tuple[int, int, list[str]]] = []
+        while some := self.log.read(client, found[-1][0] if found else 0, 4):
+            found += [(entry.number, entry.taken, ids_of(entry)) for entry in some]
+        return found
+
+    def teardown(self) -> None:
+        self.run(self.log.close())
+        self.run(self.followed())
+        self.runner.close()
+        self.patch.undo()
+
+    async def followed(self) -> None:
+        await asyncio.gather(*self.following)
+
+
+class SqliteHistory(History):
+    """The same in files, with everything that is bounded made small, and with restarts."""
+
+    def __init__(self) -> None:
+        self.files = tempfile.TemporaryDirectory()
+        self.folder = DataFolder(Path(self.files.name))
+        super().__init__()
+        self.patch.setattr(seen, "WAVE", 8)
+        self.patch.setattr(keyruns, "INLINE", 6)
+        self.patch.setattr(keymerge, "FAN_IN", 2)
+        self.patch.setattr(keymerge, "BITE", 5)
+        self.patch.setattr(janitor, "BITE", 2)
+
+    def open(self) -> EventLog:
+        return SqliteLog(self.folder, self.clock)
+
+    @rule(keys=st.booleans())
+    def restart(self, keys: bool) -> None:
+        """A restart, with or without the keys that were derived from the log."""
+        self.run(self.log.close())
+        self.run(self.followed())
+        if not keys:
+            remove(self.folder.path / "keys.db")
+        self.log = self.open()
+        self.following = self.run(self.follow())
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.release()
+        self.files.cleanup()
+
+
+TestMemoryHistory = History.TestCase
+TestSqliteHistory = SqliteHistory.TestCase
+TestMemoryHistory.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestSqliteHistory.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)

@@ -1,0 +1,35 @@
+"""Batches of small events, and a clock that stands until it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from floorcast.eventlog.port import Batch
+from floorcast.events.incoming import CallQueue, CallQueueData
+from floorcast.token import TICKS_PER_SECOND
+
+HOUR = 3600 * TICKS_PER_SECOND
+START = 1_700_000_000 * TICKS_PER_SECOND
+
+
+class Clock:
+    """Says what it was last set to, in ticks."""
+
+    def __init__(self) -> None:
+        self.ticks = START
+
+    def __call__(self) -> int:
+        return self.ticks
+
+
+def event(name: str, source: str = "pbx") -> CallQueue:
+    data = CallQueueData(transaction_id=7, session_id=name)
+    return CallQueue(id=name, source=source, specversion="1.0", data=data)
+
+
+def batch(client: int, names: Iterable[str], source: str = "pbx") -> Batch:
+    """Events of these ids, in order."""
+    events = [event(name, source) for name in names]
+    return Batch(client, [msgspec.json.encode(each) for each in events], events)

@@ -1,0 +1,72 @@
+"""A disk that fails when it is told to: SQLite's own file system with a switch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Literal
+
+import apsw
+
+Fault = Literal["full", "write", "sync", "read"]
+
+_names = count(1)
+
+
+class Disk:
+    """Fails at the operations in ``faults``, for files whose name holds ``name``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.faults: set[Fault] = set()
+        self.failed = 0
+
+    def meet(self, fault: Fault, file: str) -> None:
+        if fault in self.faults and self.name in file:
+            self.failed += 1
+            error = apsw.FullError if fault == "full" else apsw.IOError
+            raise error(f"a fault of the test: {fault}")
+
+    def works(self) -> None:
+        self.faults = set()
+
+
+@contextmanager
+def failing_disk(name: str = "") -> Iterator[Disk]:
+    """Whatever SQLite opens in here lies on the disk that is given."""
+    disk = Disk(name)
+
+    class File(apsw.VFSFile):
+        def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+            super().__init__("", name, flags)
+            path = name.filename() if isinstance(name, apsw.URIFilename) else name
+            self.path = path or ""
+
+        def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 -- SQLite's name for it
+            disk.meet("full", self.path)
+            disk.meet("write", self.path)
+            super().xWrite(data, offset)
+
+        def xSync(self, flags: int) -> None:  # noqa: N802 -- as above
+            disk.meet("sync", self.path)
+            super().xSync(flags)
+
+        def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 -- as above
+            disk.meet("read", self.path)
+            return super().xRead(amount, offset)
+
+    class FileSystem(apsw.VFS):
+        def __init__(self) -> None:
+            super().__init__(f"failing-{next(_names)}", "", makedefault=True)
+
+        def xOpen(  # noqa: N802 -- as above
+            self, name: str | apsw.URIFilename | None, flags: list[int]
+        ) -> apsw.VFSFile:
+            return File(name, flags)
+
+    file_system = FileSystem()
+    try:
+        yield disk
+    finally:
+        file_system.unregister()

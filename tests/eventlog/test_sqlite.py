@@ -1,0 +1,331 @@
+"""What only the log in files does: it meets disks that fail, and is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import pytest
+
+from floorcast.errors import SettingError, Unavailable
+from floorcast.eventlog import appending, groups, keyruns, seen
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.files import remove
+from floorcast.eventlog.port import Appended, Entry
+from floorcast.eventlog.sqlite import SqliteLog
+from tests.eventlog.batches import HOUR, Clock, batch
+from tests.eventlog.faults import Fault, failing_disk
+
+T = TypeVar("T")
+ACME = 47415
+
+
+class House:
+    """A log in a folder, with its clock and its event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = DataFolder(path)
+        self.clock = Clock()
+        self.runner = asyncio.Runner()
+        self.log = SqliteLog(self.folder, self.clock)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def append(self, *names: str) -> Appended:
+        return self.run(self.log.append(batch(ACME, names)))
+
+    def reopen(self) -> None:
+        self.run(self.log.close())
+        self.log = SqliteLog(self.folder, self.clock)
+
+    def close(self) -> None:
+        self.run(self.log.close())
+        self.runner.close()
+        self.folder.release()
+
+
+@contextmanager
+def a_house(path: Path) -> Iterator[House]:
+    house = House(path)
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def payloads(log: SqliteLog) -> list[bytes]:
+    return [entry.payload for entry in log.read(ACME, 0, 1000)]
+
+
+@pytest.mark.parametrize("fault", ["full", "write", "sync"])
+def test_a_failed_commit_leaves_nothing(tmp_path: Path, fault: Fault) -> None:
+    """Nothing of it is ever readable, and once the disk works the same events are new."""
+    with failing_disk("log.db") as disk, a_house(tmp_path) as house:
+        house.append("a")
+        disk.faults = {fault}
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="cannot be written"):
+                house.append("b", "c")
+        assert disk.failed
+        assert house.log.head(ACME).number == 1
+        disk.works()
+        assert house.append("b", "c") == Appended(2, ())
+        house.reopen()
+        assert payloads(house.log) == [b"\n".join(batch(ACME, names).lines) for names in ("a", "bc")]
+        assert house.append("a", "b", "c").duplicates == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fault", ["full", "write", "sync"])
+def test_a_failed_commit_does_not_come_back_after_a_crash(tmp_path: Path, fault: Fault) -> None:
+    """What a failure left in the write-ahead log is wiped, not taken for a commit later."""
+    with failing_disk("log.db-wal") as disk, a_house(tmp_path / "house") as house:
+        house.append("a")
+        meet = disk.meet
+
+        def once(fault: Fault, file: str) -> None:
+            try:
+                meet(fault, file)
+            except apsw.Error:
+                disk.works()
+                raise
+
+        disk.meet = once  # type: ignore[method-assign] -- fails once, then works
+        disk.faults = {fault}
+        with pytest.raises(Unavailable):
+            house.append("b" * 50_000)
+        shutil.copytree(tmp_path / "house", tmp_path / "after the crash")
+    with a_house(tmp_path / "after the crash") as house:
+        assert house.log.head(ACME).number == 1
+        assert house.append("b" * 50_000) == Appended(2, ())
+
+
+def test_all_that_is_under_way_fails_with_a_group(tmp_path: Path) -> None:
+    """Later batches count on the earlier ones; none of them is left half done."""
+    with failing_disk("log.db") as disk, a_house(tmp_path) as house:
+        house.append("a")
+
+        async def many() -> list[Appended | BaseException]:
+            work = [house.log.append(batch(ACME, [str(n), "a"])) for n in range(9)]
+            work.append(house.log.append(batch(ACME, ["1", "a"])))
+            return await asyncio.gather(*work, return_exceptions=True)
+
+        disk.faults = {"full"}
+        assert {type(each) for each in house.run(many())} == {Unavailable}
+        disk.works()
+        done = house.run(many())
+        assert [each.duplicates for each in done if isinstance(each, Appended)] == (
+            [[1]] * 9 + [[0, 1]]
+        )
+        assert house.log.head(ACME).number == 10
+
+
+def test_the_first_entry_of_a_client_may_fail(tmp_path: Path) -> None:
+    """The client's stream begins with the first entry that is stored."""
+    with failing_disk("log.db") as disk, a_house(tmp_path) as house:
+        disk.faults = {"full"}
+        with pytest.raises(Unavailable):
+            house.append("a")
+        assert house.log.clients() == []
+        disk.works()
+        assert house.append("a") == Appended(1, ())
+        house.run(house.log.append_site(8, b"{}"))
+        house.reopen()
+        assert house.log.clients() == [8, ACME]
+
+
+def test_a_failed_read_is_told(tmp_path: Path) -> None:
+    """And is over when the disk reads again."""
+    with failing_disk("log.db") as disk, a_house(tmp_path) as house:
+        house.append("x" * 300_000)
+        house.reopen()
+        disk.faults = {"read"}
+        with pytest.raises(Unavailable, match="cannot be read"):
+            house.log.read(ACME, 0, 1)
+        disk.works()
+        assert len(house.log.read(ACME, 0, 1)) == 1
+
+
+def test_keys_that_cannot_be_read_stop_the_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than to take an event twice."""
+    monkeypatch.setattr(seen, "WAVE", 2)
+    monkeypatch.setattr(keyruns, "CACHE_KIB", 0)
+    with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
+        house.append("a", "b")
+        house.append("c")
+        house.reopen()
+        disk.faults = {"read"}
+        with pytest.raises(Unavailable):
+            house.append("a", "d")
+        disk.works()
+        assert house.append("a", "d").duplicates == [0]
+
+
+def test_keys_that_cannot_be_stored_do_not_stop_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait in memory, as many as may; then the log takes nothing until they are stored."""
+    monkeypatch.setattr(seen, "WAVE", 2)
+    monkeypatch.setattr(seen, "MAX_BACKLOG", 5 * keyruns.KEY_BYTES)
+    with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
+        disk.faults = {"full"}
+        taken = 0
+        with pytest.raises(Unavailable, match="too many"):
+            for number in range(100):
+                house.append(str(number))
+                taken += 1
+        assert 4 <= taken < 12
+        assert house.append().duplicates == ()
+        disk.works()
+    with a_house(tmp_path) as house:
+        names = [str(number) for number in range(taken + 1)]
+        assert house.append(*names).duplicates == list(range(taken))
+
+
+def test_what_is_under_way_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond is refused before anything of it is stored; one request alone never is."""
+    monkeypatch.setattr(appending, "MAX_EVENTS", 5)
+    with a_house(tmp_path) as house:
+
+        async def three() -> list[Appended | BaseException]:
+            return await asyncio.gather(
+                house.log.append(batch(ACME, "abc")),
+                house.log.append(batch(ACME, "def")),
+                house.log.append(batch(ACME, "gh")),
+                return_exceptions=True,
+            )
+
+        first, second, third = house.run(three())
+        assert (first, third) == (Appended(1, ()), Appended(2, ()))
+        assert isinstance(second, Unavailable)
+        assert house.append("a", *"123456").number == 3
+        assert len(payloads(house.log)) == 3
+
+
+def test_appends_share_a_commit(tmp_path: Path) -> None:
+    """What comes while the disk is busy is stored together."""
+    commits: list[int] = []
+    folder, clock = DataFolder(tmp_path), Clock()
+
+    async def work() -> None:
+        log = SqliteLog(folder, clock, observe=lambda _, events: commits.append(events))
+        await log.append(batch(ACME, "a"))
+        await asyncio.gather(*(log.append(batch(ACME, [str(n)] * 2)) for n in range(50)))
+        await log.close()
+
+    asyncio.run(work())
+    folder.release()
+    assert sum(commits) == 51
+    assert len(commits) < 51
+
+
+def test_retention_goes_on_while_the_log_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without anybody asking, and the file's pages are used again."""
+    monkeypatch.setattr(groups, "CHECKPOINT_BYTES", 100_000)
+    with a_house(tmp_path) as house:
+        sizes = []
+        for day in range(6):
+            for number in range(40):
+                house.append(f"{day}/{number}" + "x" * 5_000)
+                house.clock.ticks += HOUR
+            house.run(house.log.retain())
+            sizes.append((tmp_path / "log.db").stat().st_size)
+        assert house.log.removed(ACME) >= 6 * 40 - 27
+        assert sizes[-1] <= sizes[2] * 1.2
+
+
+def test_the_keys_are_made_again_when_they_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are derived from the log, and nothing is taken twice for want of them."""
+    monkeypatch.setattr(seen, "WAVE", 3)
+    names = [str(number) for number in range(20)]
+    with a_house(tmp_path) as house:
+        for name in names:
+            house.append(name)
+    remove(tmp_path / "keys.db")
+    with a_house(tmp_path) as house:
+        assert house.append(*names).duplicates == list(range(20))
+
+
+def test_keys_of_a_lost_future_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a backup is put back, what came after it is new to the log and is taken again."""
+    monkeypatch.setattr(seen, "WAVE", 2)
+    house_path, backup = tmp_path / "house", tmp_path / "backup"
+    with a_house(house_path) as house:
+        house.append("a")
+    shutil.copytree(house_path, backup)
+    with a_house(house_path) as house:
+        for name in "bcdef":
+            house.append(name)
+    shutil.copy(house_path / "keys.db", backup / "keys.db")
+    with a_house(backup) as house:
+        assert house.append(*"abcdef").duplicates == [0]
+
+
+def test_a_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    """With the versions in the message; nothing is changed in it."""
+    with a_house(tmp_path) as house:
+        house.append("a")
+    connection = apsw.Connection(str(tmp_path / "log.db"))
+    connection.pragma("user_version", 99)
+    connection.close()
+    folder = DataFolder(tmp_path)
+    with pytest.raises(SettingError, match="newer floorcast: its schema is 99"):
+        SqliteLog(folder, Clock())
+    folder.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all", b"x" * 100_000])
+def test_a_file_that_is_no_log_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Whatever else lies there under that name; an empty file is an empty log."""
+    (tmp_path / "log.db").write_bytes(content)
+    folder = DataFolder(tmp_path)
+    if content:
+        with pytest.raises(SettingError, match=r"log\.db cannot be opened"):
+            SqliteLog(folder, Clock())
+    else:
+        asyncio.run(SqliteLog(folder, Clock()).close())
+    folder.release()
+
+
+def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+    """A database that is not a log of ours is left alone."""
+    connection = apsw.Connection(str(tmp_path / "log.db"))
+    connection.execute("CREATE TABLE recipes (name)")
+    connection.close()
+    folder = DataFolder(tmp_path)
+    with pytest.raises(SettingError, match="is not a log of floorcast"):
+        SqliteLog(folder, Clock())
+    folder.release()
+
+
+def test_live_entries_carry_their_events(tmp_path: Path) -> None:
+    """Who follows in the same process need not decode them again; duplicates are left out."""
+    with a_house(tmp_path) as house:
+        house.append("b")
+
+        async def follow() -> Entry:
+            following = house.log.follow(ACME, 1)
+            coming = asyncio.ensure_future(anext(following))
+            await asyncio.sleep(0)
+            await house.log.append(batch(ACME, "abc"))
+            entry = await coming
+            await following.aclose()
+            return entry
+
+        entry = house.run(follow())
+        assert entry.events is not None
+        assert [event.id for event in entry.events] == ["a", "c"]
+        assert entry.count == 2
