@@ -1,0 +1,61 @@
+"""What call data shows of a call (section 5 of the contract)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from floorcast.floor.calls import Call
+from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE, Directory
+
+__all__ = ["CallFacts", "facts", "is_of_day"]
+
+
+class CallFacts(Struct):
+    """A call as its metadata tells it; moments in epoch milliseconds.
+
+    ``phone`` is the number dialed, or of an inbound call the caller's.
+    """
+
+    service: int | None
+    call_center: int | None
+    account: str | None
+    total_due: float | None
+    outbound: bool
+    started: int | None
+    ended: int | None
+    zip_code: str | None
+    first_name: str | None
+    last_name: str | None
+    lv_result: str | None
+    phone: str | None
+    term_code: str | None
+
+
+def facts(call: Call, directory: Directory) -> CallFacts:
+    """The facts of a call."""
+    present = call.present_service
+    service = None if present == NO_SERVICE else present
+    inbound = call.direction == "INBOUND"
+    return CallFacts(
+        service=service,
+        call_center=directory.call_center_of(service),
+        account=call.account,
+        total_due=call.total_due,
+        outbound=call.direction is not None and not inbound,
+        started=call.started,
+        ended=call.ended,
+        zip_code=call.zip_code,
+        first_name=call.first_name,
+        last_name=call.last_name,
+        lv_result=call.lv_result,
+        phone=call.caller_id if inbound else call.phone_dialed,
+        term_code=None if call.disposition is None else call.disposition.code,
+    )
+
+
+def is_of_day(call: Call, day: int, calendar: Calendar) -> bool:
+    """The call began on the day, or was in progress on it."""
+    if call.ended is None:
+        return True
+    return calendar.day_of(call.ended) >= day

@@ -1,0 +1,52 @@
+"""One campaign: its counts as last reported, and when it was last at work."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from floorcast.events.incoming import CampaignUpdateData
+
+__all__ = ["Campaign", "update"]
+
+_LONG_AGO = -(2**60)
+_COUNTS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state")
+
+
+class Campaign(Struct):
+    """What is known of a campaign; a count that no source reported yet is None.
+
+    ``reported`` holds, for each member, the time in ms of the report that it comes from.
+    """
+
+    id: int
+    service: int | None = None
+    state: str | None = None
+    uploaded: int | None = None
+    loaded: int | None = None
+    completed: int | None = None
+    remaining: int | None = None
+    dialable: int | None = None
+    timezones: dict[str, int] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
+    last_update: int = _LONG_AGO
+    last_call: int = _LONG_AGO
+
+
+def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at: int) -> None:
+    """Take a report over, member by member: an older one never undoes a newer one."""
+    for name in _COUNTS:
+        value = getattr(data, name)
+        if value is not None and _newer(campaign, name, at):
+            setattr(campaign, name, value)
+    if service is not None and _newer(campaign, "service", at):
+        campaign.service = service
+    if data.timezones is not None and _newer(campaign, "timezones", at):
+        campaign.timezones = data.timezones
+    campaign.last_update = max(campaign.last_update, at)
+
+
+def _newer(campaign: Campaign, name: str, at: int) -> bool:
+    if at < campaign.reported.get(name, _LONG_AGO):
+        return False
+    campaign.reported[name] = at
+    return True

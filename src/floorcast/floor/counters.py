@@ -1,0 +1,70 @@
+"""What is counted, by client-day: a service's calls, an agent's time and calls.
+
+Durations are whole milliseconds. Every counter belongs to one day of the client's calendar;
+days that nobody can ask for any more are dropped whole, so the counters are as large as the
+floor and not as the log.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from floorcast.events.states import State
+from floorcast.site.model import Category
+
+__all__ = [
+    "CATEGORIES",
+    "REASON_INDEX",
+    "AgentDay",
+    "Counters",
+    "ServiceDay",
+    "reason_index",
+]
+
+CATEGORIES: tuple[Category, ...] = ("rpcComplete", "rpcIncomplete", "wpc", "nonContacts")
+REASON_INDEX = {"LUNCH": 0, "TRAINING": 1, "BREAK": 2, "MEETING": 3, "TECH_DIFFICULTIES": 4}
+_OTHER = 5  # an unknown or missing reason, voice mail included
+
+
+def reason_index(reason: str | None) -> int:
+    """Which of the six not-ready figures a reason counts in."""
+    return REASON_INDEX.get(reason, _OTHER) if reason else _OTHER
+
+
+def _zeros(count: int) -> list[int]:
+    return [0] * count
+
+
+class ServiceDay(Struct, gc=False):
+    """One service's calls of one day (meanings: ``metrics.md``, "Calls of a service")."""
+
+    offered: int = 0
+    handled: int = 0
+    handled_wait: int = 0
+    handled_within: int = 0
+    abandoned: int = 0
+    abandoned_wait: int = 0
+    abandoned_within: int = 0
+    abandoned_short: int = 0
+    talks: int = 0
+    talk: int = 0
+    wrap_up: int = 0
+
+
+class AgentDay(Struct, gc=False):
+    """One agent's day on one service: time and visits by state, time by reason, calls."""
+
+    time: list[int] = field(default_factory=lambda: _zeros(len(State)))
+    visits: list[int] = field(default_factory=lambda: _zeros(len(State)))
+    reasons: list[int] = field(default_factory=lambda: _zeros(len(REASON_INDEX) + 1))
+    inbound: int = 0
+    outbound: int = 0
+    dispositions: list[int] = field(default_factory=lambda: _zeros(len(CATEGORIES)))
+
+
+class Counters(Struct):
+    """The counters of the days that can still be asked for: by day, service (and agent)."""
+
+    first_day: int = 0
+    service_days: dict[int, dict[int, ServiceDay]] = field(default_factory=dict)
+    agent_days: dict[int, dict[int, dict[int, AgentDay]]] = field(default_factory=dict)

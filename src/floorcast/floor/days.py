@@ -1,0 +1,82 @@
+"""The client's calendar: which day a moment belongs to, and how moments are printed.
+
+A day is a calendar day in the client's IANA zone, from local midnight to local midnight, so
+it has 23 or 25 hours where the clocks change. It is named by its proleptic ordinal
+(``date.toordinal``). Moments are whole epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+__all__ = ["Calendar", "utc_stamp"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SECOND = -62_135_596_800  # year 1, and the end of year 9999: what a datetime can hold
+_LAST_SECOND = 253_402_300_799
+_SECONDS_PRINTED = 4096  # events come in the order of time, and share their seconds
+_KEPT = 8  # days whose bounds are remembered; a floor touches yesterday, today, tomorrow
+
+
+class Calendar:
+    """The days of one time zone."""
+
+    def __init__(self, time_zone: str) -> None:
+        self.zone = ZoneInfo(time_zone)
+        self._start = 0
+        self._end = 0
+        self._day = 0
+        self._bounds: dict[int, tuple[int, int]] = {}
+        self._second = -1
+        self._printed = ("", "")
+
+    def day_of(self, ms: int) -> int:
+        """The day that holds the moment."""
+        if not self._start <= ms < self._end:
+            self._day = self._local(ms).toordinal()
+            self._start, self._end = self.bounds(self._day)
+        return self._day
+
+    def bounds(self, day: int) -> tuple[int, int]:
+        """The first millisecond of the day and of the day after it."""
+        known = self._bounds.get(day)
+        if known is None:
+            if len(self._bounds) >= _KEPT:
+                self._bounds.clear()
+            known = self._bounds[day] = (self._midnight(day), self._midnight(day + 1))
+        return known
+
+    def stamp(self, ms: int) -> str:
+        """The moment with the zone's offset: ``2021-04-24T04:44:08.000-04:00``."""
+        second, rest = divmod(ms, 1000)
+        if second != self._second:
+            text = self._local(second * 1000).isoformat()
+            self._second, self._printed = second, (text[:19], text[19:])
+        clock, offset = self._printed
+        return f"{clock}.{rest:03d}{offset}"
+
+    def _local(self, ms: int) -> datetime:
+        return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self.zone)
+
+    def _midnight(self, day: int) -> int:
+        # fold=0 is what makes a midnight that the clocks skip or repeat come out as the first
+        # instant of the calendar day
+        start = date.fromordinal(day)
+        local = datetime(start.year, start.month, start.day, tzinfo=self.zone)
+        return int((local - _EPOCH).total_seconds()) * 1000
+
+
+_printed: dict[int, str] = {}
+
+
+def utc_stamp(ms: int) -> str:
+    """The moment in UTC: ``2023-06-05T09:36:00.000Z``."""
+    second, rest = divmod(ms, 1000)
+    text = _printed.get(second)
+    if text is None:
+        if len(_printed) >= _SECONDS_PRINTED:
+            _printed.clear()
+        kept = min(max(second, _FIRST_SECOND), _LAST_SECOND)
+        text = _printed[second] = (_EPOCH + timedelta(seconds=kept)).isoformat()[:19]
+    return f"{text}.{rest:03d}Z"

@@ -1,0 +1,133 @@
+"""Who is who on a client's floor: names and ids of services, agents, campaigns and teams.
+
+A JSON number is an id. A string is a login (agent) or a name (service, campaign, team) if one
+matches, else, when it is digits, an id; any other string gets a new entry of that name and a
+free id (section 8 of the contract). An unknown id gets an entry with a placeholder name. So
+nothing is lost for want of configuration, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from floorcast.site.model import Agent, CallCenter, Plan, Service
+
+__all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing"]
+
+Thing = int | str
+NO_SERVICE = -1  # where an event names no service and none is known
+FIRST_FREE_ID = 1_000_000_001  # above what people number by hand, below 2**31 for old clients
+_LONGEST_ID = 15  # digits; what every JSON reader takes as a whole number
+
+
+class Directory(Struct):
+    """Everything that has a name on the floor; ``keys`` maps ids and names to ids."""
+
+    services: dict[int, Service] = field(default_factory=dict)
+    agents: dict[int, Agent] = field(default_factory=dict)
+    call_centers: dict[int, CallCenter] = field(default_factory=dict)
+    campaigns: dict[int, str] = field(default_factory=dict)
+    teams: dict[int, str] = field(default_factory=dict)
+    service_keys: dict[Thing, int] = field(default_factory=dict)
+    agent_keys: dict[Thing, int] = field(default_factory=dict)
+    campaign_keys: dict[Thing, int] = field(default_factory=dict)
+    team_keys: dict[Thing, int] = field(default_factory=dict)
+    next_free: int = FIRST_FREE_ID
+
+    def apply(self, plan: Plan) -> None:
+        """Take over what the site declares. What it no longer declares keeps its name."""
+        declared = {service.id for service in plan.services}
+        for gone in self.services.keys() - declared:
+            self.services[gone] = Service(id=gone, name=self.services[gone].name)
+        self.call_centers = {center.id: center for center in plan.call_centers}
+        for service in plan.services:
+            known = self.services.get(service.id)
+            old = None if known is None else known.name
+            self._rename(self.service_keys, old, service.name, service.id)
+            self.services[service.id] = service
+        for agent in plan.agents:
+            on_floor = self.agents.get(agent.id)
+            old = None if on_floor is None else on_floor.login
+            self._rename(self.agent_keys, old, agent.login, agent.id)
+            self.agents[agent.id] = agent
+
+    def service(self, thing: Thing) -> int:
+        """The id of a service that an event names."""
+        known = self.service_keys.get(thing)
+        return self._new_service(thing) if known is None else known
+
+    def agent(self, thing: Thing) -> int:
+        """The id of an agent that an event names."""
+        known = self.agent_keys.get(thing)
+        return self._new_agent(thing) if known is None else known
+
+    def campaign(self, thing: Thing) -> int:
+        """The id of a campaign that an event names."""
+        known = self.campaign_keys.get(thing)
+        if known is not None:
+            return known
+        campaign, name = self._entry(self.campaign_keys, thing, "Campaign")
+        self.campaigns.setdefault(campaign, name)
+        return campaign
+
+    def team(self, thing: Thing) -> int:
+        """The id of a team that an event names."""
+        known = self.team_keys.get(thing)
+        if known is not None:
+            return known
+        team, name = self._entry(self.team_keys, thing, "Team")
+        self.teams.setdefault(team, name)
+        return team
+
+    def call_center_of(self, service: int | None) -> int | None:
+        """The call center of a service, None when it has none."""
+        known = self.services.get(service) if service is not None else None
+        return known.call_center if known is not None else None
+
+    def name_campaign(self, campaign: int, name: str) -> None:
+        """Give a campaign the name that a source reports for it."""
+        if name and self.campaigns.get(campaign) != name:
+            self._rename(self.campaign_keys, self.campaigns.get(campaign), name, campaign)
+            self.campaigns[campaign] = name
+
+    def join_team(self, agent: int, team: int) -> None:
+        """Remember the team that an event gives for an agent."""
+        self.agents[agent] = replace(self.agents[agent], team=team)
+
+    def _new_service(self, thing: Thing) -> int:
+        service, name = self._entry(self.service_keys, thing, "Service")
+        if service not in self.services:
+            self.services[service] = Service(id=service, name=name)
+        return service
+
+    def _new_agent(self, thing: Thing) -> int:
+        agent, login = self._entry(self.agent_keys, thing, "AGENT")
+        if agent not in self.agents:
+            self.agents[agent] = Agent(id=agent, login=login.replace(" ", ""), name=login)
+            self.agent_keys.setdefault(self.agents[agent].login, agent)
+        return agent
+
+    def _entry(self, keys: dict[Thing, int], thing: Thing, kind: str) -> tuple[int, str]:
+        if isinstance(thing, str) and thing.isascii() and thing.isdigit():
+            number = int(thing) if len(thing) <= _LONGEST_ID else None
+        else:
+            number = thing if isinstance(thing, int) else None
+        if number is None:
+            number = self._free_id(keys)
+            keys[number] = keys[thing] = number
+            return number, str(thing)
+        # the string of digits is not remembered: a name may match it later, and then wins
+        keys[number] = number
+        return number, f"{kind} {number}"
+
+    def _free_id(self, keys: dict[Thing, int]) -> int:
+        while self.next_free in keys:
+            self.next_free += 1
+        return self.next_free
+
+    @staticmethod
+    def _rename(keys: dict[Thing, int], old: str | None, new: str, number: int) -> None:
+        if old is not None and keys.get(old) == number:
+            del keys[old]
+        keys[new] = keys[number] = number

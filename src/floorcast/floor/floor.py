@@ -1,0 +1,474 @@
+"""A client's floor: the fold of its log, event by event.
+
+``fold`` is deterministic and pure: what it does depends on the events, their order and their
+times, never on a clock. Before an entry is folded, its caller brings back the calls that it
+speaks of and that have left the memory (``strangers``, ``Switchboard.recall``), so that the
+result is as if none had ever left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from floorcast.events.fed import AgentEvent, InteractionEvent
+from floorcast.events.incoming import (
+    AgentState,
+    AgentStateData,
+    CallAnswer,
+    CallDisposition,
+    CallEnd,
+    CallQueue,
+    CallStart,
+    CampaignUpdate,
+    EmailAttempt,
+    Incoming,
+    SmsAttempt,
+    milliseconds,
+)
+from floorcast.events.states import State
+from floorcast.floor import campaigns, messages, voice
+from floorcast.floor.agents import CallInHand, OnFloor, change_state
+from floorcast.floor.calls import (
+    ANSWER,
+    END,
+    QUEUE,
+    START,
+    Call,
+    Disposition,
+    Key,
+    Step,
+)
+from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.ledger import Ledger
+from floorcast.floor.rosters import Roster, Watchers
+from floorcast.floor.state import FloorState
+from floorcast.floor.switchboard import Switchboard
+from floorcast.floor.tally import Tally
+from floorcast.site.model import DEFAULT_TERM_CODES, Category, Plan
+from floorcast.token import TICKS_PER_MS, to_ms
+
+__all__ = ["Fed", "Floor"]
+
+_TIDY_MS = 60_000
+_CONNECTS_STAY_MS = 40 * 60_000  # half an hour, and what a source's clock may be ahead
+_RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
+
+
+class Fed(NamedTuple):
+    """What an event puts into a feed: the class that filters look at, and the event."""
+
+    feed: str
+    kind: str
+    service: int | None
+    call_center: int | None
+    event: AgentEvent | InteractionEvent
+
+
+class Floor:
+    """One client's floor. ``state`` is all of it; the rest are indexes, made anew on a start.
+
+    ``on_duty`` has the agents that are logged in, ``off_duty`` the others, by the service of
+    their last event; ``at_work`` the campaigns of today and yesterday. ``watchers`` see an
+    agent before it changes.
+    """
+
+    def __init__(self, state: FloorState, quiet_call_ms: int = 4 * 3_600_000) -> None:
+        self.state = state
+        self.board = Switchboard(state.calls, quiet_call_ms)
+        self.ledger = Ledger(state.counters)
+        self.on_duty: Roster[OnFloor] = Roster()
+        self.off_duty: Roster[OnFloor] = Roster()
+        self.at_work: Roster[campaigns.Campaign] = Roster()
+        self.watchers: Watchers = []
+        self._tidied = to_ms(state.taken) // _TIDY_MS
+        self._folds: dict[type[Any], Callable[..., Fed | None]] = {
+            AgentState: self._agent_state,
+            CallStart: self._call_start,
+            CallQueue: self._call_queue,
+            CallAnswer: self._call_answer,
+            CallEnd: self._call_end,
+            CallDisposition: self._call_disposition,
+            EmailAttempt: self._email,
+            SmsAttempt: self._sms,
+            CampaignUpdate: self._campaign_update,
+        }
+        self._use_plan(state.plan)
+        for agent in state.agents.values():
+            self._locate(agent)
+        for campaign in state.campaigns.values():
+            self._put_to_work(campaign)
+
+    def captured(self) -> FloorState:
+        """All of the floor, ready for a snapshot."""
+        self.state.calls = list(self.board.calls.values())
+        return self.state
+
+    def apply(self, plan: Plan) -> None:
+        """Fold a change of the client's site."""
+        for watcher in list(self.watchers):
+            watcher(None)
+        self.state.plan = plan
+        self.state.directory.apply(plan)
+        self._use_plan(plan)
+
+    def _use_plan(self, plan: Plan) -> None:
+        self.calendar = Calendar(plan.time_zone)
+        self._tally = Tally(
+            self.ledger, self.calendar, self.state.directory.services, self.watchers
+        )
+        codes = plan.term_codes or DEFAULT_TERM_CODES
+        self._categories: dict[str | None, Category] = {c.code: c.category for c in codes}
+
+    # -- entries ---------------------------------------------------------------------------
+
+    def begin_entry(self, number: int, taken: int) -> None:
+        """An entry begins: the log has reached ``taken`` (ticks). Tidies what is over."""
+        self.state.entry, self.state.taken = number, taken
+        now = to_ms(taken)
+        if self.ledger.begin_day(self.calendar.day_of(now)):
+            for campaign in self.at_work.numbers():
+                self._put_to_work(self.state.campaigns[campaign])
+        self.board.evict_ended(now)
+        if now // _TIDY_MS != self._tidied:
+            self._tidied = now // _TIDY_MS
+            self._tidy(now)
+
+    def _tidy(self, now: int) -> None:
+        self.board.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
+        oldest = now - _CONNECTS_STAY_MS
+        for service, calls in list(self.state.connects.items()):
+            kept = {key: at for key, at in calls.items() if at > oldest}
+            if kept:
+                self.state.connects[service] = kept
+            else:
+                del self.state.connects[service]
+
+    def strangers(self, events: Iterable[Incoming]) -> list[Key]:
+        """The calls that the events speak of and that are not in memory."""
+        found: dict[Key, None] = {}
+        for event in events:
+            data: Any = event.data
+            if isinstance(event, AgentState):
+                data = data.call
+                if data is None or data.transaction_id is None or data.session_id is None:
+                    continue
+            elif not isinstance(
+                event, (CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition)
+            ):
+                continue
+            key = (int(data.transaction_id), data.session_id)
+            if key not in self.board.calls:
+                found[key] = None
+        return list(found)
+
+    def fold(self, event: Incoming, taken: int, event_id: str) -> Fed | None:
+        """Fold one event; ``event_id`` is the id that it bears in the interaction feed."""
+        at = taken // TICKS_PER_MS if event.time is None else milliseconds(event.time)
+        return self._folds[type(event)](event, at, taken // TICKS_PER_MS, event_id)
+
+    # -- agents ----------------------------------------------------------------------------
+
+    def _agent_state(self, event: AgentState, at: int, now: int, _event_id: str) -> Fed:
+        data = event.data
+        state, directory = self.state, self.state.directory
+        agent_id = directory.agent(data.agent)
+        for watcher in self.watchers:
+            watcher(agent_id)
+        agent = state.agents.get(agent_id)
+        if agent is None:
+            agent = state.agents[agent_id] = OnFloor(agent_id)
+            self._locate(agent)
+        agent.seq += 1
+        service = None if data.service is None else directory.service(data.service)
+        if data.team is not None:
+            directory.join_team(agent_id, directory.team(data.team))
+        call = self._call_in_hand(data)
+        if at >= agent.last_event:
+            before = agent.service, agent.logged_in
+            change_state(
+                agent, data.event_type, at, service, data.reason, self.ledger, self.calendar
+            )
+            if before != (agent.service, agent.logged_in):
+                self._locate(agent)
+            if data.monitored is not None:
+                agent.monitored = data.monitored
+            if data.skill is not None:
+                agent.skill = data.skill
+            if call is not None and agent.state is not State.LOGOFF:
+                agent.call = call
+            service = agent.service
+        if call is not None and call.key is not None and data.event_type == "IN_CALL":
+            self._answered_by(agent, call, service, at, now)
+        return self._agent_fed(agent, data, call or agent.call, service, at)
+
+    def _locate(self, agent: OnFloor) -> None:
+        self.on_duty.put(agent.id, agent, agent.service if agent.logged_in else None)
+        self.off_duty.put(agent.id, agent, None if agent.logged_in else agent.service)
+
+    def _call_in_hand(self, data: AgentStateData) -> CallInHand | None:
+        ref = data.call
+        if ref is None:
+            return None
+        named = None if ref.service is None else self.state.directory.service(ref.service)
+        transaction = None if ref.transaction_id is None else int(ref.transaction_id)
+        call = CallInHand(
+            transaction,
+            ref.session_id,
+            named,
+            ref.phone_number,
+            ref.account,
+            ref.campaign_type,
+            ref.direction,
+        )
+        known = None if call.key is None else self.board.calls.get(call.key)
+        if known is not None:
+            call.service = known.present_service if named is None else named
+            if call.phone is None:
+                inbound = known.direction == "INBOUND"
+                call.phone = known.caller_id if inbound else known.phone_dialed
+            call.account = known.account if call.account is None else call.account
+            if call.campaign_type is None:
+                call.campaign_type = known.campaign_type
+            if call.direction is None:
+                call.direction = known.direction
+        return call
+
+    def _answered_by(
+        self, agent: OnFloor, ref: CallInHand, service: int | None, at: int, now: int
+    ) -> None:
+        assert ref.key is not None
+        call = self.board.touch(ref.key, at, now)
+        if call.direction is None:
+            self._direct(call, ref.direction)
+        named = ref.service if ref.service is not None else service
+        self._step(call, Step(at, ANSWER, None if named == NO_SERVICE else named, agent.id))
+        if not self._handled(agent, call, at):
+            agent.handled_service = None  # another's call: its wrap-up is not counted
+
+    def _handled(self, agent: OnFloor, call: Call, at: int) -> bool:
+        for leg in reversed(call.legs):
+            if leg.agent == agent.id and leg.answered is not None:
+                if at >= agent.handled_at:
+                    agent.handled_service, agent.handled_at = leg.service, at
+                return True
+        return False
+
+    def _agent_fed(
+        self,
+        agent: OnFloor,
+        data: AgentStateData,
+        call: CallInHand | None,
+        service: int | None,
+        at: int,
+    ) -> Fed:
+        directory, client = self.state.directory, self.state.client
+        entry = directory.agents[agent.id]
+        served = None if service == NO_SERVICE else service
+        call = call or _NO_CALL
+        supervisor = data.supervisor
+        event = AgentEvent(
+            timestamp=at,
+            client_id=client,
+            agent_id=agent.id,
+            agent_service_id=served,
+            agent_team_id=entry.team,
+            agent_login_id=entry.login,
+            line_number=data.line_number or "ACD",
+            event_type=data.event_type,
+            not_ready_reason_code=data.reason,
+            call_service_id=call.service,
+            transaction_id=call.transaction,
+            session_id=call.session,
+            phone_number=call.phone,
+            account=call.account,
+            result=data.result,
+            campaign_type=call.campaign_type,
+            agent2_id=None if data.agent2 is None else directory.agent(data.agent2),
+            supervisor_session_id=None if supervisor is None else supervisor.session_id,
+            supervisor_phone_number=None if supervisor is None else supervisor.phone_number,
+            seq_num=agent.seq,
+            event_id=f"cid={client}:aid={agent.id}:time={at}:seq={agent.seq}",
+        )
+        return Fed("agent", "", served, directory.call_center_of(served), event)
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def _step(self, call: Call, step: Step) -> None:
+        self.board.settle(call, step, self._tally)
+        if call.campaign is not None:
+            self._call_of(call.campaign, call.service, step.at)
+
+    def _call_of(self, campaign_id: int, service: int | None, at: int) -> None:
+        """A campaign has a call in which something happened."""
+        campaign = self._campaign(campaign_id)
+        campaign.last_call = max(campaign.last_call, at)
+        if campaign.service is None:
+            campaign.service = service
+        self._put_to_work(campaign)
+
+    def _put_to_work(self, campaign: campaigns.Campaign) -> None:
+        last = max(campaign.last_update, campaign.last_call)
+        first_day = self.ledger.first_day
+        if first_day and last < self.calendar.bounds(first_day)[0]:
+            self.at_work.put(campaign.id, campaign, None)
+        else:
+            service = NO_SERVICE if campaign.service is None else campaign.service
+            self.at_work.put(campaign.id, campaign, service)
+
+    def _direct(self, call: Call, direction: str | None) -> None:
+        """Set the direction, under which the call counts for its agents."""
+        if call.legs and direction != call.direction:
+            self._tally.count_legs(call, -1)
+            call.direction = direction
+            self._tally.count_legs(call, 1)
+        else:
+            call.direction = direction
+
+    def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> Fed:
+        data, directory = event.data, self.state.directory
+        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        service = directory.service(data.service)
+        self._direct(call, data.direction)
+        for name in _START_MEMBERS:
+            value = getattr(data, name)
+            if value is not None:
+                setattr(call, name, value)
+        if data.consumer is not None:
+            call.first_name, call.last_name = data.consumer.first_name, data.consumer.last_name
+        if data.campaign is not None:
+            call.campaign = directory.campaign(data.campaign)
+        self._step(call, Step(at, START, service, None))
+        named = voice.Named(call, directory)
+        fed = voice.call_start(self.state.client, call, at, event_id, named)
+        return Fed("interaction", "VOICE", named.service, named.call_center, fed)
+
+    def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
+        data = event.data
+        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        if data.skill is not None:
+            call.skill = data.skill
+        if data.priority is not None:
+            call.priority = data.priority
+        service = None if data.service is None else self.state.directory.service(data.service)
+        self._step(call, Step(at, QUEUE, service, None))
+
+    def _call_answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
+        data = event.data
+        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        agent_id = None if data.agent is None else self.state.directory.agent(data.agent)
+        self._step(call, Step(at, ANSWER, None, agent_id))
+        agent = None if agent_id is None else self.state.agents.get(agent_id)
+        if agent is not None:
+            self._handled(agent, call, at)
+
+    def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> Fed:
+        data, directory = event.data, self.state.directory
+        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        for name in _END_MEMBERS:
+            value = getattr(data, name)
+            if value is not None:
+                setattr(call, name, value)
+        if data.call_direction is not None:
+            self._direct(call, data.call_direction)
+        if data.campaign is not None:
+            call.campaign = directory.campaign(data.campaign)
+        service = None if data.service is None else directory.service(data.service)
+        self._step(call, Step(at, END, service, None))
+        said = data.agent if data.agent is not None else data.agent_id
+        named = voice.Named(call, directory, None if said is None else directory.agent(said))
+        threshold = None
+        if named.service is not None:
+            threshold = directory.services[named.service].sla_seconds
+        fed = voice.call_termination(self.state.client, call, data, at, event_id, named, threshold)
+        return Fed("interaction", "VOICE", named.service, named.call_center, fed)
+
+    def _call_disposition(self, event: CallDisposition, at: int, now: int, event_id: str) -> Fed:
+        data, directory = event.data, self.state.directory
+        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        agent = call.agent if data.agent is None else directory.agent(data.agent)
+        if data.account is not None:
+            call.account = data.account
+        if call.disposition is None or at >= call.disposition.at:
+            self._dispose(call, at, data.term_code, agent)
+        named = voice.Named(call, directory, agent)
+        fed = voice.call_disposition(self.state.client, call, data, at, event_id, named)
+        return Fed("interaction", "VOICE", named.service, named.call_center, fed)
+
+    def _dispose(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
+        service = call.present_service
+        for leg in call.legs:
+            if agent is not None and leg.agent == agent:
+                service = leg.service
+        said = Disposition(at, code, self._categories.get(code, "nonContacts"), agent, service)
+        name = f"{call.transaction}/{call.session}"
+        before = call.disposition
+        self._tally.count_disposition(call, -1)
+        call.disposition = said
+        self._tally.count_disposition(call, 1)
+        if before is not None:
+            self.state.connects.get(before.service, {}).pop(name, None)
+        if said.category in _RIGHT_PARTY:
+            self.state.connects.setdefault(service, {})[name] = at
+
+    # -- messages and campaigns ------------------------------------------------------------
+
+    def _email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> Fed:
+        directory = self.state.directory
+        fed = messages.email_event(
+            self.state.client, event.data, self.calendar.stamp(at), event_id, directory
+        )
+        service = directory.service(event.data.service)
+        return Fed("interaction", "EMAIL", service, directory.call_center_of(service), fed)
+
+    def _sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> Fed:
+        directory = self.state.directory
+        fed = messages.sms_event(
+            self.state.client, event.data, self.calendar.stamp(at), event_id, directory
+        )
+        service = directory.service(event.data.service)
+        return Fed("interaction", "SMS", service, directory.call_center_of(service), fed)
+
+    def _campaign(self, campaign_id: int) -> campaigns.Campaign:
+        campaign = self.state.campaigns.get(campaign_id)
+        if campaign is None:
+            campaign = self.state.campaigns[campaign_id] = campaigns.Campaign(campaign_id)
+        return campaign
+
+    def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:
+        data, directory = event.data, self.state.directory
+        campaign_id = directory.campaign(data.campaign)
+        if data.name is not None:
+            directory.name_campaign(campaign_id, data.name)
+        service = None if data.service is None else directory.service(data.service)
+        campaign = self._campaign(campaign_id)
+        campaigns.update(campaign, data, service, at)
+        self._put_to_work(campaign)
+
+
+_NO_CALL = CallInHand()
+_START_MEMBERS = (
+    "campaign_type",
+    "phone_dialed",
+    "caller_id",
+    "account",
+    "total_due",
+    "zip_code",
+    "area_code_state",
+    "phone_position",
+    "priority",
+    "operator_phone",
+)
+_END_MEMBERS = (
+    "campaign_type",
+    "phone_dialed",
+    "caller_id",
+    "account",
+    "operator_phone",
+    "area_code_state",
+    "zip_code",
+    "phone_position",
+    "priority",
+    "lv_result",
+)

@@ -1,0 +1,87 @@
+"""The counters at work: each found or begun, by day; old days dropped; an agent's at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from floorcast.floor.counters import AgentDay, Counters, ServiceDay
+
+__all__ = ["Ledger"]
+
+_AgentDays = dict[int, list[tuple[int, AgentDay]]]
+_NOTHING: Sequence[tuple[int, AgentDay]] = ()
+
+
+class Ledger:
+    """Keeps one floor's counters, and an index of them by agent, which is made anew on a start.
+
+    ``first_day`` is the first of the days that are kept.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self.first_day = counters.first_day
+        self._counters = counters
+        self._service_days = counters.service_days
+        self._agent_days = counters.agent_days
+        self._by_agent: dict[int, _AgentDays] = {}
+        for day, services in counters.agent_days.items():
+            for service, agents in services.items():
+                for agent, counter in agents.items():
+                    self._note(day, service, agent, counter)
+
+    def begin_day(self, day: int) -> bool:
+        """The log has reached ``day``: keep it and the day before, drop what is older.
+
+        The day before stays because a node whose clock is behind may still be asked for it.
+        False when that was so already.
+        """
+        if day - 1 <= self.first_day:
+            return False
+        self.first_day = self._counters.first_day = day - 1
+        for days in (self._service_days, self._agent_days, self._by_agent):
+            for old in [known for known in days if known < self.first_day]:
+                del days[old]
+        return True
+
+    def service(self, day: int, service: int) -> ServiceDay | None:
+        """The counter of a service for a day; None when the day is gone."""
+        if day < self.first_day:
+            return None
+        services = self._service_days.get(day)
+        if services is None:
+            services = self._service_days[day] = {}
+        counter = services.get(service)
+        if counter is None:
+            counter = services[service] = ServiceDay()
+        return counter
+
+    def agent(self, day: int, service: int, agent: int) -> AgentDay | None:
+        """The counter of an agent on a service for a day; None when the day is gone."""
+        if day < self.first_day:
+            return None
+        services = self._agent_days.get(day)
+        if services is None:
+            services = self._agent_days[day] = {}
+        agents = services.get(service)
+        if agents is None:
+            agents = services[service] = {}
+        counter = agents.get(agent)
+        if counter is None:
+            counter = agents[agent] = AgentDay()
+            self._note(day, service, agent, counter)
+        return counter
+
+    def services_on(self, day: int) -> Mapping[int, ServiceDay]:
+        """The counters of the day by service."""
+        return self._service_days.get(day, {})
+
+    def agents_on(self, day: int, service: int) -> Mapping[int, AgentDay]:
+        """The counters of the day on the service, by agent."""
+        return self._agent_days.get(day, {}).get(service, {})
+
+    def days_of(self, day: int, agent: int) -> Sequence[tuple[int, AgentDay]]:
+        """An agent's counters of the day: (service, counter)."""
+        return self._by_agent.get(day, {}).get(agent, _NOTHING)
+
+    def _note(self, day: int, service: int, agent: int, counter: AgentDay) -> None:
+        self._by_agent.setdefault(day, {}).setdefault(agent, []).append((service, counter))

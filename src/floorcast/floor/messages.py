@@ -1,0 +1,79 @@
+"""Outbound messages: the Email and SMS events of the interaction feed.
+
+A message has no state on the floor: what was sent is what is fed, with names made ids, in the
+client's own zone. Ids are strings here, as the reference prints them.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from floorcast.events.fed import EmailEvent, SmsEvent
+from floorcast.events.incoming import EmailAttemptData, SmsAttemptData
+from floorcast.floor.directory import Directory
+
+__all__ = ["email_event", "sms_event"]
+
+
+def email_event(
+    client: int, data: EmailAttemptData, stamp: str, event_id: str, directory: Directory
+) -> EmailEvent:
+    """An outbound email was attempted, delivered, …; ``stamp`` is its time as printed."""
+    service = directory.service(data.service)
+    return EmailEvent(
+        event_id=event_id,
+        client_id=str(client),
+        call_center_id=_text(directory.call_center_of(service)),
+        service_id=str(service),
+        timestamp=stamp,
+        campaign_id=_campaign(data, directory),
+        session_id=data.session_id,
+        from_email=data.from_email,
+        to_email=data.to_email,
+        acct_transaction_id=_text(data.acct_transaction_id),
+        event_type=data.event_type,
+        thread_id=_text(data.thread_id),
+        account_number=_text(data.account_number),
+        campaign_type=data.campaign_type,
+        campaign_type_id=_when_known(data.campaign_type_id),
+        carrier=data.carrier,
+        call_start_time=_when_known(data.call_start_time),
+    )
+
+
+def sms_event(
+    client: int, data: SmsAttemptData, stamp: str, event_id: str, directory: Directory
+) -> SmsEvent:
+    """An outbound SMS was attempted, delivered, …; ``stamp`` is its time as printed."""
+    service = directory.service(data.service)
+    return SmsEvent(
+        event_id=event_id,
+        client_id=str(client),
+        call_center_id=_text(directory.call_center_of(service)),
+        service_id=str(service),
+        timestamp=stamp,
+        campaign_id=_campaign(data, directory),
+        session_id=data.session_id,
+        phone_number=data.phone_number,
+        acct_transaction_id=_text(data.acct_transaction_id),
+        event_type=data.event_type,
+        thread_id=_text(data.thread_id),
+        account_number=_text(data.account_number),
+        campaign_type=data.campaign_type,
+        carrier=data.carrier,
+        sms_code=_text(data.sms_code),
+        campaign_type_id=_when_known(data.campaign_type_id),
+        call_start_time=_when_known(data.call_start_time),
+    )
+
+
+def _campaign(data: EmailAttemptData | SmsAttemptData, directory: Directory) -> str | None:
+    return None if data.campaign is None else str(directory.campaign(data.campaign))
+
+
+def _text(value: str | int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _when_known(value: str | int | None) -> str | UnsetType:
+    return UNSET if value is None else str(value)

@@ -1,0 +1,115 @@
+"""What a client's floor is at one place in the log: all of it, and nothing that is not folded.
+
+This is what a snapshot holds. Members may be added with a default; the next release reads the
+last one's (``SNAPSHOT_VERSION`` grows when an old snapshot can no longer be read). A snapshot
+is a row of parts, made one by one, so that a large floor never holds up whoever else wants
+the processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from floorcast.floor.agents import OnFloor
+from floorcast.floor.calls import Call
+from floorcast.floor.campaigns import Campaign
+from floorcast.floor.counters import AgentDay, Counters
+from floorcast.floor.directory import Directory
+from floorcast.site.model import Plan
+
+__all__ = [
+    "SNAPSHOT_VERSION",
+    "FloorState",
+    "decode_call",
+    "encode_call",
+    "from_snapshot",
+    "snapshot_parts",
+]
+
+SNAPSHOT_VERSION = 1
+_T = TypeVar("_T")
+_PART = 500  # agents, calls or counters in a part: about a millisecond's work
+
+
+class FloorState(Struct):
+    """The floor of one client, folded up to and including entry ``entry``.
+
+    ``taken`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
+    dispositioned as a right-party contact in the last half hour and when, in ms.
+    """
+
+    client: int
+    entry: int = 0
+    taken: int = 0
+    plan: Plan = field(default_factory=Plan)
+    directory: Directory = field(default_factory=Directory)
+    counters: Counters = field(default_factory=Counters)
+    agents: dict[int, OnFloor] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    campaigns: dict[int, Campaign] = field(default_factory=dict)
+    connects: dict[int, dict[str, int]] = field(default_factory=dict)
+
+
+class _SnapshotPart(Struct, omit_defaults=True):
+    """A part of a snapshot: some calls, some agents, or the days of some agents on a service."""
+
+    calls: list[Call] = field(default_factory=list)
+    agents: list[OnFloor] = field(default_factory=list)
+    day: int = 0
+    service: int = 0
+    agent_days: dict[int, AgentDay] = field(default_factory=dict)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_state_decoder = msgspec.msgpack.Decoder(FloorState)
+_part_decoder = msgspec.msgpack.Decoder(_SnapshotPart)
+_call_decoder = msgspec.msgpack.Decoder(Call)
+
+
+def snapshot_parts(state: FloorState) -> Iterator[bytes]:
+    """The floor as a snapshot keeps it; nothing may be folded until the last part is made."""
+    counters = replace(state.counters, agent_days={})
+    yield _encoder.encode(replace(state, counters=counters, agents={}, calls=[]))
+    for calls in _in_parts(iter(state.calls)):
+        yield _encoder.encode(_SnapshotPart(calls=calls))
+    for agents in _in_parts(iter(state.agents.values())):
+        yield _encoder.encode(_SnapshotPart(agents=agents))
+    for day, services in state.counters.agent_days.items():
+        for service, days in services.items():
+            for pairs in _in_parts(iter(days.items())):
+                part = _SnapshotPart(day=day, service=service, agent_days=dict(pairs))
+                yield _encoder.encode(part)
+
+
+def from_snapshot(parts: list[bytes]) -> FloorState:
+    """The floor that a snapshot holds; raises msgspec.MsgspecError when it is none."""
+    state = _state_decoder.decode(parts[0])
+    for blob in parts[1:]:
+        part = _part_decoder.decode(blob)
+        state.calls.extend(part.calls)
+        state.agents.update((agent.id, agent) for agent in part.agents)
+        if part.agent_days:
+            services = state.counters.agent_days.setdefault(part.day, {})
+            services.setdefault(part.service, {}).update(part.agent_days)
+    return state
+
+
+def encode_call(call: Call) -> bytes:
+    """A call as the mirror keeps it."""
+    return _encoder.encode(call)
+
+
+def decode_call(blob: bytes) -> Call:
+    """The call that the mirror kept."""
+    return _call_decoder.decode(blob)
+
+
+def _in_parts(things: Iterator[_T]) -> Iterator[list[_T]]:
+    while part := list(islice(things, _PART)):
+        yield part

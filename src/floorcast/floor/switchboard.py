@@ -1,0 +1,104 @@
+"""The calls that are in memory: by name, and those in progress by the service that has them.
+
+Calls that have ended leave the memory some minutes later, calls that nothing is heard of some
+hours later, so that memory is as large as the floor and not as the day. They go to ``evicted``,
+where the shell fetches them; it brings them back (``recall``) when an event speaks of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from floorcast.floor.calls import Call, Key, Step
+from floorcast.floor.tally import Tally
+
+__all__ = ["ENDED_STAYS_MS", "Switchboard"]
+
+ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follows it
+
+
+class Switchboard:
+    """The calls of one floor that are in memory. Moments are in ms."""
+
+    def __init__(self, calls: Iterable[Call], quiet_ms: int) -> None:
+        self.calls: dict[Key, Call] = {call.key: call for call in calls}
+        self.in_progress: dict[int, dict[Key, Call]] = {}
+        self.evicted: list[Call] = []
+        self._quiet_ms = quiet_ms
+        self._where: dict[Key, int] = {}
+        self._ended = deque(
+            sorted((c.last_taken, c.key) for c in self.calls.values() if c.ended is not None)
+        )
+        for call in self.calls.values():
+            self._locate(call)
+
+    def touch(self, key: Key, at: int, now: int) -> Call:
+        """The call that an event of ``at``, taken at ``now``, speaks of; a new one if need be."""
+        call = self.calls.get(key)
+        if call is None:
+            call = self.calls[key] = Call(*key, last_event=at)
+        elif at > call.last_event:
+            call.last_event = at
+        call.last_taken = now
+        if call.ended is not None:
+            self._ended.append((now, key))
+        return call
+
+    def settle(self, call: Call, step: Step, tally: Tally) -> None:
+        """Have the call take the step, and know where it is then."""
+        ended = call.ended is not None
+        tally.take(call, step)
+        if call.ended is not None and not ended:
+            self._ended.append((call.last_taken, call.key))
+        self._locate(call)
+
+    def recall(self, call: Call) -> None:
+        """Bring back a call that had left; it leaves again unless the entry touches it."""
+        self.calls[call.key] = call
+        self._locate(call)
+        if call.ended is not None:
+            self._ended.appendleft((call.last_taken, call.key))
+
+    def evict_ended(self, now: int) -> None:
+        """Let the calls go that ended a while ago."""
+        ended = self._ended
+        while ended and ended[0][0] + ENDED_STAYS_MS <= now:
+            last_taken, key = ended.popleft()
+            call = self.calls.get(key)
+            if call is not None and call.last_taken == last_taken:
+                self._evict(call)
+
+    def evict_quiet(self, now: int, midnight: int) -> None:
+        """Let the calls go that nothing was heard of for too long.
+
+        Those that waited over ``midnight``, the last one, are offered in the present day as
+        well, and stay for it.
+        """
+        quiet = [
+            call
+            for call in self.calls.values()
+            if max(call.last_taken, call.last_event) + self._quiet_ms <= now
+            and not call.waited_over(midnight, self._quiet_ms)
+        ]
+        for call in quiet:
+            self._evict(call)
+
+    def _evict(self, call: Call) -> None:
+        del self.calls[call.key]
+        where = self._where.pop(call.key, None)
+        if where is not None:
+            del self.in_progress[where][call.key]
+        self.evicted.append(call)
+
+    def _locate(self, call: Call) -> None:
+        where = None if call.ended is not None else call.present_service
+        before = self._where.get(call.key)
+        if where == before:
+            return
+        if before is not None:
+            del self.in_progress[before][call.key]
+            del self._where[call.key]
+        if where is not None:
+            self.in_progress.setdefault(where, {})[call.key] = call
+            self._where[call.key] = where
