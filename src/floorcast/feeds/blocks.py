@@ -1,0 +1,175 @@
+"""Blocks: sealed runs of a feed's events, and how a page is cut out of them.
+
+A block is a ``Segment`` laid open for reading. What a page takes of it without a filter is one
+slice of its bytes, whatever the number of events.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from floorcast.eventlog.segment import Klass, Segment, as_classes, as_offsets, as_places
+from floorcast.feeds.filters import Matcher
+
+__all__ = ["SEAL_BYTES", "SEAL_EVENTS", "Block", "Page", "Record", "Scan", "Tail"]
+
+SEAL_EVENTS = 1000  # events of a block
+SEAL_BYTES = 1024 * 1024  # bytes of a block, whatever its events
+PAGE_BYTES = 8 * 1024 * 1024  # bytes after which a page ends early
+
+Record = tuple[int, Klass, bytes]
+"""An event as a feed takes it: its place, its class, and its JSON without a line break."""
+
+
+class Block:
+    """A segment laid open. It is not changed any more."""
+
+    __slots__ = ("_classes", "_offsets", "_places", "first", "last", "segment", "size")
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self.first = segment.first
+        self.last = segment.last
+        self._places = as_places(segment.places)
+        self._offsets = as_offsets(segment.offsets)
+        self._classes: array[int] | None = None
+        self.size = 2 * segment.size() - len(segment.body)
+
+    def give(self, scan: Scan) -> None:
+        """Let ``scan`` take what it sees after its cursor, and move the cursor on."""
+        start = bisect_right(self._places, scan.cursor)
+        end = self.segment.count
+        wanted = scan.matcher.verdicts(self.segment.table)
+        if all(wanted):
+            end = min(end, start + scan.room)
+            if start < end:
+                scan.take(self._slice(start, end), end - start, self._places[end - 1])
+        elif any(wanted):
+            self._give_some(scan, wanted, start)
+        if not scan.full:
+            scan.cursor = max(scan.cursor, self.last)
+
+    def _give_some(self, scan: Scan, wanted: Sequence[bool], start: int) -> None:
+        if self._classes is None:
+            self._classes = as_classes(self.segment.classes)
+        classes = self._classes
+        seen = [i for i in range(start, len(classes)) if wanted[classes[i]]][: scan.room]
+        if seen:
+            lines = b"\n".join([self._slice(i, i + 1) for i in seen])
+            scan.take(lines, len(seen), self._places[seen[-1]])
+
+    def _slice(self, start: int, end: int) -> bytes:
+        body, offsets = self.segment.body, self._offsets
+        return body[offsets[start] : offsets[end] - 1 if end < len(offsets) else len(body)]
+
+
+class Tail:
+    """The newest events of a feed, not sealed yet."""
+
+    __slots__ = ("_bodies", "_classes", "_places", "first_taken", "last_taken", "size")
+
+    def __init__(self) -> None:
+        self._places: list[int] = []
+        self._classes: list[Klass] = []
+        self._bodies: list[bytes] = []
+        self.first_taken = self.last_taken = 0
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def ripe(self) -> bool:
+        """It has as much as a block should."""
+        return len(self._places) >= SEAL_EVENTS or self.size >= SEAL_BYTES
+
+    def add(self, records: Sequence[Record], taken: int) -> int:
+        """Append the first of ``records``, as many as there is room for; how many that were.
+
+        There must be room for one: the tail is not ``ripe``.
+        """
+        if not self._places:
+            self.first_taken = taken
+        self.last_taken = max(self.last_taken, taken)
+        places, classes, bodies = zip(*records[: SEAL_EVENTS - len(self._places)], strict=True)
+        sizes = list(accumulate(map(len, bodies), initial=self.size))
+        added = min(bisect_left(sizes, SEAL_BYTES, 1), len(bodies))
+        self._places += places[:added]
+        self._classes += classes[:added]
+        self._bodies += bodies[:added]
+        self.size = sizes[added]
+        return added
+
+    def seal(self) -> Segment:
+        """What it holds, as a segment; it must hold something."""
+        table = {klass: index for index, klass in enumerate(dict.fromkeys(self._classes))}
+        sizes = [len(body) + 1 for body in self._bodies[:-1]]
+        return Segment(
+            first=self._places[0],
+            last=self._places[-1],
+            first_taken=self.first_taken,
+            last_taken=self.last_taken,
+            count=len(self._places),
+            table=tuple(table),
+            places=array("Q", self._places).tobytes(),
+            classes=array("H", [table[klass] for klass in self._classes]).tobytes(),
+            offsets=array("I", accumulate(sizes, initial=0)).tobytes(),
+            body=b"\n".join(self._bodies),
+        )
+
+    def give(self, scan: Scan) -> None:
+        """Let ``scan`` take what it sees after its cursor."""
+        places = self._places
+        start = bisect_right(places, scan.cursor)
+        if scan.matcher.matches_all:
+            seen: Sequence[int] = range(start, min(len(places), start + scan.room))
+            bodies = self._bodies[start : start + scan.room]
+        else:
+            matcher, classes = scan.matcher, self._classes
+            seen = [i for i in range(start, len(places)) if matcher(classes[i])][: scan.room]
+            bodies = [self._bodies[i] for i in seen]
+        if seen:
+            scan.take(b"\n".join(bodies), len(seen), places[seen[-1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events of a feed, oldest first: ``lines`` is their JSON, a newline in between.
+
+    Everything up to ``cursor`` has been looked at. ``at_head``: that was all there is.
+    ``built`` is for what readers of the same page make of it.
+    """
+
+    lines: bytes
+    count: int
+    cursor: int
+    at_head: bool
+    built: dict[str, object] = field(default_factory=dict)
+
+
+class Scan:
+    """A page in the making: how far it got, and what it has taken so far."""
+
+    __slots__ = ("_size", "count", "cursor", "full", "matcher", "pieces", "room")
+
+    def __init__(self, cursor: int, matcher: Matcher, room: int) -> None:
+        self.cursor = cursor
+        self.matcher = matcher
+        self.room = room
+        self.pieces: list[bytes] = []
+        self.count = 0
+        self.full = False
+        self._size = 0
+
+    def take(self, lines: bytes, count: int, last: int) -> None:
+        """Append ``count`` events; ``last`` is the place of the last one."""
+        self.pieces.append(lines)
+        self.count += count
+        self.room -= count
+        self.cursor = last
+        self._size += len(lines)
+        self.full = self.room == 0 or self._size >= PAGE_BYTES

@@ -1,0 +1,14 @@
+"""Encoding of what the feeds give: once an event, the same bytes for every reader."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["encode"]
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: object) -> bytes:
+    """One element of a feed (see ``floorcast.events.fed``) as JSON, without a line break."""
+    return _encoder.encode(event)

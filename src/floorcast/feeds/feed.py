@@ -1,0 +1,182 @@
+"""One feed of one client: events in, pages out, readers that wait.
+
+Readers hold a cursor, nothing else. What a reader asks for comes from the ring; a cursor that
+has fallen out of it reads from the store until it has caught up with the ring. Both are the
+same blocks in the same order, so that there is neither a gap nor an overlap where they join.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from floorcast.eventlog.segment import SegmentHead
+from floorcast.feeds.blocks import Block, Page, Record, Scan, Tail
+from floorcast.feeds.filters import Matcher
+from floorcast.feeds.ring import Ring, Rings
+from floorcast.feeds.waiting import Waiters
+from floorcast.site.model import FeedName
+
+__all__ = ["Feed"]
+
+_TURN = 0.003  # seconds of looking in one turn of the event loop
+_HEADS = 32  # heads of segments read at a time where a filter may skip them
+_NEVER = 1 << 63
+
+
+class Feed:
+    """A feed. Used from the event loop's thread only.
+
+    ``after`` is the cursor up to which the feed is complete as it begins, a snapshot's place;
+    what the store covers beyond it is there too. What is published at or before it is ignored,
+    so that folding entries again is harmless.
+    """
+
+    def __init__(self, client: int, name: FeedName, rings: Rings, after: int = 0) -> None:
+        self.client = client
+        self.name = name
+        self.switched_on = False
+        self.through = max(after, rings.store.covered(client, name))
+        self._rings = rings
+        self._ring = Ring(self.through)
+        self._tail = Tail()
+        self._waiters = Waiters(rings.waker)
+        rings.join(self)
+
+    @property
+    def waiting(self) -> int:
+        """Readers that wait for an event."""
+        return len(self._waiters)
+
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes of events that are not sealed yet."""
+        return self._tail.size
+
+    @property
+    def oldest_unsealed(self) -> int:
+        """When the oldest event that is not sealed was taken, in ticks; far ahead if none is."""
+        return self._tail.first_taken if self._tail else _NEVER
+
+    def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
+        """Take what an entry, or a slice of one, gave, and wake the readers that see it.
+
+        ``through`` is the cursor up to which the feed is complete now; ``ticks`` when the
+        entry was taken.
+        """
+        if records and records[0][0] <= self.through:
+            records = [record for record in records if record[0] > self.through]
+        self.through = max(self.through, through)
+        if not records:
+            return
+        self._rings.counts.published += len(records)
+        taken_in = 0
+        while taken_in < len(records):
+            taken_in += self._tail.add(records[taken_in:], ticks)
+            if self._tail.ripe:
+                self.seal()
+        if self._waiters.some:
+            self._waiters.notify(list({klass for _, klass, _ in records}))
+
+    def seal(self) -> None:
+        """Close what is not sealed yet and hand it to the store."""
+        if not self._tail:
+            return
+        segment = self._tail.seal()
+        self._rings.store.write_segment(self.client, self.name, segment)
+        self._tail = Tail()
+        self._rings.keep(self._ring, Block(segment))
+
+    async def page(self, cursor: int, matcher: Matcher, count: int) -> Page:
+        """Up to ``count`` events behind ``cursor`` that ``matcher`` sees; at once, maybe none.
+
+        Raises Unavailable when the store cannot be read.
+        """
+        key = (self.client, self.name, cursor, matcher, count)
+        kept = self._rings.pages.get(key)
+        if kept is not None and (not kept.at_head or kept.cursor >= self.through):
+            return kept
+        scan = Scan(cursor, matcher, count)
+        await self._look(scan)
+        at_head = not scan.full
+        lines = scan.pieces[0] if len(scan.pieces) == 1 else b"\n".join(scan.pieces)
+        end = max(scan.cursor, self.through) if at_head else scan.cursor
+        page = Page(lines, scan.count, end, at_head)
+        if page.count:
+            counts = self._rings.counts
+            counts.pages += 1
+            counts.given += page.count
+            # twice: with what is built of it
+            self._rings.pages.put(key, page, 2 * len(lines) + 512)
+        return page
+
+    async def wait(
+        self,
+        page: Page,
+        matcher: Matcher,
+        seconds: float,
+        gone: asyncio.Future[None] | None = None,
+    ) -> Page | None:
+        """Wait behind an empty page for an event that ``matcher`` sees.
+
+        None as soon as there may be one; after ``seconds`` without (or once ``gone`` is done,
+        or the server stops) the empty page of then.
+        """
+        if page.cursor < self.through:
+            return None
+        released = self._rings.waker.released
+        if not released and not await self._waiters.wait(matcher, seconds, gone):
+            return None
+        return replace(page, cursor=max(page.cursor, self.through), built={})
+
+    def release(self) -> None:
+        """Let the readers that wait answer at once."""
+        self._waiters.release()
+
+    async def _look(self, scan: Scan) -> None:
+        """Move ``scan`` on until it is full or has seen everything."""
+        until = time.perf_counter() + _TURN
+        while not scan.full:
+            if scan.cursor < self._ring.after:
+                self._look_in_store(scan, until)
+            elif (block := self._ring.next_block(scan.cursor)) is not None:
+                block.give(scan)
+            else:
+                self._tail.give(scan)
+                return
+            if not scan.full and time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + _TURN
+
+    def _look_in_store(self, scan: Scan, until: float) -> None:
+        """Look at some segments that have left the ring, for as long as this turn may last."""
+        reach = self._ring.after
+        limit = 2 if scan.matcher.matches_all else _HEADS
+        heads = self._rings.store.segments(self.client, self.name, scan.cursor, limit)
+        if not heads or heads[0].first > reach:
+            scan.cursor = reach
+        for head in heads:
+            if scan.full or head.first > reach:
+                break
+            block = self._open(head) if scan.matcher.any_of(head.table) else None
+            if block is None:
+                scan.cursor = head.last
+            else:
+                block.give(scan)
+            if time.perf_counter() > until:
+                break
+
+    def _open(self, head: SegmentHead) -> Block | None:
+        rings = self._rings
+        key = (self.client, self.name, head.last)
+        block = rings.blocks.get(key)
+        if block is None:
+            segment = rings.store.segment(self.client, self.name, head)
+            if segment is None:
+                return None
+            rings.counts.mirror_reads += 1
+            block = Block(segment)
+            rings.blocks.put(key, block, block.size)
+        return block

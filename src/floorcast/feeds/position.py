@@ -1,0 +1,112 @@
+"""From a token to a cursor, and back: the rules of section 3 of the contract.
+
+A token is first of all a place. Where the log does not know the place (it was restored, or
+the token was made for another client or by another program), the token means its time.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Protocol
+
+import structlog
+
+from floorcast.errors import InvalidParameter
+from floorcast.eventlog.port import Head
+from floorcast.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
+
+__all__ = ["REACH", "Times", "local_time", "resolve", "token_at"]
+
+REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
+_SLACK = 5 * TICKS_PER_SECOND  # how far another clock may be ahead of ours
+_OWN_SLACK = 600 * TICKS_PER_SECOND  # the same for a place of ours: our clock was set back
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Times(Protocol):
+    """What of the event log relates places and times (see ``EventLog``)."""
+
+    def head(self, client: int) -> Head:
+        """The newest durable entry."""
+        ...
+
+    def last_at(self, client: int, ticks: int) -> int:
+        """The last entry taken at or before ``ticks``."""
+        ...
+
+    def taken_at(self, client: int, number: int) -> int | None:
+        """When an entry was taken; None if it is not stored."""
+        ...
+
+
+def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
+    """The cursor that a token stands for.
+
+    ``now`` is in ticks, ``zone`` the client's time zone, in which messages are. Raises
+    InvalidParameter when the token is malformed, older than 24 hours, or from the future.
+    """
+    token = _read(client, text)
+    place = _known_place(client, token, log)
+    if now - token.ticks > REACH:
+        raise InvalidParameter(
+            f'Time "{local_time(token.ticks, zone)}" is more than 24 hours old. '
+            "This type of data is kept for 24 hours."
+        )
+    if token.ticks - now > (_SLACK if place is None else _OWN_SLACK):
+        raise InvalidParameter(
+            f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
+            "expected a token or an eventId that a feed gave"
+        )
+    if place is not None:
+        return place
+    entry = log.last_at(client, token.ticks)
+    _log.info("token_taken_by_time", client=client, entry=entry)
+    return end_of_entry(entry)
+
+
+def token_at(client: int, cursor: int, log: Times, now: int, *, at_head: bool) -> str:
+    """The token of a reader that has seen everything up to ``cursor``.
+
+    It speaks for the time at which the cursor's entry was taken; for a reader that has seen
+    all there is (``at_head``), for now, or for just before the next entry, if one is on its
+    way already: whoever must take the token by its time misses nothing.
+    """
+    entry = entry_of(cursor)
+    head = log.head(client)
+    taken = head.taken if entry == head.number else log.taken_at(client, entry) or 0
+    if at_head:
+        following = log.taken_at(client, entry + 1) if entry < head.number else None
+        taken = max(taken, now if following is None else min(now, following - 1))
+    return encode(client, taken, cursor)
+
+
+def local_time(ticks: int, zone: tzinfo) -> str:
+    """A time as the reference prints it in messages and keep-alives, in ``zone``."""
+    moment = _EPOCH + timedelta(microseconds=ticks // 10)
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S%z")
+
+
+def _read(client: int, text: str) -> Token:
+    if _UUID.fullmatch(text) is not None:
+        try:
+            return decode(client, text)
+        except ValueError:
+            pass
+    raise InvalidParameter(
+        "token must be a version 1 UUID: expected a token or an eventId that a feed gave, "
+        "or none to begin now"
+    )
+
+
+def _known_place(client: int, token: Token, log: Times) -> int | None:
+    entry = entry_of(token.place)
+    if entry > log.head(client).number:
+        return None
+    if entry == 0:
+        return token.place
+    taken = log.taken_at(client, entry)
+    return token.place if taken is not None and taken <= token.ticks else None

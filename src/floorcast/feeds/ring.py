@@ -1,0 +1,166 @@
+"""The rings: what of the feeds is in memory, under one budget for all of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from floorcast.eventlog.segment import Segment, SegmentHead
+from floorcast.feeds.blocks import Block, Page
+from floorcast.feeds.cache import ByteCache
+from floorcast.feeds.waiting import Waker
+from floorcast.token import TICKS_PER_SECOND
+
+__all__ = ["Counts", "Member", "Ring", "Rings", "Store"]
+
+SEAL_AGE = 5 * TICKS_PER_SECOND  # ticks after which events are sealed, however few they are
+
+
+class Store(Protocol):
+    """Where sealed segments go, and whence they come back (see ``eventlog.mirror``).
+
+    What was written can be read at once, whether or not it is on disk yet.
+    """
+
+    def write_segment(self, client: int, feed: str, segment: Segment) -> None:
+        """Keep the feed's next segment."""
+        ...
+
+    def covered(self, client: int, feed: str) -> int:
+        """The last place of the feed that is stored, 0 for none."""
+        ...
+
+    def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
+        """Heads of segments that end behind ``after_place``, oldest first."""
+        ...
+
+    def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
+        """The whole segment; None when the retention has removed it."""
+        ...
+
+
+class Member(Protocol):
+    """What the rings ask of a feed."""
+
+    @property
+    def waiting(self) -> int:
+        """Readers that wait for an event."""
+        ...
+
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes of events that are not sealed yet."""
+        ...
+
+    @property
+    def oldest_unsealed(self) -> int:
+        """When the oldest event that is not sealed was taken, in ticks."""
+        ...
+
+    def seal(self) -> None:
+        """Close what is not sealed yet."""
+        ...
+
+    def release(self) -> None:
+        """Let the readers that wait answer at once."""
+        ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in the feeds of this process, for ``/metrics``."""
+
+    published: int = 0  # events
+    given: int = 0  # events
+    pages: int = 0
+    mirror_reads: int = 0  # segments
+    seals: int = 0
+
+
+class Ring:
+    """A feed's newest blocks: every event behind ``after`` that is sealed is in them."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self._blocks: deque[Block] = deque()
+
+    def add(self, block: Block) -> None:
+        """Append the feed's next block."""
+        self._blocks.append(block)
+
+    def drop_oldest(self) -> None:
+        """Forget the oldest block, which the store has."""
+        self.after = self._blocks.popleft().last
+
+    def next_block(self, cursor: int) -> Block | None:
+        """The block that holds the first sealed event behind ``cursor``, if there is one."""
+        index = bisect_right(self._blocks, cursor, key=_last)
+        return self._blocks[index] if index < len(self._blocks) else None
+
+
+def _last(block: Block) -> int:
+    return block.last
+
+
+class Rings:
+    """All feeds of a process, and the memory that they share.
+
+    ``limit`` is in bytes: half for the rings, a quarter each for blocks read back from the
+    store and for pages that several readers may want. Over it the oldest blocks of any ring
+    go: the store has them.
+    """
+
+    def __init__(self, store: Store, limit: int) -> None:
+        self.store = store
+        self.waker = Waker()
+        self.counts = Counts()
+        self.blocks: ByteCache[Block] = ByteCache(limit // 4)
+        self.pages: ByteCache[Page] = ByteCache(limit // 4)
+        self._feeds: list[Member] = []
+        self._limit = limit // 2
+        self._sealed_bytes = 0
+        self._oldest: deque[tuple[Ring, int]] = deque()  # every block's ring and size
+
+    def join(self, feed: Member) -> None:
+        """Make a feed one of these."""
+        self._feeds.append(feed)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the feeds hold, in bytes."""
+        tails = sum(feed.tail_bytes for feed in self._feeds)
+        return self._sealed_bytes + tails + self.blocks.bytes + self.pages.bytes
+
+    @property
+    def waiting(self) -> int:
+        """Readers that wait for an event."""
+        return sum(feed.waiting for feed in self._feeds)
+
+    def keep(self, ring: Ring, block: Block) -> None:
+        """Put a sealed block, which the store has, into its ring; over the limit, drop others."""
+        self.counts.seals += 1
+        ring.add(block)
+        self._oldest.append((ring, block.size))
+        self._sealed_bytes += block.size
+        while self._sealed_bytes > self._limit:
+            dropped, size = self._oldest.popleft()
+            dropped.drop_oldest()
+            self._sealed_bytes -= size
+
+    def seal(self, *, before: int | None = None) -> None:
+        """Seal what the feeds took before a tick; None: all there is.
+
+        Wants to be called every second with ``SEAL_AGE`` ago, so that what a quiet feed has
+        falls under the limit, too.
+        """
+        for feed in self._feeds:
+            if before is None or feed.oldest_unsealed < before:
+                feed.seal()
+
+    def release(self) -> None:
+        """Let every reader that waits, or is about to, answer at once: the server stops."""
+        self.waker.released = True
+        for feed in self._feeds:
+            feed.release()

@@ -1,0 +1,79 @@
+"""Blocks: bounded, and cut into pages without looking at events."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.feeds.blocks import PAGE_BYTES, SEAL_BYTES, SEAL_EVENTS, Block, Scan, Tail
+from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
+
+SIGHTS = [
+    EVERYTHING,
+    matcher(Filter(services=frozenset({1}))),
+    matcher(Filter(services=frozenset({9}))),
+]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3)), min_size=1, max_size=40),
+    st.integers(-1, 200),
+    st.integers(1, 50),
+    st.sampled_from(SIGHTS),
+)
+def test_a_tail_and_the_block_it_becomes_give_the_same(
+    steps: list[tuple[int, int]], cursor: int, room: int, sight: Matcher
+) -> None:
+    """The same events, from any cursor, for any filter, up to any number."""
+    at, records = 0, []
+    for step, service in steps:
+        at += step
+        records.append((at, ("VOICE", service, None), b"%d" % at))
+    tail = Tail()
+    assert tail.add(records, 1) == len(records)
+    expected = [body for at, klass, body in records if at > cursor and sight(klass)][:room]
+    for source in (tail, Block(tail.seal())):
+        scan = Scan(cursor, sight, room)
+        source.give(scan)
+        assert [line for piece in scan.pieces for line in piece.split(b"\n")] == expected
+        assert scan.count == len(expected)
+        assert scan.full == (len(expected) == room)
+        if scan.full:
+            assert scan.cursor == int(expected[-1])
+
+
+def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
+    """It takes no more than a block's worth, so that blocks stay small."""
+    tail = Tail()
+    records = [(at, ("", 1, 1), b"{}") for at in range(1, 3000)]
+    assert tail.add(records, 1) == SEAL_EVENTS
+    assert tail.ripe
+    tail = Tail()
+    large = [(at, ("", 1, 1), b"x" * (SEAL_BYTES // 2)) for at in range(1, 30)]
+    assert tail.add(large, 1) == 2
+    assert tail.ripe
+
+
+def test_a_page_of_large_events_ends_early() -> None:
+    """However many events were asked for, a page's bytes are bounded."""
+    scan = Scan(0, EVERYTHING, 1000)
+    at = 0
+    while not scan.full:
+        tail = Tail()
+        tail.add([(at + 1, ("", 1, 1), b"x" * SEAL_BYTES)], 1)
+        at += 1
+        Block(tail.seal()).give(scan)
+    assert scan.count == PAGE_BYTES // SEAL_BYTES
+    assert scan.cursor == at
+
+
+def test_a_segment_says_what_it_holds() -> None:
+    """Its places, the times between which it was taken, and its classes once each."""
+    tail = Tail()
+    tail.add([(5, ("SMS", 1, 2), b"a"), (7, ("SMS", 1, 2), b"b")], 100)
+    tail.add([(9, ("VOICE", 1, 2), b"c")], 90)
+    segment = tail.seal()
+    assert (segment.first, segment.last, segment.count) == (5, 9, 3)
+    assert (segment.first_taken, segment.last_taken) == (100, 100)
+    assert segment.table == (("SMS", 1, 2), ("VOICE", 1, 2))
+    assert segment.body == b"a\nb\nc"

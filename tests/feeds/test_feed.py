@@ -1,0 +1,161 @@
+"""A feed against a plain list: whatever the order of things, the same events, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from floorcast.eventlog.segment import Klass
+from floorcast.feeds import blocks
+from floorcast.feeds.blocks import Page, Record
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
+from floorcast.feeds.ring import Rings
+from floorcast.token import end_of_entry, place
+from tests.feeds.stores import MemoryStore
+from tests.virtual_time import run
+
+CLASSES: list[Klass] = [
+    ("VOICE", 1, 10),
+    ("VOICE", 2, None),
+    ("SMS", 1, 10),
+    ("EMAIL", 3, 20),
+    ("SMS", None, None),
+]
+FILTERS = st.builds(
+    Filter,
+    kinds=st.none() | st.frozensets(st.sampled_from(["VOICE", "SMS", "EMAIL"]), min_size=1),
+    services=st.none() | st.frozensets(st.sampled_from([1, 2, 3, 9]), min_size=1),
+    call_centers=st.none() | st.frozensets(st.sampled_from([10, 20, 30]), min_size=1),
+)
+SIGHTS = st.none() | st.frozensets(st.sampled_from([10, 20]), min_size=1)
+
+
+def record(at: int, klass: Klass = CLASSES[0], size: int = 0) -> Record:
+    """An event that says where it is."""
+    return at, klass, b'{"at":%d,"pad":"%b"}' % (at, b"x" * size)
+
+
+def read(feed: Feed, cursor: int, sight: Matcher = EVERYTHING, count: int = 1000) -> Page:
+    """One page."""
+    return run(lambda _loop: feed.page(cursor, sight, count))
+
+
+def bodies(page: Page) -> list[bytes]:
+    """A page's events."""
+    return page.lines.split(b"\n") if page.lines else []
+
+
+@dataclass
+class Reader:
+    """Follows a feed, as a client does, and holds what it was given."""
+
+    sight: Matcher
+    began: int
+    cursor: int
+    got: list[bytes] = field(default_factory=list)
+
+
+class Feeds(RuleBasedStateMachine):
+    """Random publishing, sealing, crashing and reading, next to a list of all events."""
+
+    @initialize(limit=st.sampled_from([0, 2_000, 20_000, 10_000_000]))
+    def begin(self, limit: int) -> None:
+        self.limit = limit
+        self.store = MemoryStore()
+        self.entry = 0
+        self.history: list[tuple[Sequence[Record], int]] = []
+        self.events: list[Record] = []
+        self.readers: list[Reader] = []
+        self.restart()
+
+    def restart(self) -> None:
+        self.rings = Rings(self.store, self.limit)
+        self.feed = Feed(7, "interaction", self.rings)
+
+    @rule(
+        kinds=st.lists(st.integers(0, len(CLASSES) - 1), max_size=30),
+        times=st.integers(1, 60),
+        gap=st.integers(0, 3),
+    )
+    def publish(self, kinds: list[int], times: int, gap: int) -> None:
+        """An entry with up to 1,800 events, in two slices; other entries may fed nothing."""
+        self.entry += 1 + gap
+        records = [
+            record(place(self.entry, 2 * index), CLASSES[kind], size=index % 7)
+            for index, kind in enumerate(kinds * times)
+        ]
+        half = len(records) // 2
+        slices = [(records[half:], end_of_entry(self.entry))]
+        if half:
+            slices.insert(0, (records[:half], records[half - 1][0]))
+        for piece, through in slices:
+            self.feed.publish(piece, through, self.entry)
+            self.history.append((piece, through))
+        self.events += records
+
+    @rule()
+    def seal(self) -> None:
+        """A quiet second, or a snapshot."""
+        self.rings.seal()
+
+    @rule(back=st.integers(0, 5))
+    def crash(self, back: int) -> None:
+        """The process dies; the next one publishes some of the past once more."""
+        self.restart()
+        covered = self.feed.through
+        at = sum(through <= covered for _, through in self.history)
+        for records, through in self.history[max(0, at - back) :]:
+            self.feed.publish(records, through, 0)
+
+    @precondition(lambda self: len(self.readers) < 6)
+    @rule(a_filter=FILTERS, sight=SIGHTS, data=st.data())
+    def join(self, a_filter: Filter, sight: frozenset[int] | None, data: st.DataObject) -> None:
+        """Somebody begins to read, from now or from any place of the past."""
+        places = [0, self.feed.through] + [at for at, _, _ in self.events[-50:]]
+        cursor = data.draw(st.sampled_from(places))
+        self.readers.append(Reader(matcher(a_filter, sight), cursor, cursor))
+
+    @precondition(lambda self: self.readers)
+    @rule(data=st.data(), count=st.sampled_from([1, 3, 500, 700, 1000]))
+    def read(self, data: st.DataObject, count: int) -> None:
+        """A reader takes its next page."""
+        reader = data.draw(st.sampled_from(self.readers))
+        page = read(self.feed, reader.cursor, reader.sight, count)
+        assert page.cursor >= reader.cursor
+        assert page.count == len(bodies(page)) <= count
+        assert page.at_head or page.count == count
+        reader.cursor = page.cursor
+        reader.got += bodies(page)
+        assert reader.got == self.expected(reader, reader.cursor)
+
+    def expected(self, reader: Reader, through: int) -> list[bytes]:
+        return [
+            body
+            for at, klass, body in self.events
+            if reader.began < at <= through and reader.sight(klass)
+        ]
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        """Whatever was published, the rings hold what they may, and one tail."""
+        if hasattr(self, "rings"):
+            assert self.rings.bytes <= self.limit + blocks.SEAL_BYTES
+
+    def teardown(self) -> None:
+        """In the end everybody gets everything."""
+        for reader in getattr(self, "readers", []):
+            at_head = False
+            while not at_head:
+                page = read(self.feed, reader.cursor, reader.sight, 500)
+                reader.cursor, at_head = page.cursor, page.at_head
+                reader.got += bodies(page)
+            assert reader.got == self.expected(reader, self.feed.through)
+
+
+TestFeeds = Feeds.TestCase
+TestFeeds.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -1,0 +1,126 @@
+"""Filters: what is a filter, and what it lets through."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.errors import InvalidParameter, MissingParameter
+from floorcast.feeds.filters import EVERYTHING, MAX_ID, Filter, matcher, read_filter
+
+IDS = st.integers(0, MAX_ID)
+SOME_IDS = st.none() | st.frozensets(st.integers(0, 5), min_size=1)
+CLASSES = st.tuples(
+    st.sampled_from(["VOICE", "SMS", "EMAIL"]),
+    st.none() | st.integers(0, 5),
+    st.none() | st.integers(0, 5),
+)
+
+
+@given(
+    CLASSES,
+    st.none() | st.frozensets(st.sampled_from(["VOICE", "SMS"])),
+    SOME_IDS,
+    SOME_IDS,
+    SOME_IDS,
+)
+def test_kinds_are_joined_by_and_values_by_or(
+    klass: tuple[str, int | None, int | None],
+    kinds: frozenset[str] | None,
+    services: frozenset[int] | None,
+    call_centers: frozenset[int] | None,
+    sight: frozenset[int] | None,
+) -> None:
+    """And the user's own call centers come on top; asking twice changes nothing."""
+    conditions = [
+        (kinds, klass[0]),
+        (services, klass[1]),
+        (call_centers, klass[2]),
+        (sight, klass[2]),
+    ]
+    expected = all(allowed is None or value in allowed for allowed, value in conditions)
+    sees = matcher(Filter(kinds, services, call_centers), sight)
+    assert sees(klass) == sees(klass) == sees.any_of([klass]) == expected
+    assert list(sees.verdicts([klass])) in ([expected], [])
+    assert all(sees.verdicts([klass])) == expected
+
+
+def test_equal_filters_are_one_object() -> None:
+    """However they are written, so that their readers share work."""
+    one = read_filter({"service": [{"id": 1}, {"id": "2"}], "interactionType": [{"type": "sms"}]})
+    other = read_filter(
+        {"interactionType": [{"type": "SMS"}], "service": [{"id": 2}, {"id": "01"}]}
+    )
+    assert one == other
+    assert matcher(one, frozenset({1})) is matcher(other, frozenset({1}))
+    assert matcher(one) is not matcher(one, frozenset({1}))
+    assert matcher() is EVERYTHING
+    assert EVERYTHING.matches_all
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, {}, {"service": None}, {"interactionType": None, "callCenter": None}]
+)
+def test_what_is_not_given_does_not_narrow(nothing: object) -> None:
+    """Null is not given."""
+    assert read_filter(nothing) == Filter()
+
+
+@given(IDS)
+def test_an_id_is_a_number_or_its_digits(an_id: int) -> None:
+    """Both mean the same."""
+    for value in (an_id, str(an_id)):
+        assert read_filter({"callCenter": [{"id": value}]}).call_centers == frozenset({an_id})
+
+
+@pytest.mark.parametrize(
+    ("given_filter", "named"),
+    [
+        ([], "filter must be an object, not an array"),
+        ("SMS", "filter must be an object, not a string"),
+        (5, "filter must be an object, not a number"),
+        (True, "filter must be an object, not true or false"),
+        ({"services": []}, "filter.services is unknown"),
+        ({"Service": [{"id": 1}]}, "filter.Service is unknown"),
+        ({"service": {"id": 1}}, "filter.service must be an array, not an object"),
+        ({"service": []}, "filter.service must hold at least one"),
+        ({"service": [1]}, "filter.service[0] must be an object, not a number"),
+        ({"service": [{"id": 1}, None]}, "filter.service[1] must be an object"),
+        ({"service": [{"id": 1, "name": "x"}]}, "filter.service[0].name is unknown"),
+        ({"service": [{"id": "x"}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": ""}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": "-1"}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": "²"}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": -1}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": 1.0}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": True}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": 2**63}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": "9" * 5000}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": []}]}, "filter.service[0].id must be an id"),
+        ({"interactionType": [{"type": "FAX"}]}, "filter.interactionType[0].type must be VOICE"),
+        ({"interactionType": [{"type": 1}]}, "filter.interactionType[0].type must be VOICE"),
+        ({"interactionType": ["SMS"]}, "filter.interactionType[0] must be an object, not a string"),
+        ({"interactionType": [{"id": 1}]}, "filter.interactionType[0].id is unknown"),
+    ],
+)
+def test_what_is_wrong_is_named(given_filter: object, named: str) -> None:
+    """A misspelt filter is refused; it never widens the answer."""
+    with pytest.raises(InvalidParameter) as refusal:
+        read_filter(given_filter)
+    assert refusal.value.message.startswith(named)
+
+
+@pytest.mark.parametrize("value", [{}, {"id": None}])
+def test_a_condition_without_its_value_lacks_it(value: dict[str, object]) -> None:
+    """That is a missing parameter, not an invalid one."""
+    with pytest.raises(MissingParameter, match=r"filter\.service\[0\]\.id is missing"):
+        read_filter({"service": [value]})
+
+
+def test_verdicts_do_not_fill_the_memory() -> None:
+    """A matcher forgets rather than grows, and is right all the same."""
+    sees = matcher(Filter(services=frozenset({3})))
+    for service in range(30_000):
+        assert sees(("VOICE", service, None)) == (service == 3)
+    assert sees(("SMS", 3, 1))

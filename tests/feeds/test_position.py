@@ -1,0 +1,149 @@
+"""Tokens and cursors: a place where the log knows it, a time where it does not."""
+
+from __future__ import annotations
+
+import contextlib
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast import token as tokens
+from floorcast.errors import InvalidParameter
+from floorcast.feeds.position import REACH, local_time, resolve, token_at
+from floorcast.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, place
+from tests.api.servers import Entries
+
+ZONE = ZoneInfo("America/New_York")
+NOW = 1_700_000_000 * TICKS_PER_SECOND
+CLIENT = 7
+
+GAPS = st.lists(st.integers(1, 3600 * TICKS_PER_SECOND), max_size=30)
+
+
+def log_of(gaps: list[int]) -> Entries:
+    """A log whose last entry was taken a moment ago, the others that long before each other."""
+    log = Entries()
+    at = NOW - 1 - sum(gaps)
+    for gap in [*gaps, 0]:
+        log.take(CLIENT, at)
+        at += gap
+    return log
+
+
+def resolved(log: Entries, text: str, now: int = NOW) -> int:
+    """The cursor of a token."""
+    return resolve(CLIENT, text, log, now, ZONE)
+
+
+@given(GAPS, st.data())
+def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
+    """Whatever place a page ended at within the day, its token leads back to it exactly."""
+    log = log_of(gaps)
+    number = data.draw(st.integers(1, log.head(CLIENT).number))
+    cursor = place(number, data.draw(st.integers(0, MAX_INDEX)))
+    at_head = data.draw(st.booleans())
+    text = token_at(CLIENT, cursor, log, NOW, at_head=at_head)
+    ticks = tokens.decode(CLIENT, text).ticks
+    taken = log.taken_at(CLIENT, number)
+    following = log.taken_at(CLIENT, number + 1)
+    assert taken is not None
+    assert taken <= ticks <= NOW
+    assert following is None or ticks < following
+    if at_head and following is None:
+        assert ticks == NOW
+    if NOW - ticks <= REACH:
+        assert resolved(log, text) == cursor
+
+
+@given(GAPS, st.integers(0, REACH), st.integers(2**20, 2**43))
+def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry: int) -> None:
+    """Everything taken after that time comes, nothing taken up to it."""
+    log = log_of(gaps)
+    cursor = resolved(log, tokens.encode(CLIENT, NOW - ago, place(entry, 5)))
+    number = entry_of(cursor)
+    assert cursor == end_of_entry(number)
+    before, after = log.taken_at(CLIENT, number), log.taken_at(CLIENT, number + 1)
+    assert before is None or before <= NOW - ago
+    assert after is None or after > NOW - ago
+
+
+def test_a_restored_log_is_recognised_by_its_times() -> None:
+    """An entry of that number, but taken later than the token says, is another one."""
+    log = log_of([10, 10, 10])
+    lost = tokens.encode(CLIENT, NOW - 25, place(3, 0))
+    assert entry_of(resolved(log, lost)) == 1
+
+
+def test_an_entry_that_the_retention_removed_is_not_known() -> None:
+    """The token means its time then."""
+    log = log_of([10, 10, 10])
+    text = token_at(CLIENT, place(2, 1), log, NOW, at_head=False)
+    assert resolved(log, text) == place(2, 1)
+    log.removed = 2
+    assert resolved(log, text) == end_of_entry(2)
+
+
+def test_another_clients_token_means_its_time() -> None:
+    """Its place is none that this log has reached."""
+    log = log_of([10, 10, 10])
+    theirs = tokens.encode(8, NOW - 15, end_of_entry(4))
+    assert entry_of(resolved(log, theirs)) == 2
+
+
+def test_a_token_of_an_empty_log_begins_at_its_beginning() -> None:
+    """Nothing was there when it was made, so everything is behind it."""
+    log = Entries()
+    text = token_at(CLIENT, 0, log, NOW, at_head=True)
+    log.take(CLIENT, NOW)
+    assert resolved(log, text, NOW + 5) == 0
+
+
+@pytest.mark.parametrize(("beyond", "known"), [(6, False), (601, True)])
+def test_the_future_is_refused(beyond: int, known: bool) -> None:
+    """A clock of ours that was set back is forgiven ten minutes, another's five seconds."""
+    log = log_of([10])
+    cursor = end_of_entry(2) if known else end_of_entry(99)
+    for seconds in (beyond - 1, beyond):
+        text = tokens.encode(CLIENT, NOW + seconds * TICKS_PER_SECOND, cursor)
+        if seconds < beyond:
+            assert resolved(log, text) == end_of_entry(2)
+            continue
+        with pytest.raises(InvalidParameter, match="in the future"):
+            resolved(log, text)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_day_is_the_most(known: bool) -> None:
+    """To the tick, whether or not the place is known; the message has the client's zone."""
+    log = Entries()
+    log.take(CLIENT, NOW - REACH - 1)
+    cursor = end_of_entry(1) if known else end_of_entry(99)
+    assert entry_of(resolved(log, tokens.encode(CLIENT, NOW - REACH, cursor))) == 1
+    with pytest.raises(InvalidParameter) as refusal:
+        resolved(log, tokens.encode(CLIENT, NOW - REACH - 1, cursor))
+    assert refusal.value.message == (
+        f'Time "{local_time(NOW - REACH - 1, ZONE)}" is more than 24 hours old. '
+        "This type of data is kept for 24 hours."
+    )
+
+
+@given(
+    st.text()
+    | st.uuids().map(str)
+    | st.from_regex(
+        r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", fullmatch=True
+    )
+)
+def test_whatever_is_sent_is_a_place_or_a_refusal(text: str) -> None:
+    """Never anything else."""
+    log = log_of([10])
+    with contextlib.suppress(InvalidParameter):
+        assert resolved(log, text) >= 0
+
+
+def test_times_are_printed_as_the_reference_prints_them() -> None:
+    """With the zone's offset of that moment."""
+    assert local_time(1_619_264_069 * TICKS_PER_SECOND, ZONE) == "2021-04-24 07:34:29-0400"
+    assert local_time(1_614_264_069 * TICKS_PER_SECOND, ZONE) == "2021-02-25 09:41:09-0500"

@@ -1,0 +1,83 @@
+"""An event loop whose clock jumps: a wait of ten seconds takes no time at all.
+
+Whenever nothing is left to run, the clock moves to the next timer. Work given to threads is
+done at once on the loop itself, so that time cannot pass while it is under way. ``now`` is the
+same clock in ticks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from floorcast.token import TICKS_PER_SECOND
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_THREADS = 5.0  # real seconds that a thread may take when nothing else is left to do
+START = 1_700_000_000 * TICKS_PER_SECOND  # 2023-11-14T22:13:20Z
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Never sleeps: tells the loop how long it would have."""
+
+    jump: Callable[[float], None]
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        events = super().select(0)
+        if not events and timeout:
+            self.jump(timeout)
+        elif not events and timeout is None:
+            events = super().select(_THREADS)
+            if not events:
+                raise RuntimeError("everybody waits, and nothing will ever happen")
+        return events
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop; ``elapsed`` is how far its clock has moved, in seconds."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+        selector = _Jumping()
+        selector.jump = self._jump
+        super().__init__(selector)
+
+    def _jump(self, seconds: float) -> None:
+        self.elapsed += seconds
+
+    def time(self) -> float:
+        """The loop's own clock."""
+        return self.elapsed
+
+    def now(self) -> int:
+        """The same moment in ticks."""
+        return START + round(self.elapsed * TICKS_PER_SECOND)
+
+    async def passing(self, seconds: float) -> None:
+        """Let time pass: whatever is due by then happens."""
+        over = self.create_future()
+        self.call_later(seconds, over.set_result, None)
+        await over
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Run it here and now."""
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - it is whoever awaits it that it concerns
+            done.set_exception(error)
+        return done
+
+
+def run(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
+    """Run ``work`` to its end on a loop of its own."""
+    loop = VirtualLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(work(loop))
