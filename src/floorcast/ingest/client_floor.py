@@ -1,0 +1,272 @@
+"""One client's floor at work: it follows the log, folds every entry, and publishes what is fed.
+
+The log is followed, never run ahead of: an entry is durable before it is folded here, so
+nothing that a reader can see is ever ahead of the disk. What the fold leaves behind (calls
+that leave the memory, snapshots) goes to the mirror, from which a start is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog.mirror import Mirror
+from floorcast.eventlog.port import Entry, EventLog
+from floorcast.events.incoming import Incoming
+from floorcast.floor.call_facts import CallFacts, facts, is_of_day
+from floorcast.floor.floor import Fed, Floor
+from floorcast.floor.state import (
+    SNAPSHOT_VERSION,
+    FloorState,
+    decode_call,
+    encode_call,
+    from_snapshot,
+    snapshot_parts,
+)
+from floorcast.site.model import FeedName, Plan
+from floorcast.token import Now, end_of_entry, event_id_maker, place, to_ms
+
+__all__ = ["ClientFloor", "Publisher", "Record", "last_state"]
+
+SNAPSHOT_EVERY = 100_000  # events folded between snapshots: what a start has to fold again
+_SLICE = 128  # events between two looks at the clock
+_TURN = 0.004  # seconds of folding in one turn of the event loop
+
+_log = structlog.stdlib.get_logger(__name__)
+_lines_decoder = msgspec.json.Decoder(Incoming)
+_plan_decoder = msgspec.json.Decoder(Plan)
+_parts_decoder = msgspec.msgpack.Decoder(list[bytes])
+
+Record = tuple[int, tuple[str, int | None, int | None], bytes]
+"""A fed event: its place, what filters look at (kind, service, call center), its bytes."""
+
+
+class Publisher(Protocol):
+    """A feed, as the fold sees it."""
+
+    switched_on: bool
+
+    def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
+        """Take what an entry (or a slice of it) fed; the feed is complete up to ``through``."""
+        ...
+
+    def seal(self) -> None:
+        """Hand everything published to the store."""
+        ...
+
+
+P = TypeVar("P", bound=Publisher)
+
+
+class ClientFloor(Generic[P]):
+    """Folds one client's stream. ``folded`` is the newest entry that is folded whole.
+
+    ``observe`` is told, in seconds, how long each entry took.
+    """
+
+    def __init__(
+        self,
+        floor: Floor,
+        log: EventLog,
+        mirror: Mirror,
+        feeds: Mapping[FeedName, P],
+        encode: Callable[[object], bytes],
+        now: Now,
+        observe: Callable[[float], None],
+    ) -> None:
+        self.floor = floor
+        self.client = floor.state.client
+        self.feeds = feeds
+        self.folded = floor.state.entry
+        self.failures = 0
+        self._log = log
+        self._mirror = mirror
+        self._encode = encode
+        self._now = now
+        self._observe = observe
+        self._since_snapshot = 0
+        self._failed = False
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._switch_feeds()
+
+    async def run(self) -> None:
+        """Follow the log for ever."""
+        async with aclosing(self._log.follow(self.client, self.folded)) as entries:
+            async for entry in entries:
+                await self._take(entry)
+                if self._since_snapshot >= SNAPSHOT_EVERY:
+                    await self.snapshot()
+
+    def fail(self) -> None:
+        """Tell whoever waits, or will, that this floor folds no more."""
+        self._failed = True
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(_folds_no_more())
+        self._waiting = []
+
+    async def until_folded(self, number: int) -> None:
+        """Wait until entry ``number`` is folded, and readable everywhere.
+
+        Raises Unavailable when the floor fails before.
+        """
+        if self.folded < number:
+            if self._failed:
+                raise _folds_no_more()
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append((number, future))
+            await future
+
+    def find_call(self, transaction: int, session: str) -> CallFacts | None:
+        """A call that began today or was in progress today, in memory or from the mirror."""
+        key = (transaction, session)
+        call = self.floor.board.calls.get(key)
+        if call is None:
+            # up to the entry that is being folded: it may have let the call go a moment ago
+            reached = end_of_entry(self.floor.state.entry)
+            found = self._mirror.find_calls(self.client, [key], reached)
+            if key not in found:
+                return None
+            call = decode_call(found[key])
+        calendar = self.floor.calendar
+        today = calendar.day_of(to_ms(self._now()))
+        if not is_of_day(call, today, calendar):
+            return None
+        return facts(call, self.floor.state.directory)
+
+    async def snapshot(self) -> None:
+        """Hand the whole floor to the mirror, a part a turn of the event loop.
+
+        A floor that was stopped in the middle of an entry leaves none: a start from it would
+        miss the rest of the entry.
+        """
+        if self.floor.state.entry != self.folded:
+            return
+        self._since_snapshot = 0
+        parts: list[bytes] = []
+        begun = time.perf_counter()
+        for part in snapshot_parts(self.floor.captured()):
+            parts.append(part)
+            if time.perf_counter() - begun > _TURN:
+                await asyncio.sleep(0)
+                begun = time.perf_counter()
+        # before the snapshot: what is behind it is not folded again, so a feed must not miss it
+        for feed in self.feeds.values():
+            feed.seal()
+        blob = msgspec.msgpack.encode(parts)
+        self._mirror.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob)
+        _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob))
+
+    async def _take(self, entry: Entry) -> None:
+        floor, begun = self.floor, time.perf_counter()
+        floor.begin_entry(entry.number, entry.taken)
+        self._let_go(entry)
+        if entry.kind == "site":
+            floor.apply(_plan_decoder.decode(entry.payload))
+            self._switch_feeds()
+            self._publish({}, end_of_entry(entry.number), entry.taken)
+        else:
+            await self._fold_events(entry)
+        self.folded = entry.number
+        self._since_snapshot += entry.count
+        self._observe(time.perf_counter() - begun)
+        if self._waiting:
+            self._wake()
+
+    def _switch_feeds(self) -> None:
+        for name, feed in self.feeds.items():
+            feed.switched_on = name in self.floor.state.plan.feeds
+
+    async def _fold_events(self, entry: Entry) -> None:
+        events = entry.events
+        if events is None:
+            events = _lines_decoder.decode_lines(entry.payload)
+        begun = time.perf_counter()
+        last = len(events) - 1
+        for start in range(0, len(events), _SLICE):
+            piece = events[start : start + _SLICE]
+            end = start + len(piece) - 1
+            self._bring_back(piece, entry)
+            through = end_of_entry(entry.number) if end == last else place(entry.number, end)
+            self._publish(self._fold(piece, entry, start), through, entry.taken)
+            if end != last and time.perf_counter() - begun > _TURN:
+                await asyncio.sleep(0)
+                begun = time.perf_counter()
+
+    def _fold(
+        self, events: Sequence[Incoming], entry: Entry, start: int
+    ) -> dict[str, list[Record]]:
+        fold, encode = self.floor.fold, self._encode
+        switched_on = self.floor.state.plan.feeds
+        event_id = event_id_maker(self.client, entry.taken, entry.number)
+        records: dict[str, list[Record]] = {name: [] for name in self.feeds}
+        for index, event in enumerate(events, start):
+            try:
+                fed: Fed | None = fold(event, entry.taken, event_id(index))
+            except Exception:  # noqa: BLE001 — no input may stop the log from being folded
+                # a bug of ours: told and counted, and the rest goes on
+                self.failures += 1
+                _log.exception("fold_failed", client=self.client, entry=entry.number, index=index)
+                continue
+            if fed is not None and fed.feed in switched_on:
+                klass = (fed.kind, fed.service, fed.call_center)
+                records[fed.feed].append((place(entry.number, index), klass, encode(fed.event)))
+        return records
+
+    def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
+        for name, feed in self.feeds.items():
+            feed.publish(records.get(name, ()), through, ticks)
+
+    def _bring_back(self, events: Sequence[Incoming], entry: Entry) -> None:
+        strangers = self.floor.strangers(events)
+        if strangers:
+            found = self._mirror.find_calls(self.client, strangers, place(entry.number, 0))
+            for blob in found.values():
+                self.floor.board.recall(decode_call(blob))
+
+    def _let_go(self, entry: Entry) -> None:
+        evicted = self.floor.board.evicted
+        if evicted:
+            rows = [
+                (call.transaction, call.session, call.last_event, encode_call(call))
+                for call in evicted
+            ]
+            self._mirror.write_calls(self.client, place(entry.number, 0), rows)
+            evicted.clear()
+
+    def _wake(self) -> None:
+        still = []
+        for number, future in self._waiting:
+            if number > self.folded:
+                still.append((number, future))
+            elif not future.done():
+                future.set_result(None)
+        self._waiting = still
+
+
+def _folds_no_more() -> Unavailable:
+    return Unavailable("the floor is begun anew: send this again")
+
+
+def last_state(client: int, mirror: Mirror, log: EventLog) -> FloorState:
+    """Where a start begins: the newest snapshot, else the floor in front of what the log has."""
+    removed = log.removed(client)
+    found = mirror.newest_snapshot(client, log.head(client).number)
+    if found is not None and found.version == SNAPSHOT_VERSION and found.entry >= removed:
+        try:
+            return from_snapshot(_parts_decoder.decode(found.blob))
+        except msgspec.MsgspecError:
+            _log.warning("snapshot_unreadable", client=client, entry=found.entry)
+    state = FloorState(client=client, entry=removed)
+    site = log.removed_site(client)
+    if site is not None:
+        state.plan = _plan_decoder.decode(site.payload)
+        state.directory.apply(state.plan)
+    return state

@@ -1,0 +1,81 @@
+"""Taking a request of events in: check, log, fold, and only then acknowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from msgspec import Struct
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog.port import Batch, EventLog
+from floorcast.ingest.decoding import Form, decode, split
+from floorcast.ingest.verdicts import Rejected
+from floorcast.token import Now, to_ms
+
+__all__ = ["Folding", "Intake", "Taken"]
+
+
+class Folding(Protocol):
+    """The client's floor, as far as the intake needs it."""
+
+    @property
+    def client(self) -> int:
+        """Whose floor it is."""
+
+    async def until_folded(self, number: int) -> None:
+        """Wait until entry ``number`` is readable; raises Unavailable."""
+
+
+class Taken(Struct):
+    """What became of a request, in the contract's words."""
+
+    accepted: int
+    duplicates: int
+    rejected: Sequence[Rejected]
+
+
+class Intake:
+    """Takes requests in, at most ``limit`` of them at once.
+
+    ``pressed`` says whether what is derived from the log lags so far behind that nothing more
+    should come.
+    """
+
+    def __init__(
+        self, log: EventLog, now: Now, limit: int, pressed: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._log = log
+        self._now = now
+        self._limit = limit
+        self._pressed = pressed
+        self.under_way = 0
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Hold a place for one request, from before its body is read until it is answered.
+
+        Raises Unavailable, with nothing read or stored, when all places are taken.
+        """
+        if self.under_way >= self._limit or self._pressed():
+            raise Unavailable("too many events are being taken in: send this again in a second")
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
+    async def take(self, floor: Folding, body: bytes, form: Form) -> Taken:
+        """Take the events of a body in; when it returns they are durable and readable.
+
+        Raises NotAnObject or TooLarge when the body cannot be taken at all, Unavailable when
+        the log cannot take it now.
+        """
+        decoded = await decode(split(body, form), to_ms(self._now()))
+        if not decoded.events:
+            return Taken(0, 0, decoded.rejected)
+        appended = await self._log.append(Batch(floor.client, decoded.lines, decoded.events))
+        await floor.until_folded(appended.number)
+        duplicates = len(appended.duplicates)
+        return Taken(len(decoded.events) - duplicates, duplicates, decoded.rejected)

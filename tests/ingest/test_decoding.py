@@ -1,0 +1,74 @@
+"""The three forms of CloudEvents become the same events, one verdict each."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.errors import NotAnObject, TooLarge
+from floorcast.ingest.decoding import MAX_EVENTS, decode, split
+
+NOW_MS = 1_795_428_000_000
+
+
+def event(number: int) -> dict[str, object]:
+    data = {"transactionId": number, "sessionId": "s\n\u20ac"}
+    return {
+        "specversion": "1.0",
+        "id": str(number),
+        "source": "pbx",
+        "type": "call.queue",
+        "data": data,
+    }
+
+
+@given(st.integers(0, 6), st.booleans())
+def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
+    """A batch, lines, and single events give the same lines, however they are laid out."""
+    raw = [msgspec.json.encode(event(number)) for number in range(count)]
+    if pretty:
+        laid_out = [msgspec.json.format(one, indent=2).replace(b"\n", b"\r\n") for one in raw]
+    else:
+        laid_out = raw
+    batch = split(b"[" + b",".join(laid_out) + b"]", "batch")
+    lines = split(b"\r\n\n".join(raw) + b"\n", "lines")
+    singles = [line for one in laid_out for line in split(one, "one")]
+    decoded = [asyncio.run(decode(form, NOW_MS)).events for form in (batch, lines, singles)]
+    assert decoded[0] == decoded[1] == decoded[2]
+    assert [one.id for one in decoded[0]] == [str(number) for number in range(count)]
+    assert not any(b"\n" in line for line in batch + singles)
+
+
+def test_a_refused_event_keeps_no_other_out() -> None:
+    """What can be taken keeps its place in the request, what cannot is told by its index."""
+    lines = [msgspec.json.encode(event(number)) for number in range(3)]
+    lines.insert(1, b"{}")
+    decoded = asyncio.run(decode(lines, NOW_MS))
+    assert [verdict.index for verdict in decoded.rejected] == [1]
+    assert list(decoded.indices) == [0, 2, 3]
+    assert [one.id for one in decoded.events] == ["0", "1", "2"]
+    assert list(decoded.lines) == [lines[0], lines[2], lines[3]]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[", b"[1", b"\xff", b"[" * 100_000, b'["\x00"]'])
+def test_a_batch_that_is_no_array_is_refused_whole(body: bytes) -> None:
+    """Where no single event can be told apart, the request as a whole is wrong."""
+    with pytest.raises(NotAnObject):
+        split(body, "batch")
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"\n\n"])
+def test_an_empty_body_holds_no_events(body: bytes) -> None:
+    """Nothing sent is nothing wrong."""
+    assert split(body, "lines") == split(body, "one") == split(body, "batch") == []
+
+
+def test_more_than_the_most_events_are_refused() -> None:
+    """10,000 events are taken, one more is not."""
+    assert len(split(b"{}\n" * MAX_EVENTS, "lines")) == MAX_EVENTS
+    with pytest.raises(TooLarge, match="10001 events"):
+        split(b"{}\n" * (MAX_EVENTS + 1), "lines")
