@@ -1,0 +1,55 @@
+"""Who may pass: is the server ready, is there a session, may its role, is the feed on."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+
+from floorcast.api.accept import admits
+from floorcast.api.exchange import Exchange
+from floorcast.api.routes import Route
+from floorcast.auth.roles import Methods, require
+from floorcast.errors import NotAcceptable, RateLimited, Unavailable
+
+__all__ = ["SESSION_COOKIE", "admit"]
+
+SESSION_COOKIE = "LV-Session"
+
+
+def admit(exchange: Exchange, route: Route) -> None:
+    """Let the request pass, its session in hand, or raise the refusal that it meets first."""
+    server = exchange.server
+    if not route.always and not server.readiness.ready:
+        raise Unavailable(server.readiness.reason)
+    if route.methods is not None:
+        _admit_session(exchange, route.methods, cookie=route.cookie)
+        if route.feed is not None:
+            server.feed(exchange.session.client, route.feed)
+    if not admits(exchange.accept, route.media_type):
+        raise NotAcceptable(f"Accept must admit {route.media_type}")
+
+
+def _admit_session(exchange: Exchange, methods: Methods, *, cookie: bool) -> None:
+    server = exchange.server
+    session = server.sessions.find(_session_id(exchange, cookie=cookie))
+    try:
+        exchange.extra = server.rate_limit.count(session.id)
+    except RateLimited:
+        exchange.extra = server.rate_limit.standing(session.id)
+        raise
+    exchange.admitted = session
+    require(methods, session.role)
+
+
+def _session_id(exchange: Exchange, *, cookie: bool) -> str:
+    session_id = exchange.headers.get("lv-session", "").strip()
+    if not session_id and cookie:
+        session_id = _cookie(exchange.headers.get("cookie", ""))
+    return session_id
+
+
+def _cookie(header: str) -> str:
+    try:
+        morsel = SimpleCookie(header).get(SESSION_COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""

@@ -1,0 +1,141 @@
+"""The API as an ASGI application: every route there is, and the way of a request through it."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from floorcast.api import calldata, feeds, intake, operation, sessions
+from floorcast.api.admission import admit
+from floorcast.api.answers import Answer
+from floorcast.api.errors import MethodNotAllowed, answer_to
+from floorcast.api.exchange import Exchange
+from floorcast.api.routes import ANY, Query, Route, Table
+from floorcast.api.server import Server
+from floorcast.ingest.intake import Taken
+
+__all__ = ["ROUTES", "Api"]
+
+_COUNT = Query("count", "the most events to answer with, 500 to 1000", kind=int)
+_CALL = (
+    Query("session", "the call's session id", required=True),
+    Query("transaction", "the call's transaction id", required=True, kind=int),
+    Query("client", "the call's client, if it is a child of the session's", kind=int),
+)
+
+# fmt: off
+ROUTES = (
+    # sessions
+    Route(method="POST", path="/session/login", handler=sessions.login,
+          body=sessions.Login, answer=sessions.LoggedIn,
+          query=(Query("cookie", "true: set the session as a cookie, too", kind=bool),),
+          doc="Log in."),
+    Route(method="GET", path="/session/validate/{sessionId}", handler=sessions.validate,
+          status=204, doc="Whether a session lives."),
+    Route(method="GET", path="/session/validate", handler=sessions.validate_by_query,
+          query=(Query("sessionId", "the session", required=True),),
+          status=204, doc="Whether a session lives."),
+    Route(method="DELETE", path="/session/logout/{sessionId}", handler=sessions.logout,
+          status=204, doc="End a session."),
+    Route(method="POST", path="/session/password", handler=sessions.change_password,
+          body=sessions.PasswordChange,
+          status=204, doc="Change a password; ends the user's sessions."),
+
+    # feeds
+    Route(method="POST", path="/realtime/agentEvent/feed", handler=feeds.agent_feed,
+          methods="feeds", feed="agent", query=(_COUNT,),
+          body=feeds.AgentFeedRequest, answer=feeds.AgentFeedAnswer,
+          doc="Agent events after a token; waits up to 10 s for the first."),
+    Route(method="POST", path="/realtime/event/feed", handler=feeds.interaction_feed,
+          methods="feeds", feed="interaction", query=(_COUNT,),
+          body=feeds.FeedRequest, answer=feeds.FeedAnswer,
+          doc="Interaction events after a token; waits up to 10 s for the first."),
+    Route(method="POST", path="/realtime/callEvent/feed", handler=feeds.call_feed,
+          methods="feeds", feed="interaction", query=(_COUNT,), deprecated=True,
+          body=feeds.FeedRequest, answer=feeds.FeedAnswer,
+          doc="Voice events after a token; use /realtime/event/feed."),
+    Route(method=ANY, path="/realtime/agentEvent", handler=feeds.retired_agent_event,
+          status=410, always=True, doc="Retired: use /realtime/agentEvent/feed."),
+    Route(method=ANY, path="/realtime/callEvent", handler=feeds.retired_call_event,
+          status=410, always=True, doc="Retired: use /realtime/event/feed."),
+
+    # call data
+    Route(method="GET", path="/realtime/callData/inCall", handler=calldata.in_call,
+          methods="call data", query=_CALL, answer=calldata.InCall,
+          doc="What is known of a call in progress."),
+    Route(method="GET", path="/realtime/callData/postCall", handler=calldata.post_call,
+          methods="call data", query=_CALL, answer=calldata.PostCall,
+          doc="What is known of a call that has ended."),
+
+    # taking events in
+    Route(method="POST", path="/ingest/v1/events", handler=intake.take_events,
+          answer=Taken, doc="Take events in; answers once they are durable and readable."),
+
+    # operation
+    Route(method="GET", path="/healthz", handler=operation.health, answer=operation.Status,
+          always=True, doc="The process lives."),
+    Route(method="GET", path="/readyz", handler=operation.readiness, answer=operation.Status,
+          always=True, doc="Requests are answered."),
+    Route(method="GET", path="/metrics", handler=operation.metrics, media_type="text/plain",
+          always=True, doc="Counters and latencies, for Prometheus."),
+)
+# fmt: on
+
+_QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Api:
+    """Answers requests: finds the route, admits, calls the handler, answers, logs, counts."""
+
+    def __init__(self, server: Server, routes: tuple[Route, ...] = ROUTES) -> None:
+        self._server = server
+        self._table = Table(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's one request, as ASGI has it."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            raise RuntimeError(f"{scope['type']} is not served")
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        exchange = Exchange(self._server, scope, receive)
+        path, answer = await self._answer(exchange)
+        answer.headers += exchange.extra
+        is_head = scope["method"] == "HEAD"
+        size = await answer.send(send, gzip=exchange.takes_gzip, without_body=is_head)
+        seconds = time.perf_counter() - began
+        self._server.metrics.answered(path, answer.status, seconds, size)
+        session = exchange.admitted
+        log = _log.debug if path in _QUIET else _log.info
+        log(
+            "request",
+            method=scope["method"],
+            path=path,
+            status=answer.status,
+            ms=round(seconds * 1000, 1),
+            bytes=size,
+            client=session.client if session is not None else None,
+        )
+
+    async def _answer(self, exchange: Exchange) -> tuple[str, Answer]:
+        """The answer, and the path as the table has it: a path that was sent may hold secrets."""
+        path = "-"
+        try:
+            method = exchange.scope["method"]
+            route, exchange.parameter = self._table.find(method, exchange.scope["path"])
+            path = route.path
+            admit(exchange, route)
+            return path, await route.handler(exchange)
+        except MethodNotAllowed as refusal:
+            if exchange.scope["method"] == "OPTIONS":
+                return path, Answer(204, headers=(("allow", refusal.allowed),))
+            return path, answer_to(refusal)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            return path, answer_to(error)

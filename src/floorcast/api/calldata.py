@@ -1,0 +1,112 @@
+"""Call data: what is known of one call of today (section 5 of the contract)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from floorcast.api.answers import Answer
+from floorcast.api.exchange import Exchange
+from floorcast.errors import InvalidParameter, NotFound
+from floorcast.feeds.position import token_at
+from floorcast.floor.call_facts import CallFacts
+from floorcast.token import end_of_entry
+
+__all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]
+
+
+class CallConsumer(Struct, rename="camel"):
+    """The person at the other end of the call."""
+
+    first_name: str | None
+    last_name: str | None
+
+
+class InCall(Struct, rename="camel"):
+    """A call in progress."""
+
+    consumer: CallConsumer
+    service_id: int | None
+    call_center_id: int | None
+    account: str | None
+    zip_code: str | None
+    total_due: float | None
+    call_direction_outbound: bool
+    call_start_time: int | None
+
+
+class PostCall(Struct, rename="camel"):
+    """A call that has ended."""
+
+    service_id: int | None
+    call_end_time: int
+    lv_result: str | None
+    phone_dialed: str | None
+    term_code_name: str | None
+
+
+async def in_call(exchange: Exchange) -> Answer:
+    """The call while it is in progress; raises NotFound once it has ended."""
+    client, call = _find(exchange)
+    if call.ended is not None:
+        raise NotFound("the call has ended: ask for it at /realtime/callData/postCall")
+    consumer = CallConsumer(call.first_name, call.last_name)
+    return _answer(
+        exchange,
+        client,
+        InCall(
+            consumer=consumer,
+            service_id=call.service,
+            call_center_id=call.call_center,
+            account=call.account,
+            zip_code=call.zip_code,
+            total_due=call.total_due,
+            call_direction_outbound=call.outbound,
+            call_start_time=call.started,
+        ),
+    )
+
+
+async def post_call(exchange: Exchange) -> Answer:
+    """The call once it has ended; raises NotFound while it is in progress."""
+    client, call = _find(exchange)
+    if call.ended is None:
+        raise NotFound("the call is still in progress: ask for it at /realtime/callData/inCall")
+    return _answer(
+        exchange,
+        client,
+        PostCall(
+            service_id=call.service,
+            call_end_time=call.ended,
+            lv_result=call.lv_result,
+            phone_dialed=call.phone,
+            term_code_name=call.term_code,
+        ),
+    )
+
+
+def _find(exchange: Exchange) -> tuple[int, CallFacts]:
+    """The client and the call that the request names, if the user may see it."""
+    call_session = exchange.parameter_of("session")
+    transaction = _number("transaction", exchange.parameter_of("transaction"))
+    session = exchange.session
+    named = exchange.query.get("client", "").strip()
+    client = _number("client", named) if named else session.client
+    floor = exchange.server.floors.get(client) if client in session.clients_seen else None
+    call = floor.find_call(transaction, call_session) if floor is not None else None
+    limits = session.call_centers
+    if call is None or (limits is not None and call.call_center not in limits):
+        raise NotFound("there is no such call today")
+    return client, call
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise InvalidParameter(f"{name} must be a whole number")
+    return int(text)
+
+
+def _answer(exchange: Exchange, client: int, body: Struct) -> Answer:
+    server = exchange.server
+    cursor = end_of_entry(server.floors[client].folded)
+    token = token_at(client, cursor, server.log, server.now(), at_head=True)
+    return Answer.of(body, headers=(("feed-token", token),))

@@ -1,0 +1,95 @@
+"""From refusals to HTTP, in one place (section 9 of the contract)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from floorcast.api.answers import Answer
+from floorcast.api.bodies import Disconnected
+from floorcast.errors import (
+    BadCredentials,
+    BadSession,
+    FloorcastError,
+    RateLimited,
+    Refusal,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+__all__ = ["Failure", "MethodNotAllowed", "answer_to"]
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_STATUS = {
+    201: 400,
+    202: 400,
+    203: 400,
+    300: 401,
+    301: 401,
+    302: 403,
+    303: 403,
+    404: 404,
+    405: 405,
+    406: 406,
+    410: 410,
+    413: 413,
+    415: 415,
+    429: 429,
+    100: 500,
+    101: 503,
+}
+
+
+class Failure(msgspec.Struct):
+    """The body of every answer that is not a success."""
+
+    code: int
+    message: str
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists, but not with this method; ``allowed`` lists those that it has."""
+
+    code = 405
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        self.allowed = ", ".join(allowed)
+        super().__init__(f"{method[:16]} is not a method of this path: expected {self.allowed}")
+
+
+def answer_to(error: Exception) -> Answer:
+    """The answer that an exception becomes; one that nobody meant is logged under an id."""
+    if isinstance(error, Disconnected):
+        return Answer(499)  # nobody reads it; proxies log this number for it
+    if isinstance(error, Refusal | Unavailable):
+        status = _STATUS[error.code]
+        return _failure(status, error.code, error.message, _headers(error))
+    error_id = uuid.uuid4().hex
+    _log.error("fault", id=error_id, exc_info=error)
+    return _failure(500, 100, f"Something went wrong on our side. Its id in our log: {error_id}")
+
+
+def _failure(
+    status: int, code: int, message: str, headers: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    return Answer.of(Failure(code, message), status=status, headers=headers)
+
+
+def _headers(error: FloorcastError) -> tuple[tuple[str, str], ...]:
+    match error:
+        case RateLimited() | Unavailable():
+            return (("retry-after", str(error.retry_after)),)
+        case MethodNotAllowed():
+            return (("allow", error.allowed),)
+        case BadCredentials():
+            return (("www-authenticate", 'Bearer realm="floorcast"'),)
+        case BadSession():
+            return (("www-authenticate", 'LV-Session realm="floorcast"'),)
+        case UnsupportedMedia():
+            return (("accept-encoding", "gzip"),)
+        case _:
+            return ()

@@ -1,0 +1,81 @@
+"""One request on its way through a handler."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TypeVar
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Receive, Scope
+
+from floorcast.api.accept import admits_gzip
+from floorcast.api.bodies import JSON_LIMIT, read_body, read_json
+from floorcast.api.server import Server
+from floorcast.auth.session import Session
+from floorcast.errors import BadSession, MissingParameter
+
+__all__ = ["Exchange"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Exchange:
+    """A request, the server that answers it and, once admitted, the caller's session.
+
+    ``parameter`` is the last part of the path where the route leaves it open. ``extra`` are
+    headers that the answer carries whatever becomes of the request.
+    """
+
+    def __init__(self, server: Server, scope: Scope, receive: Receive) -> None:
+        self.server = server
+        self.scope = scope
+        self.receive = receive
+        self.parameter = ""
+        self.admitted: Session | None = None
+        self.extra: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The request's headers, by name in any case."""
+        return Headers(scope=self.scope)
+
+    @cached_property
+    def query(self) -> QueryParams:
+        """The request's query parameters."""
+        return QueryParams(self.scope["query_string"])
+
+    @property
+    def session(self) -> Session:
+        """The caller's session; raises BadSession where the route asks for none."""
+        if self.admitted is None:
+            raise BadSession("the header LV-Session is required")
+        return self.admitted
+
+    @property
+    def accept(self) -> str:
+        """What the caller takes, all ``Accept`` headers together."""
+        return ",".join(self.headers.getlist("accept"))
+
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether the answer may be compressed."""
+        return admits_gzip(",".join(self.headers.getlist("accept-encoding")))
+
+    @property
+    def address(self) -> str:
+        """The caller's address, as far as the transport knows it."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def parameter_of(self, name: str) -> str:
+        """A required query parameter; raises MissingParameter."""
+        value = self.query.get(name, "").strip()
+        if not value:
+            raise MissingParameter(f"{name} is missing: expected it in the query")
+        return value
+
+    async def json(self, shape: type[T]) -> T:
+        """The body as JSON; see ``bodies.read_body`` and ``bodies.read_json`` for refusals."""
+        body = await read_body(self.receive, self.headers, JSON_LIMIT)
+        return read_json(body, shape, self.headers.get("content-type", ""))

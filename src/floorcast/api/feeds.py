@@ -1,0 +1,171 @@
+"""The feeds by long polling (section 3 of the contract), and the methods that they replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct
+from starlette.types import Receive
+
+from floorcast.api.answers import Answer, Content, Headers
+from floorcast.api.bodies import Disconnected
+from floorcast.api.exchange import Exchange
+from floorcast.errors import InvalidParameter, Retired
+from floorcast.feeds.blocks import Page
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.filters import Filter, Matcher, matcher, read_filter
+from floorcast.feeds.longpoll import poll
+from floorcast.feeds.position import resolve, token_at
+from floorcast.site.model import FeedName
+
+__all__ = [
+    "AgentFeedAnswer",
+    "AgentFeedRequest",
+    "FeedAnswer",
+    "FeedRequest",
+    "agent_feed",
+    "call_feed",
+    "interaction_feed",
+    "read_count",
+    "retired_agent_event",
+    "retired_call_event",
+]
+
+LEAST, MOST = 500, 1000  # events a page may be asked to have
+
+# The newest date in the reference, which already calls it deprecated: 2023-06-05.
+_DEPRECATED: Headers = (
+    ("deprecation", "@1685923200"),
+    ("link", '</realtime/event/feed>; rel="successor-version"'),
+)
+
+
+class AgentFeedRequest(Struct):
+    """Where to go on from; no token, or a blank one: from now."""
+
+    token: str | None = None
+
+
+class FeedRequest(AgentFeedRequest):
+    """The same, and which events to see."""
+
+    filter: object = None
+
+
+class AgentFeedAnswer(Struct, rename="camel"):
+    """Agent events, oldest first, and the token to go on from."""
+
+    agent_event: list[object]
+    token: str
+
+
+class FeedAnswer(Struct):
+    """Interaction events, oldest first, and the token to go on from."""
+
+    token: str
+    events: list[object]
+
+
+async def agent_feed(exchange: Exchange) -> Answer:
+    """The agents' changes of state."""
+    request = await exchange.json(AgentFeedRequest)
+    sight = matcher(sight=exchange.session.call_centers)
+    return await _answer(exchange, "agent", request.token, sight, _agent_shape)
+
+
+async def interaction_feed(exchange: Exchange) -> Answer:
+    """Calls, emails and SMS."""
+    request = await exchange.json(FeedRequest)
+    sight = matcher(read_filter(request.filter), exchange.session.call_centers)
+    return await _answer(exchange, "interaction", request.token, sight, _event_shape)
+
+
+async def call_feed(exchange: Exchange) -> Answer:
+    """Calls alone; deprecated, the interaction feed has them."""
+    request = await exchange.json(FeedRequest)
+    sight = matcher(_voice(read_filter(request.filter)), exchange.session.call_centers)
+    answer = await _answer(exchange, "interaction", request.token, sight, _call_shape)
+    answer.headers += _DEPRECATED
+    return answer
+
+
+async def retired_agent_event(_exchange: Exchange) -> Answer:
+    """What this path once did is retired."""
+    raise Retired("Agent Event is retired: use POST /realtime/agentEvent/feed")
+
+
+async def retired_call_event(_exchange: Exchange) -> Answer:
+    """What this path once did is retired."""
+    raise Retired("Call Event is retired: use POST /realtime/event/feed")
+
+
+def read_count(exchange: Exchange) -> int:
+    """How many events the caller wants at most; raises InvalidParameter."""
+    given = exchange.query.get("count")
+    if given is None:
+        return MOST
+    if given.isascii() and given.isdigit() and len(given) < 9 and LEAST <= int(given) <= MOST:
+        return int(given)
+    raise InvalidParameter(f"count must be a whole number from {LEAST} to {MOST}")
+
+
+async def _answer(
+    exchange: Exchange,
+    name: FeedName,
+    token: str | None,
+    sight: Matcher,
+    shape: Callable[[str, bytes], bytes],
+) -> Answer:
+    server, client = exchange.server, exchange.session.client
+    feed = server.feed(client, name)
+    count = read_count(exchange)
+    if token is None or not token.strip():
+        page = Page(b"", 0, feed.through, at_head=True)
+    else:
+        zone = server.zone(client)
+        cursor = resolve(client, token.strip(), server.log, server.now(), zone)
+        page = await feed.page(cursor, sight, count)
+        if not page.count:
+            page = await _wait(exchange.receive, feed, page, sight, count)
+    content = page.built.get(shape.__name__)
+    if not isinstance(content, Content):
+        new_token = token_at(client, page.cursor, server.log, server.now(), at_head=page.at_head)
+        content = Content(shape(new_token, page.lines.replace(b"\n", b",")))
+        page.built[shape.__name__] = content
+    return Answer(200, content)
+
+
+async def _wait(receive: Receive, feed: Feed, page: Page, sight: Matcher, count: int) -> Page:
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        page = await poll(feed, page, sight, count, gone)
+        if gone.done():
+            raise Disconnected
+        return page
+    finally:
+        gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    """Until the caller has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _voice(a_filter: Filter) -> Filter:
+    voice = frozenset({"VOICE"})
+    return a_filter._replace(kinds=voice if a_filter.kinds is None else a_filter.kinds & voice)
+
+
+def _agent_shape(token: str, events: bytes) -> bytes:
+    return b"".join((b'{"agentEvent":[', events, b'],"token":"', token.encode(), b'"}'))
+
+
+def _event_shape(token: str, events: bytes) -> bytes:
+    return b"".join((b'{"token":"', token.encode(), b'","events":[', events, b"]}"))
+
+
+def _call_shape(token: str, events: bytes) -> bytes:
+    start = _event_shape(token, events)[:-1]
+    return b"".join((start, b',"callEvent":[', events, b"]}"))

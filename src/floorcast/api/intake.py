@@ -1,0 +1,70 @@
+"""Events come in: ``POST /ingest/v1/events`` (section 8 of the contract)."""
+
+from __future__ import annotations
+
+import time
+
+from floorcast.api.answers import Answer
+from floorcast.api.bodies import INTAKE_LIMIT, read_body
+from floorcast.api.exchange import Exchange
+from floorcast.errors import BadCredentials, Unavailable, UnsupportedMedia
+from floorcast.ingest.decoding import Form
+from floorcast.ingest.intake import Taken
+
+__all__ = ["NothingTaken", "take_events"]
+
+_FORMS: dict[str, Form] = {
+    "application/cloudevents-batch+json": "batch",
+    "application/x-ndjson": "lines",
+    "application/cloudevents+json": "one",
+}
+
+
+class NothingTaken(Taken, tag=False):
+    """Every event of the request was refused."""
+
+    code: int = 202
+    message: str = "none of the events could be taken: 'rejected' says why, one by one"
+
+
+async def take_events(exchange: Exchange) -> Answer:
+    """Take the events of a request in; answers once they are durable and readable."""
+    server = exchange.server
+    client = server.keys.client_of_ingest_key(_bearer(exchange))
+    form = _form(exchange.headers.get("content-type", ""))
+    floor = server.floors.get(client)
+    if floor is None:
+        raise Unavailable("the client's floor is being set up: send this again in a second")
+    begun = time.perf_counter()
+    try:
+        with server.intake.admit():
+            body = await read_body(exchange.receive, exchange.headers, INTAKE_LIMIT)
+            taken = await server.intake.take(floor, body, form)
+    except Unavailable:
+        server.metrics.intake_refused.inc()
+        raise
+    server.metrics.intake_seconds.observe(time.perf_counter() - begun)
+    for outcome, count in (
+        ("accepted", taken.accepted),
+        ("duplicate", taken.duplicates),
+        ("rejected", len(taken.rejected)),
+    ):
+        if count:
+            server.metrics.intake_events.labels(outcome).inc(count)
+    if taken.rejected and not taken.accepted and not taken.duplicates:
+        return Answer.of(NothingTaken(0, 0, taken.rejected), status=400)
+    return Answer.of(taken)
+
+
+def _bearer(exchange: Exchange) -> str:
+    scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
+    return key.strip()
+
+
+def _form(content_type: str) -> Form:
+    form = _FORMS.get(content_type.partition(";")[0].strip().lower())
+    if form is None:
+        raise UnsupportedMedia(f"Content-Type must be one of {', '.join(_FORMS)}")
+    return form

@@ -1,0 +1,127 @@
+"""What ``/metrics`` shows. No label names a client, a user or an id of either.
+
+The layers below keep plain counts (see ``Rings.counts``) or are handed an ``observe``; only
+this module knows Prometheus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from floorcast.feeds.ring import Rings
+
+__all__ = ["Metrics"]
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_Family = CounterMetricFamily | GaugeMetricFamily
+
+
+class Metrics:
+    """A server's metrics, in a registry of their own; times are in seconds."""
+
+    def __init__(self, rings: Rings) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "floorcast_requests", "Answered requests.", ("route", "status"), registry=registry
+        )
+        self.request_seconds = Histogram(
+            "floorcast_request_seconds",
+            "Time from a request's head to its answer's end; long polls include their wait.",
+            ("route",),
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.sent_bytes = Counter(
+            "floorcast_sent_bytes", "Bytes of answers, as sent.", ("route",), registry=registry
+        )
+        self.intake_events = Counter(
+            "floorcast_intake_events",
+            "Events that were sent to us, by what became of them: accepted, duplicate, rejected.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.intake_refused = Counter(
+            "floorcast_intake_refused",
+            "Requests with events that were turned away because too much was under way.",
+            registry=registry,
+        )
+        self.intake_seconds = Histogram(
+            "floorcast_intake_seconds",
+            "Time from a request with events to its acknowledgement.",
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.log_append_seconds = Histogram(
+            "floorcast_log_append_seconds",
+            "Time that a flush of the log took.",
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.log_commit_events = Histogram(
+            "floorcast_log_commit_events",
+            "Events that one flush made durable together.",
+            buckets=(1, 10, 100, 1_000, 3_000, 10_000, 30_000, 100_000),
+            registry=registry,
+        )
+        self.log_failures = Counter(
+            "floorcast_log_failures", "Appends that the log refused or lost.", registry=registry
+        )
+        self.fold_seconds = Histogram(
+            "floorcast_fold_seconds",
+            "Time that the floor and the feeds took for an entry.",
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.ready = Gauge(
+            "floorcast_ready", "1 once requests are answered, else 0.", registry=registry
+        )
+        ProcessCollector(registry=registry)
+        registry.register(_Feeds(rings))
+
+    def answered(self, path: str, status: int, seconds: float, size: int) -> None:
+        """Count an answered request: its route's path, how long it took, the bytes sent."""
+        self.requests.labels(path, status).inc()
+        self.request_seconds.labels(path).observe(seconds)
+        self.sent_bytes.labels(path).inc(size)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _Feeds(Collector):
+    """Reads what the rings count, when somebody asks."""
+
+    def __init__(self, rings: Rings) -> None:
+        self._rings = rings
+
+    def collect(self) -> Iterable[Metric]:
+        rings, counts = self._rings, self._rings.counts
+        yield _counter("published_events", "Events that entered a feed.", counts.published)
+        yield _counter("given_events", "Events in pages that were made.", counts.given)
+        yield _counter("pages", "Pages that were made.", counts.pages)
+        yield _counter(
+            "mirror_reads", "Segments that pages had to read from the mirror.", counts.mirror_reads
+        )
+        yield _counter("seals", "Segments that were closed and handed on.", counts.seals)
+        yield _gauge("ring_bytes", "Memory that the rings hold.", rings.bytes)
+        yield _gauge("waiting_readers", "Readers that wait for an event.", rings.waiting)
+
+
+def _counter(name: str, meaning: str, value: float) -> _Family:
+    return CounterMetricFamily(f"floorcast_feed_{name}", meaning, value=value)
+
+
+def _gauge(name: str, meaning: str, value: float) -> _Family:
+    return GaugeMetricFamily(f"floorcast_feed_{name}", meaning, value=value)

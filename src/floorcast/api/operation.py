@@ -1,0 +1,38 @@
+"""Is it alive, is it ready, how does it do: for whoever runs the server."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from floorcast.api.answers import Answer, Content
+from floorcast.api.exchange import Exchange
+from floorcast.errors import Unavailable
+
+__all__ = ["Status", "health", "metrics", "readiness"]
+
+
+class Status(Struct):
+    """The body of both checks."""
+
+    status: str
+
+
+async def health(_exchange: Exchange) -> Answer:
+    """The process lives."""
+    return Answer.of(Status("ok"))
+
+
+async def readiness(exchange: Exchange) -> Answer:
+    """The server has caught up with its log and takes requests; raises Unavailable."""
+    state = exchange.server.readiness
+    if not state.ready:
+        raise Unavailable(state.reason)
+    return Answer.of(Status("ready"))
+
+
+async def metrics(exchange: Exchange) -> Answer:
+    """Everything that is counted, for Prometheus."""
+    server = exchange.server
+    server.metrics.ready.set(server.readiness.ready)
+    return Answer(200, Content(server.metrics.text()), media_type=CONTENT_TYPE_LATEST)

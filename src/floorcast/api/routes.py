@@ -1,0 +1,112 @@
+"""What a route is, and how a request finds its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from floorcast.api.answers import Answer
+from floorcast.api.errors import MethodNotAllowed
+from floorcast.api.exchange import Exchange
+from floorcast.auth.roles import Methods
+from floorcast.errors import NotFound
+from floorcast.site.model import FeedName
+
+__all__ = ["ANY", "Handler", "Query", "Route", "Table"]
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+
+ANY = "*"
+"""In place of a method: whatever method is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query parameter: its name, its meaning, and whether it must be given."""
+
+    name: str
+    doc: str
+    required: bool = False
+    kind: type = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A row of the table: all that the dispatcher, the checks and the documentation need.
+
+    ``methods`` is the group whose roles may call it; None: no session is asked for.
+    ``always``: answered while the server starts, too.
+    ``misspelt``: the path as the reference's own example has it.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    doc: str
+    methods: Methods | None = None
+    feed: FeedName | None = None
+    query: tuple[Query, ...] = ()
+    body: type[Struct] | None = None
+    answer: type[Struct] | None = None
+    status: int = 200
+    media_type: str = "application/json"
+    misspelt: str | None = None
+    deprecated: bool = False
+    cookie: bool = False
+    always: bool = False
+
+
+# The version that clients in the field put behind the first segment: /realtime/v6.0/…
+_VERSION = re.compile(r"(?<=^/realtime)/v\d+(?:\.\d+)*(?=/)|(?<=^/session)/v\d+(?:\.\d+)*(?=/)")
+
+_Methods = dict[str, Route]
+
+
+class Table:
+    """The routes by path and method."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._paths: dict[str, _Methods] = {}
+        for route in routes:
+            for path in filter(None, (route.path, route.misspelt)):
+                methods = self._paths.setdefault(_open(path), {})
+                if route.method in methods:
+                    raise ValueError(f"{route.method} {path} is there twice")
+                methods[route.method] = route
+
+    def find(self, method: str, path: str) -> tuple[Route, str]:
+        """The route of a request, and the part of the path that it leaves open.
+
+        Raises NotFound and MethodNotAllowed.
+        """
+        methods, parameter = self._methods(path)
+        route = methods.get(method) or methods.get(ANY)
+        if route is None and method == "HEAD":
+            route = methods.get("GET")
+        if route is None:
+            raise MethodNotAllowed(method, _allowed(methods))
+        return route, parameter
+
+    def _methods(self, path: str) -> tuple[_Methods, str]:
+        methods = self._paths.get(path)
+        if methods is not None:
+            return methods, ""
+        path = _VERSION.sub("", path.removesuffix("/"), count=1)
+        if (methods := self._paths.get(path)) is not None:
+            return methods, ""
+        parent, _, last = path.rpartition("/")
+        if last and (methods := self._paths.get(f"{parent}/{{}}")) is not None:
+            return methods, last
+        raise NotFound("there is no such path")
+
+
+def _open(path: str) -> str:
+    return re.sub(r"\{\w+\}$", "{}", path)
+
+
+def _allowed(methods: _Methods) -> list[str]:
+    implied = {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    return sorted(set(methods) | implied)

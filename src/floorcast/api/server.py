@@ -1,0 +1,84 @@
+"""What the handlers need of the server: put together by ``serve``, and by tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from floorcast.api.limits import RateLimit
+from floorcast.api.metrics import Metrics
+from floorcast.auth.keys import Keys
+from floorcast.auth.sessions import Sessions
+from floorcast.errors import FeedNotSwitchedOn
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.position import Times
+from floorcast.floor.call_facts import CallFacts
+from floorcast.ingest.intake import Intake
+from floorcast.site.model import FeedName
+from floorcast.site.site import Site
+from floorcast.token import Now
+
+__all__ = ["ClientFloor", "Readiness", "Server"]
+
+
+class ClientFloor(Protocol):
+    """One client's floor and feeds, as far as the handlers look at them."""
+
+    client: int
+
+    @property
+    def feeds(self) -> Mapping[FeedName, Feed]:
+        """The client's feeds, those that are not switched on included."""
+        ...
+
+    @property
+    def folded(self) -> int:
+        """The newest entry that the floor and the feeds hold."""
+        ...
+
+    async def until_folded(self, number: int) -> None:
+        """Wait until an entry is folded; raises Unavailable when the floor fails before."""
+        ...
+
+    def find_call(self, transaction: int, session: str) -> CallFacts | None:
+        """A call of the client's present day, in progress or ended."""
+        ...
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether requests are answered, and if not, why."""
+
+    ready: bool = False
+    reason: str = "the server is starting"
+
+
+@dataclass(slots=True)
+class Server:
+    """Everything that a request can reach."""
+
+    now: Now
+    sessions: Sessions
+    site: Site
+    log: Times
+    metrics: Metrics
+    rate_limit: RateLimit
+    keys: Keys
+    intake: Intake
+    floors: dict[int, ClientFloor] = field(default_factory=dict)
+    readiness: Readiness = field(default_factory=Readiness)
+
+    def feed(self, client: int, name: FeedName) -> Feed:
+        """A client's feed; raises FeedNotSwitchedOn."""
+        floor = self.floors.get(client)
+        feed = floor.feeds.get(name) if floor is not None else None
+        if feed is None or not feed.switched_on:
+            raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")
+        return feed
+
+    def zone(self, client: int) -> tzinfo:
+        """The time zone that a client's messages are in."""
+        return ZoneInfo(self.site.clients[client].plan.time_zone)

@@ -1,0 +1,131 @@
+"""Sessions over HTTP: login, validate, logout, password (section 2 of the contract)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from floorcast.api.admission import SESSION_COOKIE
+from floorcast.api.answers import Answer, Headers
+from floorcast.api.exchange import Exchange
+from floorcast.auth.keys import api_token
+from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
+from floorcast.errors import InvalidParameter, MissingParameter, NotFound
+
+__all__ = [
+    "LoggedIn",
+    "Login",
+    "PasswordChange",
+    "change_password",
+    "login",
+    "logout",
+    "validate",
+    "validate_by_query",
+]
+
+
+class Login(msgspec.Struct, rename="camel"):
+    """Who logs in; ``agent``: one of the floor's agents, not a user."""
+
+    client_name: str | None = None
+    user_name: str | None = None
+    password: str | None = None
+    agent: bool | None = None
+
+
+class PasswordChange(Login, rename="camel"):
+    """A login with the password that takes the old one's place."""
+
+    new_password: str | None = None
+
+
+class LoggedIn(msgspec.Struct, rename="camel"):
+    """A session, to be sent as ``LV-Session``."""
+
+    session_id: str
+    client_id: int
+    user_id: int
+    days_until_password_expires: int
+
+
+async def login(exchange: Exchange) -> Answer:
+    """Log in; with ``?cookie=true`` the session is also set as a cookie, for ``EventSource``."""
+    with_cookie = _wants_cookie(exchange)
+    body = await exchange.json(Login)
+    client_name, user_name, password = _required(body, "clientName", "userName", "password")
+    session = await exchange.server.sessions.login(
+        client_name,
+        user_name,
+        password,
+        _api_token(exchange),
+        agent=body.agent or False,
+        address=exchange.address,
+    )
+    logged_in = LoggedIn(session.id, session.client, session.user, DAYS_UNTIL_PASSWORD_EXPIRES)
+    return Answer.of(logged_in, headers=_cookie(exchange, session.id) if with_cookie else ())
+
+
+async def validate(exchange: Exchange) -> Answer:
+    """204 while the session lives, else 404."""
+    return _answer(exchange.server.sessions.validate(exchange.parameter))
+
+
+async def validate_by_query(exchange: Exchange) -> Answer:
+    """The same, with the session in the query."""
+    return _answer(exchange.server.sessions.validate(exchange.parameter_of("sessionId")))
+
+
+async def logout(exchange: Exchange) -> Answer:
+    """End a session."""
+    found = await exchange.server.sessions.logout(exchange.parameter)
+    had_cookie = "cookie" in exchange.headers
+    return _answer(found, _cookie(exchange, "", "; Max-Age=0") if had_cookie else ())
+
+
+async def change_password(exchange: Exchange) -> Answer:
+    """Set a new password; it ends the user's sessions."""
+    body = await exchange.json(PasswordChange)
+    client_name, user_name, password, new_password = _required(
+        body, "clientName", "userName", "password", "newPassword"
+    )
+    await exchange.server.sessions.change_password(
+        client_name,
+        user_name,
+        password,
+        new_password,
+        _api_token(exchange),
+        agent=body.agent or False,
+        address=exchange.address,
+    )
+    return Answer(204)
+
+
+def _answer(found: bool, headers: Headers = ()) -> Answer:
+    if not found:
+        raise NotFound("there is no such session")
+    return Answer(204, headers=headers)
+
+
+def _api_token(exchange: Exchange) -> str | None:
+    headers = exchange.headers
+    return api_token(headers.get("lv-access"), headers.get("authorization"))
+
+
+def _required(body: Login, *members: str) -> list[str]:
+    given = msgspec.to_builtins(body)
+    missing = [member for member in members if not given.get(member)]
+    if missing:
+        raise MissingParameter(f"the body must have {', '.join(missing)}")
+    return [given[member] for member in members]
+
+
+def _wants_cookie(exchange: Exchange) -> bool:
+    wanted = exchange.query.get("cookie", "false").lower()
+    if wanted not in ("true", "false"):
+        raise InvalidParameter("cookie must be true or false")
+    return wanted == "true"
+
+
+def _cookie(exchange: Exchange, session_id: str, more: str = "") -> Headers:
+    secure = "; Secure" if exchange.scope.get("scheme") == "https" else ""
+    cookie = f"{SESSION_COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"
+    return (("set-cookie", cookie),)

@@ -1,0 +1,223 @@
+"""A server without a transport: the real handlers, sessions, site and feeds, on virtual time.
+
+Events are put into the feeds as the floor would put them; the log is a row of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import httpx
+
+from floorcast.api.app import Api
+from floorcast.api.limits import RateLimit
+from floorcast.api.metrics import Metrics
+from floorcast.api.server import Server
+from floorcast.auth.credentials import Credentials
+from floorcast.auth.keys import Keys
+from floorcast.auth.lockout import Lockout
+from floorcast.auth.passwords import Hasher, Passwords
+from floorcast.auth.sessions import Sessions
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.eventlog.port import Head
+from floorcast.events.fed import AgentEvent, InteractionEvent
+from floorcast.feeds.encode import encode
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.ring import Rings
+from floorcast.floor.call_facts import CallFacts
+from floorcast.ingest.intake import Intake
+from floorcast.site.apply import apply
+from floorcast.site.model import FeedName
+from floorcast.site.reading import parse
+from floorcast.site.site import Site
+from floorcast.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
+from tests.feeds.stores import MemoryStore
+from tests.virtual_time import VirtualLoop, run
+
+T = TypeVar("T")
+
+SITE = """
+[[client]]
+id = 47415
+name = "ACME"
+time_zone = "America/New_York"
+feeds = ["agent", "interaction"]
+api_tokens = ["acme-token", "other-token"]
+ingest_keys = ["acme-key"]
+call_center = [{id = 1623, name = "Call Center"}, {id = 1700, name = "South"}]
+service = [
+    {id = 38049, name = "Manual", call_center = 1623},
+    {id = 2, name = "South", call_center = 1700},
+]
+user = [
+    {id = 9001, name = "sysadmin", password = "correct horse", role = "Sysadmin"},
+    {id = 9002, name = "manager", password = "correct horse", role = "Manager"},
+    {id = 9003, name = "superuser", password = "correct horse", role = "Superuser"},
+    {id=9004, name="limited", password="correct horse", role="Sysadmin", call_centers=[1623]},
+    {id = 9005, name = "auditor", password = "correct horse", role = "Auditor"},
+]
+
+[[client]]
+id = 4199
+name = "CHILD"
+parent = 47415
+feeds = ["agent"]
+api_tokens = ["child-token"]
+user = [{id = 9101, name = "sysadmin", password = "correct horse", role = "Sysadmin"}]
+
+[[client]]
+id = 5
+name = "STRANGER"
+api_tokens = ["stranger-token"]
+user = [{id = 9201, name = "sysadmin", password = "correct horse", role = "Sysadmin"}]
+"""
+
+ACME, CHILD, STRANGER = 47415, 4199, 5
+TOKENS = {"ACME": "acme-token", "CHILD": "child-token", "STRANGER": "stranger-token"}
+
+
+class InstantPasswords(Passwords):
+    """Hashes where it is asked: threads know no virtual time."""
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return work()
+
+
+class Entries:
+    """A log as the handlers see it: when each entry was taken."""
+
+    def __init__(self) -> None:
+        self.taken: dict[int, list[int]] = {}
+        self.removed = 0
+        self.error: Exception | None = None
+
+    def take(self, client: int, ticks: int) -> int:
+        """One more entry; its number."""
+        entries = self.taken.setdefault(client, [])
+        entries.append(max(ticks, entries[-1] + 1) if entries else ticks)
+        return len(entries)
+
+    def head(self, client: int) -> Head:
+        """The newest entry."""
+        entries = self.taken.get(client, [])
+        return Head(len(entries), entries[-1]) if entries else Head(0, 0)
+
+    def last_at(self, client: int, ticks: int) -> int:
+        """The last entry at or before."""
+        if self.error is not None:
+            raise self.error
+        entries = self.taken.get(client, [])
+        return max(self.removed, sum(taken <= ticks for taken in entries))
+
+    def taken_at(self, client: int, number: int) -> int | None:
+        """When an entry was taken."""
+        entries = self.taken.get(client, [])
+        return entries[number - 1] if self.removed < number <= len(entries) else None
+
+
+@dataclass
+class FakeFloor:
+    """A client's feeds, and the calls that it is told of."""
+
+    client: int
+    feeds: dict[FeedName, Feed]
+    folded: int = 0
+    calls: dict[tuple[int, str], CallFacts] = field(default_factory=dict)
+
+    def find_call(self, transaction: int, session: str) -> CallFacts | None:
+        """A call that was put into ``calls``."""
+        return self.calls.get((transaction, session))
+
+    async def until_folded(self, number: int) -> None:
+        """At once: what is published is folded."""
+
+
+class House:
+    """Everything together. ``http`` sends requests into the application."""
+
+    def __init__(self, loop: VirtualLoop, site: Site, sessions: Sessions, rate: int) -> None:
+        now: Now = loop.now
+        self.loop = loop
+        self.log = Entries()
+        self.store = MemoryStore()
+        self.rings = Rings(self.store, 1 << 20)
+        self.server = Server(
+            now=now,
+            sessions=sessions,
+            site=site,
+            log=self.log,
+            metrics=Metrics(self.rings),
+            rate_limit=RateLimit(rate, now),
+            keys=Keys(site),
+            intake=cast(Intake, None),
+        )
+        self.floors: dict[int, FakeFloor] = {}
+        for client in site.clients.values():
+            names: tuple[FeedName, ...] = ("agent", "interaction")
+            feeds = {name: Feed(client.id, name, self.rings) for name in names}
+            for name, feed in feeds.items():
+                feed.switched_on = name in client.plan.feeds
+            self.floors[client.id] = FakeFloor(client.id, feeds)
+        self.server.floors.update(self.floors)
+        self.server.readiness.ready = True
+        self.api = Api(self.server)
+        transport = httpx.ASGITransport(app=self.api, client=("192.0.2.1", 1234))
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    async def login(self, user: str = "sysadmin", client: str = "ACME") -> dict[str, str]:
+        """Log in; the headers of the session."""
+        answer = await self.http.post(
+            "/session/login",
+            headers={"LV-Access": TOKENS[client]},
+            json={"clientName": client, "userName": user, "password": "correct horse"},
+        )
+        assert answer.status_code == 200, answer.text
+        return {"LV-Session": answer.json()["sessionId"]}
+
+    def publish(
+        self,
+        make: Sequence[Callable[[str], AgentEvent | InteractionEvent]],
+        client: int = ACME,
+        klass: tuple[str, int | None, int | None] = ("VOICE", 38049, 1623),
+    ) -> list[str]:
+        """An entry with these events, each made with its eventId; the ids."""
+        number = self.log.take(client, self.loop.now())
+        taken = self.log.head(client).taken
+        event_id = event_id_maker(client, taken, number)
+        ids = [event_id(index) for index in range(len(make))]
+        records: dict[FeedName, list[tuple[int, tuple[str, int | None, int | None], bytes]]] = {}
+        for index, one in enumerate(make):
+            event = one(ids[index])
+            is_agent = isinstance(event, AgentEvent)
+            record = (place(number, index), ("", *klass[1:]) if is_agent else klass, encode(event))
+            records.setdefault("agent" if is_agent else "interaction", []).append(record)
+        for name, feed in self.floors[client].feeds.items():
+            feed.publish(records.get(name, []), end_of_entry(number), taken)
+        self.floors[client].folded = number
+        return ids
+
+
+def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
+    """Run a test's requests against a fresh server on virtual time."""
+
+    async def begin(loop: VirtualLoop) -> House:
+        hasher = Hasher(memory_kib=8, passes=1)
+        buckets = MemoryBuckets()
+        await apply(buckets, parse(SITE), hasher)
+        site = Site(buckets)
+        passwords = InstantPasswords(hasher)
+        credentials = Credentials(site, passwords, Lockout(loop.now))
+        house = House(loop, site, Sessions(site, buckets, credentials, passwords, loop.now), rate)
+        try:
+            await work(house)
+        finally:
+            await house.http.aclose()
+            passwords.close()
+        return house
+
+    return run(begin)
+
+
+DAY = 24 * 3600 * TICKS_PER_SECOND

@@ -1,0 +1,60 @@
+"""Accept and Accept-Encoding."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.api.accept import admits, admits_gzip
+
+
+@pytest.mark.parametrize(
+    ("accept", "admitted"),
+    [
+        ("", True),
+        ("*/*", True),
+        ("application/json", True),
+        ("APPLICATION/JSON; charset=utf-8", True),
+        ("text/html, application/json;q=0.1", True),
+        ("application/*", True),
+        ("text/event-stream, application/json", True),
+        ("text/html", False),
+        ("application/json;q=0", False),
+        ("application/json;q=0, */*", False),
+        ("application/*;q=0, */*", False),
+        ("application/json;q=x", False),
+    ],
+)
+def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
+    """No header, or an empty one, takes anything."""
+    assert admits(accept, "application/json") is admitted
+
+
+@pytest.mark.parametrize(
+    ("header", "admitted"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("deflate, GZIP ;q=1.0", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.0, *", False),
+        ("*;q=0", False),
+        ("identity", False),
+        ("br, zstd", False),
+        ("gzip;q=0.5, identity;q=0.9", False),
+        ("gzip;q=0.9, identity;q=0.5", True),
+    ],
+)
+def test_gzip_is_used_when_it_is_wanted(header: str, admitted: bool) -> None:
+    """And not when the plain bytes are wanted more."""
+    assert admits_gzip(header) is admitted
+
+
+@given(st.text(alphabet="gzip*;q=0.,/ \t\0é") | st.text())
+def test_no_header_breaks_it(header: str) -> None:
+    """Whatever it says."""
+    assert admits_gzip(header) in (True, False)
+    assert admits(header, "application/json") in (True, False)

@@ -1,0 +1,87 @@
+"""Answers: what goes out, plain and compressed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Message
+
+from floorcast.api.answers import Answer, Content
+
+
+def sent(answer: Answer, *, gzip: bool, without_body: bool = False) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of an answer as it goes out."""
+    messages: list[Message] = []
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    asyncio.run(answer.send(send, gzip=gzip, without_body=without_body))
+    start, body = messages
+    assert start["status"] == answer.status
+    return {name.decode(): value.decode() for name, value in start["headers"]}, body["body"]
+
+
+@given(st.binary(max_size=600) | st.integers(60_000, 70_000).map(lambda size: b"ab" * size))
+def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
+    """Small ones are wrapped, larger ones deflated, the largest outside of the loop."""
+    headers, body = sent(Answer(200, Content(plain)), gzip=True)
+    assert headers["content-encoding"] == "gzip"
+    assert int(headers["content-length"]) == len(body)
+    assert gzip.decompress(body) == plain
+    assert len(body) <= len(plain) + 30
+
+
+def test_headers() -> None:
+    """Nothing is stored, what varies is said, and the body's length is right."""
+    answer = Answer.of({"a": 1}, status=201, headers=(("x-y", "z"),))
+    assert sent(answer, gzip=False) == (
+        {
+            "cache-control": "no-store",
+            "x-y": "z",
+            "content-type": "application/json",
+            "vary": "accept-encoding",
+            "content-length": "7",
+        },
+        b'{"a":1}',
+    )
+    assert sent(Answer(204), gzip=True) == ({"cache-control": "no-store"}, b"")
+
+
+def test_head_has_the_headers_alone() -> None:
+    """With the length that the body would have."""
+    headers, body = sent(Answer.of({"a": 1}), gzip=False, without_body=True)
+    assert headers["content-length"] == "7"
+    assert body == b""
+
+
+def test_compressing_is_done_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the first who asked goes away before it is done."""
+    done = 0
+
+    async def work() -> None:
+        nonlocal done
+        loop = asyncio.get_running_loop()
+        running: asyncio.Future[bytes] = loop.create_future()
+
+        def run_in_executor(*_: object) -> asyncio.Future[bytes]:
+            nonlocal done
+            done += 1
+            return running
+
+        monkeypatch.setattr(loop, "run_in_executor", run_in_executor)
+        content = Content(b"x" * 1_000_000)
+        readers = [asyncio.ensure_future(content.packed()) for _ in range(5)]
+        await asyncio.sleep(0)
+        readers[0].cancel()
+        await asyncio.sleep(0)
+        running.set_result(b"packed")
+        assert await asyncio.gather(*readers[1:]) == [b"packed"] * 4
+        assert await content.packed() == b"packed"
+
+    asyncio.run(work())
+    assert done == 1

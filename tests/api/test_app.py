@@ -1,0 +1,217 @@
+"""The way of a request: routes, refusals, headers, the log, the metrics."""
+
+from __future__ import annotations
+
+import pytest
+import structlog
+from starlette.types import Message
+
+from floorcast.api.answers import Answer
+from floorcast.api.app import Api
+from floorcast.api.exchange import Exchange
+from floorcast.api.routes import Route
+from tests.api.fed import call_start
+from tests.api.servers import House, in_house
+
+FEED = "/realtime/event/feed"
+
+
+def test_there_is_no_such_path_or_method() -> None:
+    """404 without a session; 405 with the methods that there are; OPTIONS tells them."""
+
+    async def work(house: House) -> None:
+        answer = await house.http.get("/realtime/nothing")
+        assert (answer.status_code, answer.json()["code"]) == (404, 404)
+        answer = await house.http.get(FEED)
+        assert (answer.status_code, answer.json()["code"]) == (405, 405)
+        assert answer.headers["allow"] == "OPTIONS, POST"
+        answer = await house.http.options(FEED)
+        assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
+
+    in_house(work)
+
+
+@pytest.mark.parametrize(
+    "session", [{}, {b"LV-Session": b""}, {b"LV-Session": b"x"}, {b"LV-Session": b"\x01\xe9"}]
+)
+def test_a_session_is_needed(session: dict[bytes, bytes]) -> None:
+    """Missing, blank or unknown: 401, code 301."""
+
+    async def work(house: House) -> None:
+        answer = await house.http.post(FEED, headers=session)
+        assert (answer.status_code, answer.json()["code"]) == (401, 301)
+        assert answer.headers["www-authenticate"].startswith("LV-Session")
+        assert answer.headers["cache-control"] == "no-store"
+
+    in_house(work)
+
+
+@pytest.mark.parametrize(
+    ("user", "feeds", "call_data"),
+    [
+        ("sysadmin", True, True),
+        ("manager", True, False),
+        ("superuser", False, True),
+        ("auditor", False, False),
+    ],
+)
+def test_roles(user: str, feeds: bool, call_data: bool) -> None:
+    """Who may not gets 403, code 302, and the roles that may."""
+
+    async def work(house: House) -> None:
+        session = await house.login(user)
+        for method, path, allowed, status in (
+            ("POST", FEED, feeds, 200),
+            ("POST", "/realtime/agentEvent/feed", feeds, 200),
+            ("POST", "/realtime/callEvent/feed", feeds, 200),
+            ("GET", "/realtime/callData/inCall?session=s&transaction=1", call_data, 404),
+            ("GET", "/realtime/callData/postCall?session=s&transaction=1", call_data, 404),
+        ):
+            answer = await house.http.request(method, path, headers=session)
+            assert answer.status_code == (status if allowed else 403), path
+            if not allowed:
+                assert answer.json()["code"] == 302
+                assert "Sysadmin" in answer.json()["message"]
+
+    in_house(work)
+
+
+def test_an_answer_must_be_admitted() -> None:
+    """JSON it is, or 406."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        answer = await house.http.post(FEED, headers=session | {"accept": "text/html"})
+        assert (answer.status_code, answer.json()["code"]) == (406, 406)
+        accept = {"accept": "text/event-stream, application/json"}
+        assert (await house.http.post(FEED, headers=session | accept)).status_code == 200
+
+    in_house(work)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        ({}, b"[", 400, 203),
+        ({}, b"[]", 400, 203),
+        ({}, b'{"token":"\xff"}', 400, 203),
+        ({}, b'{"filter":' + b"[" * 100_000, 400, 203),
+        ({}, b'{"token":5}', 400, 202),
+        ({}, b'{"token":"\\u0000"}', 400, 202),
+        ({}, b'{"filter":{"service":[{"id":1e400}]}}', 400, 202),
+        ({}, b'{"filter":{"services":[]}}', 400, 202),
+        ({}, b'{"filter":{"service":[{}]}}', 400, 201),
+        ({}, b" " * (1 << 20) + b"{}", 413, 413),
+        ({"content-type": "text/xml"}, b"<x/>", 415, 415),
+        ({"content-encoding": "br"}, b"{}", 415, 415),
+        ({"content-encoding": "gzip"}, b"\x1f\x8b\x08", 400, 203),
+        ({"content-encoding": "gzip"}, b"{}", 400, 203),
+    ],
+)
+def test_bad_bodies(headers: dict[str, str], body: bytes, status: int, code: int) -> None:
+    """Each gets its error, and none is our fault."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        answer = await house.http.post(FEED, headers=session | headers, content=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+        assert set(answer.json()) == {"code", "message"}
+
+    in_house(work)
+
+
+def test_a_server_that_starts_answers_503() -> None:
+    """But for whoever asks how it does, and for what is retired for good."""
+
+    async def work(house: House) -> None:
+        house.server.readiness.ready = False
+        for path, status in (
+            ("/session/login", 503),
+            (FEED, 503),
+            ("/realtime/callEvent", 410),
+            ("/nothing", 404),
+        ):
+            answer = await house.http.post(path)
+            assert answer.status_code == status
+            if status == 503:
+                assert answer.json() == {"code": 101, "message": "the server is starting"}
+                assert int(answer.headers["retry-after"]) >= 1
+
+    in_house(work)
+
+
+def test_our_own_fault_is_told_by_an_id_alone() -> None:
+    """The id is in the log, with what happened; the answer says nothing of it."""
+
+    async def broken(_exchange: Exchange) -> Answer:
+        """Breaks."""
+        raise KeyError("a secret of ours")
+
+    async def work(house: House) -> None:
+        route = Route(method="GET", path="/broken", handler=broken, doc="Breaks.")
+        transport = house.http._transport  # noqa: SLF001 - httpx has no other way to swap the app
+        transport.app = Api(house.server, (route,))  # type: ignore[attr-defined] # ASGITransport
+        with structlog.testing.capture_logs() as logs:
+            answer = await house.http.get("/broken")
+        assert (answer.status_code, answer.json()["code"]) == (500, 100)
+        assert "secret" not in answer.text
+        fault = next(line for line in logs if line["event"] == "fault")
+        assert fault["id"] in answer.json()["message"]
+        assert isinstance(fault["exc_info"], KeyError)
+
+    in_house(work)
+
+
+def test_requests_are_logged_without_secrets() -> None:
+    """The route's path and not the sent one, which may hold a session; no query, no header."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        with structlog.testing.capture_logs() as logs:
+            await house.http.get(f"/session/validate/{session['LV-Session']}")
+            await house.http.post(FEED + "?count=500&x=secret", headers=session)
+            await house.http.get("/nothing/secret")
+        lines = [line for line in logs if line["event"] == "request"]
+        assert [line["path"] for line in lines] == ["/session/validate/{sessionId}", FEED, "-"]
+        assert [line["client"] for line in lines] == [None, 47415, None]
+        assert [line["status"] for line in lines] == [204, 200, 404]
+        assert all(line["ms"] >= 0 and line["log_level"] == "info" for line in lines)
+        assert "secret" not in repr(logs)
+        assert session["LV-Session"] not in repr(logs)
+
+    in_house(work)
+
+
+def test_every_answer_is_compressed_on_demand() -> None:
+    """Also small ones and errors."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start])
+        for headers in (session, {}):
+            for encoding, packed in (("gzip", True), ("gzip;q=0", False), ("identity", False)):
+                answer = await house.http.post(
+                    FEED, headers=headers | {"accept-encoding": encoding}
+                )
+                assert ("content-encoding" in answer.headers) == packed
+                assert answer.json()
+
+    in_house(work)
+
+
+def test_other_protocols_are_not_spoken() -> None:
+    """A WebSocket is closed."""
+
+    async def work(house: House) -> None:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        await house.api({"type": "websocket"}, receive, send)
+        assert sent == [{"type": "websocket.close"}]
+
+    in_house(work)

@@ -1,0 +1,226 @@
+"""Bodies: bounded, inflated, decoded; whatever is wrong with one is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
+
+from floorcast.api.bodies import INTAKE_LIMIT, Disconnected, read_body, read_json
+from floorcast.errors import (
+    InvalidParameter,
+    NotAnObject,
+    Refusal,
+    TooLarge,
+    UnsupportedMedia,
+)
+
+
+class Shape(msgspec.Struct):
+    """A body with a member of each type."""
+
+    text: str | None = None
+    number: int | None = None
+    flag: bool | None = None
+    things: list[int] | None = None
+    whatever: Any = None
+
+
+def received(
+    chunks: Sequence[bytes], headers: dict[str, str] | None = None, limit: int = 1000
+) -> bytes:
+    """What ``read_body`` makes of a body that comes in these chunks."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request"})
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    return asyncio.run(read_body(receive, Headers(headers or {}), limit))
+
+
+@given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
+def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
+    """In whatever chunks, as it is or as gzip, of one member or of several."""
+    body = b"".join(chunks)
+    if not packed:
+        assert received(chunks, limit=len(body)) == body
+        return
+    half = len(body) // 2 if twice else 0
+    gz = gzip.compress(body[:half]) + gzip.compress(body[half:]) + b"\0" * 7
+    pieces = [gz[at : at + 11] for at in range(0, len(gz), 11)]
+    assert received(pieces, {"content-encoding": " GZip "}, limit=max(len(gz), len(body))) == body
+
+
+@pytest.mark.parametrize("size", [1001, 5000])
+def test_a_body_that_is_too_large_is_refused(size: int) -> None:
+    """By what it says of itself, by what comes, and by what it inflates to."""
+    with pytest.raises(TooLarge, match="1,000"):
+        received([], {"content-length": str(size)})
+    with pytest.raises(TooLarge):
+        received([b"x" * 500] * (size // 500 + 1))
+    with pytest.raises(TooLarge):
+        received([gzip.compress(b"x" * size)], {"content-encoding": "gzip"})
+
+
+def test_a_small_body_cannot_fill_the_memory() -> None:
+    """A gzip bomb of 16 MB that would be 16 GB is refused when the limit is reached."""
+    member = gzip.compress(b"\0" * (1 << 24))
+    bomb = member * (INTAKE_LIMIT // len(member))
+    began = time.process_time()
+    with pytest.raises(TooLarge):
+        received([bomb], {"content-encoding": "gzip"}, INTAKE_LIMIT)
+    assert time.process_time() - began < 1
+
+
+def test_inflating_lets_others_run() -> None:
+    """A large body is inflated in many turns of the loop."""
+    packed = gzip.compress(os.urandom(1 << 20) * 15, 1)
+    turns = 0
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": packed}
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        counting = asyncio.ensure_future(count())
+        body = await read_body(receive, Headers({"content-encoding": "gzip"}), INTAKE_LIMIT)
+        counting.cancel()
+        assert len(body) == 15 << 20
+
+    asyncio.run(work())
+    assert turns >= 6
+
+
+@pytest.mark.parametrize("cut", [0, 1, 9, 10, 15, 25, -9, -8, -1])
+def test_half_a_gzip_is_refused(cut: int) -> None:
+    """Wherever it breaks off; an empty body is an empty body."""
+    packed = gzip.compress(b"some text to be cut off")
+    if cut == 0:
+        assert received([b""], {"content-encoding": "gzip"}) == b""
+        return
+    with pytest.raises(NotAnObject, match="breaks off"):
+        received([packed[:cut]], {"content-encoding": "gzip"})
+
+
+@given(st.binary(min_size=1, max_size=200), st.booleans())
+def test_garbage_for_gzip_is_refused(garbage: bytes, headed: bool) -> None:
+    """Never anything but a refusal."""
+    body = gzip.compress(b"")[:10] + garbage if headed else garbage
+    with contextlib.suppress(NotAnObject, TooLarge):
+        received([body], {"content-encoding": "gzip"})
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd", "gzip2"])
+def test_other_encodings_are_refused(encoding: str) -> None:
+    """With the one that is taken."""
+    with pytest.raises(UnsupportedMedia, match="gzip"):
+        received([b"x"], {"content-encoding": encoding})
+
+
+def test_who_goes_away_is_not_read_on() -> None:
+    """There is nobody to answer."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(Disconnected):
+        asyncio.run(read_body(receive, Headers({}), 10))
+
+
+@pytest.mark.parametrize("empty", [b"", b" \r\n\t", b"{}", b' { "unknown": [1, {"x": 1e999}] } '])
+def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
+    """So is an object of unknown members alone."""
+    assert read_json(empty, Shape) == Shape()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b'"x"', "must be a JSON object"),
+        (b"7", "must be a JSON object"),
+        (b"{", "not JSON"),
+        (b"{} {}", "not JSON"),
+        (b"{'text': 1}", "not JSON"),
+        (b'{"text": NaN}', "not JSON"),
+        (b'{"text": "a\0b"}', "not JSON"),
+        (b"\0", "not JSON"),
+        (b'{"text": "\\ud800"}', "not JSON"),
+        (b'{"text": "\xff"}', "not UTF-8"),
+        (b'{"unknown": "\xff"}', "not UTF-8"),
+        (b"\xff\xfe{\0}\0", "not UTF-8"),
+        (b'{"whatever": ' + b"[" * 200_000, "nested too deeply"),
+        (b'{"unknown": ' + b'{"a":' * 200_000, "nested too deeply"),
+    ],
+)
+def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
+    """With what is wrong."""
+    with pytest.raises(NotAnObject, match=said):
+        read_json(body, Shape)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"text": 5}', "text must be a string, not a whole number"),
+        (b'{"number": "5"}', "number must be a whole number, not a string"),
+        (b'{"number": 1.5}', "number must be a whole number, not a number"),
+        (b'{"flag": "true"}', "flag must be true or false, not a string"),
+        (b'{"things": [1, "x"]}', "things[1] must be a whole number, not a string"),
+        (b'{"number": 1e999}', "number"),
+        (b'{"whatever": [1e999]}', "whatever"),
+        (b'{"number": ' + b"9" * 5000 + b"}", "number"),
+        (b'{"whatever": ' + b"9" * 5000 + b"}", "whatever"),
+    ],
+)
+def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
+    """With what was expected."""
+    with pytest.raises(InvalidParameter) as refusal:
+        read_json(body, Shape)
+    assert refusal.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "",
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/x+json",
+        "application/x-www-form-urlencoded",
+    ],
+)
+def test_json_may_be_called_json(media_type: str) -> None:
+    """Or nothing at all, or what curl calls it if nobody says."""
+    assert read_json(b'{"text":"x"}', Shape, media_type).text == "x"
+
+
+def test_what_is_called_something_else_is_refused() -> None:
+    """Unless there is nothing to be called anything."""
+    with pytest.raises(UnsupportedMedia, match="application/json"):
+        read_json(b"{}", Shape, "text/xml")
+    assert read_json(b"", Shape, "text/plain") == Shape()
+
+
+@given(st.binary(max_size=80) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    """Never anything else."""
+    with contextlib.suppress(Refusal):
+        assert isinstance(read_json(body, Shape), Shape)

@@ -1,0 +1,105 @@
+"""Call data over HTTP (section 5 of the contract)."""
+
+from __future__ import annotations
+
+from floorcast import token as tokens
+from floorcast.floor.call_facts import CallFacts
+from floorcast.token import end_of_entry
+from tests.api.fed import call_start
+from tests.api.servers import ACME, CHILD, STRANGER, House, in_house
+
+IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
+KEY = {"session": "S@1", "transaction": "7"}
+
+
+def call(ended: int | None = None, call_center: int | None = 1623) -> CallFacts:
+    """A call of which little is known."""
+    return CallFacts(
+        service=38049,
+        call_center=call_center,
+        account=None,
+        total_due=None,
+        outbound=False,
+        started=1000,
+        ended=ended,
+        zip_code=None,
+        first_name=None,
+        last_name=None,
+        lv_result=None,
+        phone=None,
+        term_code=None,
+    )
+
+
+def test_a_call_is_found_in_its_phase_alone() -> None:
+    """In the other one, 404 tells which it is; every key is there, null where unknown."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        calls = house.floors[ACME].calls
+        house.publish([call_start])
+        for ended, here, there, hint in (
+            (None, IN_CALL, POST_CALL, "in progress"),
+            (2000, POST_CALL, IN_CALL, "has ended"),
+        ):
+            calls[7, "S@1"] = call(ended)
+            answer = await house.http.get(here, params=KEY, headers=session)
+            assert answer.status_code == 200
+            assert None in answer.json().values()
+            token = tokens.decode(ACME, answer.headers["feed-token"])
+            assert token == (house.loop.now(), end_of_entry(1))
+            answer = await house.http.get(there, params=KEY, headers=session)
+            assert (answer.status_code, answer.json()["code"]) == (404, 404)
+            assert hint in answer.json()["message"]
+
+    in_house(work)
+
+
+def test_parameters_are_checked() -> None:
+    """Missing: 201; not a number: 202; no such call: 404."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        for params, code, named in (
+            ({}, 201, "session"),
+            ({"session": "x"}, 201, "transaction"),
+            ({"session": " ", "transaction": "1"}, 201, "session"),
+            (KEY | {"transaction": "x"}, 202, "transaction"),
+            (KEY | {"transaction": "-1"}, 202, "transaction"),
+            (KEY | {"transaction": "9" * 30}, 202, "transaction"),
+            (KEY | {"client": "ACME"}, 202, "client"),
+            (KEY, 404, "no such call"),
+        ):
+            answer = await house.http.get(IN_CALL, params=params, headers=session)
+            assert answer.json()["code"] == code, params
+            assert named in answer.json()["message"]
+
+    in_house(work)
+
+
+def test_what_a_user_may_not_see_is_not_there() -> None:
+    """A child's calls are its parent's to see, not the other way; nor another call center's."""
+
+    async def work(house: House) -> None:
+        for client in (ACME, CHILD, STRANGER):
+            house.floors[client].calls[7, "S@1"] = call()
+        parent, child = await house.login(), await house.login(client="CHILD")
+        limited = await house.login("limited")
+        for session, client, status in (
+            (parent, 0, 200),
+            (parent, ACME, 200),
+            (parent, CHILD, 200),
+            (parent, STRANGER, 404),
+            (parent, 999, 404),
+            (child, 0, 200),
+            (child, ACME, 404),
+            (limited, 0, 200),
+        ):
+            params = KEY | ({"client": str(client)} if client else {})
+            answer = await house.http.get(IN_CALL, params=params, headers=session)
+            assert answer.status_code == status
+        house.floors[ACME].calls[7, "S@1"] = call(call_center=1700)
+        answer = await house.http.get(IN_CALL, params=KEY, headers=limited)
+        assert answer.status_code == 404
+
+    in_house(work)

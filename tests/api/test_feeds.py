@@ -1,0 +1,431 @@
+"""The feeds over HTTP, as their clients meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import httpx
+import pytest
+from starlette.types import Message
+
+from floorcast import token as tokens
+from floorcast.errors import Unavailable
+from tests.api.fed import agent_event, call_start, sms
+from tests.api.servers import ACME, DAY, House, in_house
+
+AGENT, EVENTS, CALLS = (
+    "/realtime/agentEvent/feed",
+    "/realtime/event/feed",
+    "/realtime/callEvent/feed",
+)
+
+
+async def first_token(house: House, session: dict[str, str], path: str = EVENTS) -> str:
+    """A token for now."""
+    answer = await house.http.post(path, headers=session)
+    assert answer.status_code == 200
+    token: str = answer.json()["token"]
+    return token
+
+
+async def ask(
+    house: House, session: dict[str, str], body: object, path: str = EVENTS
+) -> httpx.Response:
+    """One request of a feed."""
+    return await house.http.post(path, headers=session, json=body)
+
+
+def test_the_first_request_is_answered_at_once_with_a_token_for_now() -> None:
+    """No body, an empty one, {} and a blank token all mean that nothing was given."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start])
+        for content in (
+            None,
+            b"",
+            b"  \n",
+            b"{}",
+            b'{"token": ""}',
+            b'{"token":" "}',
+            b'{"token":null}',
+        ):
+            answer = await house.http.post(EVENTS, headers=session, content=content)
+            assert answer.status_code == 200, content
+            assert answer.json()["events"] == []
+            assert list(answer.json()) == ["token", "events"]
+            assert uuid.UUID(answer.json()["token"]).version == 1
+        assert house.loop.elapsed == 0
+
+    in_house(work)
+
+
+def test_events_after_the_token_come_once_and_in_order() -> None:
+    """Following the tokens gives every event once, whatever the pages."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        expected = []
+        for _ in range(5):
+            expected += house.publish([call_start] * 700)
+        got: list[str] = []
+        while len(got) < len(expected):
+            answer = (await ask(house, session, {"token": token}, EVENTS + "?count=600")).json()
+            assert len(answer["events"]) in (600, 500)
+            got += [event["eventId"] for event in answer["events"]]
+            token = answer["token"]
+        assert got == expected
+
+    in_house(work)
+
+
+def test_without_events_the_answer_waits_ten_seconds() -> None:
+    """Then it is empty, with a fresh token that speaks for then."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        answer = await ask(house, session, {"token": token})
+        assert house.loop.elapsed == pytest.approx(10.0)
+        assert answer.json()["events"] == []
+        fresh = answer.json()["token"]
+        assert tokens.decode(ACME, fresh).ticks == house.loop.now()
+        assert house.rings.waiting == 0
+
+    in_house(work)
+
+
+def test_the_first_matching_event_ends_the_wait() -> None:
+    """Events that the filter does not see do not, and the token moves past them."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        body = {"token": token, "filter": {"interactionType": [{"type": "sms"}]}}
+        waiting = asyncio.ensure_future(ask(house, session, body))
+        await house.loop.passing(2)
+        house.publish([call_start])
+        await house.loop.passing(1)
+        assert not waiting.done()
+        (sms_id,) = house.publish([sms], klass=("SMS", 38049, 1623))
+        answer = (await waiting).json()
+        assert house.loop.elapsed == pytest.approx(3.0)
+        assert [event["eventId"] for event in answer["events"]] == [sms_id]
+        body["token"] = answer["token"]
+        assert (await ask(house, session, body)).json()["events"] == []
+
+    in_house(work)
+
+
+def test_one_token_serves_both_feeds_and_an_event_id_is_a_token() -> None:
+    """After an eventId the feed goes on behind that event."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session, AGENT)
+        ids = house.publish([call_start, agent_event, call_start, agent_event])
+        events = (await ask(house, session, {"token": token})).json()["events"]
+        assert [event["eventId"] for event in events] == [ids[0], ids[2]]
+        agents = (await ask(house, session, {"token": ids[0]}, AGENT)).json()
+        assert list(agents) == ["agentEvent", "token"]
+        assert [event["eventId"] for event in agents["agentEvent"]] == [ids[1], ids[3]]
+        events = (await ask(house, session, {"token": ids[0].upper()})).json()["events"]
+        assert [event["eventId"] for event in events] == [ids[2]]
+
+    in_house(work)
+
+
+def test_the_deprecated_feed_has_voice_alone_twice_named_and_says_so() -> None:
+    """``events`` and ``callEvent`` are the same array; the headers name the successor."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        (call,) = house.publish([call_start])
+        house.publish([sms], klass=("SMS", 38049, 1623))
+        answer = await ask(house, session, {"token": token}, CALLS)
+        assert [event["eventId"] for event in answer.json()["events"]] == [call]
+        assert answer.json()["events"] == answer.json()["callEvent"]
+        assert answer.headers["deprecation"].startswith("@")
+        assert answer.headers["link"] == '</realtime/event/feed>; rel="successor-version"'
+        body = {"token": token, "filter": {"interactionType": [{"type": "SMS"}]}}
+        assert (await ask(house, session, body, CALLS)).json()["events"] == []
+
+    in_house(work)
+
+
+def test_a_limited_user_sees_its_call_centers_alone_in_both_feeds() -> None:
+    """An event of no known call center is not one of them."""
+
+    async def work(house: House) -> None:
+        session = await house.login("limited")
+        token = await first_token(house, session)
+        mine = house.publish([call_start, agent_event])
+        house.publish([call_start, agent_event], klass=("VOICE", 2, 1700))
+        house.publish([call_start, agent_event], klass=("VOICE", None, None))
+        events = (await ask(house, session, {"token": token})).json()["events"]
+        assert [event["eventId"] for event in events] == [mine[0]]
+        agents = (await ask(house, session, {"token": token}, AGENT)).json()["agentEvent"]
+        assert [event["eventId"] for event in agents] == [mine[1]]
+
+    in_house(work)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_retired_methods_name_their_successor(method: str) -> None:
+    """Any method, with or without a session."""
+
+    async def work(house: House) -> None:
+        for path, successor in (
+            ("/realtime/agentEvent", "/realtime/agentEvent/feed"),
+            ("/realtime/v6.0/callEvent/", "/realtime/event/feed"),
+        ):
+            answer = await house.http.request(method, path)
+            assert answer.status_code == 410
+            assert answer.json()["code"] == 410
+            assert successor in answer.json()["message"]
+
+    in_house(work)
+
+
+@pytest.mark.parametrize(
+    "count", ["499", "1001", "-500", "x", "", "500.0", "\u0665\u0660\u0660", "9" * 40]
+)
+def test_a_count_outside_its_range_is_refused(count: str) -> None:
+    """With the range in the message."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        answer = await house.http.post(EVENTS, headers=session, params={"count": count})
+        assert (answer.status_code, answer.json()["code"]) == (400, 202)
+        assert "500 to 1000" in answer.json()["message"]
+
+    in_house(work)
+
+
+def test_a_token_older_than_a_day_gets_the_words_of_the_reference() -> None:
+    """With the token's time in the client's zone, though its place is known."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        await house.loop.passing(1)
+        (old,) = house.publish([call_start])
+        await house.loop.passing(24 * 3600 + 1)
+        session = await house.login()
+        answer = await ask(house, session, {"token": old})
+        assert answer.status_code == 400
+        assert answer.json() == {
+            "code": 202,
+            "message": 'Time "2023-11-14 17:13:21-0500" is more than 24 hours old. '
+            "This type of data is kept for 24 hours.",
+        }
+
+    in_house(work)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "cfaf0a70-1c52-11e6-8080-80808080808",
+        "cfaf0a70-1c52-41e6-8080-808080808080",  # version 4
+        "cfaf0a70-1c52-11e6-c080-808080808080",  # another variant
+        "cfaf0a701c5211e68080808080808080",
+        "{cfaf0a70-1c52-11e6-8080-808080808080}",
+        "cfaf0a70-1c52-11e6-8080-8080808_8080",
+        "\0",
+        "\U0001f600" * 9,
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+def test_a_malformed_token_is_refused(token: str) -> None:
+    """And what was expected is said."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        answer = await ask(house, session, {"token": token})
+        assert (answer.status_code, answer.json()["code"]) == (400, 202)
+        assert answer.json()["message"].startswith("token must be a version 1 UUID")
+
+    in_house(work)
+
+
+def test_a_token_from_the_future_is_refused() -> None:
+    """The message says so."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = tokens.encode(999, house.loop.now() + 60 * 10_000_000, 1)
+        answer = await ask(house, session, {"token": token})
+        assert (answer.status_code, answer.json()["code"]) == (400, 202)
+        assert "in the future" in answer.json()["message"]
+
+    in_house(work)
+
+
+def test_a_foreign_token_means_its_time() -> None:
+    """What was taken up to then is not given, what came later is."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start])
+        await house.loop.passing(5)
+        foreign = tokens.encode(999, house.loop.now(), 12345)
+        vendor = foreign[:19] + "8080-808080808080"
+        await house.loop.passing(5)
+        later = house.publish([call_start])
+        for token in (foreign, vendor):
+            answer = await ask(house, session, {"token": token})
+            assert [event["eventId"] for event in answer.json()["events"]] == later
+
+    in_house(work)
+
+
+def test_a_feed_that_is_not_switched_on_says_so() -> None:
+    """403, code 303."""
+
+    async def work(house: House) -> None:
+        session = await house.login(client="CHILD")
+        assert (await ask(house, session, {}, AGENT)).status_code == 200
+        for path in (EVENTS, CALLS):
+            answer = await ask(house, session, {}, path)
+            assert (answer.status_code, answer.json()["code"]) == (403, 303)
+            assert "not switched on" in answer.json()["message"]
+
+    in_house(work)
+
+
+def test_who_disconnects_is_not_waited_for() -> None:
+    """Its place among those that wait is free at once."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        gone = asyncio.Event()
+        sent: list[Message] = []
+        request = iter([{"type": "http.request", "body": b'{"token":"%b"}' % token.encode()}])
+
+        async def receive() -> Message:
+            for message in request:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": EVENTS,
+            "query_string": b"",
+            "headers": [(b"lv-session", session["LV-Session"].encode())],
+        }
+        call = asyncio.ensure_future(house.api(scope, receive, send))
+        await house.loop.passing(1)
+        assert house.rings.waiting == 1
+        gone.set()
+        await call
+        assert house.rings.waiting == 0
+        assert house.loop.elapsed == pytest.approx(1.0)
+
+    in_house(work)
+
+
+def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
+    """Cancelling one of many that wait for the same takes nobody else with it."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        readers = [asyncio.ensure_future(ask(house, session, {"token": token})) for _ in range(300)]
+        await house.loop.passing(1)
+        assert house.rings.waiting == 300
+        for reader in readers[::3]:
+            reader.cancel()
+        await house.loop.passing(1)
+        assert house.rings.waiting == 200
+        house.publish([call_start])
+        answers = await asyncio.gather(*readers, return_exceptions=True)
+        alive = [answer for answer in answers if isinstance(answer, httpx.Response)]
+        assert len(alive) == 200
+        assert len({answer.content for answer in alive}) == 1
+        assert house.rings.waiting == 0
+
+    in_house(work)
+
+
+def test_release_answers_everybody_at_once() -> None:
+    """As when the server stops; the tokens are good for later."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        reader = asyncio.ensure_future(ask(house, session, {"token": token}))
+        await house.loop.passing(1)
+        house.rings.release()
+        assert (await reader).json()["events"] == []
+        assert (await ask(house, session, {"token": token})).status_code == 200
+        assert house.loop.elapsed == pytest.approx(1.0)
+
+    in_house(work)
+
+
+def test_a_store_that_cannot_be_read_is_told_as_503() -> None:
+    """With a time to come back."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        for _ in range(3):
+            house.publish([call_start] * 1000)
+        house.rings.seal()
+        house.store.error = Unavailable("the log cannot be read", 7)
+        answer = await ask(house, session, {"token": token})
+        assert (answer.status_code, answer.json()["code"]) == (503, 101)
+        assert answer.headers["retry-after"] == "7"
+
+    in_house(work)
+
+
+def test_large_pages_are_compressed_and_shared() -> None:
+    """Two readers of one page get the same bytes, whether they take gzip or not."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        house.publish([call_start] * 1000)
+        plain = await house.http.post(
+            EVENTS, headers=session | {"accept-encoding": "identity"}, json={"token": token}
+        )
+        packed = await house.http.post(
+            EVENTS, headers=session | {"accept-encoding": "gzip"}, json={"token": token}
+        )
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 5
+        assert plain.content == packed.content
+
+    in_house(work)
+
+
+def test_a_token_stays_good_while_nothing_happens() -> None:
+    """Over a quiet weekend each answer's token speaks for its own time."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start])
+        token = await first_token(house, session)
+        for _ in range(40):
+            await house.loop.passing(3600)
+            answer = await ask(house, session, {"token": token})
+            assert answer.status_code == 200, answer.text
+            token = answer.json()["token"]
+        assert house.loop.now() - house.log.head(ACME).taken > DAY
+        ids = house.publish([call_start])
+        events = (await ask(house, session, {"token": token})).json()["events"]
+        assert [event["eventId"] for event in events] == ids
+
+    in_house(work)

@@ -1,0 +1,112 @@
+"""Finding a route: every way in which clients write a path."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.api.answers import Answer
+from floorcast.api.app import ROUTES
+from floorcast.api.errors import MethodNotAllowed
+from floorcast.api.exchange import Exchange
+from floorcast.api.routes import ANY, Route, Table
+from floorcast.errors import NotFound
+
+
+async def nothing(_exchange: Exchange) -> Answer:
+    """A handler."""
+    return Answer(204)
+
+
+def route(method: str, path: str, misspelt: str | None = None) -> Route:
+    """A row of a table."""
+    return Route(method=method, path=path, handler=nothing, doc="", misspelt=misspelt)
+
+
+TABLE = Table(
+    [
+        route("POST", "/realtime/service/stats"),
+        route("POST", "/realtime/service/agents/status", misspelt="/realtime/service/status"),
+        route("GET", "/session/validate"),
+        route("GET", "/session/validate/{sessionId}"),
+        route("DELETE", "/session/logout/{sessionId}"),
+        route("POST", "/ingest/v1/events"),
+        route(ANY, "/realtime/callEvent"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "parameter"),
+    [
+        ("/realtime/service/stats", "/realtime/service/stats", ""),
+        ("/realtime/service/stats/", "/realtime/service/stats", ""),
+        ("/realtime/v6.0/service/stats", "/realtime/service/stats", ""),
+        ("/realtime/v12/service/stats/", "/realtime/service/stats", ""),
+        ("/realtime/service/status", "/realtime/service/agents/status", ""),
+        ("/realtime/v6.0/service/status/", "/realtime/service/agents/status", ""),
+        ("/session/v5.0/validate", "/session/validate", ""),
+        ("/session/validate/", "/session/validate", ""),
+        ("/session/v5.0/validate/abc", "/session/validate/{sessionId}", "abc"),
+        ("/session/validate/v5.0", "/session/validate/{sessionId}", "v5.0"),
+        ("/ingest/v1/events", "/ingest/v1/events", ""),
+        ("/realtime/v6.0/callEvent", "/realtime/callEvent", ""),
+    ],
+)
+def test_a_path_is_found_however_it_is_written(path: str, found: str, parameter: str) -> None:
+    """With or without a slash at its end, and with or without a version."""
+    methods = {"/ingest/v1/events": "POST", "/realtime/callEvent": "PURGE"}
+    method = methods.get(found, "GET" if "validate" in found else "POST")
+    row, last = TABLE.find(method, path)
+    assert (row.path, last) == (found, parameter)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/realtime",
+        "/realtime/v6.0",
+        "/realtime/service",
+        "/realtime/service/stats//",
+        "/realtime/v/service/stats",
+        "/realtime/v6./service/stats",
+        "/realtime/service/v6.0/stats",
+        "/v6.0/realtime/service/stats",
+        "/ingest/events",
+        "/ingest/v1/v1/events",
+        "/session/logout",
+        "/session/logout/",
+        "/session/validate/a/b",
+        "/realtime/service/stats\0",
+    ],
+)
+def test_other_paths_are_not_there(path: str) -> None:
+    """404 for each."""
+    with pytest.raises(NotFound):
+        TABLE.find("POST", path)
+
+
+def test_other_methods_are_not_allowed() -> None:
+    """With those that are; HEAD goes where GET goes."""
+    with pytest.raises(MethodNotAllowed) as refusal:
+        TABLE.find("GET", "/realtime/service/stats")
+    assert refusal.value.allowed == "OPTIONS, POST"
+    with pytest.raises(MethodNotAllowed) as refusal:
+        TABLE.find("POST", "/session/validate/x")
+    assert refusal.value.allowed == "GET, HEAD, OPTIONS"
+    assert TABLE.find("HEAD", "/session/validate")[0].method == "GET"
+
+
+def test_a_row_that_is_there_twice_is_refused() -> None:
+    """A table says what it does."""
+    with pytest.raises(ValueError, match="twice"):
+        Table([route("GET", "/a"), route("GET", "/a")])
+
+
+def test_every_row_says_what_it_does() -> None:
+    """The documentation is made of the table."""
+    assert len(Table(ROUTES)._paths) >= 15  # noqa: SLF001 - there is no other way to count them
+    for row in ROUTES:
+        assert row.doc.endswith("."), row.path
+        assert row.handler.__doc__, row.path

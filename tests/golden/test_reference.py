@@ -1,0 +1,155 @@
+"""Every printed request on feeds and call data, sent as printed, answers like the printed answer.
+
+Only the session is added, and the token, where it is the printed one's turn to be fresh. The
+feeds' events are put in as the floor makes them; ``tests/serve`` has the whole way.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+
+from floorcast.events.fed import (
+    AgentEvent,
+    CallDispositionEvent,
+    CallStartEvent,
+    CallTerminationEvent,
+    EmailEvent,
+    InteractionEvent,
+    SmsEvent,
+)
+from floorcast.floor.call_facts import CallFacts
+from tests.api.servers import ACME, CHILD, House, in_house
+from tests.golden.examples import Example, like, load
+
+AGENT = "/realtime/agentEvent/feed"
+VARIANTS = ["", "/", "version"]
+
+
+def as_fed(printed: dict[str, Any], event_id: str) -> AgentEvent | InteractionEvent:
+    """A printed event as the floor makes it, null where the example leaves a member out."""
+    shapes: dict[str, type[AgentEvent | InteractionEvent]] = {
+        "SMS": SmsEvent,
+        "Email": EmailEvent,
+        "CALL_START": CallStartEvent,
+        "CALL_TERMINATION": CallTerminationEvent,
+        "CALL_DISPOSITION": CallDispositionEvent,
+    }
+    name = printed.get("callEventType") or printed.get("interactionType", "")
+    shape = shapes.get(name, AgentEvent)
+    required = [f.encode_name for f in msgspec.structs.fields(shape) if f.required]
+    return msgspec.convert(dict.fromkeys(required) | printed | {"eventId": event_id}, type=shape)
+
+
+async def send(
+    house: House, example: Example, user: str = "sysadmin", path: str = ""
+) -> dict[str, Any]:
+    """Send an example; the answer, which must have the printed status."""
+    session = await house.login(user)
+    body = None if example.body is None else json.dumps(example.body)
+    answer = await house.http.request(
+        example.method, path or example.target, headers=example.headers | session, content=body
+    )
+    assert answer.status_code == example.status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    body_of_it: dict[str, Any] = answer.json()
+    return body_of_it
+
+
+def varied(target: str, variant: str) -> str:
+    """A target as clients in the field write it."""
+    path, mark, query = target.partition("?")
+    if variant == "version":
+        path = path.replace("/realtime/", "/realtime/v6.0/")
+    else:
+        path = path.rstrip("/") + variant
+    return path + mark + query
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", ["agent_feed_first", "event_feed_first"])
+def test_the_first_request(name: str, variant: str) -> None:
+    """No events, and a token; the printed blank token, and no body at all."""
+    example = load(name)
+
+    async def work(house: House) -> None:
+        answer = await send(house, example, path=varied(example.target, variant))
+        assert like(example.answer, answer) == []
+        assert house.loop.elapsed == 0
+
+    in_house(work)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", ["agent_feed_events", "event_feed_filtered", "event_feed_many"])
+def test_events(name: str, variant: str) -> None:
+    """The printed events come in the printed order, with all keys, in the printed types."""
+    example = load(name)
+    member = "agentEvent" if "agentEvent" in example.answer else "events"
+    printed = example.answer[member]
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = (await house.http.post(AGENT, headers=session)).json()["token"]
+        example.body["token"] = token
+        for event in printed:
+            kind = event.get("interactionType", "").upper()
+            ids = [event.get("serviceId") or 0, event.get("callCenterId") or 0]
+            klass = (kind, int(ids[0]), int(ids[1]))
+            house.publish([partial(as_fed, event)], klass=klass)
+        answer = await send(house, example, path=varied(example.target, variant))
+        assert like(example.answer, answer) == []
+        assert len(answer[member]) == len(printed)
+        for given, event in zip(answer[member], printed, strict=True):
+            assert {key: value for key, value in given.items() if key in event} == event | {
+                "eventId": given["eventId"]
+            }
+
+    in_house(work)
+
+
+def test_a_token_older_than_a_day() -> None:
+    """The printed message to the letter: it names the token's time in the client's zone."""
+    example = load("event_feed_too_old")
+
+    async def work(house: House) -> None:
+        assert await send(house, example) == example.answer
+
+    in_house(work)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", ["call_data_in_call", "call_data_post_call"])
+def test_call_data(name: str, variant: str) -> None:
+    """The printed values, from a call that has them."""
+    example = load(name)
+    printed = example.answer
+    consumer = printed.get("consumer", {})
+    call = CallFacts(
+        service=printed["serviceId"],
+        call_center=printed.get("callCenterId"),
+        account=printed.get("account"),
+        total_due=printed.get("totalDue"),
+        outbound=printed.get("callDirectionOutbound", True),
+        started=printed.get("callStartTime"),
+        ended=printed.get("callEndTime"),
+        zip_code=printed.get("zipCode"),
+        first_name=consumer.get("firstName"),
+        last_name=consumer.get("lastName"),
+        lv_result=printed.get("lvResult"),
+        phone=printed.get("phoneDialed"),
+        term_code=printed.get("termCodeName"),
+    )
+
+    async def work(house: House) -> None:
+        assert CHILD in house.server.site.family(ACME)
+        house.floors[CHILD].calls[21162784221, "UD6134T518A1E40@10.10.112.81"] = call
+        path = varied(example.target, variant)
+        assert await send(house, example, "superuser", path) == printed
+
+    in_house(work)
