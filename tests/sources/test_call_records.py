@@ -1,0 +1,175 @@
+"""Records told as events: where they are put in time, and in which order."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.sources.call_records import Call, ending_at, events, on_day
+from floorcast.sources.cloud_event import CloudEvent
+
+DAY = date(1999, 8, 1)
+MIDNIGHT = datetime(1999, 8, 1)  # noqa: DTZ001 — a record's clock time has no zone yet
+LONDON = ZoneInfo("Europe/London")
+
+
+def a_call(
+    row: int, start: int, ivr: int = 0, wait: int = 0, talk: int | None = None, agent: str = ""
+) -> Call:
+    """A call that starts at second ``start``; ``talk`` None: the caller hung up."""
+    over = start + ivr + wait
+    at = [MIDNIGHT + timedelta(seconds=second) for second in (start, start + ivr, over)]
+    return Call(
+        dated=DAY,
+        day=DAY,
+        row=row,
+        line="AA",
+        call_id=str(row),
+        service="PS",
+        priority=0,
+        outcome="HANG" if talk is None else "AGENT",
+        agent=None if talk is None else agent or None,
+        ivr_seconds=ivr,
+        started=at[0],
+        queued=at[1] if wait else None,
+        answered=None if talk is None else at[2],
+        ended=at[2] + timedelta(seconds=talk or 0),
+    )
+
+
+def order(found: list[CloudEvent]) -> list[str]:
+    """Each event as its call's row and what happened."""
+    return [event.id.removeprefix("AA-").replace("-1999-08-01/", " ") for event in found]
+
+
+def test_the_last_event_falls_on_the_moment_given() -> None:
+    """The shift moves everything alike, microseconds and all, and keeps the file's ids."""
+    now = datetime(2026, 3, 4, 12, 0, 0, 1, tzinfo=UTC)
+    calls = [a_call(1, start=0, ivr=5, wait=10, talk=20), a_call(2, start=3)]
+    found = events(calls, ending_at(calls, now), "bank")
+    assert found[-1].time == now
+    assert found[0].time == now - timedelta(seconds=35)
+    assert {event.source for event in found} == {"bank/1999-08-01"}
+
+
+def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> None:
+    """Sent again the same way is a duplicate; sent onto another day is another day's calls."""
+    calls = [a_call(1, start=0, wait=10, talk=20, agent="AVI")]
+    early, late = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+
+    def names(found: list[CloudEvent]) -> set[tuple[str, object, object]]:
+        of_calls = (event for event in found if event.type != "agent.state")
+        return {(e.id, e.data["sessionId"], e.data["transactionId"]) for e in of_calls}
+
+    now = names(events(calls, ending_at(calls, early), "bank"))
+    again = names(events(calls, ending_at(calls, late), "bank"))
+    onto = [
+        names(events(calls, on_day(calls, day.date(), LONDON), "bank")) for day in (early, late)
+    ]
+    assert now == again
+    assert all(here.isdisjoint(there) for here, there in [(now, onto[0]), onto])
+    assert all(isinstance(number, int) and number < 2**53 for _, _, number in now | onto[0])
+
+
+def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
+    """Put onto a summer's day in London, ten o'clock is nine in UTC."""
+    calls = [a_call(1, start=36_000)]
+    found = events(calls, on_day(calls, date(2026, 7, 1), LONDON), "bank")
+    assert found[0].time == datetime(2026, 7, 1, 9, tzinfo=UTC)
+    assert found[0].id == "AA-1-1999-08-01-2026-07-01/start"
+
+
+def test_a_file_of_two_dates_stays_two_days() -> None:
+    """The first date goes onto the day asked for, the next onto the day after it."""
+    second = a_call(1, start=60)._replace(
+        dated=DAY + timedelta(1),
+        started=MIDNIGHT + timedelta(1, 60),
+        ended=MIDNIGHT + timedelta(1, 60),
+    )
+    calls = [a_call(1, start=60), second]
+    found = events(calls, on_day(calls, date(2026, 1, 9), LONDON), "bank")
+    assert [f"{event.time:%d %H:%M}" for event in found] == ["09 00:01"] * 2 + ["10 00:01"] * 2
+    assert len({event.id for event in found}) == 4
+
+
+def test_a_change_of_the_clocks_stretches_no_wait() -> None:
+    """A call that waits over the hour that London skips, or repeats, waits as long as it did."""
+    for day in (date(2026, 3, 29), date(2026, 10, 25)):
+        calls = [a_call(1, start=3_590, wait=3_620, talk=10)]
+        start, queue, answer, end = (
+            event.time for event in events(calls, on_day(calls, day, LONDON), "bank")
+        )
+        assert (queue - start, answer - queue, end - answer) == (
+            timedelta(0),
+            timedelta(seconds=3_620),
+            timedelta(seconds=10),
+        )
+
+
+def test_at_one_second_causes_come_before_effects() -> None:
+    """A call under way ends before the agent takes the next; one without length starts first."""
+    calls = [
+        a_call(1, start=60),
+        a_call(2, start=30, wait=30, talk=0, agent="AVI"),
+        a_call(3, start=0, talk=60, agent="AVI"),
+    ]
+    assert order(events(calls, ending_at(calls, datetime.now(UTC)), "bank")) == [
+        "3 start",
+        "3 LOGON",
+        "3 answer",
+        "3 IN_CALL",
+        "2 start",
+        "2 queue",
+        "3 end",
+        "3 READY",
+        "1 start",
+        "2 answer",
+        "2 IN_CALL",
+        "1 end",
+        "2 end",
+        "2 LOGOFF",
+    ]
+
+
+def test_no_calls_are_no_events() -> None:
+    """Both shifts take an empty file."""
+    assert events([], ending_at([], datetime.now(UTC)), "bank") == []
+    assert events([], on_day([], date(2026, 3, 4), LONDON), "bank") == []
+
+
+durations = st.integers(0, 5)
+some_calls = st.lists(
+    st.tuples(
+        st.integers(0, 30), durations, durations, st.none() | durations, st.sampled_from("AB")
+    )
+)
+
+
+@given(some_calls)
+def test_any_records_make_a_story_in_order(
+    drawn: list[tuple[int, int, int, int | None, str]],
+) -> None:
+    """Times never run back, each call's steps follow each other, agents rest when they may."""
+    calls = [a_call(row, *numbers) for row, numbers in enumerate(drawn, 1)]
+    found = events(calls, ending_at(calls, datetime(2026, 3, 4, tzinfo=UTC)), "bank")
+    assert [event.time for event in found] == sorted(event.time for event in found)
+    assert len({event.id for event in found}) == len(found)
+    for call in calls:
+        steps = [step for row, step in map(str.split, order(found)) if row == call.call_id]
+        own = [step for step in steps if step.islower()]
+        assert own == [step for step in ("start", "queue", "answer", "end") if step in own]
+        assert (own[0], own[-1]) == ("start", "end")
+        assert ("IN_CALL" in steps) == bool(call.agent)
+        assert not call.agent or steps.index("IN_CALL") == steps.index("answer") + 1
+    for agent in "AB":
+        states = [
+            event.data["eventType"]
+            for event in found
+            if event.data.get("agent") == agent and event.type == "agent.state"
+        ]
+        if states:
+            assert (states[0], states[1], states[-1]) == ("LOGON", "IN_CALL", "LOGOFF")
+            assert "READY" not in [states[-2], states[1]]

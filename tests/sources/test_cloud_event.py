@@ -1,0 +1,21 @@
+"""The envelope, as the intake reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from floorcast.events.incoming import CallEnd, Incoming
+from floorcast.sources.cloud_event import CloudEvent
+
+
+def test_what_a_source_writes_the_intake_reads() -> None:
+    """An encoded event decodes as the class of its type, with the same id, source and time."""
+    at = datetime(2026, 3, 4, 10, 0, 0, 250_000, tzinfo=UTC)
+    data: dict[str, object] = {"transactionId": 7, "sessionId": "s"}
+    event = CloudEvent(id="1", source="bank", type="call.end", time=at, data=data)
+    read = msgspec.json.decode(msgspec.json.encode(event), type=Incoming)
+    assert isinstance(read, CallEnd)
+    assert (read.id, read.source, read.time) == ("1", "bank", at)
+    assert (read.data.transaction_id, read.data.session_id) == (7, "s")
