@@ -1,0 +1,1 @@
+"""The ``floorcast`` command: one module a subcommand, listed in ``floorcast.cli.app``."""

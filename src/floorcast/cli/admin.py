@@ -1,0 +1,117 @@
+"""What ``site``, ``user`` and ``key`` share: the data folder's store, clients, passwords, tables.
+
+The commands work beside a running server, which notices within a second, and without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from floorcast.auth.passwords import LONGEST, SHORTEST, Hasher
+from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.port import Buckets
+from floorcast.cli.options import known
+from floorcast.config.settings import SETTINGS
+from floorcast.config.sources import load
+from floorcast.errors import SettingError
+from floorcast.site.model import Client
+from floorcast.site.site import Site
+
+__all__ = [
+    "ClientOption",
+    "DataOption",
+    "aligned",
+    "client_named",
+    "hasher",
+    "new_password",
+    "with_buckets",
+]
+
+T = TypeVar("T")
+
+DataOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help=SETTINGS["data"].help, show_default=False)
+]
+ClientOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|ID", help="The client; may be left out where there is only one.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def hasher() -> Hasher:
+    """How the commands hash passwords; tests put a cheap one in its place."""
+    return Hasher()
+
+
+def with_buckets(
+    context: typer.Context,
+    data: Path | None,
+    work: Callable[[Buckets], Coroutine[Any, Any, T]],
+    *,
+    make: bool = False,
+) -> T:
+    """What ``work`` gives with the buckets of the data folder, which are closed after it.
+
+    Raises ``SettingError`` when there is no site in the folder, unless it is to be made.
+    """
+    folder = load({"data": data}, known=known(context)).data
+    if folder == IN_MEMORY:
+        raise SettingError("--data: must be a folder here, for :memory: is the server's own")
+    if not make and not (folder / "admin.db").exists():
+        raise SettingError(f"{folder} holds no site yet: floorcast site apply FILE --data {folder}")
+
+    async def run() -> T:
+        buckets = open_buckets(folder)
+        try:
+            return await work(buckets)
+        finally:
+            await buckets.close()
+
+    return asyncio.run(run())
+
+
+def client_named(site: Site, named: str | None) -> Client:
+    """The client of that name or id; the only one where none is named."""
+    names = ", ".join(sorted(site.by_name)) or "none yet; floorcast site apply makes them"
+    if named is None:
+        if len(site.clients) != 1:
+            raise typer.BadParameter(f"name one of the clients: {names}", param_hint="--client")
+        return next(iter(site.clients.values()))
+    client = site.by_name.get(named) or (
+        site.clients.get(int(named)) if named.isascii() and named.isdigit() else None
+    )
+    if client is None:
+        raise typer.BadParameter(
+            f"there is no client {named}; there are: {names}", param_hint="--client"
+        )
+    return client
+
+
+def new_password() -> str:
+    """A password, asked for twice on a terminal, else the first line of standard input."""
+    if sys.stdin.isatty():
+        given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    if not SHORTEST <= len(given) <= LONGEST or not given.strip():
+        raise typer.BadParameter(
+            f"it must have {SHORTEST} to {LONGEST} characters", param_hint="the password"
+        )
+    return given
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
+    """The rows as lines whose columns stand under each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield (indent + "  ".join(cells)).rstrip()

@@ -1,0 +1,85 @@
+"""``floorcast key``: ingest keys and API tokens, without or beside a site file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from floorcast.buckets.port import Buckets
+from floorcast.cli.admin import ClientOption, DataOption, aligned, client_named, with_buckets
+from floorcast.site.digests import digest, fingerprint, new_key
+from floorcast.site.edits import KeyKind, add_key, revoke_key
+from floorcast.site.site import Site
+from floorcast.site.store import BY_HAND, read_by_hand
+
+__all__ = ["app", "register"]
+
+app = typer.Typer(help="Ingest keys and API tokens.", no_args_is_help=True)
+
+NAMES: dict[KeyKind, str] = {"api_tokens": "API token", "ingest_keys": "ingest key"}
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands to the program."""
+    program.add_typer(app, name="key")
+
+
+@app.command("new")
+def new(
+    context: typer.Context,
+    client: ClientOption = None,
+    api_token: Annotated[
+        bool, typer.Option("--api-token", help="An API token (LV-Access), not an ingest key.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Make a key and print it: this once, for only its hash is kept.
+
+    The key alone goes to standard output, what is said about it to standard error.
+    """
+    kind: KeyKind = "api_tokens" if api_token else "ingest_keys"
+    key = new_key()
+
+    async def make(buckets: Buckets) -> str:
+        owner = client_named(Site(buckets), client)
+        await add_key(buckets, owner.id, kind, digest(key))
+        return f"{NAMES[kind]} {fingerprint(digest(key))} of client {owner.name}; it is shown once"
+
+    typer.echo(with_buckets(context, data, make), err=True)
+    print(key)
+
+
+@app.command("list")
+def show(context: typer.Context, client: ClientOption = None, data: DataOption = None) -> None:
+    """Print the keys of a client by their fingerprints."""
+
+    async def look(buckets: Buckets) -> list[tuple[str, ...]]:
+        owner = client_named(Site(buckets), client)
+        by_hand = read_by_hand(buckets.get(BY_HAND, str(owner.id)))
+        made = {*by_hand.api_tokens, *by_hand.ingest_keys}
+        return [
+            (fingerprint(key), name, "command" if key in made else "site file")
+            for kind, name in NAMES.items()
+            for key in getattr(owner, kind)
+        ]
+
+    rows = with_buckets(context, data, look)
+    print("\n".join(aligned([("fingerprint", "kind", "made by"), *rows])))
+
+
+@app.command("revoke")
+def revoke(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="FINGERPRINT", help='As "key list" prints it.')],
+    client: ClientOption = None,
+    data: DataOption = None,
+) -> None:
+    """End a key; sessions that were opened with it end too."""
+
+    async def take(buckets: Buckets) -> str:
+        owner = client_named(Site(buckets), client)
+        ended = await revoke_key(buckets, owner.id, key)
+        return f"{fingerprint(ended)} of client {owner.name} is no longer accepted"
+
+    print(with_buckets(context, data, take))

@@ -1,0 +1,207 @@
+"""``floorcast replay``: a file of call records, sent to a server as if they happened now."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import typer
+
+from floorcast.cli.delivery import MOST_A_BATCH, Delivery, Verdicts
+from floorcast.cli.progress import Shown, Silent, shown
+from floorcast.sources import anonymous_bank, call_records
+from floorcast.sources.cloud_event import CloudEvent
+from floorcast.token import TICKS_PER_SECOND, Now, system_now
+
+__all__ = ["MAX_SPEED", "Reason", "Totals", "register", "replay"]
+
+MAX_SPEED = math.inf  # as fast as the server takes the events
+SHORTEST_SLEEP = 0.02  # seconds; at high speeds it gathers events into batches
+MOST_REASONS = 20  # printed at the end
+
+
+class Reason(msgspec.Struct):
+    """Why events were refused: how many of them, and the id of the first."""
+
+    count: int
+    first: str
+
+
+class Totals(msgspec.Struct):
+    """What became of the events; ``refused`` holds their reasons by code and message."""
+
+    sent: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    reasons: dict[str, Reason] = {}
+
+    def add(self, events: Sequence[CloudEvent], verdicts: Verdicts) -> None:
+        """Count one batch."""
+        self.sent += len(events)
+        self.accepted += verdicts.accepted
+        self.duplicates += verdicts.duplicates
+        self.refused += len(verdicts.rejected)
+        for rejected in verdicts.rejected:
+            why = f"{rejected.code} {rejected.message}"
+            first = rejected.id or f"number {rejected.index} of its batch"
+            self.reasons.setdefault(why, Reason(0, first)).count += 1
+
+    def __str__(self) -> str:
+        return (
+            f"sent {self.sent}  accepted {self.accepted}  "
+            f"duplicates {self.duplicates}  refused {self.refused}"
+        )
+
+
+def replay(
+    events: Sequence[CloudEvent],
+    url: str,
+    key: str,
+    *,
+    speed: float = MAX_SPEED,
+    clock: Now = system_now,
+    sleep: Callable[[float], None] = time.sleep,
+    chance: Callable[[], float] = random.random,
+    progress: Shown | None = None,
+) -> Totals:
+    """Send events, ordered by time, to the server at ``url`` at ``speed`` times real time.
+
+    The first goes at once, each other when its time has come. A server that is away or busy is
+    waited for. Raises Refusal when the server will not take them, whatever is waited, and
+    Unavailable when it stays away for an hour.
+    """
+    progress = progress or Silent()
+    totals = Totals()
+    with Delivery(url, key, waiting=progress.waits, sleep=sleep, chance=chance) as delivery:
+        for batch in _due(events, speed, clock, sleep):
+            totals.add(batch, delivery.send(batch))
+            progress.reached(totals.sent)
+    return totals
+
+
+def _due(
+    events: Sequence[CloudEvent], speed: float, clock: Now, sleep: Callable[[float], None]
+) -> Iterator[Sequence[CloudEvent]]:
+    began, at = clock(), 0
+
+    def since_first(event: CloudEvent) -> float:
+        return (event.time - events[0].time).total_seconds()
+
+    while at < len(events):
+        upto = min(at + MOST_A_BATCH, len(events))
+        if speed < MAX_SPEED:
+            reached = (clock() - began) / TICKS_PER_SECOND * speed
+            upto = bisect_right(events, reached, at, upto, key=since_first)
+            if upto == at:
+                sleep(max((since_first(events[at]) - reached) / speed, SHORTEST_SLEEP))
+                continue
+        yield events[at:upto]
+        at = upto
+
+
+class Format(StrEnum):
+    """The kinds of file that can be replayed."""
+
+    ANONYMOUS_BANK = "anonymous-bank"
+
+
+READERS = {Format.ANONYMOUS_BANK: anonymous_bank.read}
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = MAX_SPEED if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if speed > 0:
+        return speed
+    raise typer.BadParameter(f"{text!r} is neither max nor a number above 0", param_hint="--speed")
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise typer.BadParameter(
+            f"{text!r} is not an IANA time zone", param_hint="--time-zone"
+        ) from None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("replay")(_replay)
+
+
+def _replay(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The records.")],
+    key: Annotated[str, typer.Option(help="An ingest key: it decides the client.")],
+    format: Annotated[  # noqa: A002 — the option's name, in the environment and the file too
+        Format, typer.Option(help="What FILE holds.")
+    ] = Format.ANONYMOUS_BANK,
+    url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
+    client: Annotated[
+        int | None,
+        typer.Option(
+            help="Name this client in the events' source; the key decides whose they are."
+        ),
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Onto this day's clock times; without it, the last event falls on now.",
+        ),
+    ] = None,
+    time_zone: Annotated[
+        str, typer.Option(metavar="ZONE", help="The zone of --day's clock times.")
+    ] = "UTC",
+    speed: Annotated[
+        str,
+        typer.Option(
+            metavar="N|max", help="Times real time; max: as fast as the server takes them."
+        ),
+    ] = "max",
+) -> None:
+    """Send a file of call records to a server, as events.
+
+    Ends with a line of what was sent, accepted, duplicate and refused, and with exit code 1 if
+    an event was refused. Sending a file again the same way changes nothing: the server knows
+    the events by their ids, which depend on the records and on --day, not on the clock.
+    """
+    pace, zone = _speed(speed), _zone(time_zone)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            calls = READERS[format](lines)
+    except ValueError as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
+    if day:
+        shift = call_records.on_day(calls, day.date(), zone)
+    else:
+        shift = call_records.ending_at(calls, datetime.now(UTC))
+    source = format if client is None else f"{format}/{client}"
+    events = call_records.events(calls, shift, source)
+    with shown(len(events)) as progress:
+        totals = replay(events, url, key, speed=pace, progress=progress)
+    _report(totals)
+
+
+def _report(totals: Totals) -> None:
+    most = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
+    for why, reason in most[:MOST_REASONS]:
+        print(f"refused {reason.count}: {why} (first: {reason.first})")
+    if len(most) > MOST_REASONS:
+        print(f"refused for {len(most) - MOST_REASONS} more reasons")
+    print(totals)
+    if totals.refused:
+        raise typer.Exit(1)

@@ -1,0 +1,74 @@
+"""``floorcast serve``: the server."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import typer
+
+from floorcast.cli import options
+from floorcast.config.settings import SETTINGS, Settings
+from floorcast.config.sources import load
+from floorcast.serve.telling import set_up_log
+from floorcast.serve.transport import serve
+
+__all__ = ["Read", "register", "with_settings"]
+
+
+class Read(Protocol):
+    """Reads the settings from every source; ``usual`` are a command's own, where none is given."""
+
+    def __call__(self, **usual: object) -> Settings:
+        """The settings; raises SettingError."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("serve")(with_settings(_serve))
+
+
+def with_settings(command: Callable[[Read], None]) -> Callable[..., None]:
+    """Give a command an option for every setting, and the function that reads them all.
+
+    The options are text here: ``config`` reads all sources of a setting the same way.
+    """
+
+    def run(context: typer.Context, **given: str | None) -> None:
+        def read(**usual: object) -> Settings:
+            flags = {name: value for name, value in given.items() if value is not None}
+            return load({**usual, **flags}, known=options.known(context))
+
+        command(read)
+
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    parameters = [context]
+    parameters += [_option(name, setting.flag, setting.help) for name, setting in SETTINGS.items()]
+    parameters.append(_option("config", "--config", "A floorcast.toml that lies elsewhere."))
+    run.__doc__ = command.__doc__
+    signature: Any = inspect.Signature(parameters)
+    run.__signature__ = signature  # type: ignore[attr-defined]  # what Typer reads of a command
+    return run
+
+
+def _option(name: str, flag: str, text: str) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=typer.Option(None, flag, help=text, show_default=False),
+        annotation=str | None,
+    )
+
+
+def _serve(read: Read) -> None:
+    """Run the server until it is told to stop (SIGTERM, or Ctrl-C).
+
+    Every option can also be set in the environment (FLOORCAST_PORT=…) or in a floorcast.toml
+    beside you; the command line wins, then the environment.
+    """
+    settings = read()
+    set_up_log(settings.log_level, settings.log_format)
+    serve(settings, lambda address: print(f"floorcast answers at {address}", flush=True))

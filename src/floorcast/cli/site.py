@@ -1,0 +1,99 @@
+"""``floorcast site``: apply, check and show what the site is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from floorcast.buckets.port import Buckets
+from floorcast.cli.admin import (
+    ClientOption,
+    DataOption,
+    aligned,
+    client_named,
+    hasher,
+    with_buckets,
+)
+from floorcast.site.apply import apply
+from floorcast.site.changes import counted
+from floorcast.site.model import Client
+from floorcast.site.reading import read
+from floorcast.site.site import Site
+
+__all__ = ["app", "register"]
+
+app = typer.Typer(help="The site: clients and what belongs to them.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands to the program."""
+    program.add_typer(app, name="site")
+
+
+@app.command("apply")
+def apply_file(context: typer.Context, file: FileArgument, data: DataOption = None) -> None:
+    """Make the site what FILE declares, and print what that changed.
+
+    Applying a file again changes nothing. What was made by "user add" and "key new" stays. A
+    running server takes the change up within a second.
+    """
+    site_file = read(file)
+    changes = with_buckets(
+        context, data, lambda buckets: apply(buckets, site_file, hasher()), make=True
+    )
+    if changes:
+        print("\n".join(aligned(changes)))
+    made = sum(change.action != "kept" for change in changes)
+    print(counted(made, "change") if made else "nothing to change")
+
+
+@app.command("check")
+def check_file(file: FileArgument) -> None:
+    """Tell what is wrong with FILE, or what it declares, and change nothing."""
+    clients = read(file).clients
+    rows = [
+        (
+            f"client {client.id} {client.name}",
+            counted(len(client.service), "service"),
+            counted(len(client.agent), "agent"),
+            counted(len(client.user), "user"),
+        )
+        for client in clients
+    ]
+    print("\n".join([*aligned(rows), f"{file} is in order"]))
+
+
+@app.command("show")
+def show_site(context: typer.Context, data: DataOption = None, client: ClientOption = None) -> None:
+    """Print the site as it counts now: every client, or one."""
+
+    async def look(buckets: Buckets) -> list[Client]:
+        site = Site(buckets)
+        return [client_named(site, client)] if client else list(site.clients.values())
+
+    clients = with_buckets(context, data, look)
+    print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
+
+
+def _shown(client: Client) -> Iterator[str]:
+    plan = client.plan
+    yield f"client {client.id} {client.name}"
+    agents = sum(user.agent for user in client.users)
+    facts = [
+        ("time zone", plan.time_zone),
+        ("feeds", " ".join(plan.feeds) or "none"),
+        ("parent", "none" if client.parent is None else str(client.parent)),
+        ("users", str(len(client.users) - agents)),
+        ("agents", f"{len(plan.agents)}, of whom {agents} may log in"),
+        ("API tokens", str(len(client.api_tokens))),
+        ("ingest keys", str(len(client.ingest_keys))),
+        ("term codes", " ".join(code.code for code in plan.term_codes) or "the default ones"),
+    ]
+    yield from aligned(facts, "  ")
+    for name, parts in (("call center", plan.call_centers), ("service", plan.services)):
+        yield from aligned([(name, str(part.id), part.name) for part in parts], "  ")

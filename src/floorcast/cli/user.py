@@ -1,0 +1,149 @@
+"""``floorcast user``: users, and the agents' logins, without or beside a site file."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+import typer
+
+from floorcast.buckets.port import Buckets
+from floorcast.cli.admin import (
+    ClientOption,
+    DataOption,
+    aligned,
+    client_named,
+    hasher,
+    new_password,
+    with_buckets,
+)
+from floorcast.site.edits import add_user, remove_user, set_password
+from floorcast.site.model import Client, Role, User
+from floorcast.site.site import Site
+from floorcast.site.store import BY_HAND, read_by_hand
+
+__all__ = ["app", "register"]
+
+app = typer.Typer(help="Users and agents' logins.", no_args_is_help=True)
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
+AgentOption = Annotated[bool, typer.Option("--agent", help="NAME is the login of an agent.")]
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands to the program."""
+    program.add_typer(app, name="user")
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    name: NameArgument,
+    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")],
+    client: ClientOption = None,
+    user_id: Annotated[
+        int | None,
+        typer.Option("--user-id", min=0, help="Its id; the next free one.", show_default=False),
+    ] = None,
+    call_center: Annotated[
+        list[int] | None,
+        typer.Option(help="Limit it to this call center; may be given more than once."),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Make a user; the password is asked for, or read from standard input."""
+    known_role = _role(role)
+
+    async def make(buckets: Buckets) -> str:
+        site = Site(buckets)
+        owner = client_named(site, client)
+        _check_centers(site, owner, call_center or [])
+        taken = [user.id for user in owner.users if not user.agent]
+        user = User(
+            id=max(taken, default=0) + 1 if user_id is None else user_id,
+            name=name,
+            password_hash=hasher().hash(new_password()),
+            role=known_role,
+            call_centers=tuple(sorted(set(call_center))) if call_center else None,
+        )
+        await add_user(buckets, owner.id, user)
+        return f"user {user.id} {name} of client {owner.name} may log in now"
+
+    print(with_buckets(context, data, make))
+
+
+@app.command("list")
+def show(context: typer.Context, client: ClientOption = None, data: DataOption = None) -> None:
+    """Print who may log in to a client."""
+
+    async def look(buckets: Buckets) -> list[tuple[str, ...]]:
+        owner = client_named(Site(buckets), client)
+        by_hand = read_by_hand(buckets.get(BY_HAND, str(owner.id)))
+        made = {(user.agent, user.name) for user in by_hand.users}
+        return [
+            (
+                str(user.id),
+                user.name,
+                user.role,
+                "all" if user.call_centers is None else " ".join(map(str, user.call_centers)),
+                "command" if (user.agent, user.name) in made else "site file",
+            )
+            for user in owner.users
+        ]
+
+    rows = with_buckets(context, data, look)
+    print("\n".join(aligned([("id", "name", "role", "call centers", "made by"), *rows])))
+
+
+@app.command("remove")
+def remove(
+    context: typer.Context,
+    name: NameArgument,
+    client: ClientOption = None,
+    agent: AgentOption = False,
+    data: DataOption = None,
+) -> None:
+    """Take a login away, and end its sessions."""
+
+    async def take(buckets: Buckets) -> str:
+        owner = client_named(Site(buckets), client)
+        await remove_user(buckets, owner.id, name, agent=agent)
+        return f"{name} of client {owner.name} may not log in any more"
+
+    print(with_buckets(context, data, take))
+
+
+@app.command("password")
+def password(
+    context: typer.Context,
+    name: NameArgument,
+    client: ClientOption = None,
+    agent: AgentOption = False,
+    data: DataOption = None,
+) -> None:
+    """Give a user another password, and end its sessions; of an agent, allow it to log in."""
+
+    async def change(buckets: Buckets) -> str:
+        owner = client_named(Site(buckets), client)
+        await set_password(buckets, owner.id, name, hasher().hash(new_password()), agent=agent)
+        return f"{name} of client {owner.name} has the new password"
+
+    print(with_buckets(context, data, change))
+
+
+def _role(named: str) -> Role:
+    for role in ROLES:
+        if role.lower() == named.strip().lower():
+            return role
+    raise typer.BadParameter(f"must be one of: {', '.join(ROLES)}", param_hint="--role")
+
+
+def _check_centers(site: Site, owner: Client, centers: list[int]) -> None:
+    family = site.family(owner.id)
+    there = {center.id for one in family for center in site.clients[one].plan.call_centers}
+    for center in centers:
+        if center not in there:
+            raise typer.BadParameter(
+                f"client {owner.name} has no call center {center}", param_hint="--call-center"
+            )

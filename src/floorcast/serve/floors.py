@@ -1,0 +1,152 @@
+"""The floors of all clients: begun from the mirror, kept folding, begun anew when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, MutableMapping
+
+import msgspec
+import structlog
+
+from floorcast.api import server
+from floorcast.errors import Unavailable
+from floorcast.eventlog.mirror import Mirror
+from floorcast.eventlog.port import EventLog
+from floorcast.feeds.encode import encode
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.ring import Rings
+from floorcast.floor.floor import Floor
+from floorcast.ingest.client_floor import ClientFloor, last_state
+from floorcast.site.model import FeedName, Plan
+from floorcast.token import Now, end_of_entry
+
+__all__ = ["Floors"]
+
+FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
+_AGAIN = 1.0  # seconds before a floor that failed is begun anew
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Floors:
+    """Keeps one ``ClientFloor`` folding for each client.
+
+    ``serving`` is what requests look at: a client is in it while its floor is caught up.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        mirror: Mirror,
+        rings: Rings,
+        serving: MutableMapping[int, server.ClientFloor],
+        *,
+        quiet_call_ms: int,
+        now: Now,
+        observe: Callable[[float], None],
+    ) -> None:
+        self._log = log
+        self._mirror = mirror
+        self._rings = rings
+        self._serving = serving
+        self._quiet_call_ms = quiet_call_ms
+        self._now = now
+        self._observe = observe
+        self._feeds: dict[int, dict[FeedName, Feed]] = {}
+        self._floors: dict[int, ClientFloor[Feed]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def begin(self, client: int, plan: Plan) -> None:
+        """Have the client's floor at work and caught up, and know its plan.
+
+        Raises Unavailable when the log cannot be read or written.
+        """
+        floor = await self._caught_up(client)
+        if floor.floor.state.plan != plan:
+            number = await self._log.append_site(client, msgspec.json.encode(plan))
+            await floor.until_folded(number)
+
+    def end(self, clients: Iterable[int]) -> None:
+        """Let the clients' floors go that the site has no more; the log keeps what it knows."""
+        for client in clients:
+            self._serving.pop(client, None)
+            if (task := self._tasks.pop(client, None)) is not None:
+                task.cancel()
+            if (floor := self._floors.pop(client, None)) is not None:
+                floor.fail()
+
+    async def close(self) -> None:
+        """Stop folding, and leave a snapshot of every floor for the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for floor in self._floors.values():
+            floor.fail()
+            try:
+                await floor.snapshot()
+            except Exception:  # noqa: BLE001 — the other floors still have theirs to leave
+                _log.exception("snapshot_failed", client=floor.client)
+
+    async def _caught_up(self, client: int) -> ClientFloor[Feed]:
+        if client not in self._tasks:
+            floor = self._make(client)
+            ready = asyncio.get_running_loop().create_future()
+            self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
+            await ready
+        floor_now = self._floors.get(client)
+        if floor_now is None:
+            raise Unavailable("the client's floor is begun anew")
+        return floor_now
+
+    async def _keep_folding(self, floor: ClientFloor[Feed], ready: asyncio.Future[None]) -> None:
+        while True:
+            try:
+                await self._fold(floor, ready)
+            except Exception:  # noqa: BLE001 — whatever it is, the floor is begun anew
+                _log.exception("folding_failed", client=floor.client, folded=floor.folded)
+            else:
+                return
+            self._serving.pop(floor.client, None)
+            self._floors.pop(floor.client, None)
+            floor.fail()
+            floor = await self._begun_anew(floor.client)
+
+    async def _fold(self, floor: ClientFloor[Feed], ready: asyncio.Future[None]) -> None:
+        folding = asyncio.create_task(floor.run())
+        head = asyncio.create_task(floor.until_folded(self._log.head(floor.client).number))
+        try:
+            await asyncio.wait({folding, head}, return_when=asyncio.FIRST_COMPLETED)
+            if head.done():
+                self._serving[floor.client] = self._floors[floor.client] = floor
+                if not ready.done():
+                    ready.set_result(None)
+            await folding
+        finally:
+            folding.cancel()
+            head.cancel()
+            # not left behind in the middle of an entry that somebody else looks at
+            await asyncio.gather(folding, head, return_exceptions=True)
+
+    async def _begun_anew(self, client: int) -> ClientFloor[Feed]:
+        while True:
+            await asyncio.sleep(_AGAIN)
+            try:
+                return self._make(client)
+            except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass
+                _log.exception("folding_waits", client=client)
+
+    def _make(self, client: int) -> ClientFloor[Feed]:
+        state = last_state(client, self._mirror, self._log)
+        floor = Floor(state, self._quiet_call_ms)
+        feeds = self._feeds.get(client)
+        if feeds is None:
+            feeds = self._feeds[client] = {
+                name: Feed(client, name, self._rings, self._complete(client, name, state.entry))
+                for name in FEEDS
+            }
+        return ClientFloor(floor, self._log, self._mirror, feeds, encode, self._now, self._observe)
+
+    def _complete(self, client: int, name: FeedName, entry: int) -> int:
+        """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""
+        return max(self._mirror.covered(client, name), end_of_entry(entry) if entry else 0)

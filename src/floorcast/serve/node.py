@@ -1,0 +1,204 @@
+"""One server: its files opened, its floors begun, its chores done, and all of it closed again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from floorcast.api.limits import RateLimit
+from floorcast.api.metrics import Metrics
+from floorcast.api.server import Server
+from floorcast.auth.credentials import Credentials
+from floorcast.auth.keys import Keys
+from floorcast.auth.lockout import Lockout
+from floorcast.auth.passwords import Hasher, Passwords
+from floorcast.auth.sessions import Sessions
+from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.port import Buckets
+from floorcast.config.settings import Settings
+from floorcast.errors import FloorcastError
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.mirror import Mirror
+from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.feeds.ring import SEAL_AGE, Rings
+from floorcast.ingest.intake import Intake
+from floorcast.serve.floors import Floors
+from floorcast.site import apply, reading
+from floorcast.site.site import Site, SiteChange
+from floorcast.token import Now, system_now
+
+__all__ = ["Node"]
+
+CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
+SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
+
+Log = MemoryLog | SqliteLog
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Node:
+    """Everything that answers requests, but for the transport.
+
+    Entering opens the data folder (raises SettingError when it, or the site file, cannot be
+    used) and makes ``server``, which is not ready yet; ``start`` makes it so.
+    """
+
+    server: Server
+
+    def __init__(
+        self, settings: Settings, now: Now = system_now, hasher: Hasher | None = None
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._hasher = hasher or Hasher()
+        self._stack = AsyncExitStack()
+        self._chores: list[asyncio.Task[None]] = []
+        self._changes: asyncio.Queue[SiteChange] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        """Open the files."""
+        try:
+            await self._open(self._settings.data)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish what is under way, and close the files."""
+        await self._stack.aclose()
+
+    async def start(self) -> None:
+        """Catch up with the log; when it returns, requests are answered."""
+        for client in self._site.clients.values():
+            await self._floors.begin(client.id, client.plan)
+        self._site.on_change(self._changes.put_nowait)
+        self._every(CHORES, self._seal)
+        self._every(CHORES, self._refresh_site)
+        self._every(SESSIONS_KEPT, self.server.sessions.keep)
+        self._chores.append(asyncio.create_task(self._follow_site()))
+        self.server.readiness.ready = True
+
+    def release(self) -> None:
+        """Let every reader that waits answer now: the server stops."""
+        self._rings.release()
+
+    async def _open(self, data: Path) -> None:
+        stack = self._stack
+        in_memory = data == IN_MEMORY
+        folder = None if in_memory else stack.enter_context(DataFolder(data))
+        buckets = open_buckets(data)
+        stack.push_async_callback(buckets.close)
+        if self._settings.site is not None:
+            await self._apply_site(buckets, self._settings.site)
+        self._site = Site(buckets)
+        log: Log = MemoryLog(self._now)
+        if folder is not None:
+            log = SqliteLog(folder, self._now, observe=self._committed)
+        stack.push_async_callback(log.close)
+        heads = {client: log.head(client).number for client in log.clients()}
+        mirror = Mirror(
+            None if in_memory else data / "mirror.db",
+            self._now,
+            identity=log.identity,
+            heads=heads,
+        )
+        stack.push_async_callback(mirror.close)
+        self._rings = Rings(mirror, self._settings.ring_bytes)
+        self._make_server(buckets, log, mirror)
+
+    def _committed(self, seconds: float, events: int) -> None:
+        self.server.metrics.log_append_seconds.observe(seconds)
+        self.server.metrics.log_commit_events.observe(events)
+
+    def _make_server(self, buckets: Buckets, log: Log, mirror: Mirror) -> None:
+        now, settings = self._now, self._settings
+        metrics = Metrics(self._rings)
+        passwords = Passwords(self._hasher)
+        self._stack.callback(passwords.close)
+        credentials = Credentials(self._site, passwords, Lockout(now))
+        sessions = Sessions(self._site, buckets, credentials, passwords, now)
+        self._stack.push_async_callback(sessions.close)
+        self.server = Server(
+            now=now,
+            sessions=sessions,
+            site=self._site,
+            log=log,
+            metrics=metrics,
+            rate_limit=RateLimit(settings.rate_limit, now),
+            keys=Keys(self._site),
+            intake=Intake(log, now, settings.max_in_flight, lambda: mirror.full),
+        )
+        self._floors = Floors(
+            log,
+            mirror,
+            self._rings,
+            self.server.floors,
+            quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
+            now=now,
+            observe=metrics.fold_seconds.observe,
+        )
+        self._stack.push_async_callback(self._stop)
+
+    async def _apply_site(self, buckets: Buckets, file: Path) -> None:
+        changes = await apply.apply(buckets, reading.read(file), self._hasher)
+        _log.info("site_applied", file=file.name, changes=len(changes))
+
+    async def _stop(self) -> None:
+        self.server.readiness.ready = False
+        self.server.readiness.reason = "the server is stopping"
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self._floors.close()
+        self._rings.seal()
+
+    def _every(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+        async def run() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await chore()
+                except FloorcastError as error:
+                    _log.warning("chore_failed", chore=chore.__name__, why=str(error))
+                except Exception:  # noqa: BLE001 — a chore that fails is tried again
+                    _log.exception("chore_failed", chore=chore.__name__)
+
+        self._chores.append(asyncio.create_task(run()))
+
+    async def _seal(self) -> None:
+        self._rings.seal(before=self._now() - SEAL_AGE)
+
+    async def _refresh_site(self) -> None:
+        await self._site.refresh()
+
+    async def _follow_site(self) -> None:
+        while True:
+            change = await self._changes.get()
+            self._floors.end(change.gone)
+            for client in change.plans:
+                await self._begin(client)
+
+    async def _begin(self, client: int) -> None:
+        """Begin the client's floor, or change it, as soon as the log allows."""
+        while client in self._site.clients:
+            try:
+                await self._floors.begin(client, self._site.clients[client].plan)
+            except FloorcastError as error:
+                _log.warning("site_change_waits", client=client, why=str(error))
+                await asyncio.sleep(CHORES)
+            else:
+                return

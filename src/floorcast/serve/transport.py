@@ -1,0 +1,115 @@
+"""The transport: uvicorn with uvloop and httptools, stopped by our own hand."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from floorcast.api.app import Api
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.serve.node import Node
+
+__all__ = ["serve"]
+
+BACKLOG = 4096  # connections that may wait to be taken: a flood of reconnects after a restart
+KEEP_ALIVE = 75  # seconds that an idle connection stays, longer than what usually polls
+GRACE = 20  # seconds that requests under way have when the server stops
+
+Listening = Callable[[str], None]
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to us: uvicorn's own way ends the process by the signal, not with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(settings: Settings, listening: Listening) -> None:
+    """Run a server until SIGTERM or SIGINT; ``listening`` is told its address once it answers.
+
+    Raises SettingError when the site file, the data folder or the address cannot be used, and
+    Unavailable when the log cannot be read or written at the start.
+    """
+    _spare_the_collector()
+    with (
+        _bound(settings.host, settings.port) as sock,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_serve(settings, sock, listening))
+
+
+async def _serve(settings: Settings, sock: socket.socket, listening: Listening) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Node(settings) as node:
+        transport = _Uvicorn(_transport_config(node, settings.trusted_proxies))
+        answering = asyncio.create_task(transport.serve([sock]))
+        starting = asyncio.create_task(_start(node, sock, listening))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({answering, starting, stopping}, return_when="FIRST_COMPLETED")
+            if starting.done():
+                starting.result()
+                await asyncio.wait({answering, stopping}, return_when="FIRST_COMPLETED")
+        finally:
+            starting.cancel()
+            stopping.cancel()
+            node.release()
+            transport.should_exit = True
+            await answering
+
+
+async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
+    await node.start()
+    gc.freeze()
+    host, port = sock.getsockname()[:2]
+    listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+
+def _transport_config(node: Node, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+    return uvicorn.Config(
+        Api(node.server),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            "choose others with --host and --port"
+        ) from error
+
+
+def _spare_the_collector() -> None:
+    """Make the garbage collector rare: the floor is long-lived and has no cycles.
+
+    With Python's own thresholds it takes a third of the time of folding.
+    """
+    gc.set_threshold(100_000, 50, 100)

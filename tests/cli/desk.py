@@ -1,0 +1,54 @@
+"""The administration's commands, run on a data folder of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from floorcast.buckets.folder import open_buckets
+from floorcast.cli import key, options, site, user
+from floorcast.site.site import Site
+from tests.site.sites import CHEAP, SMALL, run
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Somebody at a terminal, in a folder with the small site's file."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        monkeypatch.chdir(folder)
+        for module in (site, user):
+            monkeypatch.setattr(module, "hasher", lambda: CHEAP)
+        (folder / "site.toml").write_text(SMALL)
+        self._program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+        self._program.callback()(options.take)
+        for module in (site, user, key):
+            module.register(self._program)
+
+    def does(self, *words: str, types: str | None = None) -> Result:
+        """Run a command; what floorcast refuses is raised."""
+        return CliRunner().invoke(self._program, words, input=types, catch_exceptions=False)
+
+    def says(self, *words: str, types: str | None = None) -> str:
+        """What a command that succeeds prints to standard output."""
+        result = self.does(*words, types=types)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def refused(self, *words: str, types: str | None = None) -> str:
+        """What a command that was used wrongly prints to standard error, in one line."""
+        result = self.does(*words, types=types)
+        assert result.exit_code == 2, result.output
+        return " ".join(result.stderr.split())
+
+    def site(self, data: str = "floorcast-data") -> Site:
+        """The site as a server would read it now."""
+        buckets = open_buckets(self.folder / data)
+        found = Site(buckets)
+        run(buckets.close())
+        return found

@@ -1,0 +1,43 @@
+"""What the administration's commands share."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import typer
+
+from floorcast.cli.admin import aligned, hasher, new_password
+
+
+def test_columns_stand_under_each_other() -> None:
+    """As wide as their widest cell; no spaces at the ends of lines."""
+    assert list(aligned([("a", "bbb", ""), ("aaa", "b", "c")], "  ")) == [
+        "  a    bbb",
+        "  aaa  b    c",
+    ]
+    assert list(aligned([])) == []
+
+
+def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hidden, with confirmation, and not on standard output, which may be a file."""
+    asked: dict[str, object] = {}
+
+    def prompt(text: str, **how: object) -> str:
+        asked.update(how, text=text)
+        return "a long secret"
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "prompt", prompt)
+    assert new_password() == "a long secret"
+    assert asked == {
+        "text": "Password",
+        "hide_input": True,
+        "confirmation_prompt": True,
+        "err": True,
+    }
+
+
+def test_commands_hash_like_the_server() -> None:
+    """With the full cost; only tests take less."""
+    assert hasher().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")

@@ -1,0 +1,54 @@
+"""The program as a whole: its commands, and how it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from floorcast.cli import app as program
+from floorcast.cli.app import app, main
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "anonymous_bank" / "day.csv"
+
+
+def test_what_floorcast_refuses_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback: what is wrong, on standard error, and exit code 1."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("floorcast.toml").write_text('keys = "k"\n', "utf-8")
+    monkeypatch.setattr(sys, "argv", ["floorcast", "replay", str(GOLDEN), "--key", "k"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    message = "floorcast: floorcast.toml: there is no setting 'keys'; did you mean key?"
+    assert caught.value.code == message
+
+
+def test_every_command_has_a_summary() -> None:
+    """``--help`` lists each with a line of its own."""
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in app.registered_commands:
+        assert f"  {command.name} " in result.stdout
+        assert command.callback
+        assert command.callback.__doc__
+
+
+def test_commands_are_listed_once() -> None:
+    """No module registers its commands twice."""
+    names = [command.name for command in app.registered_commands]
+    names += [group.name for group in app.registered_groups]
+    assert len(set(names)) == len(names)
+    assert len(set(program.COMMANDS)) == len(program.COMMANDS)
+
+
+def test_the_module_is_the_program() -> None:
+    """``python -m floorcast`` is ``floorcast``."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "floorcast", "version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.startswith("floorcast ")

@@ -1,0 +1,64 @@
+"""``floorcast key``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from floorcast.auth.keys import Keys, is_api_token
+from floorcast.errors import BadCredentials, InvalidParameter, NotFound
+from floorcast.site.digests import digest, fingerprint
+from tests.cli.desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk at which the small site was applied."""
+    desk = Desk(tmp_path, monkeypatch)
+    desk.says("site", "apply", "site.toml")
+    return desk
+
+
+def test_a_new_ingest_key_is_printed_once_and_alone(desk: Desk) -> None:
+    """Standard output has nothing but the key, so that a script can take it; no file has it."""
+    result = desk.does("key", "new", "--client", "2")
+    key = result.stdout.strip()
+    assert result.stdout == f"{key}\n"
+    assert "of client ACME West; it is shown once" in result.stderr
+    assert key not in result.stderr
+    assert Keys(desk.site()).client_of_ingest_key(key) == 2
+    for file in (desk.folder / "floorcast-data").iterdir():
+        assert key.encode() not in file.read_bytes()
+
+
+def test_a_new_api_token_opens_the_login_and_no_more_than_five(desk: Desk) -> None:
+    """The sixth is refused, naming the way out."""
+    keys = [desk.says("key", "new", "--api-token", "--client", "1").strip() for _ in range(4)]
+    client = desk.site().clients[1]
+    assert all(is_api_token(client, digest(key)) for key in [*keys, "token-1"])
+    with pytest.raises(InvalidParameter, match="5 API tokens, which is the most; revoke one"):
+        desk.does("key", "new", "--api-token", "--client", "1")
+
+
+def test_keys_are_listed_by_fingerprint(desk: Desk) -> None:
+    """With their kind and where they come from."""
+    key = desk.says("key", "new", "--client", "1").strip()
+    said = desk.says("key", "list", "--client", "1").splitlines()
+    assert said[0] == "fingerprint   kind        made by"
+    assert set(said[1:]) == {
+        f"{fingerprint(digest('token-1'))}  API token   site file",
+        f"{fingerprint(digest('key-1'))}  ingest key  site file",
+        f"{fingerprint(digest(key))}  ingest key  command",
+    }
+
+
+def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
+    """Of the file too, whatever is applied; one that is not there is told."""
+    said = desk.says("key", "revoke", digest("key-1")[:8], "--client", "1")
+    assert said == f"{fingerprint(digest('key-1'))} of client ACME is no longer accepted\n"
+    desk.says("site", "apply", "site.toml")
+    with pytest.raises(BadCredentials):
+        Keys(desk.site()).client_of_ingest_key("key-1")
+    with pytest.raises(NotFound, match="has no key 123456"):
+        desk.does("key", "revoke", "123456", "--client", "1")

@@ -1,0 +1,49 @@
+"""What is shown while events are sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.cli.progress import Silent, shown
+
+
+def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Plain lines on standard error: progress by tenths, and why nothing moves."""
+    with shown(1_000) as progress:
+        for sent in (50, 100, 150, 420, 1_000):
+            progress.reached(sent)
+        progress.waits(2.5, "503: too busy [later]")
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err.splitlines() == [
+        "100 of 1000 events",
+        "420 of 1000 events",
+        "1000 of 1000 events",
+        "503: too busy [later]; again in 2.5 s",
+    ]
+
+
+def test_on_a_terminal_it_is_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that is drawn over, with the reason of a wait beside it."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    with shown(10) as progress:
+        progress.reached(4)
+        progress.waits(1.0, "503: too busy [later]")
+    found = capsys.readouterr().err
+    assert " 4/10" in found
+    assert "503: too busy [later]; again in 1.0 s" in found
+
+
+def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The library's default."""
+    silent = Silent()
+    silent.reached(1)
+    silent.waits(1.0, "busy")
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,296 @@
+"""The replay: pace, batches, totals, and the command as a whole, over a real socket."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from floorcast.cli.app import app
+from floorcast.cli.delivery import Rejected, Verdicts
+from floorcast.cli.replay import Totals, replay
+from floorcast.errors import Refusal
+from floorcast.sources import anonymous_bank, call_records
+from floorcast.sources.cloud_event import CloudEvent
+from floorcast.token import TICKS_PER_SECOND
+from tests.cli.intake import DROP, TAKE, Answer, Intake, running
+
+HERE = Path(__file__).resolve()
+GOLDEN = HERE.parents[1] / "golden" / "anonymous_bank" / "day.csv"
+REAL = HERE.parents[3] / "shared" / "data" / "anonymous-bank" / "1999-08-01.csv"
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy"})
+GOLDEN_EVENTS = 49
+
+
+class Wall:
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> int:
+        return round(self.seconds * TICKS_PER_SECOND)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(round(seconds, 3))
+        self.seconds += seconds
+
+
+class Seen:
+    """Remembers what was shown."""
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.why: list[str] = []
+
+    def reached(self, sent: int) -> None:
+        self.sent.append(sent)
+
+    def waits(self, seconds: float, why: str) -> None:
+        self.why.append(why)
+
+
+def events_at(*seconds: float) -> list[CloudEvent]:
+    return [
+        CloudEvent(
+            id=str(number),
+            source="s",
+            type="call.end",
+            time=NOON + timedelta(seconds=second),
+            data={},
+        )
+        for number, second in enumerate(seconds)
+    ]
+
+
+def ids(intake: Intake) -> list[list[str]]:
+    """The ids of each request."""
+    return [
+        [json.loads(line)["id"] for line in request.body.splitlines()]
+        for request in intake.requests
+    ]
+
+
+def command(intake: Intake, *more: str, file: Path = GOLDEN) -> Result:
+    options = ["--key", "k", "--url", intake.url, *more]
+    return CliRunner().invoke(app, ["replay", str(file), *options])
+
+
+def test_at_full_speed_a_thousand_go_at_once() -> None:
+    """Batches of up to 1,000, in order, without a pause, whatever the events' times."""
+    wall, seen = Wall(), Seen()
+    with running() as intake:
+        events = events_at(*range(2_500))
+        totals = replay(events, intake.url, "k", clock=wall.now, sleep=wall.sleep, progress=seen)
+    assert [len(batch) for batch in ids(intake)] == [1_000, 1_000, 500]
+    assert list(intake.taken) == [event.id for event in events]
+    assert (totals.sent, totals.accepted) == (2_500, 2_500)
+    assert seen.sent == [1_000, 2_000, 2_500]
+    assert wall.slept == []
+
+
+def test_at_twice_real_time_an_event_goes_when_half_its_time_has_passed() -> None:
+    """The first at once; events of one time together; the pauses are the gaps, halved."""
+    wall = Wall()
+    with running() as intake:
+        events = events_at(0, 0, 10, 11, 11)
+        replay(events, intake.url, "k", speed=2.0, clock=wall.now, sleep=wall.sleep)
+    assert ids(intake) == [["0", "1"], ["2"], ["3", "4"]]
+    assert wall.slept == [5.0, 0.5]
+
+
+def test_at_high_speed_events_are_gathered() -> None:
+    """A pause is never so short that each event would be a request of its own."""
+    wall = Wall()
+    with running() as intake:
+        events = events_at(*range(100))
+        replay(events, intake.url, "k", speed=1_000.0, clock=wall.now, sleep=wall.sleep)
+    assert [len(batch) for batch in ids(intake)] == [1, 20, 20, 20, 20, 19]
+    assert set(wall.slept) == {0.02}
+
+
+def test_time_lost_to_a_busy_server_is_made_up() -> None:
+    """The pace is kept by the clock, not by counting pauses: what is overdue goes together."""
+    wall = Wall()
+    with running(BUSY.with_headers({"Retry-After": "30"})) as intake:
+        events = events_at(0, 10, 20, 40)
+        replay(
+            events, intake.url, "k", speed=1.0, clock=wall.now, sleep=wall.sleep, chance=lambda: 1.0
+        )
+    assert ids(intake) == [["0"], ["0"], ["1", "2"], ["3"]]
+    assert wall.slept == [30.25, 9.75]
+
+
+def test_a_server_that_dies_in_between_has_every_event_once() -> None:
+    """Lost answers, refused connections and 503s: nothing lost, nothing twice, in order."""
+    wall, seen = Wall(), Seen()
+    events = events_at(*range(5_000))
+    with running(DROP, TAKE, BUSY, TAKE, DROP, BUSY) as intake:
+
+        def sleep(seconds: float) -> None:
+            wall.sleep(seconds)
+            if len(wall.slept) == 3:
+                intake.stop()
+            if len(wall.slept) == 5:
+                intake.start()
+
+        totals = replay(events, intake.url, "k", clock=wall.now, sleep=sleep, progress=seen)
+    assert list(intake.taken) == [event.id for event in events]
+    assert (totals.sent, totals.accepted, totals.duplicates) == (5_000, 3_000, 2_000)
+    assert len(seen.why) == len(wall.slept) == 6
+
+
+def test_nothing_to_send_is_no_request() -> None:
+    """An empty list ends at once, with empty totals."""
+    with running() as intake:
+        assert replay([], intake.url, "k") == Totals()
+    assert intake.requests == []
+
+
+def test_a_wrong_key_stops_the_replay() -> None:
+    """The server's own words reach the caller."""
+    refused = Answer(HTTPStatus.UNAUTHORIZED, {"code": 300, "message": "unknown ingest key"})
+    with running(refused) as intake, pytest.raises(Refusal, match="unknown ingest key"):
+        replay(events_at(0), intake.url, "k")
+
+
+def test_refusals_are_counted_by_reason() -> None:
+    """One reason, however often, is one entry, with the first event it met."""
+    totals = Totals()
+    future = [Rejected(0, 202, "time: in the future", "a"), Rejected(1, 202, "time: in the future")]
+    totals.add(events_at(0, 1, 2), Verdicts(1, 0, future))
+    totals.add(events_at(0), Verdicts(0, 0, [Rejected(0, 202, "type: unknown")]))
+    assert str(totals) == "sent 4  accepted 1  duplicates 0  refused 3"
+    assert {why: (r.count, r.first) for why, r in totals.reasons.items()} == {
+        "202 time: in the future": (2, "a"),
+        "202 type: unknown": (1, "number 0 of its batch"),
+    }
+
+
+def test_the_command_ends_with_a_line_of_totals() -> None:
+    """Sent once everything is accepted; sent again everything is a duplicate; exit code 0."""
+    with running() as intake:
+        first, second = command(intake), command(intake)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    last = first.stdout.splitlines()[-1]
+    assert last == f"sent {GOLDEN_EVENTS}  accepted {GOLDEN_EVENTS}  duplicates 0  refused 0"
+    again = second.stdout.splitlines()[-1]
+    assert again == f"sent {GOLDEN_EVENTS}  accepted 0  duplicates {GOLDEN_EVENTS}  refused 0"
+
+
+def test_the_command_puts_a_day_where_it_is_told() -> None:
+    """``--day`` and ``--time-zone`` decide the times, ``--client`` is named in the source."""
+    onto = ["--day", "2026-07-01", "--time-zone", "Asia/Jerusalem", "--client", "47415"]
+    with running() as intake:
+        command(intake, *onto)
+    first = next(iter(intake.taken.values()))
+    assert first["time"] == "2026-06-30T21:10:10Z"
+    assert first["source"] == "anonymous-bank/47415/1999-08-05"
+
+
+def test_without_a_day_the_last_event_falls_on_now() -> None:
+    """No event is in the future, and the last one is seconds old."""
+    with running() as intake:
+        command(intake)
+    last = datetime.fromisoformat(str(list(intake.taken.values())[-1]["time"]))
+    assert timedelta(0) <= datetime.now(UTC) - last < timedelta(minutes=1)
+
+
+def test_the_key_need_not_stand_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others could read it: the environment has it, the file has the address."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOORCAST_KEY", "hidden")
+    with running() as intake:
+        tmp_path.joinpath("floorcast.toml").write_text(f'url = "{intake.url}"', "utf-8")
+        result = CliRunner().invoke(app, ["replay", str(GOLDEN)])
+    assert result.exit_code == 0, result.output
+    assert intake.requests[0].headers["authorization"] == "Bearer hidden"
+
+
+def test_refused_events_are_told_and_fail_the_command() -> None:
+    """Each reason with its number and its first event, then the totals; exit code 1."""
+    verdicts = {
+        "accepted": GOLDEN_EVENTS - 1,
+        "duplicates": 0,
+        "rejected": [{"index": 0, "id": "a", "code": 202, "message": "time: in the future"}],
+    }
+    with running(Answer(HTTPStatus.OK, verdicts)) as intake:
+        result = command(intake)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-2:] == [
+        "refused 1: 202 time: in the future (first: a)",
+        f"sent {GOLDEN_EVENTS}  accepted {GOLDEN_EVENTS - 1}  duplicates 0  refused 1",
+    ]
+
+
+def test_a_thousand_different_reasons_do_not_fill_the_screen() -> None:
+    """The most frequent are printed, the rest are counted."""
+    rejected = [{"index": n, "code": 202, "message": f"bad {n}"} for n in range(GOLDEN_EVENTS)]
+    answer = Answer(HTTPStatus.OK, {"accepted": 0, "duplicates": 0, "rejected": rejected})
+    with running(answer) as intake:
+        lines = command(intake).stdout.splitlines()
+    assert lines[-2] == f"refused for {GOLDEN_EVENTS - 20} more reasons"
+    assert sum(line.startswith("refused 1: ") for line in lines) == 20
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--speed", "fast", "neither max nor a number above 0"),
+        ("--speed", "0", "neither max nor a number above 0"),
+        ("--speed", "-1", "neither max nor a number above 0"),
+        ("--speed", "nan", "neither max nor a number above 0"),
+        ("--time-zone", "Mars/Olympus", "not an IANA time zone"),
+        ("--time-zone", "../etc", "not an IANA time zone"),
+        ("--day", "1.8.1999", "1.8.1999"),
+        ("--format", "xml", "xml"),
+    ],
+)
+def test_a_wrong_option_is_named_before_anything_is_sent(
+    option: str, value: str, message: str
+) -> None:
+    """Exit code 2, and an error that names the option and what is wrong with it."""
+    with running() as intake:
+        result = command(intake, option, value)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert message in result.stderr
+    assert intake.requests == []
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A record that is none gives its file and line; so does text in another encoding."""
+    broken = tmp_path / "broken.csv"
+    broken.write_text(GOLDEN.read_text("utf-8").replace("10:00:35", "late"), "utf-8")
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes(b"vru+line,\xe9\n")
+    with running() as intake:
+        results = [command(intake, file=file) for file in (broken, latin)]
+    assert [result.exit_code for result in results] == [2, 2]
+    assert "broken.csv: line 4: q_exit is 'late', expected h:mm:ss" in results[0].stderr
+    assert "latin.csv" in results[1].stderr
+    assert intake.requests == []
+
+
+def test_the_real_day_arrives_whole_although_the_server_fails() -> None:
+    """The bank's day at full speed, with lost answers and 503s: each event once, in order."""
+    if not REAL.exists():
+        pytest.skip("the bank's real days are not here: 1999-08-01.csv in ../shared/data")
+    with REAL.open(encoding="utf-8", newline="") as lines:
+        calls = anonymous_bank.read(lines)
+    events = call_records.events(calls, call_records.ending_at(calls, NOON), "anonymous-bank")
+    wall = Wall()
+    with running(*[TAKE, DROP, BUSY] * 5) as intake:
+        totals = replay(events, intake.url, "k", clock=wall.now, sleep=wall.sleep)
+    assert list(intake.taken) == [event.id for event in events]
+    assert totals.sent == totals.accepted + totals.duplicates == len(events)
+    begun = sum(event["type"] == "call.start" for event in intake.taken.values())
+    assert begun == 2_357

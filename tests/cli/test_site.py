@@ -1,0 +1,113 @@
+"""``floorcast site``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from floorcast.buckets.folder import open_buckets
+from floorcast.errors import SettingError
+from floorcast.site.digests import digest, fingerprint
+from floorcast.site.site import Site
+from tests.cli.desk import Desk
+from tests.site.sites import SMALL
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk in a folder of its own."""
+    return Desk(tmp_path, monkeypatch)
+
+
+def test_applying_tells_what_it_changed(desk: Desk) -> None:
+    """New clients at first; then nothing; then just what the file changed, in columns."""
+    said = desk.says("site", "apply", "site.toml").splitlines()
+    assert said[0].split("  ")[0] == "added"
+    assert said[-1] == "2 changes"
+    assert set(desk.site().clients) == {1, 2}
+    assert desk.says("site", "apply", "site.toml") == "nothing to change\n"
+    text = SMALL.replace('"Help"', '"Assist the customers"').replace('"token-2"', "")
+    (desk.folder / "site.toml").write_text(text)
+    changed = "client 1 ACME, service 102 Assist the customers"
+    removed = f"client 2 ACME West, API token {fingerprint(digest('token-2'))}"
+    assert desk.says("site", "apply", "site.toml").splitlines() == [
+        f"changed  {changed}  name Help → Assist the customers",
+        f"removed  {removed}",
+        "2 changes",
+    ]
+
+
+def test_a_running_server_sees_what_was_applied(desk: Desk) -> None:
+    """A process that has the folder open finds the new site the next time it looks."""
+    desk.says("site", "apply", "site.toml")
+    buckets = open_buckets(desk.folder / "floorcast-data")
+    site = Site(buckets)
+    (desk.folder / "site.toml").write_text(SMALL.replace("Sales", "Sale"))
+    desk.says("site", "apply", "site.toml")
+    change = asyncio.run(site.refresh())
+    assert change is not None
+    assert list(change.plans) == [1]
+    asyncio.run(buckets.close())
+
+
+@pytest.mark.parametrize("command", ["apply", "check"])
+def test_a_wrong_file_is_told_and_changes_nothing(desk: Desk, command: str) -> None:
+    """Every mistake with the file's name, the table and the key."""
+    (desk.folder / "site.toml").write_text(SMALL.replace("Help", "Sales"))
+    with pytest.raises(SettingError, match=r"^site\.toml: client 1, service Sales: the name is"):
+        desk.does("site", command, "site.toml")
+    with pytest.raises(SettingError, match=r"^none\.toml cannot be read"):
+        desk.does("site", command, "none.toml")
+    assert not (desk.folder / "floorcast-data").exists()
+
+
+def test_a_file_in_order_is_told_as_such(desk: Desk) -> None:
+    """With what it declares, and without a data folder."""
+    said = desk.says("site", "check", "site.toml")
+    assert said.splitlines() == [
+        "client 1 ACME       2 services  2 agents  2 users",
+        "client 2 ACME West  0 services  0 agents  0 users",
+        "site.toml is in order",
+    ]
+    assert not (desk.folder / "floorcast-data").exists()
+
+
+def test_the_site_can_be_looked_at(desk: Desk) -> None:
+    """All clients or one, with numbers and names but no secret."""
+    desk.says("site", "apply", "site.toml")
+    said = desk.says("site", "show")
+    for part in (
+        "client 1 ACME\n",
+        "time zone    America/New_York",
+        "feeds        agent interaction",
+        "agents       2, of whom 1 may log in",
+        "call center  11  North",
+        "service  101  Sales",
+        "term codes   Paid",
+        "client 2 ACME West\n",
+        "parent       1",
+        "term codes   the default ones",
+    ):
+        assert part in said
+    for secret in ("token-1", "key-1", "correct horse", "argon2"):
+        assert secret not in said
+    assert "client 1" not in desk.says("site", "show", "--client", "2")
+
+
+def test_the_data_folder_is_the_servers(desk: Desk) -> None:
+    """--data, or FLOORCAST_DATA, or the settings' file, says whose site it is."""
+    (desk.folder / "floorcast.toml").write_text('data = "from-file"')
+    desk.says("site", "apply", "site.toml")
+    desk.says("site", "apply", "site.toml", "--data", "from-flag")
+    assert set(desk.site("from-file").clients) == set(desk.site("from-flag").clients) == {1, 2}
+
+
+def test_there_must_be_a_site_to_look_at(desk: Desk) -> None:
+    """A folder without one is told with the command that makes it, and is not made."""
+    with pytest.raises(SettingError, match="holds no site yet: floorcast site apply FILE --data"):
+        desk.does("site", "show")
+    with pytest.raises(SettingError, match=":memory:"):
+        desk.does("site", "show", "--data", ":memory:")
+    assert not (desk.folder / "floorcast-data").exists()

@@ -1,0 +1,113 @@
+"""``floorcast user``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from floorcast.errors import InvalidParameter, NotFound
+from tests.cli.desk import Desk
+from tests.site.sites import CHEAP, SMALL
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk at which the small site was applied."""
+    desk = Desk(tmp_path, monkeypatch)
+    desk.says("site", "apply", "site.toml")
+    return desk
+
+
+def test_a_user_is_made_with_a_password_from_standard_input(desk: Desk) -> None:
+    """The next free id, the role in any case, and the password in no output."""
+    said = desk.says(
+        "user", "add", "eve", "--role", "report admin", "--client", "ACME", types="a long secret\n"
+    )
+    assert said == "user 303 eve of client ACME may log in now\n"
+    user = desk.site().user(1, "eve")
+    assert user is not None
+    assert (user.id, user.role, user.call_centers) == (303, "Report Admin", None)
+    assert CHEAP.verify(user.password_hash, "a long secret")
+
+
+def test_a_user_may_have_an_id_and_a_limit(desk: Desk) -> None:
+    """Call centers of the client or one below it; a client by its id."""
+    words = ("user", "add", "eve", "--role", "Manager", "--client", "1", "--user-id", "7")
+    desk.says(*words, "--call-center", "21", "--call-center", "11", types="a long secret")
+    user = desk.site().user(1, "eve")
+    assert user is not None
+    assert (user.id, user.call_centers) == (7, (11, 21))
+    assert "no call center 99" in desk.refused(*words, "--call-center", "99", types="long secret")
+
+
+@pytest.mark.parametrize(
+    ("words", "types", "message"),
+    [
+        (("--role", "Boss", "--client", "1"), "a long secret", "must be one of: Sysadmin, Super"),
+        (("--role", "Auditor", "--client", "1"), "short", "it must have 8 to 1024 characters"),
+        (("--role", "Auditor", "--client", "1"), "", "it must have 8 to 1024 characters"),
+        (("--role", "Auditor", "--client", "9"), "a long secret", "there is no client 9; there"),
+        (("--role", "Auditor"), "a long secret", "name one of the clients: ACME, ACME West"),
+        (("--client", "1"), "a long secret", "--role"),
+    ],
+)
+def test_a_wrong_option_says_what_would_do(
+    desk: Desk, words: tuple[str, ...], types: str, message: str
+) -> None:
+    """And nobody is made."""
+    assert message in desk.refused("user", "add", "eve", *words, types=types)
+    assert desk.site().user(1, "eve") is None
+
+
+def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
+    """By a user of the file as by one made before."""
+    with pytest.raises(InvalidParameter, match="client ACME has a user reports already"):
+        desk.does(
+            "user", "add", "reports", "--role", "Auditor", "--client", "1", types="longsecret"
+        )
+
+
+def test_the_only_client_need_not_be_named(desk: Desk) -> None:
+    """A site of one client is most sites."""
+    (desk.folder / "site.toml").write_text(SMALL.partition("\n[[client]]\nid = 2")[0])
+    desk.says("site", "apply", "site.toml")
+    desk.says("user", "add", "eve", "--role", "Auditor", types="a long secret")
+    assert desk.site().user(1, "eve")
+
+
+def test_users_are_listed_with_where_they_come_from(desk: Desk) -> None:
+    """Users and agents who may log in, of the file and made by command; no hashes."""
+    desk.says("user", "add", "eve", "--role", "Auditor", "--client", "1", types="a long secret")
+    assert desk.says("user", "list", "--client", "1").splitlines() == [
+        "id   name     role      call centers  made by",
+        "301  reports  Sysadmin  all           site file",
+        "302  north    Manager   11            site file",
+        "201  ANN      Agent     all           site file",
+        "303  eve      Auditor   all           command",
+    ]
+
+
+def test_a_user_is_removed_and_stays_so(desk: Desk) -> None:
+    """Of the file too; one who is not there is told."""
+    said = desk.says("user", "remove", "reports", "--client", "1")
+    assert said == "reports of client ACME may not log in any more\n"
+    desk.says("site", "apply", "site.toml")
+    assert desk.site().user(1, "reports") is None
+    for words in (("reports",), ("BOB", "--agent")):
+        with pytest.raises(NotFound, match=words[0]):
+            desk.does("user", "remove", *words, "--client", "1")
+
+
+def test_a_password_is_changed(desk: Desk) -> None:
+    """Of a user, and of an agent of the site, who may log in from then on."""
+    desk.says("user", "password", "reports", "--client", "1", types="their own secret\n")
+    desk.says("user", "password", "BOB", "--agent", "--client", "1", types="bob's own secret\r\n")
+    site = desk.site()
+    reports, bob = site.user(1, "reports"), site.user(1, "BOB", agent=True)
+    assert reports is not None
+    assert bob is not None
+    assert CHEAP.verify(reports.password_hash, "their own secret")
+    assert CHEAP.verify(bob.password_hash, "bob's own secret")
+    with pytest.raises(NotFound, match="EVE"):
+        desk.does("user", "password", "EVE", "--agent", "--client", "1", types="a long secret")
