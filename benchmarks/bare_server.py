@@ -1,0 +1,61 @@
+"""The machine's own bound for intake: HTTP, decode, encode, a flushed append, nothing else.
+
+No checks, no duplicates, no order, no floor, no feeds: one row a request, in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import apsw
+import msgspec
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from floorcast.events.incoming import Incoming
+
+_decoder = msgspec.json.Decoder(Incoming)
+_encoder = msgspec.json.Encoder()
+
+
+class Bare:
+    """Takes a request of events, and answers when they are flushed."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = apsw.Connection(str(path))
+        self._connection.pragma("journal_mode", "WAL")
+        self._connection.pragma("synchronous", "FULL")
+        self._connection.execute("CREATE TABLE entry (id INTEGER PRIMARY KEY, body BLOB)")
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        events = _decoder.decode_lines(body)
+        fed = b"\n".join([_encoder.encode(event) for event in events])
+        with self._connection:
+            self._connection.execute("INSERT INTO entry (body) VALUES (?)", (fed,))
+        answer = b'{"accepted":%d,"duplicates":0,"rejected":[]}' % len(events)
+        headers = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def main() -> None:
+    """Serve on a free port, which is printed."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    print(f"listening on {sock.getsockname()[1]}", flush=True)
+    app = Bare(Path(sys.argv[1]))
+    config = uvicorn.Config(app, lifespan="off", access_log=False, log_level="warning")
+    asyncio.run(uvicorn.Server(config).serve([sock]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Servers that the benchmarks start: on loopback, in a scratch folder, ended by their id."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import workload
+
+__all__ = ["Running", "floorcast", "listening"]
+
+
+class Running(NamedTuple):
+    """A server: its port, and its process's id."""
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def log_in(self) -> dict[str, str]:
+        """A session, as the header that carries it."""
+        answer = httpx.post(
+            f"{self.url}/session/login",
+            json=workload.LOGIN,
+            headers={"LV-Access": workload.API_TOKEN},
+        )
+        return {"LV-Session": answer.raise_for_status().json()["sessionId"]}
+
+    def memory(self) -> int:
+        """Resident memory, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def processor(self) -> float:
+        """Seconds of processor time used so far, by all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+
+@contextmanager
+def listening(command: list[str], pattern: str) -> Iterator[Running]:
+    """Run a server until the block ends; a line that matches ``pattern`` tells its port."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(pattern, line):
+                yield Running(int(found[1]), process.pid)
+                return
+        raise RuntimeError(f"{command[0]} ended with {process.wait()}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def floorcast(folder: Path, *options: str) -> Iterator[Running]:
+    """A floorcast server on ``folder``, with the benchmarks' site."""
+    site = folder.parent / "site.toml"
+    site.write_text(workload.SITE)
+    command = [sys.executable, "-m", "floorcast", "serve", "--data", str(folder)]
+    command += ["--site", str(site), "--port", "0", "--log-level", "warning", *options]
+    with listening(command, r"answers at http://127\.0\.0\.1:(\d+)") as server:
+        yield server

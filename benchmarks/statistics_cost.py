@@ -1,0 +1,222 @@
+"""What each statistics method costs: processor time and bytes, for everything and one service.
+
+A floor of 10,000 agents, 500 services and 2,000 open calls is folded from events, and each
+method is asked many times; the best time counts. Then the same with fewer agents, to see how
+the cost grows, and with a second floor whose one service is as large, to see that one service's
+figures do not depend on the others.
+
+    python benchmarks/statistics_cost.py
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
+from floorcast.site.model import Agent, CallCenter, Plan, Service
+from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
+from floorcast.statistics.averages import agent_averages, averages_answer, summed
+from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.filter import EVERYTHING, CampaignFilter, ServiceFilter
+from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.reading import Slices
+from floorcast.statistics.services import service_stats
+from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.status import agent_status
+from floorcast.statistics.waiting_calls import waiting_calls
+
+NOON = 1_780_000_000_000  # ms
+ONE = ServiceFilter(services=frozenset({7}))
+STATES = ("READY", "NOT_READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD")
+
+_decoder = msgspec.json.Decoder(Incoming)
+_encoder = msgspec.json.Encoder()
+
+
+class Size(NamedTuple):
+    """How large a floor is."""
+
+    agents: int
+    services: int
+    calls: int
+
+
+def floor_of(size: Size) -> Floor:
+    """A floor at noon: its agents had four calls each, and some calls are open."""
+    floor = Floor(FloorState(client=1))
+    floor.begin_entry(1, NOON * 10_000)
+    floor.apply(_plan(size))
+    dice = random.Random(size.agents)
+    for number, event in enumerate(_events(size, dice), 2):
+        floor.begin_entry(number, NOON * 10_000 + number)
+        floor.fold(event, NOON * 10_000 + number, "-")
+    return floor
+
+
+def _plan(size: Size) -> Plan:
+    return Plan(
+        time_zone="America/New_York",
+        call_centers=tuple(CallCenter(id=n, name=f"Center {n}") for n in range(1, 6)),
+        services=tuple(
+            Service(id=n, name=f"Service {n}", call_center=1 + n % 5)
+            for n in range(1, size.services + 1)
+        ),
+        agents=tuple(
+            Agent(id=n, login=f"AGENT{n}", name=f"Name {n} Surname") for n in range(size.agents)
+        ),
+    )
+
+
+def _events(size: Size, dice: random.Random) -> Iterator[Incoming]:
+    for agent in range(size.agents):
+        service = 1 + agent % size.services
+        begin = NOON - 3_600_000
+        yield _agent(agent, "LOGON", begin, service)
+        for turn in range(4):
+            at = begin + 60_000 * turn + dice.randrange(20_000)
+            call = _name(agent * 4 + turn)
+            yield _event("call.start", at, call, service=service, direction="INBOUND")
+            yield _event("call.queue", at, call)
+            yield _agent(agent, "IN_CALL", at + 5_000, service, call=call)
+            yield _event("call.end", at + 25_000, call)
+            yield _agent(agent, "READY", at + 27_000, service)
+            yield _event("call.disposition", at + 30_000, call, termCode="RPC")
+        yield _agent(agent, dice.choice(STATES), begin + 300_000, service)
+    for number in range(size.calls):
+        call = _name(1_000_000 + number)
+        at = NOON - dice.randrange(600_000)
+        direction = "OUTBOUND" if number % 2 else "INBOUND"
+        about = {"service": 1 + number % size.services, "campaign": 1 + number % size.services}
+        yield _event("call.start", at, call, direction=direction, account="34964238", **about)
+        if number % 4 < 2:
+            yield _event("call.queue", at, call)
+
+
+def _name(number: int) -> dict[str, object]:
+    return {"transactionId": number, "sessionId": f"U{number:08X}@10.10.112.81"}
+
+
+def _agent(agent: int, kind: str, at: int, service: int, **more: object) -> Incoming:
+    return _event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
+
+
+def _event(kind: str, at: int, data: dict[str, object], **more: object) -> Incoming:
+    when = datetime.fromtimestamp(at / 1000, UTC).isoformat()
+    raw = {"specversion": "1.0", "id": "-", "source": "-", "type": kind, "time": when}
+    return _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
+
+
+Method = Callable[[Sight, ServiceFilter, Moment], int]
+"""Answers a request, and says how many bytes the answer has."""
+
+
+def _sliced(slices: Slices[object]) -> int:
+    with slices:
+        return sum(len(_encoder.encode(rows)) for rows in slices)
+
+
+def _averages(sight: Sight, wanted: ServiceFilter, moment: Moment) -> int:
+    with agent_averages(sight.views(wanted), moment) as slices:
+        totals = [summed(rows) for rows in slices]
+    return len(_encoder.encode(averages_answer(totals, moment)))
+
+
+METHODS: dict[str, Method] = {
+    "agents/averages": _averages,
+    "agent/stats": lambda s, w, m: _sliced(agent_statistics(s.views(w), m)),
+    "agent/stats/ex": lambda s, w, m: _sliced(agent_statistics_ex(s.views(w), m)),
+    "agents/status": lambda s, w, m: _sliced(agent_status(s.views(w), m)),
+    "calls/status": lambda s, w, m: _sliced(waiting_calls(s.views(w), m)),
+    "liveConnects": lambda s, w, m: len(_encoder.encode(live_connects(s.views(w), m))),
+    "service/stats": lambda s, w, m: _sliced(service_stats(s.views(w), m)),
+    "campaign/stats": lambda s, w, m: _sliced(campaign_statistics(s, CampaignFilter(of=w), m)),
+}
+
+
+class Cost(NamedTuple):
+    """The least processor time of an answer, its longest slice (both ms), and its bytes."""
+
+    ms: float
+    size: int
+
+
+def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
+    """Ask often, and take the best: whatever else the machine does only adds to it."""
+    sight, moment = Sight([floor]), Moment(NOON + 40_000)
+    size = method(sight, wanted, moment)
+    best = float("inf")
+    stop = time.perf_counter() + 0.5
+    while time.perf_counter() < stop:
+        begun = time.process_time_ns()
+        method(sight, wanted, moment)
+        best = min(best, (time.process_time_ns() - begun) / 1e6)
+    return Cost(best, size)
+
+
+def longest_turn(floor: Floor) -> float:
+    """The longest that 10,000 rows of agent status hold up the loop at a time, in ms."""
+    best = float("inf")
+    for _ in range(5):
+        begun = time.perf_counter()
+        worst = 0.0
+        with agent_status(Sight([floor]).views(), Moment(NOON + 40_000)) as slices:
+            for rows in slices:
+                _encoder.encode(rows)
+                worst = max(worst, time.perf_counter() - begun)
+                begun = time.perf_counter()
+        best = min(best, worst)
+    return best * 1000
+
+
+def table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print rows in columns: the first to the left, the others to the right."""
+    texts = [[str(cell) for cell in row] for row in (heading, *rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for first, *others in texts:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *cells]))
+    print()
+
+
+def main() -> None:
+    """Print the tables."""
+    gc.disable()
+    full = Size(10_000, 500, 2_000)
+    floor = floor_of(full)
+    print(f"{full.agents:,} agents, {full.services} services, {full.calls:,} open calls\n")
+    rows = []
+    for name, method in METHODS.items():
+        everything, one = cost(method, floor, EVERYTHING), cost(method, floor, ONE)
+        cells = (everything.ms, everything.size, one.ms, one.size)
+        rows.append((name, f"{cells[0]:.2f}", f"{cells[1]:,}", f"{cells[2]:.3f}", f"{cells[3]:,}"))
+    table(("method", "all: ms", "bytes", "one service: ms", "bytes"), rows)
+    print(f"agents/status of everyone: longest turn of the loop {longest_turn(floor):.1f} ms\n")
+
+    sizes = [Size(100, 5, 20), Size(1_000, 50, 200), Size(3_000, 150, 600), full]
+    floors = [floor_of(size) for size in sizes]
+    print("growth, ms for everything; 20 agents and 4 open calls a service throughout\n")
+    heading = ("method", *(f"{size.agents:,} agents" for size in sizes))
+    grown = {
+        name: [(cost(method, one, EVERYTHING), cost(method, one, _second(one))) for one in floors]
+        for name, method in METHODS.items()
+    }
+    table(heading, [(n, *(f"{all_.ms:.2f}" for all_, _ in c)) for n, c in grown.items()])
+    print("growth, ms for one service of 20 agents\n")
+    table(heading, [(n, *(f"{one.ms:.3f}" for _, one in c)) for n, c in grown.items()])
+
+
+def _second(floor: Floor) -> ServiceFilter:
+    return ServiceFilter(services=frozenset({sorted(floor.state.directory.services)[1]}))
+
+
+if __name__ == "__main__":
+    main()
