@@ -27,6 +27,8 @@ from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.call_facts import CallFacts
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
 from floorcast.ingest.intake import Intake
 from floorcast.site.apply import apply
 from floorcast.site.model import FeedName
@@ -123,6 +125,7 @@ class FakeFloor:
 
     client: int
     feeds: dict[FeedName, Feed]
+    floor: Floor
     folded: int = 0
     calls: dict[tuple[int, str], CallFacts] = field(default_factory=dict)
 
@@ -159,7 +162,10 @@ class House:
             feeds = {name: Feed(client.id, name, self.rings) for name in names}
             for name, feed in feeds.items():
                 feed.switched_on = name in client.plan.feeds
-            self.floors[client.id] = FakeFloor(client.id, feeds)
+            floor = Floor(FloorState(client=client.id))
+            floor.begin_entry(0, now())
+            floor.apply(client.plan)
+            self.floors[client.id] = FakeFloor(client.id, feeds, floor)
         self.server.floors.update(self.floors)
         self.server.readiness.ready = True
         self.api = Api(self.server)

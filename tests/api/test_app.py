@@ -83,6 +83,8 @@ def test_an_answer_must_be_admitted() -> None:
         session = await house.login()
         answer = await house.http.post(FEED, headers=session | {"accept": "text/html"})
         assert (answer.status_code, answer.json()["code"]) == (406, 406)
+        retired = await house.http.get("/realtime/callEvent", headers={"accept": "text/html"})
+        assert retired.status_code == 410
         accept = {"accept": "text/event-stream, application/json"}
         assert (await house.http.post(FEED, headers=session | accept)).status_code == 200
 

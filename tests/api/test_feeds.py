@@ -411,6 +411,25 @@ def test_large_pages_are_compressed_and_shared() -> None:
     in_house(work)
 
 
+def test_an_answer_that_is_shared_does_not_age() -> None:
+    """Who asks the same a day later gets a token that speaks for then."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        house.publish([call_start])
+        answers = [(await ask(house, session, {"token": token})).json() for _ in range(2)]
+        assert answers[0] == answers[1]
+        for _ in range(23):
+            await house.loop.passing(3600)
+            await house.http.get("/session/validate/" + session["LV-Session"])
+        later = (await ask(house, session, {"token": token})).json()
+        assert later["events"] == answers[0]["events"]
+        assert tokens.decode(ACME, later["token"]).ticks == house.loop.now()
+
+    in_house(work)
+
+
 def test_a_token_stays_good_while_nothing_happens() -> None:
     """Over a quiet weekend each answer's token speaks for its own time."""
 

@@ -24,7 +24,7 @@ def admit(exchange: Exchange, route: Route) -> None:
         _admit_session(exchange, route.methods, cookie=route.cookie)
         if route.feed is not None:
             server.feed(exchange.session.client, route.feed)
-    if not admits(exchange.accept, route.media_type):
+    if route.status == 200 and not admits(exchange.accept, route.media_type):
         raise NotAcceptable(f"Accept must admit {route.media_type}")
 
 

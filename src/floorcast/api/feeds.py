@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 from starlette.types import Receive
@@ -11,6 +12,7 @@ from starlette.types import Receive
 from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.bodies import Disconnected
 from floorcast.api.exchange import Exchange
+from floorcast.api.server import Server
 from floorcast.errors import InvalidParameter, Retired
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
@@ -18,6 +20,7 @@ from floorcast.feeds.filters import Filter, Matcher, matcher, read_filter
 from floorcast.feeds.longpoll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.site.model import FeedName
+from floorcast.token import TICKS_PER_SECOND
 
 __all__ = [
     "AgentFeedAnswer",
@@ -32,6 +35,10 @@ __all__ = [
     "retired_call_event",
 ]
 
+Shape = Callable[[str, bytes], bytes]
+"""Puts a body together: from a token, and events with commas in between."""
+
+_SHARED = TICKS_PER_SECOND  # ticks for which a token that speaks for now is handed out
 LEAST, MOST = 500, 1000  # events a page may be asked to have
 
 # The newest date in the reference, which already calls it deprecated: 2023-06-05.
@@ -65,6 +72,11 @@ class FeedAnswer(Struct):
 
     token: str
     events: list[object]
+
+
+class _Built(NamedTuple):
+    content: Content
+    at: int
 
 
 async def agent_feed(exchange: Exchange) -> Answer:
@@ -115,7 +127,7 @@ async def _answer(
     name: FeedName,
     token: str | None,
     sight: Matcher,
-    shape: Callable[[str, bytes], bytes],
+    shape: Shape,
 ) -> Answer:
     server, client = exchange.server, exchange.session.client
     feed = server.feed(client, name)
@@ -128,12 +140,19 @@ async def _answer(
         page = await feed.page(cursor, sight, count)
         if not page.count:
             page = await _wait(exchange.receive, feed, page, sight, count)
-    content = page.built.get(shape.__name__)
-    if not isinstance(content, Content):
-        new_token = token_at(client, page.cursor, server.log, server.now(), at_head=page.at_head)
-        content = Content(shape(new_token, page.lines.replace(b"\n", b",")))
-        page.built[shape.__name__] = content
-    return Answer(200, content)
+    return Answer(200, _content(server, client, page, shape))
+
+
+def _content(server: Server, client: int, page: Page, shape: Shape) -> Content:
+    """The body of a page: the same for all readers of the page that ask at about one time."""
+    now = server.now()
+    built = page.built.get(shape.__name__)
+    if isinstance(built, _Built) and (now - built.at < _SHARED or not page.at_head):
+        return built.content
+    token = token_at(client, page.cursor, server.log, now, at_head=page.at_head)
+    content = Content(shape(token, page.lines.replace(b"\n", b",")))
+    page.built[shape.__name__] = _Built(content, now)
+    return content
 
 
 async def _wait(receive: Receive, feed: Feed, page: Page, sight: Matcher, count: int) -> Page:

@@ -146,7 +146,7 @@ class Feed:
             else:
                 self._tail.give(scan)
                 return
-            if not scan.full and time.perf_counter() > until:
+            if time.perf_counter() > until:
                 await asyncio.sleep(0)
                 until = time.perf_counter() + _TURN
 

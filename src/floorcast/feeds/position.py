@@ -77,7 +77,7 @@ def token_at(client: int, cursor: int, log: Times, now: int, *, at_head: bool) -
     """
     entry = entry_of(cursor)
     head = log.head(client)
-    taken = head.taken if entry == head.number else log.taken_at(client, entry) or 0
+    taken = _taken(client, entry, head, log) or 0
     if at_head:
         following = log.taken_at(client, entry + 1) if entry < head.number else None
         taken = max(taken, now if following is None else min(now, following - 1))
@@ -104,9 +104,14 @@ def _read(client: int, text: str) -> Token:
 
 def _known_place(client: int, token: Token, log: Times) -> int | None:
     entry = entry_of(token.place)
-    if entry > log.head(client).number:
+    head = log.head(client)
+    if entry > head.number:
         return None
-    if entry == 0:
-        return token.place
-    taken = log.taken_at(client, entry)
+    taken = _taken(client, entry, head, log)
     return token.place if taken is not None and taken <= token.ticks else None
+
+
+def _taken(client: int, entry: int, head: Head, log: Times) -> int | None:
+    if entry == head.number:
+        return head.taken
+    return log.taken_at(client, entry) if entry else 0

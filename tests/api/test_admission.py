@@ -1,0 +1,89 @@
+"""Admission: in which order what is asked, and where a session may come from."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from floorcast.api.answers import Answer
+from floorcast.api.app import Api
+from floorcast.api.exchange import Exchange
+from floorcast.api.routes import Route
+from tests.api.servers import House, in_house
+
+
+async def who(exchange: Exchange) -> Answer:
+    """Tells who asks."""
+    return Answer.of(exchange.session.name)
+
+
+async def whoever(exchange: Exchange) -> Answer:
+    """Needs a session that nobody asked for."""
+    return Answer.of(exchange.session.name)
+
+
+ROUTES = (
+    Route(method="GET", path="/cookie", handler=who, doc="", methods="feeds", cookie=True),
+    Route(method="GET", path="/header", handler=who, doc="", methods="feeds"),
+    Route(method="GET", path="/off", handler=who, doc="", methods="feeds", feed="interaction"),
+    Route(method="GET", path="/open", handler=whoever, doc=""),
+)
+
+
+def asking(house: House) -> httpx.AsyncClient:
+    """A caller of the routes above."""
+    transport = httpx.ASGITransport(app=Api(house.server, ROUTES))
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "status"),
+    [
+        ("LV-Session={}", 200),
+        ("a=b; LV-Session={}; c=d", 200),
+        ("LV-Session=x", 401),
+        ("LV-Session=", 401),
+        ("lv-session={}", 401),
+        ('=;;\x7f="', 401),
+    ],
+)
+def test_a_cookie_is_a_session_where_the_route_says_so(cookie: str, status: int) -> None:
+    """Nowhere else; and the header wins over it."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        headers = {"cookie": cookie.format(session["LV-Session"])}
+        async with asking(house) as http:
+            assert (await http.get("/cookie", headers=headers)).status_code == status
+            assert (await http.get("/header", headers=headers)).status_code == 401
+            header = headers | {"LV-Session": "x"}
+            assert (await http.get("/cookie", headers=header)).status_code == 401
+
+    in_house(work)
+
+
+def test_who_may_not_learns_nothing_of_the_feed() -> None:
+    """First the session, then the role, then the feed, then what is accepted."""
+
+    async def work(house: House) -> None:
+        html = {"accept": "text/html"}
+        auditor = await house.login("auditor") | html
+        child = await house.login(client="CHILD") | html
+        acme = await house.login() | html
+        async with asking(house) as http:
+            for headers, code in ((html, 301), (auditor, 302), (child, 303), (acme, 406)):
+                assert (await http.get("/off", headers=headers)).json()["code"] == code
+            assert (await http.get("/open", headers=acme)).json()["code"] == 406
+
+    in_house(work)
+
+
+def test_a_handler_cannot_take_a_session_that_was_not_asked_for() -> None:
+    """It is refused like a missing one."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        async with asking(house) as http:
+            assert (await http.get("/open", headers=session)).json()["code"] == 301
+
+    in_house(work)

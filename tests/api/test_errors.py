@@ -1,0 +1,74 @@
+"""From refusals to HTTP: the table of section 9 of the contract."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from floorcast import errors
+from floorcast.api.answers import Answer
+from floorcast.api.errors import MethodNotAllowed, answer_to
+from floorcast.errors import FloorcastError, Refusal
+
+
+def body(answer: Answer) -> dict[str, object]:
+    """What an answer says."""
+    assert answer.content is not None
+    said: dict[str, object] = json.loads(answer.content.plain)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.MissingParameter("m"), 400, 201),
+        (errors.InvalidParameter("m"), 400, 202),
+        (errors.NotAnObject("m"), 400, 203),
+        (errors.BadCredentials("m"), 401, 300),
+        (errors.BadSession("m"), 401, 301),
+        (errors.RoleNotAllowed("m"), 403, 302),
+        (errors.FeedNotSwitchedOn("m"), 403, 303),
+        (errors.NotFound("m"), 404, 404),
+        (errors.NotAcceptable("m"), 406, 406),
+        (errors.Retired("m"), 410, 410),
+        (errors.TooLarge("m"), 413, 413),
+        (errors.UnsupportedMedia("m"), 415, 415),
+        (errors.RateLimited("m", 3), 429, 429),
+        (errors.Unavailable("m", 3), 503, 101),
+    ],
+)
+def test_each_refusal_has_its_status(error: FloorcastError, status: int, code: int) -> None:
+    """And the message that it was raised with."""
+    answer = answer_to(error)
+    assert (answer.status, body(answer)) == (status, {"code": code, "message": "m"})
+
+
+def test_no_refusal_is_without_a_status() -> None:
+    """Whatever is added to the tree of errors must be added here, too."""
+
+    def tree(kind: type[Refusal]) -> list[type[Refusal]]:
+        return [kind, *(below for child in kind.__subclasses__() for below in tree(child))]
+
+    for kind in tree(Refusal):
+        refusal = kind.__new__(kind)
+        refusal.message, refusal.allowed, refusal.retry_after = "m", "", 1  # type: ignore[attr-defined] # whichever it has
+        assert answer_to(refusal).status >= 400
+
+
+def test_headers_say_what_to_do() -> None:
+    """When to come back, with what, by which method."""
+    assert answer_to(errors.Unavailable("m", 3)).headers == (("retry-after", "3"),)
+    assert answer_to(errors.RateLimited("m", 4)).headers == (("retry-after", "4"),)
+    assert answer_to(MethodNotAllowed("GET", ["POST"])).headers == (("allow", "POST"),)
+    assert dict(answer_to(errors.BadCredentials("m")).headers)["www-authenticate"]
+    assert dict(answer_to(errors.BadSession("m")).headers)["www-authenticate"]
+    assert answer_to(errors.UnsupportedMedia("m")).headers == (("accept-encoding", "gzip"),)
+
+
+def test_what_nobody_meant_is_ours() -> None:
+    """500, code 100; also for our own errors that are no refusals."""
+    for error in (ZeroDivisionError("secret"), errors.SettingError("secret")):
+        answer = answer_to(error)
+        assert (answer.status, body(answer)["code"]) == (500, 100)
+        assert "secret" not in str(body(answer))
