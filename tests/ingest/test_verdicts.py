@@ -14,13 +14,13 @@ QUEUE = b'{"specversion":"1.0","id":"7","source":"pbx","type":"call.queue","data
 
 CASES = [
     (b"nope", 203, "the event is not JSON"),
-    (b"[]", 202, "the event: expected `object`"),
+    (b"[]", 202, "the event must be an object"),
     (b'{"a":' * 100_000, 203, "nested too deeply"),
     (b'{"specversion":"1.0","id":"7","source":"p\xff"}', 203, "not UTF-8"),
     (b'{"specversion":"1.0","id":"7","source":"p","x":"\x00"}', 203, "not JSON"),
     (b'{"specversion":"1.0","id":"7","source":"p"}', 201, "type is required"),
     (b'{"specversion":"0.3","id":"7","source":"p","type":"call.queue"}', 202, "specversion"),
-    (QUEUE.replace(b"call.queue", b"call.lost") % b"{}", 202, "the types are agent.state"),
+    (QUEUE.replace(b"call.queue", b"call.lost") % b"{}", 202, "type must be one of agent.state, call.start"),
     (QUEUE % b"{}", 201, "data.transactionId is required"),
     (QUEUE % b'{"transactionId":1}', 201, "data.sessionId is required"),
     (QUEUE % b'{"transactionId":"x","sessionId":"s"}', 202, "data.transactionId"),

@@ -7,9 +7,10 @@ import time
 from floorcast.api.answers import Answer
 from floorcast.api.bodies import INTAKE_LIMIT, read_body
 from floorcast.api.exchange import Exchange
+from floorcast.api.server import ClientFloor, Server
 from floorcast.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.ingest.decoding import Form
-from floorcast.ingest.intake import Taken
+from floorcast.ingest.intake import Busy, Taken
 
 __all__ = ["NothingTaken", "take_events"]
 
@@ -39,8 +40,8 @@ async def take_events(exchange: Exchange) -> Answer:
     try:
         with server.intake.admit():
             body = await read_body(exchange.receive, exchange.headers, INTAKE_LIMIT)
-            taken = await server.intake.take(floor, body, form)
-    except Unavailable:
+            taken = await _take(server, floor, body, form)
+    except Busy:
         server.metrics.intake_refused.inc()
         raise
     server.metrics.intake_seconds.observe(time.perf_counter() - begun)
@@ -54,6 +55,14 @@ async def take_events(exchange: Exchange) -> Answer:
     if taken.rejected and not taken.accepted and not taken.duplicates:
         return Answer.of(NothingTaken(0, 0, taken.rejected), status=400)
     return Answer.of(taken)
+
+
+async def _take(server: Server, floor: ClientFloor, body: bytes, form: Form) -> Taken:
+    try:
+        return await server.intake.take(floor, body, form)
+    except Unavailable:
+        server.metrics.log_failures.inc()
+        raise
 
 
 def _bearer(exchange: Exchange) -> str:

@@ -83,6 +83,11 @@ class Metrics:
             buckets=_FAST,
             registry=registry,
         )
+        self.fold_failures = Counter(
+            "floorcast_fold_failures",
+            "Events that could not be folded, by a fault of ours: the log tells which.",
+            registry=registry,
+        )
         self.ready = Gauge(
             "floorcast_ready", "1 once requests are answered, else 0.", registry=registry
         )

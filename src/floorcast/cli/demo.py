@@ -17,12 +17,14 @@ from floorcast.serve.transport import serve
 from floorcast.sources.call_records import Shift, events
 from floorcast.sources.cloud_event import CloudEvent
 from floorcast.sources.generated_day import generate
+from floorcast.token import TICKS_PER_SECOND, encode, system_now
 
 __all__ = ["floor_at_work", "register"]
 
 SEED = 1999
 NOON = time(12)  # the made-up day's clock when the demo starts: as busy as it gets
 
+SHOWN = 60  # seconds back from the start that the printed token reaches
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
 INGEST_KEY = "example-ingest-key-change-me"
 
@@ -57,7 +59,9 @@ def _demo(read: Read) -> None:
 
 
 def _open_for_work(address: str) -> None:
-    print(_GREETING.format(address=address, token=API_TOKEN), flush=True)
+    since = encode(0, system_now() - SHOWN * TICKS_PER_SECOND, 0)
+    said = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
+    print(_GREETING.format(**said), flush=True)
     threading.Thread(target=_work, args=(address,), name="demo-floor", daemon=True).start()
 
 
@@ -79,13 +83,16 @@ floorcast answers at {address}
   user        reports
   password    example-reports-password
   API token   {token}
+  ingest key  {key}
 
-Log in, then ask for what happens on the floor, from another terminal:
+Log in from another terminal, then ask for what has happened on the floor:
 
   SESSION=$(curl -s {address}/session/login -H 'LV-Access: {token}' \\
     -d '{{"clientName": "ACME", "userName": "reports", "password": "example-reports-password"}}' \\
     | python3 -c 'import json, sys; print(json.load(sys.stdin)["sessionId"])')
-  curl -sN {address}/realtime/event/feed -H "LV-Session: $SESSION" -d '{{}}'
+  curl -s {address}/realtime/event/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
+  curl -s {address}/realtime/agentEvent/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
 
-Ctrl-C ends it.
+Each answer ends in a token: send it in place of the one above for what has happened since.
+Ctrl-C ends the demo.
 """

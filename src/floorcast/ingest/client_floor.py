@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -31,11 +31,12 @@ from floorcast.floor.state import (
     snapshot_parts,
 )
 from floorcast.site.model import FeedName, Plan
-from floorcast.token import Now, end_of_entry, event_id_maker, place, to_ms
+from floorcast.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
 
-__all__ = ["ClientFloor", "Publisher", "Record", "last_state"]
+__all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
 
 SNAPSHOT_EVERY = 100_000  # events folded between snapshots: what a start has to fold again
+SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 _SLICE = 128  # events between two looks at the clock
 _TURN = 0.004  # seconds of folding in one turn of the event loop
 
@@ -62,14 +63,18 @@ class Publisher(Protocol):
         ...
 
 
+class Reports(NamedTuple):
+    """Who is told how folding goes: the seconds of each entry, and each event that failed."""
+
+    folded: Callable[[float], None]
+    failed: Callable[[], None]
+
+
 P = TypeVar("P", bound=Publisher)
 
 
 class ClientFloor(Generic[P]):
-    """Folds one client's stream. ``folded`` is the newest entry that is folded whole.
-
-    ``observe`` is told, in seconds, how long each entry took.
-    """
+    """Folds one client's stream. ``folded`` is the newest entry that is folded whole."""
 
     def __init__(
         self,
@@ -79,18 +84,19 @@ class ClientFloor(Generic[P]):
         feeds: Mapping[FeedName, P],
         encode: Callable[[object], bytes],
         now: Now,
-        observe: Callable[[float], None],
+        reports: Reports,
     ) -> None:
         self.floor = floor
         self.client = floor.state.client
         self.feeds = feeds
         self.folded = floor.state.entry
-        self.failures = 0
         self._log = log
         self._mirror = mirror
         self._encode = encode
         self._now = now
-        self._observe = observe
+        self._reports = reports
+        self._turn = asyncio.Lock()
+        self._snapshot_at = now()
         self._since_snapshot = 0
         self._failed = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -100,7 +106,8 @@ class ClientFloor(Generic[P]):
         """Follow the log for ever."""
         async with aclosing(self._log.follow(self.client, self.folded)) as entries:
             async for entry in entries:
-                await self._take(entry)
+                async with self._turn:
+                    await self._take(entry)
                 if self._since_snapshot >= SNAPSHOT_EVERY:
                     await self.snapshot()
 
@@ -141,15 +148,29 @@ class ClientFloor(Generic[P]):
             return None
         return facts(call, self.floor.state.directory)
 
+    async def snapshot_if_due(self) -> None:
+        """Leave a snapshot of a quiet floor, too.
+
+        The log removes entries after some time; what only they told (names, ids, counts of an
+        agent's events) has to be in a snapshot long before.
+        """
+        due = self._now() - self._snapshot_at >= SNAPSHOT_AT_LEAST_EVERY
+        if due and self._since_snapshot:
+            await self.snapshot()
+
     async def snapshot(self) -> None:
         """Hand the whole floor to the mirror, a part a turn of the event loop.
 
         A floor that was stopped in the middle of an entry leaves none: a start from it would
         miss the rest of the entry.
         """
-        if self.floor.state.entry != self.folded:
-            return
+        async with self._turn:
+            if self.floor.state.entry == self.folded:
+                await self._snapshot()
+
+    async def _snapshot(self) -> None:
         self._since_snapshot = 0
+        self._snapshot_at = self._now()
         parts: list[bytes] = []
         begun = time.perf_counter()
         for part in snapshot_parts(self.floor.captured()):
@@ -175,8 +196,8 @@ class ClientFloor(Generic[P]):
         else:
             await self._fold_events(entry)
         self.folded = entry.number
-        self._since_snapshot += entry.count
-        self._observe(time.perf_counter() - begun)
+        self._since_snapshot += max(entry.count, 1)
+        self._reports.folded(time.perf_counter() - begun)
         if self._waiting:
             self._wake()
 
@@ -212,7 +233,7 @@ class ClientFloor(Generic[P]):
                 fed: Fed | None = fold(event, entry.taken, event_id(index))
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
                 # a bug of ours: told and counted, and the rest goes on
-                self.failures += 1
+                self._reports.failed()
                 _log.exception("fold_failed", client=self.client, entry=entry.number, index=index)
                 continue
             if fed is not None and fed.feed in switched_on:

@@ -90,7 +90,7 @@ def _checked(line: bytes, latest: datetime) -> Incoming:
             line.decode()  # members that we do not know are not looked into by the decoder
         event: Incoming = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise why_not(error) from error
+        raise why_not(line, error) from error
     if event.time is not None:
         if event.time > latest:
             raise InvalidParameter("time is more than 5 minutes in the future")

@@ -14,7 +14,11 @@ from floorcast.ingest.decoding import Form, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.token import Now, to_ms
 
-__all__ = ["Folding", "Intake", "Taken"]
+__all__ = ["Busy", "Folding", "Intake", "Taken"]
+
+
+class Busy(Unavailable):
+    """As many requests as may be are being taken in."""
 
 
 class Folding(Protocol):
@@ -56,10 +60,10 @@ class Intake:
     def admit(self) -> Iterator[None]:
         """Hold a place for one request, from before its body is read until it is answered.
 
-        Raises Unavailable, with nothing read or stored, when all places are taken.
+        Raises Busy, with nothing read or stored, when all places are taken.
         """
         if self.under_way >= self._limit or self._pressed():
-            raise Unavailable("too many events are being taken in: send this again in a second")
+            raise Busy("too many events are being taken in: send this again in a second")
         self.under_way += 1
         try:
             yield

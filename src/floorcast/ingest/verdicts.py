@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
 
 from floorcast.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
 from floorcast.events.incoming import Incoming
+from floorcast.expected import expected_at
 
 __all__ = ["Rejected", "rejected", "why_not"]
 
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
-_TYPES = [str(kind.__struct_config__.tag) for kind in get_args(Incoming)]
-_PLAINLY = {
-    "Expected `str` matching regex '^[0-9]{1,18}$'": "expected a number or a string of digits",
-}
+_KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(Incoming)}
 
 
 class Rejected(Struct):
@@ -32,37 +30,47 @@ class Rejected(Struct):
 
 
 class _Named(Struct):
-    id: str | None = None
+    id: Any = None
+    type: Any = None
 
 
-_id_decoder = msgspec.json.Decoder(_Named)
+_loose_decoder = msgspec.json.Decoder(_Named)
+
+
+def _loosely(line: bytes) -> _Named:
+    try:
+        return _loose_decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Named()
 
 
 def rejected(index: int, line: bytes, why: Refusal) -> Rejected:
     """The verdict on the event at ``index``."""
-    try:
-        event_id = _id_decoder.decode(line).id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        event_id = None
-    return Rejected(index, event_id, why.code, why.message)
+    event_id = _loosely(line).id
+    known = event_id if isinstance(event_id, str) else None
+    return Rejected(index, known, why.code, why.message)
 
 
-def why_not(error: Exception) -> Refusal:
-    """What a decoding error means for the sender: missing, invalid, or not JSON."""
+def why_not(line: bytes, error: Exception) -> Refusal:
+    """What an error of decoding means for the sender: missing, invalid, or not JSON."""
     if isinstance(error, UnicodeDecodeError):
         return NotAnObject("the event is not UTF-8")
     if isinstance(error, RecursionError):
         return NotAnObject("the event is nested too deeply")
     text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return NotAnObject(f"the event is not JSON: {text}")
     where = _PATH.search(text)
     path = where["path"] if where else ""
-    said = _PATH.sub("", text)
-    if missing := _MISSING.search(said):
+    if missing := _MISSING.search(text):
         name = f"{path}.{missing['name']}" if path else missing["name"]
         return MissingParameter(f"{name} is required")
-    if isinstance(error, msgspec.ValidationError):
-        said = _PLAINLY.get(said) or said[:1].lower() + said[1:]
-        if path == "type":
-            said += f"; the types are {', '.join(_TYPES)}"
-        return InvalidParameter(f"{path or 'the event'}: {said}")
-    return NotAnObject(f"the event is not JSON: {said}")
+    if path == "type":
+        return InvalidParameter(f"type must be one of {', '.join(_KINDS)}")
+    if not path:
+        return InvalidParameter("the event must be an object")
+    kind = _KINDS.get(str(_loosely(line).type))
+    if kind is None:
+        return InvalidParameter(f"{path} is not what an event has there")
+    members = path.replace("[...]", ".").split(".")
+    return InvalidParameter(f"{path} must be {expected_at(kind, members)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 
 import msgspec
 import structlog
@@ -16,7 +16,7 @@ from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
-from floorcast.ingest.client_floor import ClientFloor, last_state
+from floorcast.ingest.client_floor import ClientFloor, Reports, last_state
 from floorcast.site.model import FeedName, Plan
 from floorcast.token import Now, end_of_entry
 
@@ -43,7 +43,7 @@ class Floors:
         *,
         quiet_call_ms: int,
         now: Now,
-        observe: Callable[[float], None],
+        reports: Reports,
     ) -> None:
         self._log = log
         self._mirror = mirror
@@ -51,7 +51,7 @@ class Floors:
         self._serving = serving
         self._quiet_call_ms = quiet_call_ms
         self._now = now
-        self._observe = observe
+        self._reports = reports
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
         self._floors: dict[int, ClientFloor[Feed]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -74,6 +74,11 @@ class Floors:
                 task.cancel()
             if (floor := self._floors.pop(client, None)) is not None:
                 floor.fail()
+
+    async def snapshot(self) -> None:
+        """Leave a snapshot of every floor whose last one is old."""
+        for floor in list(self._floors.values()):
+            await floor.snapshot_if_due()
 
     async def close(self) -> None:
         """Stop folding, and leave a snapshot of every floor for the next start."""
@@ -145,7 +150,7 @@ class Floors:
                 name: Feed(client, name, self._rings, self._complete(client, name, state.entry))
                 for name in FEEDS
             }
-        return ClientFloor(floor, self._log, self._mirror, feeds, encode, self._now, self._observe)
+        return ClientFloor(floor, self._log, self._mirror, feeds, encode, self._now, self._reports)
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
         """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""

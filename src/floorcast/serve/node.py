@@ -22,12 +22,13 @@ from floorcast.auth.sessions import Sessions
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import FloorcastError
+from floorcast.errors import FloorcastError, SettingError
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.feeds.ring import SEAL_AGE, Rings
+from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
 from floorcast.serve.floors import Floors
 from floorcast.site import apply, reading
@@ -37,6 +38,7 @@ from floorcast.token import Now, system_now
 __all__ = ["Node"]
 
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
+SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
 
 Log = MemoryLog | SqliteLog
@@ -88,6 +90,7 @@ class Node:
         self._site.on_change(self._changes.put_nowait)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
+        self._every(SNAPSHOTS, self._floors.snapshot)
         self._every(SESSIONS_KEPT, self.server.sessions.keep)
         self._chores.append(asyncio.create_task(self._follow_site()))
         self.server.readiness.ready = True
@@ -99,6 +102,8 @@ class Node:
     async def _open(self, data: Path) -> None:
         stack = self._stack
         in_memory = data == IN_MEMORY
+        if self._settings.log != "embedded":
+            raise SettingError("log: this release keeps events in the data folder only (embedded)")
         folder = None if in_memory else stack.enter_context(DataFolder(data))
         buckets = open_buckets(data)
         stack.push_async_callback(buckets.close)
@@ -141,15 +146,17 @@ class Node:
             rate_limit=RateLimit(settings.rate_limit, now),
             keys=Keys(self._site),
             intake=Intake(log, now, settings.max_in_flight, lambda: mirror.full),
+            quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
+            quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
         self._floors = Floors(
             log,
             mirror,
             self._rings,
             self.server.floors,
-            quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
+            quiet_call_ms=self.server.quiet_call_ms,
             now=now,
-            observe=metrics.fold_seconds.observe,
+            reports=Reports(metrics.fold_seconds.observe, metrics.fold_failures.inc),
         )
         self._stack.push_async_callback(self._stop)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,7 @@ def serve(settings: Settings, listening: Listening) -> None:
     Raises SettingError when the site file, the data folder or the address cannot be used, and
     Unavailable when the log cannot be read or written at the start.
     """
+    os.umask(0o077)  # what callers said on the phone is nobody else's to read
     _spare_the_collector()
     with (
         _bound(settings.host, settings.port) as sock,

@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import inspect
+
+from floorcast.expected import expected_at
 
 __all__ = ["explain", "label"]
 
@@ -30,7 +31,8 @@ def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
     """What to change in ``raw``, the parsed file, so that it converts to ``kind``."""
     problem, _, path = str(error).partition(" - at `$")
     tables, key = _place(re.findall(r"\.(\w+)|\[(\d+)\]", path), raw)
-    expected, value = _at(re.findall(r"\.(\w+)|\[\d+\]", path), kind), _value(path, raw)
+    expected = expected_at(kind, re.findall(r"\.(\w+)|\[\d+\]", path), "a table")
+    value = _value(path, raw)
     where = ", ".join(tables)
     field = re.search(r"field `(\w+)`", problem)
     if field and "unknown" in problem:
@@ -66,36 +68,3 @@ def _value(path: str, raw: object) -> object:
     for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
         at = at[name] if name else at[int(index)]
     return at
-
-
-def _at(steps: list[str], kind: type) -> str:
-    at = inspect.type_info(kind)
-    for name in steps:
-        at = _known(at)
-        if name and isinstance(at, inspect.StructType):
-            at = next(field.type for field in at.fields if field.encode_name == name)
-        elif isinstance(at, inspect.VarTupleType):
-            at = at.item_type
-    return _expected(_known(at))
-
-
-def _known(kind: inspect.Type) -> inspect.Type:
-    if isinstance(kind, inspect.UnionType):
-        return next(one for one in kind.types if not isinstance(one, inspect.NoneType))
-    return kind
-
-
-def _expected(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.IntType(ge=low, le=high):
-            return f"a whole number from {low} to {high}"
-        case inspect.StrType(min_length=low, max_length=high):
-            return f"a text of {low or 0} to {high} characters" if high else "a text"
-        case inspect.LiteralType(values=values):
-            return "one of " + ", ".join(str(value) for value in values)
-        case inspect.VarTupleType(item_type=inspect.StructType()):
-            return "a list of tables (in double brackets)"
-        case inspect.VarTupleType(item_type=item):
-            return f"a list, each {_expected(item)}"
-        case _:
-            return "a table"
