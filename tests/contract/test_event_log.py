@@ -90,6 +90,7 @@ def test_a_stream_that_nobody_wrote_to_is_empty(house: House) -> None:
     assert (log.last_at(ACME, START), log.taken_at(ACME, 1), log.removed(ACME)) == (0, None, 0)
     assert log.removed_site(ACME) is None
     assert log.clients() == []
+    assert log.healthy
 
 
 def test_what_was_appended_is_read_as_it_came(house: House) -> None:
@@ -113,7 +114,7 @@ def test_entries_are_numbered_without_a_gap(house: House) -> None:
 
 def test_time_never_runs_backwards(house: House) -> None:
     """An entry's time is the clock's, or just after the entry before it."""
-    taken = []
+    taken: list[int] = []
     for jump in (0, 0, -HOUR, 2 * HOUR, -50 * HOUR):
         house.clock.ticks += jump
         house.append(ACME, str(len(taken)))

@@ -152,9 +152,7 @@ class History(RuleBasedStateMachine):
             assert tuple(self.log.head(follower.client)) == model.head
             assert follower.ids == [name for _, _, ids in model.entries for name in ids]
             removed = self.log.removed(follower.client)
-            assert all(
-                taken < self.latest - RETENTION for _, taken, _ in model.entries[:removed]
-            )
+            assert all(taken < self.latest - RETENTION for _, taken, _ in model.entries[:removed])
             kept = model.entries[removed:]
             assert not kept or kept[0][1] >= self.clock.ticks - RETENTION
             assert self.stored(follower.client) == kept

@@ -11,20 +11,28 @@ import apsw
 
 Fault = Literal["full", "write", "sync", "read"]
 
+REAL = apsw.vfs_names()[0]
+
 _names = count(1)
 
 
 class Disk:
-    """Fails at the operations in ``faults``, for files whose name holds ``name``."""
+    """Fails at the operations in ``faults``, for files whose name holds ``name``.
+
+    With ``once`` it works again after the first failure.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: set[Fault] = set()
+        self.once = False
         self.failed = 0
 
     def meet(self, fault: Fault, file: str) -> None:
         if fault in self.faults and self.name in file:
             self.failed += 1
+            if self.once:
+                self.works()
             error = apsw.FullError if fault == "full" else apsw.IOError
             raise error(f"a fault of the test: {fault}")
 
@@ -39,7 +47,7 @@ def failing_disk(name: str = "") -> Iterator[Disk]:
 
     class File(apsw.VFSFile):
         def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-            super().__init__("", name, flags)
+            super().__init__(REAL, name, flags)
             path = name.filename() if isinstance(name, apsw.URIFilename) else name
             self.path = path or ""
 
@@ -58,7 +66,7 @@ def failing_disk(name: str = "") -> Iterator[Disk]:
 
     class FileSystem(apsw.VFS):
         def __init__(self) -> None:
-            super().__init__(f"failing-{next(_names)}", "", makedefault=True)
+            super().__init__(f"failing-{next(_names)}", REAL, makedefault=True)
 
         def xOpen(  # noqa: N802 -- as above
             self, name: str | apsw.URIFilename | None, flags: list[int]

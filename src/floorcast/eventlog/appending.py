@@ -105,8 +105,10 @@ class Appender:
         if self._closed:
             raise Unavailable("the log is closed")
         busy = self._events + events > MAX_EVENTS or self._bytes + size > MAX_BYTES
-        if (busy and self._events) or self._seen.full:
+        if busy and self._events:
             raise Unavailable("too many events are on their way to the log")
+        if self._seen.full:
+            raise Unavailable("the keys of events taken in before wait for the disk")
 
     async def _append(self, stream: NumberedStream, batch: Batch) -> Appended:
         # A look at the disk may have to wait: until it is done, nobody else asks or reserves.

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 import structlog
 
+from floorcast.errors import SettingError
 from floorcast.eventlog.files import connect, fetch, remove, transaction
 
 __all__ = ["open_derived", "reach"]
@@ -38,16 +39,19 @@ def open_derived(
     ``identity`` is the log's, ``heads`` its newest entries by client. A file of another log,
     one that knows more than the log does (which was restored from a backup, then), one with
     another schema and one that is damaged are deleted first: all of it can be made again.
-    Raises apsw.Error.
+    Raises SettingError when the file cannot be opened even so.
     """
     if path is not None and path.exists() and not _fits(path, schema, identity, heads):
-        _log.warning("derived data does not fit the log and is made anew", file=path.name)
+        _log.warning("derived_data_remade", file=path.name)
         remove(path)
-    connection = connect(path, page_size=page_size, synchronous="NORMAL", cache_kib=cache_kib)
-    if connection.pragma("schema_version") == 0:
-        with transaction(connection):
-            connection.execute(SCHEMA + schema)
-            connection.execute("INSERT INTO source VALUES (?, ?)", (identity, schema))
+    try:
+        connection = connect(path, page_size=page_size, synchronous="NORMAL", cache_kib=cache_kib)
+        if connection.pragma("schema_version") == 0:
+            with transaction(connection):
+                connection.execute(SCHEMA + schema)
+                connection.execute("INSERT INTO source VALUES (?, ?)", (identity, schema))
+    except apsw.Error as error:
+        raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
 
 

@@ -20,7 +20,7 @@ import apsw
 import structlog
 
 from floorcast.eventlog.files import transaction
-from floorcast.eventlog.janitor import BITE, Janitor
+from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
 from floorcast.eventlog.logfile import ordinal_of
 from floorcast.eventlog.rows import insert, statement
 
@@ -28,7 +28,8 @@ __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 
 GROUP = 64  # writes in one transaction
 GROUP_BYTES = 16 << 20
-CHECKPOINT_BYTES = 16 << 20  # written between two moves from the write-ahead log to the file
+IDLE = 0.05  # seconds without a write after which the retention uses the time
+CHECKPOINT_BYTES = 8 << 20  # written between two moves from the write-ahead log to the file
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload)"
@@ -68,19 +69,31 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+Request = Callable[[int], object]
+"""Asks that all which is too old be removed; gets the number of entries."""
+
+
+def _end(_: int) -> None:
+    """The last request: the thread ends."""
+
+
 class GroupWriter:
-    """Owns the connection that writes the log, and the janitor."""
+    """Owns the connection that writes the log, and the janitor.
+
+    ``healthy`` is False while groups fail.
+    """
 
     def __init__(self, connection: apsw.Connection, janitor: Janitor) -> None:
         self._connection = connection
         self._janitor = janitor
         self._tell: Callable[[Outcome], None] = lambda _: None
-        self._queue: SimpleQueue[Write | Callable[[int], object] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Write | Request] = SimpleQueue()
         self._failed_epoch = -1
         self._unclean = False
-        self._healthy = True
+        self.healthy = True
         self._unmoved = 0
-        self._unbitten = 0
+        self._new_rows = 0
+        self._new_bytes = 0
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # done when nobody waits for it
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
@@ -93,44 +106,41 @@ class GroupWriter:
         """Have rows stored, behind all that were submitted before."""
         self._queue.put(write)
 
-    def retain(self, done: Callable[[int], object]) -> None:
+    def retain(self, done: Request) -> None:
         """Remove all that is older than the retention; ``done`` gets the number of entries."""
         self._queue.put(done)
 
     def close(self) -> None:
         """Store what was submitted, and close the file. Waits."""
-        self._queue.put(None)
+        self._queue.put(_end)
         self._thread.join()
         self._janitor.close()
         self._connection.close()
 
     def _run(self) -> None:
         while True:
-            writes, other = self._next_group()
+            writes, request = self._next_group(IDLE if self._janitor.due else None)
             if writes:
                 self._store(writes)
-            if other is not None:
-                other(self._remove_all())
-            elif not writes:
+            if request is _end:
                 return
-            self._keep_house()
+            if request is not None:
+                request(self._remove_all())
+            self._keep_house(idle=not writes)
 
-    def _next_group(self) -> tuple[list[Write], Callable[[int], object] | None]:
+    def _next_group(self, patience: float | None) -> tuple[list[Write], Request | None]:
         writes: list[Write] = []
         size = 0
-        item = self._queue.get()
-        try:
+        with suppress(Empty):
+            item = self._queue.get(timeout=patience)
             while isinstance(item, Write):
                 writes.append(item)
                 size += item.size
                 if len(writes) == GROUP or size >= GROUP_BYTES:
                     return writes, None
                 item = self._queue.get_nowait()
-        except Empty:
-            return writes, None
-        if item is None and writes:
-            self._queue.put(None)  # the end comes once these are stored
-        return writes, item
+            return writes, item
+        return writes, None
 
     def _store(self, writes: list[Write]) -> None:
         live = [write for write in writes if write.epoch > self._failed_epoch]
@@ -143,7 +153,7 @@ class GroupWriter:
         except Exception as error:  # noqa: BLE001 -- whatever it is, who waits has to be told
             self._fail(live, error, time.perf_counter() - begun)
         else:
-            self._healthy = True
+            self.healthy = True
             self._tell(Outcome(live, None, time.perf_counter() - begun))
             self._count(live)
 
@@ -162,16 +172,17 @@ class GroupWriter:
     def _count(self, writes: Sequence[Write]) -> None:
         for write in writes:
             self._unmoved += write.size
-            self._unbitten += len(write.rows)
+            self._new_rows += len(write.rows)
+            self._new_bytes += write.size
             for row in write.rows:
                 self._janitor.note(row.ordinal, row.id, row.taken)
 
     def _fail(self, writes: Sequence[Write], error: Exception, seconds: float) -> None:
         self._failed_epoch = writes[-1].epoch
         self._unclean = True
-        if self._healthy:
-            _log.error("the log cannot be written", error=str(error))
-        self._healthy = False
+        if self.healthy:
+            _log.error("log_unwritable", error=str(error))
+        self.healthy = False
         with suppress(apsw.Error):
             self._wipe()
         self._tell(Outcome(writes, error, seconds))
@@ -187,18 +198,17 @@ class GroupWriter:
             self._unclean = False
             self._unmoved = 0
 
-    def _keep_house(self) -> None:
+    def _keep_house(self, *, idle: bool) -> None:
         try:
             if self._unmoved >= CHECKPOINT_BYTES:
                 self._unmoved = 0
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if self._unbitten >= BITE // 2:
-                self._unbitten = 0
+            grown = self._new_rows >= BITE // 2 or self._new_bytes >= BITE_BYTES // 2
+            if idle or grown:
+                self._new_rows = self._new_bytes = 0
                 self._janitor.bite()
-            while self._queue.empty() and self._janitor.bite():
-                pass
         except apsw.Error as error:
-            _log.warning("the log cannot be tidied", error=str(error))
+            _log.warning("log_untidy", error=str(error))
 
     def _remove_all(self) -> int:
         removed = 0

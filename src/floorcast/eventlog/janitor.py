@@ -71,11 +71,16 @@ class Janitor:
             self._known.add(ordinal)
             heapq.heappush(self._fronts, _Front(taken, ordinal, row_id))
 
+    @property
+    def due(self) -> bool:
+        """Whether there is an entry that is older than the retention."""
+        return bool(self._fronts) and self._fronts[0].taken < self._now() - self._retention
+
     def bite(self) -> int:
         """Remove some entries that are older than the retention; how many."""
-        before = self._now() - self._retention
-        if not self._fronts or self._fronts[0].taken >= before:
+        if not self.due:
             return 0
+        before = self._now() - self._retention
         front = self._fronts[0]
         with transaction(self._connection):
             last, taken, count, site = self._choose(front, before)

@@ -49,6 +49,7 @@ WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
 """
 
 BITE = 512  # calls deleted at a time
+CLIENT = 0xC2B2AE3D27D4EB4F  # keeps the calls of clients apart in the index
 OVERHEAD = 300  # bytes of memory a pending version takes beside its body
 
 CallKey = tuple[int, str]
@@ -151,6 +152,8 @@ def trim(connection: apsw.Connection, before: int) -> bool:
 
 
 def _mark(client: int, transaction: int, session: str) -> int:
-    """A number that finds a call in an index of small entries; the row itself decides."""
-    mixed = transaction * 0x9E3779B97F4A7C15 + client * 0xC2B2AE3D27D4EB4F
-    return (mixed ^ crc32(session.encode()) << 31) & 0x7FFFFFFFFFFFFFFF
+    """A number that finds a call in an index of small entries; the row itself decides.
+
+    Transactions that were given one after another lie side by side, which spares the disk.
+    """
+    return (transaction + client * CLIENT & 0xFFFFFFFFFF) << 23 | crc32(session.encode()) & 0x7FFFFF

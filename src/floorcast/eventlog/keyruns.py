@@ -33,7 +33,7 @@ __all__ = ["KeyRuns", "Run"]
 PAGE = 4096  # bytes: a look at one key reads one page of a run
 CACHE_KIB = 8192
 INLINE = 256  # looks (keys times runs, about 2 µs each) that the event loop does by itself
-KEY_BYTES = 160  # of memory that a waiting key takes, about
+KEY_BYTES = 100  # of memory that a waiting key takes beside itself, about
 MARKS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 
 FIND = """
@@ -49,13 +49,15 @@ ADD_MARKS = "INSERT INTO marks VALUES (?, ?)"
 
 
 class Run(NamedTuple):
-    """A wave of keys on its way to the disk: ``wave`` counts them, times are ticks.
+    """A wave of keys on its way to the disk: ``wave`` is its number, times are ticks.
 
-    ``covers`` says up to which entry of each client every key is in this wave or before it.
+    ``size`` is the bytes of all keys. ``covers`` is, by client, the last entry whose keys are
+    all in this wave or before it.
     """
 
     wave: int
     keys: Collection[bytes]
+    size: int
     covers: Mapping[int, int]
     oldest: int
     newest: int
@@ -113,7 +115,7 @@ class KeyRuns:
             self._runs = self._count()
             done()
 
-        size = KEY_BYTES * len(run.keys)
+        size = run.size + KEY_BYTES * len(run.keys)
         self._scribe.submit(size, lambda connection: _add(connection, run), stored)
 
     async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
@@ -139,9 +141,9 @@ class KeyRuns:
     def close(self) -> None:
         """Store what was handed in, and close the file. Waits."""
         self._pool.shutdown()
-        self._scribe.close()
         self._reader.close()
         self._far_reader.close()
+        self._scribe.close()
 
     def _count(self) -> int:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)

@@ -55,6 +55,7 @@ class Mirror:
         heads: Mapping[int, int],
         retention: int = RETENTION,
     ) -> None:
+        self._path = path
         self._now = now
         self._retention = retention
         connection = open_derived(
@@ -138,10 +139,20 @@ class Mirror:
         self._scribe.settle()
         return stored
 
+    async def retain(self) -> bool:
+        """The same, and remove what is older than the retention.
+
+        The mirror does this by itself, a little at a time, while it is written to.
+        """
+        removed = await asyncio.to_thread(self._scribe.wait, tidied=True)
+        self._scribe.settle()
+        return removed
+
     async def close(self) -> None:
         """Store what was handed in, and close the file."""
+        if self._path is not None:
+            self._reader.close()
         await asyncio.to_thread(self._scribe.close)
-        self._reader.close()
 
     def _tidy(self, connection: apsw.Connection) -> bool:
         before = self._now() - self._retention

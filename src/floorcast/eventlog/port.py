@@ -82,6 +82,11 @@ class EventLog(Protocol):
         """What tells this log from every other one, for whatever is derived from it."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the last attempt to write succeeded."""
+        ...
+
     async def append(self, batch: Batch) -> Appended:
         """Store the events that the stream does not hold yet; durable when it returns.
 

@@ -29,7 +29,15 @@ RETRY = 0.5  # seconds between two attempts while the disk fails
 
 Work = Callable[[apsw.Connection], object]
 
-_END = threading.Event()
+
+class _Mark(NamedTuple):
+    """Somebody waits for the queue to be worked off up to here."""
+
+    reached: threading.Event
+    tidied: bool
+
+
+_END = _Mark(threading.Event(), tidied=False)
 
 _log = structlog.get_logger(__name__)
 
@@ -63,7 +71,7 @@ class Scribe:
         self._tidy = tidy
         self._given = 0
         self._taken = 0
-        self._queue: SimpleQueue[_Job | threading.Event] = SimpleQueue()
+        self._queue: SimpleQueue[_Job | _Mark] = SimpleQueue()
         self._stored: deque[_Job] = deque()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,13 +109,16 @@ class Scribe:
             self._taken += job.size
             job.done()
 
-    def wait(self, timeout: float = 60.0) -> bool:
-        """Wait until what has been handed in is stored; False if it was not in time (seconds)."""
+    def wait(self, *, tidied: bool = False, timeout: float = 60.0) -> bool:
+        """Wait until what has been handed in is stored, and the file ``tidied`` too if wanted.
+
+        False if it was not in time (seconds).
+        """
         if self._thread is None:
             return True
-        reached = threading.Event()
-        self._queue.put(reached)
-        return reached.wait(timeout)
+        mark = _Mark(threading.Event(), tidied)
+        self._queue.put(mark)
+        return mark.reached.wait(timeout)
 
     def close(self) -> None:
         """Store what was handed in, unless the disk fails, and close the file. Waits."""
@@ -115,7 +126,6 @@ class Scribe:
         if self._thread is not None:
             self._queue.put(_END)
             self._thread.join()
-        self.settle()
         with suppress(apsw.Error):
             self._connection.close()
 
@@ -127,11 +137,13 @@ class Scribe:
                 return
             if mark is _END:
                 return
-            if mark is not None:
-                mark.set()
             more = self._tidied()
+            while mark is not None and mark.tidied and more:
+                more = self._tidied()
+            if mark is not None:
+                mark.reached.set()
 
-    def _next_group(self, *, wait: bool) -> tuple[list[_Job], threading.Event | None]:
+    def _next_group(self, *, wait: bool) -> tuple[list[_Job], _Mark | None]:
         jobs: list[_Job] = []
         try:
             item = self._queue.get(block=wait)
@@ -153,7 +165,7 @@ class Scribe:
             except apsw.Error as error:
                 self._failed(error)
                 if self._closing.wait(RETRY):
-                    _log.warning("derived data lost", file=self._name, jobs=len(jobs))
+                    _log.warning("derived_data_lost", file=self._name, jobs=len(jobs))
                     return False
             else:
                 self.healthy = True
@@ -172,5 +184,5 @@ class Scribe:
 
     def _failed(self, error: apsw.Error) -> None:
         if self.healthy:
-            _log.error("cannot write derived data", file=self._name, error=str(error))
+            _log.error("derived_data_unwritable", file=self._name, error=str(error))
         self.healthy = False

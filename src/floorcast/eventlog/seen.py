@@ -11,7 +11,7 @@ fails, the key is withdrawn.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
@@ -25,6 +25,7 @@ from floorcast.token import Now
 __all__ = ["Seen", "Wave"]
 
 WAVE = 65_536  # keys, about 12 MB of memory
+WAVE_BYTES = 8 << 20  # of keys, should they be long
 MAX_BACKLOG = 64 << 20  # bytes of keys that wait for the disk
 
 
@@ -38,6 +39,7 @@ class Wave:
     def __init__(self, number: int, at: int) -> None:
         self.number = number
         self.keys: set[bytes] = set()
+        self.size = 0
         self.covers: dict[int, int] = {}
         self.oldest = self.newest = at
         self.under_way = 0
@@ -49,7 +51,7 @@ class Wave:
         if not self.keys:
             self.oldest = self.newest = at
         spread = max(self.newest, at) - min(self.oldest, at)
-        return len(self.keys) < WAVE and spread <= SPAN
+        return len(self.keys) < WAVE and self.size < WAVE_BYTES and spread <= SPAN
 
 
 class Seen:
@@ -87,7 +89,7 @@ class Seen:
             known.update(await self._runs.held(perhaps, since))
         return known
 
-    def reserve(self, keys: Iterable[bytes], at: int) -> Wave:
+    def reserve(self, keys: Sequence[bytes], at: int) -> Wave:
         """Count keys as seen; the wave that ``confirm`` or ``withdraw`` asks for."""
         wave = self._waves[-1]
         if not wave.has_room(at):
@@ -96,6 +98,7 @@ class Seen:
             self._waves.append(wave)
             self._hand_over()
         wave.keys.update(keys)
+        wave.size += sum(map(len, keys))
         wave.under_way += 1
         wave.oldest = min(wave.oldest, at)
         wave.newest = max(wave.newest, at)
@@ -135,7 +138,7 @@ class Seen:
             if not wave.keys:
                 self._waves.remove(wave)
                 continue
-            run = Run(wave.number, wave.keys, wave.covers, wave.oldest, wave.newest)
+            run = Run(wave.number, wave.keys, wave.size, wave.covers, wave.oldest, wave.newest)
             self._runs.write(run, partial(self._stored, wave))
 
     def _stored(self, wave: Wave) -> None:

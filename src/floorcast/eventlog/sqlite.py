@@ -63,6 +63,11 @@ class SqliteLog:
         self._appender = Appender(self._writer, seen, now, observe)
         self._writer.start(self._appender.tell)
 
+    @property
+    def healthy(self) -> bool:
+        """See ``EventLog.healthy``."""
+        return self._writer.healthy
+
     async def append(self, batch: Batch) -> Appended:
         """See ``EventLog.append``."""
         return await self._appender.append(self._stream(batch.client), batch)
@@ -121,11 +126,12 @@ class SqliteLog:
     async def close(self) -> None:
         """See ``EventLog.close``."""
         self._appender.close()
-        await asyncio.to_thread(self._writer.close)
         for stream in self._streams.values():
             stream.close()
-        await asyncio.to_thread(self._runs.close)
+        # the last to close tidies the file up, which a reader may not
         self._reader.close()
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._runs.close)
 
     def _stream(self, client: int) -> NumberedStream:
         stream = self._streams.get(client)

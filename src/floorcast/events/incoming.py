@@ -8,6 +8,7 @@ its id or by a string; ``floorcast.floor.directory`` says which string means wha
 from __future__ import annotations
 
 from datetime import datetime
+from math import floor
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -47,6 +48,7 @@ Number = Id | Digits
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Thing = Id | Name
 Text = Annotated[str, Meta(max_length=4096)]
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
 Time = Annotated[datetime, Meta(tz=True)]
@@ -125,8 +127,8 @@ class CallStartData(_CallData):
     total_due: float | None = None
     zip_code: Text | None = None
     area_code_state: Text | None = None
-    phone_position: Text | int | None = None
-    priority: int | None = None
+    phone_position: Text | Whole | None = None
+    priority: Whole | None = None
     operator_phone: Text | None = None
 
 
@@ -134,8 +136,8 @@ class CallQueueData(_CallData):
     """A call began to wait for an agent."""
 
     service: Thing | None = None
-    skill: Text | int | None = None
-    priority: int | None = None
+    skill: Text | Whole | None = None
+    priority: Whole | None = None
 
 
 class CallAnswerData(_CallData):
@@ -148,17 +150,17 @@ class CallEndData(_CallData):
     """A call ended. Members that are sent win over what the floor derives."""
 
     lv_result: Text | None = None
-    lv_result_id: int | None = None
-    rounded_ivr_duration: int | None = None
-    transfer_hold_duration: int | None = None
-    duration: int | None = None
-    operator_transfer: int | None = None
-    operator_transfer_successful: int | None = None
-    service_level_threshold: int | None = None
+    lv_result_id: Whole | None = None
+    rounded_ivr_duration: Whole | None = None
+    transfer_hold_duration: Whole | None = None
+    duration: Whole | None = None
+    operator_transfer: Whole | None = None
+    operator_transfer_successful: Whole | None = None
+    service_level_threshold: Whole | None = None
     agent: Thing | None = None
     agent_id: Thing | None = None
     agent_login_id: Text | None = None
-    agent_skill_id: Text | int | None = None
+    agent_skill_id: Text | Whole | None = None
     service: Thing | None = None
     campaign: Thing | None = None
     campaign_type: Text | None = None
@@ -169,8 +171,8 @@ class CallEndData(_CallData):
     operator_phone: Text | None = None
     area_code_state: Text | None = None
     zip_code: Text | None = None
-    phone_position: Text | int | None = None
-    priority: int | None = None
+    phone_position: Text | Whole | None = None
+    priority: Whole | None = None
     start: Time | None = None
     end: Time | None = None
 
@@ -192,12 +194,12 @@ class _MessageData(_Data):
     event_type: Text
     campaign: Thing | None = None
     session_id: Text | None = None
-    acct_transaction_id: Text | int | None = None
-    thread_id: Text | int | None = None
-    account_number: Text | int | None = None
+    acct_transaction_id: Text | Whole | None = None
+    thread_id: Text | Whole | None = None
+    account_number: Text | Whole | None = None
     campaign_type: Text | None = None
-    campaign_type_id: Text | int | None = None
-    call_start_time: Text | int | None = None
+    campaign_type_id: Text | Whole | None = None
+    call_start_time: Text | Whole | None = None
     carrier: Text | None = None
 
 
@@ -212,7 +214,7 @@ class SmsAttemptData(_MessageData):
     """An outbound SMS was attempted, delivered and so on."""
 
     phone_number: Text | None = None
-    sms_code: Text | int | None = None
+    sms_code: Text | Whole | None = None
 
 
 class CampaignUpdateData(_Data):
@@ -299,4 +301,5 @@ Incoming = (
 
 def milliseconds(moment: datetime) -> int:
     """A moment as whole epoch milliseconds, rounded down."""
-    return round(moment.timestamp() * 1_000_000) // 1000
+    # half a microsecond more, because a float of seconds is that much off either way
+    return floor(moment.timestamp() * 1000 + 0.0005)

@@ -1,0 +1,68 @@
+"""What this machine can do at most to take events in: decode them, and append them flushed.
+
+Nothing of floorcast but the types to decode to: a loop around msgspec and SQLite, one row and
+one flush for each request of 1,000 events. Run: ``python -m benchmarks.bound_intake``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from benchmarks.bound_events import batches, report
+from floorcast.events.incoming import Incoming
+
+BATCHES = 200
+_decoder = msgspec.json.Decoder(Incoming)
+
+
+def raw_decode(many: list[list[bytes]]) -> float:
+    """Events decoded and checked a second, from NDJSON."""
+    bodies = [b"\n".join(lines) for lines in many]
+    begun = time.perf_counter()
+    for body in bodies:
+        _decoder.decode_lines(body)
+    return _rate(many, begun)
+
+
+def raw_append(folder: Path, many: list[list[bytes]], *, decode: bool = False) -> float:
+    """Events appended a second, a row a batch, each flushed; decoded before if wanted."""
+    connection = apsw.Connection(str(folder / f"raw-{decode}.db"))
+    connection.pragma("page_size", 16384)
+    connection.pragma("journal_mode", "WAL")
+    connection.pragma("synchronous", "FULL")
+    connection.execute("CREATE TABLE entries (id INTEGER PRIMARY KEY, payload BLOB)")
+    bodies = [b"\n".join(lines) for lines in many]
+    begun = time.perf_counter()
+    for body in bodies:
+        if decode:
+            _decoder.decode_lines(body)
+        connection.execute("INSERT INTO entries (payload) VALUES (?)", (body,))
+    rate = _rate(many, begun)
+    connection.close()
+    return rate
+
+
+def _rate(many: list[list[bytes]], begun: float) -> float:
+    return sum(map(len, many)) / (time.perf_counter() - begun)
+
+
+def main() -> None:
+    """Print the bounds."""
+    many = batches(1, BATCHES)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        figures = [
+            ("decode", raw_decode(many)),
+            ("append, flushed", raw_append(folder, many)),
+            ("decode and append, one after the other", raw_append(folder, many, decode=True)),
+        ]
+    report("the machine's bound, in requests of 1,000 events", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The event log by itself: durable appends beside the machine's bound.
+
+Batches of 1,000 new events with random ids from 4 appenders at once, into an empty log and
+into one that holds a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from benchmarks.bound_events import batches, report
+from benchmarks.bound_intake import raw_append
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.port import Batch
+from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.events.incoming import Incoming
+from floorcast.token import system_now
+
+APPENDERS = 4
+ROUND = 100  # batches measured at a time, made beforehand
+_decoder = msgspec.json.Decoder(Incoming)
+
+
+async def append_round(log: SqliteLog, seed: int) -> tuple[float, float]:
+    """Events a second, and events a second of the event loop's own processor time."""
+    made = [
+        Batch(1, lines, [_decoder.decode(line) for line in lines]) for lines in batches(seed, ROUND)
+    ]
+    left = iter(made)
+
+    async def appender() -> None:
+        for batch in left:
+            appended = await log.append(batch)
+            assert not appended.duplicates
+
+    gc.collect()
+    gc.freeze()
+    begun, own = time.perf_counter(), time.thread_time()
+    await asyncio.gather(*(appender() for _ in range(APPENDERS)))
+    wall, own = time.perf_counter() - begun, time.thread_time() - own
+    gc.unfreeze()
+    count = sum(len(batch.lines) for batch in made)
+    return count / wall, count / own
+
+
+async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
+    """Append until so many events are stored; the first round's figures and the last's."""
+    folder = DataFolder(path)
+    log = SqliteLog(folder, system_now)
+    figures: list[tuple[str, float]] = []
+    rounds = max(stored // (ROUND * 1000), 1)
+    for number in range(rounds + 1):
+        rate, own = await append_round(log, number)
+        if number in {0, rounds}:
+            held = f"{number * ROUND * 1000:,} stored"
+            figures += [(f"log, {held}", rate), (f"log, {held}: event loop alone", own)]
+    await log.close()
+    begun = time.perf_counter()
+    log = SqliteLog(folder, system_now)
+    count = (rounds + 1) * ROUND * 1000
+    figures.append(("log, opened again", count / (time.perf_counter() - begun)))
+    await log.close()
+    folder.release()
+    return figures
+
+
+def main() -> None:
+    """Print the figures beside the bound."""
+    stored = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as name:
+        raw = raw_append(Path(name), batches(0, ROUND))
+        figures = uvloop.run(measure(Path(name) / "data", stored))
+    report("durable appends of 1,000 events", [("raw rows, flushed", raw), *figures])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What this machine can do at most to read stored events back, beside what the mirror does.
+
+Events of 700 bytes, 1,000 in a row. Run: ``python -m benchmarks.bound_read``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from array import array
+from pathlib import Path
+
+import apsw
+
+from benchmarks.bound_events import report
+from floorcast.eventlog.mirror import Mirror
+from floorcast.eventlog.segment import Segment
+from floorcast.token import system_now
+
+SEGMENTS = 500
+EVENTS = 1000
+BODY = b"\n".join([b'{"x":"%s"}' % (b"y" * 690)] * EVENTS)
+OFFSETS = array("I", range(0, len(BODY) + 1, len(BODY) // EVENTS + 1)).tobytes()
+
+
+def raw_read(folder: Path) -> float:
+    """Events read a second: a row with its body, found by its number."""
+    connection = apsw.Connection(str(folder / "raw.db"))
+    connection.pragma("page_size", 8192)
+    connection.pragma("journal_mode", "WAL")
+    connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, body BLOB)")
+    with connection:
+        for _ in range(SEGMENTS):
+            connection.execute("INSERT INTO rows (body) VALUES (?)", (BODY,))
+    begun = time.perf_counter()
+    for number in range(1, SEGMENTS + 1):
+        connection.execute("SELECT body FROM rows WHERE id = ?", (number,)).fetchone()
+    rate = SEGMENTS * EVENTS / (time.perf_counter() - begun)
+    connection.close()
+    return rate
+
+
+async def mirror_write_and_read(folder: Path) -> tuple[float, float]:
+    """Events a second stored by the mirror, and read back from it a segment at a time."""
+    mirror = Mirror(folder / "mirror.db", system_now, identity="bench", heads={})
+    begun = time.perf_counter()
+    for number in range(SEGMENTS):
+        mirror.write_segment(1, "interaction", _segment(number * EVENTS + 1))
+        if mirror.full:
+            await mirror.flush()
+    await mirror.flush()
+    written = SEGMENTS * EVENTS / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    after = 0
+    while heads := mirror.segments(1, "interaction", after, 1):
+        mirror.segment(1, "interaction", heads[0])
+        after = heads[0].last
+    read = SEGMENTS * EVENTS / (time.perf_counter() - begun)
+    await mirror.close()
+    return written, read
+
+
+def _segment(first: int) -> Segment:
+    now = system_now()
+    return Segment(
+        first=first,
+        last=first + EVENTS - 1,
+        first_taken=now,
+        last_taken=now,
+        count=EVENTS,
+        table=(("VOICE", 1, 2),),
+        places=array("Q", range(first, first + EVENTS)).tobytes(),
+        classes=bytes(2 * EVENTS),
+        offsets=OFFSETS,
+        body=BODY,
+    )
+
+
+def main() -> None:
+    """Print the bound and the mirror's figures."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        raw = raw_read(folder)
+        written, read = asyncio.run(mirror_write_and_read(folder))
+    figures = [("raw rows", raw), ("mirror: stored", written), ("mirror: read back", read)]
+    report("stored events of 700 bytes, 1,000 in a row", figures)
+    print(f"  the mirror reads at {read / raw:.2f} of the raw rate")
+
+
+if __name__ == "__main__":
+    main()

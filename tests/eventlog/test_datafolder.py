@@ -1,0 +1,71 @@
+"""One process at a time owns a data folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from floorcast.errors import SettingError
+from floorcast.eventlog.datafolder import DataFolder
+
+HOLD = """
+import sys
+from pathlib import Path
+from floorcast.eventlog.datafolder import DataFolder
+folder = DataFolder(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    """With its parents, and for its owner's eyes only."""
+    path = tmp_path / "a" / "b"
+    with DataFolder(path) as folder:
+        assert folder.path == path
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
+    """The message names the folder and the process that holds it."""
+    with DataFolder(tmp_path), pytest.raises(SettingError) as refused:
+        DataFolder(tmp_path)
+    assert str(tmp_path) in str(refused.value)
+    assert f"in use by process {os.getpid()}:" in str(refused.value)
+    DataFolder(tmp_path).release()
+
+
+def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
+    """The lock ends with its process, however that ends."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(SettingError, match=f"process {other.pid}:"):
+            DataFolder(tmp_path)
+        other.kill()
+        other.wait()
+        DataFolder(tmp_path).release()
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    """A file in its place, for one."""
+    file = tmp_path / "file"
+    file.write_text("")
+    for path in (file, file / "below"):
+        with pytest.raises(SettingError, match="cannot be used"):
+            DataFolder(path)
+
+
+def test_releasing_again_does_nothing(tmp_path: Path) -> None:
+    """Not even to the next owner."""
+    first = DataFolder(tmp_path)
+    first.release()
+    with DataFolder(tmp_path):
+        first.release()
+        with pytest.raises(SettingError):
+            DataFolder(tmp_path)

@@ -1,0 +1,59 @@
+"""Files of derived data fit their log, or are made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.eventlog.derived import open_derived, reach
+from floorcast.eventlog.files import fetch
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS facts (fact TEXT);"
+
+
+def opened(
+    path: Path | None, identity: str = "log", head: int = 5, schema: str = SCHEMA
+) -> apsw.Connection:
+    heads = {1: head}
+    return open_derived(path, schema, page_size=4096, cache_kib=100, identity=identity, heads=heads)
+
+
+def facts(connection: apsw.Connection) -> int:
+    return len(fetch(connection, "SELECT * FROM facts"))
+
+
+@pytest.mark.parametrize(
+    ("identity", "head", "schema", "kept"),
+    [
+        ("log", 5, SCHEMA, 1),
+        ("log", 9, SCHEMA, 1),
+        ("log", 4, SCHEMA, 0),
+        ("other", 5, SCHEMA, 0),
+        ("log", 5, SCHEMA + "CREATE TABLE more (id);", 0),
+    ],
+)
+def test_what_does_not_fit_is_made_anew(
+    tmp_path: Path, identity: str, head: int, schema: str, kept: int
+) -> None:
+    """Of another log, of a log that was put back, or of another release."""
+    connection = opened(tmp_path / "file.db")
+    connection.execute("INSERT INTO facts VALUES ('x')")
+    reach(connection, 1, 3)
+    reach(connection, 1, 5)
+    reach(connection, 1, 4)
+    connection.close()
+    assert facts(opened(tmp_path / "file.db", identity, head, schema)) == kept
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 1000])
+def test_what_cannot_be_read_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    """An empty file, or one of something else."""
+    (tmp_path / "file.db").write_bytes(content)
+    assert facts(opened(tmp_path / "file.db")) == 0
+
+
+def test_in_memory_it_is_always_new() -> None:
+    """It ends with its connection."""
+    assert facts(opened(None)) == 0

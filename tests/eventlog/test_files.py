@@ -1,0 +1,95 @@
+"""Opening SQLite files, and bringing old ones forward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.errors import SettingError, Unavailable
+from floorcast.eventlog.files import (
+    connect,
+    fetch,
+    fetch_one,
+    migrate,
+    open_reader,
+    reading,
+    remove,
+    transaction,
+)
+
+FIRST = "CREATE TABLE calls (id INTEGER); INSERT INTO calls VALUES (1);"
+SECOND = "ALTER TABLE calls ADD COLUMN name TEXT DEFAULT 'unknown';"
+
+
+def opened(path: Path) -> apsw.Connection:
+    return connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
+
+
+def test_an_old_file_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
+    """What was in it stays, and a step is never taken twice."""
+    path = tmp_path / "file.db"
+    migrate(opened(path), (FIRST,), "file.db")
+    for _ in range(2):
+        connection = opened(path)
+        migrate(connection, (FIRST, SECOND), "file.db")
+        assert fetch(connection, "SELECT * FROM calls") == [(1, "unknown")]
+        assert connection.pragma("user_version") == 2
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """The version and the step go together."""
+    connection = opened(tmp_path / "file.db")
+    with pytest.raises(apsw.SQLError):
+        migrate(connection, (FIRST, "CREATE TABLE more (id); CREATE TABLE calls (id);"), "file.db")
+    assert connection.pragma("user_version") == 1
+    assert fetch_one(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'more'") is None
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    """Naming the file and both versions."""
+    connection = opened(tmp_path / "file.db")
+    migrate(connection, (FIRST, SECOND), "file.db")
+    with pytest.raises(SettingError, match=r"file\.db .* schema is 2, .* up to 1"):
+        migrate(connection, (FIRST,), "file.db")
+
+
+def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    """An exception undoes it and goes on."""
+    connection = opened(tmp_path / "file.db")
+    migrate(connection, (FIRST,), "file.db")
+    with pytest.raises(apsw.SQLError), transaction(connection):
+        connection.execute("INSERT INTO calls VALUES (2); INSERT INTO nowhere VALUES (2)")
+    with transaction(connection):
+        connection.execute("INSERT INTO calls VALUES (3)")
+    assert fetch(connection, "SELECT id FROM calls") == [(1,), (3,)]
+
+
+def test_a_reader_only_reads(tmp_path: Path) -> None:
+    """And sees what the writer has committed."""
+    path = tmp_path / "file.db"
+    writer = opened(path)
+    migrate(writer, (FIRST,), "file.db")
+    reader = open_reader(path, cache_kib=100)
+    assert fetch_one(reader, "SELECT id FROM calls") == (1,)
+    with pytest.raises(apsw.ReadOnlyError):
+        reader.execute("DELETE FROM calls")
+    reader.close()
+    writer.close()
+
+
+def test_what_sqlite_raises_becomes_unavailable() -> None:
+    """Whoever reads need not know that SQLite is there."""
+    with pytest.raises(Unavailable), reading():
+        raise apsw.IOError
+
+
+def test_removing_a_file_takes_what_lies_beside_it(tmp_path: Path) -> None:
+    """And is content when there is nothing."""
+    path = tmp_path / "file.db"
+    for name in ("file.db", "file.db-wal", "file.db-shm", "other.db"):
+        (tmp_path / name).write_text("")
+    remove(path)
+    remove(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["other.db"]

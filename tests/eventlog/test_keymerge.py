@@ -1,0 +1,143 @@
+"""Runs are merged and forgotten a bite at a time, and no key is lost by it."""
+
+from __future__ import annotations
+
+from array import array
+from random import Random
+
+import apsw
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.eventlog import keymerge
+from floorcast.eventlog.files import fetch, fetch_one
+from floorcast.eventlog.keyfilter import mark
+from tests.eventlog.batches import HOUR
+
+FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key = ?"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keymerge, "FAN_IN", 3)
+    monkeypatch.setattr(keymerge, "BITE", 4)
+
+
+def opened() -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    connection.execute(keymerge.SCHEMA)
+    return connection
+
+
+def add(connection: apsw.Connection, keys: set[bytes], at: int) -> None:
+    run = connection.execute(keymerge.NEXT_RUN).get
+    connection.executemany("INSERT INTO keys VALUES (?, ?)", [(run, key) for key in sorted(keys)])
+    connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, ?, ?)", (run, run, run, at, at))
+    marks = array("I", map(mark, keys)).tobytes()
+    connection.execute("INSERT INTO marks VALUES (?, ?)", (run, marks))
+
+
+def holds(connection: apsw.Connection, key: bytes) -> int:
+    """How many of the runs that count hold the key."""
+    return int(fetch_one(connection, FIND, (key,))[0])
+
+
+def finish(connection: apsw.Connection, before: int = 0) -> int:
+    steps = 0
+    while keymerge.step(connection, before):
+        steps += 1
+        assert steps < 10_000
+    return steps
+
+
+def levels(connection: apsw.Connection) -> list[int]:
+    return [level for (level,) in fetch(connection, "SELECT level FROM runs ORDER BY first_wave")]
+
+
+def test_every_key_can_be_found_at_every_step() -> None:
+    """In exactly one run that counts, from the first bite to the last."""
+    connection = opened()
+    keys = {b"%d" % number for number in range(60)}
+    for start in range(6):
+        add(connection, {b"%d" % number for number in range(start * 10, start * 10 + 10)}, HOUR)
+    while keymerge.step(connection, 0):
+        assert {holds(connection, key) for key in keys} == {1}
+    assert levels(connection) == [1, 1]
+    tables = ("keys", "marks", "merging", "dropped")
+    counts = [fetch_one(connection, f"SELECT count(*) FROM {name}")[0] for name in tables]
+    assert counts == [60, 2, 0, 0]
+
+
+def test_a_key_is_merged_twice_at_most() -> None:
+    """A run of the top level stays as it is."""
+    connection = opened()
+    for number in range(30):
+        add(connection, {b"%d" % number}, HOUR)
+        finish(connection)
+    assert levels(connection) == [2, 2, 2, 1]
+
+
+def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
+    """The filter is loaded from them."""
+    connection = opened()
+    for number in range(3):
+        add(connection, {b"%d" % number, b"x%d" % number}, HOUR)
+    finish(connection)
+    (stored,) = fetch_one(connection, "SELECT marks FROM marks")
+    keys = [key for (key,) in fetch(connection, "SELECT key FROM keys")]
+    assert sorted(array("I", stored)) == sorted(map(mark, keys))
+
+
+def test_a_merged_run_spans_what_it_was_made_of() -> None:
+    """So it is forgotten with its newest key, and not before."""
+    connection = opened()
+    for hour in (3, 1, 2):
+        add(connection, {b"%d" % hour}, hour * HOUR)
+    finish(connection)
+    row = fetch_one(connection, "SELECT first_wave, last_wave, oldest, newest FROM runs")
+    assert row == (1, 3, HOUR, 3 * HOUR)
+    finish(connection, before=3 * HOUR)
+    assert holds(connection, b"1") == 1
+    finish(connection, before=3 * HOUR + 1)
+    assert fetch(connection, "SELECT * FROM keys") == []
+    assert fetch(connection, "SELECT * FROM marks") == []
+
+
+def test_runs_far_apart_are_not_merged() -> None:
+    """A key would be kept too long; neighbours that are close are found behind them."""
+    connection = opened()
+    for hour in (0, 10, 20, 30, 31, 32):
+        add(connection, {b"%d" % hour}, hour * HOUR)
+    finish(connection)
+    assert levels(connection) == [0, 0, 0, 1]
+
+
+def test_a_key_in_several_runs_is_in_one_when_they_are_merged() -> None:
+    """One that was forgotten, and came again before its old row was gone."""
+    connection = opened()
+    for number in range(3):
+        add(connection, {b"a", b"%d" % number}, HOUR)
+    finish(connection)
+    assert holds(connection, b"a") == 1
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_a_step_that_fails_changes_nothing(seed: int, runs: int) -> None:
+    """All that a step knows is in the file, so that it is simply taken again."""
+    random, connection = Random(seed), opened()
+    keys: set[bytes] = set()
+    for _ in range(runs):
+        some = {b"%d" % random.randrange(10**6) for _ in range(random.randrange(1, 9))} - keys
+        keys |= some
+        add(connection, some, random.randrange(8) * HOUR)
+    more = True
+    while more:
+        connection.execute("SAVEPOINT before")
+        more = keymerge.step(connection, 0)
+        if random.random() < 0.3:
+            connection.execute("ROLLBACK TO before")
+            more = True
+        connection.execute("RELEASE before")
+    assert {holds(connection, key) for key in keys} == {1}
+    assert fetch(connection, "SELECT * FROM dropped") == []

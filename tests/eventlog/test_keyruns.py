@@ -1,0 +1,135 @@
+"""Keys on disk: found exactly, merged and forgotten in the background."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from floorcast.eventlog import keymerge, keyruns
+from floorcast.eventlog.files import fetch, open_reader
+from floorcast.eventlog.keyfilter import mark
+from floorcast.eventlog.keyruns import KeyRuns, Run
+from tests.eventlog.batches import HOUR, Clock
+
+T = TypeVar("T")
+
+
+class House:
+    """Runs of keys with their clock and their event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.runner = asyncio.Runner()
+        self.runs = self.open()
+        self.wave = 0
+
+    def open(self) -> KeyRuns:
+        heads = {1: 1_000_000}
+        return KeyRuns(self.path, self.clock, identity="log", heads=heads, retention=24 * HOUR)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def write(self, *keys: str) -> None:
+        """A run of this moment."""
+        self.wave += 1
+        at = self.clock.ticks
+        keys_of_run = {key.encode() for key in keys}
+        self.runs.write(Run(self.wave, keys_of_run, 0, {1: self.wave}, at, at), lambda: None)
+
+    def held(self, *keys: str) -> list[str]:
+        since = self.clock.ticks - 24 * HOUR
+        found = self.run(self.runs.held([key.encode() for key in keys], since))
+        return sorted(key.decode() for key in found)
+
+    def settle(self) -> None:
+        assert self.runs.wait()
+        assert self.runs.backlog == 0
+
+    def reopen(self) -> None:
+        self.runs.close()
+        self.runs = self.open()
+
+    def tables(self) -> dict[str, int]:
+        """How many rows each table has."""
+        reader = open_reader(self.path, cache_kib=100)
+        names = ("keys", "runs", "marks", "merging", "dropped")
+        found = {name: fetch(reader, f"SELECT count(*) FROM {name}")[0][0] for name in names}
+        reader.close()
+        return found
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setattr(keymerge, "FAN_IN", 4)
+    a_house = House(tmp_path / "keys.db")
+    yield a_house
+    a_house.runs.close()
+    a_house.runner.close()
+
+
+@pytest.mark.parametrize("inline", [0, 1000])
+def test_keys_are_found_exactly(house: House, monkeypatch: pytest.MonkeyPatch, inline: int) -> None:
+    """On the loop or beside it, whatever bytes they hold."""
+    monkeypatch.setattr(keyruns, "INLINE", inline)
+    house.write("a", "b\x00", "ü")
+    house.write("c", "b\x001")
+    house.settle()
+    assert house.held("a", "b", "b\x00", "b\x001", "c", "d", "ü") == [
+        "a",
+        "b\x00",
+        "b\x001",
+        "c",
+        "ü",
+    ]
+    assert house.held() == []
+    house.reopen()
+    assert house.held("c", "d") == ["c"]
+
+
+def test_it_tells_how_far_it_got(house: House) -> None:
+    """The entry up to which all keys are stored, and the waves that are here."""
+    assert (house.runs.covered(), house.runs.waves()) == ({}, (0, 0))
+    house.write("a")
+    house.write("b")
+    house.settle()
+    house.reopen()
+    assert (house.runs.covered(), house.runs.waves()) == ({1: 2}, (1, 2))
+    assert sorted(m for marks in house.runs.marks() for m in marks) == sorted(
+        map(mark, [b"a", b"b"])
+    )
+
+
+def test_a_run_older_than_the_retention_is_forgotten(house: House) -> None:
+    """At once for who asks, whenever its rows go."""
+    house.write("old")
+    house.settle()
+    house.clock.ticks += 24 * HOUR
+    assert house.held("old") == ["old"]
+    house.clock.ticks += 1
+    assert house.held("old") == []
+
+
+def test_keys_that_wait_for_the_disk_are_counted(house: House) -> None:
+    """Until they are stored."""
+    house.write("a", "b", "c")
+    assert house.runs.backlog in (0, 3 * keyruns.KEY_BYTES)
+    house.settle()
+
+
+def test_it_is_tidied_while_nothing_else_is_to_do(house: House) -> None:
+    """Old runs go, and runs of one time become one, without anybody asking."""
+    house.write("old")
+    house.settle()
+    house.clock.ticks += 25 * HOUR
+    for number in range(4):
+        house.write(str(number))
+    house.settle()
+    while house.tables() != {"keys": 4, "runs": 1, "marks": 1, "merging": 0, "dropped": 0}:
+        assert house.held("0", "3", "old") == ["0", "3"]
+    assert house.held("0", "3", "old") == ["0", "3"]

@@ -1,0 +1,399 @@
+"""The mirror gives back what was handed in, whether it is stored yet or not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog import kept_calls, mirror, scribe
+from floorcast.eventlog.mirror import Mirror, Snapshot
+from floorcast.eventlog.port import RETENTION
+from floorcast.eventlog.segment import Segment, SegmentHead
+from floorcast.token import place
+from tests.eventlog.batches import HOUR, START, Clock
+from tests.eventlog.faults import failing_disk
+from tests.eventlog.segments import KLASSES, segment
+
+T = TypeVar("T")
+ACME, OTHER = 47415, 8
+HEADS = {ACME: 1000, OTHER: 1000}
+
+
+class House:
+    """A mirror with its clock and its event loop."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.runner = asyncio.Runner()
+        self.mirror = self.open()
+
+    def open(self, identity: str = "log", heads: dict[int, int] = HEADS) -> Mirror:
+        return Mirror(self.path, self.clock, identity=identity, heads=heads)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def flush(self) -> None:
+        assert self.run(self.mirror.flush())
+
+    def reopen(self, identity: str = "log", heads: dict[int, int] = HEADS) -> None:
+        self.run(self.mirror.close())
+        self.mirror = self.open(identity, heads)
+
+    def close(self) -> None:
+        self.run(self.mirror.close())
+        self.runner.close()
+
+
+@pytest.fixture(params=["memory", "file"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    a_house = House(tmp_path / "mirror.db" if request.param == "file" else None)
+    yield a_house
+    a_house.close()
+
+
+@pytest.fixture
+def filed(tmp_path: Path) -> Iterator[House]:
+    """One in a file."""
+    a_house = House(tmp_path / "mirror.db")
+    yield a_house
+    a_house.close()
+
+
+def test_an_empty_mirror_has_nothing(house: House) -> None:
+    """And says so in every way that it is asked."""
+    assert house.mirror.covered(ACME, "agent") == 0
+    assert house.mirror.segments(ACME, "agent", 0, 10) == []
+    assert house.mirror.find_call(ACME, 1, "s", 2**62 - 1) is None
+    assert house.mirror.find_calls(ACME, [], 1) == {}
+    assert house.mirror.newest_snapshot(ACME, 1000) is None
+    assert (house.mirror.backlog, house.mirror.healthy, house.mirror.full) == (0, True, False)
+
+
+def test_segments_are_found_behind_a_place(house: House) -> None:
+    """Oldest first, by what can be known without their events; whole when asked for."""
+    segments = [segment([n, n + 1, n + 2], START + n) for n in (10, 20, 30, 40)]
+    for each in segments:
+        house.mirror.write_segment(ACME, "agent", each)
+    house.mirror.write_segment(ACME, "interaction", segment([11]))
+    house.mirror.write_segment(OTHER, "agent", segment([12]))
+    for _ in range(2):
+        heads = house.mirror.segments(ACME, "agent", 12, 2)
+        assert [(head.first, head.last, head.count) for head in heads] == [(20, 22, 3), (30, 32, 3)]
+        assert heads[0].table == KLASSES
+        assert (heads[0].first_taken, heads[0].last_taken) == (START + 20, START + 20)
+        whole = house.mirror.segment(ACME, "agent", heads[0])
+        assert whole is not None
+        for name in ("first", "last", "places", "classes", "offsets", "body", "table"):
+            assert getattr(whole, name) == getattr(segments[1], name)
+        assert [head.first for head in house.mirror.segments(ACME, "agent", 11, 9)] == [
+            10,
+            20,
+            30,
+            40,
+        ]
+        assert house.mirror.segments(ACME, "agent", 42, 9) == []
+        assert [head.first for head in house.mirror.segments(OTHER, "agent", 0, 9)] == [12]
+        house.flush()
+
+
+def test_what_is_covered_is_what_is_stored(filed: House) -> None:
+    """Not what only waits to be; it outlives a restart, and the segments themselves."""
+    filed.mirror.write_segment(ACME, "agent", segment([10, 20], START))
+    filed.flush()
+    assert filed.mirror.covered(ACME, "agent") == 20
+    filed.clock.ticks += RETENTION + HOUR
+    filed.run(filed.mirror.retain())
+    filed.reopen()
+    assert filed.mirror.segments(ACME, "agent", 0, 9) == []
+    assert filed.mirror.covered(ACME, "agent") == 20
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
+    """An event is in a feed once."""
+    house.mirror.write_segment(ACME, "agent", segment([10, 20]))
+    if stored:
+        house.flush()
+    with pytest.raises(ValueError, match="not behind 20"):
+        house.mirror.write_segment(ACME, "agent", segment([20, 30]))
+    house.mirror.write_segment(ACME, "agent", segment([21]))
+
+
+def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
+    """The retention may remove it between the two questions."""
+    filed.mirror.write_segment(ACME, "agent", segment([10], START))
+    filed.flush()
+    (head,) = filed.mirror.segments(ACME, "agent", 0, 9)
+    assert type(head) is SegmentHead
+    filed.clock.ticks += RETENTION + HOUR
+    filed.mirror.write_segment(ACME, "agent", segment([11], filed.clock.ticks))
+    filed.run(filed.mirror.retain())
+    assert filed.mirror.segment(ACME, "agent", head) is None
+
+
+def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
+    """The newest version at or before the place that is asked for."""
+    house.mirror.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
+    house.mirror.write_calls(ACME, 200, [(1, "s", 6, b"second")])
+    for _ in range(2):
+        at = {where: house.mirror.find_call(ACME, 1, "s", where) for where in (99, 100, 199, 200)}
+        assert at == {99: None, 100: b"first", 199: b"first", 200: b"second"}
+        assert house.mirror.find_call(ACME, 1, "t", 300) is None
+        assert house.mirror.find_call(ACME, 3, "s", 300) is None
+        assert house.mirror.find_call(OTHER, 1, "s", 300) is None
+        house.flush()
+    house.mirror.write_calls(ACME, 300, [(1, "s", 7, b"third")])
+    keys = [(1, "s"), (2, "s"), (3, "s")]
+    assert house.mirror.find_calls(ACME, keys, 250) == {keys[0]: b"second", keys[1]: b"other"}
+    assert house.mirror.find_calls(ACME, keys, 300) == {keys[0]: b"third", keys[1]: b"other"}
+
+
+def test_calls_with_one_mark_are_told_apart(filed: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is of numbers that may meet; transaction and session decide."""
+    monkeypatch.setattr(kept_calls, "crc32", lambda _: 0)
+    monkeypatch.setattr(kept_calls, "CLIENT", 0)
+    far = 2**40
+    calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in "ab"]
+    filed.mirror.write_calls(ACME, 1, calls)
+    filed.mirror.write_calls(OTHER, 1, calls[:2])
+    filed.flush()
+    assert filed.mirror.find_calls(ACME, [(far, "b"), (far, "c")], 1) == {(far, "b"): b"1 b"}
+    assert filed.mirror.find_calls(OTHER, [(0, "a"), (far, "a")], 1) == {(0, "a"): b"0 a"}
+
+
+def test_many_calls_are_found_at_once(filed: House) -> None:
+    """Of any size of batch, with any session."""
+    versions = [(n, f"ü{n}\x00", n, b"%d" % n) for n in range(1000)]
+    filed.mirror.write_calls(ACME, 1, versions)
+    filed.flush()
+    found = filed.mirror.find_calls(ACME, [(n, f"ü{n}\x00") for n in range(0, 2000, 3)], 1)
+    assert found == {(n, f"ü{n}\x00"): b"%d" % n for n in range(0, 1000, 3)}
+
+
+def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
+    """A few at a time, while the mirror is written to."""
+    for number in range(20):
+        filed.mirror.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
+        filed.mirror.write_calls(ACME, 1, [(number, "s", 0, b"x")])
+        filed.clock.ticks += 2 * HOUR
+    filed.run(filed.mirror.retain())
+    kept = [number for number in range(20) if filed.mirror.find_call(ACME, number, "s", 1)]
+    assert kept == list(range(7, 20))
+    firsts = [head.first for head in filed.mirror.segments(ACME, "agent", 0, 99)]
+    assert firsts == list(range(8, 21))
+
+
+def test_the_newest_two_snapshots_are_kept(house: House) -> None:
+    """Of each client; the newest that is not ahead of an entry is found."""
+    for entry in (10, 20, 30):
+        house.mirror.write_snapshot(ACME, entry, 3, b"%d" % entry)
+    house.mirror.write_snapshot(OTHER, 5, 3, b"other")
+    assert house.mirror.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
+    house.flush()
+    assert house.mirror.newest_snapshot(ACME, 1000) == Snapshot(30, 3, b"30")
+    assert house.mirror.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
+    assert house.mirror.newest_snapshot(ACME, 19) is None
+    assert house.mirror.newest_snapshot(OTHER, 5) == Snapshot(5, 3, b"other")
+
+
+@pytest.mark.parametrize(
+    ("identity", "heads", "kept"),
+    [
+        ("log", {ACME: 7, OTHER: 1}, True),
+        ("log", {ACME: 6, OTHER: 1}, False),
+        ("log", {OTHER: 9}, False),
+        ("another log", HEADS, False),
+    ],
+)
+def test_a_mirror_that_does_not_fit_the_log_is_begun_anew(
+    filed: House, identity: str, heads: dict[int, int], kept: bool
+) -> None:
+    """One of another log, or one that knows what the log does not."""
+    filed.mirror.write_calls(ACME, place(7, 3), [(1, "s", 0, b"x")])
+    filed.reopen(identity, heads)
+    assert filed.mirror.find_call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
+
+
+@pytest.mark.parametrize("damage", ["other", "schema", "nothing"])
+def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> None:
+    """All of it can be made again from the log."""
+    filed.mirror.write_snapshot(ACME, 1, 1, b"x")
+    filed.run(filed.mirror.close())
+    assert filed.path is not None
+    if damage == "other":
+        filed.path.write_bytes(b"no database" * 1000)
+    elif damage == "schema":
+        connection = apsw.Connection(str(filed.path))
+        connection.execute("UPDATE source SET schema = 'of another release'")
+        connection.close()
+    filed.mirror = filed.open()
+    assert (filed.mirror.newest_snapshot(ACME, 1) is None) == (damage != "nothing")
+
+
+def test_a_crash_loses_a_suffix_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot that is found has in front of it everything that was handed in before."""
+    monkeypatch.setattr(scribe, "RETRY", 0.001)
+    with failing_disk("mirror.db") as disk:
+        house = House(tmp_path / "mirror.db")
+        for number in range(1, 30):
+            house.mirror.write_segment(ACME, "agent", segment([place(number, 0)]))
+            house.mirror.write_calls(ACME, place(number, 0), [(number, "s", 0, b"x")])
+            house.mirror.write_snapshot(ACME, number, 1, b"x")
+            if number == 20:
+                house.flush()
+                disk.faults = {"full"}
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{house.path}{suffix}", f"{tmp_path}/crashed.db{suffix}")
+        disk.works()
+        house.close()
+    after = House(tmp_path / "crashed.db")
+    snapshot = after.mirror.newest_snapshot(ACME, 1000)
+    assert snapshot is not None
+    assert snapshot.entry == 20
+    assert after.mirror.covered(ACME, "agent") == place(20, 0)
+    assert after.mirror.find_call(ACME, 20, "s", 2**62 - 1) == b"x"
+    assert after.mirror.find_call(ACME, 21, "s", 2**62 - 1) is None
+    after.close()
+
+
+def test_a_failing_disk_is_seen_and_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is read from memory meanwhile, and is stored when the disk works."""
+    monkeypatch.setattr(scribe, "RETRY", 0.001)
+    monkeypatch.setattr(mirror, "MAX_BACKLOG", 10_000)
+    with failing_disk("mirror.db") as disk:
+        house = House(tmp_path / "mirror.db")
+        disk.faults = {"full"}
+        for number in range(1, 100):
+            house.mirror.write_segment(ACME, "agent", segment([number]))
+        while house.mirror.healthy:
+            house.mirror.covered(ACME, "agent")
+        assert house.mirror.full
+        assert house.mirror.covered(ACME, "agent") == 0
+        assert len(house.mirror.segments(ACME, "agent", 0, 999)) == 99
+        disk.works()
+        house.flush()
+        assert (house.mirror.healthy, house.mirror.full) == (True, False)
+        assert house.mirror.covered(ACME, "agent") == 99
+        house.close()
+
+
+def test_a_failed_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is over when the disk reads again."""
+    monkeypatch.setattr(mirror, "CACHE_KIB", 0)
+    with failing_disk("mirror.db") as disk:
+        house = House(tmp_path / "mirror.db")
+        house.mirror.write_segment(ACME, "agent", segment(list(range(1, 5000))))
+        house.reopen()
+        (head,) = house.mirror.segments(ACME, "agent", 0, 1)
+        disk.faults = {"read"}
+        with pytest.raises(Unavailable):
+            house.mirror.segment(ACME, "agent", head)
+        disk.works()
+        assert house.mirror.segment(ACME, "agent", head) is not None
+        house.close()
+
+
+class MirrorHistory(RuleBasedStateMachine):
+    """Writes, reads, flushes and restarts, against a model of dictionaries."""
+
+    feeds = st.tuples(st.sampled_from([ACME, OTHER]), st.sampled_from(["agent", "interaction"]))
+    clients = st.sampled_from([ACME, OTHER])
+    calls = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab")), max_size=4, unique=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files = tempfile.TemporaryDirectory()
+        self.house = House(Path(self.files.name) / "mirror.db")
+        self.place = 0
+        self.segments: dict[tuple[int, str], list[Segment]] = {}
+        self.calls_at: dict[tuple[int, int, str], list[tuple[int, bytes]]] = {}
+        self.snapshots: dict[int, list[int]] = {}
+
+    @rule(feed=feeds, count=st.integers(1, 3))
+    def write_segment(self, feed: tuple[int, str], count: int) -> None:
+        """The next of a feed."""
+        self.place += count
+        new = segment(list(range(self.place - count + 1, self.place + 1)), START)
+        self.segments.setdefault(feed, []).append(new)
+        self.house.mirror.write_segment(*feed, new)
+
+    @rule(client=clients, keys=calls)
+    def write_calls(self, client: int, keys: list[tuple[int, str]]) -> None:
+        """New versions of some calls."""
+        self.place += 1
+        body = b"%d" % self.place
+        for key in keys:
+            self.calls_at.setdefault((client, *key), []).append((self.place, body))
+        self.house.mirror.write_calls(client, self.place, [(*key, 0, body) for key in keys])
+
+    @rule(client=clients)
+    def write_snapshot(self, client: int) -> None:
+        """A later one."""
+        entries = self.snapshots.setdefault(client, [])
+        entries.append((entries[-1] if entries else 0) + 1)
+        self.house.mirror.write_snapshot(client, entries[-1], 1, b"%d" % entries[-1])
+
+    @rule()
+    def flush(self) -> None:
+        """All that was handed in is stored."""
+        self.house.flush()
+        for feed, segments in self.segments.items():
+            assert self.house.mirror.covered(*feed) == segments[-1].last
+
+    @rule()
+    def reopen(self) -> None:
+        """A restart."""
+        self.house.reopen()
+
+    @rule(feed=feeds, after=st.integers(0, 60), limit=st.integers(1, 5))
+    def read_segments(self, feed: tuple[int, str], after: int, limit: int) -> None:
+        """From anywhere, as many as wanted."""
+        heads = self.house.mirror.segments(*feed, after, limit)
+        wanted = [each for each in self.segments.get(feed, []) if each.last > after][:limit]
+        assert [(head.first, head.last) for head in heads] == [(w.first, w.last) for w in wanted]
+        for head, each in zip(heads, wanted, strict=True):
+            whole = self.house.mirror.segment(*feed, head)
+            assert whole is not None
+            assert whole.body == each.body
+
+    @rule(client=clients, keys=calls, back=st.integers(0, 20))
+    def find_calls(self, client: int, keys: list[tuple[int, str]], back: int) -> None:
+        """As they were at some place."""
+        at = self.place - back
+        wanted = {}
+        for key in keys:
+            versions = [v for v in self.calls_at.get((client, *key), []) if v[0] <= at]
+            if versions:
+                wanted[key] = versions[-1][1]
+        assert self.house.mirror.find_calls(client, keys, at) == wanted
+
+    @invariant()
+    def the_newest_snapshots_are_there(self) -> None:
+        """The last one, and the one before it."""
+        for client, entries in self.snapshots.items():
+            for entry in entries[-2:]:
+                found = self.house.mirror.newest_snapshot(client, entry)
+                assert found == Snapshot(entry, 1, b"%d" % entry)
+
+    def teardown(self) -> None:
+        self.house.close()
+        self.files.cleanup()
+
+
+TestMirrorHistory = MirrorHistory.TestCase
+TestMirrorHistory.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)

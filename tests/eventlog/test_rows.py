@@ -1,0 +1,27 @@
+"""Many rows in one statement."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+
+from floorcast.eventlog import rows
+from floorcast.eventlog.files import fetch
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 16, 17, 128, 129, 300])
+def test_all_rows_are_inserted_in_order(count: int) -> None:
+    """However many they are."""
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE t (a, b)")
+    wanted = [(number, b"%d" % number) for number in range(count)]
+    rows.insert(connection, "INSERT INTO t", wanted)
+    assert fetch(connection, "SELECT a, b FROM t ORDER BY rowid") == wanted
+
+
+def test_bytes_are_bound_as_they_are() -> None:
+    """With zeros in them, and empty ones."""
+    connection = apsw.Connection(":memory:")
+    values = [b"a\x00b", b"", b"\xff" * 1000]
+    found = fetch(connection, "SELECT value FROM carray(?)", (rows.blobs(values),))
+    assert [value for (value,) in found] == values

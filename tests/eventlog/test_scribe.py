@@ -1,0 +1,125 @@
+"""Derived data is written in the background, in order, and never dropped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.eventlog import scribe as scribes
+from floorcast.eventlog.files import connect
+from floorcast.eventlog.scribe import Scribe
+from tests.eventlog.faults import failing_disk
+
+
+def opened(path: Path | None) -> apsw.Connection:
+    connection = connect(path, page_size=4096, synchronous="NORMAL", cache_kib=100)
+    connection.execute("CREATE TABLE IF NOT EXISTS written (number INTEGER)")
+    return connection
+
+
+def writing(number: int) -> Callable[[apsw.Connection], object]:
+    return lambda connection: connection.execute("INSERT INTO written VALUES (?)", (number,))
+
+
+def written(connection: apsw.Connection) -> list[object]:
+    return [row[0] for row in connection.execute("SELECT number FROM written ORDER BY rowid")]
+
+
+def nothing() -> None:
+    """Nobody asks."""
+
+
+def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
+    """Whoever settles hears of each, in that order, and the backlog is gone."""
+    connection = opened(tmp_path / "file.db")
+    scribe = Scribe(connection, "file.db")
+    heard: list[int] = []
+    for number in range(200):
+        scribe.submit(10, writing(number), partial(heard.append, number))
+    assert scribe.wait()
+    scribe.settle()
+    assert heard == list(range(200))
+    assert scribe.backlog == 0
+    scribe.close()
+    assert written(opened(tmp_path / "file.db")) == list(range(200))
+
+
+def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
+    """What follows from a job runs on the caller's thread, when the caller wants it."""
+    scribe = Scribe(opened(tmp_path / "file.db"), "file.db")
+    threads: list[str] = []
+    scribe.submit(1, writing(1), lambda: threads.append(threading.current_thread().name))
+    assert scribe.wait()
+    assert (threads, scribe.backlog) == ([], 1)
+    scribe.settle()
+    assert threads == [threading.current_thread().name]
+    scribe.close()
+
+
+def test_in_memory_it_writes_at_once() -> None:
+    """And tidies until nothing is left to tidy."""
+    connection = opened(None)
+    bites = iter([True, True, False])
+    scribe = Scribe(connection, "memory", background=False, tidy=lambda _: next(bites))
+    heard: list[int] = []
+    scribe.submit(5, writing(1), lambda: heard.append(1))
+    assert (written(connection), heard, scribe.backlog) == ([1], [1], 0)
+    assert list(bites) == []
+    assert scribe.wait()
+    scribe.close()
+
+
+def test_a_failing_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it works; meanwhile the scribe is not healthy, and nothing is lost or doubled."""
+    monkeypatch.setattr(scribes, "RETRY", 0.001)
+    with failing_disk() as disk:
+        scribe = Scribe(opened(tmp_path / "file.db"), "file.db")
+        disk.faults = {"full"}
+        for number in range(20):
+            scribe.submit(1, writing(number), nothing)
+        assert not scribe.wait(timeout=0.05)
+        assert (scribe.healthy, scribe.backlog) == (False, 20)
+        disk.works()
+        assert scribe.wait()
+        scribe.settle()
+        assert (scribe.healthy, scribe.backlog) == (True, 0)
+        scribe.close()
+        assert written(opened(tmp_path / "file.db")) == list(range(20))
+
+
+def test_closing_does_not_wait_for_a_disk_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be stored can be made again."""
+    monkeypatch.setattr(scribes, "RETRY", 60.0)
+    with failing_disk() as disk:
+        scribe = Scribe(opened(tmp_path / "file.db"), "file.db")
+        disk.faults = {"full"}
+        scribe.submit(1, writing(1), nothing)
+        scribe.close()
+        disk.works()
+        assert written(opened(tmp_path / "file.db")) == []
+
+
+def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
+    """A bite at a time, and the last one says that there is no more."""
+    done = threading.Event()
+    bites = 0
+
+    def tidy(_: apsw.Connection) -> bool:
+        nonlocal bites
+        bites += 1
+        if bites == 5:
+            done.set()
+        return bites < 5
+
+    scribe = Scribe(opened(tmp_path / "file.db"), "file.db", tidy=tidy)
+    scribe.submit(1, writing(1), nothing)
+    assert done.wait(10)
+    scribe.close()
+    assert bites == 5

@@ -1,0 +1,208 @@
+"""The keys that a log holds: exact, whatever is in memory and whatever on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from floorcast.eventlog import keyruns, scribe, seen
+from floorcast.eventlog.identities import keys_of_payload
+from floorcast.eventlog.keyruns import KeyRuns
+from floorcast.eventlog.port import Entry
+from floorcast.eventlog.seen import Seen, Wave
+from tests.eventlog.batches import HOUR, START, Clock, batch
+from tests.eventlog.faults import failing_disk
+
+ACME = 47415
+RETENTION = 26 * HOUR
+
+
+class House:
+    """Keys with their clock; entries are numbered as they are confirmed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.runner = asyncio.Runner()
+        self.number = 0
+        self.open()
+
+    def open(self) -> None:
+        self.runs = KeyRuns(
+            self.path, self.clock, identity="log", heads={ACME: 10**9}, retention=RETENTION
+        )
+        self.seen = Seen(self.runs, self.clock, RETENTION)
+
+    def reopen(self) -> None:
+        self.runs.close()
+        self.open()
+
+    def held(self, *keys: str) -> list[str]:
+        found = self.runner.run(self.seen.held({key.encode() for key in keys}))
+        return sorted(key.decode() for key in found)
+
+    def reserve(self, *keys: str) -> tuple[Wave, list[bytes]]:
+        assert self.held(*keys) == []
+        coded = [key.encode() for key in keys]
+        return self.seen.reserve(coded, self.clock.ticks), coded
+
+    def confirm(self, wave: Wave) -> None:
+        self.number += 1
+        self.seen.confirm(wave, ACME, self.number, self.clock.ticks)
+
+    def add(self, *keys: str) -> None:
+        self.confirm(self.reserve(*keys)[0])
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setattr(seen, "WAVE", 4)
+    a_house = House(tmp_path / "keys.db")
+    yield a_house
+    a_house.runs.close()
+    a_house.runner.close()
+
+
+def test_a_key_is_held_from_its_reservation_on(house: House) -> None:
+    """Whether its event is durable yet or not."""
+    wave, _ = house.reserve("a", "b")
+    assert house.held("a", "b", "c") == ["a", "b"]
+    house.confirm(wave)
+    assert house.held("a", "b", "c") == ["a", "b"]
+
+
+def test_a_withdrawn_key_is_new_again(house: House) -> None:
+    """And nothing else is withdrawn with it."""
+    house.add("a")
+    wave, keys = house.reserve("b", "c")
+    house.seen.withdraw(wave, keys)
+    assert house.held("a", "b", "c") == ["a"]
+    house.add("b")
+    assert house.held("a", "b", "c") == ["a", "b"]
+
+
+def test_full_waves_go_to_the_disk(house: House) -> None:
+    """And are found there, after a restart too; those of the last wave are the log's to give."""
+    for number in range(22):
+        house.add(str(number))
+    names = [str(number) for number in range(30)]
+    assert house.held(*names) == sorted(names[:22])
+    house.reopen()
+    assert house.held(*names) == sorted(names[:20])
+    assert house.runs.covered() == {ACME: 20}
+
+
+def test_a_wave_waits_for_what_is_under_way(house: House) -> None:
+    """A key whose event may still fail never gets to the disk."""
+    first, _ = house.reserve("a", "b", "c")
+    second, keys = house.reserve("d", "e")
+    house.add("f")
+    house.runs.wait()
+    assert house.runs.waves() == (0, 0)
+    house.confirm(first)
+    house.seen.withdraw(second, keys)
+    house.runs.wait()
+    assert house.runs.waves() == (1, 1)
+    assert house.held(*"abcdef") == ["a", "b", "c", "f"]
+
+
+def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
+    """It covers nothing."""
+    wave, keys = house.reserve(*"abcd")
+    house.add("e")
+    house.seen.withdraw(wave, keys)
+    house.add("f")
+    house.reopen()
+    assert house.runs.covered() == {}
+
+
+def test_long_keys_make_short_waves(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wave is bounded in bytes too."""
+    monkeypatch.setattr(seen, "WAVE_BYTES", 1000)
+    house.add("x" * 1000)
+    house.add("b")
+    house.runs.wait()
+    assert house.runs.waves() == (1, 1)
+
+
+def test_a_wave_does_not_span_many_hours(house: House) -> None:
+    """Its keys are forgotten together, so that they must be of about one time."""
+    house.add("a")
+    house.clock.ticks += 7 * HOUR
+    house.add("b")
+    house.runs.wait()
+    assert house.runs.waves() == (1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_key_is_forgotten_after_the_retention(house: House, count: int) -> None:
+    """In memory and on disk, and may come again."""
+    names = [str(number) for number in range(count)]
+    for name in names:
+        house.add(name)
+    house.clock.ticks += RETENTION
+    assert house.held(*names) == sorted(names)
+    house.clock.ticks += HOUR
+    assert house.held(*names) == []
+    house.add(*names)
+    assert house.held(*names) == sorted(names)
+
+
+def test_the_filter_forgets_with_the_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It turns when the oldest run is younger than the last turn, and never loses a key."""
+    turns: list[int] = []
+    turn = house.seen._filter.turn  # noqa: SLF001 -- that it happens cannot be seen otherwise
+
+    def counted() -> None:
+        turns.append(1)
+        turn()
+
+    monkeypatch.setattr(house.seen._filter, "turn", counted)  # noqa: SLF001 -- as above
+    kept: list[str] = []
+    for number in range(1000):
+        house.add(str(number))
+        kept.append(str(number))
+        house.clock.ticks += HOUR // 2
+        if number % 50 == 0:
+            house.runs.wait()
+            assert set(kept[-50:]) <= set(house.held(*kept[-60:]))
+    assert 3 <= len(turns) <= 20
+
+
+def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
+    """Site entries too, which have no keys but count as covered."""
+    a_batch = batch(ACME, ["a", "b"])
+    payload = b"\n".join(a_batch.lines)
+    house.seen.load(Entry(ACME, 1, START, "events", 2, payload))
+    house.seen.load(Entry(ACME, 2, START, "site", 0, b'{"site": 1}'))
+    keys = keys_of_payload(ACME, payload)
+    assert house.runner.run(house.seen.held(set(keys))) == set(keys)
+
+
+def test_waves_that_wait_for_the_disk_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds is told, and every key is found in memory meanwhile."""
+    monkeypatch.setattr(seen, "WAVE", 2)
+    monkeypatch.setattr(seen, "MAX_BACKLOG", 10 * keyruns.KEY_BYTES)
+    monkeypatch.setattr(scribe, "RETRY", 0.001)
+    with failing_disk("keys.db") as disk:
+        house = House(tmp_path / "keys.db")
+        disk.faults = {"full"}
+        count = 0
+        while house.runs.backlog <= 10 * keyruns.KEY_BYTES:
+            house.add(str(count))
+            count += 1
+        assert house.seen.full
+        names = [str(number) for number in range(count)]
+        assert 10 <= count <= 14
+        assert house.held(*names) == sorted(names)
+        disk.works()
+        house.runs.wait()
+        assert house.runs.backlog == 0
+        assert house.held(*names) == sorted(names)
+        house.runs.close()
+        house.runner.close()

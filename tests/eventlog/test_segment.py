@@ -1,0 +1,20 @@
+"""A segment's arrays and its events belong together."""
+
+from __future__ import annotations
+
+from floorcast.eventlog.segment import as_classes, as_offsets, as_places
+from tests.eventlog.segments import segment
+
+
+def test_its_arrays_have_one_element_an_event() -> None:
+    """Of 64, 16 and 32 bits; an offset is where the event begins."""
+    one = segment([2**61, 2**61 + 1, 2**62 - 1])
+    assert list(as_places(one.places)) == [2**61, 2**61 + 1, 2**62 - 1]
+    assert list(as_classes(one.classes)) == [place % 3 for place in as_places(one.places)]
+    assert [one.body[start:][:9] for start in as_offsets(one.offsets)] == [b'{"place":'] * 3
+
+
+def test_it_knows_about_how_large_it_is() -> None:
+    """For the budget of the rings."""
+    small, large = segment([1]), segment(list(range(1, 1001)))
+    assert len(small.body) < small.size() < 1000 < len(large.body) < large.size()
