@@ -91,6 +91,7 @@ class Entries:
     """A log as the handlers see it: when each entry was taken."""
 
     def __init__(self) -> None:
+        self.healthy = True
         self.taken: dict[int, list[int]] = {}
         self.removed = 0
         self.error: Exception | None = None

@@ -46,3 +46,17 @@ def test_metrics_name_nobody() -> None:
             assert secret not in text
 
     in_house(work)
+
+
+def test_a_log_that_cannot_be_written_is_told_by_readiness() -> None:
+    """``/readyz`` is 503 and says why; reading goes on."""
+
+    async def work(house: House) -> None:
+        house.log.healthy = False
+        answer = await house.http.get("/readyz")
+        assert answer.status_code == 503
+        assert "cannot be written" in answer.json()["message"]
+        house.log.healthy = True
+        assert (await house.http.get("/readyz")).status_code == 200
+
+    in_house(work)

@@ -161,6 +161,18 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
     assert house.mirror.find_calls(ACME, keys, 300) == {keys[0]: b"third", keys[1]: b"other"}
 
 
+@pytest.mark.parametrize("flushed", [(), (1,), (2,), (0, 1, 2)])
+def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[int, ...]) -> None:
+    """A floor that is folded again from an older snapshot repeats what it wrote."""
+    for index, (number, body) in enumerate(((1, b"first"), (2, b"second"), (1, b"first"))):
+        filed.mirror.write_calls(ACME, place(number, 0), [(1, "s", 5, body)])
+        filed.mirror.write_snapshot(ACME, number, 1, body)
+        if index in flushed:
+            filed.flush()
+    assert filed.mirror.find_call(ACME, 1, "s", place(9, 0)) == b"second"
+    assert filed.mirror.newest_snapshot(ACME, 9) == Snapshot(2, 1, b"second")
+
+
 def test_calls_with_one_mark_are_told_apart(filed: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The index is of numbers that may meet; transaction and session decide."""
     monkeypatch.setattr(kept_calls, "crc32", lambda _: 0)

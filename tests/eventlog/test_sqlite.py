@@ -14,7 +14,7 @@ import apsw
 import pytest
 
 from floorcast.errors import SettingError, Unavailable
-from floorcast.eventlog import appending, groups, keyruns, seen
+from floorcast.eventlog import appending, groups, keyruns, logfile, seen
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.files import remove
 from floorcast.eventlog.port import Appended, Entry
@@ -109,8 +109,12 @@ def test_a_failed_commit_does_not_come_back_after_a_crash(tmp_path: Path, fault:
         assert house.append("b" * 50_000) == Appended(2, ())
 
 
-def test_all_that_is_under_way_fails_with_a_group(tmp_path: Path) -> None:
-    """Later batches count on the earlier ones; none of them is left half done."""
+@pytest.mark.parametrize("once", [True, False])
+def test_all_that_is_under_way_fails_with_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: bool
+) -> None:
+    """Later batches count on the earlier ones; none of them is stored, were the disk to work."""
+    monkeypatch.setattr(groups, "GROUP", 1)
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         house.append("a")
 
@@ -119,9 +123,12 @@ def test_all_that_is_under_way_fails_with_a_group(tmp_path: Path) -> None:
             work.append(house.log.append(batch(ACME, ["1", "a"])))
             return await asyncio.gather(*work, return_exceptions=True)
 
+        disk.once = once
         disk.faults = {"full"}
         assert {type(each) for each in house.run(many())} == {Unavailable}
         disk.works()
+        house.reopen()
+        assert house.log.head(ACME).number == 1
         done = house.run(many())
         assert [each.duplicates for each in done if isinstance(each, Appended)] == (
             [[1]] * 9 + [[0, 1]]
@@ -304,6 +311,18 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="is not a log of floorcast"):
         SqliteLog(folder, Clock())
     folder.release()
+
+
+def test_large_entries_are_read_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at least, and no more than the event loop can spare the time for."""
+    monkeypatch.setattr(logfile, "READ_BYTES", 1000)
+    with a_house(tmp_path) as house:
+        for size in (4000, 5000, 10, 20, 30):
+            house.append("x" * size)
+        numbers = [[e.number for e in house.log.read(ACME, after, 9)] for after in (0, 1, 2)]
+        assert numbers == [[1], [2], [3, 4, 5]]
 
 
 def test_live_entries_carry_their_events(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ async def readiness(exchange: Exchange) -> Answer:
     state = exchange.server.readiness
     if not state.ready:
         raise Unavailable(state.reason)
+    if not exchange.server.log.healthy:
+        raise Unavailable("the log cannot be written: events are not taken, the feeds go on")
     return Answer.of(Status("ready"))
 
 

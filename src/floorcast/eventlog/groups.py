@@ -153,6 +153,8 @@ class GroupWriter:
         except Exception as error:  # noqa: BLE001 -- whatever it is, who waits has to be told
             self._fail(live, error, time.perf_counter() - begun)
         else:
+            if not self.healthy:
+                _log.warning("log_writable_again")
             self.healthy = True
             self._tell(Outcome(live, None, time.perf_counter() - begun))
             self._count(live)

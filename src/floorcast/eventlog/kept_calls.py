@@ -111,38 +111,31 @@ class KeptCalls:
 
         Raises Unavailable.
         """
-        found: dict[CallKey, bytes] = {}
-        wanted: Collection[CallKey] = keys
+        best: dict[CallKey, tuple[int, bytes]] = {}
         if self._pending:
-            found = self._find_pending(client, keys, at_place)
-            wanted = [key for key in keys if key not in found]
-        if not wanted:
-            return found
-        marks = array("q", [_mark(client, *key) for key in wanted])
-        best: dict[CallKey, int] = {}
-        with reading():
-            versions = fetch(self._reader, FIND, (apsw.carray(marks), client, at_place))
-        for transaction, session, place, body in versions:
-            key = transaction, session
-            if place >= best.get(key, 0):
-                best[key] = place
-                found[key] = body
-        if best:
-            # another call may have the same mark
-            for key in best.keys() - set(wanted):
-                del found[key]
-        return found
+            for key in keys:
+                _improve(best, key, at_place, self._pending.get((client, key), ()))
+        marks = array("q", [_mark(client, *key) for key in keys])
+        if marks:
+            with reading():
+                rows_found = fetch(self._reader, FIND, (apsw.carray(marks), client, at_place))
+            wanted = set(keys)
+            for transaction, session, place, body in rows_found:
+                key = transaction, session
+                if key in wanted:  # another call may have the same mark
+                    _improve(best, key, at_place, ((place, body),))
+        return {key: body for key, (_, body) in best.items()}
 
-    def _find_pending(
-        self, client: int, keys: Iterable[CallKey], at_place: int
-    ) -> dict[CallKey, bytes]:
-        found: dict[CallKey, bytes] = {}
-        for key in keys:
-            for place, body in reversed(self._pending.get((client, key), ())):
-                if place <= at_place:
-                    found[key] = body
-                    break
-        return found
+
+def _improve(
+    best: dict[CallKey, tuple[int, bytes]],
+    key: CallKey,
+    at_place: int,
+    versions: Iterable[tuple[int, bytes]],
+) -> None:
+    for version in versions:
+        if version[0] <= at_place and (key not in best or version[0] > best[key][0]):
+            best[key] = version
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:

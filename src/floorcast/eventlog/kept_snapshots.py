@@ -72,9 +72,9 @@ class KeptSnapshots:
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest snapshot at or before an entry. Raises Unavailable."""
-        for snapshot in reversed(self._pending.get(client, ())):
-            if snapshot.entry <= at_most_entry:
-                return snapshot
+        found = [each for each in self._pending.get(client, ()) if each.entry <= at_most_entry]
         with reading():
             row = fetch_one(self._reader, NEWEST, (client, at_most_entry))
-        return None if row is None else Snapshot(*row)
+        if row is not None:
+            found.append(Snapshot(*row))
+        return max(found, default=None)
