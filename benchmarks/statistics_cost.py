@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ from floorcast.statistics.waiting_calls import waiting_calls
 NOON = 1_780_000_000_000  # ms
 ONE = ServiceFilter(services=frozenset({7}))
 STATES = ("READY", "NOT_READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD")
+
+R = TypeVar("R")
 
 _decoder = msgspec.json.Decoder(Incoming)
 _encoder = msgspec.json.Encoder()
@@ -112,14 +114,15 @@ def _agent(agent: int, kind: str, at: int, service: int, **more: object) -> Inco
 def _event(kind: str, at: int, data: dict[str, object], **more: object) -> Incoming:
     when = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     raw = {"specversion": "1.0", "id": "-", "source": "-", "type": kind, "time": when}
-    return _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
+    event: Incoming = _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
+    return event
 
 
 Method = Callable[[Sight, ServiceFilter, Moment], int]
 """Answers a request, and says how many bytes the answer has."""
 
 
-def _sliced(slices: Slices[object]) -> int:
+def _sliced(slices: Slices[R]) -> int:
     with slices:
         return sum(len(_encoder.encode(rows)) for rows in slices)
 
@@ -143,7 +146,7 @@ METHODS: dict[str, Method] = {
 
 
 class Cost(NamedTuple):
-    """The least processor time of an answer, its longest slice (both ms), and its bytes."""
+    """The least processor time of an answer, in ms, and its bytes."""
 
     ms: float
     size: int

@@ -5,23 +5,57 @@ A misspelt filter must not widen the answer, so whatever is unknown in it is an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar, cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from floorcast.errors import InvalidParameter, MissingParameter
 
-__all__ = ["Condition", "read_conditions", "read_id"]
+__all__ = ["MAX_ID", "condition", "read_id", "read_members"]
 
 T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
+"""The largest id that is taken."""
 
 
-class Condition(NamedTuple):
-    """A kind of condition: the key of its values, and how one is read (value, where it is)."""
+def read_members(value: object, *known: str) -> dict[str, object]:
+    """The members of a ``filter`` as it was decoded from JSON; null ones are left out.
 
-    key: str
-    read: Callable[[object, str], int | str]
+    Raises InvalidParameter when it is no object, or has a member that is not known.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidParameter(f"filter must be an object, not {_json_type(value)}")
+    given = cast("dict[str, object]", value)
+    for member in given:
+        if member not in known:
+            expected = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise InvalidParameter(f"filter.{member[:64]} is unknown: expected {expected}")
+    return {member: values for member, values in given.items() if values is not None}
+
+
+def condition(
+    given: dict[str, object], member: str, key: str, read: Callable[[object, str], T]
+) -> frozenset[T] | None:
+    """The values of one kind of condition; None when it was not given.
+
+    ``read`` checks one value, and is told where it is. Raises InvalidParameter, naming the
+    place, for whatever is of a wrong shape, and MissingParameter for a value without its key.
+    """
+    values = given.get(member)
+    if values is None:
+        return None
+    where = f"filter.{member}"
+    if not isinstance(values, list):
+        raise InvalidParameter(f"{where} must be an array, not {_json_type(values)}")
+    if not values:
+        raise InvalidParameter(
+            f'{where} must hold at least one {{"{key}": …}}; leave it out to see all'
+        )
+    return frozenset(
+        _value(value, key, read, f"{where}[{index}]") for index, value in enumerate(values)
+    )
 
 
 def read_id(value: object, where: str) -> int:
@@ -35,45 +69,7 @@ def read_id(value: object, where: str) -> int:
     )
 
 
-def read_conditions(
-    value: object, known: Mapping[str, Condition]
-) -> dict[str, frozenset[int | str]]:
-    """Check a ``filter`` as it was decoded from JSON; what was not given is not there.
-
-    Raises InvalidParameter, naming the member, for whatever is unknown or of a wrong type, and
-    MissingParameter for a condition without its key.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidParameter(f"filter must be an object, not {_json_type(value)}")
-    given = cast("dict[str, object]", value)
-    for member in given:
-        if member not in known:
-            *others, last = known
-            expected = f"{', '.join(others)} or {last}"
-            raise InvalidParameter(f"filter.{member[:64]} is unknown: expected {expected}")
-    return {
-        member: _values(given[member], condition, f"filter.{member}")
-        for member, condition in known.items()
-        if given.get(member) is not None
-    }
-
-
-def _values(values: object, condition: Condition, where: str) -> frozenset[int | str]:
-    if not isinstance(values, list):
-        raise InvalidParameter(f"{where} must be an array, not {_json_type(values)}")
-    if not values:
-        raise InvalidParameter(
-            f'{where} must hold at least one {{"{condition.key}": …}}; leave it out to see all'
-        )
-    return frozenset(
-        _value(value, condition, f"{where}[{index}]") for index, value in enumerate(values)
-    )
-
-
-def _value(value: object, condition: Condition, where: str) -> int | str:
-    key = condition.key
+def _value(value: object, key: str, read: Callable[[object, str], T], where: str) -> T:
     if not isinstance(value, dict):
         raise InvalidParameter(f"{where} must be an object, not {_json_type(value)}")
     for member in value:
@@ -81,7 +77,7 @@ def _value(value: object, condition: Condition, where: str) -> int | str:
             raise InvalidParameter(f"{where}.{member[:64]} is unknown: expected {key}")
     if value.get(key) is None:
         raise MissingParameter(f"{where}.{key} is missing")
-    return condition.read(value[key], f"{where}.{key}")
+    return read(value[key], f"{where}.{key}")
 
 
 def _json_type(value: object) -> str:

@@ -12,8 +12,8 @@ __all__ = ["expected_at"]
 def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> str:
     """What the member at ``path`` in ``kind`` must be.
 
-    ``path`` has the members' names, and an empty one for an element of a list or a map; ``nested`` is
-    what the format calls an object. A path that the type does not have is ``nested``.
+    ``path`` has the members' names, and an empty one for an element of a list or a map;
+    ``nested`` is what the format calls an object. A path that the type does not have is that.
     """
     at = inspect.type_info(kind)
     for name in path:

@@ -20,7 +20,11 @@ CASES = [
     (b'{"specversion":"1.0","id":"7","source":"p","x":"\x00"}', 203, "not JSON"),
     (b'{"specversion":"1.0","id":"7","source":"p"}', 201, "type is required"),
     (b'{"specversion":"0.3","id":"7","source":"p","type":"call.queue"}', 202, "specversion"),
-    (QUEUE.replace(b"call.queue", b"call.lost") % b"{}", 202, "type must be one of agent.state, call.start"),
+    (
+        QUEUE.replace(b"call.queue", b"call.lost") % b"{}",
+        202,
+        "type must be one of agent.state, call.start",
+    ),
     (QUEUE % b"{}", 201, "data.transactionId is required"),
     (QUEUE % b'{"transactionId":1}', 201, "data.sessionId is required"),
     (QUEUE % b'{"transactionId":"x","sessionId":"s"}', 202, "data.transactionId"),

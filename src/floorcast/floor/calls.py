@@ -9,8 +9,6 @@ taken).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
@@ -24,7 +22,7 @@ Key = tuple[int, str]
 START, QUEUE, ANSWER, END = range(4)
 
 
-class Step(NamedTuple):
+class Step(Struct, array_like=True, gc=False):
     """An event that moved the call: when (ms), which, and the service and agent it named."""
 
     at: int
@@ -152,8 +150,9 @@ class Call(Struct, gc=False):
     def take(self, step: Step) -> None:
         """Add what happened; steps may come in any order of time."""
         self.steps.append(step)
-        # a beginning that comes after others may hold the service that the legs lacked
-        if step.at >= self.last_step and not (step.kind == START and self.legs):
+        # a beginning that comes after others may hold the service that they lacked
+        begins_late = step.kind == START and (self.legs or self.service is not None)
+        if step.at >= self.last_step and not begins_late:
             self.last_step = step.at
             self._apply(step)
             return

@@ -9,7 +9,9 @@ result is as if none had ever left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from floorcast.events.fed import AgentEvent, InteractionEvent
 from floorcast.events.incoming import (
@@ -42,7 +44,7 @@ from floorcast.floor.calls import (
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
-from floorcast.floor.rosters import Roster, Watchers
+from floorcast.floor.rosters import OnDuty, Roster, Watchers
 from floorcast.floor.state import FloorState
 from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
@@ -56,7 +58,7 @@ _CONNECTS_STAY_MS = 40 * 60_000  # half an hour, and what a source's clock may b
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 
 
-class Fed(NamedTuple):
+class Fed(Struct, gc=False):
     """What an event puts into a feed: the class that filters look at, and the event."""
 
     feed: str
@@ -78,7 +80,7 @@ class Floor:
         self.state = state
         self.board = Switchboard(state.calls, quiet_call_ms)
         self.ledger = Ledger(state.counters)
-        self.on_duty: Roster[OnFloor] = Roster()
+        self.on_duty = OnDuty()
         self.off_duty: Roster[OnFloor] = Roster()
         self.at_work: Roster[campaigns.Campaign] = Roster()
         self.watchers: Watchers = []
@@ -186,22 +188,33 @@ class Floor:
             directory.join_team(agent_id, directory.team(data.team))
         call = self._call_in_hand(data)
         if at >= agent.last_event:
-            before = agent.service, agent.logged_in
-            change_state(
-                agent, data.event_type, at, service, data.reason, self.ledger, self.calendar
-            )
-            if before != (agent.service, agent.logged_in):
-                self._locate(agent)
-            if data.monitored is not None:
-                agent.monitored = data.monitored
-            if data.skill is not None:
-                agent.skill = data.skill
-            if call is not None and agent.state is not State.LOGOFF:
-                agent.call = call
+            self._enter(agent, data, at, service, call)
             service = agent.service
-        if call is not None and call.key is not None and data.event_type == "IN_CALL":
-            self._answered_by(agent, call, service, at, now)
+        if call is not None and call.key is not None:
+            if data.event_type == "IN_CALL":
+                self._answered_by(agent, call, service, at, now)
+            if call.service is None:
+                call.service = self._service_of(call.key)
         return self._agent_fed(agent, data, call or agent.call, service, at)
+
+    def _enter(
+        self,
+        agent: OnFloor,
+        data: AgentStateData,
+        at: int,
+        service: int | None,
+        call: CallInHand | None,
+    ) -> None:
+        before = agent.service, agent.logged_in
+        change_state(agent, data.event_type, at, service, data.reason, self.ledger, self.calendar)
+        if before != (agent.service, agent.logged_in):
+            self._locate(agent)
+        if data.monitored is not None:
+            agent.monitored = data.monitored
+        if data.skill is not None:
+            agent.skill = data.skill
+        if call is not None and agent.state is not State.LOGOFF:
+            agent.call = call
 
     def _locate(self, agent: OnFloor) -> None:
         self.on_duty.put(agent.id, agent, agent.service if agent.logged_in else None)
@@ -224,7 +237,6 @@ class Floor:
         )
         known = None if call.key is None else self.board.calls.get(call.key)
         if known is not None:
-            call.service = known.present_service if named is None else named
             if call.phone is None:
                 inbound = known.direction == "INBOUND"
                 call.phone = known.caller_id if inbound else known.phone_dialed
@@ -234,6 +246,12 @@ class Floor:
             if call.direction is None:
                 call.direction = known.direction
         return call
+
+    def _service_of(self, key: Key) -> int | None:
+        known = self.board.calls.get(key)
+        if known is None or known.present_service == NO_SERVICE:
+            return None
+        return known.present_service
 
     def _answered_by(
         self, agent: OnFloor, ref: CallInHand, service: int | None, at: int, now: int

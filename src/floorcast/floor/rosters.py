@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-__all__ = ["Roster", "Watchers"]
+from floorcast.floor.agents import OnFloor
+
+__all__ = ["OnDuty", "Roster", "Watchers"]
 
 T = TypeVar("T")
+
+_ALWAYS = 2**62
 
 Watchers = list[Callable[[int | None], None]]
 """Told an agent's id before the fold changes what is known of it; None: of every agent."""
@@ -43,3 +47,31 @@ class Roster(Generic[T]):
     def numbers(self) -> list[int]:
         """The ids of all that is somewhere."""
         return list(self._where)
+
+
+class OnDuty(Roster[OnFloor]):
+    """The agents that are logged in.
+
+    Remembers of each service a moment before which none of them was heard of last: so that
+    whether some are quiet is seldom a question to all of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._all_heard: dict[int, int] = {}
+
+    def put(self, number: int, thing: OnFloor, service: int | None) -> None:
+        """See ``Roster.put``."""
+        super().put(number, thing, service)
+        if service is not None:
+            known = self._all_heard.get(service, _ALWAYS)
+            self._all_heard[service] = min(known, thing.last_event)
+
+    def heard_since(self, service: int, ms: int) -> int:
+        """How many of the service's agents were heard of after the moment."""
+        agents = self.of(service)
+        if self._all_heard.get(service, _ALWAYS) > ms:
+            return len(agents)
+        heard = [agent.last_event for agent in agents.values()]
+        self._all_heard[service] = min(heard, default=_ALWAYS)
+        return sum(last > ms for last in heard)

@@ -114,6 +114,9 @@ class Tally:
     ) -> None:
         assert leg.answered is not None
         day = self._day_of(leg.answered)
+        if leg.agent is not None and (day, leg.service, leg.agent) not in answered_by:
+            answered_by.append((day, leg.service, leg.agent))
+            self._credit(call, day, leg.service, leg.agent, sign)
         if (day, leg.service) in handled:
             return
         handled.append((day, leg.service))
@@ -127,14 +130,14 @@ class Tally:
             counter.handled_within += sign * leg.within
         if leg.left is not None:
             self._talk(leg, sign)
-        if leg.agent is not None and (day, leg.service, leg.agent) not in answered_by:
-            answered_by.append((day, leg.service, leg.agent))
-            agent_day = self._agent(day, leg.service, leg.agent)
-            if agent_day is not None:
-                if call.direction == "INBOUND":
-                    agent_day.inbound += sign
-                elif call.direction is not None:
-                    agent_day.outbound += sign
+
+    def _credit(self, call: Call, day: int, service: int, agent: int, sign: int) -> None:
+        counter = self._agent(day, service, agent)
+        if counter is not None:
+            if call.direction == "INBOUND":
+                counter.inbound += sign
+            elif call.direction is not None:
+                counter.outbound += sign
 
     def _judge_again(self, leg: Leg, answered: int) -> None:
         """The threshold may have changed since the answer was counted."""

@@ -1,0 +1,90 @@
+"""``floorcast verify``: every figure a second time, from the stored events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import typer
+
+from floorcast.buckets.folder import IN_MEMORY
+from floorcast.cli.admin import DataOption, aligned
+from floorcast.cli.options import known
+from floorcast.config.settings import Settings
+from floorcast.config.sources import load
+from floorcast.errors import SettingError
+from floorcast.eventlog.logfile import LogReader, StreamRow
+from floorcast.statistics.sight import Moment
+from floorcast.verify.verification import Difference, StoredEntry, verify
+
+__all__ = ["register"]
+
+READ = 64  # entries read at a time
+HOUR = 3_600_000  # ms
+
+HEADING = ("client", "method", "row", "figure", "shown", "recomputed")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("verify")(verify_stored)
+
+
+def verify_stored(context: typer.Context, data: DataOption = None) -> None:
+    """Recompute every figure from the stored events, in a second way, and compare.
+
+    The moment is that of each client's last event. Works beside a running server, and without
+    one. Prints a table of what differs; the exit code is then 1.
+    """
+    settings = load({"data": data}, known=known(context))
+    log = _log_of(settings.data)
+    try:
+        differences = [
+            line for stream in log.streams() for line in _verified(log, stream, settings)
+        ]
+    finally:
+        log.close()
+    if differences:
+        print()
+        for line in aligned([HEADING, *differences]):
+            print(line)
+        raise typer.Exit(1)
+
+
+def _log_of(folder: Path) -> LogReader:
+    if folder == IN_MEMORY:
+        raise SettingError("--data: must be a folder here, for :memory: is the server's own")
+    if not (folder / "log.db").exists():
+        raise SettingError(f"{folder} holds no log: nothing was taken in there")
+    return LogReader(folder / "log.db")
+
+
+def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
+    """Print what a client's log came to; a row of the table for each difference."""
+    limits = Moment(
+        0, int(settings.call_quiet_hours * HOUR), int(settings.agent_quiet_hours * HOUR)
+    )
+    found = verify(stream.client, _entries(log, stream), limits)
+    count = len(found.differences) or "no"
+    print(
+        f"client {stream.client}: {found.entries:,} entries, {found.rows:,} rows,"
+        f" {found.figures:,} figures, {count} difference{'' if count == 1 else 's'}"
+    )
+    return [_told(stream.client, one) for one in found.differences]
+
+
+def _told(client: int, difference: Difference) -> Sequence[str]:
+    method, row, figure, shown, recomputed = difference
+    return (str(client), method, row, figure or "(the row)", str(shown), str(recomputed))
+
+
+def _entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
+    """The entries that are stored, behind the site as it was in front of them."""
+    removed = log.removed_site(stream.ordinal)
+    if removed is not None:
+        yield StoredEntry(removed.number, removed.taken, removed.kind, removed.payload)
+    after = 0
+    while entries := log.read(stream, after, READ):
+        for entry in entries:
+            yield StoredEntry(entry.number, entry.taken, entry.kind, entry.payload)
+        after = entries[-1].number

@@ -1,0 +1,216 @@
+"""Agent statistics: what each agent did today, in sum (``stats``) or service by service (``ex``).
+
+The figures of an agent on one service are shown in whole seconds; those of several services
+are the sums of what is shown, so that both methods agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from floorcast.events.states import STATE_NAMES, State
+from floorcast.floor.agents import OnFloor
+from floorcast.floor.counters import AgentDay, reason_index
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.statistics.present import AgentDays, everyone_today, is_quiet, logged_in
+from floorcast.statistics.reading import AgentReading, Slices
+from floorcast.statistics.sight import Moment, View
+
+__all__ = [
+    "AgentServices",
+    "AgentStatistics",
+    "AgentStatisticsAnswer",
+    "AgentStatisticsExAnswer",
+    "ServiceFigures",
+    "agent_statistics",
+    "agent_statistics_ex",
+]
+
+
+class AgentStatistics(Struct, rename="camel", gc=False):
+    """One agent that is logged in now; durations in seconds, ``state_changed_time`` in ms."""
+
+    agent_name: str
+    agent_status: str
+    inbound_calls: int
+    outbound_calls: int
+    state_changed_time: int
+    ready_duration: int
+    total_not_ready_duration: int
+    not_ready_lunch_duration: int
+    not_ready_training_duration: int
+    not_ready_break_duration: int
+    not_ready_meeting_duration: int
+    not_ready_tech_diff_duration: int
+    not_ready_other_duration: int
+    wrapup_duration: int
+    talk_duration: int
+    rpc_complete: int
+    rpc_incomplete: int
+    wpc: int
+    non_contacts: int
+
+
+class AgentStatisticsAnswer(Struct, rename="camel"):
+    """The agents that are logged in to the services now."""
+
+    agent_statistics: list[AgentStatistics]
+
+
+class ServiceFigures(Struct, rename="camel", gc=False):
+    """What one agent did on one service; durations in seconds. Null: on no known service."""
+
+    id: int | None
+    call_center_id: str | None
+    inbound_calls: int
+    outbound_calls: int
+    ready_duration: int
+    total_not_ready_duration: int
+    not_ready_lunch_duration: int
+    not_ready_training_duration: int
+    not_ready_break_duration: int
+    not_ready_meeting_duration: int
+    not_ready_tech_diff_duration: int
+    not_ready_other_duration: int
+    wrapup_duration: int
+    talk_duration: int
+    rpc_complete: int
+    rpc_incomplete: int
+    wpc: int
+    non_contacts: int
+
+
+class AgentServices(Struct, rename="camel"):
+    """One agent that was logged in today, and each service that it was at."""
+
+    services: list[ServiceFigures]
+    agent_name: str
+    agent_login_id: str
+
+
+class AgentStatisticsExAnswer(Struct, rename="camel"):
+    """The agents that were logged in to the services at any time today."""
+
+    agent_statistics: list[AgentServices]
+
+
+def agent_statistics(views: Sequence[View], moment: Moment) -> Slices[AgentStatistics]:
+    """The agents that are logged in to the services now; sums over the services in view."""
+    return Slices([_now(view, moment) for view in views])
+
+
+def agent_statistics_ex(views: Sequence[View], moment: Moment) -> Slices[AgentServices]:
+    """The agents that were logged in to the services today, an entry for each service."""
+    return Slices([_today(view, moment) for view in views])
+
+
+Shown = tuple[int, ...]
+"""Calls (inbound, outbound), then durations and dispositions in the order of the members."""
+
+
+def _now(view: View, moment: Moment) -> AgentReading[AgentStatistics]:
+    days = AgentDays(view, moment)
+    agents, names = view.floor.state.agents, view.floor.state.directory.agents
+
+    def read(number: int) -> AgentStatistics | None:
+        agent, named = agents[number], names[number]
+        if is_quiet(agent, moment):
+            return None
+        shown = [_shown(day, time, reasons) for _, day, time, reasons in _parts(days, agent)]
+        sums = shown[0] if len(shown) == 1 else _summed(shown)
+        return AgentStatistics(
+            named.name or named.login,
+            STATE_NAMES[agent.state],
+            sums[0],
+            sums[1],
+            agent.since,
+            *sums[2:],
+        )
+
+    return AgentReading(view.floor, logged_in(view), read)
+
+
+def _today(view: View, moment: Moment) -> AgentReading[AgentServices]:
+    days = AgentDays(view, moment)
+    agents, directory = view.floor.state.agents, view.floor.state.directory
+    centers = {service: _text(directory.call_center_of(service)) for service in view.services}
+
+    def read(number: int) -> AgentServices | None:
+        agent, named = agents.get(number), directory.agents[number]
+        parts = sorted(_parts(days, agent or OnFloor(number)), key=_by_service)
+        present = agent.service if agent is not None and days.was_there(agent) else None
+        if present is None and not any(any(day.visits) for _, day, _, _ in parts):
+            return None
+        services = []
+        for at, day, time, reasons in parts:
+            shown = _shown(day, time, reasons)
+            if at == present or any(shown) or any(day.visits):
+                name = None if at == NO_SERVICE else at
+                services.append(ServiceFigures(name, centers[at], *shown))
+        return AgentServices(services, named.name or named.login, named.login)
+
+    return AgentReading(view.floor, everyone_today(view, moment), read)
+
+
+_Part = tuple[int, AgentDay, list[int], list[int]]
+
+
+def _parts(days: AgentDays, agent: OnFloor) -> list[_Part]:
+    """The agent's services with what is counted, its time by state and by reason, up to now."""
+    more = days.accrued(agent)
+    parts = [(at, day, day.time, day.reasons) for at, day in days.of(agent.id)]
+    if not more and not days.was_there(agent):
+        return parts
+    for index, (at, day, time, reasons) in enumerate(parts):
+        if at == agent.service:
+            parts[index] = (at, day, *_with(more, agent, time, reasons))
+            return parts
+    nothing = _NOTHING
+    return [*parts, (agent.service, nothing, *_with(more, agent, nothing.time, nothing.reasons))]
+
+
+def _with(
+    more: int, agent: OnFloor, time: list[int], reasons: list[int]
+) -> tuple[list[int], list[int]]:
+    time = time.copy()
+    time[agent.state] += more
+    if agent.state is State.NOT_READY:
+        reasons = reasons.copy()
+        reasons[reason_index(agent.reason)] += more
+    return time, reasons
+
+
+def _by_service(part: _Part) -> int:
+    return part[0]
+
+
+_NOTHING = AgentDay()
+_NONE: Shown = (0,) * 16
+# plain numbers: an enum's member is looked up in three steps, ten thousand times
+_READY, _WRAP_UP = State.READY.value, State.WRAP_UP.value
+_IN_CALL, _HOLD, _TRANSFERRING = State.IN_CALL.value, State.HOLD.value, State.TRANSFERRING.value
+
+
+def _shown(day: AgentDay, time: list[int], reasons: list[int]) -> Shown:
+    not_ready = [spent // 1000 for spent in reasons]
+    talk = time[_IN_CALL] + time[_HOLD] + time[_TRANSFERRING]
+    return (
+        day.inbound,
+        day.outbound,
+        time[_READY] // 1000,
+        sum(not_ready),
+        *not_ready,
+        time[_WRAP_UP] // 1000,
+        talk // 1000,
+        *day.dispositions,
+    )
+
+
+def _summed(shown: list[Shown]) -> Shown:
+    return tuple(map(sum, zip(*shown, strict=True))) if shown else _NONE
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

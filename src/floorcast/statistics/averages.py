@@ -1,0 +1,113 @@
+"""Agent averages: how long a visit to each state takes, over all agents of the services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import add
+
+from msgspec import Struct
+
+from floorcast.events.states import State
+from floorcast.statistics.figures import mean_seconds
+from floorcast.statistics.present import AgentDays, Part, everyone_today
+from floorcast.statistics.reading import AgentReading, Slices
+from floorcast.statistics.sight import Moment, View
+
+__all__ = [
+    "AgentAverages",
+    "AgentAveragesAnswer",
+    "Totals",
+    "agent_averages",
+    "averages_answer",
+    "summed",
+]
+
+
+class AgentAverages(Struct, rename="camel"):
+    """The mean time of a visit to each state, whole seconds as text."""
+
+    average_ready_time: str
+    average_not_ready_time: str
+    average_talk_time: str
+    average_wrapup_time: str
+    average_preview_dial_time: str
+    average_manual_dial_time: str
+    average_hold_time: str
+    average_transferring_time: str
+    average_registering_time: str
+    average_dialing_time: str
+    average_reserved_time: str
+    time_stamp: str
+
+
+class AgentAveragesAnswer(Struct, rename="camel"):
+    """One row, and the ms of the answer as text."""
+
+    agent_averages: list[AgentAverages]
+    time_stamp: str
+
+
+Totals = tuple[list[int], list[int]]
+"""Time in ms, and visits, by state."""
+
+_SHOWN = (
+    State.READY,
+    State.NOT_READY,
+    State.IN_CALL,
+    State.WRAP_UP,
+    State.PREVIEW_DIAL,
+    State.MANUAL_DIAL,
+    State.HOLD,
+    State.TRANSFERRING,
+    State.REGISTERING,
+    State.DIALING,
+    State.RESERVED,
+)
+
+
+def agent_averages(views: Sequence[View], moment: Moment) -> Slices[Totals]:
+    """Each agent's totals of today on the services; ``averages_answer`` makes a row of them."""
+    return Slices([_of(view, moment) for view in views])
+
+
+def averages_answer(totals: Sequence[Totals], moment: Moment) -> AgentAveragesAnswer:
+    """The averages over these totals: those of agents, or sums of them."""
+    time, visits = summed(totals)
+    means = [str(mean_seconds(time[state], visits[state])) for state in _SHOWN]
+    stamp = str(moment.now)
+    return AgentAveragesAnswer([AgentAverages(*[*means, stamp])], stamp)
+
+
+def summed(totals: Sequence[Totals]) -> Totals:
+    """The sum of totals."""
+    nothing = [0] * len(State)
+    time = [sum(column) for column in zip(nothing, *(one[0] for one in totals), strict=True)]
+    visits = [sum(column) for column in zip(nothing, *(one[1] for one in totals), strict=True)]
+    return time, visits
+
+
+def _of(view: View, moment: Moment) -> AgentReading[Totals]:
+    days = AgentDays(view, moment)
+    agents = view.floor.state.agents
+
+    def read(number: int) -> Totals:
+        time, visits = _counted(days.of(number))
+        agent = agents.get(number)
+        more = 0 if agent is None else days.accrued(agent)
+        if agent is not None and more:
+            time[agent.state] += more
+            visits[agent.state] += days.adds_visit(agent)
+        return time, visits
+
+    return AgentReading(view.floor, everyone_today(view, moment), read)
+
+
+def _counted(parts: Sequence[Part]) -> Totals:
+    if not parts:
+        return [0] * len(State), [0] * len(State)
+    day = parts[0][1]
+    time, visits = day.time.copy(), day.visits.copy()
+    for _, day in parts[1:]:
+        time = list(map(add, time, day.time))
+        visits = list(map(add, visits, day.visits))
+    return time, visits

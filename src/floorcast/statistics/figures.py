@@ -1,0 +1,24 @@
+"""The arithmetic of shown figures, in whole numbers: no figure depends on a float's last bit.
+
+Durations come in milliseconds. A duration is shown in whole seconds, rounded down; a mean is
+rounded half up to a whole second; a rate is a percentage with two decimals, rounded half up.
+A mean or a rate of nothing is 0.
+"""
+
+from __future__ import annotations
+
+__all__ = ["mean_seconds", "rate"]
+
+
+def mean_seconds(total_ms: int, count: int) -> int:
+    """The mean of ``count`` durations, in whole seconds."""
+    return (2 * total_ms + 1000 * count) // (2000 * count) if count else 0
+
+
+def rate(part: int, whole: int) -> int | float:
+    """``part`` of ``whole`` as a percentage."""
+    if not whole:
+        return 0
+    hundredths = (20_000 * part + whole) // (2 * whole)
+    percent, rest = divmod(hundredths, 100)
+    return hundredths / 100 if rest else percent

@@ -1,0 +1,87 @@
+"""What a request asks for, checked: the filters, and since when an agent's state changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from floorcast.conditions import condition, read_id, read_members
+from floorcast.errors import InvalidParameter
+
+__all__ = [
+    "EVERYTHING",
+    "CampaignFilter",
+    "ServiceFilter",
+    "read_campaign_filter",
+    "read_changed_after",
+    "read_service_filter",
+]
+
+_FAR = 10**16  # ms: further than any date that is written
+
+
+class ServiceFilter(NamedTuple):
+    """Services by their ids or by their call centers' ids; nothing at all asks for everything."""
+
+    services: frozenset[int] = frozenset()
+    call_centers: frozenset[int] = frozenset()
+
+
+class CampaignFilter(NamedTuple):
+    """Campaigns by their ids, or by those of their services or call centers; one kind alone."""
+
+    campaigns: frozenset[int] = frozenset()
+    of: ServiceFilter = ServiceFilter()
+
+
+EVERYTHING = ServiceFilter()
+
+
+def read_service_filter(value: object) -> ServiceFilter:
+    """Check a service method's ``filter``; raises InvalidParameter, MissingParameter."""
+    return _services(read_members(value, "service", "callCenter"))
+
+
+def read_campaign_filter(value: object) -> CampaignFilter:
+    """Check the ``filter`` of campaign statistics; raises InvalidParameter, MissingParameter."""
+    given = read_members(value, "campaign", "service", "callCenter")
+    if len(given) > 1:
+        raise InvalidParameter(
+            f"filter has {' and '.join(sorted(given))}:"
+            " expected one of campaign, service and callCenter"
+        )
+    return CampaignFilter(_ids(given, "campaign"), _services(given))
+
+
+def _services(given: dict[str, object]) -> ServiceFilter:
+    return ServiceFilter(_ids(given, "service"), _ids(given, "callCenter"))
+
+
+def _ids(given: dict[str, object], member: str) -> frozenset[int]:
+    return condition(given, member, "id", read_id) or frozenset()
+
+
+def read_changed_after(value: object, zone: tzinfo) -> int | None:
+    """Check ``stateChangedAfter``: ms since the epoch, or ISO 8601, in ``zone`` if it names none.
+
+    None, or a blank text, is not given. Raises InvalidParameter.
+    """
+    if isinstance(value, str):
+        value = value.strip() or None
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _FAR:
+        return value
+    if isinstance(value, str):
+        if value.isascii() and value.isdigit() and int(value[:20]) < _FAR:
+            return int(value)
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=zone)
+            return int(moment.timestamp() * 1000)
+    raise InvalidParameter(
+        "stateChangedAfter must be a time: milliseconds since 1970, or ISO 8601"
+        " (2023-06-05T05:33:58.000-04:00)"
+    )

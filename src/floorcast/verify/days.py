@@ -1,0 +1,40 @@
+"""The client's day: which one a moment is in, and when the one of a moment began."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+__all__ = ["Days"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TWO_DAYS = 48 * 3_600_000  # ms
+
+
+class Days:
+    """The calendar of a zone, around a moment (ms)."""
+
+    def __init__(self, zone: str, now: int) -> None:
+        self._zone = ZoneInfo(zone)
+        self.today = self.of(now)
+        self.begin = self._first(self.today, now)
+        self.end = self._first(self.today + timedelta(days=1), now + _TWO_DAYS)
+
+    def of(self, ms: int) -> date:
+        """The date on the wall at a moment."""
+        return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self._zone).date()
+
+    def is_today(self, ms: int) -> bool:
+        """Whether a moment is in the day."""
+        return self.begin <= ms < self.end
+
+    def _first(self, day: date, late: int) -> int:
+        """The first ms of a day, by halving what is before ``late``, which is not before it."""
+        early = late - 2 * _TWO_DAYS
+        while late - early > 1:
+            middle = (early + late) // 2
+            if self.of(middle) >= day:
+                late = middle
+            else:
+                early = middle
+        return late

@@ -1,0 +1,125 @@
+"""Who is who, by the contract's rule (section 8), as a plain table for each kind of thing.
+
+Names and ids are given out in the order in which the log mentions them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Names", "Site", "categories"]
+
+_FIRST_FREE = 1_000_000_001
+
+Json = Mapping[str, Any]
+
+
+class Site:
+    """What the last site entry declares, over what events made known."""
+
+    def __init__(self) -> None:
+        self.time_zone = "UTC"
+        self.services: dict[int, Json] = {}
+        self.call_centers: dict[int, str] = {}
+        self.agents: dict[int, tuple[str, str | None]] = {}
+        self.names = Names()
+
+    def declare(self, plan: Json) -> None:
+        """Take a site entry."""
+        self.time_zone = plan.get("time_zone", "UTC")
+        self.call_centers = {one["id"]: one["name"] for one in plan.get("call_centers", ())}
+        declared = {one["id"]: one for one in plan.get("services", ())}
+        # a service that is no longer declared is known by its name alone
+        self.services = {n: {"id": n, "name": old["name"]} for n, old in self.services.items()}
+        for number, one in declared.items():
+            before = self.services.get(number)
+            self.names.rename("service", before["name"] if before else None, one["name"], number)
+            self.services[number] = one
+        for one in plan.get("agents", ()):
+            login = self.agents[one["id"]][0] if one["id"] in self.agents else None
+            self.names.rename("agent", login, one["login"], one["id"])
+            self.agents[one["id"]] = (one["login"], one.get("name"))
+
+    def service(self, thing: int | str) -> int:
+        """The id of a service."""
+        number, is_new = self.names.find("service", thing)
+        if is_new and number not in self.services:
+            name = thing if self.names.is_named(thing) else f"Service {number}"
+            self.services[number] = {"id": number, "name": name}
+        return number
+
+    def agent(self, thing: int | str) -> int:
+        """The id of an agent."""
+        number, is_new = self.names.find("agent", thing)
+        if is_new and number not in self.agents:
+            name = str(thing) if self.names.is_named(thing) else f"AGENT {number}"
+            login = name.replace(" ", "")
+            self.agents[number] = (login, name)
+            self.names.also("agent", login, number)
+        return number
+
+    def campaign(self, thing: int | str) -> int:
+        """The id of a campaign."""
+        number, is_new = self.names.find("campaign", thing)
+        if is_new and number not in self.names.campaigns:
+            named = self.names.is_named(thing)
+            self.names.campaigns[number] = str(thing) if named else f"Campaign {number}"
+        return number
+
+    def call_campaign(self, number: int, name: str) -> None:
+        """A campaign bears this name from now on."""
+        campaigns = self.names.campaigns
+        if name and campaigns.get(number) != name:
+            self.names.rename("campaign", campaigns.get(number), name, number)
+            campaigns[number] = name
+
+
+def categories(plan: Json) -> dict[str, str]:
+    """The category of each term code; every other code is a non-contact."""
+    codes = plan.get("term_codes") or (
+        {"code": "RPC", "category": "rpcComplete"},
+        {"code": "RPC_INCOMPLETE", "category": "rpcIncomplete"},
+        {"code": "WPC", "category": "wpc"},
+    )
+    return {one["code"]: one["category"] for one in codes}
+
+
+class Names:
+    """For each kind of thing, which id a number or a name stands for."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[int | str, int]] = {}
+        self._free = _FIRST_FREE
+        self.campaigns: dict[int, str] = {}
+
+    @staticmethod
+    def is_named(thing: int | str) -> bool:
+        """A name, and not an id in digits."""
+        return isinstance(thing, str) and not (
+            thing.isascii() and thing.isdigit() and len(thing) < 16
+        )
+
+    def find(self, kind: str, thing: int | str) -> tuple[int, bool]:
+        """The id of a thing, and whether it was never heard of under this name before."""
+        table = self._tables.setdefault(kind, {})
+        if thing in table:
+            return table[thing], False
+        if not self.is_named(thing):
+            table[int(thing)] = int(thing)
+            return int(thing), True
+        while self._free in table:
+            self._free += 1
+        table[thing] = table[self._free] = self._free
+        return self._free, True
+
+    def also(self, kind: str, name: str, number: int) -> None:
+        """A second name, unless it means something else already."""
+        self._tables[kind].setdefault(name, number)
+
+    def rename(self, kind: str, old: str | None, new: str, number: int) -> None:
+        """From now on ``new`` means this id, and ``old`` no longer does."""
+        table = self._tables.setdefault(kind, {})
+        if old is not None and table.get(old) == number:
+            del table[old]
+        table[new] = table[number] = number

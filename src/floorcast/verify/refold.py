@@ -1,0 +1,41 @@
+"""The floor as the server has it: the log folded, by the real fold, entry after entry."""
+
+from __future__ import annotations
+
+import msgspec
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState, decode_call, encode_call
+from floorcast.site.model import Plan
+from floorcast.token import event_id_maker
+
+__all__ = ["Refold"]
+
+_lines = msgspec.json.Decoder(Incoming)
+_plans = msgspec.json.Decoder(Plan)
+
+
+class Refold:
+    """Folds a client's entries from nothing; what leaves the floor is kept beside it."""
+
+    def __init__(self, client: int, quiet_call_ms: int) -> None:
+        self.floor = Floor(FloorState(client=client), quiet_call_ms)
+        self._gone: dict[tuple[int, str], bytes] = {}
+
+    def take(self, number: int, taken: int, kind: str, payload: bytes) -> None:
+        """Fold an entry; ``taken`` in ticks."""
+        floor = self.floor
+        floor.begin_entry(number, taken)
+        self._gone.update((call.key, encode_call(call)) for call in floor.board.evicted)
+        floor.board.evicted.clear()
+        if kind == "site":
+            floor.apply(_plans.decode(payload))
+            return
+        events = _lines.decode_lines(payload)
+        for key in floor.strangers(events):
+            if key in self._gone:
+                floor.board.recall(decode_call(self._gone.pop(key)))
+        event_id = event_id_maker(floor.state.client, taken, number)
+        for index, event in enumerate(events):
+            floor.fold(event, taken, event_id(index))

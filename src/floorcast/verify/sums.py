@@ -1,0 +1,87 @@
+"""What the passes add up: plain sums by service, and by agent and service."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["AgentSums", "Campaign", "OpenCall", "Presence", "ServiceSums", "Sums"]
+
+
+@dataclass
+class ServiceSums:
+    """One service's calls of today: waits, talks and wrap-ups in ms, one number a call."""
+
+    offered: int = 0
+    handled: list[int] = field(default_factory=list)
+    abandoned: list[int] = field(default_factory=list)
+    handled_within: int = 0
+    abandoned_within: int = 0
+    abandoned_short: int = 0
+    talks: list[int] = field(default_factory=list)
+    wrap_ups: list[int] = field(default_factory=list)
+
+
+@dataclass
+class AgentSums:
+    """One agent's today on one service: ms and visits by state, ms by reason, calls."""
+
+    time: Counter[str] = field(default_factory=Counter)
+    visits: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    categories: Counter[str] = field(default_factory=Counter)
+    is_present: bool = False
+
+
+@dataclass
+class OpenCall:
+    """A call in progress, as the answers show it."""
+
+    name: tuple[int, str]
+    service: int | None
+    state: str
+    since: int | None
+    began: int | None
+    agent: int | None
+    facts: dict[str, Any]
+
+
+@dataclass
+class Presence:
+    """What an agent is at now."""
+
+    state: str
+    since: int
+    service: int | None
+    reason: str | None
+    monitored: bool
+    skill: str | None
+    call: dict[str, Any]
+
+
+@dataclass
+class Campaign:
+    """A campaign as last reported."""
+
+    service: int | None = None
+    counts: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
+    last: int = 0
+
+
+@dataclass
+class Sums:
+    """Everything together. None stands for no known service."""
+
+    services: defaultdict[int | None, ServiceSums] = field(
+        default_factory=lambda: defaultdict(ServiceSums)
+    )
+    agents: defaultdict[int, defaultdict[int | None, AgentSums]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(AgentSums))
+    )
+    open_calls: list[OpenCall] = field(default_factory=list)
+    connects: list[int] = field(default_factory=list)
+    presences: dict[int, Presence] = field(default_factory=dict)
+    campaigns: defaultdict[int, Campaign] = field(default_factory=lambda: defaultdict(Campaign))

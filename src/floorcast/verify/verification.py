@@ -1,0 +1,184 @@
+"""Comparing what a floor's statistics answer with what the stored events say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from floorcast.floor.floor import Floor
+from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
+from floorcast.statistics.averages import agent_averages, averages_answer
+from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.filter import CampaignFilter
+from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.services import service_stats
+from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.status import agent_status
+from floorcast.statistics.waiting_calls import waiting_calls
+from floorcast.verify.agents import AgentPass
+from floorcast.verify.answers import Answers
+from floorcast.verify.calls import CallPass
+from floorcast.verify.campaigns import add_campaigns
+from floorcast.verify.days import Days
+from floorcast.verify.records import Records
+from floorcast.verify.refold import Refold
+from floorcast.verify.sums import Sums
+
+__all__ = ["Difference", "StoredEntry", "Verified", "recomputed", "shown", "verify"]
+
+Rows = list[dict[str, Any]]
+
+
+class StoredEntry(NamedTuple):
+    """An entry as the log keeps it; ``taken`` in ticks, ``kind`` events or site."""
+
+    number: int
+    taken: int
+    kind: str
+    payload: bytes
+
+
+class Difference(NamedTuple):
+    """A figure that is not the same: in which method and row, as shown, as recomputed."""
+
+    method: str
+    row: str
+    figure: str
+    shown: object
+    recomputed: object
+
+
+class Verified(NamedTuple):
+    """What was looked at (entries, rows, figures), and what differs."""
+
+    entries: int
+    rows: int
+    figures: int
+    differences: list[Difference]
+
+
+def verify(
+    client: int,
+    entries: Iterable[StoredEntry],
+    moment: Moment | None = None,
+    floor: Floor | None = None,
+) -> Verified:
+    """Recompute every figure of a client from its stored entries, and compare.
+
+    ``moment``: when, with its limits; its ``now`` 0, or none: the last entry's time. ``floor``:
+    the floor that is shown; none: what folding these entries gives.
+    """
+    limits = moment or Moment(0)
+    refold = Refold(client, limits.quiet_call) if floor is None else None
+    records = Records()
+    try:
+        count = 0
+        for entry in entries:
+            count += 1
+            records.take(entry.taken, entry.kind, entry.payload)
+            if refold is not None:
+                refold.take(*entry)
+        now = limits.now or records.taken
+        limits = limits._replace(now=now)
+        looked_at = floor if refold is None else refold.floor
+        assert looked_at is not None
+        expected = recomputed(records, limits)
+    finally:
+        records.close()
+    found = shown(looked_at, limits)
+    differences = sorted(
+        difference
+        for method, rows in expected.items()
+        for difference in _differences(method, found[method], rows)
+    )
+    rows = [row for rows in expected.values() for row in rows]
+    return Verified(count, len(rows), sum(len(list(_flat(row))) for row in rows), differences)
+
+
+def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
+    """Every method's rows by the second way: from the records alone."""
+    sums, days = Sums(), Days(records.site.time_zone, moment.now)
+    calls = CallPass(sums, records, days, moment.now, moment.quiet_call)
+    for story in records.calls():
+        calls.add(story)
+    agents = AgentPass(sums, records, days, moment.now, moment.quiet_agent)
+    for agent, heard in records.agents():
+        agents.add(agent, heard)
+    add_campaigns(sums, records.reports())
+    return Answers(sums, records.site, days, moment.now).all()
+
+
+def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
+    """Every method's rows as the statistics answer them, to somebody who sees everything."""
+    sight = Sight([floor])
+    views = sight.views()
+    averages = averages_answer(agent_averages(views, moment).all(), moment)
+    answers: dict[str, Iterable[object]] = {
+        "service/stats": service_stats(views, moment).all(),
+        "service/calls/status": waiting_calls(views, moment).all(),
+        "service/liveConnects": live_connects(views, moment).live_connects,
+        "service/agent/stats": agent_statistics(views, moment).all(),
+        "service/agent/stats/ex": agent_statistics_ex(views, moment).all(),
+        "service/agents/status": agent_status(views, moment).all(),
+        "service/agents/averages": averages.agent_averages,
+        "campaign/stats": campaign_statistics(sight, CampaignFilter(), moment).all(),
+    }
+    return {method: _as_read(rows) for method, rows in answers.items()}
+
+
+def _as_read(rows: Iterable[object]) -> Rows:
+    decoded: Rows = msgspec.json.decode(msgspec.json.encode(list(rows)))
+    return decoded
+
+
+_NAMED_BY = {
+    "service/stats": "serviceId",
+    "service/calls/status": "timeStamp",
+    "service/liveConnects": "timeStamp",
+    "service/agent/stats": "agentName",
+    "service/agent/stats/ex": "agentLoginId",
+    "service/agents/status": "agentLoginId",
+    "service/agents/averages": "timeStamp",
+    "campaign/stats": "campaignId",
+}
+
+
+def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
+    """The rows by what names them; of several of one name, by which it is."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        name = str(row[_NAMED_BY[method]])
+        same = sum(known == name or known.startswith(f"{name} #") for known in found)
+        found[f"{name} #{same + 1}" if same else name] = row
+    return found
+
+
+def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each figure of a row, with its path in it."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from _flat(member, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        yield f"{path}.length", len(value)
+        for index, member in enumerate(value):
+            yield from _flat(member, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _differences(method: str, found: Rows, expected: Rows) -> Iterator[Difference]:
+    ours, theirs = _by_name(method, found), _by_name(method, expected)
+    for row in ours.keys() | theirs.keys():
+        if row not in ours or row not in theirs:
+            yield Difference(method, row, "", row in ours or None, row in theirs or None)
+            continue
+        one, other = dict(_flat(ours[row])), dict(_flat(theirs[row]))
+        for figure in one.keys() | other.keys():
+            if one.get(figure, _ABSENT) != other.get(figure, _ABSENT):
+                said = one.get(figure, _ABSENT), other.get(figure, _ABSENT)
+                yield Difference(method, row, figure, *said)
+
+
+_ABSENT = "(not there)"

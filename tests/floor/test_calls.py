@@ -1,0 +1,60 @@
+"""A call's turns follow the events' own times."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from floorcast.floor.calls import ANSWER, END, QUEUE, START, Call, Step
+
+
+def legs(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:
+    call = Call(1, "S")
+    for step in steps:
+        call.take(step)
+    return [(leg.service, leg.joined, leg.answered, leg.left) for leg in call.legs]
+
+
+STORIES = {
+    "two beginnings": [
+        Step(1, START, 10, None),
+        Step(2, START, 20, None),
+        Step(3, QUEUE, None, None),
+        Step(5, ANSWER, None, 7),
+    ],
+    "an end that knows the service": [
+        Step(1, START, 10, None),
+        Step(2, END, 20, None),
+        Step(3, QUEUE, None, None),
+    ],
+    "answered twice, and passed on": [
+        Step(1, QUEUE, 10, None),
+        Step(2, ANSWER, None, None),
+        Step(3, ANSWER, 20, 7),
+        Step(4, QUEUE, 20, None),
+        Step(5, END, None, None),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_order_of_arrival_does_not_matter(story: str) -> None:
+    """Every permutation gives the same turns."""
+    steps = STORIES[story]
+    expected = legs(steps)
+    assert all(legs(list(mixed)) == expected for mixed in permutations(steps))
+
+
+def test_the_first_beginning_says_the_service() -> None:
+    """By time, not by arrival."""
+    assert legs(STORIES["two beginnings"]) == [(10, 3, 5, None)]
+
+
+def test_the_end_says_the_service_only_when_nothing_else_did() -> None:
+    """A call of which only the end is known has that service."""
+    call = Call(1, "S")
+    call.take(Step(5, END, 20, None))
+    assert call.present_service == 20
+    call.take(Step(1, START, 10, None))
+    assert call.present_service == 10

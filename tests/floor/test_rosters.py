@@ -1,0 +1,87 @@
+"""The indexes by service hold what a look at everything would find."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.agents import OnFloor
+from floorcast.floor.floor import Floor
+from floorcast.floor.rosters import Roster
+from floorcast.floor.state import from_snapshot, snapshot_parts
+from tests.floor.random_floors import (
+    agent_events,
+    call,
+    call_events,
+    event,
+    fold_all,
+    new_floor,
+    ticks,
+)
+
+ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
+
+
+def test_a_thing_is_at_one_service_or_at_none() -> None:
+    """Put elsewhere, it is no longer where it was."""
+    roster: Roster[str] = Roster()
+    roster.put(1, "a", 10)
+    roster.put(2, "b", 10)
+    roster.put(1, "a", 20)
+    roster.put(2, "b", None)
+    roster.put(2, "b", None)
+    assert (dict(roster.of(10)), dict(roster.of(20)), dict(roster.of(30))) == ({}, {1: "a"}, {})
+    assert roster.numbers() == [1]
+
+
+def assert_right(floor: Floor) -> None:
+    """Each agent and each campaign is just where it belongs."""
+    for agent in floor.state.agents.values():
+        there: Roster[OnFloor] = floor.on_duty
+        elsewhere: Roster[OnFloor] = floor.off_duty
+        if not agent.logged_in:
+            there, elsewhere = elsewhere, there
+        assert there.of(agent.service)[agent.id] is agent
+        assert agent.id not in elsewhere.numbers()
+    for day, services in floor.state.counters.agent_days.items():
+        for service, agents in services.items():
+            for number, counter in agents.items():
+                assert (service, counter) in floor.ledger.days_of(day, number)
+    assert sorted(floor.at_work.numbers()) == sorted(floor.state.campaigns)
+
+
+@given(ANY_EVENTS)
+def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[Incoming]) -> None:
+    """After any events, and again from a snapshot."""
+    floor = new_floor()
+    fold_all(floor, events)
+    assert_right(floor)
+    assert_right(Floor(from_snapshot(list(snapshot_parts(floor.captured())))))
+
+
+@given(ANY_EVENTS, st.lists(st.integers(-50, 250)))
+def test_who_was_heard_of_is_counted_right(events: list[Incoming], moments: list[int]) -> None:
+    """Whatever was asked before, and whatever happens between two questions."""
+    floor = new_floor()
+    for number, one in enumerate(events, 2):
+        fold_all(floor, [one], begin=number)
+        for service in (10, 20):
+            for seconds in moments:
+                ms = ticks(seconds) // 10_000
+                agents = floor.on_duty.of(service).values()
+                heard = sum(agent.last_event > ms for agent in agents)
+                assert floor.on_duty.heard_since(service, ms) == heard
+
+
+def test_campaigns_leave_when_nobody_can_ask_for_their_day() -> None:
+    """Those of today and yesterday stay; a call brings an old one back."""
+    floor = new_floor()
+    fold_all(floor, [event("campaign.update", 0, campaign=5, service=10)])
+    assert list(floor.at_work.of(10)) == [5]
+    two_days_on = floor.state.taken + 2 * 24 * 3600 * 10_000_000
+    floor.begin_entry(9, two_days_on)
+    assert list(floor.at_work.of(10)) == []
+    start = call("call.start", 48 * 3600, service=20, direction="OUTBOUND", campaign=5)
+    floor.fold(start, two_days_on, "-")
+    assert list(floor.at_work.of(10)) == [5]

@@ -1,0 +1,83 @@
+"""Floors on which something happens at given moments, and requests about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from floorcast.events.incoming import Incoming, milliseconds
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
+from floorcast.site.model import Plan
+from floorcast.statistics.filter import ServiceFilter
+from floorcast.statistics.sight import Moment, Sight, View
+from tests.floor.random_floors import MIDDAY
+
+__all__ = ["agent_at", "at", "call_at", "event_at", "folded", "only", "plain", "seen", "views"]
+
+R = TypeVar("R")
+_decoder = msgspec.json.Decoder(Incoming)
+
+
+def event_at(kind: str, when: str | int, **data: object) -> Incoming:
+    """An event at an ISO time with offset, or at epoch ms."""
+    if isinstance(when, int):
+        when = datetime.fromtimestamp(when / 1000, MIDDAY.tzinfo).isoformat()
+    raw = {"specversion": "1.0", "id": "x", "source": "test", "type": kind, "time": when}
+    event: Incoming = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
+    return event
+
+
+def call_at(kind: str, when: str | int, number: int = 1, **data: object) -> Incoming:
+    """An event of call ``number``."""
+    return event_at(f"call.{kind}", when, transactionId=number, sessionId=f"S{number}", **data)
+
+
+def agent_at(kind: str, when: str | int, who: str | int = "ANN", **data: object) -> Incoming:
+    """An agent entered a state."""
+    return event_at("agent.state", when, agent=who, eventType=kind, **data)
+
+
+def at(when: str) -> int:
+    """An ISO time with offset, in epoch ms."""
+    return milliseconds(datetime.fromisoformat(when))
+
+
+def folded(plan: Plan, events: Iterable[Incoming], client: int = 1) -> Floor:
+    """A floor that took each event at its own time, or just after the one before."""
+    floor = Floor(FloorState(client=client))
+    taken = 0
+    for number, event in enumerate(events, 2):
+        own = 0 if event.time is None else milliseconds(event.time) * 10_000
+        taken = max(own, taken + 1)
+        if number == 2:
+            floor.begin_entry(1, taken - 1)
+            floor.apply(plan)
+        floor.begin_entry(number, taken)
+        floor.fold(event, taken, "-")
+    return floor
+
+
+def views(floor: Floor, *services: int) -> list[View]:
+    """What a filter of these services asks for; none: everything."""
+    return Sight([floor]).views(ServiceFilter(services=frozenset(services)))
+
+
+def seen(seconds: float) -> Moment:
+    """The moment ``seconds`` after midday."""
+    return Moment(int((MIDDAY.timestamp() + seconds) * 1000))
+
+
+def plain(answer: object) -> dict[str, Any]:
+    """An answer as a reader of its JSON has it."""
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
+    return decoded
+
+
+def only(rows: Sequence[R]) -> R:
+    """The one row that there is."""
+    (row,) = rows
+    return row

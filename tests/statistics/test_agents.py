@@ -1,0 +1,175 @@
+"""Agent statistics: who is listed, and that what is shown adds up."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.events.incoming import AgentState, Incoming
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.statistics.agents import (
+    AgentServices,
+    agent_statistics,
+    agent_statistics_ex,
+)
+from tests.floor.random_floors import (
+    agent,
+    agent_events,
+    call,
+    call_events,
+    fold_all,
+    new_floor,
+)
+from tests.statistics.floors import only, plain, seen, views
+
+ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
+REASONS = ("Lunch", "Training", "Break", "Meeting", "TechDiff", "Other")
+
+
+def day_of(*events: Incoming) -> Floor:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    return floor
+
+
+def services(row: AgentServices) -> dict[int | None, tuple[int, int]]:
+    """Ready and inbound of each service of a row."""
+    return {one.id: (one.ready_duration, one.inbound_calls) for one in row.services}
+
+
+def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -> None:
+    """By service: where the agent is now, and where it was at any time today."""
+    floor = day_of(
+        agent("READY", 0, service=10),
+        agent("READY", 30, service=20),
+        agent("READY", 0, "BOB", service=10),
+        agent("LOGOFF", 60, "BOB"),
+    )
+    now = seen(100)
+    assert agent_statistics(views(floor, 10), now).all() == []
+    assert [row.ready_duration for row in agent_statistics(views(floor, 20), now).all()] == [70]
+    ex = agent_statistics_ex(views(floor, 10), now).all()
+    assert [(row.agent_login_id, services(row)) for row in ex] == [
+        ("ANN", {10: (30, 0)}),
+        ("BOB", {10: (60, 0)}),
+    ]
+    assert services(agent_statistics_ex(views(floor), now).all()[0]) == {10: (30, 0), 20: (70, 0)}
+
+
+def test_calls_count_for_the_service_that_offered_them() -> None:
+    """The time for the one that the agent was logged in to."""
+    floor = day_of(
+        agent("READY", 0, service=20),
+        call("call.start", 1, service=10, direction="INBOUND"),
+        call("call.queue", 1),
+        agent("IN_CALL", 11, call={"transactionId": 1, "sessionId": "S1"}),
+    )
+    row = only(agent_statistics_ex(views(floor), seen(31)).all())
+    assert services(row) == {10: (0, 1), 20: (11, 0)}
+    assert [one.talk_duration for one in row.services] == [0, 20]
+    both = only(agent_statistics(views(floor), seen(31)).all())
+    assert (both.inbound_calls, both.talk_duration) == (1, 20)
+    assert only(agent_statistics(views(floor, 20), seen(31)).all()).inbound_calls == 0
+
+
+def test_two_agents_of_one_call_are_both_credited() -> None:
+    """A call that comes back to the service is handled there once, and was answered by both."""
+    floor = day_of(
+        call("call.start", 0, service=10, direction="INBOUND"),
+        *(agent("READY", 0, who, service=10) for who in ("ANN", "BOB")),
+        call("call.queue", 1),
+        call("call.answer", 2, agent="ANN"),
+        call("call.queue", 12, service=20),
+        call("call.queue", 22, service=10),
+        call("call.answer", 23, agent="BOB"),
+    )
+    rows = agent_statistics(views(floor), seen(30)).all()
+    assert [row.inbound_calls for row in rows] == [1, 1]
+
+
+def test_an_agent_of_no_known_service_is_seen_by_who_sees_everything() -> None:
+    """Its entry has no id, and no filter asks for it."""
+    floor = day_of(agent("READY", 0), agent("READY", 0, "BOB", service=10))
+    rows = agent_statistics_ex(views(floor), seen(5)).all()
+    assert [services(row) for row in rows] == [{None: (5, 0)}, {10: (5, 0)}]
+    assert len(agent_statistics(views(floor, 10), seen(5)).all()) == 1
+
+
+def test_an_agent_without_a_name_goes_by_its_login() -> None:
+    """A row that names nobody would be of no use."""
+    floor = day_of(agent("READY", 0, service=10))
+    assert only(agent_statistics(views(floor), seen(1)).all()).agent_name == "ANN"
+
+
+@given(ANY_EVENTS)
+def test_statistics_ex_summed_over_services_is_statistics(events: list[Incoming]) -> None:
+    """Every figure of both methods, as shown, for every agent that is logged in."""
+    floor = day_of(*events)
+    now = seen(431.7)
+    ex: dict[str, Counter[str]] = {}
+    for row in agent_statistics_ex(views(floor), now).all():
+        sums: Counter[str] = Counter()
+        for one in plain(row)["services"]:
+            del one["id"], one["callCenterId"]
+            sums.update(one)
+        ex[row.agent_name] = sums
+    for stats in agent_statistics(views(floor), now).all():
+        shown = plain(stats)
+        name = shown.pop("agentName")
+        del shown["agentStatus"], shown["stateChangedTime"]
+        assert shown == {figure: ex[name][figure] for figure in shown}
+
+
+@given(ANY_EVENTS)
+def test_the_six_reasons_sum_to_the_total(events: list[Incoming]) -> None:
+    """As shown, on each service and over all of them."""
+    floor = day_of(*events)
+    rows = [plain(row) for row in agent_statistics(views(floor), seen(300.3)).all()]
+    rows += [
+        one
+        for row in agent_statistics_ex(views(floor), seen(300.3)).all()
+        for one in plain(row)["services"]
+    ]
+    for row in rows:
+        reasons = sum(row[f"notReady{reason}Duration"] for reason in REASONS)
+        assert row["totalNotReadyDuration"] == reasons
+
+
+@given(ANY_EVENTS)
+def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[Incoming]) -> None:
+    """From each event that leaves it logged in to the next one, to the ms."""
+    floor = day_of(*events)
+    logged_in: Counter[int] = Counter()
+    last: dict[int, tuple[float, bool]] = {}
+    for event in events:
+        if not isinstance(event, AgentState) or event.time is None:
+            continue
+        who = floor.state.directory.agent(event.data.agent)
+        at = event.time.timestamp() * 1000
+        before, was_in = last.get(who, (at, False))
+        if at >= before:
+            logged_in[who] += int(at - before) if was_in else 0
+            last[who] = (at, event.data.event_type != "LOGOFF")
+    for who in last:
+        days = floor.state.counters.agent_days.values()
+        counters = [agents[who] for day in days for agents in day.values() if who in agents]
+        assert sum(sum(counter.time) for counter in counters) == logged_in[who]
+        assert sum(sum(counter.reasons) for counter in counters) == sum(
+            counter.time[3] for counter in counters
+        )
+
+
+@given(ANY_EVENTS, st.integers(0, 40))
+def test_a_restart_at_any_place_gives_the_same_answers(events: list[Incoming], cut: int) -> None:
+    """Folded in one go, or from a snapshot on: rows and their order are the same."""
+    whole = day_of(*events)
+    first = day_of(*events[:cut])
+    again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
+    fold_all(again, events[cut:], begin=2 + len(events[:cut]))
+    for method in (agent_statistics, agent_statistics_ex):
+        one, other = (method(views(floor), seen(500)).all() for floor in (whole, again))
+        assert msgspec.json.encode(one) == msgspec.json.encode(other)

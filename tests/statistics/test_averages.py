@@ -1,0 +1,70 @@
+"""Agent averages: time by visits, as a visit is defined."""
+
+from __future__ import annotations
+
+from floorcast.events.incoming import Incoming
+from floorcast.statistics.averages import AgentAverages, agent_averages, averages_answer, summed
+from tests.floor.random_floors import agent, fold_all, new_floor
+from tests.statistics.floors import only, seen, views
+
+
+def averages(seconds: float, *events: Incoming, services: tuple[int, ...] = ()) -> AgentAverages:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    totals = agent_averages(views(floor, *services), seen(seconds)).all()
+    return only(averages_answer(totals, seen(seconds)).agent_averages)
+
+
+def test_coming_back_from_hold_continues_the_visit_to_in_call() -> None:
+    """One visit of 50 s, though hold interrupts it twice; hold has two of its own."""
+    row = averages(
+        100,
+        agent("IN_CALL", 0, service=10),
+        agent("AGENT_HOLD", 20),
+        agent("AGENT_RESUMED", 25),
+        agent("AGENT_HOLD", 40),
+        agent("AGENT_RESUMED", 60),
+        agent("LOGOFF", 75),
+    )
+    assert (row.average_talk_time, row.average_hold_time) == ("50", "13")
+
+
+def test_the_visit_under_way_counts() -> None:
+    """Ready for 10 s before, and for 4 s by now."""
+    row = averages(24, agent("READY", 0, service=10), agent("NOT_READY", 10), agent("READY", 20))
+    assert (row.average_ready_time, row.average_not_ready_time) == ("7", "10")
+
+
+def test_all_agents_of_the_filter_count_gone_ones_too() -> None:
+    """On the services asked for, and on no other."""
+    events = (
+        agent("READY", 0, service=10),
+        agent("READY", 0, "BOB", service=10),
+        agent("READY", 0, 9, service=20),
+        agent("LOGOFF", 30, "BOB"),
+    )
+    assert averages(50, *events, services=(10,)).average_ready_time == "40"
+    assert averages(50, *events, services=(20,)).average_ready_time == "50"
+    assert averages(50, *events).average_ready_time == "43"
+
+
+def test_a_visit_counts_for_each_service_that_it_touches() -> None:
+    """An agent that is moved while it is ready is ready on both."""
+    events = (agent("READY", 0, service=10), agent("READY", 30, service=20))
+    assert averages(90, *events, services=(10,)).average_ready_time == "30"
+    assert averages(90, *events, services=(20,)).average_ready_time == "60"
+    assert averages(90, *events).average_ready_time == "45"
+
+
+def test_nobody_has_an_average_of_0() -> None:
+    """There is one row all the same, and its times are those of the answer."""
+    row = averages(5)
+    assert row.average_ready_time == "0"
+    assert row.time_stamp == str(seen(5).now)
+
+
+def test_totals_may_be_summed_slice_by_slice() -> None:
+    """The sum of sums is the sum."""
+    one, two, three = ([n] * 13 for n in (1, 2, 3))
+    assert summed([(one, two), summed([(two, one), (three, three)])]) == ([6] * 13, [6] * 13)
+    assert summed([]) == ([0] * 13, [0] * 13)

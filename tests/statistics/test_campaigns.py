@@ -1,0 +1,107 @@
+"""Campaign statistics: today's campaigns, and what is known of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.errors import InvalidParameter
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.filter import CampaignFilter, ServiceFilter
+from floorcast.statistics.sight import Sight
+from tests.floor.random_floors import call, event, fold_all, new_floor
+from tests.statistics.floors import only, plain, seen
+
+DAY = 24 * 3600
+
+
+def day_of(*events: Incoming) -> Floor:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    return floor
+
+
+def update(seconds: float, campaign: int | str = 5, **data: object) -> Incoming:
+    return event("campaign.update", seconds, campaign=campaign, **data)
+
+
+def listed(floor: Floor, seconds: float, wanted: CampaignFilter = CampaignFilter()) -> list[int]:  # noqa: B008 — a value
+    rows = campaign_statistics(Sight([floor]), wanted, seen(seconds)).all()
+    return [row.campaign_id for row in rows]
+
+
+def test_a_campaign_is_of_today_when_it_was_updated_or_had_a_call() -> None:
+    """What was only at work yesterday is not."""
+    floor = day_of(
+        update(-DAY, 1, service=10),
+        update(-DAY, 2, service=10),
+        update(0, 3, service=10),
+        call("call.start", 10, service=10, direction="OUTBOUND", campaign=2),
+    )
+    assert listed(floor, 20) == [2, 3]
+    assert listed(floor, 20 - DAY) == [1, 2, 3]
+
+
+def test_a_call_that_only_its_end_connects_with_a_campaign_counts() -> None:
+    """And the campaign gets the call's service."""
+    floor = day_of(
+        call("call.start", 0, service=20, direction="OUTBOUND"), call("call.end", 5, campaign=7)
+    )
+    row = only(campaign_statistics(Sight([floor]), CampaignFilter(), seen(9)).all())
+    assert (row.campaign_id, row.service_id) == (7, 20)
+
+
+@pytest.mark.parametrize("state", ["DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"])
+def test_campaigns_that_are_not_built_are_left_out(state: str) -> None:
+    """In any way that they are asked for; asking for one is no error."""
+    floor = day_of(update(0, 5, service=10, state=state))
+    assert listed(floor, 1) == []
+    assert listed(floor, 1, CampaignFilter(frozenset({5}))) == []
+
+
+def test_counts_that_are_not_known_yet_are_left_out() -> None:
+    """Not zero; and a later report adds what it knows."""
+    floor = day_of(update(0, service=10, uploaded=15, timezones={"ET": 5, "GU": 1}))
+    row = plain(only(campaign_statistics(Sight([floor]), CampaignFilter(), seen(1)).all()))
+    assert list(row) == ["timezoneBreakdown", "campaignId", "serviceId", "uploaded"]
+    zones = [(one["timezone"], one["count"]) for one in row["timezoneBreakdown"]]
+    assert [name for name, _ in zones] == [
+        "AL",
+        "AT",
+        "CHT",
+        "CT",
+        "ET",
+        "HI",
+        "MT",
+        "PT",
+        "SAFE",
+        "UK",
+        "GU",
+    ]
+    assert dict(zones)["ET"] == 5
+    fold_all(floor, [update(2, completed=4, loaded=11, remaining=0)], begin=9)
+    row = plain(only(campaign_statistics(Sight([floor]), CampaignFilter(), seen(3)).all()))
+    assert list(row)[3:] == ["loaded", "uploaded", "remaining", "completed"]
+    assert (row["remaining"], row["completed"]) == (0, 4)
+
+
+def test_campaigns_are_found_by_id_by_service_and_by_call_center() -> None:
+    """One kind at a time; call center 1 has both services here."""
+    floor = day_of(update(0, 1, service=10), update(0, 2, service=20), update(0, 3, service=77))
+    assert listed(floor, 1) == [1, 2, 3]
+    assert listed(floor, 1, CampaignFilter(frozenset({3, 1}))) == [1, 3]
+    assert listed(floor, 1, CampaignFilter(of=ServiceFilter(frozenset({20})))) == [2]
+    center = ServiceFilter(call_centers=frozenset({1}))
+    assert listed(floor, 1, CampaignFilter(of=center)) == [1, 2]
+
+
+def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
+    """Naming it, and the same for both."""
+    floor = day_of(update(0, 1, service=10), update(0, 3, service=77))
+    limited = Sight([floor], frozenset({1}))
+    for number in (3, 99):
+        with pytest.raises(InvalidParameter, match=f"filter.campaign names {number}"):
+            campaign_statistics(limited, CampaignFilter(frozenset({1, number})), seen(1))
+    rows = campaign_statistics(limited, CampaignFilter(), seen(1)).all()
+    assert [row.campaign_id for row in rows] == [1]

@@ -1,0 +1,60 @@
+"""What a request of the statistics may ask for."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from floorcast.errors import InvalidParameter
+from floorcast.statistics.filter import (
+    EVERYTHING,
+    CampaignFilter,
+    ServiceFilter,
+    read_campaign_filter,
+    read_changed_after,
+    read_service_filter,
+)
+
+ZONE = ZoneInfo("America/New_York")
+
+
+def test_services_and_call_centers_may_be_given_together() -> None:
+    """A row is returned when either names it."""
+    given = {"service": [{"id": "1"}], "callCenter": [{"id": 2}]}
+    assert read_service_filter(given) == ServiceFilter(frozenset({1}), frozenset({2}))
+    assert read_service_filter(None) == EVERYTHING
+
+
+def test_campaigns_are_filtered_by_one_kind_alone() -> None:
+    """More than one kind is an error that names them."""
+    assert read_campaign_filter({"campaign": [{"id": 3}]}) == CampaignFilter(frozenset({3}))
+    assert read_campaign_filter({}) == CampaignFilter()
+    with pytest.raises(InvalidParameter, match="filter has campaign and service: expected one"):
+        read_campaign_filter({"service": [{"id": 1}], "campaign": [{"id": 1}]})
+
+
+@pytest.mark.parametrize(
+    ("given", "ms"),
+    [
+        (None, None),
+        ("  ", None),
+        (0, 0),
+        (1401958827016, 1401958827016),
+        ("1401958827016", 1401958827016),
+        ("2014-06-05T09:00:27.016Z", 1401958827016),
+        ("2014-06-05T05:00:27.016-0400", 1401958827016),
+        ("2014-06-05T05:00:27.016", 1401958827016),  # the client's zone
+        ("2014-06-05", 1401940800000),
+    ],
+)
+def test_a_time_is_milliseconds_or_iso_8601(given: object, ms: int | None) -> None:
+    """All the forms in which clients write one."""
+    assert read_changed_after(given, ZONE) == ms
+
+
+@pytest.mark.parametrize("given", ["yesterday", True, 1.5, [], {}, 10**40, "9" * 40, "0000-01-01"])
+def test_anything_else_is_no_time(given: object) -> None:
+    """The message names the member."""
+    with pytest.raises(InvalidParameter, match="stateChangedAfter must be a time"):
+        read_changed_after(given, ZONE)

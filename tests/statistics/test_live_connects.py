@@ -1,0 +1,58 @@
+"""Right-party contacts of the last half hour."""
+
+from __future__ import annotations
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.statistics.live_connects import live_connects
+from tests.floor.random_floors import call, fold_all, new_floor
+from tests.statistics.floors import seen, views
+
+
+def day_of(*events: Incoming) -> Floor:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    return floor
+
+
+def said(code: str, seconds: float, number: int = 1, service: int = 10) -> list[Incoming]:
+    start = call("call.start", 0, number, service=service, direction="OUTBOUND")
+    return [start, call("call.disposition", seconds, number, termCode=code)]
+
+
+def totals(floor: Floor, seconds: float, *services: int) -> list[int]:
+    answer = live_connects(views(floor, *services), seen(seconds))
+    return [int(row.total) for row in answer.live_connects]
+
+
+def test_six_intervals_of_five_minutes_end_now() -> None:
+    """An interval holds its end, and not its beginning."""
+    floor = day_of(*said("RPC", 60), *said("RPC_INCOMPLETE", 61, 2), *said("RPC", 160, 3))
+    assert totals(floor, 160) == [0, 0, 0, 0, 0, 3]
+    assert totals(floor, 360) == [0, 0, 0, 0, 1, 2]
+    assert totals(floor, 60 + 1799) == [3, 0, 0, 0, 0, 0]
+    assert totals(floor, 60 + 1800) == [2, 0, 0, 0, 0, 0]
+    ends = [int(row.time_stamp) for row in live_connects(views(floor), seen(360)).live_connects]
+    assert ends == [seen(360 - ago).now for ago in (1500, 1200, 900, 600, 300, 0)]
+
+
+def test_only_right_parties_count_each_call_once() -> None:
+    """By its latest disposition: a call that turns out to be a wrong party counts no more."""
+    floor = day_of(
+        *said("WPC", 10),
+        *said("something", 10, 2),
+        *said("RPC", 10, 3),
+        *said("RPC", 10, 4),
+        call("call.disposition", 20, 4, termCode="WPC"),
+        *said("RPC", 10, 5, service=20),
+        call("call.disposition", 400, 5, termCode="RPC"),
+    )
+    assert totals(floor, 500, 10) == [0, 0, 0, 0, 1, 0]
+    assert totals(floor, 500, 20) == [0, 0, 0, 0, 0, 1]
+
+
+def test_a_disposition_of_the_future_waits_for_its_time() -> None:
+    """A source's clock may be ahead."""
+    floor = day_of(*said("RPC", 100))
+    assert sum(totals(floor, 99.999)) == 0
+    assert sum(totals(floor, 100)) == 1

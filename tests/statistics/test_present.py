@@ -1,0 +1,101 @@
+"""What the present adds: time that accrues, cut at midnights of any length of day, and quiet."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from floorcast.site.model import Plan, Service
+from floorcast.statistics.agents import ServiceFigures, agent_statistics, agent_statistics_ex
+from floorcast.statistics.averages import agent_averages, averages_answer
+from floorcast.statistics.sight import Moment
+from tests.statistics.floors import agent_at, at, folded, only, views
+
+HOUR = 3_600_000
+
+
+def plan(zone: str) -> Plan:
+    return Plan(time_zone=zone, services=(Service(id=10, name="Sales"),))
+
+
+def figures(zone: str, begin: str, now: int, kind: str = "READY") -> ServiceFigures:
+    """What is shown of an agent that entered a state and did nothing since."""
+    floor = folded(plan(zone), [agent_at(kind, begin, service=10)])
+    agent = only(agent_statistics_ex(views(floor), Moment(now)).all())
+    return only(agent.services)
+
+
+def test_an_agent_that_has_been_ready_for_40_s_adds_40_s() -> None:
+    """Although no event has closed it."""
+    begin = "2026-11-23T12:00:00-05:00"
+    assert figures("America/New_York", begin, at(begin) + 40_999).ready_duration == 40
+
+
+def test_only_the_time_since_midnight_is_today_s() -> None:
+    """And a state that began yesterday is a visit of today, too."""
+    floor = folded(
+        plan("America/New_York"), [agent_at("READY", "2026-11-22T22:00:00-05:00", service=10)]
+    )
+    moment = Moment(at("2026-11-23T00:10:00-05:00"))
+    row = only(agent_statistics(views(floor), moment).all())
+    assert row.ready_duration == 600
+    assert row.state_changed_time == at("2026-11-22T22:00:00-05:00")
+    averages = only(
+        averages_answer(agent_averages(views(floor), moment).all(), moment).agent_averages
+    )
+    assert averages.average_ready_time == "600"
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("America/New_York", "2026-03-08", 23),
+        ("America/New_York", "2026-11-01", 25),
+        ("Europe/London", "2026-03-29", 23),
+        ("Europe/London", "2026-10-25", 25),
+        ("Australia/Lord_Howe", "2026-10-04", 23.5),
+        ("Australia/Lord_Howe", "2026-04-05", 24.5),
+        ("Asia/Kathmandu", "2026-06-05", 24),
+        ("Africa/Cairo", "2026-04-24", 23),
+        ("Pacific/Kiritimati", "2026-06-05", 24),
+    ],
+)
+def test_a_day_is_as_long_as_the_calendar_has_it(zone: str, day: str, hours: float) -> None:
+    """Ready from an hour before midnight to an hour after the next: each day gets its own part."""
+    here = ZoneInfo(zone)
+    start = datetime.fromisoformat(day).replace(tzinfo=here)
+    end = (start + timedelta(days=1)).timestamp() * 1000
+    begin = int(start.timestamp() * 1000) - HOUR
+    floor = folded(
+        plan(zone),
+        [agent_at("READY", begin, service=10), agent_at("LOGOFF", int(end) + HOUR)],
+    )
+    days = floor.state.counters.agent_days
+    spent = [services[10][number].time[2] for services in days.values() for number in services[10]]
+    # the day before that of the log's first entry is gone by the end; two days are kept
+    assert spent[-2:] == [hours * HOUR, HOUR]
+
+
+def test_a_quiet_agent_adds_nothing_more() -> None:
+    """Sixteen hours after its last event it is gone from now, and its time stands still."""
+    begin = at("2026-11-23T01:00:00-05:00")
+    floor = folded(plan("America/New_York"), [agent_at("READY", begin, service=10)])
+    just, over = Moment(begin + 16 * HOUR - 1), Moment(begin + 16 * HOUR)
+    assert only(agent_statistics(views(floor), just).all()).ready_duration == 16 * 3600 - 1
+    assert agent_statistics(views(floor), over).all() == []
+    later = Moment(begin + 20 * HOUR)
+    row = only(agent_statistics_ex(views(floor), later).all())
+    assert only(row.services).ready_duration == 16 * 3600
+    tomorrow = Moment(begin + 40 * HOUR)
+    assert agent_statistics_ex(views(floor), tomorrow).all() == []
+
+
+def test_what_arrives_for_a_quiet_agent_counts_again() -> None:
+    """The time in between was in the state after all."""
+    begin = at("2026-11-23T01:00:00-05:00")
+    events = [agent_at("READY", begin, service=10), agent_at("NOT_READY", begin + 20 * HOUR)]
+    floor = folded(plan("America/New_York"), events)
+    row = only(agent_statistics(views(floor), Moment(begin + 20 * HOUR)).all())
+    assert (row.agent_status, row.ready_duration) == ("Not Ready", 20 * 3600)

@@ -1,0 +1,267 @@
+"""Service statistics: counts of today, rates and means, and what is so now."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.counters import ServiceDay
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.site.model import Formula, Plan, Service
+from floorcast.statistics.services import ServiceStatistics, service_level, service_stats
+from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.waiting_calls import waiting_calls
+from tests.floor.random_floors import (
+    agent,
+    agent_events,
+    call,
+    call_events,
+    event,
+    fold_all,
+    new_floor,
+)
+from tests.statistics.floors import agent_at, at, call_at, folded, only, plain, seen, views
+
+ANY_EVENTS = st.lists(call_events() | agent_events(), max_size=40)
+HOUR = 3_600_000
+
+
+def day_of(*events: Incoming) -> Floor:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    return floor
+
+
+def row_of(floor: Floor, seconds: float, service: int = 10) -> ServiceStatistics:
+    return only(service_stats(views(floor, service), seen(seconds)).all())
+
+
+def inbound(
+    number: int, queued: float, answered: float, ended: float, **who: object
+) -> list[Incoming]:
+    """A call that is answered and ends."""
+    return [
+        call("call.start", queued, number, service=10, direction="INBOUND"),
+        call("call.queue", queued, number),
+        call("call.answer", answered, number, **who),
+        call("call.end", ended, number),
+    ]
+
+
+def test_a_day_of_three_calls() -> None:
+    """One answered in time, one late, one given up; the wrap-up belongs to the handled."""
+    floor = day_of(
+        agent("LOGON", 0, service=10),
+        *inbound(1, 0, 10, 70, agent="ANN"),
+        agent("WRAP_UP", 70),
+        agent("READY", 100),
+        *inbound(2, 0, 41, 102),
+        call("call.start", 0, 3, service=10, direction="INBOUND"),
+        call("call.queue", 0, 3),
+        call("call.end", 12, 3),
+    )
+    row = plain(row_of(floor, 120))
+    assert {name: row[name] for name in EXPECTED} == EXPECTED
+
+
+EXPECTED = {
+    "serviceId": "10",
+    "totalOffered": 3,
+    "totalHandled": 2,
+    "totalAbandoned": 1,
+    "abandonRate": 33.33,
+    "serviceLevel": 50,
+    "averageSpeedOfAnswer": 26,
+    "averageDurationToAbandon": 12,
+    "averageTalkDuration": 61,
+    "averageWrapupDuration": 15,
+    "averageHandleDuration": 76,
+    "totalCallsAnsweredWithinSLA": 1,
+    "totalCallsAbandonedWithinSLA": 1,
+    "totalAgents": 1,
+    "totalCallsInQueue": 0,
+    "longestCallInQueue": 0,
+    "percentComplete": 100,
+    "callCenterId": "1",
+    "callCenterName": "North",
+}
+
+
+@pytest.mark.parametrize(
+    ("formula", "level"),
+    [
+        ("excluding_abandons_within_sla", 75),
+        ("answered_of_offered", 60),
+        ("with_abandons_within_sla", 80),
+        ("answered_of_answered", 85.71),
+    ],
+)
+def test_four_formulas_of_the_service_level(formula: Formula, level: float) -> None:
+    """7 answered, 6 of them in 20 s; 3 given up, 2 of them in 20 s."""
+    day = ServiceDay(
+        handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=2
+    )
+    assert service_level(Service(id=1, name="-", service_level=formula), day) == level
+
+
+def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
+    """``short_abandon_seconds`` is what the default formula leaves out, and changes no count."""
+    day = ServiceDay(
+        handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=1
+    )
+    assert service_level(Service(id=1, name="-"), day) == 66.67
+
+
+def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
+    """And not because a site declares it."""
+    assert service_stats(views(day_of()), seen(0)).all() == []
+    floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
+    assert [row.service_id for row in service_stats(views(floor), seen(5)).all()] == ["10"]
+    floor = day_of(call("call.queue", 0, service=20), call("call.end", 1))
+    assert [row.service_id for row in service_stats(views(floor), seen(5)).all()] == ["20"]
+
+
+def test_a_service_of_yesterday_is_not_listed() -> None:
+    """Nobody there, and nothing offered, since midnight."""
+    floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
+    assert service_stats(views(floor), seen(13 * 3600)).all() == []
+
+
+def test_the_calls_of_now() -> None:
+    """In queue, with an agent, and outbound ones one by one with where they are."""
+    floor = day_of(
+        call("call.start", 0, 1, service=10, direction="INBOUND"),
+        call("call.queue", 1, 1),
+        call("call.start", 2, 2, service=10, direction="OUTBOUND", campaign=5, phoneDialed="650"),
+        call("call.start", 3, 3, service=10, direction="MANUAL", account="a"),
+        call("call.queue", 4, 3),
+        call("call.start", 5, 4, service=10, direction="OUTBOUND"),
+        call("call.answer", 6, 4, agent="ANN"),
+    )
+    row = plain(row_of(floor, 61.9))
+    assert (row["totalCallsInQueue"], row["longestCallInQueue"]) == (2, 60)
+    assert (row["callsWithAgent"], row["cip"]) == (1, 3)
+    shown = [(one["transactionId"], one["state"], one["agentLoginId"]) for one in row["calls"]]
+    assert shown == [(2, "DIALING", None), (3, "QUEUED", None), (4, "CONNECTED", "ANN")]
+    assert row["calls"][0] == {
+        "transactionId": 2,
+        "sessionId": "S2",
+        "campaignId": 5,
+        "account": None,
+        "phone": "650",
+        "agentLoginId": None,
+        "callStartTime": seen(2).now,
+        "state": "DIALING",
+    }
+
+
+def test_a_quiet_call_counts_in_no_figure_of_now() -> None:
+    """It was offered today all the same."""
+    floor = day_of(
+        call("call.start", 0, 1, service=10, direction="OUTBOUND"), call("call.queue", 0, 1)
+    )
+    row = row_of(floor, 4 * 3600)
+    assert (row.total_offered, row.total_calls_in_queue, row.cip) == (1, 0, 0)
+    assert row_of(floor, 4 * 3600 - 1).total_calls_in_queue == 1
+
+
+MIDNIGHT = at("2026-11-23T00:00:00-05:00")
+PLAN = Plan(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
+
+
+def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
+    """Offered, handled and abandoned at a moment."""
+    rows = service_stats(Sight([floor]).views(), Moment(moment)).all()
+    if not rows:
+        return (0, 0, 0)
+    return (rows[0].total_offered, rows[0].total_handled, rows[0].total_abandoned)
+
+
+def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
+    """And handled, with its whole wait, in the day of its answer."""
+    begin = MIDNIGHT - 100_000
+    waits = [call_at("start", begin, service=10, direction="INBOUND"), call_at("queue", begin)]
+    floor = folded(PLAN, waits)
+    assert offered(floor, MIDNIGHT - 1) == (1, 0, 0)
+    assert offered(floor, MIDNIGHT) == (1, 0, 0)
+    floor = folded(PLAN, [*waits, call_at("answer", MIDNIGHT + 50_000)])
+    assert offered(floor, MIDNIGHT - 1) == (1, 0, 0)
+    assert offered(floor, MIDNIGHT + 50_000) == (1, 1, 0)
+    row = only(service_stats(Sight([floor]).views(), Moment(MIDNIGHT + 50_000)).all())
+    assert row.average_speed_of_answer == 150
+
+
+def test_a_call_that_was_quiet_at_midnight_is_not_offered_anew() -> None:
+    """Nothing was heard of it for four hours by then."""
+    begin = MIDNIGHT - 4 * HOUR
+    floor = folded(PLAN, [call_at("queue", begin, service=10)])
+    assert offered(floor, MIDNIGHT) == (0, 0, 0)
+
+
+def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -> None:
+    """It leaves the queue, and even the memory is not what decides."""
+    waits = call_at("queue", MIDNIGHT - HOUR, service=10)
+    hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
+    floor = folded(PLAN, [waits, *hours])
+    assert offered(floor, MIDNIGHT + 18 * HOUR) == (1, 0, 0)
+    assert waiting_calls(Sight([floor]).views(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
+    floor = folded(PLAN, [waits, *hours, agent_at("READY", MIDNIGHT + 30 * HOUR)])
+    assert floor.board.calls == {}
+
+
+def test_campaigns_of_today_add_up() -> None:
+    """Loaded and remaining of all, dialable of those that are playing."""
+    floor = day_of(
+        agent("LOGON", 0, service=10),
+        event("campaign.update", 0, campaign=1, service=10, state="PLAYING", loaded=60,
+              remaining=20, dialable=15),
+        event("campaign.update", 0, campaign=2, service=10, state="PAUSED", loaded=30,
+              remaining=10, dialable=5),
+        event("campaign.update", 0, campaign=3, service=10, state="PLAYING"),
+        event("campaign.update", 0, campaign=4, service=20, loaded=1000),
+    )  # fmt: skip
+    row = row_of(floor, 1)
+    assert (row.loaded, row.remaining, row.playing_dialable) == (90, 30, 15)
+    assert row.percent_complete == 66.67
+
+
+@given(ANY_EVENTS)
+def test_offered_is_the_sum_of_what_became_of_it(events: list[Incoming]) -> None:
+    """offered = handled + abandoned + moved on + still waiting, for every service."""
+    floor = day_of(*events)
+    for row in service_stats(views(floor), seen(500)).all():
+        moved_on = 0
+        for one in floor.board.calls.values():
+            turns = [leg for leg in one.legs if str(leg.service) == row.service_id]
+            was_handled = any(leg.answered is not None for leg in turns)
+            is_last = bool(turns) and turns[-1] is one.legs[-1]
+            moved_on += bool(turns) and not was_handled and not is_last
+        decided = row.total_handled + row.total_abandoned + moved_on
+        again = sum(
+            one.waiting and any(leg.answered is not None for leg in one.legs[:-1]
+                                if leg.service == one.legs[-1].service)
+            for one in floor.board.in_progress.get(int(row.service_id), {}).values()
+        )  # fmt: skip
+        assert row.total_offered == decided + row.total_calls_in_queue - again
+
+
+@given(ANY_EVENTS, st.integers(0, 40))
+def test_a_restart_at_any_place_gives_the_same_answers(events: list[Incoming], cut: int) -> None:
+    """Folded in one go, or from a snapshot on: every row is the same."""
+    whole, first = day_of(*events), day_of(*events[:cut])
+    again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
+    fold_all(again, events[cut:], begin=2 + len(events[:cut]))
+    one, other = (service_stats(views(floor), seen(500)).all() for floor in (whole, again))
+    assert one == other
+
+
+def test_one_service_costs_the_same_beside_many() -> None:
+    """Only what the service holds is looked at: other services' calls are never touched."""
+    floor = day_of(agent("LOGON", 0, service=10), call("call.queue", 0, service=20))
+    floor.board.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
+    assert row_of(floor, 1).total_agents == 1
+    assert replace(row_of(floor, 1), calls=[]) == row_of(floor, 1)

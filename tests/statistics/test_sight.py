@@ -1,0 +1,73 @@
+"""What a user may not see is not counted, not listed, and not named to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.errors import InvalidParameter
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.site.model import CallCenter, Plan, Service
+from floorcast.statistics.filter import ServiceFilter
+from floorcast.statistics.sight import Moment, Sight
+from tests.statistics.floors import agent_at, at, folded
+
+PARENT = folded(
+    Plan(
+        time_zone="America/New_York",
+        call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
+        services=(
+            Service(id=10, name="Sales", call_center=1),
+            Service(id=20, name="Support", call_center=2),
+            Service(id=30, name="Nowhere"),
+        ),
+    ),
+    [agent_at("READY", "2026-11-23T12:00:00-05:00", service=10)],
+)
+CHILD = folded(
+    Plan(call_centers=(CallCenter(id=3, name="East"),), services=(
+        Service(id=10, name="Sales", call_center=3), Service(id=40, name="Claims", call_center=3),
+    )),
+    [agent_at("READY", "2026-11-23T12:00:00-05:00", service=40)],
+    client=2,
+)  # fmt: skip
+
+
+def services(sight: Sight, wanted: ServiceFilter = ServiceFilter()) -> list[list[int]]:  # noqa: B008 — a value
+    return [list(view.services) for view in sight.views(wanted)]
+
+
+def by(*ids: int, centers: tuple[int, ...] = ()) -> ServiceFilter:
+    return ServiceFilter(frozenset(ids), frozenset(centers))
+
+
+def test_without_a_filter_everything_in_sight_is_in_view() -> None:
+    """All services, and what belongs to none; for a limited user, its call centers' alone."""
+    assert services(Sight([PARENT])) == [[NO_SERVICE, 10, 20, 30]]
+    assert services(Sight([PARENT], frozenset({2}))) == [[20]]
+    assert services(Sight([PARENT], frozenset())) == [[]]
+
+
+def test_a_row_is_wanted_when_its_service_or_its_call_center_is() -> None:
+    """The filter's kinds are joined by OR, in each floor."""
+    assert services(Sight([PARENT]), by(30, centers=(1,))) == [[10, 30]]
+    assert services(Sight([PARENT, CHILD]), by(10, centers=(2,))) == [[10, 20], [10]]
+    assert services(Sight([PARENT, CHILD]), by(40)) == [[], [40]]
+
+
+@pytest.mark.parametrize("wanted", [by(99), by(20), by(10, 30), by(centers=(2,)), by(centers=(9,))])
+def test_what_is_not_there_and_what_may_not_be_seen_are_refused_alike(
+    wanted: ServiceFilter,
+) -> None:
+    """Code 202, naming the id; an answer that is empty would be a lie, a reason would be a leak."""
+    with pytest.raises(InvalidParameter) as caught:
+        services(Sight([PARENT], frozenset({1})), wanted)
+    number = max((*wanted.services, *wanted.call_centers))
+    member = "service" if wanted.services else "callCenter"
+    assert caught.value.message == f"filter.{member} names {number}: there is no such {member}"
+
+
+def test_each_floor_has_its_own_day() -> None:
+    """A child client in another zone counts its own calendar day."""
+    moment = Moment(at("2026-11-24T01:00:00+00:00"))
+    here, there = (view.today(moment)[0] for view in Sight([PARENT, CHILD]).views())
+    assert there == here + 1

@@ -1,0 +1,157 @@
+"""Agent status: the state of now, what changed, and that the feed leads from one to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.statistics.status import AgentDetails, agent_status
+from tests.floor.random_floors import (
+    AGENT_KINDS,
+    AGENTS,
+    SERVICES,
+    agent,
+    call,
+    fold_all,
+    new_floor,
+)
+from tests.statistics.floors import only, plain, seen, views
+
+STATE_IDS = {
+    "LOGOFF": 0,
+    "LOGON": 1,
+    "READY": 2,
+    "NOT_READY": 3,
+    "IN_CALL": 4,
+    "WRAP_UP": 5,
+    "AGENT_HOLD": 11,
+    "AGENT_RESUMED": 4,
+    "PREVIEW_DIAL_OFFERED": 8,
+}
+
+
+def day_of(*events: Incoming) -> Floor:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    return floor
+
+
+def states(rows: list[AgentDetails]) -> list[tuple[str, str]]:
+    return [(row.agent_login_id, row.state) for row in rows]
+
+
+def test_the_call_in_hand_is_shown_as_far_as_it_is_known() -> None:
+    """What the agent's event says of it, else what the call's own events said."""
+    floor = day_of(
+        call("call.start", 0, service=10, direction="INBOUND", callerId="650", account="a1"),
+        call("call.queue", 1),
+        agent("LOGON", 0, service=10, skill="French", monitored=True),
+        agent("IN_CALL", 9, call={"transactionId": 1, "sessionId": "S1", "account": "a2"}),
+    )
+    row = plain(only(agent_status(views(floor), seen(10)).all()))
+    shown = {name: row[name] for name in ("callType", "transactionId", "sessionId", "account")}
+    assert shown == {
+        "callType": "INBOUND",
+        "transactionId": 1,
+        "sessionId": "S1",
+        "account": "a2",
+    }
+    assert (row["phone"], row["agentSkill"], row["isAgentMonitored"]) == ("650", "French", True)
+    assert (row["inboundCalls"], row["outboundCalls"]) == (1, None)
+
+
+def test_a_free_agent_has_no_call() -> None:
+    """Ready again: the call is gone from the row."""
+    floor = day_of(
+        agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"}),
+        agent("READY", 5),
+    )
+    row = only(agent_status(views(floor), seen(6)).all())
+    assert (row.transaction_id, row.session_id, row.phone) == (None, None, None)
+
+
+def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
+    """Strictly after; an agent that logged off is shown with state 0."""
+    floor = day_of(
+        agent("READY", 0, service=10),
+        agent("READY", 10, "BOB", service=10),
+        agent("READY", 5, 9, service=10),
+        agent("LOGOFF", 20, 9),
+        agent("NOT_READY", 30, "BOB"),
+    )
+    now = seen(40)
+
+    def changed(seconds: float, *services: int) -> list[tuple[str, str]]:
+        return states(agent_status(views(floor, *services), now, seen(seconds).now).all())
+
+    assert states(agent_status(views(floor), now).all()) == [("ANN", "Ready"), ("BOB", "Not Ready")]
+    assert changed(0) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
+    assert changed(20) == [("BOB", "Not Ready")]
+    assert changed(19.999, 10) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
+    assert changed(19, 20) == []
+    assert changed(30) == []
+
+
+def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:
+    """A LOGOFF out of nowhere changes nothing that could be shown."""
+    floor = day_of(agent("LOGOFF", 5, service=10))
+    assert agent_status(views(floor), seen(6), 0).all() == []
+
+
+def test_a_quiet_agent_is_not_shown() -> None:
+    """Sixteen hours without an event; one that logged off is not quiet, but gone."""
+    floor = day_of(agent("READY", 0, service=10), agent("LOGON", 0, "BOB", service=10))
+    fold_all(floor, [agent("LOGOFF", 1, "BOB")], begin=9)
+    assert len(agent_status(views(floor), seen(16 * 3600 - 1)).all()) == 1
+    assert agent_status(views(floor), seen(16 * 3600)).all() == []
+    assert states(agent_status(views(floor), seen(16 * 3600), 0).all()) == [("BOB", "Logoff")]
+
+
+@st.composite
+def agents_in_order(draw: st.DrawFn) -> list[Incoming]:
+    """Agents' events, each agent's own in the order of time."""
+    events = []
+    for seconds in range(draw(st.integers(0, 30))):
+        data: dict[str, object] = {}
+        if draw(st.booleans()):
+            data["service"] = draw(SERVICES)
+        kind = draw(st.sampled_from([one for one in AGENT_KINDS if one in STATE_IDS]))
+        events.append(agent(kind, seconds, draw(AGENTS), **data))
+    return events
+
+
+@given(agents_in_order(), st.integers(0, 30))
+def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
+    events: list[Incoming], cut: int
+) -> None:
+    """A wallboard that draws the status and follows the feed shows what the status then says."""
+    floor = new_floor()
+    fold_all(floor, events[:cut])
+    board = {row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()}
+    for fed in fold_all(floor, events[cut:], begin=100):
+        follow(board, plain(fed.event))
+    fresh = {row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()}
+    assert {who: row for who, row in board.items() if row["state"] != 0} == fresh
+
+
+def drawn(row: AgentDetails) -> dict[str, Any]:
+    return {
+        "state": row.state_id,
+        "since": row.state_changed_after,
+        "service": row.service_id,
+        "reason": row.reason_code,
+    }
+
+
+def follow(board: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
+    """Take one agent event over, as any reader of the feed would."""
+    state = STATE_IDS[event["eventType"]]
+    row = board.setdefault(event["agentLoginId"], {"state": 0, "since": 0})
+    if row["state"] != state:
+        row["state"], row["since"] = state, event["timestamp"]
+    row["service"] = event.get("agentServiceId")
+    row["reason"] = event.get("notReadyReasonCode", "") if state == 3 else ""

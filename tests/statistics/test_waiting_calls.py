@@ -1,0 +1,102 @@
+"""The calls that wait for an agent now, longest first."""
+
+from __future__ import annotations
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.statistics.sight import Sight
+from floorcast.statistics.waiting_calls import waiting_calls
+from tests.floor.random_floors import agent, call, fold_all, new_floor
+from tests.statistics.floors import only, plain, seen, views
+
+
+def day_of(*events: Incoming) -> Floor:
+    floor = new_floor()
+    fold_all(floor, list(events))
+    return floor
+
+
+def waiting(floor: Floor, seconds: float, *services: int) -> list[str]:
+    """When each began to wait, in seconds after midday."""
+    rows = waiting_calls(views(floor, *services), seen(seconds)).all()
+    return [str(int(row.time_stamp) - seen(0).now // 1000) for row in rows]
+
+
+def test_calls_wait_until_they_are_answered_or_end() -> None:
+    """Longest first, and those of the services asked for alone."""
+    floor = day_of(
+        *(call("call.start", 0, n, service=10, direction="INBOUND") for n in (1, 2, 3, 4)),
+        call("call.queue", 9, 1),
+        call("call.queue", 5, 2),
+        call("call.queue", 7, 3),
+        call("call.queue", 3, 4, service=20),
+        call("call.answer", 11, 3),
+    )
+    assert waiting(floor, 20) == ["3", "5", "9"]
+    assert waiting(floor, 20, 10) == ["5", "9"]
+    fold_all(floor, [call("call.end", 12, 2)], begin=50)
+    assert waiting(floor, 20, 10) == ["9"]
+
+
+def test_a_call_that_its_agent_has_put_on_hold_does_not_wait() -> None:
+    """Whatever the reference's name for the method says."""
+    floor = day_of(
+        call("call.queue", 0, service=10),
+        agent("IN_CALL", 1, service=10, call={"transactionId": 1, "sessionId": "S1"}),
+        agent("AGENT_HOLD", 2),
+    )
+    assert waiting(floor, 5) == []
+
+
+def test_a_call_that_moves_waits_anew() -> None:
+    """In the other service's queue, from when it joined it."""
+    floor = day_of(call("call.queue", 0, service=10), call("call.queue", 30, service=20))
+    assert waiting(floor, 40, 10) == []
+    assert waiting(floor, 40, 20) == ["30"]
+
+
+def test_a_quiet_call_does_not_wait() -> None:
+    """Nobody shall see a call that has been ringing since last week."""
+    floor = day_of(call("call.queue", 0, service=10))
+    assert waiting(floor, 4 * 3600 - 1) == ["0"]
+    assert waiting(floor, 4 * 3600) == []
+
+
+def test_a_row_shows_the_customer() -> None:
+    """Number dialed or caller's, both names, the skill asked for, else the service."""
+    floor = day_of(
+        call(
+            "call.start",
+            0,
+            service=10,
+            direction="OUTBOUND",
+            phoneDialed="650",
+            callerId="800",
+            consumer={"firstName": "Will", "lastName": "Smith"},
+        ),
+        call("call.queue", 1, skill="French", priority=308),
+    )
+    row = plain(only(waiting_calls(views(floor), seen(2)).all()))
+    assert {name: row[name] for name in ("phone", "name", "agentSkill", "priority")} == {
+        "phone": "650",
+        "name": "Will Smith",
+        "agentSkill": "French",
+        "priority": "308",
+    }
+
+
+def test_what_is_not_known_is_null() -> None:
+    """A call without a beginning, at no known service, is seen by who sees everything."""
+    floor = day_of(call("call.queue", 1))
+    row = plain(only(waiting_calls(views(floor), seen(2)).all()))
+    known = {name: value for name, value in row.items() if value is not None}
+    assert known == {"timeStamp": str(seen(1).now // 1000)}
+    assert waiting_calls(Sight([floor], frozenset({1})).views(), seen(2)).all() == []
+
+
+def test_the_calls_of_all_floors_are_one_queue() -> None:
+    """A parent's user sees the child's among its own, by how long they wait."""
+    one = day_of(call("call.queue", 0, service=10), call("call.queue", 20, 2, service=10))
+    other = day_of(call("call.queue", 10, service=20))
+    rows = waiting_calls(Sight([one, other]).views(), seen(30)).all()
+    assert [row.service_id for row in rows] == ["10", "20", "10"]

@@ -1,0 +1,59 @@
+"""A filter means what it says, or is an error that names what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.conditions import condition, read_id, read_members
+from floorcast.errors import InvalidParameter, MissingParameter
+
+
+def read(value: object) -> dict[str, frozenset[int] | None]:
+    """A filter of two kinds of ids."""
+    given = read_members(value, "service", "callCenter")
+    return {member: condition(given, member, "id", read_id) for member in given}
+
+
+def test_ids_are_numbers_or_digits() -> None:
+    """Both forms, of any number of conditions, mean the same id."""
+    given = {"service": [{"id": "38049"}, {"id": 7}], "callCenter": [{"id": 38049}]}
+    assert read(given) == {
+        "service": frozenset({38049, 7}),
+        "callCenter": frozenset({38049}),
+    }
+
+
+@pytest.mark.parametrize("value", [None, {}, {"service": None}])
+def test_what_is_not_given_is_not_there(value: object) -> None:
+    """No filter, an empty one, and a condition that is null."""
+    assert read(value) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "filter must be an object, not an array"),
+        ("service", "filter must be an object, not a string"),
+        ({"services": []}, "filter.services is unknown: expected service or callCenter"),
+        ({"service": {"id": 1}}, "filter.service must be an array, not an object"),
+        ({"service": []}, 'filter.service must hold at least one {"id": …}; leave it out'),
+        ({"service": [1]}, "filter.service[0] must be an object, not a number"),
+        ({"service": [{"id": 1, "ID": 2}]}, "filter.service[0].ID is unknown: expected id"),
+        ({"service": [{"id": 1}, {"id": "x"}]}, "filter.service[1].id must be an id"),
+        ({"service": [{"id": True}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": -1}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": "٣"}]}, "filter.service[0].id must be an id"),
+        ({"service": [{"id": 2**63}]}, "filter.service[0].id must be an id"),
+    ],
+)
+def test_whatever_is_unknown_or_of_a_wrong_type_is_named(value: object, message: str) -> None:
+    """A misspelt filter must not widen the answer."""
+    with pytest.raises(InvalidParameter) as caught:
+        read(value)
+    assert caught.value.message.startswith(message)
+
+
+def test_a_condition_without_its_id_is_missing_it() -> None:
+    """Code 201, and not 202."""
+    with pytest.raises(MissingParameter, match=r"filter.service\[0\].id is missing"):
+        read({"service": [{}]})

@@ -1,0 +1,191 @@
+"""Recomputing agrees with the fold whatever happens, and sees what a wrong fold does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from floorcast.events.incoming import Incoming, milliseconds
+from floorcast.floor import agents, campaigns
+from floorcast.floor.calls import Call, Leg, Step
+from floorcast.floor.days import Calendar
+from floorcast.floor.floor import Floor
+from floorcast.floor.ledger import Ledger
+from floorcast.floor.state import FloorState
+from floorcast.floor.switchboard import Switchboard
+from floorcast.floor.tally import Tally
+from floorcast.statistics import services
+from floorcast.statistics.present import AgentDays
+from floorcast.statistics.sight import Moment
+from floorcast.verify.verification import Difference, StoredEntry, verify
+from tests.statistics.floors import agent_at, at, call_at, event_at
+from tests.verify.random_days import PLAN, Day, logs
+
+PATIENT = settings(
+    max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+CHANGES = (
+    ("America/New_York", "2026-03-08"),  # 23 hours
+    ("America/New_York", "2026-11-01"),  # 25 hours
+    ("Europe/London", "2026-03-29"),
+    ("Europe/London", "2026-10-25"),
+    ("Australia/Lord_Howe", "2026-04-05"),  # half an hour
+    ("Australia/Lord_Howe", "2026-10-04"),
+    ("Asia/Kathmandu", "2026-06-05"),  # +05:45
+    ("Africa/Cairo", "2026-04-24"),  # the clocks change at midnight
+    ("Pacific/Kiritimati", "2026-06-05"),  # a day ahead of most servers
+)
+
+
+@st.composite
+def days_of_change(draw: st.DrawFn) -> Day:
+    zone, day = draw(st.sampled_from(CHANGES))
+    midnight = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone))
+    begin = midnight + timedelta(hours=draw(st.sampled_from([0, 1, 2, 3, 20, 26])))
+    return draw(logs(replace(PLAN, time_zone=zone), begin))
+
+
+@PATIENT
+@given(logs())
+def test_random_logs_verify_clean(day: Day) -> None:
+    """Every figure of every method is the same by both ways, at any moment."""
+    assert verify(1, day.entries, Moment(day.now)).differences == []
+
+
+@PATIENT
+@given(days_of_change())
+def test_days_of_23_and_25_hours_verify_clean(day: Day) -> None:
+    """The same where the clocks change, by an hour or by half of one, and a day ahead."""
+    assert verify(1, day.entries, Moment(day.now)).differences == []
+
+
+@PATIENT
+@given(logs(), st.sampled_from([Moment(0, 60_000, 60_000), Moment(0, 1, 1)]))
+def test_other_limits_verify_clean(day: Day, limits: Moment) -> None:
+    """What is quiet for a minute, or at once, is left out by both ways."""
+    assert verify(1, day.entries, limits._replace(now=day.now)).differences == []
+
+
+def a_morning() -> list[StoredEntry]:
+    """A log in which everything happens that a mistake could be made about."""
+    events = [
+        agent_at("LOGON", "2026-11-22T23:50:00-05:00", service=10),
+        agent_at("READY", "2026-11-22T23:51:00-05:00"),
+        call_at("start", "2026-11-22T23:59:00-05:00", 1, service=10, direction="INBOUND"),
+        call_at("queue", "2026-11-22T23:59:00-05:00", 1),
+        call_at("start", "2026-11-23T09:00:00-05:00", 2, service=10, direction="OUTBOUND"),
+        call_at("queue", "2026-11-23T09:00:10-05:00", 2),
+        call_at("queue", "2026-11-23T09:00:40-05:00", 2, service=20),
+        agent_at("NOT_READY", "2026-11-23T09:01:00-05:00", reason="LUNCH"),
+        agent_at("IN_CALL", "2026-11-23T09:01:15-05:00", call=named(2)),
+        agent_at("AGENT_HOLD", "2026-11-23T09:02:15-05:00"),
+        agent_at("AGENT_RESUMED", "2026-11-23T09:02:45-05:00"),
+        call_at("disposition", "2026-11-23T09:03:00-05:00", 2, termCode="RPC"),
+        call_at("end", "2026-11-23T09:03:05.500-05:00", 2),
+        agent_at("WRAP_UP", "2026-11-23T09:03:06-05:00"),
+        agent_at("READY", "2026-11-23T09:03:36-05:00"),
+        call_at("start", "2026-11-23T09:03:00-05:00", 3, service=20, direction="INBOUND"),
+        call_at("answer", "2026-11-23T09:03:31-05:00", 3, agent="BOB"),
+        call_at("queue", "2026-11-23T09:03:20-05:00", 3),  # it comes late
+        call_at("start", "2026-11-23T09:04:00-05:00", 4, service=10, direction="INBOUND"),
+        call_at("queue", "2026-11-23T09:04:00-05:00", 4),
+        event_at("campaign.update", "2026-11-23T09:04:00-05:00", campaign=5, service=10, loaded=9),
+        event_at("campaign.update", "2026-11-23T09:03:00-05:00", campaign=5, loaded=7),
+        call_at("end", "2026-11-23T09:04:10.500-05:00", 4),
+        call_at("queue", "2026-11-23T09:04:20-05:00", 5, service=20),
+        call_at("end", "2026-11-23T09:04:41-05:00", 5),
+    ]
+    return in_entries(events)
+
+
+def named(number: int) -> dict[str, object]:
+    return {"transactionId": number, "sessionId": f"S{number}"}
+
+
+def in_entries(events: list[Incoming]) -> list[StoredEntry]:
+    """A site entry, then an entry for each event, taken as it happened or just after another."""
+    entries = [StoredEntry(1, 10_000, "site", msgspec.json.encode(PLAN))]
+    for number, event in enumerate(events, 2):
+        assert event.time is not None
+        taken = max(milliseconds(event.time) * 10_000, entries[-1].taken + 1)
+        entries.append(StoredEntry(number, taken, "events", msgspec.json.encode(event)))
+    return entries
+
+
+NOW = Moment(at("2026-11-23T09:06:00-05:00"), quiet_call=12 * 3_600_000)
+
+
+def test_a_morning_verifies_clean() -> None:
+    """What the mutations below are tried on is itself without a difference."""
+    verified = verify(1, a_morning(), NOW)
+    assert verified.differences == []
+    assert verified.entries == 26
+    assert verified.figures > 150
+
+
+def _append(call: Call, step: Step) -> None:
+    call.steps.append(step)
+    call._apply(step)  # noqa: SLF001 — the mistake is made inside
+
+
+_WAIT = Leg.wait
+
+WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
+    "waits are a second longer": (Leg, "wait", lambda leg, _: 1000 + _WAIT(leg, _)),
+    "late events are appended": (Call, "take", _append),
+    "reasons are mixed up": (agents, "reason_index", lambda reason: 5),
+    "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
+    "no call is offered": (Tally, "_offer", lambda *_: None),
+    "any wait is within the SLA": (Tally, "_within", lambda *_: True),
+    "wrap-ups are not counted": (agents, "_count_wrap_up", lambda *_: None),
+    "visits are not counted": (agents, "_count_visit", lambda *_: None),
+    "nobody is credited": (Tally, "_credit", lambda *_: None),
+    "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
+    "calls are not located": (Switchboard, "_locate", lambda *_: None),
+    "dispositions do not count": (Tally, "count_disposition", lambda *_: None),
+    "agents stay where they were": (Floor, "_locate", lambda *_: None),
+    "counters of agents get lost": (Ledger, "_note", lambda *_: None),
+    "the present adds nothing": (AgentDays, "accrued", lambda *_: 0),
+    "means are cut off": (services, "mean_seconds", lambda total, n: total // 1000 // max(n, 1)),
+    "rates are whole": (services, "rate", lambda part, whole: 100 * part // max(whole, 1)),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_fold_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each mistake in the fold or in the statistics shows as a difference."""
+    owner, name, wrong = WRONG[mistake]
+    monkeypatch.setattr(owner, name, wrong)
+    assert verify(1, a_morning(), NOW).differences
+
+
+def test_a_difference_names_method_row_and_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that whoever reads the table can ask the API for that very figure."""
+    monkeypatch.setattr(Tally, "_credit", lambda *_: None)
+    found = verify(1, a_morning(), NOW).differences
+    assert Difference("service/agent/stats", "Ann", "outboundCalls", 0, 1) in found
+
+
+def test_a_shown_floor_can_be_given() -> None:
+    """A floor that lacks the last event differs from what is stored."""
+    entries = a_morning()
+    whole, without = verify(1, entries, NOW), entries[:-1]
+    behind = Floor(FloorState(client=1))
+    assert whole.differences == []
+    for entry in without[:1]:
+        behind.begin_entry(entry.number, entry.taken)
+        behind.apply(PLAN)
+    assert verify(1, entries, NOW, behind).differences
+
+
+def test_an_empty_log_verifies_clean() -> None:
+    """Nothing was taken in, so nothing differs; the moment is the log's own last time."""
+    assert verify(1, []).differences == []
+    assert verify(1, in_entries([])).entries == 1
