@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
-import workload
 from intake import rate
 from processes import Running, floorcast
 

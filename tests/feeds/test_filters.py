@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.conditions import MAX_ID
 from floorcast.errors import InvalidParameter, MissingParameter
-from floorcast.feeds.filters import EVERYTHING, MAX_ID, Filter, matcher, read_filter
+from floorcast.feeds.filters import EVERYTHING, Filter, matcher, read_filter
 
 IDS = st.integers(0, MAX_ID)
 SOME_IDS = st.none() | st.frozensets(st.integers(0, 5), min_size=1)

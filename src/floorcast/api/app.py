@@ -7,7 +7,7 @@ import time
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from floorcast.api import calldata, feeds, intake, operation, sessions
+from floorcast.api import calldata, feeds, intake, operation, sessions, statistics, streams
 from floorcast.api.admission import admit
 from floorcast.api.answers import Answer
 from floorcast.api.errors import MethodNotAllowed, answer_to
@@ -15,10 +15,22 @@ from floorcast.api.exchange import Exchange
 from floorcast.api.routes import ANY, Query, Route, Table
 from floorcast.api.server import Server
 from floorcast.ingest.intake import Taken
+from floorcast.statistics.agents import AgentStatisticsAnswer, AgentStatisticsExAnswer
+from floorcast.statistics.averages import AgentAveragesAnswer
+from floorcast.statistics.campaigns import CampaignAnswer
+from floorcast.statistics.live_connects import LiveConnectsAnswer
+from floorcast.statistics.services import ServiceAnswer
+from floorcast.statistics.status import AgentStatusAnswer
+from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES", "Api"]
 
 _COUNT = Query("count", "the most events to answer with, 500 to 1000", kind=int)
+_PLACE = (
+    Query("token", "where to go on from; Last-Event-ID wins over it; none: from now"),
+    _COUNT,
+)
+_FILTER = Query("filter", "which events to see: the JSON of the POST's filter, URL-encoded")
 _CALL = (
     Query("session", "the call's session id", required=True),
     Query("transaction", "the call's transaction id", required=True, kind=int),
@@ -61,6 +73,22 @@ ROUTES = (
     Route(method=ANY, path="/realtime/callEvent", handler=feeds.retired_call_event,
           status=410, always=True, doc="Retired: use /realtime/event/feed."),
 
+    # streams
+    Route(method="POST", path="/realtime/event/feed/sse", handler=streams.interaction_stream,
+          methods="feeds", feed="interaction", query=(_COUNT,), media_type="text/event-stream",
+          body=feeds.FeedRequest, doc="Interaction events after a token, as they come."),
+    Route(method="GET", path="/realtime/event/feed/sse", handler=streams.interaction_source,
+          methods="feeds", feed="interaction", query=(*_PLACE, _FILTER), cookie=True,
+          media_type="text/event-stream",
+          doc="The same with an id for each event, for a browser's EventSource."),
+    Route(method="POST", path="/realtime/agentEvent/feed/sse", handler=streams.agent_stream,
+          methods="feeds", feed="agent", query=(_COUNT,), media_type="text/event-stream",
+          body=feeds.AgentFeedRequest, doc="Agent events after a token, as they come."),
+    Route(method="GET", path="/realtime/agentEvent/feed/sse", handler=streams.agent_source,
+          methods="feeds", feed="agent", query=_PLACE, cookie=True,
+          media_type="text/event-stream",
+          doc="The same with an id for each event, for a browser's EventSource."),
+
     # call data
     Route(method="GET", path="/realtime/callData/inCall", handler=calldata.in_call,
           methods="call data", query=_CALL, answer=calldata.InCall,
@@ -68,6 +96,40 @@ ROUTES = (
     Route(method="GET", path="/realtime/callData/postCall", handler=calldata.post_call,
           methods="call data", query=_CALL, answer=calldata.PostCall,
           doc="What is known of a call that has ended."),
+
+    # statistics
+    Route(method="POST", path="/realtime/campaign/stats", handler=statistics.campaigns,
+          misspelt="/realtime/realtime/campaign/stats", methods="campaign statistics",
+          body=statistics.StatisticsRequest, answer=CampaignAnswer,
+          doc="What of each of today's campaigns is loaded, done and left."),
+    Route(method="POST", path="/realtime/service/agents/averages", handler=statistics.averages,
+          methods="service methods",
+          body=statistics.StatisticsRequest, answer=AgentAveragesAnswer,
+          doc="How long agents stay in each state, today, on average."),
+    Route(method="POST", path="/realtime/service/agent/stats", handler=statistics.stats,
+          methods="service methods",
+          body=statistics.StatisticsRequest, answer=AgentStatisticsAnswer,
+          doc="What the agents that are logged in did today."),
+    Route(method="POST", path="/realtime/service/agent/stats/ex", handler=statistics.stats_ex,
+          methods="service methods",
+          body=statistics.StatisticsRequest, answer=AgentStatisticsExAnswer,
+          doc="What all of today's agents did, service by service."),
+    Route(method="POST", path="/realtime/service/agents/status", handler=statistics.status,
+          misspelt="/realtime/service/status", methods="service methods",
+          body=statistics.StatusRequest, answer=AgentStatusAnswer,
+          doc="What each agent is at, now."),
+    Route(method="POST", path="/realtime/service/calls/status", handler=statistics.calls,
+          methods="service methods",
+          body=statistics.StatisticsRequest, answer=WaitingCallsAnswer,
+          doc="The calls that wait for an agent now, longest first."),
+    Route(method="POST", path="/realtime/service/liveConnects", handler=statistics.connects,
+          methods="service methods",
+          body=statistics.StatisticsRequest, answer=LiveConnectsAnswer,
+          doc="Right-party contacts of the last half hour, five minutes by five."),
+    Route(method="POST", path="/realtime/service/stats", handler=statistics.services,
+          methods="service methods",
+          body=statistics.StatisticsRequest, answer=ServiceAnswer,
+          doc="Calls, agents and campaigns of each service, today and now."),
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=intake.take_events,

@@ -121,7 +121,17 @@ class _Feeds(Collector):
         )
         yield _counter("seals", "Segments that were closed and handed on.", counts.seals)
         yield _gauge("ring_bytes", "Memory that the rings hold.", rings.bytes)
-        yield _gauge("waiting_readers", "Readers that wait for an event.", rings.waiting)
+        yield _gauge("waiting_readers", "Long polls that wait for an event.", rings.waiting)
+        streams = rings.streams
+        yield _gauge("open_streams", "Streams that are open.", len(streams.readers))
+        yield _counter("opened_streams", "Streams that were opened.", streams.counts.opened)
+        yield _counter(
+            "stream_events", "Events written to streams, one a reader.", streams.counts.events
+        )
+        yield _counter("stream_bytes", "Bytes written to streams, as sent.", streams.counts.bytes)
+        yield _counter(
+            "slow_readers_closed", "Streams closed because nothing was taken.", streams.counts.slow
+        )
 
 
 def _counter(name: str, meaning: str, value: float) -> _Family:

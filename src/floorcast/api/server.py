@@ -16,12 +16,22 @@ from floorcast.errors import FeedNotSwitchedOn
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times
 from floorcast.floor.call_facts import CallFacts
+from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
 from floorcast.site.model import FeedName
 from floorcast.site.site import Site
 from floorcast.token import Now
 
 __all__ = ["ClientFloor", "Readiness", "Server"]
+
+
+class Log(Times, Protocol):
+    """The event log, as far as the handlers look at it."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether events can be written down."""
+        ...
 
 
 class ClientFloor(Protocol):
@@ -32,6 +42,11 @@ class ClientFloor(Protocol):
     @property
     def feeds(self) -> Mapping[FeedName, Feed]:
         """The client's feeds, those that are not switched on included."""
+        ...
+
+    @property
+    def floor(self) -> Floor:
+        """The floor, folded as far as the feeds are published."""
         ...
 
     @property
@@ -58,18 +73,24 @@ class Readiness:
 
 @dataclass(slots=True)
 class Server:
-    """Everything that a request can reach."""
+    """Everything that a request can reach.
+
+    A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
+    counts in no figure of now.
+    """
 
     now: Now
     sessions: Sessions
     site: Site
-    log: Times
+    log: Log
     metrics: Metrics
     rate_limit: RateLimit
     keys: Keys
     intake: Intake
     floors: dict[int, ClientFloor] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
+    quiet_call_ms: int = 4 * 3_600_000
+    quiet_agent_ms: int = 16 * 3_600_000
 
     def feed(self, client: int, name: FeedName) -> Feed:
         """A client's feed; raises FeedNotSwitchedOn."""

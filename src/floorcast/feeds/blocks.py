@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from floorcast.eventlog.segment import Klass, Segment, as_classes, as_offsets, as_places
 from floorcast.feeds.filters import Matcher
 
-__all__ = ["SEAL_BYTES", "SEAL_EVENTS", "Block", "Page", "Record", "Scan", "Tail"]
+__all__ = ["PAGE_BYTES", "SEAL_BYTES", "SEAL_EVENTS", "Block", "Page", "Record", "Scan", "Tail"]
 
 SEAL_EVENTS = 1000  # events of a block
 SEAL_BYTES = 1024 * 1024  # bytes of a block, whatever its events
-PAGE_BYTES = 8 * 1024 * 1024  # bytes after which a page ends early
+PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
 
 Record = tuple[int, Klass, bytes]
 """An event as a feed takes it: its place, its class, and its JSON without a line break."""
@@ -47,7 +47,8 @@ class Block:
         if all(wanted):
             end = min(end, start + scan.room)
             if start < end:
-                scan.take(self._slice(start, end), end - start, self._places[end - 1])
+                end = self._fitting(start, end, scan)
+                scan.take(self._slice(start, end), self._places[start:end])
         elif any(wanted):
             self._give_some(scan, wanted, start)
         if not scan.full:
@@ -59,8 +60,19 @@ class Block:
         classes = self._classes
         seen = [i for i in range(start, len(classes)) if wanted[classes[i]]][: scan.room]
         if seen:
-            lines = b"\n".join([self._slice(i, i + 1) for i in seen])
-            scan.take(lines, len(seen), self._places[seen[-1]])
+            lines = [self._slice(i, i + 1) for i in seen]
+            scan.take_lines(lines, [self._places[i] for i in seen])
+
+    def _fitting(self, start: int, end: int, scan: Scan) -> int:
+        """Where to end so that the scan keeps its size; one event fits always."""
+        offsets = self._offsets
+        limit = offsets[start] + scan.space
+        if end < len(offsets) and offsets[end] <= limit:
+            return end
+        if end == len(offsets) and len(self.segment.body) <= limit:
+            return end
+        scan.full = True
+        return max(start + 1, bisect_right(offsets, limit, start, end) - 1)
 
     def _slice(self, start: int, end: int) -> bytes:
         body, offsets = self.segment.body, self._offsets
@@ -133,7 +145,7 @@ class Tail:
             seen = [i for i in range(start, len(places)) if matcher(classes[i])][: scan.room]
             bodies = [self._bodies[i] for i in seen]
         if seen:
-            scan.take(b"\n".join(bodies), len(seen), places[seen[-1]])
+            scan.take_lines(bodies, [places[i] for i in seen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,35 +153,53 @@ class Page:
     """Some events of a feed, oldest first: ``lines`` is their JSON, a newline in between.
 
     Everything up to ``cursor`` has been looked at. ``at_head``: that was all there is.
-    ``built`` is for what readers of the same page make of it.
+    ``places`` has each event's, in as many pieces as the page was put together of. ``built`` is
+    for what readers of the same page make of it.
     """
 
     lines: bytes
     count: int
     cursor: int
     at_head: bool
-    built: dict[str, object] = field(default_factory=dict)
+    places: tuple[Sequence[int], ...] = ()
+    built: dict[Hashable, object] = field(default_factory=dict)
 
 
 class Scan:
-    """A page in the making: how far it got, and what it has taken so far."""
+    """A page in the making: how far it got, and what it has taken so far.
 
-    __slots__ = ("_size", "count", "cursor", "full", "matcher", "pieces", "room")
+    It is ``full`` with ``room`` events, or once the next one would take it over ``space`` bytes.
+    ``asked`` is what it was begun with.
+    """
 
-    def __init__(self, cursor: int, matcher: Matcher, room: int) -> None:
+    __slots__ = ("asked", "count", "cursor", "full", "matcher", "pieces", "places", "room", "space")
+
+    def __init__(self, cursor: int, matcher: Matcher, room: int, space: int = PAGE_BYTES) -> None:
         self.cursor = cursor
         self.matcher = matcher
+        self.asked = (cursor, matcher, room, space)
         self.room = room
+        self.space = space
         self.pieces: list[bytes] = []
+        self.places: list[Sequence[int]] = []
         self.count = 0
         self.full = False
-        self._size = 0
 
-    def take(self, lines: bytes, count: int, last: int) -> None:
-        """Append ``count`` events; ``last`` is the place of the last one."""
+    def take(self, lines: bytes, places: Sequence[int]) -> None:
+        """Append events that fit, and go on behind the last one."""
         self.pieces.append(lines)
-        self.count += count
-        self.room -= count
-        self.cursor = last
-        self._size += len(lines)
-        self.full = self.room == 0 or self._size >= PAGE_BYTES
+        self.places.append(places)
+        self.count += len(places)
+        self.room -= len(places)
+        self.cursor = places[-1]
+        self.space -= len(lines) + 1
+        self.full = self.full or self.room == 0 or self.space <= 0
+
+    def take_lines(self, lines: Sequence[bytes], places: Sequence[int]) -> None:
+        """Append as many of these events as fit, and go on behind the last one taken."""
+        sizes = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        fitting = max(1, bisect_right(sizes, self.space + 1) - 1)
+        if fitting < len(lines):
+            self.full = True
+            lines, places = lines[:fitting], places[:fitting]
+        self.take(b"\n".join(lines), places)

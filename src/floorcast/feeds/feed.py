@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from floorcast.eventlog.segment import SegmentHead
 from floorcast.feeds.blocks import Block, Page, Record, Scan, Tail
+from floorcast.feeds.channels import Channels
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings
 from floorcast.feeds.waiting import Waiters
@@ -43,6 +44,7 @@ class Feed:
         self._ring = Ring(self.through)
         self._tail = Tail()
         self._waiters = Waiters(rings.waker)
+        self.streams = Channels(self, rings.streams)
         rings.join(self)
 
     @property
@@ -68,7 +70,8 @@ class Feed:
         """
         if records and records[0][0] <= self.through:
             records = [record for record in records if record[0] > self.through]
-        self.through = max(self.through, through)
+        before = self.through
+        self.through = max(before, through)
         if not records:
             return
         self._rings.counts.published += len(records)
@@ -77,8 +80,10 @@ class Feed:
             taken_in += self._tail.add(records[taken_in:], ticks)
             if self._tail.ripe:
                 self.seal()
-        if self._waiters.some:
-            self._waiters.notify(list({klass for _, klass, _ in records}))
+        if self._waiters.some or self.streams.some:
+            classes = list({klass for _, klass, _ in records})
+            self._waiters.notify(classes)
+            self.streams.notify(classes, before)
 
     def seal(self) -> None:
         """Close what is not sealed yet and hand it to the store."""
@@ -94,22 +99,26 @@ class Feed:
 
         Raises Unavailable when the store cannot be read.
         """
-        key = (self.client, self.name, cursor, matcher, count)
-        kept = self._rings.pages.get(key)
-        if kept is not None and (not kept.at_head or kept.cursor >= self.through):
-            return kept
         scan = Scan(cursor, matcher, count)
-        await self._look(scan)
-        at_head = not scan.full
-        lines = scan.pieces[0] if len(scan.pieces) == 1 else b"\n".join(scan.pieces)
-        end = max(scan.cursor, self.through) if at_head else scan.cursor
-        page = Page(lines, scan.count, end, at_head)
-        if page.count:
-            counts = self._rings.counts
-            counts.pages += 1
-            counts.given += page.count
-            # twice: with what is built of it
-            self._rings.pages.put(key, page, 2 * len(lines) + 512)
+        page = self._kept(scan)
+        while page is None:
+            if self._looked(scan):
+                page = self._made(scan, at_head=not scan.full)
+            else:
+                await asyncio.sleep(0)
+        return page
+
+    def glance(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
+        """The same of at most ``space`` bytes, and no longer than a turn of the loop may last.
+
+        A page that came to no end is neither full nor at the head; its cursor is where to go on.
+        Raises Unavailable when the store cannot be read.
+        """
+        scan = Scan(cursor, matcher, count, space)
+        page = self._kept(scan)
+        if page is None:
+            looked = self._looked(scan)
+            page = self._made(scan, at_head=looked and not scan.full)
         return page
 
     async def wait(
@@ -135,8 +144,27 @@ class Feed:
         """Let the readers that wait answer at once."""
         self._waiters.release()
 
-    async def _look(self, scan: Scan) -> None:
-        """Move ``scan`` on until it is full or has seen everything."""
+    def _kept(self, scan: Scan) -> Page | None:
+        """The page that somebody else had of the same, if it still is all that there is."""
+        page = self._rings.pages.get((self.client, self.name, *scan.asked))
+        stale = page is not None and page.at_head and page.cursor < self.through
+        return None if stale else page
+
+    def _made(self, scan: Scan, *, at_head: bool) -> Page:
+        lines = scan.pieces[0] if len(scan.pieces) == 1 else b"\n".join(scan.pieces)
+        end = max(scan.cursor, self.through) if at_head else scan.cursor
+        page = Page(lines, scan.count, end, at_head, tuple(scan.places))
+        if page.count:
+            counts = self._rings.counts
+            counts.pages += 1
+            counts.given += page.count
+            # twice: with what is built of it
+            size = 2 * len(lines) + 8 * page.count + 512
+            self._rings.pages.put((self.client, self.name, *scan.asked), page, size)
+        return page
+
+    def _looked(self, scan: Scan) -> bool:
+        """Move ``scan`` on for as long as this turn may last; True once there is no more for it."""
         until = time.perf_counter() + _TURN
         while not scan.full:
             if scan.cursor < self._ring.after:
@@ -145,10 +173,10 @@ class Feed:
                 block.give(scan)
             else:
                 self._tail.give(scan)
-                return
+                return True
             if time.perf_counter() > until:
-                await asyncio.sleep(0)
-                until = time.perf_counter() + _TURN
+                return False
+        return True
 
     def _look_in_store(self, scan: Scan, until: float) -> None:
         """Look at some segments that have left the ring, for as long as this turn may last."""

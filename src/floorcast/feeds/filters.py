@@ -7,19 +7,17 @@ a reader costs nothing for events that are like others. Equal filters are one ob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-from floorcast.errors import InvalidParameter, MissingParameter
+from floorcast.conditions import condition, read_id, read_members
+from floorcast.errors import InvalidParameter
 from floorcast.eventlog.segment import Klass
 
 __all__ = ["EVERYTHING", "Filter", "Matcher", "matcher", "read_filter"]
 
-T = TypeVar("T")
-
 KINDS = ("VOICE", "SMS", "EMAIL")
-MAX_ID = 2**63 - 1
 _REMEMBERED = 8192  # verdicts a matcher keeps: bounds its memory, not what it can answer
 
 
@@ -89,68 +87,15 @@ def read_filter(value: object) -> Filter:
     a misspelt filter must not widen the answer. Raises MissingParameter for a condition
     without its ``id`` or ``type``.
     """
-    if value is None:
-        return _NOTHING_GIVEN
-    if not isinstance(value, dict):
-        raise InvalidParameter(f"filter must be an object, not {_json_type(value)}")
-    given = cast("dict[str, object]", value)
-    for member in given:
-        if member not in ("interactionType", "service", "callCenter"):
-            raise InvalidParameter(
-                f"filter.{member[:64]} is unknown: expected interactionType, service or callCenter"
-            )
+    given = read_members(value, "interactionType", "service", "callCenter")
     return Filter(
-        kinds=_condition(given, "interactionType", "type", _kind),
-        services=_condition(given, "service", "id", _id),
-        call_centers=_condition(given, "callCenter", "id", _id),
+        kinds=condition(given, "interactionType", "type", _kind),
+        services=condition(given, "service", "id", read_id),
+        call_centers=condition(given, "callCenter", "id", read_id),
     )
-
-
-def _condition(
-    given: dict[str, object], member: str, key: str, read: Callable[[object, str], T]
-) -> frozenset[T] | None:
-    values = given.get(member)
-    if values is None:
-        return None
-    where = f"filter.{member}"
-    if not isinstance(values, list):
-        raise InvalidParameter(f"{where} must be an array, not {_json_type(values)}")
-    if not values:
-        raise InvalidParameter(
-            f'{where} must hold at least one {{"{key}": …}}; leave it out to see all'
-        )
-    return frozenset(
-        _value(value, key, read, f"{where}[{index}]") for index, value in enumerate(values)
-    )
-
-
-def _value(value: object, key: str, read: Callable[[object, str], T], where: str) -> T:
-    if not isinstance(value, dict):
-        raise InvalidParameter(f"{where} must be an object, not {_json_type(value)}")
-    for member in value:
-        if member != key:
-            raise InvalidParameter(f"{where}.{member[:64]} is unknown: expected {key}")
-    if value.get(key) is None:
-        raise MissingParameter(f"{where}.{key} is missing")
-    return read(value[key], f"{where}.{key}")
 
 
 def _kind(value: object, where: str) -> str:
     if isinstance(value, str) and value.upper() in KINDS:
         return value.upper()
     raise InvalidParameter(f"{where} must be VOICE, SMS or EMAIL")
-
-
-def _id(value: object, where: str) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
-        return value
-    raise InvalidParameter(
-        f"{where} must be an id: a whole number from 0 to {MAX_ID}, or the digits of one"
-    )
-
-
-def _json_type(value: object) -> str:
-    names = {list: "an array", dict: "an object", str: "a string", bool: "true or false"}
-    return names.get(type(value), "a number")

@@ -10,6 +10,7 @@ from typing import Protocol
 from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.feeds.blocks import Block, Page
 from floorcast.feeds.cache import ByteCache
+from floorcast.feeds.streams import Streams
 from floorcast.feeds.waiting import Waker
 from floorcast.token import TICKS_PER_SECOND
 
@@ -115,6 +116,7 @@ class Rings:
     def __init__(self, store: Store, limit: int) -> None:
         self.store = store
         self.waker = Waker()
+        self.streams = Streams()
         self.counts = Counts()
         self.blocks: ByteCache[Block] = ByteCache(limit // 4)
         self.pages: ByteCache[Page] = ByteCache(limit // 4)
@@ -160,7 +162,8 @@ class Rings:
                 feed.seal()
 
     def release(self) -> None:
-        """Let every reader that waits, or is about to, answer at once: the server stops."""
+        """Let every reader that waits, or is about to, answer at once, and end every stream."""
         self.waker.released = True
+        self.streams.release()
         for feed in self._feeds:
             feed.release()

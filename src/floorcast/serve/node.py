@@ -96,8 +96,12 @@ class Node:
         self.server.readiness.ready = True
 
     def release(self) -> None:
-        """Let every reader that waits answer now: the server stops."""
+        """Let every reader that waits answer now, and end every stream: the server stops."""
         self._rings.release()
+
+    async def streams_ended(self, seconds: float) -> None:
+        """Wait until every stream has its closing comment; those that take nothing are cut off."""
+        await self._rings.streams.ended(seconds)
 
     async def _open(self, data: Path) -> None:
         stack = self._stack

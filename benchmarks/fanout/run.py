@@ -1,0 +1,129 @@
+"""Fan-out: events from one source to many readers, beside nchan and a Python app, in one run.
+
+    python benchmarks/fanout/run.py [--readers 100 1000 5000] [--rates 100 1000] [--seconds 10]
+
+Each server in turn gets the same events at the same rate from a source that it cannot slow
+down. Printed: deliveries a second while they were offered, the share of all that arrived within
+``GRACE`` after that, time from offer to reader, processor time a delivery, memory a reader.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from servers import KINDS, MODULES, Server
+
+GRACE = 1.0  # seconds after the last offer in which deliveries still count
+CONNECTIONS = 64  # over which events are offered
+HERE = Path(__file__).parent
+
+
+class Found(NamedTuple):
+    """What one run with one server showed."""
+
+    rate: float
+    share: float
+    p50: float  # ms
+    p99: float  # ms
+    processor: float  # microseconds a delivery
+    memory: float  # KiB a reader
+    lost: int  # readers whose connection broke
+
+
+def measure(load: Path, server: Server, readers: int, rate: int, seconds: float) -> Found:
+    """Run readers and a source against a server."""
+    with tempfile.TemporaryDirectory() as folder:
+        subscribe, offer = Path(folder, "subscribe"), Path(folder, "offer")
+        subscribe.write_bytes(server.subscribe)
+        offer.write_bytes(server.offer)
+        memory = server.memory()
+        command = [str(load), "read", str(server.port), str(readers), str(subscribe)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as reading:
+            assert reading.stdin is not None
+            assert reading.stdout is not None
+            if reading.stdout.readline() != "ready\n":
+                raise RuntimeError("the readers could not begin")
+            time.sleep(0.5)
+            memory = server.memory() - memory
+            before = server.processor()
+            offering = [str(load), "offer", str(server.offer_port), str(rate), str(seconds)]
+            source = subprocess.Popen(
+                [*offering, str(CONNECTIONS), str(offer)], stdout=subprocess.PIPE, text=True
+            )
+            time.sleep(seconds)
+            print("?", file=reading.stdin, flush=True)
+            in_time = int(reading.stdout.readline())
+            time.sleep(GRACE)
+            processor = server.processor() - before
+            print("?", file=reading.stdin, flush=True)
+            arrived = int(reading.stdout.readline())
+            reading.stdin.close()
+            figures = reading.stdout.readline().split()
+            source.communicate()
+    return Found(
+        rate=in_time / seconds,
+        share=arrived / (readers * rate * seconds),
+        p50=float(figures[1]),
+        p99=float(figures[2]),
+        processor=1e6 * processor / max(1, arrived),
+        memory=memory / 1024 / readers,
+        lost=int(figures[5]),
+    )
+
+
+def row(name: str, found: Found, ours: Found) -> str:
+    """A line of the table, and how many times ours the server's figures are."""
+    ratios = [
+        f"{theirs / own:.2f}" if own else "-"
+        for theirs, own in zip(found[:5], ours[:5], strict=True)
+    ]
+    rate, _, p50, p99, processor = ratios
+    return (
+        f"  {name:<10}{found.rate:>12,.0f}{found.share:>8.0%}{found.p50:>10.2f}{found.p99:>10.2f}"
+        f"{found.processor:>10.2f}{found.memory:>9.1f}{found.lost:>6}"
+        f"    {rate:>6} {p50:>8} {p99:>8} {processor:>7}"
+    )
+
+
+def main() -> None:
+    """Compile the load, measure in turn, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--readers", type=int, nargs="+", default=[100, 1000, 5000])
+    parser.add_argument("--rates", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--servers", nargs="+", choices=KINDS, default=list(KINDS))
+    options = parser.parse_args()
+    needs = {"nchan": shutil.which("nginx") and (MODULES / "ngx_nchan_module.so").exists()}
+    needs["python"] = shutil.which("redis-server")
+    servers = [name for name in options.servers if needs.get(name, True)]
+    for name in set(options.servers) - set(servers):
+        print(f"{name}: not installed, left out")
+    head = f"{'':<12}{'delivered/s':>12}{'arrived':>8}{'p50 ms':>10}{'p99 ms':>10}"
+    head += f"{'cpu µs':>10}{'KiB':>9}{'lost':>6}    of floorcast's: rate, p50, p99, cpu"
+    with tempfile.TemporaryDirectory() as scratch:
+        load = Path(scratch, "load")
+        subprocess.run(["gcc", "-O2", "-o", str(load), str(HERE / "load.c")], check=True)
+        for readers in options.readers:
+            for rate in options.rates:
+                print(f"{readers} readers, {rate} events/s offered\n{head}", flush=True)
+                ours: Found | None = None
+                for name in servers:
+                    with tempfile.TemporaryDirectory() as folder, KINDS[name](Path(folder)) as one:
+                        found = measure(load, one, readers, rate, options.seconds)
+                    ours = ours or found
+                    print(row(name, found, ours), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The statistics over HTTP (sections 6 and 7 of the contract).
+
+An answer is true at one place of the log, which its ``Feed-Token`` names: whoever draws it and
+then follows the feed from there misses nothing and counts nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.api.answers import Answer, Content, Headers
+from floorcast.api.exchange import Exchange
+from floorcast.errors import Unavailable
+from floorcast.feeds.position import token_at
+from floorcast.statistics.agents import (
+    AgentStatisticsAnswer,
+    AgentStatisticsExAnswer,
+    agent_statistics,
+    agent_statistics_ex,
+)
+from floorcast.statistics.averages import Totals, agent_averages, averages_answer, summed
+from floorcast.statistics.campaigns import CampaignAnswer, campaign_statistics
+from floorcast.statistics.filter import (
+    read_campaign_filter,
+    read_changed_after,
+    read_service_filter,
+)
+from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.reading import Slices
+from floorcast.statistics.services import ServiceAnswer, service_stats
+from floorcast.statistics.sight import Moment, Sight, View
+from floorcast.statistics.status import AgentStatusAnswer, agent_status
+from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
+from floorcast.token import to_ms
+
+__all__ = [
+    "StatisticsRequest",
+    "StatusRequest",
+    "averages",
+    "calls",
+    "campaigns",
+    "connects",
+    "services",
+    "stats",
+    "stats_ex",
+    "status",
+]
+
+R = TypeVar("R")
+
+_encoder = msgspec.json.Encoder()
+
+
+class StatisticsRequest(Struct):
+    """What to see; no filter: everything that the user may."""
+
+    filter: object = None
+
+
+class StatusRequest(StatisticsRequest, rename="camel"):
+    """The same, and since when an agent's state must have changed."""
+
+    state_changed_after: object = None
+
+
+class _Asked:
+    """A request at its moment: what its user sees, the present, and the place in the log."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        server, session = exchange.server, exchange.session
+        floors = [server.floors.get(client) for client in session.clients_seen]
+        seen = [one.floor for one in floors if one is not None]
+        if len(seen) < len(floors):
+            raise Unavailable("the client's floor is being set up: ask again in a second")
+        now = server.now()
+        self.sight = Sight(seen, session.call_centers)
+        self.moment = Moment(to_ms(now), server.quiet_call_ms, server.quiet_agent_ms)
+        through = server.floors[session.client].feeds["interaction"].through
+        token = token_at(session.client, through, server.log, now, at_head=True)
+        self.headers: Headers = (("feed-token", token),)
+
+
+async def services(exchange: Exchange) -> Answer:
+    """Service statistics."""
+    asked, views = await _services_asked(exchange)
+    return await _rows(asked, ServiceAnswer([]), service_stats(views, asked.moment))
+
+
+async def stats(exchange: Exchange) -> Answer:
+    """Agent statistics."""
+    asked, views = await _services_asked(exchange)
+    return await _rows(asked, AgentStatisticsAnswer([]), agent_statistics(views, asked.moment))
+
+
+async def stats_ex(exchange: Exchange) -> Answer:
+    """Agent statistics, service by service."""
+    asked, views = await _services_asked(exchange)
+    return await _rows(asked, AgentStatisticsExAnswer([]), agent_statistics_ex(views, asked.moment))
+
+
+async def status(exchange: Exchange) -> Answer:
+    """Agent status."""
+    request = await exchange.json(StatusRequest)
+    zone = exchange.server.zone(exchange.session.client)
+    after = read_changed_after(request.state_changed_after, zone)
+    wanted = read_service_filter(request.filter)
+    asked = _Asked(exchange)
+    rows = agent_status(asked.sight.views(wanted), asked.moment, after)
+    return await _rows(asked, AgentStatusAnswer([], asked.moment.now), rows)
+
+
+async def averages(exchange: Exchange) -> Answer:
+    """Agent averages."""
+    asked, views = await _services_asked(exchange)
+    totals: list[Totals] = []
+    with agent_averages(views, asked.moment) as slices:
+        for rows in slices:
+            totals.append(summed(rows))
+            await asyncio.sleep(0)
+    return Answer.of(averages_answer(totals, asked.moment), headers=asked.headers)
+
+
+async def calls(exchange: Exchange) -> Answer:
+    """The calls that wait for an agent."""
+    asked, views = await _services_asked(exchange)
+    empty = WaitingCallsAnswer([], str(asked.moment.now))
+    return await _rows(asked, empty, waiting_calls(views, asked.moment))
+
+
+async def connects(exchange: Exchange) -> Answer:
+    """Right-party contacts of the last half hour."""
+    asked, views = await _services_asked(exchange)
+    return Answer.of(live_connects(views, asked.moment), headers=asked.headers)
+
+
+async def campaigns(exchange: Exchange) -> Answer:
+    """Campaign statistics."""
+    request = await exchange.json(StatisticsRequest)
+    wanted = read_campaign_filter(request.filter)
+    asked = _Asked(exchange)
+    rows = campaign_statistics(asked.sight, wanted, asked.moment)
+    return await _rows(asked, CampaignAnswer([]), rows)
+
+
+async def _services_asked(exchange: Exchange) -> tuple[_Asked, list[View]]:
+    request = await exchange.json(StatisticsRequest)
+    wanted = read_service_filter(request.filter)
+    asked = _Asked(exchange)
+    return asked, asked.sight.views(wanted)
+
+
+async def _rows(asked: _Asked, empty: Struct, slices: Slices[R]) -> Answer:
+    """The answer that is ``empty`` but for its rows, made a slice a turn of the loop."""
+    pieces = []
+    with slices:
+        for rows in slices:
+            if rows:
+                pieces.append(_encoder.encode(rows)[1:-1])
+            await asyncio.sleep(0)
+    head, tail = _encoder.encode(empty).split(b"[]", 1)
+    body = b"".join((head, b"[", b",".join(pieces), b"]", tail))
+    return Answer(200, Content(body), headers=asked.headers)

@@ -1,0 +1,203 @@
+"""The feeds by server-sent events (section 4 of the contract).
+
+A stream's request is checked like any other; then its connection is taken over from HTTP, and
+the feed writes to it for as long as it lives (see ``floorcast.feeds.reader``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import tzinfo
+from functools import lru_cache
+from typing import cast
+
+import msgspec
+from starlette.types import Send
+
+from floorcast.api.answers import Answer
+from floorcast.api.exchange import Exchange
+from floorcast.api.feeds import AgentFeedRequest, FeedRequest, read_count
+from floorcast.auth.roles import require
+from floorcast.errors import InvalidParameter, Refusal, Unavailable
+from floorcast.feeds.channels import Wish
+from floorcast.feeds.filters import Matcher, matcher, read_filter
+from floorcast.feeds.position import local_time, resolve, token_at
+from floorcast.feeds.reader import Reader
+from floorcast.feeds.sse import Form
+from floorcast.site.model import FeedName
+from floorcast.token import TICKS_PER_SECOND, encode, entry_of
+
+__all__ = [
+    "TAKE_OVER",
+    "TakeOver",
+    "agent_source",
+    "agent_stream",
+    "interaction_source",
+    "interaction_stream",
+]
+
+TAKE_OVER = "floorcast.take_over"
+"""The ASGI extension by which a connection is taken over from HTTP."""
+
+TakeOver = Callable[[list[tuple[bytes, bytes]], asyncio.Protocol], bool]
+"""Writes the head of an answer, then hands the connection to a protocol; False: it is gone."""
+
+_MEDIA_TYPE = "text/event-stream"
+
+
+async def interaction_stream(exchange: Exchange) -> Answer:
+    """Calls, emails and SMS, as they come."""
+    request = await exchange.json(FeedRequest)
+    sight = matcher(read_filter(request.filter), exchange.session.call_centers)
+    return _stream(exchange, "interaction", request.token, sight)
+
+
+async def agent_stream(exchange: Exchange) -> Answer:
+    """The agents' changes of state, as they come."""
+    request = await exchange.json(AgentFeedRequest)
+    sight = matcher(sight=exchange.session.call_centers)
+    return _stream(exchange, "agent", request.token, sight)
+
+
+async def interaction_source(exchange: Exchange) -> Answer:
+    """The same for an ``EventSource``, which can send no body and no headers."""
+    sight = matcher(read_filter(_queried_filter(exchange)), exchange.session.call_centers)
+    return _stream(exchange, "interaction", _queried_token(exchange), sight, ids=True)
+
+
+async def agent_source(exchange: Exchange) -> Answer:
+    """The same for an ``EventSource``."""
+    sight = matcher(sight=exchange.session.call_centers)
+    return _stream(exchange, "agent", _queried_token(exchange), sight, ids=True)
+
+
+class _Stream(Answer):
+    """An answer that goes on: sending it hands the connection to the feed."""
+
+    __slots__ = ("_begin", "_exchange", "_ids")
+
+    def __init__(self, exchange: Exchange, begin: Callable[[Form], Reader], *, ids: bool) -> None:
+        super().__init__(200, media_type=_MEDIA_TYPE)
+        self._exchange = exchange
+        self._begin = begin
+        self._ids = ids
+
+    async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
+        """Begin the stream; nothing is counted as sent, the streams count for themselves."""
+        chunked = self._exchange.scope.get("http_version") != "1.0"
+        headers = [
+            (b"content-type", _MEDIA_TYPE.encode()),
+            (b"cache-control", b"no-store"),
+            (b"vary", b"accept-encoding"),
+            (b"x-accel-buffering", b"no"),  # or nginx would gather events before it sends any
+        ]
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
+        if gzip:
+            headers.append((b"content-encoding", b"gzip"))
+        if without_body:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return 0
+        if chunked:
+            headers.append((b"transfer-encoding", b"chunked"))
+        headers.append((b"connection", b"close"))
+        reader = self._begin(Form(self._ids, gzip, chunked))
+        if not _take_over(self._exchange)(headers, reader):
+            reader.connection_lost(None)
+        return 0
+
+
+class _Caller:
+    """Who reads a stream: see ``floorcast.feeds.reader.Caller``."""
+
+    __slots__ = ("_client", "_name", "_server", "_session", "_sight", "feed", "opening")
+
+    def __init__(self, exchange: Exchange, name: FeedName) -> None:
+        session = exchange.session
+        self._server = exchange.server
+        self._client = session.client
+        self._session = session.id
+        self._sight = session.call_centers
+        self._name: FeedName = name
+        self.opening = ""
+        self.feed = self._server.feed(session.client, name)
+
+    def refusal(self) -> str:
+        """Whether the session lives, and may still do what it did."""
+        try:
+            session = self._server.sessions.find(self._session)
+            require("feeds", session.role)
+            self._server.feed(self._client, self._name)
+        except Refusal as error:
+            return error.message
+        return "" if session.call_centers == self._sight else "what the user may see has changed"
+
+    def moment(self) -> str:
+        """The present in the client's zone."""
+        second = self._server.now() // TICKS_PER_SECOND
+        return _moment(second, self._server.zone(self._client))
+
+    def token(self, place: int) -> str:
+        """The token of an event's place; in the interaction feed it is the ``eventId``."""
+        taken = _taken(self._server.log.taken_at, self._client, entry_of(place))
+        return encode(self._client, taken, place)
+
+    def token_now(self, cursor: int) -> str:
+        """The token of a reader that has seen everything: it speaks for now."""
+        server = self._server
+        return token_at(self._client, cursor, server.log, server.now(), at_head=True)
+
+
+def _stream(
+    exchange: Exchange, name: FeedName, token: str | None, sight: Matcher, *, ids: bool = False
+) -> Answer:
+    caller = _Caller(exchange, name)
+    count = read_count(exchange)
+    cursor = caller.feed.through
+    token = token.strip() if token is not None else ""
+    if token:
+        server, client = exchange.server, exchange.session.client
+        zone = server.zone(client)
+        cursor = resolve(client, token, server.log, server.now(), zone)
+    if ids:
+        caller.opening = token or caller.token_now(cursor)
+    if exchange.scope["method"] != "HEAD":
+        _take_over(exchange)
+
+    def begin(form: Form) -> Reader:
+        return caller.feed.streams.open(Wish(sight, count, form), cursor, caller)
+
+    return _Stream(exchange, begin, ids=ids)
+
+
+def _take_over(exchange: Exchange) -> TakeOver:
+    found = exchange.scope.get("extensions", {}).get(TAKE_OVER)
+    if found is None:
+        raise Unavailable("streams need floorcast's own transport: floorcast serve")
+    return cast("TakeOver", found)
+
+
+def _queried_token(exchange: Exchange) -> str | None:
+    """A browser that comes back says where it was; what the page first asked for is older."""
+    return exchange.headers.get("last-event-id", "").strip() or exchange.query.get("token")
+
+
+def _queried_filter(exchange: Exchange) -> object:
+    given = exchange.query.get("filter", "").strip()
+    if not given:
+        return None
+    try:
+        return msgspec.json.decode(given)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        raise InvalidParameter("filter must be a JSON object, URL-encoded") from None
+
+
+@lru_cache(maxsize=64)
+def _moment(second: int, zone: tzinfo) -> str:
+    return local_time(second * TICKS_PER_SECOND, zone)
+
+
+@lru_cache(maxsize=4096)
+def _taken(look: Callable[[int, int], int | None], client: int, entry: int) -> int:
+    return look(client, entry) or 0

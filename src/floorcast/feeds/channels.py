@@ -1,0 +1,208 @@
+"""Readers as cursors: those with the same filter and form stand together, place by place.
+
+A place in a feed is one number for all that stand there, and what is written to them is built
+once. A reader that has seen everything is *idle*, and costs nothing at all until an event comes
+that it sees; then all of them are *due*, in one movement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog.segment import Klass
+from floorcast.feeds import sse
+from floorcast.feeds.blocks import Page
+from floorcast.feeds.filters import Matcher
+from floorcast.feeds.reader import Caller, Reader
+from floorcast.feeds.sse import Form
+from floorcast.feeds.streams import Streams
+
+__all__ = ["WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
+
+WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Source(Protocol):
+    """A feed, as its readers see it."""
+
+    through: int
+
+    def glance(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
+        """What there is behind a cursor; raises Unavailable."""
+        ...
+
+
+class Wish(NamedTuple):
+    """What a reader wants: which events, how many at most in a write, and how they look."""
+
+    matcher: Matcher
+    most: int
+    form: Form
+
+
+class Channel:
+    """The readers of one feed that want the same."""
+
+    def __init__(self, source: Source, wish: Wish, streams: Streams, channels: Channels) -> None:
+        self.form = wish.form
+        self.streams = streams
+        self._members = 0
+        self._idle: dict[Reader, None] = {}
+        self._wish = wish
+        self._source = source
+        self._channels = channels
+        self._ahead: list[tuple[int, list[Reader]]] = []
+        self._due: deque[tuple[int, list[Reader]]] = deque()
+        self._awake = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is due."""
+        self._awake = bool(self._due)
+        return self._awake
+
+    def reader(self, cursor: int, caller: Caller) -> Reader:
+        """One more; it joins once it has its connection."""
+        self._members += 1
+        return Reader(self, cursor, caller)
+
+    def join(self, cursor: int, reader: Reader) -> None:
+        """See ``reader.Place``."""
+        self._go_on(cursor, [reader])
+
+    def leave(self, reader: Reader) -> None:
+        """See ``reader.Place``; whoever is due is passed over when it is its turn."""
+        self._idle.pop(reader, None)
+        self._members -= 1
+        if not self._members:
+            self._channels.drop(self._wish)
+
+    def head_of(self, reader: Reader) -> int | None:
+        """See ``reader.Place``."""
+        return self._source.through if reader in self._idle else None
+
+    def notify(self, before: int) -> None:
+        """There is an event for them behind ``before``, up to which idle ones have seen all."""
+        if self._idle:
+            readers, self._idle = list(self._idle), {}
+            self._go_on(before, readers)
+        ahead, self._ahead = self._ahead, []
+        for cursor, readers in ahead:
+            self._go_on(cursor, readers)
+
+    def advance(self, room: int) -> int:
+        """Write what there is to some of those that have waited longest; see ``Streams``."""
+        if not self._due:
+            return 0
+        cursor, readers = self._due[0]
+        batch = readers[-room:]
+        del readers[-room:]
+        if not readers:
+            self._due.popleft()
+        served = len(batch)
+        batch = self._sifted(batch, cursor)
+        matcher, most, _ = self._wish
+        try:
+            page = self._source.glance(cursor, matcher, most, WRITE_BYTES)
+            if page.count and batch:
+                self._write(page, batch)
+        except Unavailable as error:
+            _end(batch, error.message)
+        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+            _log.exception("stream_failed")
+            _end(batch, "something went wrong on our side")
+        else:
+            self._settle(page, batch)
+        return served
+
+    def _write(self, page: Page, batch: list[Reader]) -> None:
+        chunk = sse.events(page, self.form, batch[0].caller.token)
+        wire, size = chunk.wire, len(chunk.wire)
+        now = asyncio.get_running_loop().time()
+        for reader in batch:
+            reader.heard = now
+            reader.sent += size
+            reader.write(wire)
+        if self.form.gzip:
+            for reader in batch:
+                reader.count(chunk)
+        counts = self.streams.counts
+        counts.events += page.count * len(batch)
+        counts.bytes += size * len(batch)
+
+    def _settle(self, page: Page, batch: list[Reader]) -> None:
+        batch = self._sifted(batch, page.cursor)
+        if not batch:
+            return
+        if not page.at_head:
+            self._go_on(page.cursor, batch)
+        elif page.cursor > self._source.through:
+            self._ahead.append((page.cursor, batch))
+        else:
+            self._idle.update(dict.fromkeys(batch))
+
+    def _go_on(self, cursor: int, readers: list[Reader]) -> None:
+        due = self._due
+        if due and due[-1][0] == cursor:
+            due[-1][1].extend(readers)
+        else:
+            due.append((cursor, readers))
+        if not self._awake:
+            self._awake = True
+            self.streams.wake(self)
+
+    def _sifted(self, batch: list[Reader], cursor: int) -> list[Reader]:
+        """Those that can be written to; who is held up keeps ``cursor``."""
+        for reader in batch:
+            if reader.blocked:
+                break
+        else:
+            return batch
+        for reader in batch:
+            if reader.blocked:
+                reader.cursor = cursor
+        return [reader for reader in batch if not reader.blocked]
+
+
+def _end(readers: list[Reader], why: str) -> None:
+    for reader in readers:
+        reader.end(why)
+
+
+class Channels:
+    """The streams of one feed."""
+
+    def __init__(self, source: Source, streams: Streams) -> None:
+        self._source = source
+        self._streams = streams
+        self._channels: dict[Wish, Channel] = {}
+
+    @property
+    def some(self) -> bool:
+        """Whether there are any."""
+        return bool(self._channels)
+
+    def notify(self, classes: Sequence[Klass], before: int) -> None:
+        """Events of these classes were published behind ``before``."""
+        for wish, channel in self._channels.items():
+            if wish.matcher.any_of(classes):
+                channel.notify(before)
+
+    def open(self, wish: Wish, cursor: int, caller: Caller) -> Reader:
+        """A reader that begins behind ``cursor`` once it has its connection."""
+        channel = self._channels.get(wish)
+        if channel is None:
+            channel = self._channels[wish] = Channel(self._source, wish, self._streams, self)
+        return channel.reader(cursor, caller)
+
+    def drop(self, wish: Wish) -> None:
+        """Nobody wants this any more."""
+        self._channels.pop(wish, None)

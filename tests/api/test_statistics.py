@@ -1,0 +1,231 @@
+"""The statistics over HTTP: who may ask, for what, and the place at which the answer is true."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from floorcast import token as tokens
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.site.model import CallCenter, Plan, Service
+from floorcast.statistics import reading
+from floorcast.token import place
+from tests.api.fed import agent_event, call_start
+from tests.api.servers import ACME, CHILD, House, in_house
+from tests.statistics.floors import agent_at, call_at, event_at, folded
+from tests.virtual_time import START
+
+NOW = START // 10_000  # ms
+SERVICE = "/realtime/service"
+METHODS = (
+    "/realtime/campaign/stats",
+    f"{SERVICE}/agents/averages",
+    f"{SERVICE}/agent/stats",
+    f"{SERVICE}/agent/stats/ex",
+    f"{SERVICE}/agents/status",
+    f"{SERVICE}/calls/status",
+    f"{SERVICE}/liveConnects",
+    f"{SERVICE}/stats",
+)
+PLAN = Plan(
+    time_zone="America/New_York",
+    call_centers=(CallCenter(id=1623, name="Call Center"), CallCenter(id=1700, name="South")),
+    services=(
+        Service(id=38049, name="Manual", call_center=1623),
+        Service(id=2, name="South", call_center=1700),
+    ),
+)
+CHILD_PLAN = Plan(services=(Service(id=4, name="Claims"),))
+
+
+def floor(*events: Incoming, plan: Plan = PLAN, client: int = ACME) -> Floor:
+    return folded(plan, events, client)
+
+
+def ready(who: str, service: int = 38049) -> Incoming:
+    return agent_at("READY", NOW - 60_000, who, service=service)
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_every_method_answers_without_a_body(path: str) -> None:
+    """An empty floor has empty answers; a slash or a version more is the same path."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        for variant in (path, f"{path}/", path.replace("/realtime", "/realtime/v6.0", 1)):
+            answer = await house.http.post(variant, headers=session)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-type"] == "application/json"
+
+    in_house(work)
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_roles(path: str) -> None:
+    """Campaigns are for auditors, too; the service methods are not."""
+
+    async def work(house: House) -> None:
+        assert (await house.http.post(path)).status_code == 401
+        allowed = {"sysadmin": 200, "manager": 200, "superuser": 200}
+        allowed["auditor"] = 200 if "campaign" in path else 403
+        for user, status in allowed.items():
+            answer = await house.http.post(path, headers=await house.login(user))
+            assert answer.status_code == status
+        wrong = await house.http.get(path, headers=await house.login())
+        assert wrong.status_code == 405
+
+    in_house(work)
+
+
+@pytest.mark.parametrize("path", METHODS)
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"service": [{"id": 99}]}, "filter.service names 99: there is no such service"),
+        ({"callCenter": [{"id": "9"}]}, "filter.callCenter names 9: there is no such callCenter"),
+        ({"services": [{"id": 1}]}, "filter.services is unknown"),
+        ("all", "filter must be an object"),
+    ],
+)
+def test_a_filter_that_cannot_be_used_is_an_error(path: str, wanted: object, message: str) -> None:
+    """400, code 202; never an empty answer, and never a wider one."""
+
+    async def work(house: House) -> None:
+        answer = await house.http.post(path, headers=await house.login(), json={"filter": wanted})
+        assert (answer.status_code, answer.json()["code"]) == (400, 202)
+        assert answer.json()["message"].startswith(message)
+
+    in_house(work)
+
+
+def test_a_user_sees_its_call_centers_alone() -> None:
+    """Rows and sums of the others are not there, and asking for them is asking for nothing."""
+
+    async def work(house: House) -> None:
+        house.floors[ACME].floor = floor(ready("ANN"), ready("BOB", 2))
+        limited = await house.login("limited")
+        for user, count in ((await house.login(), 2), (limited, 1)):
+            answer = await house.http.post(f"{SERVICE}/agents/status", headers=user)
+            assert len(answer.json()["agentDetails"]) == count
+        body = {"filter": {"service": [{"id": 2}]}}
+        answer = await house.http.post(f"{SERVICE}/stats", headers=limited, json=body)
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "filter.service names 2: there is no such service"
+
+    in_house(work)
+
+
+def test_a_parent_s_user_sees_the_child_s_services_too() -> None:
+    """Not the other way round, and not a stranger's."""
+
+    async def work(house: House) -> None:
+        house.floors[ACME].floor = floor(ready("ANN"))
+        house.floors[CHILD].floor = floor(ready("EVE", 4), plan=CHILD_PLAN, client=CHILD)
+        body = {"filter": {"service": [{"id": "4"}]}}
+        parent, child = await house.login(), await house.login(client="CHILD")
+        for session, logins in ((parent, ["ANN", "EVE"]), (child, ["EVE"])):
+            answer = await house.http.post(f"{SERVICE}/agents/status", headers=session)
+            assert [row["agentLoginId"] for row in answer.json()["agentDetails"]] == logins
+            answer = await house.http.post(f"{SERVICE}/stats", headers=session, json=body)
+            assert [row["serviceId"] for row in answer.json()["stats"]] == ["4"]
+        stranger = await house.login(client="STRANGER")
+        answer = await house.http.post(f"{SERVICE}/stats", headers=stranger, json=body)
+        assert answer.status_code == 400
+
+    in_house(work)
+
+
+def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
+    """A part of the truth would be none: 503, and try again."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        del house.server.floors[CHILD]
+        answer = await house.http.post(f"{SERVICE}/stats", headers=session)
+        assert (answer.status_code, answer.json()["code"]) == (503, 101)
+        assert answer.headers["retry-after"] == "1"
+
+    in_house(work)
+
+
+def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
+    """In the middle of an entry, too: following it gives what the answer did not hold yet."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start, agent_event])
+        feeds = house.floors[ACME].feeds
+        number = house.log.take(ACME, house.loop.now())
+        for feed in feeds.values():
+            feed.publish([], place(number, 4), house.loop.now())
+        for path in METHODS:
+            answer = await house.http.post(path, headers=session)
+            token = tokens.decode(ACME, answer.headers["feed-token"])
+            assert token.place == place(number, 4)
+        house.publish([agent_event])
+        body = {"token": answer.headers["feed-token"]}
+        answer = await house.http.post("/realtime/agentEvent/feed", headers=session, json=body)
+        assert len(answer.json()["agentEvent"]) == 1
+
+    in_house(work)
+
+
+def test_state_changed_after_is_read_in_the_client_s_zone() -> None:
+    """Milliseconds or ISO 8601; what is neither is an error that names it."""
+
+    async def work(house: House) -> None:
+        events = [ready("ANN"), agent_at("NOT_READY", NOW - 20_000, "BOB", service=2)]
+        house.floors[ACME].floor = floor(*events)
+        session = await house.login()
+        path = f"{SERVICE}/agents/status"
+        for after in (NOW - 30_000, str(NOW - 30_000), "2023-11-14T17:12:50"):
+            answer = await house.http.post(path, headers=session, json={"stateChangedAfter": after})
+            assert [row["agentLoginId"] for row in answer.json()["agentDetails"]] == ["BOB"]
+        answer = await house.http.post(path, headers=session, json={"stateChangedAfter": "soon"})
+        assert (answer.status_code, answer.json()["code"]) == (400, 202)
+        assert answer.json()["message"].startswith("stateChangedAfter must be a time")
+
+    in_house(work)
+
+
+def test_campaigns_are_asked_for_by_one_kind() -> None:
+    """Two kinds, or an id that nobody knows, are errors."""
+
+    async def work(house: House) -> None:
+        update = event_at("campaign.update", NOW - 9, campaign=5, service=2)
+        house.floors[ACME].floor = floor(update)
+        session = await house.login("auditor")
+        kinds = {"campaign": [{"id": 5}], "service": [{"id": 2}], "callCenter": [{"id": 1700}]}
+        for kind, ids in kinds.items():
+            body = {"filter": {kind: ids}}
+            answer = await house.http.post(METHODS[0], headers=session, json=body)
+            assert [row["campaignId"] for row in answer.json()["stats"]] == [5]
+        for wrong in (kinds, {"campaign": [{"id": 6}]}):
+            answer = await house.http.post(METHODS[0], headers=session, json={"filter": wrong})
+            assert (answer.status_code, answer.json()["code"]) == (400, 202)
+
+    in_house(work)
+
+
+def test_a_large_answer_is_made_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others get theirs in between; what is folded meanwhile is not in it."""
+    monkeypatch.setattr(reading, "SLICE", 1)
+
+    async def work(house: House) -> None:
+        house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(9)))
+        session = await house.login()
+        asking = asyncio.create_task(house.http.post(f"{SERVICE}/agents/status", headers=session))
+        while not mine.watchers:  # noqa: ASYNC110 — nothing tells when a request has begun to read
+            await asyncio.sleep(0)
+        gone = [agent_at("LOGOFF", NOW, f"A{number}") for number in range(9)]
+        for event in (*gone, call_at("queue", NOW, service=2)):
+            mine.fold(event, NOW * 10_000, "-")
+        answer = await asking
+        assert len(answer.json()["agentDetails"]) == 9
+        assert mine.watchers == []
+        answer = await house.http.post(f"{SERVICE}/agents/status", headers=session)
+        assert answer.json()["agentDetails"] == []
+
+    in_house(work)

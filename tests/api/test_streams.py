@@ -1,0 +1,352 @@
+"""The streams over HTTP: refused before they begin, begun where they should, and whose."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlencode
+
+import pytest
+from starlette.types import Message
+
+from floorcast import token as tokens
+from floorcast.api.streams import TAKE_OVER
+from floorcast.feeds.sse import Form
+from tests.api.fed import agent_event, call_start, sms
+from tests.api.servers import ACME, CHILD, House, in_house
+from tests.feeds.connections import Connection, messages, plain
+
+EVENTS, AGENTS = "/realtime/event/feed/sse", "/realtime/agentEvent/feed/sse"
+HEADERS = list[tuple[bytes, bytes]]
+
+
+class Stream:
+    """A request for a stream, and what came of it."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.connection: Connection | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The stream's text so far."""
+        assert self.connection is not None, self.body
+        form = Form(
+            gzip=self.headers.get("content-encoding") == "gzip",
+            chunked=self.headers.get("transfer-encoding") == "chunked",
+        )
+        return plain(self.connection.got, form)
+
+    @property
+    def events(self) -> list[str]:
+        """The eventIds of the events so far."""
+        lines = b"\n".join(messages(self.text)).split(b"\n")
+        data = [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
+        return [json.loads(line)["eventId"] for line in data]
+
+    @property
+    def error(self) -> tuple[int, int, str]:
+        """The refusal."""
+        body = json.loads(self.body)
+        return self.status, body["code"], body["message"]
+
+
+async def ask(
+    house: House,
+    headers: Mapping[str, str],
+    body: object = None,
+    *,
+    path: str = EVENTS,
+    method: str = "POST",
+    version: str = "1.1",
+    **query: str,
+) -> Stream:
+    """Ask for a stream as the transport would."""
+    stream = Stream()
+    sent = b"" if body is None else json.dumps(body).encode()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": sent}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            stream.status = message["status"]
+            stream.headers = {n.decode(): v.decode() for n, v in message["headers"]}
+        else:
+            stream.body += message["body"]
+
+    def take_over(head: HEADERS, protocol: asyncio.Protocol) -> bool:
+        stream.status = 200
+        stream.headers = {name.decode(): value.decode() for name, value in head}
+        stream.connection = Connection(protocol)
+        return True
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "http_version": version,
+        "query_string": urlencode(query).encode(),
+        "headers": [(n.lower().encode(), v.encode()) for n, v in headers.items()],
+        "extensions": {TAKE_OVER: take_over},
+    }
+    await house.api(scope, receive, send)
+    return stream
+
+
+def test_a_stream_begins_now_and_gives_what_comes() -> None:
+    """One data line an event; the answer is a stream that nobody on the way may keep."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start])
+        stream = await ask(house, session, {})
+        assert stream.headers == {
+            "content-type": "text/event-stream",
+            "cache-control": "no-store",
+            "vary": "accept-encoding",
+            "x-accel-buffering": "no",
+            "transfer-encoding": "chunked",
+            "connection": "close",
+        }
+        (later,) = house.publish([call_start])
+        await house.loop.passing(1)
+        assert stream.text.startswith(b'data: {"eventId":"%b",' % later.encode())
+        assert stream.events == [later]
+
+    in_house(work)
+
+
+def test_silence_is_told_in_the_clients_zone() -> None:
+    """As the reference prints it."""
+
+    async def work(house: House) -> None:
+        stream = await ask(house, await house.login())
+        await house.loop.passing(21)
+        assert stream.text == (
+            b": keepalive 2023-11-14 17:13:30-0500\n\n: keepalive 2023-11-14 17:13:40-0500\n\n"
+        )
+
+    in_house(work)
+
+
+def test_a_stream_goes_on_behind_a_token_or_an_event_id() -> None:
+    """With everything that there is, in the order of the feed, and then what comes."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        await house.loop.passing(1)
+        ids = house.publish([call_start] * 1500)
+        for at in (0, 700, 1499):
+            stream = await ask(house, session, {"token": ids[at]})
+            await house.loop.passing(0.5)
+            assert stream.events == ids[at + 1 :]
+            ids += house.publish([call_start])
+            await house.loop.passing(0.5)
+            assert stream.events == ids[at + 1 :]
+
+    in_house(work)
+
+
+def test_filters_and_sight_hold_in_streams() -> None:
+    """As in the long poll, in both feeds."""
+
+    async def work(house: House) -> None:
+        session, limited = await house.login(), await house.login("limited")
+        voice = {"filter": {"interactionType": [{"type": "voice"}], "service": [{"id": "2"}]}}
+        filtered = await ask(house, session, voice)
+        queried = await ask(house, session, method="GET", filter=json.dumps(voice["filter"]))
+        seen = await ask(house, limited)
+        agents = await ask(house, limited, path=AGENTS)
+        mine = house.publish([call_start, agent_event])
+        other = house.publish([call_start, agent_event], klass=("VOICE", 2, 1700))
+        house.publish([sms], klass=("SMS", 2, 1700))
+        await house.loop.passing(1)
+        assert filtered.events == queried.events == [other[0]]
+        assert seen.events == [mine[0]]
+        assert agents.events == [mine[1]]
+
+    in_house(work)
+
+
+@pytest.mark.parametrize("path", [EVENTS, AGENTS])
+def test_an_event_source_resumes_by_its_last_event_id(path: str) -> None:
+    """Each event has an id; what the browser says wins over the page's token."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        begin = tokens.encode(ACME, house.loop.now(), house.floors[ACME].feeds["agent"].through)
+        await house.loop.passing(1)
+        ids = house.publish([call_start, agent_event, call_start, agent_event])
+        wanted = ids[::2] if path == EVENTS else ids[1::2]
+        stream = await ask(house, session, path=path, method="GET", token=begin)
+        await house.loop.passing(1)
+        said = messages(stream.text)
+        assert said[0].startswith(b"id: ")
+        found = [line.split(b"\n")[0].removeprefix(b"id: ").decode() for line in said[1:]]
+        assert found == wanted
+        assert stream.events == wanted
+        for last, rest in ((said[0][4:].decode(), wanted), (wanted[0], wanted[1:])):
+            headers = {**session, "Last-Event-ID": last}
+            again = await ask(house, headers, path=path, method="GET", token="nonsense")
+            await house.loop.passing(1)
+            assert again.events == rest
+
+    in_house(work)
+
+
+def test_the_cookie_opens_get_streams_and_nothing_else() -> None:
+    """Another site's page could make a browser send the rest."""
+
+    async def work(house: House) -> None:
+        cookie = {"Cookie": "LV-Session=" + (await house.login())["LV-Session"]}
+        for path in (EVENTS, AGENTS):
+            assert (await ask(house, cookie, path=path, method="GET")).status == 200
+            assert (await ask(house, cookie, path=path)).error[:2] == (401, 301)
+
+    in_house(work)
+
+
+def test_what_cannot_be_streamed_is_refused_in_json() -> None:
+    """With its status, before anything of a stream."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        auditor, child = await house.login("auditor"), await house.login(client="CHILD")
+        html = {**session, "Accept": "text/html, application/json"}
+        refusals = [
+            (await ask(house, {}), 401, 301, "LV-Session"),
+            (await ask(house, auditor), 403, 302, "Auditor"),
+            (await ask(house, child), 403, 303, "not switched on"),
+            (await ask(house, html), 406, 406, "text/event-stream"),
+            (await ask(house, session, {"token": "x"}), 400, 202, "token must be"),
+            (await ask(house, session, {"filter": {"x": []}}), 400, 202, "filter.x"),
+            (await ask(house, session, [1]), 400, 203, "object"),
+            (await ask(house, session, {}, count="499"), 400, 202, "500 to 1000"),
+            (await ask(house, session, method="GET", filter="{"), 400, 202, "URL-encoded"),
+            (await ask(house, session, method="GET", filter="[]"), 400, 202, "an object"),
+            (await ask(house, session, method="PUT"), 405, 405, "GET, HEAD, OPTIONS, POST"),
+        ]
+        for stream, status, code, words in refusals:
+            assert stream.error[:2] == (status, code)
+            assert words in stream.error[2]
+            assert stream.headers["content-type"] == "application/json"
+        for accept in ("*/*", "text/*", "text/event-stream, application/json"):
+            assert (await ask(house, {**session, "Accept": accept})).connection is not None
+
+    in_house(work)
+
+
+def test_gzip_and_old_http() -> None:
+    """Compressed if the caller takes it; in chunks if its HTTP knows them."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        streams = [
+            await ask(house, {**session, **headers}, version=version)
+            for headers in ({}, {"Accept-Encoding": "gzip"})
+            for version in ("1.0", "1.1")
+        ]
+        ids = house.publish([call_start] * 3)
+        await house.loop.passing(11)
+        house.rings.release()
+        await house.loop.passing(1)
+        for stream in streams:
+            assert stream.events == ids
+            assert stream.text == streams[0].text
+            assert stream.connection is not None
+            assert stream.connection.lost
+        assert ["content-encoding" in stream.headers for stream in streams] == [False] * 2 + [
+            True
+        ] * 2
+
+    in_house(work)
+
+
+def test_head_tells_of_the_stream_and_begins_none() -> None:
+    """As HTTP has it."""
+
+    async def work(house: House) -> None:
+        stream = await ask(house, await house.login(), method="HEAD")
+        assert (stream.status, stream.body, stream.connection) == (200, b"", None)
+        assert stream.headers["content-type"] == "text/event-stream"
+        assert not house.rings.streams.readers
+
+    in_house(work)
+
+
+def without_session(house: House, session: str) -> Awaitable[object]:
+    return house.server.sessions.logout(session)
+
+
+async def without_feed(house: House, _session: str) -> None:
+    house.floors[CHILD].feeds["agent"].switched_on = False
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(without_session, b"has ended"), (without_feed, b"not switched on")],
+)
+def test_who_may_no_more_is_told_and_let_go(
+    change: Callable[[House, str], Awaitable[object]], why: bytes
+) -> None:
+    """At the next keep-alive."""
+
+    async def work(house: House) -> None:
+        session = await house.login(client="CHILD")
+        stream = await ask(house, session, path=AGENTS)
+        await house.loop.passing(15)
+        await change(house, session["LV-Session"])
+        await house.loop.passing(11)
+        assert stream.text.count(b": keepalive") == 1
+        assert why in stream.text.splitlines()[-2]
+        assert not house.rings.streams.readers
+
+    in_house(work)
+
+
+def test_a_stream_keeps_its_session_in_use() -> None:
+    """For longer than a session lives unused."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        stream = await ask(house, session)
+        for _ in range(60):
+            await house.loop.passing(240)
+            house.publish([call_start])
+        await house.loop.passing(1)
+        assert len(stream.events) == 60
+        assert house.server.sessions.validate(session["LV-Session"])
+
+    in_house(work)
+
+
+def test_streams_are_counted() -> None:
+    """Open, opened, events, bytes."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        streams = [await ask(house, session) for _ in range(3)]
+        house.publish([call_start] * 2)
+        await house.loop.passing(1)
+        metrics = (await house.http.get("/metrics")).text
+        sent = sum(len(stream.connection.got) for stream in streams if stream.connection)
+        assert "floorcast_feed_open_streams 3.0" in metrics
+        assert "floorcast_feed_stream_events_total 6.0" in metrics
+        assert f"floorcast_feed_stream_bytes_total {float(sent)}" in metrics
+        assert "floorcast_feed_slow_readers_closed_total 0.0" in metrics
+
+    in_house(work)
+
+
+def test_without_the_transport_there_are_no_streams() -> None:
+    """An application that is served by something else says so."""
+
+    async def work(house: House) -> None:
+        answer = await house.http.post(EVENTS, headers=await house.login())
+        assert (answer.status_code, answer.json()["code"]) == (503, 101)
+
+    in_house(work)

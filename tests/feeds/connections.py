@@ -1,0 +1,135 @@
+"""Connections of streams: a transport whose other side takes as much as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from dataclasses import dataclass, field
+
+from floorcast.feeds.sse import Form
+
+__all__ = ["Caller", "Connection", "messages", "plain"]
+
+HIGH, LOW = 65536, 16384  # bytes, as asyncio's own transports have it
+
+
+class Connection(asyncio.Transport):
+    """What was written lies in ``unsent`` until the other side takes it into ``got``.
+
+    ``window`` is how much it takes as soon as it comes; None: everything.
+    """
+
+    def __init__(self, protocol: asyncio.Protocol, window: int | None = None) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.window = window
+        self.got = bytearray()
+        self.unsent = bytearray()
+        self.writes = 0
+        self.most = 0  # bytes that were ever unsent
+        self.closing = self.lost = self.paused = False
+        protocol.connection_made(self)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what the window allows; over the high-water mark, hold the writer up."""
+        assert not self.lost
+        self.writes += 1
+        self.unsent += data
+        self._let_in()
+        self.most = max(self.most, len(self.unsent))
+        if len(self.unsent) > HIGH and not self.paused:
+            self.paused = True
+            self.protocol.pause_writing()
+
+    def take(self, size: int) -> None:
+        """The other side takes so much more."""
+        self.window = size if self.window is None else self.window + size
+        self._let_in()
+
+    def take_all(self) -> None:
+        """The other side takes everything, from now on."""
+        self.window = None
+        self._let_in()
+
+    def _let_in(self) -> None:
+        size = len(self.unsent) if self.window is None else min(self.window, len(self.unsent))
+        if self.window is not None:
+            self.window -= size
+        self.got += self.unsent[:size]
+        del self.unsent[:size]
+        if self.paused and len(self.unsent) <= LOW:
+            self.paused = False
+            self.protocol.resume_writing()
+        if self.closing and not self.unsent:
+            self.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """What is unsent."""
+        return len(self.unsent)
+
+    def is_closing(self) -> bool:
+        """Whether an end is in sight."""
+        return self.closing
+
+    def close(self) -> None:
+        """Close once everything is taken."""
+        self.closing = True
+        self._let_in()
+
+    def abort(self) -> None:
+        """Close now."""
+        self.closing = True
+        if not self.lost:
+            self.lost = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+
+@dataclass
+class Caller:
+    """Who reads: tokens are places as they are."""
+
+    why: str = ""
+    opening: str = "0"
+    asked: int = field(default=0)
+
+    def refusal(self) -> str:
+        """What the test says."""
+        self.asked += 1
+        return self.why
+
+    def moment(self) -> str:
+        """The loop's time."""
+        return f"{asyncio.get_running_loop().time():.2f}"
+
+    def token(self, place: int) -> str:
+        """The place."""
+        return str(place)
+
+    def token_now(self, cursor: int) -> str:
+        """The cursor."""
+        return str(cursor)
+
+
+def plain(got: bytes | bytearray, form: Form) -> bytes:
+    """The stream's text, as far as it can be read of what arrived."""
+    body = bytes(got)
+    if form.chunked:
+        body = _unchunked(body)
+    if form.gzip:
+        body = zlib.decompressobj(wbits=31).decompress(body)
+    return body
+
+
+def _unchunked(body: bytes) -> bytes:
+    pieces = []
+    while (line := re.match(rb"([0-9a-f]+)\r\n", body)) is not None:
+        size, begin = int(line[1], 16), line.end()
+        pieces.append(body[begin : begin + size])
+        body = body[begin + size + 2 :]
+    return b"".join(pieces)
+
+
+def messages(text: bytes) -> list[bytes]:
+    """The whole messages of a stream; one that broke off is none."""
+    return text.split(b"\n\n")[:-1]

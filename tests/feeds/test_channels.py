@@ -1,0 +1,280 @@
+"""Streams against a plain list: whatever breaks off, each event once to whoever resumes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog.segment import Klass
+from floorcast.feeds.blocks import Record
+from floorcast.feeds.channels import WRITE_BYTES, Wish
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
+from floorcast.feeds.ring import Rings
+from floorcast.feeds.sse import Form
+from floorcast.token import end_of_entry, place
+from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
+from tests.feeds.stores import MemoryStore
+from tests.virtual_time import VirtualLoop, run
+
+CLASSES: list[Klass] = [("VOICE", 1, 10), ("VOICE", 2, None), ("SMS", 1, 10), ("EMAIL", 3, 20)]
+SIGHTS: list[Matcher] = [
+    EVERYTHING,
+    matcher(Filter(kinds=frozenset({"VOICE"}))),
+    matcher(Filter(services=frozenset({3})), frozenset({20})),
+    matcher(sight=frozenset({10})),
+]
+FORMS = st.builds(Form, st.booleans(), st.booleans(), st.booleans())
+
+
+@dataclass
+class Follower:
+    """Follows a feed by streams, resuming behind the last event that it got whole."""
+
+    sight: Matcher
+    form: Form
+    began: int
+    got: list[bytes] = field(default_factory=list)
+    connection: Connection | None = None
+    whole: int = 0  # events that came by connections before
+
+    @property
+    def cursor(self) -> int:
+        """Where to resume: what ``eventId`` says."""
+        return int(self.got[-1].split(b":")[1].split(b",")[0]) if self.got else self.began
+
+    def read(self) -> None:
+        """Look at what has arrived."""
+        if self.connection is None:
+            return
+        found = messages(plain(self.connection.got, self.form))
+        self.got[self.whole :] = [
+            line.removeprefix(b"data: ")
+            for message in found
+            for line in message.split(b"\n")
+            if line.startswith(b"data: ")
+        ]
+
+
+class Streams(RuleBasedStateMachine):
+    """Random publishing, reading, breaking off, waiting and restarting."""
+
+    @initialize(limit=st.sampled_from([0, 20_000, 10_000_000]))
+    def begin(self, limit: int) -> None:
+        self.loop = VirtualLoop()
+        self.runner = asyncio.Runner(loop_factory=lambda: self.loop)
+        self.limit = limit
+        self.store = MemoryStore()
+        self.entry = 0
+        self.events: list[Record] = []
+        self.history: list[tuple[Sequence[Record], int]] = []
+        self.followers: list[Follower] = []
+        self.restart()
+
+    def restart(self) -> None:
+        self.rings = Rings(self.store, self.limit)
+        self.feed = Feed(7, "interaction", self.rings)
+
+    def passing(self, seconds: float) -> None:
+        self.runner.run(self.loop.passing(seconds))
+
+    @rule(
+        kinds=st.lists(st.integers(0, len(CLASSES) - 1), min_size=1, max_size=8),
+        times=st.sampled_from([1, 1, 1, 40, 200]),
+        size=st.sampled_from([0, 10, 700]),
+        at_once=st.booleans(),
+    )
+    def publish(self, kinds: list[int], times: int, size: int, *, at_once: bool) -> None:
+        """An entry in two slices; streams may have had a turn in between, or not."""
+        self.entry += 1
+        records = [
+            (place(self.entry, index), CLASSES[kind], b'{"at":%d,"pad":"%b"}')
+            for index, kind in enumerate(kinds * times)
+        ]
+        records = [(at, klass, body % (at, b"x" * size)) for at, klass, body in records]
+        half = len(records) // 2
+        slices = [(records[half:], end_of_entry(self.entry))]
+        if half:
+            slices.insert(0, (records[:half], records[half - 1][0]))
+
+        async def work() -> None:
+            for piece, through in slices:
+                self.feed.publish(piece, through, self.entry)
+                if not at_once:
+                    await self.loop.passing(0.001)
+
+        self.history += slices
+        self.events += records
+        self.runner.run(work())
+
+    @precondition(lambda self: len(self.followers) < 8)
+    @rule(sight=st.sampled_from(SIGHTS), form=FORMS, data=st.data())
+    def follow(self, sight: Matcher, form: Form, data: st.DataObject) -> None:
+        """Somebody begins, from now or from some event."""
+        places = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
+        follower = Follower(sight, form, data.draw(st.sampled_from(places)))
+        self.followers.append(follower)
+        self.connect(follower, data.draw(st.sampled_from([None, 0, 100, 5000])))
+
+    def connect(self, follower: Follower, window: int | None) -> None:
+        follower.whole = len(follower.got)
+
+        async def work() -> None:
+            wish = Wish(follower.sight, 500, follower.form)
+            reader = self.feed.streams.open(wish, follower.cursor, Caller())
+            follower.connection = Connection(reader, window)
+
+        self.runner.run(work())
+
+    @precondition(lambda self: self.followers)
+    @rule(data=st.data(), size=st.integers(1, 200_000))
+    def take(self, data: st.DataObject, size: int) -> None:
+        """A slow reader takes some, which may end in the middle of an event."""
+        connection = data.draw(st.sampled_from(self.followers)).connection
+        if connection is not None and connection.window is not None:
+
+            async def work() -> None:
+                connection.take(size)
+
+            self.runner.run(work())
+
+    @precondition(lambda self: self.followers)
+    @rule(data=st.data(), window=st.sampled_from([None, 0, 3000]))
+    def break_off(self, data: st.DataObject, window: int | None) -> None:
+        """A connection is lost where it is, and taken up by the last whole event."""
+        follower = data.draw(st.sampled_from(self.followers))
+        self.lose(follower)
+        self.connect(follower, window)
+
+    def lose(self, follower: Follower) -> None:
+        follower.read()
+        if follower.connection is not None:
+            self.runner.run(self._abort(follower.connection))
+            follower.connection = None
+
+    @staticmethod
+    async def _abort(connection: Connection) -> None:
+        connection.abort()
+        await asyncio.sleep(0)
+
+    @rule(seconds=st.sampled_from([0.01, 5, 11, 70, 301]))
+    def wait(self, seconds: float) -> None:
+        """Time passes: keep-alives, closes, slow readers cut off."""
+        self.passing(seconds)
+
+    @rule()
+    def seal(self) -> None:
+        """What was published leaves the tail."""
+        self.rings.seal()
+
+    @rule(back=st.integers(0, 5), kindly=st.booleans())
+    def stop(self, back: int, *, kindly: bool) -> None:
+        """The server ends, and the next one publishes what was not stored once more."""
+        if kindly:
+            self.runner.run(self._release())
+        for follower in self.followers:
+            self.lose(follower)
+        if kindly:
+            assert not self.rings.streams.readers
+        self.restart()
+        at = sum(through <= self.feed.through for _, through in self.history)
+
+        async def again() -> None:
+            for records, through in self.history[max(0, at - back) :]:
+                self.feed.publish(records, through, 0)
+
+        for follower in self.followers[::2]:
+            self.connect(follower, None)
+        self.runner.run(again())
+        for follower in self.followers[1::2]:
+            self.connect(follower, None)
+
+    async def _release(self) -> None:
+        self.rings.release()
+        await self.loop.passing(1)
+
+    @precondition(lambda self: self.followers)
+    @rule()
+    def look(self) -> None:
+        """Nobody has more, less or another order than it should; nobody's buffer grows."""
+        self.passing(0.1)
+        for follower in self.followers:
+            follower.read()
+            expected = [
+                body
+                for at, klass, body in self.events
+                if at > follower.began and follower.sight(klass)
+            ]
+            connection = follower.connection
+            if connection is not None and connection.window is None and not connection.lost:
+                assert follower.got == expected
+            assert follower.got == expected[: len(follower.got)]
+            if connection is not None:
+                assert connection.most <= HIGH + 2 * WRITE_BYTES
+
+    def teardown(self) -> None:
+        """In the end everybody has everything."""
+        if not hasattr(self, "runner"):
+            return
+        try:
+            for follower in self.followers:
+                self.lose(follower)
+                self.connect(follower, None)
+            if self.followers:
+                self.look()
+        finally:
+            self.runner.close()
+            self.loop.close()  # a runner that ran nothing leaves it open
+
+
+TestStreams = Streams.TestCase
+TestStreams.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_slices() -> None:
+    """Everything that waits comes in one write, the same bytes for everybody."""
+
+    async def work(loop: VirtualLoop) -> None:
+        rings = Rings(MemoryStore(), 1 << 20)
+        feed = Feed(7, "interaction", rings)
+        wish = Wish(EVERYTHING, 500, Form())
+        crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(1000)]
+        await loop.passing(1)
+        for entry in range(1, 4):
+            feed.publish([(place(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
+        await asyncio.sleep(0)
+        assert 0 < sum(connection.writes for connection in crowd) <= 128
+        await loop.passing(0.1)
+        assert {connection.writes for connection in crowd} == {1}
+        assert {bytes(connection.got) for connection in crowd} == {
+            b"21\r\ndata: {}\n\ndata: {}\n\ndata: {}\n\n\r\n".replace(b"21", b"%x" % 30)
+        }
+        assert rings.streams.counts.events == 3000
+
+    run(work)
+
+
+def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
+    """Whoever comes back later misses nothing."""
+
+    async def work(loop: VirtualLoop) -> None:
+        store = MemoryStore()
+        feed = Feed(7, "interaction", Rings(store, 0))
+        for entry in range(1, 4):
+            records = [(place(entry, index), CLASSES[0], b"{}") for index in range(1000)]
+            feed.publish(records, end_of_entry(entry), entry)
+        feed.seal()
+        store.error = Unavailable("the log cannot be read")
+        wish = Wish(EVERYTHING, 500, Form(chunked=False))
+        connection = Connection(feed.streams.open(wish, 0, Caller()))
+        await loop.passing(1)
+        assert bytes(connection.got) == b": closed: the log cannot be read\n\n"
+        assert connection.lost
+
+    run(work)

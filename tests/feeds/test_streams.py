@@ -1,0 +1,81 @@
+"""What all streams share: turns, and the end of the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from floorcast.feeds.streams import SLICE, Streams
+from tests.virtual_time import VirtualLoop, run
+
+
+@dataclass
+class Crowd:
+    """Readers that wait, told how many may come."""
+
+    left: int
+    rooms: list[int] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        return self.left > 0
+
+    def advance(self, room: int) -> int:
+        self.rooms.append(room)
+        served = min(room, self.left)
+        self.left -= served
+        return served
+
+
+class Stubborn:
+    """Does not go by itself."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+        self.told: list[str] = []
+
+    def visit(self, now: float) -> float | None:
+        return now + 10
+
+    def end(self, why: str) -> None:
+        self.told.append(why)
+
+    def abort(self) -> None:
+        self.told.append("aborted")
+        self.streams.leave(self)
+
+
+def test_turns_are_shared_among_all_that_wait() -> None:
+    """A small crowd does not wait for a large one to be through."""
+
+    async def work(loop: VirtualLoop) -> None:
+        streams = Streams()
+        large, small = Crowd(10_000), Crowd(3)
+        streams.wake(large)
+        streams.wake(small)
+        await loop.passing(1)
+        assert (large.left, small.left) == (0, 0)
+        assert small.rooms == [SLICE]
+        assert max(large.rooms) == SLICE
+
+    run(work)
+
+
+def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
+    """Who does not go is cut off."""
+
+    async def work(loop: VirtualLoop) -> None:
+        streams = Streams()
+        await streams.ended(5)
+        assert loop.elapsed == 0
+        readers = [Stubborn(streams) for _ in range(300)]
+        for reader in readers:
+            streams.enter(reader, 10)
+        streams.release()
+        for reader in readers[1:]:
+            loop.call_later(2, streams.leave, reader)
+        await streams.ended(5)
+        assert loop.elapsed == 5
+        assert readers[0].told == ["the server stops", "aborted"]
+        assert readers[1].told == ["the server stops"]
+
+    run(work)

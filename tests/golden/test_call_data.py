@@ -1,0 +1,99 @@
+"""The printed requests for call data, sent as printed to a whole server, with the printed answers.
+
+What the examples name has happened before, as its source would tell it; nothing else is put in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from floorcast.token import TICKS_PER_MS
+from tests.golden.examples import Example, load
+from tests.real.nodes import Clock, House, scratch
+from tests.real.sites import event, ndjson
+
+STARTED, ENDED = 1_368_006_208_000, 1_368_006_243_000  # ms, as printed
+CALL = {"transactionId": 21_162_784_221, "sessionId": "UD6134T518A1E40@10.10.112.81"}
+START = event(
+    "call.start",
+    1,
+    time="2013-05-08T09:43:28.000Z",
+    service=4199,
+    direction="OUTBOUND",
+    consumer={"firstName": "John", "lastName": "Mcgee"},
+    account="087764164",
+    totalDue=216.04,
+    phoneDialed="6503517508",
+    **CALL,
+)
+END = event("call.end", 2, time="2013-05-08T09:44:03Z", lvResult="Invalid Phone Number", **CALL)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    """A server of the printed day, whose client 4199 is a child of the session's."""
+    with scratch() as folder:
+        one = House(folder, Clock(STARTED * TICKS_PER_MS))
+        yield one
+        one.end()
+
+
+def ask(house: House, example: Example, path: str) -> httpx.Response:
+    """Send an example's request; only the session is added."""
+    headers = {**example.headers, "LV-Session": house.login()}
+    return house.ask(example.method, path, headers=headers)
+
+
+def variants(target: str) -> list[str]:
+    """A target as it is printed, and as clients in the field write it."""
+    path, _, query = target.partition("?")
+    return [
+        target,
+        f"{path}/?{query}",
+        f"{path.replace('/realtime/', '/realtime/v6.0/')}?{query}",
+        target.replace("client=4199", "client=%34199"),
+    ]
+
+
+def test_the_printed_call_in_progress(house: House) -> None:
+    """In call: the printed answer to the letter, its members in the printed order."""
+    example = load("call_data_in_call")
+    house.take(ndjson([START]), "CHILD")
+    for target in variants(example.target):
+        answer = ask(house, example, target)
+        assert answer.status_code == example.status
+        assert json.dumps(answer.json()) == json.dumps(example.answer)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_printed_call_that_has_ended(house: House) -> None:
+    """Post call: the printed answer to the letter, its members in the printed order."""
+    example = load("call_data_post_call")
+    house.take(ndjson([START, END]), "CHILD")
+    for target in variants(example.target):
+        answer = ask(house, example, target)
+        assert answer.status_code == example.status
+        assert json.dumps(answer.json()) == json.dumps(example.answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "hint"),
+    [
+        ("call_data_in_call", [START, END], "/realtime/callData/postCall"),
+        ("call_data_post_call", [START], "/realtime/callData/inCall"),
+    ],
+)
+def test_the_other_phase_is_404_and_says_which(
+    house: House, name: str, events: list[dict[str, object]], hint: str
+) -> None:
+    """The message names the method that knows the call."""
+    example = load(name)
+    house.take(ndjson(events), "CHILD")
+    answer = ask(house, example, example.target)
+    assert (answer.status_code, answer.json()["code"]) == (404, 404)
+    assert hint in answer.json()["message"]

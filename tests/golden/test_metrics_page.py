@@ -1,0 +1,112 @@
+"""The numbers of ``docs/metrics.md`` are what its own example gives, and no figure is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from floorcast.floor.floor import Floor
+from floorcast.site.model import Formula, Plan, Service
+from floorcast.statistics.agents import AgentServices, AgentStatistics, agent_statistics
+from floorcast.statistics.averages import AgentAverages, agent_averages, averages_answer
+from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics
+from floorcast.statistics.filter import CampaignFilter
+from floorcast.statistics.live_connects import LiveConnects, live_connects
+from floorcast.statistics.services import OutboundCall, ServiceStatistics, service_stats
+from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.status import AgentDetails
+from floorcast.statistics.waiting_calls import WaitingCall
+from tests.statistics.floors import at, event_at, folded, plain, views
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
+ON = "2026-11-23"
+NOW = Moment(at(f"{ON}T09:10:00+00:00"))
+SHOWN = (
+    AgentAverages, AgentDetails, AgentServices, AgentStatistics, CampaignStatistics, LiveConnects,
+    OutboundCall, ServiceStatistics, WaitingCall,
+)  # fmt: skip
+
+
+def happened() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The lines of the example: when, which type of event, with what data."""
+    block = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    assert block is not None
+    for line in block[1].splitlines():
+        clock, kind, about, *words = line.split()
+        data: dict[str, Any] = {
+            name: int(value) if value.isdigit() else value
+            for name, value in (word.split("=") for word in words if "=" in word)
+        }
+        if kind == "agent.state":
+            data |= {"agent": about, "eventType": words[0]}
+            if "call" in data:
+                data["call"] = {"transactionId": data["call"], "sessionId": f"S{data['call']}"}
+        elif kind == "campaign.update":
+            data["campaign"] = about
+        else:
+            data |= {"transactionId": int(about), "sessionId": f"S{about}"}
+        yield f"{ON}T{clock}+00:00", kind, data
+
+
+@lru_cache
+def morning(formula: Formula = "excluding_abandons_within_sla") -> Floor:
+    services = (
+        Service(id=1, name="Sales", sla_seconds=20, service_level=formula),
+        Service(id=2, name="Support"),
+    )
+    events = [event_at(kind, when, **data) for when, kind, data in happened()]
+    return folded(Plan(services=services), events)
+
+
+def answers() -> dict[str, dict[str, Any]]:
+    """What each section's tables are about."""
+    seen = views(morning())
+    averages = averages_answer(agent_averages(seen, NOW).all(), NOW).agent_averages[0]
+    campaigns = campaign_statistics(Sight([morning()]), CampaignFilter(), NOW).all()
+    return {
+        "Calls of a service": plain(service_stats(seen, NOW).all()[0]),
+        "Agents": plain(agent_statistics(seen, NOW).all()[0]) | plain(averages),
+        "Campaigns": plain(campaigns[0]),
+    }
+
+
+def told() -> Iterator[tuple[str, str, str]]:
+    """Each number of the page's tables: the section, the figure, the example's result."""
+    for section in PAGE.split("\n## ")[1:]:
+        title = section.partition("\n")[0]
+        for row in re.findall(r"^\| `(\w+)` \|(.*)$", section, re.MULTILINE):
+            result = re.search(r"\*\*([\d.]+)\*\*", row[1])
+            if result is not None:
+                yield title, row[0], result[1]
+
+
+@pytest.mark.parametrize(("section", "figure", "result"), list(told()))
+def test_each_example_is_right(section: str, figure: str, result: str) -> None:
+    """The number in the example is what the floor answers about its events."""
+    if section == "Service levels":
+        row = service_stats(views(morning(figure)), NOW).all()[0]
+        assert str(row.service_level) == result
+    else:
+        assert str(answers()[section][figure]) == result
+
+
+def test_the_example_has_its_live_connect_where_the_page_says() -> None:
+    """In the last interval but one."""
+    said = re.search(r"totals\n([\d, *]+)\.", PAGE)
+    assert said is not None
+    rows = live_connects(views(morning()), NOW).live_connects
+    assert ", ".join(row.total for row in rows) == said[1].replace("*", "")
+
+
+def test_every_figure_is_on_the_page() -> None:
+    """Each member of each answer, and each formula, can be looked up."""
+    names = {
+        field.encode_name for struct in SHOWN for field in msgspec.structs.fields(struct)
+    } | set(get_args(Formula))
+    assert {name for name in names if f"`{name}`" not in PAGE} == {"id", "services"} & names
