@@ -1,0 +1,458 @@
+"""One client's floor at work: what it publishes, what it leaves behind, how it begins again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import pytest
+
+from floorcast import token as tokens
+from floorcast.errors import Unavailable
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.mirror import Mirror
+from floorcast.eventlog.port import Batch
+from floorcast.events.incoming import Incoming
+from floorcast.feeds.encode import encode
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
+from floorcast.ingest import client_floor
+from floorcast.ingest.client_floor import ClientFloor, Record, Reports, last_state
+from floorcast.site.model import FeedName, Plan
+from floorcast.token import end_of_entry, place
+from tests.real.nodes import Clock, until
+from tests.real.sites import event
+
+CLIENT = 7
+HOUR = 3600
+BOTH: tuple[FeedName, ...] = ("agent", "interaction")
+
+
+class Fed:
+    """A feed that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.switched_on = False
+        self.published: list[tuple[Sequence[Record], int, int]] = []
+        self.sealed = 0
+
+    def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
+        """Keep it."""
+        self.published.append((records, through, ticks))
+
+    def seal(self) -> None:
+        """Count it."""
+        self.sealed += 1
+
+    @property
+    def records(self) -> list[Record]:
+        """All records, in order."""
+        return [record for records, _, _ in self.published for record in records]
+
+
+class House:
+    """A log, a mirror in memory, and floors that follow the one and leave things in the other."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.log = MemoryLog(self.clock)
+        self.mirror = Mirror(None, self.clock, identity="a log", heads={})
+        self.folded: list[float] = []
+        self.failed = 0
+        self._number = 0
+
+    def floor(self) -> ClientFloor[Fed]:
+        """A floor as a start would make it."""
+        floor = Floor(last_state(CLIENT, self.mirror, self.log))
+        feeds: dict[FeedName, Fed] = {name: Fed() for name in BOTH}
+        reports = Reports(self.folded.append, self._count)
+        return ClientFloor(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
+
+    @asynccontextmanager
+    async def at_work(self, floor: ClientFloor[Fed]) -> AsyncIterator[ClientFloor[Fed]]:
+        """Let a floor fold while the block runs."""
+        folding = asyncio.create_task(floor.run())
+        try:
+            yield floor
+        finally:
+            folding.cancel()
+            with suppress(asyncio.CancelledError):
+                await folding
+
+    async def plan(self, *feeds: FeedName) -> int:
+        """A site entry; its number."""
+        plan = Plan(time_zone="UTC", feeds=feeds)
+        return await self.log.append_site(CLIENT, msgspec.json.encode(plan))
+
+    async def take(self, *events: dict[str, Any]) -> int:
+        """An entry with these events; its number."""
+        lines = [msgspec.json.encode(one) for one in events]
+        decoded = [msgspec.json.decode(line, type=Incoming) for line in lines]
+        return (await self.log.append(Batch(CLIENT, lines, decoded))).number
+
+    def event(self, kind: str, number: int = 0, **data: object) -> dict[str, Any]:
+        """The next event, of call ``number`` if there is one."""
+        self._number += 1
+        call = {"transactionId": number, "sessionId": "s"} if number else {}
+        return event(kind, self._number, **{**call, **data})
+
+    def sms(self) -> dict[str, Any]:
+        """An event that the interaction feed gets."""
+        return self.event("sms.attempt", service=1, eventType="Attempt")
+
+    def _count(self) -> None:
+        self.failed += 1
+
+
+def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
+    """Let a test have its own loop and house."""
+
+    async def begin() -> None:
+        house = House()
+        await work(house)
+        await house.log.close()
+        await house.mirror.close()
+
+    asyncio.run(begin())
+
+
+def test_what_is_fed_bears_its_place_and_its_class() -> None:
+    """The event id is the place's token; what feeds nothing moves the feeds on all the same."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        async with house.at_work(house.floor()) as floor:
+            number = await house.take(
+                house.event("call.start", 1, service=5, direction="INBOUND"),
+                house.event("call.queue", 1),
+                house.event("agent.state", agent=9, eventType="READY", service=5),
+                house.sms(),
+            )
+            await floor.until_folded(number)
+            calls, agents = floor.feeds["interaction"], floor.feeds["agent"]
+            assert [(at, klass) for at, klass, _ in calls.records] == [
+                (place(number, 0), ("VOICE", 5, None)),
+                (place(number, 3), ("SMS", 1, None)),
+            ]
+            assert [(at, klass) for at, klass, _ in agents.records] == [
+                (place(number, 2), ("", 5, None))
+            ]
+            taken = house.log.head(CLIENT).taken
+            for at, _, body in calls.records:
+                event_id = msgspec.json.decode(body)["eventId"]
+                assert event_id == tokens.encode(CLIENT, taken, at)
+            number = await house.take(house.event("call.queue", 1))
+            await floor.until_folded(number)
+            for fed in (calls, agents):
+                assert fed.published[-1] == ([], end_of_entry(number), house.log.head(CLIENT).taken)
+        assert len(house.folded) == 3
+
+    run(work)
+
+
+def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
+    """From the site entry that says so up to the one that says otherwise."""
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            fed = floor.feeds["interaction"]
+            seen = []
+            for feeds in ((), BOTH, ("agent",), ("interaction",)):
+                await house.plan(*feeds)
+                number = await house.take(house.sms())
+                await floor.until_folded(number)
+                seen.append((fed.switched_on, len(fed.records)))
+            assert seen == [(False, 0), (True, 1), (False, 1), (True, 2)]
+
+    run(work)
+
+
+def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others have their turn in between, and each piece says up to where the feed is whole."""
+    monkeypatch.setattr(client_floor, "_SLICE", 4)
+    monkeypatch.setattr(client_floor, "_TURN", -1.0)
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        floor = house.floor()
+        fed = floor.feeds["interaction"]
+        number = await house.take(*[house.sms() for _ in range(10)])
+        async with house.at_work(floor):
+            assert await until(lambda: floor.folded == number) > 2
+        pieces = [(len(records), through) for records, through, _ in fed.published if records]
+        assert pieces == [(4, place(2, 3)), (4, place(2, 7)), (2, end_of_entry(2))]
+
+    run(work)
+
+
+def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted, and those before and behind it are fed."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        floor = house.floor()
+        fold = floor.floor.fold
+
+        def falls_over(one: Incoming, taken: int, event_id: str) -> object:
+            if one.id == "2":
+                raise ZeroDivisionError
+            return fold(one, taken, event_id)
+
+        monkeypatch.setattr(floor.floor, "fold", falls_over)
+        async with house.at_work(floor):
+            await floor.until_folded(await house.take(*[house.sms() for _ in range(3)]))
+        assert [at for at, _, _ in floor.feeds["interaction"].records] == [place(2, 0), place(2, 2)]
+        assert house.failed == 1
+
+    run(work)
+
+
+def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
+    """And so is who comes later; what is folded already is not waited for."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        async with house.at_work(house.floor()) as floor:
+            await floor.until_folded(1)
+            waiting = [asyncio.create_task(floor.until_folded(2)) for _ in range(2)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            floor.fail()
+            with pytest.raises(Unavailable):
+                await waiting[1]
+            with pytest.raises(Unavailable):
+                await floor.until_folded(2)
+            await floor.until_folded(1)
+
+    run(work)
+
+
+def whole(floor: ClientFloor[Fed]) -> list[bytes]:
+    """All that the floor knows, as bytes."""
+    return list(snapshot_parts(floor.floor.captured()))
+
+
+def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
+    """A start from it publishes and knows what the floor did that never stopped."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        async with house.at_work(house.floor()) as floor:
+            first = await house.take(
+                house.event("call.start", 1, service="Sales", direction="INBOUND", account="A"),
+                house.event("agent.state", agent="ANN", eventType="LOGON", service="Sales"),
+            )
+            await floor.until_folded(first)
+            await floor.snapshot()
+            assert [fed.sealed for fed in floor.feeds.values()] == [1, 1]
+            house.clock.move(60)
+            last = await house.take(
+                house.event("agent.state", agent="ANN", eventType="READY"),
+                house.event("call.end", 1),
+            )
+            await floor.until_folded(last)
+            async with house.at_work(house.floor()) as again:
+                assert again.folded == first
+                assert all(fed.switched_on for fed in again.feeds.values())
+                await again.until_folded(last)
+                assert whole(again) == whole(floor)
+                for name, fed in again.feeds.items():
+                    assert fed.records == floor.feeds[name].records[-1:]
+
+    run(work)
+
+
+def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before, and not twice for the same."""
+    monkeypatch.setattr(client_floor, "SNAPSHOT_EVERY", 5)
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            found = []
+            for _ in range(4):
+                number = await house.take(house.sms(), house.sms())
+                await floor.until_folded(number)
+                await asyncio.sleep(0)
+                snapshot = house.mirror.newest_snapshot(CLIENT, number)
+                found.append(snapshot.entry if snapshot else 0)
+            assert found == [0, 0, 3, 3]
+
+    run(work)
+
+
+def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
+    """If anything happened on it since the last one."""
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            await floor.until_folded(await house.take(house.sms()))
+            await floor.snapshot_if_due()
+            assert house.mirror.newest_snapshot(CLIENT, 9) is None
+            house.clock.move(HOUR)
+            await floor.snapshot_if_due()
+            first = house.mirror.newest_snapshot(CLIENT, 9)
+            assert first is not None
+            assert first.entry == 1
+            house.clock.move(2 * HOUR)
+            await floor.snapshot_if_due()
+            assert [fed.sealed for fed in floor.feeds.values()] == [1, 1]
+
+    run(work)
+
+
+def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A start from it would miss the entry's other half."""
+    monkeypatch.setattr(client_floor, "_SLICE", 1)
+    monkeypatch.setattr(client_floor, "_TURN", -1.0)
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        floor = house.floor()
+        async with house.at_work(floor):
+            await house.take(*[house.sms() for _ in range(5)])
+            await until(lambda: floor.feeds["interaction"].records)
+        assert 0 < len(floor.feeds["interaction"].records) < 5
+        await floor.snapshot()
+        assert house.mirror.newest_snapshot(CLIENT, 9) is None
+        async with house.at_work(house.floor()) as again:
+            await again.until_folded(2)
+            assert len(again.feeds["interaction"].records) == 5
+
+    run(work)
+
+
+@pytest.mark.parametrize("damage", ["version", "blob"])
+def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
+    """One of another release, or a damaged one: the log's beginning is as good."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        last = await house.take(house.sms())
+        version = SNAPSHOT_VERSION + (damage == "version")
+        house.mirror.write_snapshot(CLIENT, last, version, b"\xc1")
+        async with house.at_work(house.floor()) as floor:
+            await floor.until_folded(last)
+            assert len(floor.feeds["interaction"].records) == 1
+
+    run(work)
+
+
+def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
+    """What the log removed took the site's entry with it, but not the site."""
+
+    async def work(house: House) -> None:
+        await house.plan("interaction")
+        await house.take(house.sms())
+        house.clock.move(27 * HOUR)
+        last = await house.take(house.sms())
+        assert house.log.removed(CLIENT) == 2
+        async with house.at_work(house.floor()) as floor:
+            assert floor.folded == 2
+            await floor.until_folded(last)
+            fed = floor.feeds["interaction"]
+            assert fed.switched_on
+            assert [at for at, _, _ in fed.records] == [place(last, 0)]
+
+    run(work)
+
+
+async def ended_call(house: House, floor: ClientFloor[Fed]) -> None:
+    """Call 1 begins and ends, and is let go by the next entry that comes."""
+    number = await house.take(
+        house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),
+        house.event("call.end", 1, lvResult="DONE"),
+    )
+    await floor.until_folded(number)
+    house.clock.move(11 * 60)
+
+
+def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
+    """The late event is fed with what was known, and changes what is found."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        async with house.at_work(house.floor()) as floor:
+            await ended_call(house, floor)
+            await floor.until_folded(await house.take(house.sms()))
+            assert not floor.floor.board.calls
+            found = floor.find_call(1, "s")
+            assert found is not None
+            assert (found.account, found.term_code) == ("A1", None)
+            late = await house.take(house.event("call.disposition", 1, termCode="RPC"))
+            await floor.until_folded(late)
+            body = msgspec.json.decode(floor.feeds["interaction"].records[-1][2])
+            assert (body["account"], body["serviceId"]) == ("A1", 5)
+            house.clock.move(11 * 60)
+            await floor.until_folded(await house.take(house.sms()))
+            assert not floor.floor.board.calls
+            found = floor.find_call(1, "s")
+            assert found is not None
+            assert found.term_code == "RPC"
+            assert floor.find_call(2, "s") is None
+
+    run(work)
+
+
+def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request that comes between two pieces of a long entry finds it, too."""
+    monkeypatch.setattr(client_floor, "_SLICE", 1)
+    monkeypatch.setattr(client_floor, "_TURN", -1.0)
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            await ended_call(house, floor)
+            last = await house.take(*[house.sms() for _ in range(4)])
+            looked = 0
+            while floor.folded < last:
+                looked += bool(not floor.floor.board.calls)
+                assert floor.find_call(1, "s") is not None
+                await asyncio.sleep(0)
+            assert looked > 1
+
+    run(work)
+
+
+def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
+    """Versions of a call in the mirror from behind the snapshot are not looked at."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        async with house.at_work(house.floor()) as floor:
+            await ended_call(house, floor)
+            await floor.until_folded(await house.take(house.sms()))
+            await floor.snapshot()
+            for code in ("RPC", "WPC"):
+                late = house.event("call.disposition", 1, termCode=code, account=f"of {code}")
+                await floor.until_folded(await house.take(late))
+                house.clock.move(11 * 60)
+                last = await house.take(house.sms())
+                await floor.until_folded(last)
+            async with house.at_work(house.floor()) as again:
+                await again.until_folded(last)
+                assert whole(again) == whole(floor)
+                for name, fed in again.feeds.items():
+                    records = floor.feeds[name].records
+                    assert fed.records == records[len(records) - len(fed.records) :]
+                assert len(again.feeds["interaction"].records) == 4
+                assert again.find_call(1, "s") == floor.find_call(1, "s")
+
+    run(work)
+
+
+def test_an_empty_log_begins_with_an_empty_floor() -> None:
+    """Nothing is known, and nothing is waited for."""
+
+    async def work(house: House) -> None:
+        assert last_state(CLIENT, house.mirror, house.log) == FloorState(client=CLIENT)
+        async with house.at_work(house.floor()) as floor:
+            await floor.until_folded(0)
+            assert floor.folded == 0
+
+    run(work)

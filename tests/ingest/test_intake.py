@@ -1,0 +1,188 @@
+"""A request is admitted, checked, stored, folded, and only then acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+
+from floorcast.errors import NotAnObject, TooLarge, Unavailable
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.port import Appended, Batch
+from floorcast.ingest.intake import Busy, Intake, Taken
+from tests.real.nodes import until
+from tests.real.sites import event, ndjson
+
+NOW = 1_795_428_000 * 10_000_000
+CLIENT = 7
+
+
+class Floor:
+    """A floor that folds when it is let."""
+
+    client = CLIENT
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.log = log
+        self.asked: list[int] = []
+        self.may = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def until_folded(self, number: int) -> None:
+        """Until it may; what is asked for is in the log by then."""
+        assert self.log.head(CLIENT).number >= number
+        self.asked.append(number)
+        await self.may.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class FullLog(MemoryLog):
+    """A log that takes nothing."""
+
+    async def append(self, batch: Batch) -> Appended:
+        """Refuse."""
+        raise Unavailable("the log cannot be written")
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Let a coroutine have its own loop."""
+    asyncio.run(work)
+
+
+def queued(*numbers: int) -> bytes:
+    """Requests of ``call.queue`` events with these ids."""
+    return ndjson(event("call.queue", n, transactionId=n, sessionId="s") for n in numbers)
+
+
+def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
+    """Not when it is stored: whoever is told can read it."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        floor = Floor(log)
+        taking = asyncio.create_task(Intake(log, lambda: NOW, 5).take(floor, queued(1, 2), "lines"))
+        await until(lambda: floor.asked)
+        assert log.head(CLIENT).number == 1
+        assert not taking.done()
+        floor.may.set()
+        assert await taking == Taken(2, 0, [])
+        assert floor.asked == [1]
+
+    run(work())
+
+
+def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
+    """A retry is told that all is known, and may read it, too."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        floor = Floor(log)
+        floor.may.set()
+        intake = Intake(log, lambda: NOW, 5)
+        assert await intake.take(floor, queued(1, 1, 2), "lines") == Taken(2, 1, [])
+        assert await intake.take(floor, queued(2, 3), "lines") == Taken(1, 1, [])
+        floor.may.clear()
+        again = asyncio.create_task(intake.take(floor, queued(1, 2, 3), "lines"))
+        await until(lambda: len(floor.asked) == 3)
+        assert not again.done()
+        floor.may.set()
+        assert await again == Taken(0, 3, [])
+        assert log.head(CLIENT).number == 2
+
+    run(work())
+
+
+@pytest.mark.parametrize("body", [b"", b"\n \n", b"nope", b"{}\n[]"])
+def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
+    """Nobody waits for a fold, and the verdicts are all there is."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        floor = Floor(log)
+        taken = await Intake(log, lambda: NOW, 5).take(floor, body, "lines")
+        assert (taken.accepted, taken.duplicates) == (0, 0)
+        assert len(taken.rejected) == len(body.split())
+        assert (log.head(CLIENT).number, floor.asked) == (0, [])
+
+    run(work())
+
+
+def test_what_is_refused_keeps_nothing_else_out() -> None:
+    """The entry holds the lines that could be taken, as they came."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        floor = Floor(log)
+        floor.may.set()
+        body = queued(1) + b"nope\n" + queued(2)
+        taken = await Intake(log, lambda: NOW, 5).take(floor, body, "lines")
+        assert (taken.accepted, [one.index for one in taken.rejected]) == (2, [1])
+        (entry,) = log.read(CLIENT, 0, 10)
+        assert entry.payload == queued(1, 2).strip()
+        assert [one.id for one in entry.events or ()] == ["1", "2"]
+
+    run(work())
+
+
+def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
+    """Not an array, or too much in it."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        intake = Intake(log, lambda: NOW, 5)
+        with pytest.raises(NotAnObject):
+            await intake.take(Floor(log), msgspec.json.encode({}), "batch")
+        with pytest.raises(TooLarge):
+            await intake.take(Floor(log), b"{}\n" * 10_001, "lines")
+        assert log.head(CLIENT).number == 0
+
+    run(work())
+
+
+def test_the_logs_and_the_floors_refusals_are_the_callers() -> None:
+    """A log that cannot be written and a floor that fails are both "not now"."""
+
+    async def work() -> None:
+        log = FullLog(lambda: NOW)
+        floor = Floor(log)
+        with pytest.raises(Unavailable, match="cannot be written"):
+            await Intake(log, lambda: NOW, 5).take(floor, queued(1), "lines")
+        assert floor.asked == []
+        well = MemoryLog(lambda: NOW)
+        floor = Floor(well)
+        floor.may.set()
+        floor.error = Unavailable("begun anew")
+        with pytest.raises(Unavailable, match="begun anew"):
+            await Intake(well, lambda: NOW, 5).take(floor, queued(1), "lines")
+
+    run(work())
+
+
+def test_so_many_requests_are_under_way_and_no_more() -> None:
+    """The next is turned away at once; a place is free again however a request ends."""
+    intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 2)
+    with intake.admit():
+        with pytest.raises(ZeroDivisionError), intake.admit():
+            raise ZeroDivisionError
+        with intake.admit():
+            assert intake.under_way == 2
+            with pytest.raises(Busy, match="send this again"), intake.admit():
+                pass
+        assert intake.under_way == 1
+    assert intake.under_way == 0
+
+
+def test_nothing_is_admitted_while_what_is_derived_lags_behind() -> None:
+    """Its memory is bounded, too."""
+    pressed = True
+    intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 2, lambda: pressed)
+    with pytest.raises(Busy), intake.admit():
+        pass
+    assert intake.under_way == 0
+    pressed = False
+    with intake.admit():
+        assert intake.under_way == 1

@@ -1,0 +1,203 @@
+"""The whole server in this process: real parts, a clock of the test's own, no sockets.
+
+Requests go into the application as the transport would hand them in. Everything runs on the
+caller's thread, as far as each call lets it; in between time stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import httpx
+from msgspec import structs
+
+from floorcast.api.app import Api
+from floorcast.config.settings import Settings
+from floorcast.serve.node import Node
+from floorcast.token import TICKS_PER_SECOND
+from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS
+
+__all__ = ["Clock", "House", "scratch", "until"]
+
+T = TypeVar("T")
+
+MEMORY = Path(":memory:")
+LONGEST = 30.0  # seconds that a call may take, so that no test waits for ever
+
+
+class Clock:
+    """The time in ticks; it moves when it is told to."""
+
+    def __init__(self, ticks: int = 1_795_428_000 * TICKS_PER_SECOND) -> None:
+        self.ticks = ticks
+
+    def __call__(self) -> int:
+        """The present."""
+        return self.ticks
+
+    def move(self, seconds: float) -> None:
+        """Go on by so much."""
+        self.ticks += round(seconds * TICKS_PER_SECOND)
+
+
+class House:
+    """A node that is open and answers, with its site (and, if it keeps any, data) in a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        keeps: bool = True,
+        started: bool = True,
+        **settings: object,
+    ) -> None:
+        self.clock = clock
+        self.data = folder / "data" if keeps else MEMORY
+        self.site = folder / "site.toml"
+        self.site.write_text(SITE)
+        self._runner = asyncio.Runner()
+        self._settings = settings
+        self._copies = 0
+        self.open(started=started)
+
+    def open(self, *, started: bool = True) -> None:
+        """Open the data folder and begin."""
+        self.run(self._open(started=started))
+
+    def close(self) -> None:
+        """Stop as on SIGTERM."""
+        self.run(self._close())
+
+    def crash(self) -> Path:
+        """Leave everything as a crash would; the folder as it then is.
+
+        The files are copied while they are open; what the process still knows is lost.
+        """
+        folder = self.data.with_name(f"data{self._copies + 1}")
+        self._copies += 1
+        _copy_at_rest(self.data, folder)
+        self.close()
+        shutil.rmtree(self.data)
+        self.data = folder
+        return folder
+
+    def end(self) -> None:
+        """Let everything go."""
+        try:
+            self.close()
+        finally:
+            self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let the node run until ``work`` is done."""
+        return self._runner.run(asyncio.wait_for(work, LONGEST))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        session: str = "",
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        params: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> httpx.Response:
+        """One request."""
+        request = self.request(
+            method, path, session, json=json, content=content, headers=headers, params=params
+        )
+        return self.run(request)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        session: str = "",
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        params: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> httpx.Response:
+        """The same, for work that goes on beside other work."""
+        all_headers = {**({"LV-Session": session} if session else {}), **headers}
+        return await self.http.request(
+            method, path, json=json, content=content, headers=all_headers, params=params or None
+        )
+
+    def login(self, user: str = "sysadmin", client: str = "ACME") -> str:
+        """Log in; the session's id."""
+        answer = self.ask(
+            "POST",
+            "/session/login",
+            headers={"LV-Access": TOKENS[client]},
+            json={"clientName": client, "userName": user, "password": PASSWORD},
+        )
+        assert answer.status_code == 200, answer.text
+        session: str = answer.json()["sessionId"]
+        return session
+
+    def take(self, body: bytes, client: str = "ACME") -> dict[str, Any]:
+        """Send events as NDJSON; the verdicts."""
+        answer = self.ask(
+            "POST",
+            "/ingest/v1/events",
+            content=body,
+            headers={
+                "Authorization": f"Bearer {KEYS[client]}",
+                "Content-Type": "application/x-ndjson",
+            },
+        )
+        assert answer.status_code == 200, answer.text
+        verdicts: dict[str, Any] = answer.json()
+        return verdicts
+
+    async def _open(self, *, started: bool) -> None:
+        settings = structs.replace(Settings(data=self.data, site=self.site), **self._settings)
+        self.node = Node(settings, self.clock, CHEAP)
+        await self.node.__aenter__()
+        transport = httpx.ASGITransport(app=Api(self.node.server), client=("192.0.2.1", 1234))
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
+        if started:
+            await self.node.start()
+
+    async def _close(self) -> None:
+        await self.http.aclose()
+        await self.node.__aexit__(None, None, None)
+
+
+async def until(so: Callable[[], object]) -> int:
+    """Give up the turn until it is so; how many turns that took."""
+    for turns in range(100_000):
+        if so():
+            return turns
+        await asyncio.sleep(0)
+    raise AssertionError("it does not come about")
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder in memory, where the machine has that: what a flush costs is not looked at here."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        yield Path(name)
+
+
+def _copy_at_rest(data: Path, folder: Path) -> None:
+    """Copy a folder as it is at one moment: again, until nothing changed in the meantime."""
+    before: dict[str, bytes] = {}
+    while (now := {file.name: file.read_bytes() for file in data.iterdir()}) != before:
+        before = now
+    folder.mkdir(mode=0o700)
+    for name, content in now.items():
+        (folder / name).write_bytes(content)

@@ -1,0 +1,248 @@
+"""A real server process on a loopback port, and a small client that talks to it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+from tests.real.sites import KEYS, PASSWORD, SITE, TOKENS
+
+__all__ = ["AGENTS", "EVENTS", "Caller", "Page", "Server", "command", "free_port", "running"]
+
+START = 30.0  # seconds after which a server that has not answered is ended, and the test fails
+AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
+
+
+def free_port() -> int:
+    """A free port below those that the kernel takes for outgoing connections.
+
+    Among those, a client that tries again while the server is away could meet itself.
+    """
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def command(*arguments: object) -> list[str]:
+    """The program with these arguments."""
+    return [sys.executable, "-m", "floorcast", *map(str, arguments)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment without anybody's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOORCAST_")}
+    return kept | more
+
+
+class Server:
+    """``floorcast serve`` on a port and a data folder that it keeps over restarts.
+
+    ``up`` is set while it answers, and cleared before it is killed. What it logs is in ``log``.
+    """
+
+    def __init__(self, folder: Path, site: str = SITE, options: Sequence[object] = ()) -> None:
+        self.data = folder / "data"
+        self.log = folder / "server.log"
+        self.site = folder / "site.toml"
+        self.site.write_text(site)
+        self.up = threading.Event()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Self:
+        """Start it, and wait until it says that it answers."""
+        assert self._process is None
+        arguments = command(
+            "serve", "--data", self.data, "--site", self.site, "--port", self.port, *self._options
+        )
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                arguments,
+                cwd=self._folder,
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        too_late = threading.Timer(START, self._process.kill)
+        too_late.start()
+        said = self._process.stdout.readline()
+        too_late.cancel()
+        if said != f"floorcast answers at {self.url}\n":
+            self.kill()
+            raise AssertionError(f"it said {said!r}, and logged {self.log.read_text()}")
+        self.up.set()
+        return self
+
+    def kill(self) -> None:
+        """End it by SIGKILL, in the middle of whatever it does."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """End it by SIGTERM; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, and do not wait for what it does then."""
+        assert self._process is not None
+        self.up.clear()
+        os.kill(self._process.pid, number)
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        assert self._process is not None
+        with self._process as process:
+            code = process.wait(START)
+        self._process = None
+        return code
+
+    def _end(self, number: signal.Signals) -> int:
+        self.tell(number)
+        return self.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.kill()
+
+
+class Page(NamedTuple):
+    """Some events of a feed, and the token to go on from."""
+
+    events: list[dict[str, Any]]
+    token: str
+
+
+class Caller:
+    """Somebody who calls a server, of one thread and, once logged in, of one session.
+
+    ``up``, the server's, makes ``feed`` and ``take`` outlive the server: what is not answered is
+    asked again when the server is back.
+    """
+
+    def __init__(self, url: str, client: str = "ACME", up: threading.Event | None = None) -> None:
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False, verify=False)
+        self.client = client
+        self._up = up
+
+    def login(self, user: str = "sysadmin", token: str = "") -> str:
+        """Log in; the session's id, which goes with every request from then on."""
+        answer = self.http.post(
+            "/session/login",
+            headers={"LV-Access": token or TOKENS[self.client]},
+            json={"clientName": self.client, "userName": user, "password": PASSWORD},
+        )
+        assert answer.status_code == 200, answer.text
+        session: str = answer.json()["sessionId"]
+        self.http.headers["LV-Session"] = session
+        return session
+
+    def feed(self, path: str, token: str = "", count: int = 1000, **more: object) -> Page:
+        """One request of a feed."""
+        answer = self._ask(path, params={"count": count}, json={"token": token, **more})
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        return Page(body["agentEvent" if path == AGENTS else "events"], body["token"])
+
+    def take(self, body: bytes) -> dict[str, Any]:
+        """Send events as NDJSON until they are taken; the verdicts."""
+        while True:
+            answer = self._ask(
+                "/ingest/v1/events",
+                content=body,
+                headers={
+                    "Authorization": f"Bearer {KEYS[self.client]}",
+                    "Content-Type": "application/x-ndjson",
+                },
+            )
+            if answer.status_code != 503:
+                assert answer.status_code == 200, answer.text
+                verdicts: dict[str, Any] = answer.json()
+                return verdicts
+
+    def follow(
+        self, path: str, token: str, *, until: str, count: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Every event of a feed after a token, up to one that names ``until`` somewhere."""
+        found: list[dict[str, Any]] = []
+        while True:
+            events, token = self.feed(path, token, count)
+            found += events
+            if any(until in map(str, one.values()) for one in events):
+                return found
+
+    def counted(self, metric: str) -> float:
+        """A figure of ``/metrics``, by its name and labels as they are printed; 0 if not there."""
+        for line in self.http.get("/metrics").text.splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == metric:
+                return float(value)
+        return 0.0
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.http.close()
+
+    def _ask(
+        self,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        params: Mapping[str, int] = MappingProxyType({}),
+    ) -> httpx.Response:
+        while True:
+            try:
+                return self.http.post(
+                    path, json=json, content=content, headers=headers, params=params or None
+                )
+            except httpx.TransportError:
+                if self._up is None or not self._up.wait(START):
+                    raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def running(folder: Path, *options: object, site: str = SITE) -> Iterator[Server]:
+    """A server while the block runs."""
+    with Server(folder, site, options) as server:
+        yield server

@@ -1,0 +1,88 @@
+"""The site that the tests of the whole run on, its secrets, and events to send to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from floorcast.auth.passwords import Hasher
+
+__all__ = [
+    "ACME",
+    "CHEAP",
+    "CHILD",
+    "KEYS",
+    "PASSWORD",
+    "SITE",
+    "STRANGER",
+    "TOKENS",
+    "event",
+    "ndjson",
+]
+
+ACME, CHILD, STRANGER = 47415, 4199, 5
+KEYS = {"ACME": "acme-key", "CHILD": "child-key", "STRANGER": "stranger-key"}
+TOKENS = {"ACME": "acme-token", "CHILD": "child-token", "STRANGER": "stranger-token"}
+PASSWORD = "correct horse"
+CHEAP = Hasher(memory_kib=8, passes=1)
+_SECRET = f'password_hash = "{CHEAP.hash(PASSWORD)}"'
+
+SITE = f"""
+[[client]]
+id = 47415
+name = "ACME"
+time_zone = "America/New_York"
+feeds = ["agent", "interaction"]
+api_tokens = ["acme-token", "other-token"]
+ingest_keys = ["acme-key"]
+call_center = [{{id = 1623, name = "North"}}, {{id = 1700, name = "South"}}]
+service = [
+    {{id = 38049, name = "Sales", call_center = 1623, sla_seconds = 20}},
+    {{id = 38050, name = "Help", call_center = 1700, sla_seconds = 60}},
+    {{id = 38051, name = "Nowhere"}},
+]
+agent = [
+    {{id = 393601, login = "VKUMARK", name = "VINAY K", team = 1234}},
+    {{id = 393602, login = "SEBY"}},
+]
+user = [
+    {{id = 9001, name = "sysadmin", role = "Sysadmin", {_SECRET}}},
+    {{id = 9002, name = "manager", role = "Manager", {_SECRET}}},
+    {{id = 9003, name = "superuser", role = "Superuser", {_SECRET}}},
+    {{id = 9004, name = "limited", role = "Sysadmin", {_SECRET}, call_centers = [1623]}},
+    {{id = 9005, name = "auditor", role = "Auditor", {_SECRET}}},
+]
+
+[[client]]
+id = 4199
+name = "CHILD"
+parent = 47415
+time_zone = "America/New_York"
+feeds = ["agent"]
+api_tokens = ["child-token"]
+ingest_keys = ["child-key"]
+call_center = [{{id = 15, name = "Child's"}}]
+service = [{{id = 4199, name = "Child's service", call_center = 15}}]
+user = [{{id = 9101, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
+
+[[client]]
+id = 5
+name = "STRANGER"
+feeds = ["agent", "interaction"]
+api_tokens = ["stranger-token"]
+ingest_keys = ["stranger-key"]
+user = [{{id = 9201, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
+"""
+
+
+def event(kind: str, number: object, /, **data: object) -> dict[str, Any]:
+    """A CloudEvent; ``time`` and ``source`` go into the envelope, everything else into ``data``."""
+    source, time = data.pop("source", "pbx"), data.pop("time", None)
+    envelope = {"specversion": "1.0", "id": str(number), "source": source, "type": kind}
+    return {**envelope, **({} if time is None else {"time": time}), "data": data}
+
+
+def ndjson(events: Iterable[dict[str, Any]]) -> bytes:
+    """The body of a request with these events."""
+    return b"".join(json.dumps(one).encode() + b"\n" for one in events)

@@ -1,0 +1,503 @@
+"""Bad input of every kind, over HTTP: a plain refusal, and nothing is changed by it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast import token as tokens
+from tests.real.server import AGENTS, EVENTS, Caller, Server, running
+from tests.real.sites import ACME, KEYS, event, ndjson
+
+INTAKE = "/ingest/v1/events"
+LINES = "application/x-ndjson"
+BATCH = "application/cloudevents-batch+json"
+ONE = "application/cloudevents+json"
+GOOD = event("sms.attempt", "good", service=77, eventType="Attempt")
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for everything that is bad; its log tells of no fault of ours."""
+    with running(tmp_path_factory.mktemp("bad")) as one:
+        yield one
+        assert one.terminate() == 0
+        for told in map(json.loads, one.log.read_text().splitlines()):
+            assert told["level"] in {"info", "warning"}, told
+            assert told["event"] != "fault"
+
+
+@pytest.fixture(scope="module")
+def caller(server: Server) -> Iterator[Caller]:
+    """Somebody who may call everything."""
+    with Caller(server.url) as one:
+        one.login()
+        yield one
+
+
+@pytest.fixture(autouse=True)
+def nothing_changes(caller: Caller) -> Iterator[None]:
+    """The heads of the log and of both feeds are after each test where they were before it."""
+    before = heads(caller)
+    yield
+    assert heads(caller) == before
+
+
+def heads(caller: Caller) -> list[float]:
+    """How far the feeds are, and how many events were ever accepted."""
+    places = [tokens.decode(ACME, caller.feed(path).token).place for path in (EVENTS, AGENTS)]
+    return [*places, caller.counted('floorcast_intake_events_total{outcome="accepted"}')]
+
+
+def send(
+    caller: Caller, content: bytes, kind: str | None = LINES, **headers: str
+) -> httpx.Response:
+    """A request to the intake."""
+    given = {"Authorization": f"Bearer {KEYS['ACME']}"} | headers
+    if kind is not None:
+        given["Content-Type"] = kind
+    return caller.http.post(INTAKE, content=content, headers=given)
+
+
+def refused(answer: httpx.Response, status: int, code: int, *said: str) -> dict[str, Any]:
+    """The answer, once it is known to be the refusal that the contract asks for."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    body: dict[str, Any] = answer.json()
+    assert body["code"] == code, body
+    for words in said:
+        assert words in body["message"], body
+    assert "Traceback" not in answer.text
+    assert "floorcast/" not in answer.text
+    return body
+
+
+# --- whole requests with events -------------------------------------------------------------------
+
+WHOLE = [
+    (
+        "half a gzip",
+        gzip.compress(ndjson([GOOD]) * 50)[:-20],
+        LINES,
+        "gzip",
+        400,
+        203,
+        "breaks off",
+    ),
+    ("no gzip", ndjson([GOOD]), LINES, "gzip", 400, 203, "gzip"),
+    ("another encoding", ndjson([GOOD]), LINES, "br", 415, 415, "Content-Encoding"),
+    ("a gzip bomb", gzip.compress(bytes(64 * MIB)), LINES, "gzip", 413, 413, "larger"),
+    ("10,001 events", ndjson([GOOD]) * 10_001, LINES, "", 413, 413, "10001"),
+    ("10,001 packed", gzip.compress(ndjson([GOOD]) * 10_001), LINES, "gzip", 413, 413, "10001"),
+    ("10,001 in an array", json.dumps([GOOD] * 10_001).encode(), BATCH, "", 413, 413, "10001"),
+    ("17 MiB", b" " * 17 * MIB, LINES, "", 413, 413, "larger"),
+    ("no type", ndjson([GOOD]), None, "", 415, 415, "Content-Type"),
+    ("plain JSON", json.dumps(GOOD).encode(), "application/json", "", 415, 415, LINES),
+    ("a broken type", json.dumps(GOOD).encode(), ";;=", "", 415, 415, LINES),
+    ("an object for an array", json.dumps(GOOD).encode(), BATCH, "", 400, 203, "array"),
+    ("half an array", json.dumps([GOOD]).encode()[:-1], BATCH, "", 400, 203, "array"),
+    ("a deep array", b"[" * 100_000, BATCH, "", 400, 203, "array"),
+    ("an array with a NUL", b"[\0]", BATCH, "", 400, 203, "array"),
+    ("an array with broken UTF-8", b'["\xff"]', BATCH, "", 400, 203, "array"),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "encoding", "status", "code", "said"),
+    [case[1:] for case in WHOLE],
+    ids=[case[0] for case in WHOLE],
+)
+def test_a_request_that_cannot_be_taken_is_refused_whole(
+    caller: Caller,
+    content: bytes,
+    kind: str | None,
+    encoding: str,
+    status: int,
+    code: int,
+    said: str,
+) -> None:
+    """With its status and code, and nothing of it is taken."""
+    answer = send(caller, content, kind, **({"Content-Encoding": encoding} if encoding else {}))
+    assert set(refused(answer, status, code, said)) == {"code", "message"}
+
+
+def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None:
+    """17 MiB in chunks: refused once they are too many."""
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(17):
+            yield b"\n" * MIB
+
+    answer = caller.http.post(
+        INTAKE,
+        content=chunks(),
+        headers={"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": LINES},
+    )
+    refused(answer, 413, 413, "larger")
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer acme-token"},
+        {"Authorization": "Basic acme-key"},
+        {"Authorization": "acme-key"},
+        {"LV-Access": "acme-key"},
+        {"Authorization": "Bearer " + "x" * 10_000},
+        {"Authorization": "Bearer sch\xf6n"},
+    ],
+)
+def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[str, str]) -> None:
+    """No key, another's key, an API token in its place: 401, code 300."""
+    given = {"Content-Type": LINES, **credentials}.items()
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in given]
+    answer = caller.http.post(INTAKE, content=ndjson([GOOD]), headers=headers)
+    refused(answer, 401, 300)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+# --- single events ------------------------------------------------------------------------------
+
+
+def but(**changes: object) -> bytes:
+    """A good call.start, but for some members; ``...`` leaves one out; ``data_x`` is in data."""
+    one = event("call.start", 1, transactionId=1, sessionId="s", service=77, direction="INBOUND")
+    for name, value in changes.items():
+        into, key = (one["data"], name[5:]) if name.startswith("data_") else (one, name)
+        into.pop(key, None)
+        if value is not ...:
+            into[key] = value
+    return json.dumps(one).encode()
+
+
+SINGLE = [
+    (b"nope", 203, "JSON"),
+    (b"null", 202, "event"),
+    (b"7", 202, "event"),
+    (b"[]", 202, "event"),
+    (b"{", 203, "JSON"),
+    (b'{"a":' * 100_000, 203, "deep"),
+    (but()[:-1] + b',"x":"\0"}', 203, "JSON"),
+    (but()[:-1] + b',"x":"\xc3\x28"}', 203, "UTF-8"),
+    (but()[:-1] + b',"x":"\\ud800"}', 203, "JSON"),
+    (but()[:-1] + b',"y":' + b"[" * 5_000 + b"]" * 5_000 + b"}", 203, "deep"),
+    (but(specversion=...), 201, "specversion"),
+    (but(specversion="0.3"), 202, "specversion"),
+    (but(id=...), 201, "id"),
+    (but(id=""), 202, "id"),
+    (but(id=7), 202, "id"),
+    (but(id="x" * 2_000), 202, "id"),
+    (but(source=...), 201, "source"),
+    (but(source=None), 202, "source"),
+    (but(type=...), 201, "type"),
+    (but(type="call.lost"), 202, "type"),
+    (but(type=["call.start"]), 202, "type"),
+    (but(data=...), 201, "data"),
+    (but(data=[]), 202, "data"),
+    (but(time="yesterday"), 202, "time"),
+    (but(time="2026-11-23T10:00:00"), 202, "time"),
+    (but(time=1795428000), 202, "time"),
+    (but(time="9999-12-31T23:59:59Z"), 202, "time"),
+    (but(time="1969-12-31T23:59:59Z"), 202, "time"),
+    (but(time="0001-01-01T00:00:00+14:00"), 202, "time"),
+    (but(data_transactionId=...), 201, "data.transactionId"),
+    (but(data_transactionId="x"), 202, "data.transactionId"),
+    (but(data_transactionId=-1), 202, "data.transactionId"),
+    (but(data_transactionId=1.5), 202, "data.transactionId"),
+    (but(data_transactionId=True), 202, "data.transactionId"),
+    (but(data_transactionId=10**30), 202, "data.transactionId"),
+    (but(data_transactionId="9" * 19), 202, "data.transactionId"),
+    (but(data_sessionId=""), 202, "data.sessionId"),
+    (but(data_sessionId=["s"]), 202, "data.sessionId"),
+    (but(data_sessionId="s" * 300), 202, "data.sessionId"),
+    (but(data_service=-5), 202, "data.service"),
+    (but(data_service={"id": 1}), 202, "data.service"),
+    (but(data_direction="inbound"), 202, "data.direction"),
+    (but(data_priority="high"), 202, "data.priority"),
+    (but(data_priority=10**30), 202, "data.priority"),
+    (but(data_phonePosition=-(10**30)), 202, "data.phonePosition"),
+    (but(data_totalDue="much"), 202, "data.totalDue"),
+    (but(data_consumer="John"), 202, "data.consumer"),
+    (but(data_consumer={"firstName": 1}), 202, "data.consumer.firstName"),
+    (but(data_account="x" * 5_000), 202, "data.account"),
+    (but().replace(b'"transactionId": 1', b'"transactionId": 1e400'), 202, "data.transactionId"),
+    (but(data_totalDue=0).replace(b'"totalDue": 0', b'"totalDue": 1e400'), 202, "data.totalDue"),
+]
+
+
+@pytest.mark.parametrize("kind", [LINES, BATCH, ONE])
+def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: str) -> None:
+    """All of them in one request where they can be, each with its index, code and member."""
+    cases = [case for case in SINGLE if kind != BATCH or case[1] != 203]
+    requests = [[line] for line, _, _ in cases] if kind == ONE else [[line for line, _, _ in cases]]
+    found = []
+    for lines in requests:
+        content = b"[" + b",".join(lines) + b"]" if kind == BATCH else b"\n".join(lines)
+        body = refused(send(caller, content, kind), 400, 202, "rejected")
+        assert body["accepted"] == body["duplicates"] == 0
+        assert [one["index"] for one in body["rejected"]] == list(range(len(lines)))
+        found += body["rejected"]
+    for (line, code, said), one in zip(cases, found, strict=True):
+        assert (one["code"], said in one["message"]) == (code, True), (line[:200], one)
+
+
+def test_an_event_five_minutes_ahead_is_refused(caller: Caller) -> None:
+    """A clock that is that wrong is told so."""
+    ahead = "2999-01-01T00:00:00Z"
+    body = refused(send(caller, but(time=ahead), LINES), 400, 202)
+    assert "5 minutes in the future" in body["rejected"][0]["message"]
+
+
+# --- requests of the feeds ----------------------------------------------------------------------
+
+BODIES = [
+    (b"[]", 203, "object"),
+    (b'"x"', 203, "object"),
+    (b"null", 203, "object"),
+    (b"{", 203, "JSON"),
+    (b'{"token": "\0"}', 203, "JSON"),
+    (b'{"token": "\xff"}', 203, "UTF-8"),
+    (b'{"token": 5}', 202, "token"),
+    (b'{"token": ["x"]}', 202, "token"),
+    (b'{"token": 1e999}', 202, "token"),
+    (b'{"token": "garbage"}', 202, "token"),
+    (b'{"token": "\\u0000"}', 202, "token"),
+    (b'{"token": "cfaf0a70-1c52-41e6-8080-808080808080"}', 202, "token"),
+    (b'{"token": "ffffffff-ffff-1fff-8080-808080808080"}', 202, "future"),
+    (b'{"token": "00000000-0000-1000-8000-000000000000"}', 202, "24 hours"),
+    (b'{"filter": 5}', 202, "filter"),
+    (b'{"filter": [[]]}', 202, "filter"),
+    (b'{"filter": {"interactiontype": []}}', 202, "filter.interactiontype"),
+    (b'{"filter": {"services": [{"id": 1}]}}', 202, "filter.services"),
+    (b'{"filter": {"service": {"id": 1}}}', 202, "filter.service"),
+    (b'{"filter": {"service": []}}', 202, "filter.service"),
+    (b'{"filter": {"service": [1]}}', 202, "filter.service[0]"),
+    (b'{"filter": {"service": [{}]}}', 201, "filter.service[0].id"),
+    (b'{"filter": {"service": [{"ID": 1}]}}', 202, "filter.service[0].ID"),
+    (b'{"filter": {"service": [{"id": 1}, {"id": -1}]}}', 202, "filter.service[1].id"),
+    (b'{"filter": {"service": [{"id": 1.5}]}}', 202, "filter.service[0].id"),
+    (b'{"filter": {"service": [{"id": true}]}}', 202, "filter.service[0].id"),
+    (b'{"filter": {"service": [{"id": "1x"}]}}', 202, "filter.service[0].id"),
+    (b'{"filter": {"service": [{"id": %d}]}}' % 10**40, 202, "filter.service[0].id"),
+    (b'{"filter": {"callCenter": [{"id": {}}]}}', 202, "filter.callCenter[0].id"),
+    (b'{"filter": {"interactionType": [{"type": "FAX"}]}}', 202, "filter.interactionType[0].type"),
+    (b'{"filter": {"interactionType": [{"type": 1}]}}', 202, "filter.interactionType[0].type"),
+    (b'{"filter": ' + b"[" * 100_000, 203, "deep"),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "said"), BODIES, ids=[repr(b[0][:60]) for b in BODIES])
+def test_a_wrong_body_is_told_by_its_member(
+    caller: Caller, body: bytes, code: int, said: str
+) -> None:
+    """400; a misspelt filter is one, so that it widens nothing."""
+    answer = caller.http.post(EVENTS, content=body)
+    assert set(refused(answer, 400, code, said)) == {"code", "message"}
+
+
+@pytest.mark.parametrize("count", ["499", "1001", "", "x", "1e3", "-500", "500.0", "9" * 5_000])
+def test_a_count_outside_of_its_range_is_refused(caller: Caller, count: str) -> None:
+    """400, naming it and its range."""
+    for path in (EVENTS, AGENTS):
+        refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1000")
+
+
+def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:
+    """415 by its type, 413 by its length, 406 when the answer is not wanted."""
+    html = {"Content-Type": "text/html"}
+    refused(caller.http.post(EVENTS, content=b"<p>", headers=html), 415, 415, "Content-Type")
+    refused(caller.http.post(EVENTS, content=b" " * 2 * MIB), 413, 413, "larger")
+    packed = {"Content-Encoding": "gzip"}
+    bomb = gzip.compress(bytes(16 * MIB))
+    refused(caller.http.post(EVENTS, content=bomb, headers=packed), 413, 413, "larger")
+    refused(caller.http.post(EVENTS, headers={"Accept": "text/html"}), 406, 406, "Accept")
+
+
+# --- paths, methods, sessions -------------------------------------------------------------------
+
+PATHS = [
+    "/",
+    "//",
+    "/realtime",
+    "/realtime/event",
+    "/realtime/event/feed/more",
+    "/realtime/vx/event/feed",
+    "/v6.0/realtime/event/feed",
+    "/session/login/x/y",
+    "/session/validate/",
+    "/realtime/%00",
+    "/%ff%fe",
+    "/..%2f..%2fetc%2fpasswd",
+    "/" + "x" * 30_000,
+]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=[path[:40] for path in PATHS])
+def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
+    """404 for any method; the path is not repeated in the answer."""
+    for method in ("GET", "POST", "DELETE", "PATCH"):
+        answer = caller.http.request(method, path)
+        if path == "/session/validate/" and method == "GET":
+            refused(answer, 400, 201, "sessionId")
+        elif path == "/session/validate/":
+            refused(answer, 405, 405)
+        else:
+            refused(answer, 404, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", EVENTS, "POST"),
+        ("PUT", AGENTS, "POST"),
+        ("GET", INTAKE, "POST"),
+        ("POST", "/realtime/callData/inCall", "GET"),
+        ("GET", "/session/login", "POST"),
+        ("POST", "/session/logout/x", "DELETE"),
+        ("BREW", "/healthz", "GET"),
+        ("X" * 300, "/metrics", "GET"),
+    ],
+)
+def test_another_method_is_refused(caller: Caller, method: str, path: str, allowed: str) -> None:
+    """405, with the methods that there are."""
+    answer = caller.http.request(method, path)
+    if answer.status_code == 400 and answer.text == "Invalid HTTP request received.":
+        return  # the transport knows a fixed set of methods
+    refused(answer, 405, 405, allowed)
+    assert allowed in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("session", ["", "x", "\xff", "0" * 10_000, "../../x", "' OR 1=1 --"])
+def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None:
+    """401, code 301, on every method that wants one."""
+    with Caller(server.url) as stranger:
+        stranger.http.headers = httpx.Headers([(b"LV-Session", session.encode("latin-1"))])
+        calls = [("POST", EVENTS), ("POST", AGENTS), ("GET", "/realtime/callData/inCall")]
+        for method, path in calls:
+            answer = stranger.http.request(method, path)
+            refused(answer, 401, 301, "session")
+            assert "LV-Session" in answer.headers["www-authenticate"]
+
+
+def test_roles_and_feeds_that_are_off_are_refused(server: Server) -> None:
+    """403: 302 for the role, 303 for the feed; and the message says which."""
+    with Caller(server.url) as auditor, Caller(server.url, "CHILD") as child:
+        auditor.login("auditor")
+        refused(auditor.http.post(EVENTS), 403, 302, "Auditor")
+        refused(auditor.http.get("/realtime/callData/inCall"), 403, 302, "Auditor")
+        child.login()
+        refused(child.http.post(EVENTS), 403, 303, "interaction", "not switched on")
+
+
+LOGINS = [
+    (b"", 400, 201, "clientName"),
+    (b"{}", 400, 201, "password"),
+    (b"[]", 400, 203, "object"),
+    (b'{"clientName": 1, "userName": "sysadmin", "password": "x"}', 400, 202, "clientName"),
+    (b'{"clientName": "ACME", "userName": "sysadmin"}', 400, 201, "password"),
+    (b'{"clientName": "ACME", "userName": " ", "password": "x"}', 400, 201, "userName"),
+    (
+        b'{"clientName": "ACME", "userName": "u", "password": "p", "agent": "yes"}',
+        400,
+        202,
+        "agent",
+    ),
+    (b'{"clientName": "ACME", "userName": "u", "password": "\\u0000"}', 401, 300, "wrong"),
+    (b'{"clientName": "ACME", "userName": "u", "password": "%b"}' % (b"x" * 90_000), 401, 300, ""),
+    (b'{"clientName": "acme", "userName": "sysadmin", "password": "p"}', 401, 300, "LV-Access"),
+    (b'{"clientName": "\\ud83d\\ude00", "userName": "u", "password": "p"}', 401, 300, "LV-Access"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "said"), LOGINS)
+def test_a_wrong_login_is_refused(
+    caller: Caller, body: bytes, status: int, code: int, said: str
+) -> None:
+    """Without telling whether it was the user or the password."""
+    for path in ("/session/login", "/session/password"):
+        more = body[:-1] + b', "newPassword": "new password"}' if body[1:2] == b'"' else body
+        answer = caller.http.post(
+            path,
+            content=more if path.endswith("password") else body,
+            headers={"LV-Access": "acme-token"},
+        )
+        refused(answer, status, code, said)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "said"),
+    [
+        ("", 400, 201, "session"),
+        ("session=s", 400, 201, "transaction"),
+        ("session=&transaction=1", 400, 201, "session"),
+        ("session=s&transaction=x", 400, 202, "transaction"),
+        ("session=s&transaction=-1", 400, 202, "transaction"),
+        ("session=s&transaction=1e3", 400, 202, "transaction"),
+        ("session=s&transaction=" + "9" * 40, 400, 202, "transaction"),
+        ("session=s&transaction=" + "9" * 19, 404, 404, "no such call"),
+        ("session=%00&transaction=1", 404, 404, "no such call"),
+        ("session=%ff&transaction=1", 404, 404, "no such call"),
+        ("session=" + "s" * 9_000 + "&transaction=1", 404, 404, "no such call"),
+        ("session=s&transaction=1&client=x", 400, 202, "client"),
+        ("session=s&transaction=1&client=5", 404, 404, "no such call"),
+        ("session=s&transaction=1&client=" + "9" * 19, 404, 404, "no such call"),
+    ],
+)
+def test_a_wrong_question_for_a_call_is_refused(
+    caller: Caller, query: str, status: int, code: int, said: str
+) -> None:
+    """In both phases alike."""
+    for phase in ("inCall", "postCall"):
+        refused(caller.http.get(f"/realtime/callData/{phase}?{query}"), status, code, said)
+
+
+# --- and whatever else ----------------------------------------------------------------------------
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+MEMBERS = st.sampled_from(["token", "filter", "service", "callCenter", "interactionType", "id"])
+ALMOST = st.recursive(
+    JSONS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    body=st.binary(max_size=200) | ALMOST.map(lambda one: json.dumps(one).encode()),
+    path=st.sampled_from([EVENTS, AGENTS, "/session/login", INTAKE]),
+    kind=st.sampled_from([LINES, BATCH, ONE, "application/json"]),
+    packed=st.booleans(),
+)
+def test_nothing_that_is_sent_is_a_fault_of_ours(
+    caller: Caller, body: bytes, path: str, kind: str, packed: bool
+) -> None:
+    """Whatever bytes, on whatever path: answered, or refused in the contract's words."""
+    headers = {"Content-Type": kind}
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    if path == INTAKE:
+        headers["Authorization"] = f"Bearer {KEYS['ACME']}"
+    answer = caller.http.post(path, content=body, headers=headers)
+    if answer.status_code != 200:
+        refused(answer, answer.status_code, answer.json()["code"])
+        assert answer.status_code in {400, 401, 413, 415}

@@ -1,0 +1,251 @@
+"""The bank, call by call: every figure of the two real days against the file itself.
+
+What is expected is computed here from the CSV alone, with the csv module and a few sums: not
+with the reader of ``floorcast.sources``, nor with anything else of floorcast.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from floorcast.events.incoming import Incoming
+from floorcast.floor.floor import Floor
+from floorcast.site.model import CallCenter, Formula, Plan, Service
+from floorcast.sources import anonymous_bank, call_records
+from floorcast.statistics.services import ServiceStatistics, service_stats
+from floorcast.statistics.sight import Moment, Sight
+from tests.statistics.floors import at, folded
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
+ON = date(2026, 11, 23)  # a Monday like any other, in Jerusalem
+ZONE = "Asia/Jerusalem"
+SERVICES = ("PS", "PE", "IN", "NE", "NW", "TT")
+SLA = 20  # seconds
+DAYS = ("1999-08-01", "1999-08-02")
+
+real = pytest.mark.parametrize("day", DAYS)
+
+
+@dataclass
+class Record:
+    """One line of the file, in seconds since its midnight."""
+
+    service: str
+    served: bool
+    queued: int | None
+    over: int  # answered, or given up
+    ended: int
+    agent: str | None
+
+    @property
+    def offered(self) -> bool:
+        return self.served or self.queued is not None
+
+    @property
+    def wait(self) -> int:
+        return 0 if self.queued is None else self.over - self.queued
+
+
+def seconds(clock: str) -> int:
+    hours, minutes, rest = clock.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + int(rest)
+
+
+@lru_cache
+def records(day: str) -> list[Record]:
+    """The file's calls, by the rules of its README."""
+    file = REAL / f"{day}.csv"
+    if not file.exists():
+        pytest.skip(f"the bank's real days are not here: {file.name} in ../shared/data")
+    found = []
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            if row["outcome"] == "PHANTOM":
+                continue
+            wait, served = int(row["q_time"]), row["outcome"] == "AGENT"
+            began, left = seconds(row["vru_entry"]), seconds(row["vru_exit"])
+            over = seconds(row["q_exit"]) if wait else left
+            while over < began - 43_200:
+                over += 86_400  # after midnight
+            found.append(
+                Record(
+                    service=row["type"],
+                    served=served,
+                    queued=over - wait if wait else None,
+                    over=over,
+                    ended=over + int(row["ser_time"]) if served else over,
+                    agent=row["server"] if served else None,
+                )
+            )
+    return found
+
+
+@lru_cache
+def events(day: str) -> list[Incoming]:
+    """The file as the intake takes it."""
+    with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
+        calls = anonymous_bank.read(lines)
+    shift = call_records.on_day(calls, ON, ZoneInfo(ZONE))
+    told = call_records.events(calls, shift, "anonymous-bank")
+    return [msgspec.json.decode(msgspec.json.encode(one), type=Incoming) for one in told]
+
+
+def plan(formula: Formula = "excluding_abandons_within_sla") -> Plan:
+    services = tuple(
+        Service(id=number, name=name, call_center=1, sla_seconds=SLA, service_level=formula)
+        for number, name in enumerate(SERVICES, 1)
+    )
+    return Plan(time_zone=ZONE, call_centers=(CallCenter(id=1, name="Bank"),), services=services)
+
+
+@lru_cache
+def floor_at(day: str, clock: str) -> Floor:
+    """The floor when the clock (of the bank) shows ``clock``, to the end of that second."""
+    moment = clock_ms(clock) + 999
+    return folded(plan(), [one for one in events(day) if own_ms(one) <= moment])
+
+
+def own_ms(event: Incoming) -> int:
+    assert event.time is not None
+    return round(event.time.timestamp() * 1000)
+
+
+def clock_ms(clock: str) -> int:
+    return at(f"{ON}T{clock}+02:00")
+
+
+def stats(floor: Floor, moment: int) -> dict[str, ServiceStatistics]:
+    rows = service_stats(Sight([floor]).views(), Moment(moment)).all()
+    return {row.service_name: row for row in rows}
+
+
+def half_up(value: Fraction, decimals: int = 0) -> float:
+    scale = 10**decimals
+    return float(int(value * scale + Fraction(1, 2)) / scale)
+
+
+def mean(values: list[int]) -> int:
+    return int(half_up(Fraction(sum(values), len(values)))) if values else 0
+
+
+def percent(part: int, whole: int) -> float:
+    return half_up(Fraction(100 * part, whole), 2) if whole else 0
+
+
+def by_midnight(day: str, service: str) -> dict[str, object]:
+    """What the file says of a service when the day's last second is over."""
+    calls = [one for one in records(day) if one.service == service and one.offered]
+    offered = [one for one in calls if (one.over if one.queued is None else one.queued) < 86_400]
+    decided = [one for one in calls if one.over < 86_400]
+    handled = [one for one in decided if one.served]
+    abandoned = [one for one in decided if not one.served]
+    talked = [one for one in handled if one.ended < 86_400]
+    return {
+        "total_offered": len(offered),
+        "total_handled": len(handled),
+        "total_abandoned": len(abandoned),
+        "total_calls_answered_within_sla": sum(one.wait <= SLA for one in handled),
+        "total_calls_abandoned_within_sla": sum(one.wait <= SLA for one in abandoned),
+        "abandon_rate": percent(len(abandoned), len(decided)),
+        "average_speed_of_answer": mean([one.wait for one in handled]),
+        "average_duration_to_abandon": mean([one.wait for one in abandoned]),
+        "average_talk_duration": mean([one.ended - one.over for one in talked]),
+        "average_handle_duration": mean([one.ended - one.over for one in talked]),
+        "average_wrapup_duration": 0,
+    }
+
+
+@real
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_at_the_end_of_the_day(day: str, service: str) -> None:
+    """Counts, rates and means of each of the six services equal what the file says."""
+    row = stats(floor_at(day, "23:59:59"), clock_ms("23:59:59") + 999).get(service)
+    expected = by_midnight(day, service)
+    if row is None:
+        assert expected["total_offered"] == 0
+    else:
+        assert {name: getattr(row, name) for name in expected} == expected
+
+
+LEVELS: dict[Formula, Callable[[int, int, int, int], tuple[int, int]]] = {
+    "excluding_abandons_within_sla": lambda a, h, g, s: (a, h + g - s),
+    "answered_of_offered": lambda a, h, g, s: (a, h + g),
+    "with_abandons_within_sla": lambda a, h, g, s: (a + s, h + g),
+    "answered_of_answered": lambda a, h, g, s: (a, h),
+}
+
+
+@real
+@pytest.mark.parametrize("formula", LEVELS)
+def test_the_service_level_by_each_formula(day: str, formula: Formula) -> None:
+    """All four formulas, for each service, from the counts of the file."""
+    floor = floor_at(day, "23:59:59")
+    directory = floor.state.directory
+    before = dict(directory.services)
+    for service in directory.services.values():
+        directory.services[service.id] = replace(service, service_level=formula)
+    found = stats(floor, clock_ms("23:59:59") + 999)
+    directory.services.update(before)
+    for name, row in found.items():
+        decided = [one for one in records(day) if one.service == name and one.offered]
+        decided = [one for one in decided if one.over < 86_400]
+        handled = [one.wait for one in decided if one.served]
+        gave_up = [one.wait for one in decided if not one.served]
+        within = sum(wait <= SLA for wait in handled)
+        short = sum(wait <= SLA for wait in gave_up)
+        assert row.service_level == percent(
+            *LEVELS[formula](within, len(handled), len(gave_up), short)
+        )
+
+
+CLOCKS = (
+    "06:59:30", "08:15:00", "09:40:07", "10:33:33", "11:58:20",
+    "13:05:59", "14:44:44", "16:20:00", "19:07:15", "22:31:45",
+)  # fmt: skip
+
+
+@real
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_the_calls_of_an_instant(day: str, clock: str) -> None:
+    """Queue, longest wait and calls with agents are what the file says was so then."""
+    now = seconds(clock)
+    found = stats(floor_at(day, clock), clock_ms(clock))
+    for service in SERVICES:
+        calls = [one for one in records(day) if one.service == service and one.offered]
+        waits = [
+            now - one.queued
+            for one in calls
+            if one.queued is not None and one.queued <= now < one.over
+        ]
+        talks = [one for one in calls if one.served and one.over <= now < one.ended]
+        row = found.get(service)
+        if row is None:
+            assert not waits
+            assert not talks
+            continue
+        told = (row.total_calls_in_queue, row.longest_call_in_queue, row.calls_with_agent)
+        assert told == (len(waits), max(waits, default=0), len(talks))
+
+
+def test_the_first_day_has_the_known_figures() -> None:
+    """1999-08-01, all services: 2,237 offered, 1,511 handled, 726 abandoned, and both means."""
+    calls = [one for one in records(DAYS[0]) if one.offered]
+    floor = folded(plan(), events(DAYS[0]))
+    days = [
+        day for services in floor.state.counters.service_days.values() for day in services.values()
+    ]
+    handled, abandoned = sum(day.handled for day in days), sum(day.abandoned for day in days)
+    assert (len(calls), handled, abandoned) == (2_237, 1_511, 726)
+    assert round(sum(day.handled_wait for day in days) / handled / 1000, 2) == 134.85
+    assert round(sum(day.abandoned_wait for day in days) / abandoned / 1000, 2) == 79.73

@@ -1,0 +1,237 @@
+"""Call data from the events on: from memory, from the mirror, for whoever may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from floorcast.feeds import longpoll
+from tests.real.nodes import Clock, House, scratch
+from tests.real.server import EVENTS
+from tests.real.sites import ACME, CHILD, event, ndjson
+
+MINUTES, HOURS = 60, 3600  # seconds; the houses' clocks begin at 5 in the morning of New York
+IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
+IN_CALL_KEYS = [
+    *("consumer", "serviceId", "callCenterId", "account", "zipCode", "totalDue"),
+    *("callDirectionOutbound", "callStartTime"),
+]
+POST_CALL_KEYS = ["serviceId", "callEndTime", "lvResult", "phoneDialed", "termCodeName"]
+
+
+class Calls:
+    """Events of calls, sent one by one, and questions for them."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._number = 0
+        self._session = house.login()
+
+    def send(self, kind: str, number: int, client: str = "ACME", **data: object) -> None:
+        """Something happened to call ``number``, now."""
+        self._number += 1
+        call = {"transactionId": number, "sessionId": f"s{number}"}
+        one = event(f"call.{kind}", self._number, **{**call, **data})
+        assert self.house.take(ndjson([one]), client)["accepted"] == 1
+
+    def start(self, number: int, client: str = "ACME", **data: object) -> None:
+        """Call ``number`` begins."""
+        usual = {"service": "Sales", "direction": "OUTBOUND"}
+        self.send("start", number, client, **{**usual, **data})
+
+    def ask(
+        self, path: str, number: int, client: int | None = None, session: str = ""
+    ) -> httpx.Response:
+        """Ask for call ``number``."""
+        query: dict[str, str | int] = {"transaction": number, "session": f"s{number}"}
+        if client is not None:
+            query["client"] = client
+        return self.house.ask("GET", path, session or self._session, params=query)
+
+    def found(self, path: str, number: int) -> dict[str, Any]:
+        """The same, when it has to be there."""
+        self._session = self.house.login()
+        answer = self.ask(path, number)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        assert list(body) == (IN_CALL_KEYS if path == IN_CALL else POST_CALL_KEYS)
+        return body
+
+    def missing(self, path: str, number: int, words: str = "no such call") -> None:
+        """The same, when it must not be."""
+        self._session = self.house.login()
+        answer = self.ask(path, number)
+        assert (answer.status_code, answer.json()["code"]) == (404, 404)
+        assert words in answer.json()["message"]
+
+    def in_memory(self, number: int) -> bool:
+        """Whether the floor still has call ``number`` at hand."""
+        board = self.house.node.server.floors[ACME].floor.board
+        return (number, f"s{number}") in board.calls
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """A house with nothing in it yet."""
+    monkeypatch.setattr(longpoll, "POLL_WAIT", 0.0)
+    with scratch() as folder:
+        house = House(folder, Clock())
+        yield Calls(house)
+        house.end()
+
+
+def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
+    """In call until it ends, post call from then on; the other phase says where to ask."""
+    calls.missing(IN_CALL, 1)
+    calls.missing(POST_CALL, 1)
+    calls.start(
+        1,
+        direction="INBOUND",
+        callerId="6505550199",
+        phoneDialed="8005550100",
+        account="A1",
+        totalDue=12,
+        zipCode="94404",
+        consumer={"lastName": "Doe"},
+    )
+    began = calls.house.clock() // 10_000
+    assert calls.found(IN_CALL, 1) == {
+        "consumer": {"firstName": None, "lastName": "Doe"},
+        "serviceId": 38049,
+        "callCenterId": 1623,
+        "account": "A1",
+        "zipCode": "94404",
+        "totalDue": 12.0,
+        "callDirectionOutbound": False,
+        "callStartTime": began,
+    }
+    calls.missing(POST_CALL, 1, "/realtime/callData/inCall")
+    calls.send("queue", 1, service="Help")
+    assert calls.found(IN_CALL, 1)["serviceId"] == 38050
+    calls.house.clock.move(90)
+    calls.send("end", 1, lvResult="AGENT")
+    assert calls.found(POST_CALL, 1) == {
+        "serviceId": 38050,
+        "callEndTime": began + 90_000,
+        "lvResult": "AGENT",
+        "phoneDialed": "6505550199",
+        "termCodeName": None,
+    }
+    calls.missing(IN_CALL, 1, "/realtime/callData/postCall")
+
+
+def test_a_call_that_is_half_known_has_every_key(calls: Calls) -> None:
+    """What nobody told is null, not left out."""
+    calls.send("queue", 1)
+    told = calls.found(IN_CALL, 1)
+    assert told["consumer"] == {"firstName": None, "lastName": None}
+    assert [told[key] for key in ("serviceId", "callCenterId", "account", "callStartTime")] == [
+        None
+    ] * 4
+    calls.send("end", 2)
+    told = calls.found(POST_CALL, 2)
+    assert [told[key] for key in ("serviceId", "lvResult", "phoneDialed", "termCodeName")] == [
+        None
+    ] * 4
+    calls.send("disposition", 3, termCode="RPC")
+    calls.found(IN_CALL, 3)
+
+
+def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(calls: Calls) -> None:
+    """Ten minutes after its end it is on the disk; a disposition hours later still counts."""
+    calls.start(1, account="A1", phoneDialed="6505550100")
+    calls.send("end", 1, lvResult="AGENT")
+    ended = calls.found(POST_CALL, 1)
+    session = calls.house.login()
+    token = calls.house.ask("POST", EVENTS, session).json()["token"]
+    calls.house.clock.move(11 * MINUTES)
+    calls.start(2)
+    assert not calls.in_memory(1)
+    assert calls.found(POST_CALL, 1) == ended
+    calls.house.clock.move(5 * HOURS)
+    calls.send("disposition", 1, termCode="Promise to pay", agent="SEBY")
+    assert calls.in_memory(1)
+    told = {**ended, "termCodeName": "Promise to pay"}
+    assert calls.found(POST_CALL, 1) == told
+    page = calls.house.ask("POST", EVENTS, calls.house.login(), json={"token": token}).json()
+    disposition = page["events"][-1]
+    assert disposition["callEventType"] == "CALL_DISPOSITION"
+    assert (disposition["account"], disposition["phoneDialed"]) == ("A1", "6505550100")
+    assert (disposition["agentId"], disposition["serviceId"]) == ("393602", 38049)
+    calls.house.clock.move(11 * MINUTES)
+    calls.start(3)
+    assert not calls.in_memory(1)
+    assert calls.found(POST_CALL, 1) == told
+    calls.house.close()
+    calls.house.open()
+    assert calls.found(POST_CALL, 1) == told
+    calls.house.crash()
+    calls.house.open()
+    assert calls.found(POST_CALL, 1) == told
+
+
+def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> None:
+    """Hours without an event take it out of memory, not out of the answers."""
+    calls.start(1, account="A1")
+    calls.house.clock.move(5 * HOURS)
+    calls.start(2)
+    assert not calls.in_memory(1)
+    assert calls.found(IN_CALL, 1)["account"] == "A1"
+    calls.send("end", 1)
+    calls.found(POST_CALL, 1)
+
+
+def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
+    """The client's day: a call that ended before midnight is gone after it, another is not."""
+    calls.start(1)
+    calls.start(2)
+    calls.house.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes to midnight in New York
+    calls.send("end", 1)
+    calls.found(POST_CALL, 1)
+    calls.house.clock.move(20 * MINUTES)
+    calls.missing(POST_CALL, 1)
+    assert calls.found(IN_CALL, 2)["callStartTime"]
+    calls.send("end", 2)
+    calls.found(POST_CALL, 2)
+    calls.start(3)
+    calls.missing(IN_CALL, 1)
+
+
+def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
+    """Call centers limit, roles limit, a parent sees its child, and nobody else does."""
+    house = calls.house
+    limited, superuser = house.login("limited"), house.login("superuser")
+    child, stranger = house.login(client="CHILD"), house.login(client="STRANGER")
+    calls.start(1, service="Sales")
+    calls.start(2, service="Help")
+    calls.start(3, service="Nowhere")
+    calls.start(4, client="CHILD", service=4199)
+    seen = {number: calls.ask(IN_CALL, number, session=limited).status_code for number in (1, 2, 3)}
+    assert seen == {1: 200, 2: 404, 3: 404}
+    assert [calls.ask(IN_CALL, n, session=superuser).status_code for n in (1, 2, 3)] == [200] * 3
+    assert calls.ask(IN_CALL, 4).status_code == 404
+    assert calls.ask(IN_CALL, 4, CHILD).status_code == 200
+    assert calls.ask(IN_CALL, 4, CHILD, child).status_code == 200
+    assert calls.ask(IN_CALL, 4, session=child).status_code == 200
+    assert calls.ask(IN_CALL, 1, ACME, child).status_code == 404
+    assert calls.ask(IN_CALL, 1, session=child).status_code == 404
+    for client in (None, ACME, CHILD):
+        assert calls.ask(IN_CALL, 1, client, stranger).status_code == 404
+    for user in ("manager", "auditor"):
+        answer = calls.ask(IN_CALL, 1, session=house.login(user))
+        assert (answer.status_code, answer.json()["code"]) == (403, 302)
+    texts = {calls.ask(IN_CALL, n, session=limited).json()["message"] for n in (2, 77)}
+    assert len(texts) == 1, "what may not be seen is answered like what is not there"
+
+
+def test_the_feed_goes_on_where_the_answer_was_true(calls: Calls) -> None:
+    """``Feed-Token``: what came before is in the answer, what comes later is behind the token."""
+    calls.start(1)
+    answer = calls.ask(IN_CALL, 1)
+    calls.send("end", 1)
+    body = {"token": answer.headers["feed-token"]}
+    page = calls.house.ask("POST", EVENTS, calls.house.login(), json=body).json()
+    assert [one["callEventType"] for one in page["events"]] == ["CALL_TERMINATION"]

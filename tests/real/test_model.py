@@ -1,0 +1,549 @@
+"""The whole stack against a list: random sources, retries, restarts, crashes and readers."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from structlog.testing import capture_logs
+
+from floorcast import token as tokens
+from floorcast.api import feeds as api_feeds
+from floorcast.feeds import blocks, feed, longpoll
+from floorcast.ingest import client_floor
+from floorcast.serve import node
+from floorcast.site.model import FeedName
+from floorcast.token import TICKS_PER_SECOND
+from tests.real.nodes import Clock, House, scratch, until
+from tests.real.server import AGENTS, EVENTS
+from tests.real.sites import ACME, KEYS, event, ndjson
+
+HOUR = 3600
+DAY = 24 * HOUR
+LONGEST = 25.5 * HOUR  # seconds that an example may last: the log keeps 26 hours
+
+# --- what sources send --------------------------------------------------------------------------
+
+SERVICES = st.sampled_from([38049, "Help", "38051", 77, "New line", "Sales"])
+NAMED = st.sampled_from([393601, "SEBY", "somebody", 12])
+CALLS = st.fixed_dictionaries(
+    {"transactionId": st.integers(1, 5) | st.just("3"), "sessionId": st.sampled_from(["a", "b"])}
+)
+DIRECTIONS = st.sampled_from(["INBOUND", "OUTBOUND", "MANUAL"])
+STATES = st.sampled_from(["LOGON", "READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD", "LOGOFF"])
+
+
+class Draft(NamedTuple):
+    """An event to send: everything but its id and its mark; ``ago`` in seconds, None: no time."""
+
+    kind: str
+    data: dict[str, Any]
+    ago: int | None
+
+
+def _with(call: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return {**call, **more}
+
+
+def _draft(kind: str, data: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Draft]:
+    ago = st.none() | st.integers(-240, 3 * HOUR)
+    return st.builds(Draft, st.just(kind), data, ago)
+
+
+def _of_call(
+    required: dict[str, st.SearchStrategy[Any]], optional: dict[str, st.SearchStrategy[Any]]
+) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(_with, CALLS, st.fixed_dictionaries(required, optional=optional))
+
+
+_MESSAGE = st.fixed_dictionaries({"service": SERVICES, "eventType": st.just("Attempt")})
+DRAFTS = st.one_of(
+    _draft("call.start", _of_call({"service": SERVICES, "direction": DIRECTIONS}, {})),
+    _draft("call.queue", _of_call({}, {"service": SERVICES})),
+    _draft("call.answer", _of_call({}, {"agent": NAMED})),
+    _draft("call.end", _of_call({}, {"service": SERVICES, "agent": NAMED})),
+    _draft("call.disposition", _of_call({"termCode": st.just("RPC")}, {"agent": NAMED})),
+    _draft(
+        "agent.state",
+        st.fixed_dictionaries(
+            {"agent": NAMED, "eventType": STATES},
+            optional={"service": SERVICES, "call": CALLS},
+        ),
+    ),
+    _draft("email.attempt", _MESSAGE),
+    _draft("sms.attempt", _MESSAGE),
+    _draft("campaign.update", st.fixed_dictionaries({"campaign": st.just("C")})),
+)
+BATCHES = st.builds(
+    lambda drafts, times: drafts * times, st.lists(DRAFTS, max_size=8), st.integers(1, 8)
+)
+MARKS = {"email.attempt": "accountNumber", "sms.attempt": "accountNumber", "agent.state": "result"}
+FED = {
+    "agent.state": AGENTS,
+    "call.start": EVENTS,
+    "call.end": EVENTS,
+    "call.disposition": EVENTS,
+    "email.attempt": EVENTS,
+    "sms.attempt": EVENTS,
+}
+FED_TO = {
+    EVENTS: Draft("sms.attempt", {"service": 77, "eventType": "Attempt"}, None),
+    AGENTS: Draft("agent.state", {"agent": 12, "eventType": "READY", "service": 77}, None),
+}
+REFUSED: list[dict[str, Any]] = [
+    {},
+    {"type": "call.queue", "id": "1", "source": "pbx"},
+    event("call.end", 1, transactionId="x", sessionId="a"),
+    event("call.lost", 1),
+    event("call.queue", "", transactionId=1, sessionId="a"),
+]
+
+DERIVED = ("flushed", "old", "gone")
+
+# --- what readers ask for -----------------------------------------------------------------------
+
+KINDS = st.sampled_from(["VOICE", "sms", "Email"])
+FILTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "interactionType": st.lists(KINDS.map(lambda kind: {"type": kind}), min_size=1, max_size=3),
+        "service": st.lists(
+            st.sampled_from([38049, 38050, "38051", 77, 1]).map(lambda n: {"id": n}),
+            min_size=1,
+            max_size=2,
+        ),
+        "callCenter": st.lists(
+            st.sampled_from([1623, "1700", 1]).map(lambda n: {"id": n}), min_size=1, max_size=2
+        ),
+    },
+)
+Filter = dict[str, list[dict[str, Any]]]
+_NAMES: dict[str, FeedName] = {EVENTS: "interaction", AGENTS: "agent"}
+CENTERS = {38049: 1623, 38050: 1700}
+
+
+def seen_by(wanted: Filter, user: str) -> Callable[[dict[str, Any]], bool]:
+    """What a filter and a user's own limits let through, by what the event itself prints."""
+
+    def sees(one: dict[str, Any]) -> bool:
+        if "agentId" in one and "seqNum" in one:
+            center = CENTERS.get(one.get("agentServiceId", 0))
+            return user != "limited" or center == 1623
+        kinds = [value["type"].upper() for value in wanted.get("interactionType", [])]
+        services = [int(value["id"]) for value in wanted.get("service", [])]
+        centers = [int(value["id"]) for value in wanted.get("callCenter", [])]
+        service, center = _number(one["serviceId"]), _number(one["callCenterId"])
+        return (
+            (not kinds or one["interactionType"].upper() in kinds)
+            and (not services or service in services)
+            and (not centers or center in centers)
+            and (user != "limited" or center == 1623)
+        )
+
+    return sees
+
+
+def _number(printed: int | str | None) -> int | None:
+    return None if printed is None else int(printed)
+
+
+class Bookmark(NamedTuple):
+    """A token, and how many of the fed events, of both feeds, are in front of it."""
+
+    token: str
+    position: int
+
+
+class Told(NamedTuple):
+    """An event as it must be in a feed."""
+
+    path: str
+    mark: str
+
+
+# Everything that is cut is cut small, so that short examples meet every edge.
+SMALL = (
+    (blocks, "SEAL_EVENTS", 20),
+    (feed, "_TURN", 2),
+    (feed, "_HEADS", 2),
+    (client_floor, "_SLICE", 8),
+    (client_floor, "_TURN", 0),
+    (node, "CHORES", 0.001),
+    (api_feeds, "LEAST", 1),
+    (longpoll, "POLL_WAIT", 0.0),
+)
+
+
+class Floorcast(RuleBasedStateMachine):
+    """``order`` is the model: what was acknowledged, in the order in which the feeds must be.
+
+    ``read`` is what a reader without a filter has got by following the tokens.
+    """
+
+    keeps = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
+        for module, name, value in SMALL:
+            self.patch.setattr(module, name, value)
+        self.logged = self.stack.enter_context(capture_logs())
+        self.folder = self.stack.enter_context(scratch())
+        self.clock = Clock()
+        self.begun = self.clock()
+        self.house = House(self.folder, self.clock, keeps=self.keeps, ring_bytes=20_000)
+        self.stack.callback(self.house.end)
+        self.order: list[Told] = []
+        self.read: dict[str, list[dict[str, Any]]] = {EVENTS: [], AGENTS: []}
+        self.sent: list[list[dict[str, Any]]] = []
+        self.known: set[tuple[str, str]] = set()
+        self.number = 0
+        self.saved: list[Path] = []
+        self.sessions: dict[str, str] = {}
+        self.logged_in = 0
+        first = self._ask(EVENTS, {}).json()["token"]
+        self.bookmarks = [Bookmark(first, 0)]
+        self.ends = {EVENTS: first, AGENTS: first}
+
+    def teardown(self) -> None:
+        """Stop; nothing may have gone wrong unseen."""
+        self.stack.close()
+        assert [one for one in self.logged if one["log_level"] in {"error", "critical"}] == []
+
+    # --- sources ---------------------------------------------------------------------------
+
+    @initialize(
+        batches=st.lists(BATCHES, min_size=2, max_size=2),
+        snapshot_every=st.sampled_from([10, 50, 100_000]),
+    )
+    def begin(self, batches: list[list[Draft]], snapshot_every: int) -> None:
+        """Something is there from the first."""
+        self.patch.setattr(client_floor, "SNAPSHOT_EVERY", snapshot_every)
+        self.send_at_once(batches, twice=False)
+
+    @rule(
+        drafts=BATCHES,
+        again=st.lists(st.integers(0, 10**6), max_size=5),
+        refused=st.lists(st.tuples(st.integers(0, 30), st.sampled_from(REFUSED)), max_size=2),
+        packed=st.booleans(),
+        batch_form=st.booleans(),
+        source=st.sampled_from(["pbx", "dialer"]),
+    )
+    def send(
+        self,
+        drafts: list[Draft],
+        again: list[int],
+        refused: list[tuple[int, dict[str, Any]]],
+        packed: bool,
+        batch_form: bool,
+        source: str,
+    ) -> None:
+        """Send new events among known ones and among ones that cannot be taken."""
+        batch = [self._event(draft, source) for draft in drafts]
+        known = [one for sent in self.sent for one in sent]
+        for pick in again if known else ():
+            batch.insert(pick % (len(batch) + 1), known[pick % len(known)])
+        for place, one in refused:
+            batch.insert(place % (len(batch) + 1), one)
+        bad = [index for index, one in enumerate(batch) if one in REFUSED]
+        good = [one for one in batch if one not in REFUSED]
+        answer = self.house.run(self._post(batch, packed=packed, batch_form=batch_form))
+        assert answer.status_code == (200 if good or not batch else 400), answer.text
+        fresh = self._acknowledged(good)
+        verdicts = answer.json()
+        assert verdicts["accepted"] == fresh
+        assert verdicts["duplicates"] == len(good) - fresh
+        assert [one["index"] for one in verdicts["rejected"]] == bad
+
+    @precondition(lambda self: self.sent)
+    @rule(pick=st.integers(0, 10**6), times=st.integers(1, 3))
+    def retry(self, pick: int, times: int) -> None:
+        """Send a whole request again, several times at once: it changes nothing."""
+        batch = self.sent[pick % len(self.sent)]
+
+        async def at_once() -> list[httpx.Response]:
+            return await asyncio.gather(*[self._post(batch) for _ in range(times)])
+
+        for answer in self.house.run(at_once()):
+            assert answer.json() == {"accepted": 0, "duplicates": len(batch), "rejected": []}
+
+    @rule(batches=st.lists(BATCHES, min_size=2, max_size=4), twice=st.booleans())
+    def send_at_once(self, batches: list[list[Draft]], twice: bool) -> None:
+        """Several sources at once; each request stays whole, whichever comes first."""
+        requests = [
+            [self._event(draft, "pbx") for draft in [FED_TO[EVENTS], *drafts]] for drafts in batches
+        ]
+
+        async def at_once() -> list[httpx.Response]:
+            return await asyncio.gather(
+                *[self._post(batch) for batch in requests for _ in range(1 + twice)]
+            )
+
+        verdicts = [answer.json() for answer in self.house.run(at_once())]
+        total = sum(map(len, requests))
+        assert sum(one["accepted"] for one in verdicts) == total
+        assert sum(one["duplicates"] for one in verdicts) == total * twice
+        events = _events(EVENTS, self._ask(EVENTS, {"token": self.ends[EVENTS]}).json())
+        came = {one.get("accountNumber"): place for place, one in enumerate(events)}
+        requests.sort(key=lambda batch: came[batch[0]["data"]["accountNumber"]])
+        for batch in requests:
+            self._acknowledged(batch)
+
+    # --- time, restarts, crashes -------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.0005, 1, 61, 11 * 60, HOUR, 3 * HOUR]))
+    def wait(self, seconds: float) -> None:
+        """Time passes; in the end tokens grow too old, but nothing leaves the log."""
+        if (self.clock() - self.begun) / TICKS_PER_SECOND + seconds < LONGEST:
+            self.clock.move(seconds)
+
+    @precondition(lambda self: self.keeps)
+    @rule()
+    def restart(self) -> None:
+        """Stop as on SIGTERM, and start."""
+        self.house.close()
+        self._open_again()
+
+    @precondition(lambda self: self.keeps)
+    @rule(mirror=st.sampled_from(DERIVED), keys=st.sampled_from(DERIVED))
+    def crash(self, mirror: str, keys: str) -> None:
+        """Die, and start on what was on the disk.
+
+        What is derived from the log is not flushed: it may be as it was some time before, or
+        not be there at all.
+        """
+        folder = self.house.crash()
+        saved = self.folder / f"saved{len(self.saved)}"
+        shutil.copytree(folder, saved)
+        for name, how in (("mirror.db", mirror), ("keys.db", keys)):
+            for file in folder.glob(f"{name}*") if how != "flushed" else ():
+                file.unlink()
+            for file in self.saved[-1].glob(f"{name}*") if how == "old" and self.saved else ():
+                shutil.copy(file, folder)
+        self.saved.append(saved)
+        self._open_again()
+
+    # --- readers ---------------------------------------------------------------------------
+
+    @rule(
+        pick=st.integers(0, 10**6),
+        path=st.sampled_from([EVENTS, AGENTS]),
+        wanted=FILTERS,
+        user=st.sampled_from(["sysadmin", "limited"]),
+        count=st.sampled_from([1, 2, 7, 50, 1000]),
+    )
+    def follow(self, pick: int, path: str, wanted: Filter, user: str, count: int) -> None:
+        """Follow a feed from any token or eventId on: what the filter lets through, no more."""
+        mark = self._bookmark(pick)
+        body = {"token": mark.token, **_filter(path, wanted)}
+        if self._is_old(mark.token):
+            answer = self._ask(path, body, user)
+            assert (answer.status_code, answer.json()["code"]) == (400, 202)
+            assert "is more than 24 hours old" in answer.json()["message"]
+            return
+        sees = seen_by(wanted, user)
+        places = [place for place, told in enumerate(self.order) if told.path == path]
+        shown = zip(places, self.read[path], strict=True)
+        expected = [(place, one) for place, one in shown if place >= mark.position and sees(one)]
+        for start in range(0, min(len(expected), 12 * count) + 1, count):
+            page = self._ask(path, body, user, count).json()
+            piece = expected[start : start + count]
+            assert _events(path, page) == [one for _, one in piece]
+            body["token"] = page["token"]
+            after = piece[-1][0] + 1 if len(piece) == count else len(self.order)
+            self.bookmarks.append(Bookmark(page["token"], after))
+
+    @rule(
+        drafts=BATCHES,
+        path=st.sampled_from([EVENTS, AGENTS]),
+        wanted=FILTERS,
+        user=st.sampled_from(["sysadmin", "limited"]),
+    )
+    def wait_for(self, drafts: list[Draft], path: str, wanted: Filter, user: str) -> None:
+        """A reader that waits is woken by the first event that it sees, and by no other."""
+        batch = [self._event(draft, "pbx") for draft in [FED_TO[path], *drafts]]
+        everything = {"token": self.ends[path]}
+        body = {**everything, **_filter(path, wanted)}
+        sees = seen_by(wanted, user)
+        self._log_in()
+
+        async def wait_and_send() -> list[dict[str, Any]]:
+            the_feed = self.house.node.server.floors[ACME].feeds[_NAMES[path]]
+            reader = asyncio.create_task(
+                self.house.request("POST", path, self.sessions[user], json=body)
+            )
+            await until(lambda: the_feed.waiting)
+            assert (await self._post(batch)).status_code == 200
+            news = await self.house.request(
+                "POST", path, self.sessions["sysadmin"], json=everything
+            )
+            if any(map(sees, _events(path, news.json()))):
+                return _events(path, (await reader).json())
+            assert the_feed.waiting == 1
+            reader.cancel()
+            await asyncio.wait({reader})
+            assert the_feed.waiting == 0
+            return []
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(longpoll, "POLL_WAIT", 20.0)
+            found = self.house.run(wait_and_send())
+        self._acknowledged(batch)
+        before = len(self.read[path])
+        self._catch_up()
+        seen = list(filter(sees, self.read[path][before:]))
+        assert found == seen[: len(found)]
+        assert bool(found) == bool(seen)
+
+    @invariant()
+    def the_feeds_are_the_list(self) -> None:
+        """Following the tokens gives what was acknowledged: all of it, once, in order."""
+        self._catch_up()
+
+    # --- the model, and how to ask ------------------------------------------------------------
+
+    def _event(self, draft: Draft, source: str) -> dict[str, Any]:
+        self.number += 1
+        data = dict(draft.data)
+        if draft.kind in FED:
+            data[MARKS.get(draft.kind, "account")] = f"m{self.number}"
+        if draft.ago is not None:
+            at = datetime.fromtimestamp(self.clock() / TICKS_PER_SECOND, UTC)
+            data["time"] = (at - timedelta(seconds=draft.ago)).isoformat()
+        return event(draft.kind, self.number, source=source, **data)
+
+    def _acknowledged(self, batch: list[dict[str, Any]]) -> int:
+        """Put what is new of an acknowledged request into the model; how many that are."""
+        fresh = 0
+        for one in batch:
+            key = one["source"], one["id"]
+            if key in self.known:
+                continue
+            self.known.add(key)
+            fresh += 1
+            if (path := FED.get(one["type"])) is not None:
+                mark = one["data"][MARKS.get(one["type"], "account")]
+                self.order.append(Told(path, mark))
+        if batch:
+            self.sent.append(batch)
+        return fresh
+
+    def _catch_up(self) -> None:
+        for path in (EVENTS, AGENTS):
+            page = self._ask(path, {"token": self.ends[path]}).json()
+            self.read[path] += _events(path, page)
+            self.ends[path] = page["token"]
+            marks = [told.mark for told in self.order if told.path == path]
+            assert list(map(_mark, self.read[path])) == marks
+
+    def _bookmark(self, pick: int) -> Bookmark:
+        """One of the tokens that there were, or the eventId of an interaction event."""
+        pick %= len(self.bookmarks) + len(self.read[EVENTS])
+        if pick < len(self.bookmarks):
+            return self.bookmarks[pick]
+        pick -= len(self.bookmarks)
+        places = [place for place, told in enumerate(self.order) if told.path == EVENTS]
+        return Bookmark(self.read[EVENTS][pick]["eventId"], places[pick] + 1)
+
+    def _is_old(self, token: str) -> bool:
+        return self.clock() - tokens.decode(ACME, token).ticks > DAY * TICKS_PER_SECOND
+
+    def _open_again(self) -> None:
+        self.house.open()
+        if self.clock() - self.logged_in <= HOUR * TICKS_PER_SECOND:
+            for session in self.sessions.values():
+                assert self.house.ask("GET", f"/session/validate/{session}").status_code == 204
+        young = [mark for mark in self.bookmarks if not self._is_old(mark.token)]
+        for path in (EVENTS, AGENTS) if young else ():
+            first = min(young, key=lambda mark: mark.position)
+            before = sum(told.path == path for told in self.order[: first.position])
+            found: list[dict[str, Any]] = []
+            body = {"token": first.token}
+            while (page := self._ask(path, body).json()) and _events(path, page):
+                found += _events(path, page)
+                body["token"] = page["token"]
+            assert found == self.read[path][before:]
+
+    def _log_in(self) -> None:
+        """Log in, anew where the sessions may have ended: what is on the disk of them is old."""
+        if not self.sessions or self.clock() - self.logged_in > HOUR * TICKS_PER_SECOND:
+            for session in self.sessions.values():
+                self.house.ask("DELETE", f"/session/logout/{session}")
+            self.sessions = {user: self.house.login(user) for user in ("sysadmin", "limited")}
+            self.logged_in = self.clock()
+
+    def _ask(
+        self, path: str, body: dict[str, Any], user: str = "sysadmin", count: int = 1000
+    ) -> httpx.Response:
+        self._log_in()
+        return self.house.ask("POST", path, self.sessions[user], json=body, params={"count": count})
+
+    async def _post(
+        self, batch: list[dict[str, Any]], *, packed: bool = False, batch_form: bool = False
+    ) -> httpx.Response:
+        kind = "application/cloudevents-batch+json" if batch_form else "application/x-ndjson"
+        content = json.dumps(batch).encode() if batch_form else ndjson(batch)
+        headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": kind}
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+            content = gzip.compress(content)
+        return await self.house.request(
+            "POST", "/ingest/v1/events", content=content, headers=headers
+        )
+
+
+class Forgetful(Floorcast):
+    """The same on ``:memory:``, without restarts."""
+
+    keeps = False
+
+
+def _events(path: str, page: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page["agentEvent" if path == AGENTS else "events"]
+    return found
+
+
+def _mark(one: dict[str, Any]) -> str:
+    name = "result" if "seqNum" in one else "accountNumber" if "accountNumber" in one else "account"
+    mark: str = one[name]
+    return mark
+
+
+def _filter(path: str, wanted: Filter) -> dict[str, Any]:
+    return {"filter": wanted} if path == EVENTS and wanted else {}
+
+
+@pytest.mark.parametrize(
+    ("machine", "examples"), [(Floorcast, 25), (Forgetful, 10)], ids=["files", "memory"]
+)
+def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], examples: int) -> None:
+    """Whatever sources, readers, restarts and crashes do, the feeds are the list of what came."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,150 @@
+"""Events with odd values in any member: refused, or taken, fed and kept like every other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given, settings
+from structlog.testing import capture_logs
+
+from floorcast.events.incoming import Incoming
+from floorcast.feeds import longpoll
+from tests.real.nodes import Clock, House, scratch
+from tests.real.server import AGENTS, EVENTS
+from tests.real.sites import KEYS, event
+
+ODD = [
+    *(None, True, [], {}, [1], {"id": 1}, "", " ", "x", "0", "-1", "00000000000000000042"),
+    *(0, 1, -1, 2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), 10**30),
+    *(
+        0.5,
+        -0.0,
+        1e308,
+        5e-324,
+        "9" * 18,
+        "9" * 15,
+        "\u0663",
+        "\0",
+        "a\nb",
+        "\U0001f4de",
+        "x" * 4096,
+    ),
+    *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-23T12:00:00.123456789Z"),
+    *("INBOUND", "IN_CALL", "LOGOFF", "AGENT_TRANSFER_FAILED_SUPERVISOR", "PREVIEW_DIAL_SKIPPED"),
+]
+USUAL = {
+    "transactionId": 1,
+    "sessionId": "s",
+    "service": 77,
+    "direction": "INBOUND",
+    "eventType": "READY",
+    "agent": "somebody",
+    "campaign": "C",
+}
+
+
+def members(kind: type[msgspec.Struct]) -> list[str]:
+    """The names that the data of an event of this type may have."""
+    (data,) = [field.type for field in msgspec.structs.fields(kind) if field.name == "data"]
+    return [field.encode_name for field in msgspec.structs.fields(data)]
+
+
+MEMBERS = {str(kind.__struct_config__.tag): members(kind) for kind in get_args(Incoming)}
+INNER = st.dictionaries(
+    st.sampled_from(["transactionId", "sessionId", "service", "phoneNumber", "ET", "firstName"]),
+    st.sampled_from(ODD),
+    max_size=4,
+)
+
+
+@st.composite
+def odd_event(draw: st.DrawFn) -> dict[str, Any]:
+    """An event whose usual members are there, most of the time, and some odd."""
+    kind = draw(st.sampled_from(sorted(MEMBERS)))
+    data = {name: USUAL[name] for name in MEMBERS[kind] if name in USUAL}
+    data |= draw(
+        st.dictionaries(st.sampled_from(MEMBERS[kind]), st.sampled_from(ODD) | INNER, max_size=4)
+    )
+    number = draw(st.integers(0, 10**9))
+    one = {"specversion": "1.0", "id": str(number), "source": "odd", "type": kind, "data": data}
+    if draw(st.booleans()):
+        one["time"] = draw(st.sampled_from(["1970-01-01T00:00:00Z", "2026-11-23T10:00:00+14:00"]))
+    return one
+
+
+@contextmanager
+def sound(folder: Path) -> Iterator[House]:
+    """A node that logs no error, and is after a restart what it was before."""
+    with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
+        patch.setattr(longpoll, "POLL_WAIT", 0.0)
+        house = House(folder, Clock())
+        try:
+            session = house.login()
+            token = house.ask("POST", EVENTS, session).json()["token"]
+
+            def both() -> list[object]:
+                answers = [
+                    house.ask("POST", path, session, json={"token": token}).json()
+                    for path in (EVENTS, AGENTS)
+                ]
+                return [answers[0]["events"], answers[1]["agentEvent"]]
+
+            yield house
+            before = both()
+            house.close()
+            house.open()
+            assert both() == before
+        finally:
+            house.end()
+    assert [one for one in logged if one["log_level"] in {"error", "critical"}] == []
+
+
+def send(house: House, batch: list[dict[str, Any]]) -> None:
+    """Send them; each is taken or refused by itself. Calls that ended leave the memory."""
+    answer = house.ask(
+        "POST",
+        "/ingest/v1/events",
+        content=json.dumps(batch).encode(),
+        headers={
+            "Authorization": f"Bearer {KEYS['ACME']}",
+            "Content-Type": "application/cloudevents-batch+json",
+        },
+    )
+    assert answer.status_code in {200, 400}, answer.text
+    house.clock.move(11 * 60)
+
+
+@pytest.mark.parametrize("kind", sorted(MEMBERS))
+def test_each_odd_value_in_each_member(kind: str) -> None:
+    """No value makes a fold fail, stops the floor, or keeps it from being kept."""
+    batch: list[dict[str, Any]] = []
+    for member in MEMBERS[kind]:
+        for value in ODD:
+            usual = {name: USUAL[name] for name in MEMBERS[kind] if name in USUAL}
+            if "transactionId" in usual:
+                usual["transactionId"] = len(batch)
+            batch.append(event(kind, len(batch), **{**usual, member: value}))
+    ends = [
+        event("call.end", f"end {number}", transactionId=number, sessionId="s")
+        for number in range(len(batch))
+    ]
+    with scratch() as folder, sound(folder) as house:
+        send(house, batch)
+        send(house, ends if "transactionId" in MEMBERS[kind] else [])
+        send(house, [event("campaign.update", "last", campaign="C")])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
+def test_odd_values_together(batches: list[list[dict[str, Any]]]) -> None:
+    """Nor do several of them."""
+    with scratch() as folder, sound(folder) as house:
+        for batch in batches:
+            send(house, batch)

@@ -1,0 +1,288 @@
+"""A real server as who runs it meets it: stopping, refusing to start, what it tells and hides."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
+from tests.real.sites import KEYS, PASSWORD, SITE, event, ndjson
+
+LONGEST = 30.0  # seconds for a command that does not start, so that no test waits for ever
+CALL = {"transactionId": 1, "sessionId": "s", "service": "Sales"}
+
+
+class Said(NamedTuple):
+    """What a command that came to its end said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(folder: Path, *arguments: object, **more: str) -> Said:
+    """Run the program to its end, with ``more`` in its environment."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+class HalfSent:
+    """A request with events of which the server has the head, and waits for the rest."""
+
+    def __init__(self, port: int, body: bytes) -> None:
+        self._body = body
+        self._socket = socket.create_connection(("127.0.0.1", port), LONGEST)
+        head = (
+            "POST /ingest/v1/events HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {KEYS['ACME']}\r\nContent-Type: application/x-ndjson\r\n"
+            f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        self._socket.sendall(head.encode())
+        assert self._socket.recv(1000).startswith(b"HTTP/1.1 100 ")
+        self._socket.sendall(body[:10])
+
+    def finish(self) -> str:
+        """Send the rest; the answer."""
+        with self._socket:
+            self._socket.sendall(self._body[10:])
+            answer = b""
+            while piece := self._socket.recv(10_000):
+                answer += piece
+            return answer.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_requests_finish_and_loses_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Who waits is answered at once, half a request is taken whole; exit code 0, the same feed."""
+    with (
+        running(tmp_path) as server,
+        ThreadPoolExecutor() as beside,
+        Caller(server.url) as caller,
+    ):
+        session = caller.login()
+        begin = caller.feed(EVENTS).token
+        caller.take(ndjson([event("call.start", 1, direction="INBOUND", **CALL)]))
+        page = caller.feed(EVENTS, begin)
+
+        def wait() -> tuple[float, str]:
+            with Caller(server.url) as reader:
+                reader.http.headers["LV-Session"] = session
+                answer = reader.http.post(EVENTS, json={"token": page.token})
+                assert answer.json()["events"] == []
+                return answer.elapsed.total_seconds(), answer.json()["token"]
+
+        waiting = beside.submit(wait)
+        while not caller.counted("floorcast_feed_waiting_readers"):
+            assert not waiting.done()
+        half = HalfSent(server.port, ndjson([event("call.end", 2, lvResult="DONE", **CALL)]))
+        server.tell(number)
+        seconds, token = waiting.result(LONGEST)
+        assert seconds < 5
+        answer = half.finish()
+        assert answer.startswith("HTTP/1.1 200 ")
+        assert '"accepted":1' in answer
+        assert server.wait() == 0
+        server.start()
+        assert caller.http.get(f"/session/validate/{session}").status_code == 204
+        again = caller.feed(EVENTS, begin).events
+        assert [one["callEventType"] for one in again] == ["CALL_START", "CALL_TERMINATION"]
+        assert again[:1] == page.events
+        assert caller.feed(EVENTS, token).events == again[1:]
+
+
+def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> None:
+    """``/healthz``, ``/readyz``, and counters in ``/metrics`` that move with what happens."""
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        for path, status in (("/healthz", "ok"), ("/readyz", "ready")):
+            answer = caller.http.get(path)
+            assert (answer.status_code, answer.json()) == (200, {"status": status})
+        caller.login()
+        token = caller.feed(EVENTS).token
+        asked = 'floorcast_requests_total{route="/ingest/v1/events",status="200"}'
+        metrics = {
+            asked: 2.0,
+            'floorcast_intake_events_total{outcome="accepted"}': 3.0,
+            'floorcast_intake_events_total{outcome="duplicate"}': 3.0,
+            'floorcast_intake_events_total{outcome="rejected"}': 2.0,
+            "floorcast_intake_seconds_count": 2.0,
+            "floorcast_log_commit_events_sum": 3.0,
+            "floorcast_log_append_seconds_count": 1.0,
+            "floorcast_fold_seconds_count": 1.0,
+            "floorcast_feed_published_events_total": 2.0,
+            "floorcast_feed_given_events_total": 2.0,
+        }
+        before = {metric: caller.counted(metric) for metric in metrics}
+        body = ndjson(
+            [
+                event("call.start", 1, direction="INBOUND", **CALL),
+                event("call.queue", 2, transactionId=1, sessionId="s"),
+                event("call.end", 3, transactionId=1, sessionId="s"),
+                event("call.lost", 4),
+            ]
+        )
+        for _ in range(2):
+            caller.take(body)
+        assert len(caller.feed(EVENTS, token).events) == 2
+        assert {name: caller.counted(name) - before[name] for name in metrics} == metrics
+        assert caller.counted("floorcast_ready") == 1.0
+        text = caller.http.get("/metrics").text
+        assert not any(secret in text for secret in ("ACME", "47415", "acme-key", "sysadmin"))
+
+
+# --- refusing to start ----------------------------------------------------------------------------
+
+
+def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
+    """Exit code 1 and one line that says who has it; the first goes on."""
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        said = run(tmp_path, "serve", "--data", server.data, "--site", server.site, "--port", 0)
+        assert said.code == 1
+        assert said.out == ""
+        (line,) = said.err.splitlines()
+        assert line.startswith(f"floorcast: data folder {server.data} is in use by process ")
+        assert "--data" in line
+        caller.login()
+
+
+def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
+    """Exit code 1 and one line that says which; no data folder is made for it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = run(tmp_path, "serve", "--data", "data", "--port", port)
+    assert said.code == 1
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"floorcast: cannot listen on 127.0.0.1 port {port}: ")
+    assert not (tmp_path / "data").exists()
+
+
+WRONG = [
+    (["--port", "many"], {}, "", "--port: must be a whole number from 0 to 65,535, not 'many'"),
+    (["--data", "data"], {"FLOORCAST_PROT": "1"}, "", "did you mean FLOORCAST_PORT?"),
+    (["--data", "data"], {}, "prot = 1", "there is no setting 'prot'; did you mean port?"),
+    (["--site", "none.toml"], {}, "", "none.toml cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("options", "variables", "file", "message"), WRONG)
+def test_a_wrong_setting_is_refused_before_anything_starts(
+    tmp_path: Path, options: list[str], variables: dict[str, str], file: str, message: str
+) -> None:
+    """Exit code 1, and one line that names the setting, where it came from, what it must be."""
+    if file:
+        (tmp_path / "floorcast.toml").write_text(file)
+    said = run(tmp_path, "serve", *options, **variables)
+    assert (said.code, said.out) == (1, "")
+    assert message in said.err
+    assert said.err.startswith("floorcast: ")
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "data" / "log.db").exists()
+
+
+def test_an_option_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """As any command does it: exit code 2, and the option's name."""
+    said = run(tmp_path, "serve", "--prot", "1")
+    assert said.code == 2
+    assert "--prot" in said.err
+
+
+# --- what the log hides ---------------------------------------------------------------------------
+
+PERSONAL = {
+    "callerId": "6505550199",
+    "phoneDialed": "6505550188",
+    "account": "account-0815",
+    "consumer": {"firstName": "Melusine", "lastName": "Mcgeehan"},
+    "zipCode": "94404-0001",
+    "operatorPhone": "6505550177",
+}
+HIDDEN = [
+    *(PASSWORD, "wrong password", "acme-token", "wrong-token", "acme-key", "wrong-key"),
+    *("clear secret", "argon2"),
+    *("6505550199", "6505550188", "6505550177", "6505550166", "account-0815"),
+    *("Melusine", "Mcgeehan", "94404-0001", "jane@example.org"),
+]
+MORE_SITE = """
+[[client]]
+id = 6
+name = "CLEAR"
+api_tokens = ["clear-token"]
+user = [{id = 1, name = "clear", role = "Sysadmin", password = "clear secret"}]
+"""
+
+
+def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
+    """Numbers, names, passwords, tokens, keys, sessions: none of them is in it at info level."""
+    with running(tmp_path, site=SITE + MORE_SITE) as server, Caller(server.url) as caller:
+        session = caller.login()
+        hidden = [*HIDDEN, session, "clear-token"]
+        http = caller.http
+        for access, password in (("wrong-token", PASSWORD), ("acme-token", "wrong password")):
+            for path in ("/session/login", "/session/password"):
+                body = {"clientName": "ACME", "userName": "sysadmin", "newPassword": "new password"}
+                http.post(path, headers={"LV-Access": access}, json={**body, "password": password})
+        token = caller.feed(EVENTS).token
+        caller.take(
+            ndjson(
+                [
+                    event("call.start", 1, direction="INBOUND", **CALL, **PERSONAL),
+                    event("agent.state", 2, agent="SEBY", eventType="IN_CALL", call=CALL),
+                    event("call.end", 3, transactionId=1, sessionId="s"),
+                    event("email.attempt", 4, service=1, eventType="A", toEmail="jane@example.org"),
+                    event("sms.attempt", 5, service=1, eventType="A", phoneNumber="6505550166"),
+                    event("call.start", 6, **CALL, **PERSONAL),
+                    {"6505550199": "acme-key"},
+                ]
+            )
+        )
+        for path in (EVENTS, AGENTS):
+            caller.feed(path, token)
+        http.post(EVENTS, content=b'{"token": "6505550199"}')
+        http.post(EVENTS, content=b'{"filter": {"6505550199": 1}}')
+        http.post(f"/ingest/v1/{KEYS['ACME']}/6505550199")
+        http.post("/ingest/v1/events", headers={"Authorization": "Bearer wrong-key"})
+        http.get("/realtime/callData/postCall", params={"transaction": 1, "session": "6505550199"})
+        http.get("/realtime/callData/postCall", params={"transaction": 1, "session": "s"})
+        http.get(f"/session/validate/{session}")
+        http.get("/session/validate", params={"sessionId": session})
+        http.post("/session/login?cookie=true", headers={"Cookie": f"LV-Session={session}"})
+        http.delete(f"/session/logout/{session}")
+        server.kill()
+        server.start()
+        assert server.terminate() == 0
+    told = server.log.read_text()
+    assert [secret for secret in hidden if secret in told] == []
+    lines = [json.loads(line) for line in told.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert len(requests) > 15
+    assert {line["level"] for line in lines} <= {"info", "warning"}
+    assert set(requests[0]) >= {"method", "path", "status", "ms", "timestamp"}
+
+
+def test_a_server_in_memory_leaves_nothing(tmp_path: Path) -> None:
+    """``--data :memory:`` answers like any other, and the folder stays as it was."""
+    server = Server(tmp_path)
+    server.data = Path(":memory:")
+    with server, Caller(server.url) as caller:
+        caller.login()
+        token = caller.feed(EVENTS).token
+        caller.take(ndjson([event("call.start", 1, direction="INBOUND", **CALL)]))
+        assert len(caller.feed(EVENTS, token).events) == 1
+        assert server.terminate() == 0
+    assert {file.name for file in tmp_path.iterdir()} == {"site.toml", "server.log"}

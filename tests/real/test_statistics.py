@@ -1,0 +1,105 @@
+"""The statistics of a real server: true at their place in the feed, and verified afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floorcast.token import decode
+from tests.real.server import AGENTS, Caller, Server, command, environment, running
+from tests.real.sites import ACME, KEYS, event, ndjson
+
+BANK = Path(__file__).resolve().parents[3] / "shared/data/anonymous-bank/1999-08-01.csv"
+STATUS, STATS = "/realtime/service/agents/status", "/realtime/service/stats"
+STATES = {"READY": 2, "NOT_READY": 3, "WRAP_UP": 5}
+THE_END = "the end"
+ROUNDS = 20
+
+Row = dict[str, Any]
+
+
+def asked(caller: Caller, path: str = STATUS) -> tuple[list[Row], str]:
+    """The rows of an answer, and its token."""
+    answer = caller.http.post(path)
+    assert answer.status_code == 200, answer.text
+    return next(iter(answer.json().values())), answer.headers["feed-token"]
+
+
+def pour(server: Server, stop: threading.Event) -> None:
+    """Agents change their states, some at a time; at last one says that this is the end."""
+    with Caller(server.url) as caller:
+        number = 0
+        while not stop.is_set():
+            events = []
+            for _ in range(40):
+                number += 1
+                kind = list(STATES)[number % 3]
+                service = 38049 + number % 2
+                said = event(
+                    "agent.state", number, agent=number % 25, eventType=kind, service=service
+                )
+                events.append(said)
+            caller.take(ndjson(events))
+        last = event("agent.state", "last", agent=0, eventType="READY", result=THE_END)
+        caller.take(ndjson([last]))
+
+
+def drawn(rows: list[Row]) -> dict[str, object]:
+    """What a wallboard keeps of the agents' status."""
+    return {row["agentLoginId"]: (row["stateId"], row["serviceId"]) for row in rows}
+
+
+def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path) -> None:
+    """Asked again and again while events pour in: nothing is missed, nothing counted twice."""
+    stop = threading.Event()
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        caller.login()
+        pouring = threading.Thread(target=pour, args=(server, stop))
+        pouring.start()
+        answers: dict[int, tuple[list[Row], str]] = {}
+        while len(answers) < ROUNDS:
+            rows, token = asked(caller)
+            answers[decode(ACME, token).place] = rows, token
+        stop.set()
+        pouring.join()
+        told = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]
+    shown = [drawn(rows) for rows, _ in answers.values()]
+    for number in range(ROUNDS - 1):
+        board = dict(shown[number])
+        events, rest = told[number], told[number + 1]
+        for one in events[: len(events) - len(rest)]:
+            state = STATES[one["eventType"]]
+            board[one["agentLoginId"]] = (state, one["agentServiceId"])
+        assert board == shown[number + 1]
+
+
+@pytest.mark.skipif(not BANK.exists(), reason="the bank's day is not here: ../shared/data")
+def test_a_bank_s_day_is_shown_alike_after_a_kill_and_verified(tmp_path: Path) -> None:
+    """A replayed day; a kill, a restart from whatever was stored; then ``floorcast verify``."""
+    with running(tmp_path) as server:
+        replay = command(
+            "replay", BANK, "--format", "anonymous-bank", "--url", server.url,
+            "--key", KEYS["ACME"],
+        )  # fmt: skip
+        subprocess.run(replay, check=True, capture_output=True, env=environment(), cwd=tmp_path)
+        with Caller(server.url) as caller:
+            caller.login()
+            before, _ = asked(caller, STATS)
+            server.kill()
+            server.start()
+            after, _ = asked(caller, STATS)
+        shown = [(row["serviceName"], row["totalOffered"], row["totalHandled"]) for row in before]
+        assert shown == [
+            (row["serviceName"], row["totalOffered"], row["totalHandled"]) for row in after
+        ]
+        assert {name for name, _, _ in shown} >= {"PS", "NE", "NW", "IN"}
+        verify = command("verify", "--data", server.data)
+        beside = subprocess.run(
+            verify, check=False, capture_output=True, text=True, env=environment(), cwd=tmp_path
+        )
+    assert beside.returncode == 0, beside.stdout
+    assert "figures, no differences" in beside.stdout

@@ -1,0 +1,212 @@
+"""Streams of a real server, as their real readers meet them: curl, httpx, a browser, a sleeper."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from httpx_sse import connect_sse
+from playwright.sync_api import Page, sync_playwright
+
+from tests.real.server import EVENTS, Caller, Server, running
+from tests.real.sites import PASSWORD, TOKENS, event, ndjson
+
+STREAM = EVENTS + "/sse"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+# What a page does: log in with a cookie, follow, and tell how it goes.
+FOLLOW = """async ([access, login]) => {
+    const answer = await fetch("/session/login?cookie=true", {
+        method: "POST", headers: {"LV-Access": access}, body: JSON.stringify(login)});
+    window.got = [];
+    const source = new EventSource("/realtime/event/feed/sse");
+    source.onmessage = (message) =>
+        window.got.push([message.lastEventId, JSON.parse(message.data).transactionId]);
+    await new Promise((resolve) => { source.onopen = resolve; });
+    return answer.status;
+}"""
+GOT = "(count) => window.got.length >= count"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server of its own for each test."""
+    with running(tmp_path) as one:
+        yield one
+
+
+def calls(*numbers: int, pad: int = 0) -> bytes:
+    """Calls that begin."""
+    return ndjson(
+        event(
+            "call.start",
+            number,
+            transactionId=number,
+            sessionId=f"S{number}",
+            service=38049,
+            direction="INBOUND",
+            account="x" * pad,
+        )
+        for number in numbers
+    )
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("option", ["--no-compressed", "--compressed"])
+def test_curl_shows_the_bytes_of_the_reference(server: Server, option: str) -> None:
+    """As in the reference's example: data lines, keep-alives in the client's zone."""
+    with Caller(server.url) as caller:
+        session = caller.login()
+        command = ["curl", "-sN", option, "--location", "--request", "POST"]
+        command += [f"{server.url}{STREAM}?count=500", "--header", f"LV-Session: {session}"]
+        command += ["--header", "Content-Type: application/json", "--data-raw", '{"token": ""}']
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
+            assert curl.stdout is not None
+            until_open(caller, 1)
+            caller.take(calls(1, 2))
+            said = [curl.stdout.readline() for _ in range(6)]
+            assert server.terminate() == 0
+            said += curl.stdout.readlines()
+            assert curl.wait() == 0
+    for number, line in enumerate(said[0:4:2], 1):
+        assert json.loads(line.removeprefix(b"data: "))["transactionId"] == number
+    assert said[1] == said[3] == said[5] == b"\n"
+    assert re.fullmatch(rb": keepalive \d{4}-\d\d-\d\d \d\d:\d\d:\d\d-0[45]00\n", said[4])
+    assert said[6:] == [b": closed: the server stops\n", b"\n"]
+
+
+def until_open(caller: Caller, count: int) -> None:
+    """Wait until the server has so many streams."""
+    while caller.counted("floorcast_feed_open_streams") != count:
+        pass
+
+
+def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
+    """Resuming by the eventId of the last event, whatever broke off."""
+    with Caller(server.url, up=server.up) as caller:
+        caller.login()
+        token = caller.feed(EVENTS).token
+        headers = {"Accept": "text/event-stream, application/json"}
+        got: list[int] = []
+        for part in range(4):
+            caller.take(calls(*range(part * 100, part * 100 + 100)))
+            body = {"token": token}
+            with connect_sse(
+                caller.http, "POST", STREAM, headers=headers, json=body, timeout=20
+            ) as source:
+                for message in source.iter_sse():
+                    one = json.loads(message.data)
+                    got.append(one["transactionId"])
+                    token = one["eventId"]
+                    if len(got) == part * 100 + 70:
+                        break
+            server.kill()
+            server.start()
+        caller.take(calls(1000))
+        events = caller.follow(EVENTS, token, until="1000")
+        assert got + [one["transactionId"] for one in events] == [*range(400), 1000]
+
+
+def test_a_compressed_stream_is_read_as_it_comes(server: Server) -> None:
+    """A block at a time, not when a decompressor sees fit."""
+    with Caller(server.url) as caller:
+        caller.login()
+        token = caller.feed(EVENTS).token
+        with caller.http.stream("POST", STREAM, json={"token": token}) as answer:
+            assert answer.headers["content-encoding"] == "gzip"
+            lines = answer.iter_lines()
+            for number in range(5):
+                with Caller(server.url) as source:
+                    source.take(calls(number))
+                assert f'"transactionId":{number},' in next(lines)
+                assert next(lines) == ""
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page in a headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],  # as root, in a container
+        )
+        try:
+            yield browser.new_page()
+        finally:
+            browser.close()
+
+
+def test_an_event_source_follows_across_a_restart(server: Server, page: Page) -> None:
+    """The browser comes back by itself, with the id of the last event, and misses none."""
+    page.goto(server.url + "/healthz")
+    login = {"clientName": "ACME", "userName": "sysadmin", "password": PASSWORD}
+    assert page.evaluate(FOLLOW, [TOKENS["ACME"], login]) == 200
+    with Caller(server.url) as caller:
+        caller.login()
+        caller.take(calls(*range(50)))
+        page.wait_for_function(GOT, arg=50)
+        assert server.terminate() == 0
+        server.start()
+        caller.take(calls(*range(50, 100)))
+        page.wait_for_function(GOT, arg=100)
+        caller.take(calls(*range(100, 110)))
+        page.wait_for_function(GOT, arg=110)
+        got = page.evaluate("() => window.got")
+        assert [number for _, number in got] == list(range(110))
+        last = caller.feed(EVENTS, token=got[99][0]).events
+        assert [one["transactionId"] for one in last] == list(range(100, 110))
+
+
+def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Server) -> None:
+    """20 MB pass; the server keeps none of it for the sleeper, who then reads it all."""
+    with Caller(server.url) as caller, socket.create_connection(("127.0.0.1", server.port)) as sock:
+        session = caller.login()
+        head = f"POST {STREAM} HTTP/1.0\r\nLV-Session: {session}\r\nContent-Length: 0\r\n\r\n"
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.sendall(head.encode())
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        until_open(caller, 1)
+        caller.take(calls(*range(1000), pad=500))
+        before = caller.counted("process_resident_memory_bytes")
+        for start in range(1000, 20_000, 1000):
+            caller.take(calls(*range(start, start + 1000), pad=500))
+        written = caller.counted("floorcast_feed_stream_bytes_total")
+        grown = caller.counted("process_resident_memory_bytes") - before
+        assert written < 4_000_000  # the kernel's buffers, and one write
+        assert grown < 200_000_000  # what 20,000 calls cost the floor
+        found: list[int] = []
+        rest = b""
+        while len(found) < 20_000:
+            *lines, rest = (rest + sock.recv(1 << 20)).split(b"\n")
+            found += [
+                int(line.split(b'"transactionId":')[1].split(b",")[0])
+                for line in lines
+                if line.startswith(b"data: ")
+            ]
+        assert found == list(range(20_000))
+
+
+def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> None:
+    """And the server with 0."""
+    with Caller(server.url) as caller:
+        session = caller.login()
+        head = f"POST {STREAM} HTTP/1.1\r\nHost: x\r\nLV-Session: {session}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            sock.sendall(head.encode())
+            until_open(caller, 1)
+            server.tell(signal.SIGTERM)
+            said = b""
+            while piece := sock.recv(65536):
+                said += piece
+        assert server.wait() == 0
+    assert b": closed: the server stops\n\n" in said
+    assert said.endswith(b"0\r\n\r\n")

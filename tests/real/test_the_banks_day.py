@@ -1,0 +1,147 @@
+"""A real bank's day, replayed into a real server that is killed in the middle of it."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
+from tests.real.sites import KEYS, event, ndjson
+
+DAY = Path(__file__).resolve().parents[3] / "shared/data/anonymous-bank/1999-08-01.csv"
+THE_END = "the end of the day"
+CALLS = 2_357  # 2,375 records, of which 18 are PHANTOM
+
+pytestmark = pytest.mark.skipif(
+    not DAY.exists(), reason="the bank's day, ../shared/data/anonymous-bank, is not here"
+)
+
+
+class Day(NamedTuple):
+    """What there is to see of it: the file's calls by session, both feeds, what replay said."""
+
+    records: dict[str, dict[str, str]]
+    calls: list[dict[str, Any]]
+    agents: list[dict[str, Any]]
+    replayed: str
+
+
+@contextmanager
+def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
+    """``floorcast replay`` at full speed, while the block runs."""
+    arguments = command(
+        "replay", DAY, "--format", "anonymous-bank", "--url", server.url, "--key", KEYS["ACME"]
+    )
+    process = subprocess.Popen(
+        arguments,
+        cwd=server.data,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """The day, followed by one session and its tokens while the server is killed and restarted."""
+    with (
+        running(tmp_path_factory.mktemp("bank")) as server,
+        Caller(server.url, up=server.up) as reader,
+    ):
+        session = reader.login()
+        begin = reader.feed(EVENTS).token
+        with replaying(server) as replay:
+            first = reader.feed(EVENTS, begin)
+            assert first.events
+            assert replay.poll() is None, "the kill has to come while the replay goes on"
+            server.kill()
+            server.start()
+            said, _ = replay.communicate(timeout=60)
+        assert replay.returncode == 0, said
+        assert "again in" in said, "the replay has to have met the server's death"
+        reader.take(
+            ndjson(
+                [
+                    event("sms.attempt", 1, service="PS", eventType=THE_END),
+                    event("agent.state", 2, agent="1", eventType="READY", result=THE_END),
+                ]
+            )
+        )
+        rest = reader.follow(EVENTS, first.token, until=THE_END)
+        agents = reader.follow(AGENTS, begin, until=THE_END)
+        assert reader.http.headers["LV-Session"] == session
+    with DAY.open(newline="") as lines:
+        records = {
+            f"{row['vru+line']}-{row['call_id']}-{row['date']}": row
+            for row in csv.DictReader(lines)
+            if row["outcome"] != "PHANTOM"
+        }
+    return Day(records, [*first.events, *rest[:-1]], agents[:-1], said)
+
+
+def test_every_call_is_there_once_and_ends_after_it_began(day: Day) -> None:
+    """2,357 calls begin in the interaction feed, and each of them ends, once, in this order."""
+    told = [(one["sessionId"], one["callEventType"]) for one in day.calls]
+    assert max(Counter(told).values()) == 1
+    starts = [session for session, kind in told if kind == "CALL_START"]
+    ends = [session for session, kind in told if kind == "CALL_TERMINATION"]
+    assert len(starts) == len(ends) == CALLS
+    assert len(told) == 2 * CALLS
+    assert set(starts) == set(ends) == set(day.records)
+    places = {one: place for place, one in enumerate(told)}
+    assert all(places[s, "CALL_START"] < places[s, "CALL_TERMINATION"] for s in starts)
+
+
+def test_the_calls_come_in_the_order_in_which_they_happened(day: Day) -> None:
+    """The events' own times never go back, and no eventId comes twice."""
+    times = [one["timestamp"] for one in day.calls]
+    assert times == sorted(times)
+    assert len({one["eventId"] for one in day.calls}) == len(day.calls)
+
+
+def test_the_hold_of_every_call_is_the_files(day: Day) -> None:
+    """``transferHoldDuration`` equals ``q_time``, of answered calls and of those given up."""
+    ended = [one for one in day.calls if one["callEventType"] == "CALL_TERMINATION"]
+    answered = 0
+    for one in ended:
+        record = day.records[one["sessionId"]]
+        assert one["transferHoldDuration"] == int(record["q_time"]), one
+        assert one["operatorTransferSuccessful"] == (record["outcome"] == "AGENT")
+        answered += record["outcome"] == "AGENT"
+    assert answered > 1_000
+
+
+def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
+    """``seqNum`` counts from 1, agent by agent, across the kill; everybody logs on and off."""
+    numbers = defaultdict(list)
+    kinds = defaultdict(list)
+    for one in day.agents:
+        numbers[one["agentId"]].append(one["seqNum"])
+        kinds[one["agentId"]].append(one["eventType"])
+    assert len(numbers) > 5
+    assert all(seen == list(range(1, len(seen) + 1)) for seen in numbers.values())
+    assert {(seen[0], seen[-1]) for seen in kinds.values()} == {("LOGON", "LOGOFF")}
+
+
+def test_the_replay_says_that_all_was_taken(day: Day) -> None:
+    """What was sent was accepted, or known already from before the kill; nothing was refused."""
+    last = day.replayed.splitlines()[-1]
+    found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  refused 0", last)
+    assert found, last
+    sent, accepted, duplicates = map(int, found.groups())
+    assert sent == accepted + duplicates
+    assert sent > len(day.calls) + len(day.agents)
