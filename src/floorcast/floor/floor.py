@@ -29,8 +29,10 @@ from floorcast.events.incoming import (
     milliseconds,
 )
 from floorcast.events.states import State
-from floorcast.floor import campaigns, messages, voice
+from floorcast.floor import messages, voice
+from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
+from floorcast.floor.at_work import AtWork
 from floorcast.floor.calls import (
     ANSWER,
     END,
@@ -82,7 +84,7 @@ class Floor:
         self.ledger = Ledger(state.counters)
         self.on_duty = OnDuty()
         self.off_duty: Roster[OnFloor] = Roster()
-        self.at_work: Roster[campaigns.Campaign] = Roster()
+        self.at_work = AtWork(state.campaigns, self.ledger)
         self.watchers: Watchers = []
         self._tidied = to_ms(state.taken) // _TIDY_MS
         self._folds: dict[type[Any], Callable[..., Fed | None]] = {
@@ -100,7 +102,7 @@ class Floor:
         for agent in state.agents.values():
             self._locate(agent)
         for campaign in state.campaigns.values():
-            self._put_to_work(campaign)
+            self.at_work.place(campaign, self.calendar)
 
     def captured(self) -> FloorState:
         """All of the floor, ready for a snapshot."""
@@ -130,8 +132,7 @@ class Floor:
         self.state.entry, self.state.taken = number, taken
         now = to_ms(taken)
         if self.ledger.begin_day(self.calendar.day_of(now)):
-            for campaign in self.at_work.numbers():
-                self._put_to_work(self.state.campaigns[campaign])
+            self.at_work.begin_day(self.calendar)
         self.board.evict_ended(now)
         if now // _TIDY_MS != self._tidied:
             self._tidied = now // _TIDY_MS
@@ -195,7 +196,10 @@ class Floor:
                 self._answered_by(agent, call, service, at, now)
             if call.service is None:
                 call.service = self._service_of(call.key)
-        return self._agent_fed(agent, data, call or agent.call, service, at)
+        served = None if service == NO_SERVICE else service
+        in_hand = call or agent.call
+        fed = agent_event(state.client, agent, data, in_hand, served, at, directory)
+        return Fed("agent", "", served, directory.call_center_of(served), fed)
 
     def _enter(
         self,
@@ -273,67 +277,12 @@ class Floor:
                 return True
         return False
 
-    def _agent_fed(
-        self,
-        agent: OnFloor,
-        data: AgentStateData,
-        call: CallInHand | None,
-        service: int | None,
-        at: int,
-    ) -> Fed:
-        directory, client = self.state.directory, self.state.client
-        entry = directory.agents[agent.id]
-        served = None if service == NO_SERVICE else service
-        call = call or _NO_CALL
-        supervisor = data.supervisor
-        event = AgentEvent(
-            timestamp=at,
-            client_id=client,
-            agent_id=agent.id,
-            agent_service_id=served,
-            agent_team_id=entry.team,
-            agent_login_id=entry.login,
-            line_number=data.line_number or "ACD",
-            event_type=data.event_type,
-            not_ready_reason_code=data.reason,
-            call_service_id=call.service,
-            transaction_id=call.transaction,
-            session_id=call.session,
-            phone_number=call.phone,
-            account=call.account,
-            result=data.result,
-            campaign_type=call.campaign_type,
-            agent2_id=None if data.agent2 is None else directory.agent(data.agent2),
-            supervisor_session_id=None if supervisor is None else supervisor.session_id,
-            supervisor_phone_number=None if supervisor is None else supervisor.phone_number,
-            seq_num=agent.seq,
-            event_id=f"cid={client}:aid={agent.id}:time={at}:seq={agent.seq}",
-        )
-        return Fed("agent", "", served, directory.call_center_of(served), event)
-
     # -- calls -----------------------------------------------------------------------------
 
     def _step(self, call: Call, step: Step) -> None:
         self.board.settle(call, step, self._tally)
         if call.campaign is not None:
-            self._call_of(call.campaign, call.service, step.at)
-
-    def _call_of(self, campaign_id: int, service: int | None, at: int) -> None:
-        """A campaign has a call in which something happened."""
-        campaign = self._campaign(campaign_id)
-        campaign.last_call = max(campaign.last_call, at)
-        if campaign.service is None:
-            campaign.service = service
-        self._put_to_work(campaign)
-
-    def _put_to_work(self, campaign: campaigns.Campaign) -> None:
-        last = max(campaign.last_update, campaign.last_call)
-        first_day = self.ledger.first_day
-        if first_day and last < self.calendar.bounds(first_day)[0]:
-            self.at_work.put(campaign.id, campaign, None)
-        else:
-            service = NO_SERVICE if campaign.service is None else campaign.service
-            self.at_work.put(campaign.id, campaign, service)
+            self.at_work.had_call(call.campaign, call.service, step.at, self.calendar)
 
     def _direct(self, call: Call, direction: str | None) -> None:
         """Set the direction, under which the call counts for its agents."""
@@ -448,24 +397,15 @@ class Floor:
         service = directory.service(event.data.service)
         return Fed("interaction", "SMS", service, directory.call_center_of(service), fed)
 
-    def _campaign(self, campaign_id: int) -> campaigns.Campaign:
-        campaign = self.state.campaigns.get(campaign_id)
-        if campaign is None:
-            campaign = self.state.campaigns[campaign_id] = campaigns.Campaign(campaign_id)
-        return campaign
-
     def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:
         data, directory = event.data, self.state.directory
         campaign_id = directory.campaign(data.campaign)
         if data.name is not None:
             directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
-        campaign = self._campaign(campaign_id)
-        campaigns.update(campaign, data, service, at)
-        self._put_to_work(campaign)
+        self.at_work.reported(campaign_id, data, service, at, self.calendar)
 
 
-_NO_CALL = CallInHand()
 _START_MEMBERS = (
     "campaign_type",
     "phone_dialed",

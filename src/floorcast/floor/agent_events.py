@@ -1,0 +1,50 @@
+"""The events of the agent feed, made from what a source sent and the floor knows."""
+
+from __future__ import annotations
+
+from floorcast.events.fed import AgentEvent
+from floorcast.events.incoming import AgentStateData
+from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.directory import Directory
+
+__all__ = ["agent_event"]
+
+_NO_CALL = CallInHand()
+
+
+def agent_event(
+    client: int,
+    agent: OnFloor,
+    data: AgentStateData,
+    call: CallInHand | None,
+    service: int | None,
+    at: int,
+    directory: Directory,
+) -> AgentEvent:
+    """An agent entered a state on ``service``, at ``at`` (ms), with ``call`` in hand."""
+    entry = directory.agents[agent.id]
+    call = call or _NO_CALL
+    supervisor = data.supervisor
+    return AgentEvent(
+        timestamp=at,
+        client_id=client,
+        agent_id=agent.id,
+        agent_service_id=service,
+        agent_team_id=entry.team,
+        agent_login_id=entry.login,
+        line_number=data.line_number or "ACD",
+        event_type=data.event_type,
+        not_ready_reason_code=data.reason,
+        call_service_id=call.service,
+        transaction_id=call.transaction,
+        session_id=call.session,
+        phone_number=call.phone,
+        account=call.account,
+        result=data.result,
+        campaign_type=call.campaign_type,
+        agent2_id=None if data.agent2 is None else directory.agent(data.agent2),
+        supervisor_session_id=None if supervisor is None else supervisor.session_id,
+        supervisor_phone_number=None if supervisor is None else supervisor.phone_number,
+        seq_num=agent.seq,
+        event_id=f"cid={client}:aid={agent.id}:time={at}:seq={agent.seq}",
+    )

@@ -1,0 +1,66 @@
+"""The campaigns of today and yesterday, by the service that they work for."""
+
+from __future__ import annotations
+
+from floorcast.events.incoming import CampaignUpdateData
+from floorcast.floor.campaigns import Campaign, update
+from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.ledger import Ledger
+from floorcast.floor.rosters import Roster
+
+__all__ = ["AtWork"]
+
+
+class AtWork(Roster[Campaign]):
+    """Which campaigns were reported, or had a call, on a day that is kept.
+
+    ``known`` are all of the floor's campaigns. Moments are in ms.
+    """
+
+    def __init__(self, known: dict[int, Campaign], ledger: Ledger) -> None:
+        super().__init__()
+        self._known = known
+        self._ledger = ledger
+
+    def begin_day(self, calendar: Calendar) -> None:
+        """A day begins: those that have rested for too long are at work no more."""
+        for campaign in self.numbers():
+            self.place(self._known[campaign], calendar)
+
+    def had_call(self, campaign_id: int, service: int | None, at: int, calendar: Calendar) -> None:
+        """Something happened in a call of the campaign."""
+        campaign = self._campaign(campaign_id)
+        campaign.last_call = max(campaign.last_call, at)
+        if campaign.service is None:
+            campaign.service = service
+        self.place(campaign, calendar)
+
+    def reported(
+        self,
+        campaign_id: int,
+        data: CampaignUpdateData,
+        service: int | None,
+        at: int,
+        calendar: Calendar,
+    ) -> None:
+        """A source reported the campaign's counts or state."""
+        campaign = self._campaign(campaign_id)
+        update(campaign, data, service, at)
+        self.place(campaign, calendar)
+
+    def place(self, campaign: Campaign, calendar: Calendar) -> None:
+        """Put the campaign where it belongs."""
+        last = max(campaign.last_update, campaign.last_call)
+        first_day = self._ledger.first_day
+        if first_day and last < calendar.bounds(first_day)[0]:
+            self.put(campaign.id, campaign, None)
+        else:
+            service = NO_SERVICE if campaign.service is None else campaign.service
+            self.put(campaign.id, campaign, service)
+
+    def _campaign(self, campaign_id: int) -> Campaign:
+        campaign = self._known.get(campaign_id)
+        if campaign is None:
+            campaign = self._known[campaign_id] = Campaign(campaign_id)
+        return campaign
