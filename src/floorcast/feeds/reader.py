@@ -118,7 +118,6 @@ class Reader(asyncio.Protocol):
     def pause_writing(self) -> None:
         """It takes less than it is given: write no more."""
         self.blocked = True
-        self._place.streams.blocks += 1
 
     def resume_writing(self) -> None:
         """It has taken most of what there was: go on from its cursor."""
@@ -133,7 +132,7 @@ class Reader(asyncio.Protocol):
         """Whatever it says now, it is not listened to."""
 
     def eof_received(self) -> bool:
-        """Who says no more may still listen; a connection that is gone is told of otherwise."""
+        """It has closed its side: it is gone, which nothing else may tell before the next event."""
         return False
 
     def count(self, chunk: Chunk) -> None:

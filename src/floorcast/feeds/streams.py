@@ -64,7 +64,6 @@ class Streams:
     def __init__(self) -> None:
         self.counts = Counts()
         self.readers: set[Kept] = set()
-        self.blocks = 0  # times that a reader was held up, or lost
         self._wheel: Wheel[Kept] = Wheel()
         self._due: deque[Waiting] = deque()
         self._released = False
@@ -81,7 +80,6 @@ class Streams:
 
     def leave(self, reader: Kept) -> None:
         """Its connection is gone."""
-        self.blocks += 1
         self.readers.discard(reader)
         if not self.readers:
             self._empty.set()

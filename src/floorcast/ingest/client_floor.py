@@ -35,9 +35,9 @@ from floorcast.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker,
 
 __all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
 
-SNAPSHOT_EVERY = 100_000  # events folded between snapshots: what a start has to fold again
+SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to fold again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
-_SLICE = 128  # events between two looks at the clock
+_SLICE = 256  # events between two looks at the clock
 _TURN = 0.004  # seconds of folding in one turn of the event loop
 
 _log = structlog.stdlib.get_logger(__name__)
