@@ -15,9 +15,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -44,24 +44,28 @@ def send_all(port: int, requests: list[bytes]) -> None:
                 f"Authorization: Bearer {workload.INGEST_KEY}\r\n"
                 f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
             )
-            sock.sendall(head.encode() + body)
-            answer = sock.recv(65536)
-            while not answer.rstrip().endswith(b"}"):
-                answer += sock.recv(65536)
-            if b'"accepted":1000,' not in answer:
+            while (answer := ask(sock, head.encode() + body)).startswith(b"HTTP/1.1 503"):
+                time.sleep(1)  # as Retry-After says: the disk is behind
+            if b'"rejected":[]' not in answer:
                 raise RuntimeError(answer.decode())
+
+
+def ask(sock: socket.socket, request: bytes) -> bytes:
+    """Send a request; its answer, which is a small JSON object."""
+    sock.sendall(request)
+    answer = sock.recv(65536)
+    while not answer.rstrip().endswith(b"}"):
+        answer += sock.recv(65536)
+    return answer
 
 
 def rate(port: int, events: int, connections: int) -> float:
     """Events a second over several connections."""
     requests = fresh_bodies(events // 1000)
     shares = [requests[number::connections] for number in range(connections)]
-    threads = [threading.Thread(target=send_all, args=(port, share)) for share in shares]
     begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(connections) as senders:
+        list(senders.map(lambda share: send_all(port, share), shares))
     return len(requests) * 1000 / (time.perf_counter() - begun)
 
 
