@@ -58,12 +58,13 @@ class House:
         *,
         keeps: bool = True,
         started: bool = True,
+        site: str = SITE,
         **settings: object,
     ) -> None:
         self.clock = clock
         self.data = folder / "data" if keeps else MEMORY
         self.site = folder / "site.toml"
-        self.site.write_text(SITE)
+        self.site.write_text(site)
         self._runner = asyncio.Runner()
         self._settings = settings
         self._copies = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -19,7 +20,17 @@ import httpx
 
 from tests.real.sites import KEYS, PASSWORD, SITE, TOKENS
 
-__all__ = ["AGENTS", "EVENTS", "Caller", "Page", "Server", "command", "free_port", "running"]
+__all__ = [
+    "AGENTS",
+    "EVENTS",
+    "Caller",
+    "Page",
+    "Server",
+    "command",
+    "environment",
+    "free_port",
+    "running",
+]
 
 START = 30.0  # seconds after which a server that has not answered is ended, and the test fails
 AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
@@ -108,6 +119,12 @@ class Server:
         assert self._process is not None
         self.up.clear()
         os.kill(self._process.pid, number)
+
+    def limit_files(self, size: int) -> None:
+        """Let no file of it grow beyond ``size`` bytes: what a full disk does; -1 for no limit."""
+        assert self._process is not None
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     def wait(self) -> int:
         """Wait for its end; its exit code."""

@@ -1,4 +1,7 @@
-"""A real server, killed at random moments under load, with readers and sources attached."""
+"""A real server, killed at random moments under load, with readers and sources attached.
+
+And stopped as it should be, once, in the same crowd.
+"""
 
 from __future__ import annotations
 
@@ -123,6 +126,9 @@ def test_nothing_is_lost_and_nothing_comes_twice_through_five_kills(tmp_path: Pa
             server.kill()
             server.start()
             assert caller.http.get(f"/session/validate/{session}").status_code == 204
+        load.wait_for(10)
+        assert server.terminate() == 0
+        server.start()
         load.wait_for(10)
         load.end()
         for source in sources:

@@ -534,7 +534,7 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Floorcast, 25), (Forgetful, 10)], ids=["files", "memory"]
+    ("machine", "examples"), [(Floorcast, 40), (Forgetful, 15)], ids=["files", "memory"]
 )
 def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], examples: int) -> None:
     """Whatever sources, readers, restarts and crashes do, the feeds are the list of what came."""

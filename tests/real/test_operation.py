@@ -146,6 +146,47 @@ def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> N
         assert not any(secret in text for secret in ("ACME", "47415", "acme-key", "sysadmin"))
 
 
+@pytest.mark.parametrize("most", [8192, 1], ids=["data", "data and what it tells"])
+def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
+    tmp_path: Path, most: int
+) -> None:
+    """503 while nothing can be written; with room again the retry is taken, once.
+
+    No file may have more than ``most`` bytes: the events have more already, what the server tells
+    of itself, on the same disk, has more than one.
+    """
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        caller.login()
+        begin = caller.feed(EVENTS).token
+        batches = [
+            [event("call.end", f"{batch}/{n}", account=f"{batch}/{n}", **CALL) for n in range(300)]
+            for batch in range(4)
+        ]
+        caller.take(ndjson(batches[0]))
+        server.limit_files(most)
+        lines = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+        for batch in batches[1:]:
+            answer = caller.http.post("/ingest/v1/events", content=ndjson(batch), headers=lines)
+            assert answer.status_code == 503, answer.text
+            assert answer.json()["code"] == 101
+            assert int(answer.headers["retry-after"]) >= 1
+        assert caller.http.get("/readyz").status_code == 503
+        assert caller.http.get("/healthz").status_code == 200
+        page = caller.feed(EVENTS, begin)
+        assert [one["account"] for one in page.events] == [one["id"] for one in batches[0]]
+        server.limit_files(-1)
+        for batch in reversed(batches):
+            caller.take(ndjson(batch))
+        assert caller.http.get("/readyz").status_code == 200
+        rest = caller.feed(EVENTS, page.token).events
+        expected = [one["id"] for batch in reversed(batches[1:]) for one in batch]
+        assert [one["account"] for one in rest] == expected
+        server.kill()
+        server.start()
+        again = caller.follow(EVENTS, begin, until=expected[-1], count=500)
+        assert again == [*page.events, *rest]
+
+
 # --- refusing to start ----------------------------------------------------------------------------
 
 

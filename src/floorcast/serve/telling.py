@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 __all__ = ["set_up_log"]
 
 
+class _Stderr:
+    """Standard error that never raises.
+
+    Where it goes to a full disk, or to nobody any more, a line is lost; were it an error, the
+    request that it tells of would be, or the thread that writes the log.
+    """
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def set_up_log(level: str, form: str) -> None:
     """Log from ``level`` on; ``form`` is text, json or auto (text on a terminal)."""
+    stderr = cast("TextIO", _Stderr())
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     # plain tracebacks: the richer ones print local variables, and so keys and passwords
     last: list[structlog.typing.Processor] = (
@@ -26,11 +46,11 @@ def set_up_log(level: str, form: str) -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stderr),
         cache_logger_on_first_use=True,
     )
     # what uvicorn and others say by the standard library goes the same way
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -1,0 +1,99 @@
+"""``floorcast verify`` on a data folder, with and without a difference."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from floorcast.cli import options, verify
+from floorcast.errors import SettingError
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.port import Batch
+from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.events.incoming import Incoming
+from floorcast.floor.tally import Tally
+from floorcast.site.model import Plan, Service
+from tests.statistics.floors import agent_at, at, call_at
+
+PLAN = Plan(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
+NOON = at("2026-11-23T12:00:00-05:00")
+
+
+def verified(folder: Path | str) -> Result:
+    program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    program.callback()(options.take)
+    verify.register(program)
+    return CliRunner().invoke(program, ["verify", "--data", str(folder)], catch_exceptions=False)
+
+
+def taken(folder: Path, events: Sequence[Incoming], client: int = 47415) -> None:
+    """Have a server take these events in, some a request."""
+
+    async def take() -> None:
+        data = DataFolder(folder)
+        log = SqliteLog(data, lambda: NOON * 10_000)
+        await log.append_site(client, msgspec.json.encode(PLAN))
+        for start in range(0, len(events), 3):
+            some = events[start : start + 3]
+            named = [msgspec.structs.replace(one, id=f"{start}/{n}") for n, one in enumerate(some)]
+            await log.append(Batch(client, [msgspec.json.encode(one) for one in named], named))
+        await log.close()
+        data.release()
+
+    asyncio.run(take())
+
+
+def a_call(client: int) -> list[Incoming]:
+    return [
+        agent_at("READY", NOON - 60_000, service=10),
+        call_at("start", NOON - 50_000, client, service=10, direction="INBOUND"),
+        call_at("queue", NOON - 50_000, client),
+        call_at("answer", NOON - 40_000, client, agent="ANN"),
+        call_at("end", NOON - 10_000, client),
+    ]
+
+
+def test_a_log_without_a_difference(tmp_path: Path) -> None:
+    """Each client's line says what was looked at; the exit code is 0."""
+    taken(tmp_path, a_call(1))
+    taken(tmp_path, a_call(2)[:2], client=4199)
+    result = verified(tmp_path)
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first.startswith("client 47415: 3 entries, ")
+    assert first.endswith(" figures, no differences")
+    assert second.startswith("client 4199: 2 entries, ")
+
+
+def test_a_difference_is_a_row_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is shown and what was recomputed; the exit code is 1."""
+    taken(tmp_path, a_call(1))
+    monkeypatch.setattr(Tally, "_talk", lambda *_: None)
+    result = verified(tmp_path)
+    assert result.exit_code == 1
+    rows = [line.split() for line in result.stdout.splitlines()[2:]]
+    assert rows[0] == ["client", "method", "row", "figure", "shown", "recomputed"]
+    assert ["47415", "service/stats", "10", "averageTalkDuration", "0", "30"] in rows
+
+
+def test_it_works_beside_a_running_server(tmp_path: Path) -> None:
+    """The server owns the folder; the log is only read."""
+    taken(tmp_path, a_call(1))
+    with DataFolder(tmp_path):
+        assert verified(tmp_path).exit_code == 0
+
+
+def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
+    """And so is the log that is in memory."""
+    with pytest.raises(SettingError, match="holds no log"):
+        verified(tmp_path)
+    with pytest.raises(SettingError, match="must be a folder here"):
+        verified(":memory:")

@@ -1,0 +1,185 @@
+"""The printed events of the feeds, from what their sources would send, through a whole server.
+
+What is printed as unknown (null) may be known to us; everything else comes out as it is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from floorcast.token import TICKS_PER_SECOND
+from tests.golden.examples import like, load
+from tests.real.nodes import Clock, House, scratch
+from tests.real.server import AGENTS, EVENTS
+from tests.real.sites import CHEAP, KEYS, PASSWORD, TOKENS, event, ndjson
+
+CALL = {"transactionId": 1_229_726_123_859, "sessionId": "U5BT647DAC80@10.111.17.102"}
+SMS, EMAIL = "sms.attempt", "email.attempt"
+OWN = {
+    "clientId",
+    "callCenterId",
+    "interactionType",
+    "serviceId",
+    "campaignId",
+    "timestamp",
+    "eventId",
+}
+
+
+def site(client: int, service: int, call_center: int) -> str:
+    """A site that holds what an example names."""
+    return f"""
+[[client]]
+id = {client}
+name = "ACME"
+time_zone = "America/New_York"
+feeds = ["agent", "interaction"]
+api_tokens = ["{TOKENS["ACME"]}"]
+ingest_keys = ["{KEYS["ACME"]}"]
+call_center = [{{id = {call_center}, name = "C"}}]
+service = [{{id = {service}, name = "S", call_center = {call_center}, sla_seconds = 20}}]
+agent = [{{id = 544004, login = "APITEST1"}}, {{id = 393601, login = "VKUMARK", team = 1234}}]
+user = [{{id = 1, name = "sysadmin", role = "Sysadmin", password_hash = '{CHEAP.hash(PASSWORD)}'}}]
+"""
+
+
+def fed(
+    text: str, at: str, events: Sequence[dict[str, Any]], path: str = EVENTS, more: object = None
+) -> list[dict[str, Any]]:
+    """What a feed gives of events that are sent at a time to a site."""
+    clock = Clock(int(datetime.fromisoformat(at).timestamp()) * TICKS_PER_SECOND)
+    with scratch() as folder:
+        house = House(folder, clock, site=text)
+        session = house.login()
+        body = {"token": house.ask("POST", path, session).json()["token"]}
+        if more is not None:
+            body["filter"] = more
+        house.take(ndjson(events))
+        answer = house.ask("POST", path, session, json=body)
+        house.end()
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["agentEvent" if path == AGENTS else "events"]
+    return found
+
+
+def as_sent(printed: dict[str, Any], number: int) -> dict[str, Any]:
+    """The message of which a printed SMS or Email event tells."""
+    data = {name: value for name, value in printed.items() if name not in OWN and value is not None}
+    return event(
+        SMS if printed["interactionType"] == "SMS" else EMAIL,
+        number,
+        time=printed["timestamp"],
+        service=int(printed["serviceId"]),
+        campaign=int(printed["campaignId"]),
+        **data,
+    )
+
+
+def same(printed: dict[str, Any], found: dict[str, Any]) -> None:
+    """The printed keys in the printed order, types and values; what is null may be known."""
+    assert like(printed, found) == []
+    assert [name for name in found if name in printed] == list(printed)
+    known = {name for name, value in printed.items() if value is not None} - {"eventId", "seqNum"}
+    assert {name: found[name] for name in known} == {name: printed[name] for name in known}
+
+
+def printed_events(name: str, kind: str) -> list[dict[str, Any]]:
+    """The printed events of an example that are of one kind."""
+    events: list[dict[str, Any]] = load(name).answer["events"]
+    return [one for one in events if kind in (one["interactionType"], one.get("callEventType"))]
+
+
+@pytest.mark.parametrize("name", ["event_feed_many", "event_feed_filtered"])
+@pytest.mark.parametrize("kind", ["SMS", "Email"])
+def test_a_printed_message(name: str, kind: str) -> None:
+    """An attempt, as its source tells it, is the printed event, member by member."""
+    (printed,) = printed_events(name, kind)
+    text = site(*(int(printed[key]) for key in ("clientId", "serviceId", "callCenterId")))
+    sent = [as_sent(printed, 1)]
+    wanted = load(name).body.get("filter")
+    (found,) = fed(text, printed["timestamp"], sent, more=wanted)
+    same(printed, found)
+    assert set(found) == set(printed)
+
+
+def test_a_printed_call() -> None:
+    """A manual call whose agent is known, its end, and its disposition a minute later."""
+    printed = printed_events("event_feed_many", "VOICE")
+    begin, end, _ = printed
+    known = ("phoneDialed", "account", "operatorPhone", "areaCodeState", "campaignType")
+    sent = [
+        event(
+            "agent.state",
+            1,
+            time="2023-06-05T09:36:02Z",
+            agent=544004,
+            eventType="IN_CALL",
+            service=149926,
+            call=CALL,
+        ),
+        event(
+            "call.start",
+            2,
+            time="2023-06-05T09:36:00Z",
+            service=149926,
+            direction="MANUAL",
+            campaign=751740268,
+            **CALL,
+            **{name: begin[name] for name in known},
+        ),
+        event(
+            "call.end",
+            3,
+            time="2023-06-05T09:36:14Z",
+            **CALL,
+            **{name: end[name] for name in ("lvResult", "lvResultId", "priority")},
+        ),
+        event("call.disposition", 4, time="2023-06-05T09:37:05.611Z", **CALL),
+    ]
+    found = fed(site(83424, 149926, 6799), "2023-06-05T09:38:00+00:00", sent)
+    assert len(found) == len(printed)
+    for shown, one in zip(printed, found, strict=True):
+        if shown["callEventType"] == "CALL_DISPOSITION":
+            shown["areaCodeState"] = "CA"  # printed as unknown; the call's start told it
+        same(shown, one)
+
+
+def test_a_printed_agent_event() -> None:
+    """A change of state with everything that it can be about."""
+    (printed,) = load("agent_feed_events").answer["agentEvent"]
+    at = datetime.fromtimestamp(printed["timestamp"] / 1000, UTC).isoformat()
+    sent = event(
+        "agent.state",
+        1,
+        time=at,
+        agent=printed["agentId"],
+        eventType=printed["eventType"],
+        reason=printed["notReadyReasonCode"],
+        service=printed["agentServiceId"],
+        call={
+            "transactionId": printed["transactionId"],
+            "sessionId": printed["sessionId"],
+            "service": printed["callServiceId"],
+            "phoneNumber": printed["phoneNumber"],
+            "campaignType": printed["campaignType"],
+        },
+        result=printed["result"],
+        agent2=printed["agent2Id"],
+        supervisor={
+            "sessionId": printed["supervisorSessionId"],
+            "phoneNumber": printed["supervisorPhoneNumber"],
+        },
+    )
+    (found,) = fed(site(47415, 47416, 1), at, [sent], AGENTS)
+    same(printed, found)
+    assert found["agentLoginId"] == "VKUMARK"
+    assert found["seqNum"] == 1
+    form = r"cid=47415:aid=393601:time=1463032800000:seq=1"
+    assert re.fullmatch(form, found["eventId"])
+    assert json.dumps(found).startswith('{"timestamp": 1463032800000')

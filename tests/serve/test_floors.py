@@ -1,0 +1,259 @@
+"""The floors of all clients: begun, caught up, begun anew when they fail, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.api import server
+from floorcast.errors import Unavailable
+from floorcast.eventlog.kept_calls import CallKey
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.mirror import Mirror
+from floorcast.eventlog.port import Batch
+from floorcast.events.incoming import Incoming
+from floorcast.feeds.filters import EVERYTHING
+from floorcast.feeds.ring import Rings
+from floorcast.ingest.client_floor import Reports
+from floorcast.serve.floors import Floors
+from floorcast.site.model import Plan
+from tests.real.nodes import until
+from tests.real.sites import event
+from tests.virtual_time import VirtualLoop, run
+
+ACME, OTHER = 7, 8
+PLAN = Plan(time_zone="UTC", feeds=("agent", "interaction"))
+
+
+class House:
+    """Floors over a log and a mirror in memory, on virtual time."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.log = MemoryLog(loop.now)
+        self.mirror = Mirror(None, loop.now, identity="a log", heads={})
+        self.rings = Rings(self.mirror, 1 << 20)
+        self.serving: dict[int, server.ClientFloor] = {}
+        self.floors = self.begin_again()
+        self._number = 0
+
+    def begin_again(self) -> Floors:
+        """Floors as a process makes them."""
+        return Floors(
+            self.log,
+            self.mirror,
+            self.rings,
+            self.serving,
+            quiet_call_ms=1,
+            now=self.loop.now,
+            reports=Reports(lambda _: None, lambda: None),
+        )
+
+    async def take(self, client: int = ACME, **data: object) -> int:
+        """An entry with one event that the interaction feed gets; its number."""
+        self._number += 1
+        line = msgspec.json.encode(
+            event("call.end", self._number, **{"transactionId": 1, "sessionId": "s", **data})
+        )
+        one = msgspec.json.decode(line, type=Incoming)
+        return (await self.log.append(Batch(client, [line], [one]))).number
+
+    async def fed(self, client: int = ACME) -> list[str]:
+        """The accounts in the client's interaction feed, in order."""
+        page = await self.serving[client].feeds["interaction"].page(0, EVERYTHING, 1000)
+        lines = page.lines.split(b"\n") if page.lines else []
+        return [msgspec.json.decode(line)["account"] for line in lines]
+
+
+def in_house(work: Callable[[House], Awaitable[None]]) -> list[Any]:
+    """Run a test on a loop and a house of its own; what was logged."""
+
+    async def begin(loop: VirtualLoop) -> None:
+        house = House(loop)
+        await work(house)
+        await house.floors.close()
+        await house.log.close()
+        await house.mirror.close()
+
+    with capture_logs() as logged:
+        run(begin)
+    return logged
+
+
+def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
+    """With what the log holds, and what comes from then on."""
+
+    async def work(house: House) -> None:
+        await house.log.append_site(ACME, msgspec.json.encode(PLAN))
+        await house.take(account="stored")
+        await house.floors.begin(ACME, PLAN)
+        assert house.serving[ACME].folded == 2
+        assert await house.fed() == ["stored"]
+        await house.serving[ACME].until_folded(await house.take(account="live"))
+        assert await house.fed() == ["stored", "live"]
+
+    in_house(work)
+
+
+def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
+    """So that the fold of the log is the floor, and a restart costs the log nothing."""
+
+    async def work(house: House) -> None:
+        heads = []
+        for plan in (PLAN, PLAN, Plan(time_zone="UTC"), Plan(time_zone="UTC"), PLAN):
+            await house.floors.begin(ACME, plan)
+            heads.append(house.log.head(ACME).number)
+        assert heads == [1, 1, 2, 2, 3]
+        feeds = house.serving[ACME].feeds
+        assert all(feed.switched_on for feed in feeds.values())
+
+    in_house(work)
+
+
+def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until then its client is not served, and who waits for it is told."""
+
+    async def work(house: House) -> None:
+        await house.floors.begin(ACME, PLAN)
+        floor = house.serving[ACME]
+        await floor.until_folded(await house.take(account="before"))
+        find = house.mirror.find_calls
+        monkeypatch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
+        failing = await house.take(account="in between", transactionId=2)
+        with pytest.raises(Unavailable, match="begun anew"):
+            await floor.until_folded(failing)
+        assert ACME not in house.serving
+        with pytest.raises(Unavailable):
+            await house.floors.begin(ACME, PLAN)
+        await house.loop.passing(5)
+        assert ACME not in house.serving
+        monkeypatch.setattr(house.mirror, "find_calls", find)
+        await house.loop.passing(2)
+        assert house.serving[ACME] is not floor
+        assert await house.fed() == ["before", "in between"]
+        await house.serving[ACME].until_folded(await house.take(account="after"))
+        assert await house.fed() == ["before", "in between", "after"]
+
+    logged = in_house(work)
+    assert {one["event"] for one in logged if one["log_level"] == "error"} == {"folding_failed"}
+
+
+def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps it from beginning is told, and tried again."""
+
+    async def work(house: House) -> None:
+        await house.floors.begin(ACME, PLAN)
+        with monkeypatch.context() as patch:
+            patch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
+            patch.setattr(house.mirror, "newest_snapshot", _raising(Unavailable("no disk")))
+            await house.take(account="taken")
+            await until(lambda: ACME not in house.serving)
+            await house.loop.passing(5)
+        await house.loop.passing(2)
+        assert await house.fed() == ["taken"]
+
+    logged = in_house(work)
+    assert "folding_waits" in {one["event"] for one in logged}
+
+
+def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one fails, the other is served."""
+
+    async def work(house: House) -> None:
+        for client in (ACME, OTHER):
+            await house.floors.begin(client, PLAN)
+        find = house.mirror.find_calls
+
+        def falls_over(
+            client: int, keys: Collection[CallKey], at_place: int
+        ) -> dict[CallKey, bytes]:
+            if client == ACME:
+                raise Unavailable("no disk")
+            return find(client, keys, at_place)
+
+        monkeypatch.setattr(house.mirror, "find_calls", falls_over)
+        await house.take(ACME, account="a")
+        await house.serving[OTHER].until_folded(await house.take(OTHER, account="b"))
+        await until(lambda: ACME not in house.serving)
+        assert await house.fed(OTHER) == ["b"]
+
+    in_house(work)
+
+
+def test_a_client_that_is_gone_is_served_no_more() -> None:
+    """Who waits for it is told; the log keeps what it knows, for its return."""
+
+    async def work(house: House) -> None:
+        await house.floors.begin(ACME, PLAN)
+        floor = house.serving[ACME]
+        await floor.until_folded(await house.take(account="before"))
+        waiting = asyncio.create_task(floor.until_folded(99))
+        await asyncio.sleep(0)
+        house.floors.end([ACME, OTHER])
+        with pytest.raises(Unavailable):
+            await waiting
+        assert house.serving == {}
+        await house.take(account="meanwhile")
+        await house.floors.begin(ACME, PLAN)
+        assert await house.fed() == ["before", "meanwhile"]
+
+    in_house(work)
+
+
+def test_a_start_goes_on_from_the_snapshots_that_closing_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that cannot be made keeps no other from being made."""
+
+    async def work(house: House) -> None:
+        for client in (ACME, OTHER):
+            await house.floors.begin(client, PLAN)
+            await house.serving[client].until_folded(await house.take(client, account="a"))
+        write = house.mirror.write_snapshot
+
+        def falls_over(client: int, entry: int, version: int, blob: bytes) -> None:
+            if client == ACME:
+                raise OverflowError
+            write(client, entry, version, blob)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(house.mirror, "write_snapshot", falls_over)
+            await house.floors.close()
+        assert house.mirror.newest_snapshot(ACME, 9) is None
+        assert house.mirror.newest_snapshot(OTHER, 9) is not None
+        house.floors = house.begin_again()
+        for client in (ACME, OTHER):
+            await house.floors.begin(client, PLAN)
+            assert house.log.head(client).number == 2
+            assert await house.fed(client) == ["a"]
+
+    logged = in_house(work)
+    assert [one["client"] for one in logged if one["event"] == "snapshot_failed"] == [ACME]
+
+
+def test_quiet_floors_leave_their_snapshots_in_time() -> None:
+    """Those whose last one is old."""
+
+    async def work(house: House) -> None:
+        await house.floors.begin(ACME, PLAN)
+        await house.floors.snapshot()
+        assert house.mirror.newest_snapshot(ACME, 9) is None
+        await house.loop.passing(3601)
+        await house.floors.snapshot()
+        assert house.mirror.newest_snapshot(ACME, 9) is not None
+
+    in_house(work)
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def falls_over(*_: object) -> None:
+        raise error
+
+    return falls_over

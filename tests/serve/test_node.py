@@ -1,0 +1,250 @@
+"""A node's life: opened, started, changed while it runs, stopped; and what it answers meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.auth.passwords import Hasher
+from floorcast.buckets.folder import open_buckets
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError, Unavailable
+from floorcast.eventlog.mirror import Mirror
+from floorcast.feeds import longpoll
+from floorcast.serve import node
+from floorcast.serve.node import Node
+from floorcast.site.apply import apply
+from floorcast.site.reading import parse
+from tests.real.nodes import Clock, House, scratch, until
+from tests.real.server import AGENTS, EVENTS
+from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
+
+INTAKE = "/ingest/v1/events"
+SOURCE = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder to keep things in."""
+    with scratch() as one:
+        yield one
+
+
+@pytest.fixture
+def house(folder: Path) -> Iterator[House]:
+    """A node that answers."""
+    one = House(folder, Clock())
+    yield one
+    one.end()
+
+
+def test_until_it_is_ready_it_says_so_and_nothing_else(folder: Path) -> None:
+    """503 with a time to come back; that it lives is always answered."""
+    house = House(folder, Clock(), started=False)
+    asked = [("GET", "/readyz"), ("POST", EVENTS), ("POST", INTAKE), ("POST", "/session/login")]
+    for method, path in asked:
+        answer = house.ask(method, path)
+        assert (answer.status_code, answer.json()["code"]) == (503, 101), path
+        assert answer.json()["message"] == "the server is starting"
+        assert int(answer.headers["retry-after"]) >= 1
+    assert house.ask("GET", "/healthz").status_code == 200
+    assert "floorcast_ready 0.0" in house.ask("GET", "/metrics").text
+    assert house.ask("GET", "/realtime/callEvent").status_code == 410
+    house.run(house.node.start())
+    assert house.ask("GET", "/readyz").json() == {"status": "ready"}
+    assert "floorcast_ready 1.0" in house.ask("GET", "/metrics").text
+    house.login()
+    stopped = house.node.server
+    house.end()
+    assert not stopped.readiness.ready
+    assert stopped.readiness.reason == "the server is stopping"
+
+
+def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> None:
+    """Another one is refused, and leaves everything as it was; afterwards it may."""
+    settings = Settings(data=house.data, site=house.site)
+
+    async def another() -> None:
+        async with Node(settings, Clock(), CHEAP) as second:
+            await second.start()
+
+    with pytest.raises(SettingError, match="in use by process"):
+        house.run(another())
+    assert house.take(SMS)["accepted"] == 1
+    house.close()
+    house.run(another())
+    house.open()
+    assert house.take(SMS)["duplicates"] == 1
+
+
+@pytest.mark.parametrize(
+    ("site", "log", "message"),
+    [
+        ("[[client]]\nid = 'x'", "embedded", "id"),
+        ("[[client", "embedded", "TOML"),
+        (SITE, "nats://somewhere", "embedded"),
+    ],
+)
+def test_what_it_cannot_run_on_is_refused_and_let_go(
+    folder: Path, site: str, log: str, message: str
+) -> None:
+    """The message says what is wrong, and the folder is free for the next try."""
+    (folder / "site.toml").write_text(site)
+
+    async def begin(settings: Settings) -> None:
+        async with Node(settings, Clock(), CHEAP) as one:
+            await one.start()
+
+    data, file = folder / "data", folder / "site.toml"
+    with pytest.raises(SettingError, match=message):
+        asyncio.run(begin(Settings(data=data, site=file, log=log)))
+    file.write_text(SITE)
+    asyncio.run(begin(Settings(data=data, site=file)))
+
+
+def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> None:
+    """As are the sessions, the log and the feeds."""
+    session = house.login()
+    token = house.ask("POST", EVENTS, session).json()["token"]
+    house.take(SMS)
+    house.close()
+
+    async def again() -> httpx.Response:
+        async with Node(Settings(data=house.data), house.clock, CHEAP) as one:
+            await one.start()
+            assert ACME in one.server.floors
+            assert one.server.sessions.validate(session)
+            house.node = one
+        return httpx.Response(200)
+
+    house.run(again())
+    house.open()
+    page = house.ask("POST", EVENTS, session, json={"token": token}).json()
+    assert len(page["events"]) == 1
+
+
+def test_in_memory_nothing_is_kept(folder: Path) -> None:
+    """``:memory:`` is a node like any other, until it ends."""
+    house = House(folder, Clock(), keeps=False)
+    assert house.take(SMS)["accepted"] == 1
+    house.close()
+    house.open()
+    assert house.take(SMS)["accepted"] == 1
+    house.end()
+    assert [file.name for file in folder.iterdir()] == ["site.toml"]
+
+
+def test_who_waits_is_answered_when_it_is_released(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an empty page and a token that is good for later."""
+    session = house.login()
+    token = house.ask("POST", EVENTS, session).json()["token"]
+
+    async def wait() -> list[httpx.Response]:
+        waiting = [
+            asyncio.create_task(house.request("POST", path, session, json={"token": token}))
+            for path in (EVENTS, AGENTS)
+        ]
+        feeds = house.node.server.floors[ACME].feeds.values()
+        await until(lambda: all(feed.waiting for feed in feeds))
+        house.node.release()
+        return [await one for one in waiting]
+
+    events, agents = house.run(wait())
+    assert (events.json()["events"], agents.json()["agentEvent"]) == ([], [])
+    house.close()
+    house.open()
+    monkeypatch.setattr(longpoll, "POLL_WAIT", 0.0)
+    house.take(SMS)
+    page = house.ask("POST", EVENTS, session, json={"token": events.json()["token"]}).json()
+    assert len(page["events"]) == 1
+
+
+def test_it_takes_up_what_others_write_into_its_folder(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site that is applied beside it counts at the next look, and its clients are begun."""
+    monkeypatch.setattr(node, "CHORES", 0.001)
+    house.close()
+    house.open()
+
+    async def change(text: str) -> None:
+        buckets = open_buckets(house.data)
+        await apply(buckets, parse(text), Hasher(memory_kib=8, passes=1))
+        await buckets.close()
+
+    async def served(*clients: int) -> None:
+        end = asyncio.get_running_loop().time() + 10
+        while set(house.node.server.floors) != set(clients):
+            assert asyncio.get_running_loop().time() < end
+            await asyncio.sleep(0)
+
+    house.run(change(SITE.replace("id = 5\n", "id = 6\n")))
+    house.run(served(47415, 4199, 6))
+    house.run(change(SITE))
+    house.run(served(47415, 4199, 5))
+
+
+def test_a_chore_that_fails_is_told_and_done_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot be read for a while stops nothing."""
+    monkeypatch.setattr(node, "CHORES", 0.001)
+    looks: list[int] = []
+
+    async def falls_over(_: object) -> None:
+        looks.append(1)
+        raise (Unavailable("no disk") if len(looks) % 2 else ZeroDivisionError())
+
+    monkeypatch.setattr("floorcast.site.site.Site.refresh", falls_over)
+    with capture_logs() as logged:
+        house = House(folder, Clock())
+
+        async def several() -> None:
+            end = asyncio.get_running_loop().time() + 10
+            while len(looks) < 4:
+                assert asyncio.get_running_loop().time() < end
+                await asyncio.sleep(0)
+
+        house.run(several())
+        assert house.take(SMS)["accepted"] == 1
+        house.end()
+    told = {one["log_level"] for one in logged if one["event"] == "chore_failed"}
+    assert told == {"warning", "error"}
+
+
+def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> None:
+    """503 with a time to come back; who had a place is answered, and then the next one is."""
+    house = House(folder, Clock(), max_in_flight=1)
+
+    async def two() -> tuple[httpx.Response, httpx.Response]:
+        first, second = (
+            house.request("POST", INTAKE, content=body, headers=SOURCE)
+            for body in (SMS, SMS.replace(b'"1"', b'"2"'))
+        )
+        return await asyncio.gather(first, second)
+
+    taken, refused = house.run(two())
+    assert taken.json()["accepted"] == 1
+    assert (refused.status_code, refused.json()["code"]) == (503, 101)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert house.take(SMS.replace(b'"1"', b'"2"'))["accepted"] == 1
+    house.end()
+
+
+def test_it_takes_nothing_in_while_the_mirror_is_too_far_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its backlog is in memory, and memory is bounded."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "full", property(lambda _: True))
+        answer = house.ask("POST", INTAKE, content=SMS, headers=SOURCE)
+        assert (answer.status_code, answer.json()["code"]) == (503, 101)
+    assert house.take(SMS)["accepted"] == 1

@@ -1,0 +1,86 @@
+"""The server's own log: one line an event, in the form that was asked for, without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SPEAKS = """
+import logging
+import structlog
+from floorcast.serve.telling import set_up_log
+set_up_log({level!r}, {form!r})
+log = structlog.stdlib.get_logger("floorcast")
+log.debug("detail")
+log.info("request", path="/healthz", status=200)
+logging.getLogger("somebody").warning("beside us")
+logging.getLogger("uvicorn.error").info("Started server process")
+secret = "a caller's secret"
+try:
+    secret[99]
+except IndexError:
+    log.exception("fault")
+"""
+
+
+def said(level: str, form: str) -> list[str]:
+    """What a process with that log writes; nothing of it goes to standard output."""
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAKS.format(level=level, form=form)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    assert "a caller's secret" not in done.stderr.replace('secret = "', "")
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("form", ["json", "auto"])
+def test_elsewhere_than_on_a_terminal_a_line_is_json(form: str) -> None:
+    """With its time, its level and its event; what others log goes the same way."""
+    lines = [json.loads(line) for line in said("info", form)]
+    assert [(line["level"], line["event"]) for line in lines] == [
+        ("info", "request"),
+        ("warning", "beside us"),
+        ("error", "fault"),
+    ]
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+    assert (lines[0]["path"], lines[0]["status"]) == ("/healthz", 200)
+    assert "IndexError" in lines[2]["exception"]
+
+
+def test_as_text_it_is_for_people() -> None:
+    """The same, with the traceback as Python prints it: no local variables, so no secrets."""
+    lines = said("info", "text")
+    assert "request" in lines[0]
+    assert "path" in lines[0]
+    assert any(line.startswith("IndexError") for line in lines)
+
+
+@pytest.mark.parametrize(("level", "first"), [("debug", "detail"), ("error", "fault")])
+def test_what_is_below_the_level_is_not_told(level: str, first: str) -> None:
+    """And uvicorn's own chatter never is."""
+    lines = [json.loads(line) for line in said(level, "json")]
+    assert lines[0]["event"] == first
+    assert not any("Started" in line["event"] for line in lines)
+
+
+def test_where_nothing_can_be_told_nothing_fails() -> None:
+    """Nobody reads it any more: the line is lost, the work goes on."""
+    script = SPEAKS.format(level="info", form="json") + "print('went on')"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stdout == "went on\n"

@@ -1,0 +1,64 @@
+"""The transport refuses what it cannot listen on; ``tests/real`` has the rest of it at work."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.serve.transport import serve
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """A server sets its process up for itself; this one goes on after it."""
+    threshold, mask = gc.get_threshold(), os.umask(0o077)
+    yield
+    gc.set_threshold(*threshold)
+    os.umask(mask)
+
+
+def never(address: str) -> None:
+    """Nobody is to hear that it answers."""
+    raise AssertionError(address)
+
+
+@pytest.mark.parametrize(
+    ("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+)
+def test_an_address_that_is_taken_is_refused(
+    tmp_path: Path, host: str, family: socket.AddressFamily
+) -> None:
+    """Before any file is opened, naming the address and the options that change it."""
+    try:
+        other = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip("this machine has no such address")
+    with other:
+        port = other.getsockname()[1]
+        with pytest.raises(SettingError, match=f"cannot listen on {host} port {port}.*--port"):
+            serve(Settings(data=tmp_path / "data", host=host, port=port), never)
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    """One of another machine."""
+    with pytest.raises(SettingError, match=r"cannot listen on 192\.0\.2\.1"):
+        serve(Settings(data=tmp_path / "data", host="192.0.2.1", port=0), never)
+
+
+def test_a_folder_that_cannot_be_used_is_refused_and_the_port_is_free_again(tmp_path: Path) -> None:
+    """Whatever is wrong, nothing stays open."""
+    file = tmp_path / "data"
+    file.write_text("not a folder")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with pytest.raises(SettingError, match="data folder"):
+        serve(Settings(data=file, port=port), never)
+    socket.create_server(("127.0.0.1", port)).close()
