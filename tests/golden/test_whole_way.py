@@ -5,8 +5,6 @@ What is printed as unknown (null) may be known to us; everything else comes out 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -180,6 +178,4 @@ def test_a_printed_agent_event() -> None:
     same(printed, found)
     assert found["agentLoginId"] == "VKUMARK"
     assert found["seqNum"] == 1
-    form = r"cid=47415:aid=393601:time=1463032800000:seq=1"
-    assert re.fullmatch(form, found["eventId"])
-    assert json.dumps(found).startswith('{"timestamp": 1463032800000')
+    assert found["eventId"] == "cid=47415:aid=393601:time=1463032800000:seq=1"
