@@ -9,7 +9,6 @@ from floorcast.api.exchange import Exchange
 from floorcast.errors import InvalidParameter, NotFound
 from floorcast.feeds.position import token_at
 from floorcast.floor.call_facts import CallFacts
-from floorcast.token import end_of_entry
 
 __all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]
 
@@ -30,7 +29,7 @@ class InCall(Struct, rename="camel"):
     account: str | None
     zip_code: str | None
     total_due: float | None
-    call_direction_outbound: bool
+    call_direction_outbound: bool | None
     call_start_time: int | None
 
 
@@ -46,13 +45,12 @@ class PostCall(Struct, rename="camel"):
 
 async def in_call(exchange: Exchange) -> Answer:
     """The call while it is in progress; raises NotFound once it has ended."""
-    client, call = _find(exchange)
+    call = _find(exchange)
     if call.ended is not None:
         raise NotFound("the call has ended: ask for it at /realtime/callData/postCall")
     consumer = CallConsumer(call.first_name, call.last_name)
     return _answer(
         exchange,
-        client,
         InCall(
             consumer=consumer,
             service_id=call.service,
@@ -68,12 +66,11 @@ async def in_call(exchange: Exchange) -> Answer:
 
 async def post_call(exchange: Exchange) -> Answer:
     """The call once it has ended; raises NotFound while it is in progress."""
-    client, call = _find(exchange)
+    call = _find(exchange)
     if call.ended is None:
         raise NotFound("the call is still in progress: ask for it at /realtime/callData/inCall")
     return _answer(
         exchange,
-        client,
         PostCall(
             service_id=call.service,
             call_end_time=call.ended,
@@ -84,8 +81,8 @@ async def post_call(exchange: Exchange) -> Answer:
     )
 
 
-def _find(exchange: Exchange) -> tuple[int, CallFacts]:
-    """The client and the call that the request names, if the user may see it."""
+def _find(exchange: Exchange) -> CallFacts:
+    """The call that the request names, if the user may see it."""
     call_session = exchange.parameter_of("session")
     transaction = _number("transaction", exchange.parameter_of("transaction"))
     session = exchange.session
@@ -96,7 +93,7 @@ def _find(exchange: Exchange) -> tuple[int, CallFacts]:
     limits = session.call_centers
     if call is None or (limits is not None and call.call_center not in limits):
         raise NotFound("there is no such call today")
-    return client, call
+    return call
 
 
 def _number(name: str, text: str) -> int:
@@ -105,8 +102,10 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
-def _answer(exchange: Exchange, client: int, body: Struct) -> Answer:
-    server = exchange.server
-    cursor = end_of_entry(server.floors[client].folded)
-    token = token_at(client, cursor, server.log, server.now(), at_head=True)
+def _answer(exchange: Exchange, body: Struct) -> Answer:
+    # the feeds that the caller follows are those of its own client, whosever call it is
+    server, client = exchange.server, exchange.session.client
+    # the feeds are published piece by piece of an entry, as the floor is folded
+    through = server.floors[client].feeds["interaction"].through
+    token = token_at(client, through, server.log, server.now(), at_head=True)
     return Answer.of(body, headers=(("feed-token", token),))

@@ -6,9 +6,5 @@ import msgspec
 
 __all__ = ["encode"]
 
-_encoder = msgspec.json.Encoder()
-
-
-def encode(event: object) -> bytes:
-    """One element of a feed (see ``floorcast.events.fed``) as JSON, without a line break."""
-    return _encoder.encode(event)
+encode = msgspec.json.Encoder().encode
+"""One element of a feed (see ``floorcast.events.fed``) as JSON, without a line break."""

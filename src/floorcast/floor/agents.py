@@ -150,13 +150,21 @@ def _count_time(agent: OnFloor, until: int, ledger: Ledger, calendar: Calendar) 
         return
     # a clock gone wrong may be decades behind: days that are dropped are not walked through
     begin = max(agent.counted_to, calendar.bounds(ledger.first_day)[0])
+    day = calendar.day_of(begin)
+    if begin < until <= calendar.bounds(day)[1]:
+        _count_slice(agent, day, until - begin, ledger)
+        return
     for day, spent in slices(begin, until, calendar):
-        _count_visit(agent, day, ledger)
-        counter = ledger.agent(day, agent.service, agent.id)
-        if counter is not None:
-            counter.time[agent.state] += spent
-            if agent.state is State.NOT_READY:
-                counter.reasons[reason_index(agent.reason)] += spent
+        _count_slice(agent, day, spent, ledger)
+
+
+def _count_slice(agent: OnFloor, day: int, spent: int, ledger: Ledger) -> None:
+    _count_visit(agent, day, ledger)
+    counter = ledger.agent(day, agent.service, agent.id)
+    if counter is not None:
+        counter.time[agent.state] += spent
+        if agent.state is State.NOT_READY:
+            counter.reasons[reason_index(agent.reason)] += spent
 
 
 def _count_wrap_up(agent: OnFloor, at: int, ledger: Ledger, calendar: Calendar) -> None:

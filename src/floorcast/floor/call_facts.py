@@ -21,7 +21,7 @@ class CallFacts(Struct):
     call_center: int | None
     account: str | None
     total_due: float | None
-    outbound: bool
+    outbound: bool | None
     started: int | None
     ended: int | None
     zip_code: str | None
@@ -42,7 +42,7 @@ def facts(call: Call, directory: Directory) -> CallFacts:
         call_center=directory.call_center_of(service),
         account=call.account,
         total_due=call.total_due,
-        outbound=call.direction is not None and not inbound,
+        outbound=None if call.direction is None else not inbound,
         started=call.started,
         ended=call.ended,
         zip_code=call.zip_code,

@@ -151,18 +151,18 @@ class Floor:
     def strangers(self, events: Iterable[Incoming]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
+        calls = self.board.calls
         for event in events:
             data: Any = event.data
-            if isinstance(event, AgentState):
+            kind = type(event)
+            if kind is AgentState:
                 data = data.call
                 if data is None or data.transaction_id is None or data.session_id is None:
                     continue
-            elif not isinstance(
-                event, (CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition)
-            ):
+            elif kind not in _OF_CALLS:
                 continue
             key = (int(data.transaction_id), data.session_id)
-            if key not in self.board.calls:
+            if key not in calls:
                 found[key] = None
         return list(found)
 
@@ -406,6 +406,7 @@ class Floor:
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
 
 
+_OF_CALLS = frozenset({CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition})
 _START_MEMBERS = (
     "campaign_type",
     "phone_dialed",

@@ -37,6 +37,7 @@ class Named:
 
 def call_start(client: int, call: Call, at: int, event_id: str, named: Named) -> CallStartEvent:
     """A call began."""
+    began = utc_stamp(at)
     return CallStartEvent(
         event_id=event_id,
         transaction_id=call.transaction,
@@ -53,8 +54,8 @@ def call_start(client: int, call: Call, at: int, event_id: str, named: Named) ->
         campaign_type=call.campaign_type,
         agent_login_id=named.login,
         agent_id=None if named.agent is None else str(named.agent),
-        start=utc_stamp(at),
-        timestamp=utc_stamp(at),
+        start=began,
+        timestamp=began,
         caller_id=UNSET if call.caller_id is None else call.caller_id,
         phone_position=UNSET if call.phone_position is None else call.phone_position,
         priority=UNSET if call.priority is None else call.priority,
@@ -78,6 +79,7 @@ def call_termination(
     skill = data.agent_skill_id if data.agent_skill_id is not None else call.skill
     login = named.login if data.agent_login_id is None else data.agent_login_id
     handled = int(call.first_answer is not None)
+    ended = utc_stamp(at)
     return CallTerminationEvent(
         event_id=event_id,
         transaction_id=call.transaction,
@@ -95,8 +97,8 @@ def call_termination(
         agent_login_id=login,
         agent_id=None if named.agent is None else str(named.agent),
         start=_moment(data.start, call.started),
-        end=_moment(data.end, at) or utc_stamp(at),
-        timestamp=utc_stamp(at),
+        end=_moment(data.end, None) or ended,
+        timestamp=ended,
         caller_id=call.caller_id,
         service_level_threshold=(
             threshold if data.service_level_threshold is None else data.service_level_threshold

@@ -19,7 +19,14 @@ import structlog
 from floorcast.errors import Unavailable
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import Entry, EventLog
-from floorcast.events.incoming import Incoming
+from floorcast.events.incoming import (
+    CallDisposition,
+    CallEnd,
+    CallStart,
+    EmailAttempt,
+    Incoming,
+    SmsAttempt,
+)
 from floorcast.floor.call_facts import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Fed, Floor
 from floorcast.floor.state import (
@@ -39,6 +46,8 @@ SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 _SLICE = 256  # events between two looks at the clock
 _TURN = 0.004  # seconds of folding in one turn of the event loop
+
+_FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt})
 
 _log = structlog.stdlib.get_logger(__name__)
 _lines_decoder = msgspec.json.Decoder(Incoming)
@@ -230,7 +239,9 @@ class ClientFloor(Generic[P]):
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
             try:
-                fed: Fed | None = fold(event, entry.taken, event_id(index))
+                fed: Fed | None = fold(
+                    event, entry.taken, event_id(index) if type(event) in _FED_BY_ID else ""
+                )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
                 # a bug of ours: told and counted, and the rest goes on
                 self._reports.failed()
