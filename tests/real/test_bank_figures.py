@@ -34,6 +34,9 @@ SERVICES = ("PS", "PE", "IN", "NE", "NW", "TT")
 SLA = 20  # seconds
 DAYS = ("1999-08-01", "1999-08-02")
 
+pytestmark = pytest.mark.skipif(
+    not REAL.exists(), reason="the bank's real days, ../shared/data/anonymous-bank, are not here"
+)
 real = pytest.mark.parametrize("day", DAYS)
 
 
@@ -65,11 +68,8 @@ def seconds(clock: str) -> int:
 @lru_cache
 def records(day: str) -> list[Record]:
     """The file's calls, by the rules of its README."""
-    file = REAL / f"{day}.csv"
-    if not file.exists():
-        pytest.skip(f"the bank's real days are not here: {file.name} in ../shared/data")
     found = []
-    with file.open(encoding="utf-8", newline="") as lines:
+    with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
             if row["outcome"] == "PHANTOM":
                 continue
