@@ -8,6 +8,7 @@ from floorcast.api.answers import Answer
 from floorcast.api.bodies import INTAKE_LIMIT, read_body
 from floorcast.api.exchange import Exchange
 from floorcast.api.server import ClientFloor, Server
+from floorcast.auth.keys import bearer
 from floorcast.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.ingest.decoding import Form
 from floorcast.ingest.intake import Busy, Taken
@@ -31,7 +32,7 @@ class NothingTaken(Taken, tag=False):
 async def take_events(exchange: Exchange) -> Answer:
     """Take the events of a request in; answers once they are durable and readable."""
     server = exchange.server
-    client = server.keys.client_of_ingest_key(_bearer(exchange))
+    client = server.keys.client_of_ingest_key(_key(exchange))
     form = _form(exchange.headers.get("content-type", ""))
     floor = server.floors.get(client)
     if floor is None:
@@ -65,11 +66,11 @@ async def _take(server: Server, floor: ClientFloor, body: bytes, form: Form) -> 
         raise
 
 
-def _bearer(exchange: Exchange) -> str:
-    scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+def _key(exchange: Exchange) -> str:
+    key = bearer(exchange.headers.get("authorization"))
+    if key is None:
         raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
-    return key.strip()
+    return key
 
 
 def _form(content_type: str) -> Form:

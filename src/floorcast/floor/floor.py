@@ -383,18 +383,18 @@ class Floor:
 
     def _email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> Fed:
         directory = self.state.directory
-        fed = messages.email_event(
-            self.state.client, event.data, self.calendar.stamp(at), event_id, directory
-        )
         service = directory.service(event.data.service)
+        fed = messages.email_event(
+            self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
+        )
         return Fed("interaction", "EMAIL", service, directory.call_center_of(service), fed)
 
     def _sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> Fed:
         directory = self.state.directory
-        fed = messages.sms_event(
-            self.state.client, event.data, self.calendar.stamp(at), event_id, directory
-        )
         service = directory.service(event.data.service)
+        fed = messages.sms_event(
+            self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
+        )
         return Fed("interaction", "SMS", service, directory.call_center_of(service), fed)
 
     def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:

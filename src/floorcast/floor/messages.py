@@ -16,10 +16,14 @@ __all__ = ["email_event", "sms_event"]
 
 
 def email_event(
-    client: int, data: EmailAttemptData, stamp: str, event_id: str, directory: Directory
+    client: int,
+    data: EmailAttemptData,
+    service: int,
+    stamp: str,
+    event_id: str,
+    directory: Directory,
 ) -> EmailEvent:
     """An outbound email was attempted, delivered, …; ``stamp`` is its time as printed."""
-    service = directory.service(data.service)
     return EmailEvent(
         event_id=event_id,
         client_id=str(client),
@@ -42,10 +46,14 @@ def email_event(
 
 
 def sms_event(
-    client: int, data: SmsAttemptData, stamp: str, event_id: str, directory: Directory
+    client: int,
+    data: SmsAttemptData,
+    service: int,
+    stamp: str,
+    event_id: str,
+    directory: Directory,
 ) -> SmsEvent:
     """An outbound SMS was attempted, delivered, …; ``stamp`` is its time as printed."""
-    service = directory.service(data.service)
     return SmsEvent(
         event_id=event_id,
         client_id=str(client),
