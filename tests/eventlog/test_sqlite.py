@@ -14,7 +14,7 @@ import apsw
 import pytest
 
 from floorcast.errors import SettingError, Unavailable
-from floorcast.eventlog import appending, groups, keyruns, logfile, seen
+from floorcast.eventlog import appending, groups, keyruns, logfile, seen, wal
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.files import remove
 from floorcast.eventlog.port import Appended, Entry
@@ -232,7 +232,7 @@ def test_retention_goes_on_while_the_log_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without anybody asking, and the file's pages are used again."""
-    monkeypatch.setattr(groups, "CHECKPOINT_BYTES", 100_000)
+    monkeypatch.setattr(wal, "FULL", 100_000)
     with a_house(tmp_path) as house:
         sizes = []
         for day in range(6):

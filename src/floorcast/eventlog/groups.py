@@ -23,13 +23,13 @@ from floorcast.eventlog.files import transaction
 from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
 from floorcast.eventlog.logfile import ordinal_of
 from floorcast.eventlog.rows import insert, statement
+from floorcast.eventlog.wal import WriteAheadLog
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 
 GROUP = 64  # writes in one transaction
 GROUP_BYTES = 16 << 20
 IDLE = 0.05  # seconds without a write after which the retention uses the time
-CHECKPOINT_BYTES = 8 << 20  # written between two moves from the write-ahead log to the file
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload)"
@@ -91,10 +91,9 @@ class GroupWriter:
         self._failed_epoch = -1
         self._unclean = False
         self.healthy = True
-        self._unmoved = 0
+        self._wal = WriteAheadLog(connection)  # moved when nobody waits for it
         self._new_rows = 0
         self._new_bytes = 0
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # done when nobody waits for it
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self, tell: Callable[[Outcome], None]) -> None:
@@ -173,7 +172,6 @@ class GroupWriter:
 
     def _count(self, writes: Sequence[Write]) -> None:
         for write in writes:
-            self._unmoved += write.size
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
             for row in write.rows:
@@ -196,20 +194,17 @@ class GroupWriter:
         then be taken for a commit after a crash.
         """
         if self._unclean:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._wal.empty()
             self._unclean = False
-            self._unmoved = 0
 
     def _keep_house(self, *, idle: bool) -> None:
         try:
-            if self._unmoved >= CHECKPOINT_BYTES:
-                self._unmoved = 0
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal.tidy()
             grown = self._new_rows >= BITE // 2 or self._new_bytes >= BITE_BYTES // 2
             if idle or grown:
                 self._new_rows = self._new_bytes = 0
                 self._janitor.bite()
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             _log.warning("log_untidy", error=str(error))
 
     def _remove_all(self) -> int:
