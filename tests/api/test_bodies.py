@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from floorcast.api.bodies import INTAKE_LIMIT, Disconnected, read_body, read_json
+from floorcast.api.bodies import INTAKE_LIMIT, Disconnected, at_most, read_body, read_json
 from floorcast.errors import (
     InvalidParameter,
     NotAnObject,
@@ -72,6 +72,18 @@ def test_a_body_that_is_too_large_is_refused(size: int) -> None:
         received([b"x" * 500] * (size // 500 + 1))
     with pytest.raises(TooLarge):
         received([gzip.compress(b"x" * size)], {"content-encoding": "gzip"})
+
+
+def test_the_head_of_a_request_tells_what_it_may_come_to() -> None:
+    """As much as it says of itself; the limit where that says nothing."""
+    for headers, most in (
+        ({"content-length": "700"}, 700),
+        ({"content-length": "7000"}, 1000),
+        ({"content-length": "seven"}, 1000),
+        ({"content-length": "70", "content-encoding": "gzip"}, 1000),
+        ({}, 1000),
+    ):
+        assert at_most(Headers(headers), 1000) == most
 
 
 def test_a_small_body_cannot_fill_the_memory() -> None:

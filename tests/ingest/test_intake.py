@@ -12,6 +12,7 @@ import pytest
 from floorcast.errors import NotAnObject, TooLarge, Unavailable
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.port import Appended, Batch
+from floorcast.ingest import intake as intake_module
 from floorcast.ingest.intake import Busy, Intake, Taken
 from tests.real.nodes import until
 from tests.real.sites import event, ndjson
@@ -165,24 +166,37 @@ def test_the_logs_and_the_floors_refusals_are_the_callers() -> None:
 def test_so_many_requests_are_under_way_and_no_more() -> None:
     """The next is turned away at once; a place is free again however a request ends."""
     intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 2)
-    with intake.admit():
-        with pytest.raises(ZeroDivisionError), intake.admit():
+    with intake.admit(100):
+        with pytest.raises(ZeroDivisionError), intake.admit(100):
             raise ZeroDivisionError
-        with intake.admit():
+        with intake.admit(100):
             assert intake.under_way == 2
-            with pytest.raises(Busy, match="send this again"), intake.admit():
+            with pytest.raises(Busy, match="send this again"), intake.admit(100):
                 pass
         assert intake.under_way == 1
     assert intake.under_way == 0
+
+
+def test_large_requests_leave_room_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What their bodies may come to is bounded together; what has ended counts no more."""
+    monkeypatch.setattr(intake_module, "MAX_BYTES", 1000)
+    intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 5)
+    with intake.admit(600):
+        with pytest.raises(Busy, match="send this again"), intake.admit(401):
+            pass
+        with intake.admit(400):
+            assert intake.under_way == 2
+    with intake.admit(1000):
+        assert intake.under_way == 1
 
 
 def test_nothing_is_admitted_while_what_is_derived_lags_behind() -> None:
     """Its memory is bounded, too."""
     pressed = True
     intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 2, lambda: pressed)
-    with pytest.raises(Busy), intake.admit():
+    with pytest.raises(Busy), intake.admit(100):
         pass
     assert intake.under_way == 0
     pressed = False
-    with intake.admit():
+    with intake.admit(100):
         assert intake.under_way == 1

@@ -19,7 +19,7 @@ from starlette.types import Receive
 
 from floorcast.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
 
-__all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json"]
+__all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "at_most", "read_body", "read_json"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -45,14 +45,31 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
     Disconnected.
     """
-    encoding = headers.get("content-encoding", "identity").strip().lower()
+    encoding = _encoding(headers)
     if encoding not in ("identity", "", "gzip", "x-gzip"):
         raise UnsupportedMedia("Content-Encoding must be gzip, or left out")
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
+    declared = _declared(headers)
+    if declared is not None and declared > limit:
         raise _too_large(limit)
     body = await _receive_all(receive, limit)
     return await _inflate(body, limit) if encoding.endswith("gzip") and body else body
+
+
+def at_most(headers: Headers, limit: int) -> int:
+    """How many bytes ``read_body`` can come to, as far as the head of the request tells."""
+    declared = _declared(headers)
+    if declared is None or _encoding(headers).endswith("gzip"):
+        return limit
+    return min(declared, limit)
+
+
+def _encoding(headers: Headers) -> str:
+    return headers.get("content-encoding", "identity").strip().lower()
+
+
+def _declared(headers: Headers) -> int | None:
+    declared = headers.get("content-length", "")
+    return int(declared) if declared.isdigit() and len(declared) < 20 else None
 
 
 async def _receive_all(receive: Receive, limit: int) -> bytes:

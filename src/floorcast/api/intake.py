@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from floorcast.api.answers import Answer
-from floorcast.api.bodies import INTAKE_LIMIT, read_body
+from floorcast.api.bodies import INTAKE_LIMIT, at_most, read_body
 from floorcast.api.exchange import Exchange
 from floorcast.api.server import ClientFloor, Server
 from floorcast.auth.keys import bearer
@@ -39,7 +39,7 @@ async def take_events(exchange: Exchange) -> Answer:
         raise Unavailable("the client's floor is being set up: send this again in a second")
     begun = time.perf_counter()
     try:
-        with server.intake.admit():
+        with server.intake.admit(at_most(exchange.headers, INTAKE_LIMIT)):
             body = await read_body(exchange.receive, exchange.headers, INTAKE_LIMIT)
             taken = await _take(server, floor, body, form)
     except Busy:

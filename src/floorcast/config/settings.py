@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "How many requests with events are worked on at once; more are answered with 503.",
             "requests",
         ),
-    ] = 32
+    ] = 1000
     ring_bytes: Annotated[
         int,
         About(

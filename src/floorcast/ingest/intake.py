@@ -14,7 +14,10 @@ from floorcast.ingest.decoding import Form, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.token import Now, to_ms
 
-__all__ = ["Busy", "Folding", "Intake", "Taken"]
+__all__ = ["MAX_BYTES", "Busy", "Folding", "Intake", "Taken"]
+
+MAX_BYTES = 512 << 20
+"""What the bodies of all requests that are taken in at once may come to: 32 of the largest."""
 
 
 class Busy(Unavailable):
@@ -41,7 +44,7 @@ class Taken(Struct):
 
 
 class Intake:
-    """Takes requests in, at most ``limit`` of them at once.
+    """Takes requests in, at most ``limit`` of them and ``MAX_BYTES`` of their bodies at once.
 
     ``pressed`` says whether what is derived from the log lags so far behind that nothing more
     should come.
@@ -55,20 +58,25 @@ class Intake:
         self._limit = limit
         self._pressed = pressed
         self.under_way = 0
+        self._bytes = 0
 
     @contextmanager
-    def admit(self) -> Iterator[None]:
+    def admit(self, size: int) -> Iterator[None]:
         """Hold a place for one request, from before its body is read until it is answered.
 
-        Raises Busy, with nothing read or stored, when all places are taken.
+        ``size`` is what its body may come to, in bytes. Raises Busy, with nothing read or
+        stored, when there is no room.
         """
-        if self.under_way >= self._limit or self._pressed():
+        full = self.under_way >= self._limit or self._bytes + size > MAX_BYTES
+        if full or self._pressed():
             raise Busy("too many events are being taken in: send this again in a second")
         self.under_way += 1
+        self._bytes += size
         try:
             yield
         finally:
             self.under_way -= 1
+            self._bytes -= size
 
     async def take(self, floor: Folding, body: bytes, form: Form) -> Taken:
         """Take the events of a body in; when it returns they are durable and readable.
