@@ -1,8 +1,6 @@
 """The transport: uvicorn with uvloop and httptools, stopped by our own hand.
 
-A stream's connection is handed over: from then on it belongs to the feed's reader alone, and
-all that HTTP needed of it (parser, scope, task) is freed. Parsing and routing stay uvicorn's
-and the one table's.
+uvicorn's own way ends the process by the signal; ours ends the streams, too, and exits with 0.
 """
 
 from __future__ import annotations
@@ -15,16 +13,14 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from floorcast.api.app import Api
-from floorcast.api.streams import TAKE_OVER
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
+from floorcast.serve.connections import Connection, to_who_is_there
 from floorcast.serve.node import Node
 
 __all__ = ["serve"]
@@ -33,70 +29,7 @@ BACKLOG = 4096  # connections that may wait to be taken: a flood of reconnects a
 KEEP_ALIVE = 75  # seconds that an idle connection stays, longer than what usually polls
 GRACE = 20  # seconds that requests under way have when the server stops
 
-SEND_BUFFER = 256 * 1024  # bytes of a stream in the kernel: a reader's alone, so not what grows
-
 Listening = Callable[[str], None]
-
-
-class _Door:
-    """Where a connection can be taken over, for as long as it is there.
-
-    A request's scope holds the door and not the connection, which holds the scope: a circle
-    would wait for the garbage collector.
-    """
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection: _Connection | None = connection
-
-    def shut(self) -> None:
-        """Nothing is to be taken over any more."""
-        self._connection = None
-
-    def __call__(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
-        """See ``floorcast.api.streams.TakeOver``."""
-        return self._connection is not None and self._connection.hand_over(headers, stream)
-
-
-class _Connection(HttpToolsProtocol):
-    """uvicorn's connection, which can be handed over to a stream."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self._door = _Door(self)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        extensions = cast("dict[str, Any]", self.scope)
-        extensions["extensions"] = {TAKE_OVER: self._door}
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._door.shut()
-        super().connection_lost(exc)
-
-    def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
-        """Write the head of the answer, and let ``stream`` have the connection."""
-        transport = self.transport
-        if self.cycle.disconnected or transport.is_closing():
-            return False
-        self._door.shut()
-        self.connections.discard(self)
-        self._unset_keepalive_if_required()
-        self.flow.resume_reading()
-        self.cycle.disconnected = True  # what uvicorn thinks, so that it leaves it alone
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
-        transport.set_protocol(stream)
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n")))
-        try:
-            stream.connection_made(transport)
-        except BaseException:
-            transport.abort()
-            raise
-        return True
 
 
 class _Uvicorn(uvicorn.Server):
@@ -156,8 +89,8 @@ async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
 
 def _transport_config(node: Node, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        Api(node.server),
-        http=_Connection,
+        to_who_is_there(Api(node.server)),
+        http=Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -1,0 +1,119 @@
+"""Connections as uvicorn has them, and as a stream takes them over.
+
+A stream's connection is handed over: from then on it belongs to the feed's reader alone, and
+all that HTTP needed of it (parser, scope, task) is freed. Parsing and routing stay uvicorn's
+and the one table's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, Protocol, cast
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from floorcast.api.streams import TAKE_OVER
+
+__all__ = ["Connection", "Door", "to_who_is_there"]
+
+SEND_BUFFER = 256 * 1024  # bytes of a stream in the kernel: a reader's alone, so not what grows
+
+
+class Held(Protocol):
+    """What a door leads to."""
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What the connection writes to."""
+
+    def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
+        """Let ``stream`` have the connection; False if it is gone."""
+
+
+class Door:
+    """Where a connection can be taken over, for as long as it is there.
+
+    A request's scope holds the door and not the connection, which holds the scope: a circle
+    would wait for the garbage collector.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Held) -> None:
+        self._connection: Held | None = connection
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be written to the connection any more."""
+        return self._connection is None or self._connection.transport.is_closing()
+
+    def shut(self) -> None:
+        """Nothing is to be taken over any more."""
+        self._connection = None
+
+    def __call__(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
+        """See ``floorcast.api.streams.TakeOver``."""
+        return self._connection is not None and self._connection.hand_over(headers, stream)
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, which can be handed over to a stream."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """See ``asyncio.Protocol``."""
+        super().connection_made(transport)
+        self._door = Door(self)
+
+    def on_message_begin(self) -> None:
+        """A request begins: let its handler find the door."""
+        super().on_message_begin()
+        extensions = cast("dict[str, Any]", self.scope)
+        extensions["extensions"] = {TAKE_OVER: self._door}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.Protocol``."""
+        self._door.shut()
+        super().connection_lost(exc)
+
+    def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
+        """Write the head of the answer, and let ``stream`` have the connection."""
+        transport = self.transport
+        if self.cycle.disconnected or transport.is_closing():
+            return False
+        self._door.shut()
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.cycle.disconnected = True  # what uvicorn thinks, so that it leaves it alone
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
+        transport.set_protocol(stream)
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n")))
+        try:
+            stream.connection_made(transport)
+        except BaseException:
+            transport.abort()
+            raise
+        return True
+
+
+def to_who_is_there(api: ASGIApp) -> ASGIApp:
+    """Let an answer to somebody who has just gone come to nothing.
+
+    uvloop refuses a write to a connection that was reset before it has told of that, which
+    uvicorn would log as a fault of ours.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await api(scope, receive, send)
+        except RuntimeError:
+            door = scope.get("extensions", {}).get(TAKE_OVER)
+            if not isinstance(door, Door) or not door.gone:
+                raise
+
+    return app
