@@ -32,8 +32,12 @@ class Connection(asyncio.Transport):
         protocol.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take what the window allows; over the high-water mark, hold the writer up."""
-        assert not self.lost
+        """Take what the window allows; over the high-water mark, hold the writer up.
+
+        Raises RuntimeError once the connection is lost, as uvloop does.
+        """
+        if self.lost:
+            raise RuntimeError("the handler is closed")
         self.writes += 1
         self.unsent += data
         self._let_in()

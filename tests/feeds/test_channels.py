@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -276,5 +277,28 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
         await loop.passing(1)
         assert bytes(connection.got) == b": closed: the log cannot be read\n\n"
         assert connection.lost
+
+    run(work)
+
+
+@pytest.mark.parametrize("form", [Form(), Form(gzip=True)])
+def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: Form) -> None:
+    """The loop has not told of it yet; the others have every event all the same."""
+
+    async def work(loop: VirtualLoop) -> None:
+        feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
+        wish = Wish(EVERYTHING, 500, form)
+        crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(300)]
+        await loop.passing(1)
+        for connection in crowd[::100]:
+            connection.lost = True
+        for entry in (1, 2):
+            feed.publish([(place(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
+            await loop.passing(1)
+        for index, connection in enumerate(crowd):
+            seen = 0 if index % 100 == 0 else 2
+            assert messages(plain(connection.got, form)) == [b"data: {}"] * seen
+        await loop.passing(30)  # keep-alives, which cannot be said to those either
+        assert not crowd[1].lost
 
     run(work)

@@ -79,3 +79,30 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
         assert readers[1].told == ["the server stops"]
 
     run(work)
+
+
+class Falling(Crowd):
+    """Falls over in the middle of its turn, once."""
+
+    def advance(self, room: int) -> int:
+        super().advance(room)
+        if len(self.rooms) == 1:
+            raise ZeroDivisionError
+        return room
+
+
+def test_one_that_falls_over_holds_nobody_up() -> None:
+    """The others have their turns; the fault is told to the loop, which logs it."""
+
+    async def work(loop: VirtualLoop) -> None:
+        streams = Streams()
+        told: list[object] = []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        falling, other = Falling(1000), Crowd(1000)
+        streams.wake(falling)
+        streams.wake(other)
+        await loop.passing(1)
+        assert other.left == 0
+        assert [type(one) for one in told] == [ZeroDivisionError]
+
+    run(work)

@@ -130,7 +130,10 @@ class Channel:
         for reader in batch:
             reader.heard = now
             reader.sent += size
-            reader.write(wire)
+            try:
+                reader.write(wire)
+            except RuntimeError:  # reset, which the loop has not told it yet
+                reader.blocked = True
         if self.form.gzip:
             for reader in batch:
                 reader.count(chunk)

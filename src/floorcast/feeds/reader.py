@@ -8,6 +8,7 @@ than it is given, has a cursor of its own. That cursor is all that it costs.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol, cast
 
@@ -153,7 +154,8 @@ class Reader(asyncio.Protocol):
         token = self.caller.token_now(head) if head is not None else ""
         self.blocked = True
         self._say(sse.framed(sse.comment(f"closed: {why}", token), form))
-        self.write(sse.ending(form, self._crc, self._length))
+        with suppress(RuntimeError):  # as in ``_say``
+            self.write(sse.ending(form, self._crc, self._length))
         self._transport.close()
 
     def abort(self) -> None:
@@ -204,7 +206,10 @@ class Reader(asyncio.Protocol):
             self._place.streams.counts.bytes += len(chunk.wire)
             if self._place.form.gzip:
                 self.count(chunk)
-            self.write(chunk.wire)
+            try:
+                self.write(chunk.wire)
+            except RuntimeError:  # reset, which the loop has not told us yet
+                self.blocked = True
 
 
 @lru_cache(maxsize=64)

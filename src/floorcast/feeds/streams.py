@@ -113,12 +113,14 @@ class Streams:
     def _turn(self) -> None:
         until = time.perf_counter() + _TURN
         room = SLICE
-        while self._due and room > 0:
-            waiting = self._due.popleft()
-            room -= max(1, waiting.advance(room))
-            if waiting.busy:
-                self._due.append(waiting)
-            if time.perf_counter() > until:
-                break
-        if self._due:
-            asyncio.get_running_loop().call_soon(self._turn)
+        try:
+            while self._due and room > 0:
+                waiting = self._due.popleft()
+                room -= max(1, waiting.advance(room))
+                if waiting.busy:
+                    self._due.append(waiting)
+                if time.perf_counter() > until:
+                    break
+        finally:  # or one that falls over would hold all the others up for ever
+            if self._due:
+                asyncio.get_running_loop().call_soon(self._turn)
