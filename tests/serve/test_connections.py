@@ -66,3 +66,20 @@ def test_an_answer_that_cannot_be_sent_to_who_is_there_is_a_fault(door: Door | N
     """It is not kept quiet."""
     with pytest.raises(RuntimeError, match="unable"):
         answered_by(door)
+
+
+def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
+    """When it goes, or at once if it has gone; a wait that was given up is left alone."""
+
+    async def work() -> None:
+        door = Door(Held(closing=False))
+        given_up = door.until_gone()
+        given_up.cancel()
+        waiting = door.until_gone()
+        assert not waiting.done()
+        door.shut()
+        assert waiting.done()
+        assert door.until_gone().done()
+        door.shut()
+
+    asyncio.run(work())

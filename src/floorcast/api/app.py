@@ -193,6 +193,8 @@ class Api:
             method = exchange.scope["method"]
             route, exchange.parameter = self._table.find(method, exchange.scope["path"])
             path = route.path
+            if route.feed is not None:
+                await self._server.gate.enter()
             admit(exchange, route)
             return path, await route.handler(exchange)
         except MethodNotAllowed as refusal:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import Struct
-from starlette.types import Receive
 
 from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.bodies import Disconnected
@@ -139,7 +137,7 @@ async def _answer(
         cursor = resolve(client, token.strip(), server.log, server.now(), zone)
         page = await feed.page(cursor, sight, count)
         if not page.count:
-            page = await _wait(exchange.receive, feed, page, sight, count)
+            page = await _wait(exchange, feed, page, sight, count)
     return Answer(200, _content(server, client, page, shape))
 
 
@@ -155,8 +153,8 @@ def _content(server: Server, client: int, page: Page, shape: Shape) -> Content:
     return content
 
 
-async def _wait(receive: Receive, feed: Feed, page: Page, sight: Matcher, count: int) -> Page:
-    gone = asyncio.ensure_future(_gone(receive))
+async def _wait(exchange: Exchange, feed: Feed, page: Page, sight: Matcher, count: int) -> Page:
+    gone = exchange.gone()
     try:
         page = await poll(feed, page, sight, count, gone)
         if gone.done():
@@ -164,12 +162,6 @@ async def _wait(receive: Receive, feed: Feed, page: Page, sight: Matcher, count:
         return page
     finally:
         gone.cancel()
-
-
-async def _gone(receive: Receive) -> None:
-    """Until the caller has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _voice(a_filter: Filter) -> Filter:

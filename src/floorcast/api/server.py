@@ -14,6 +14,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.errors import FeedNotSwitchedOn
 from floorcast.feeds.feed import Feed
+from floorcast.feeds.gate import Gate
 from floorcast.feeds.position import Times
 from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
@@ -88,6 +89,7 @@ class Server:
     keys: Keys
     intake: Intake
     floors: dict[int, ClientFloor] = field(default_factory=dict)
+    gate: Gate = field(default_factory=Gate)
     readiness: Readiness = field(default_factory=Readiness)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000

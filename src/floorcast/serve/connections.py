@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from floorcast.api.exchange import GONE
 from floorcast.api.streams import TAKE_OVER
 
 __all__ = ["Connection", "Door", "to_who_is_there"]
@@ -39,19 +40,29 @@ class Door:
     would wait for the garbage collector.
     """
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_until_gone")
 
     def __init__(self, connection: Held) -> None:
         self._connection: Held | None = connection
+        self._until_gone: asyncio.Future[None] | None = None
 
     @property
     def gone(self) -> bool:
         """Whether nothing can be written to the connection any more."""
         return self._connection is None or self._connection.transport.is_closing()
 
+    def until_gone(self) -> asyncio.Future[None]:
+        """See ``floorcast.api.exchange.GONE``; of one request at a time."""
+        self._until_gone = asyncio.get_running_loop().create_future()
+        if self._connection is None:
+            self._until_gone.set_result(None)
+        return self._until_gone
+
     def shut(self) -> None:
-        """Nothing is to be taken over any more."""
+        """Nothing is to be taken over any more, and nobody waits for an answer."""
         self._connection = None
+        if self._until_gone is not None and not self._until_gone.done():
+            self._until_gone.set_result(None)
 
     def __call__(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """See ``floorcast.api.streams.TakeOver``."""
@@ -70,7 +81,7 @@ class Connection(HttpToolsProtocol):
         """A request begins: let its handler find the door."""
         super().on_message_begin()
         extensions = cast("dict[str, Any]", self.scope)
-        extensions["extensions"] = {TAKE_OVER: self._door}
+        extensions["extensions"] = {TAKE_OVER: self._door, GONE: self._door.until_gone}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
