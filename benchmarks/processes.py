@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,8 @@ import httpx
 import workload
 
 __all__ = ["Running", "floorcast", "listening"]
+
+PROGRAM = (sys.executable, "-m", "floorcast")
 
 
 class Running(NamedTuple):
@@ -64,11 +66,11 @@ def listening(command: list[str], pattern: str) -> Iterator[Running]:
 
 
 @contextmanager
-def floorcast(folder: Path, *options: str) -> Iterator[Running]:
+def floorcast(folder: Path, *options: str, program: Sequence[str] = PROGRAM) -> Iterator[Running]:
     """A floorcast server on ``folder``, with the benchmarks' site."""
     site = folder.parent / "site.toml"
     site.write_text(workload.SITE)
-    command = [sys.executable, "-m", "floorcast", "serve", "--data", str(folder)]
+    command = [*program, "serve", "--data", str(folder)]
     command += ["--site", str(site), "--port", "0", "--log-level", "warning", *options]
     with listening(command, r"answers at http://127\.0\.0\.1:(\d+)") as server:
         yield server

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -41,9 +41,9 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def floorcast(folder: Path) -> Iterator[Server]:
+def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Iterator[Server]:
     """Real events: checked, on disk, folded, filtered."""
-    with processes.floorcast(folder / "data") as server:
+    with processes.floorcast(folder / "data", program=program) as server:
         session = server.log_in()["LV-Session"]
         frame = len('{"eventId":"","interactionType":"SMS"}') + 560
         data = (

@@ -113,12 +113,16 @@ class ClientFloor(Generic[P]):
 
     async def run(self) -> None:
         """Follow the log for ever."""
+        begun = time.perf_counter()
         async with aclosing(self._log.follow(self.client, self.folded)) as entries:
             async for entry in entries:
                 async with self._turn:
                     await self._take(entry)
                 if self._since_snapshot >= SNAPSHOT_EVERY:
                     await self.snapshot()
+                if time.perf_counter() - begun > _TURN:  # entries that have come together
+                    await asyncio.sleep(0)
+                    begun = time.perf_counter()
 
     def fail(self) -> None:
         """Tell whoever waits, or will, that this floor folds no more."""

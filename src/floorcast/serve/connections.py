@@ -32,6 +32,9 @@ class Held(Protocol):
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """Let ``stream`` have the connection; False if it is gone."""
 
+    def give_up(self) -> None:
+        """Expect no answer any more."""
+
 
 class Door:
     """Where a connection can be taken over, for as long as it is there.
@@ -46,10 +49,14 @@ class Door:
         self._connection: Held | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
-    @property
-    def gone(self) -> bool:
-        """Whether nothing can be written to the connection any more."""
-        return self._connection is None or self._connection.transport.is_closing()
+    def give_up(self) -> bool:
+        """Expect no answer any more, if nothing can be written to the connection; whether so."""
+        if self._connection is None:
+            return True
+        if self._connection.transport.is_closing():
+            self._connection.give_up()
+            return True
+        return False
 
     def until_gone(self) -> asyncio.Future[None]:
         """See ``floorcast.api.exchange.GONE``; of one request at a time."""
@@ -88,6 +95,10 @@ class Connection(HttpToolsProtocol):
         self._door.shut()
         super().connection_lost(exc)
 
+    def give_up(self) -> None:
+        """Have uvicorn think that the caller is gone, so that it asks for no answer."""
+        self.cycle.disconnected = True
+
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """Write the head of the answer, and let ``stream`` have the connection."""
         transport = self.transport
@@ -97,7 +108,7 @@ class Connection(HttpToolsProtocol):
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self.cycle.disconnected = True  # what uvicorn thinks, so that it leaves it alone
+        self.give_up()
         self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
         transport.set_protocol(stream)
@@ -124,7 +135,7 @@ def to_who_is_there(api: ASGIApp) -> ASGIApp:
             await api(scope, receive, send)
         except RuntimeError:
             door = scope.get("extensions", {}).get(TAKE_OVER)
-            if not isinstance(door, Door) or not door.gone:
+            if not isinstance(door, Door) or not door.give_up():
                 raise
 
     return app

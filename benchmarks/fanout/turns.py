@@ -1,0 +1,90 @@
+"""floorcast with a watch on its event loop: how long its turns are.
+
+    python benchmarks/fanout/turns.py [--readers 5000] [--rate 1000] [--seconds 10]
+
+A timer that is due every millisecond tells, by how late it is, how long the turn was that it had
+to wait for; the thread's processor time tells how much of that the loop worked, and did not wait
+for a processor that others had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+EVERY = 0.001  # seconds
+LONG = 0.010  # seconds that no turn should take
+
+
+def watched() -> None:
+    """Be ``floorcast``, and write what was seen to the file that the environment names."""
+    from floorcast.cli.app import main  # noqa: PLC0415 -- the benchmark itself need not load it
+    from floorcast.serve.node import Node  # noqa: PLC0415 -- as above
+
+    late: list[tuple[float, float]] = []
+    start = Node.start
+
+    async def started(node: Node) -> None:
+        await start(node)
+        loop = asyncio.get_running_loop()
+        seen = [loop.time(), time.thread_time()]
+
+        def look() -> None:
+            now, worked = time.perf_counter(), time.thread_time()
+            late.append((now - seen[0] - EVERY, worked - seen[1]))
+            seen[:] = now, worked
+            loop.call_later(EVERY, look)
+
+        seen[:] = time.perf_counter(), time.thread_time()
+        loop.call_later(EVERY, look)
+
+    Node.start = started  # type: ignore[method-assign]  # to look at the loop from inside
+    try:
+        main()
+    finally:
+        lines = (f"{wall:.6f} {worked:.6f}" for wall, worked in late)
+        Path(os.environ["TURNS"]).write_text("\n".join(lines))
+
+
+def main() -> None:
+    """Run a load against a server that is watched, and print its longest turns."""
+    import servers  # noqa: PLC0415 -- what is watched need not load it
+    from run import HERE, measure  # noqa: PLC0415 -- as above
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--readers", type=int, default=5000)
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        load = Path(scratch, "load")
+        subprocess.run(["gcc", "-O2", "-o", str(load), str(HERE / "load.c")], check=True)
+        os.environ["TURNS"] = str(Path(scratch, "turns"))
+        (folder := Path(scratch, "run")).mkdir()
+        with servers.floorcast(folder, program=[sys.executable, __file__]) as server:
+            found = measure(load, server, options.readers, options.rate, options.seconds)
+        lines = Path(scratch, "turns").read_text().split("\n")
+    turns = [tuple(map(float, line.split())) for line in lines]
+    print(f"{found.rate:,.0f} deliveries a second, {len(turns):,} looks")
+    for name, column in (("took", 0), ("worked", 1)):
+        times = sorted(turn[column] * 1000 for turn in turns)
+        long = sum(one > LONG * 1000 for one in times)
+        print(
+            f"a turn {name:<7} p99 {times[int(len(times) * 0.99)]:6.2f} ms"
+            f"   longest {times[-1]:6.2f} ms   over {LONG * 1000:.0f} ms: {long}"
+        )
+
+
+if __name__ == "__main__":
+    if "TURNS" in os.environ:
+        watched()
+    else:
+        main()
