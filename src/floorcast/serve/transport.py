@@ -21,11 +21,12 @@ import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from floorcast.api.app import Api
+from floorcast.api.app import ROUTES, Api
 from floorcast.api.streams import TAKE_OVER
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
 from floorcast.serve.node import Node
+from floorcast.serve.pages import page_routes
 
 __all__ = ["serve"]
 
@@ -156,7 +157,7 @@ async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
 
 def _transport_config(node: Node, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        Api(node.server),
+        Api(node.server, (*ROUTES, *page_routes())),
         http=_Connection,
         ws="none",
         lifespan="off",
