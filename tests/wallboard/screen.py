@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,6 +53,10 @@ class Screen:
     def _answered(self, response: Response) -> None:
         self.answers.append(response)
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the page believe that time has passed; ``page.clock.install()`` was called before."""
+        self.page.clock.fast_forward(round(seconds * 1000))
+
     def open(self, view: str = "") -> None:
         """Load the page."""
         self.page.goto(f"{self.url}/wallboard{view}")
@@ -74,8 +79,14 @@ class Screen:
         self.page.wait_for_selector("#board:not([hidden])")
 
     def until(self, condition: str, argument: object = None) -> None:
-        """Wait until a JavaScript condition holds."""
-        self.page.wait_for_function(condition, arg=argument)
+        """Wait until a JavaScript condition holds.
+
+        Playwright's own waiting evaluates text within the page, which the page's policy forbids.
+        """
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not self.page.evaluate(condition, argument):
+            assert time.monotonic() < deadline, f"it never came about that {condition}"
+            self.page.wait_for_timeout(20)
 
     def until_text(self, selector: str, text: str) -> None:
         """Wait until an element says so somewhere."""

@@ -12,8 +12,8 @@ def test_the_figures_are_those_of_the_api_at_the_same_token(wall: Screen) -> Non
     wall.until("document.querySelectorAll('#services tbody tr').length === 5")
     token, shown = wall.token("services"), wall.rows("services")
     stats = wall.answer("/realtime/service/stats", token)["stats"]
-    members = ("serviceLevel", "totalCallsInQueue", "longestCallInQueue", "abandonRate")
-    members += ("totalOffered", "totalAgents")
+    members = ["serviceLevel", "totalCallsInQueue", "longestCallInQueue", "abandonRate"]
+    members += ["totalOffered", "totalAgents"]
     assert shown == {
         one["serviceId"]: [one["serviceName"], *(f"{one[name]:g}" for name in members)]
         for one in stats

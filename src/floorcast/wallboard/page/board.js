@@ -90,7 +90,10 @@ export class Board {
       explain: (why) => panel.explain(why),
     });
     return [
-      { ...figures("/realtime/service/stats", this.services), show: (...answer) => this.#showServices(...answer) },
+      figures("/realtime/service/stats", {
+        show: (body, token) => this.#showServices(body, token),
+        explain: (why) => [this.services, this.queue].forEach((panel) => panel.explain(why)),
+      }),
       figures("/realtime/service/calls/status", this.waiting),
       figures("/realtime/service/liveConnects", this.connects, SELDOM / 2),
       figures("/realtime/campaign/stats", this.campaigns, SELDOM),

@@ -16,7 +16,8 @@ const PREVIEW_OFFERED = "PREVIEW_DIAL_OFFERED";
  * @property {number} since      when the state began, ms
  * @property {number} heard      when its newest event happened, ms
  * @property {number} before     the state before a preview was offered
- * @property {string} service    the name of the service that it is logged in to
+ * @property {?number} serviceId the service that it is logged in to
+ * @property {string} service    its name; its number, as long as that is not known
  */
 
 export class Roster {
@@ -43,6 +44,7 @@ export class Roster {
   /** Names of services, which events do not tell. */
   name(services) {
     for (const { serviceId, serviceName } of services) this.services.set(Number(serviceId), serviceName);
+    for (const agent of this.agents.values()) agent.service = this.#serviceName(agent.serviceId);
   }
 
   /** Apply one event of the agent feed; one that is older than the agent's last changes nothing. */
@@ -50,7 +52,7 @@ export class Roster {
     const login = event.agentLoginId ?? String(event.agentId);
     let agent = this.agents.get(login);
     if (!agent) {
-      agent = { login, name: login, state: LOGOFF, reason: "", since: 0, heard: -Infinity, before: READY, service: "" };
+      agent = { login, name: login, state: LOGOFF, reason: "", since: 0, heard: -Infinity, before: READY, serviceId: null, service: "" };
       this.agents.set(login, agent);
       this.hasStrangers = true; // a snapshot has the name
     }
@@ -61,7 +63,8 @@ export class Roster {
     agent.state = state;
     agent.reason = state === NOT_READY ? (event.notReadyReasonCode ?? "") : "";
     agent.heard = event.timestamp;
-    agent.service = this.#serviceName(event.agentServiceId);
+    agent.serviceId = event.agentServiceId ?? null;
+    agent.service = this.#serviceName(agent.serviceId);
   }
 
   #fromRow(row, before) {
@@ -75,12 +78,13 @@ export class Roster {
       since: row.stateChangedAfter,
       heard: Math.max(row.stateChangedAfter, known?.heard ?? -Infinity),
       before: known?.before ?? READY,
+      serviceId: row.serviceId,
       service: row.serviceName ?? "",
     };
   }
 
   #serviceName(id) {
-    return id === undefined ? "" : (this.services.get(id) ?? String(id));
+    return id === null ? "" : (this.services.get(id) ?? String(id));
   }
 }
 

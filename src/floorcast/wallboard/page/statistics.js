@@ -10,7 +10,7 @@ import { isOlder, timeOf } from "./tokens.js";
 const QUICKEST = 1_000; // ms between two rounds
 const SLOWEST = 3_000;
 const REFUSED = 60_000; // ms until a method that is not allowed is tried again: rights change
-const LONGEST_PAUSE = 15_000;
+const LONGEST_PAUSE = 8_000; // ms, without an answer
 
 /**
  * @typedef {object} Figures
