@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.real.server import Caller, Server
+from tests.real.server import Caller, running
 from tests.real.sites import event, ndjson
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import shift
@@ -16,11 +16,18 @@ MANY = 2000
 
 
 @pytest.fixture(scope="module")
-def crowded(floor: Server, browser: Browser) -> Iterator[Screen]:
-    """The wallboard of a child client with many agents."""
-    with Caller(floor.url, "CHILD") as source, screen(browser, floor.url) as wall:
-        source.take(ndjson(shift(agents=MANY, calls=0, waiting=0)))
-        wall.sign_in(client="CHILD")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    """A source of a server of its own, with many agents at work."""
+    with running(tmp_path_factory.mktemp("crowd")) as server, Caller(server.url) as caller:
+        caller.take(ndjson(shift(agents=MANY, calls=0, waiting=0)))
+        yield caller
+
+
+@pytest.fixture(scope="module")
+def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
+    """A screen in front of it."""
+    with screen(browser, str(source.http.base_url)) as wall:
+        wall.sign_in()
         wall.until_text("#agents h2", "2,000 agents")
         yield wall
 
@@ -41,19 +48,18 @@ def test_only_what_can_be_seen_is_drawn(crowded: Screen) -> None:
     crowded.page.wait_for_selector("#agents [aria-rowindex='2']")
 
 
-def test_a_change_is_there_at_once(crowded: Screen, floor: Server) -> None:
+def test_a_change_is_there_at_once(crowded: Screen, source: Caller) -> None:
     """By the stream; the list stays where it is, and the counts follow."""
-    with Caller(floor.url, "CHILD") as source:
-        crowded.page.fill("#agents input", "0007")
-        crowded.until_text("#agents h2", "1 of 2,000 agents")
-        (login,) = drawn(crowded)
-        for number, (kind, state) in enumerate((("PREVIEW_DIAL_OFFERED", 8), ("DIALING", 9))):
-            one = event("agent.state", f"n{number}", agent=login, eventType=kind, service=38049)
-            source.take(ndjson([one]))
-            crowded.page.wait_for_selector(f"#agents [data-login] [data-state='{state}']")
-            chip = crowded.page.locator(f".states [data-state='{state}']")
-            assert chip.inner_text().endswith(" 1")
-        crowded.page.fill("#agents input", "")
+    crowded.page.fill("#agents input", "0007")
+    crowded.until_text("#agents h2", "1 of 2,000 agents")
+    (login,) = drawn(crowded)
+    for number, (kind, state) in enumerate((("PREVIEW_DIAL_OFFERED", 8), ("DIALING", 9))):
+        one = event("agent.state", f"n{number}", agent=login, eventType=kind, service=38049)
+        source.take(ndjson([one]))
+        crowded.page.wait_for_selector(f"#agents [data-login] [data-state='{state}']")
+        chip = crowded.page.locator(f".states [data-state='{state}']")
+        assert chip.inner_text().endswith(" 1")
+    crowded.page.fill("#agents input", "")
 
 
 def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:

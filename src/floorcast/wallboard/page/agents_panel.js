@@ -5,7 +5,8 @@ import * as clock from "./clock.js";
 import { count, duration, plural } from "./figures.js";
 import { Panel } from "./panel.js";
 import { reasonName, stateName } from "./roster.js";
-import { HOLD, IN_CALL, NAMES, NOT_READY, ORDER, WRAP_UP } from "./states.js";
+import { HOLD, IN_CALL, NOT_READY, WRAP_UP } from "./states.js";
+import { StatesBar } from "./states_bar.js";
 import { figure, mark, room, Rows, write } from "./table.js";
 
 const MEASURE = { [NOT_READY]: "notReady", [WRAP_UP]: "wrapUp", [IN_CALL]: "inCall", [HOLD]: "hold" };
@@ -18,10 +19,11 @@ export class AgentsPanel {
   #table = this.#find("table");
   #spaces = this.#panel.section.querySelectorAll(".space td");
   #rows = new Rows(this.#find("tbody:not(.space)"), "agent-row");
-  #choice = { states: new Set(), search: "", order: "need", descending: false };
+  #states = new StatesBar(this.#find(".share"), this.#find(".states"), (states) => this.#choose({ states }));
+  #choice = { states: this.#states.chosen, search: "", order: "need", descending: false };
   #listed = [];
+  #isListed = false;
   #frame = 0;
-  #chips = new Map();
 
   /** @param {import("./thresholds.js").Thresholds} thresholds */
   constructor(thresholds) {
@@ -40,7 +42,7 @@ export class AgentsPanel {
   show(roster, token) {
     this.present = roster.present();
     this.#panel.shown(token);
-    this.#list();
+    this.draw();
   }
 
   /** Say why there are none. */
@@ -57,13 +59,14 @@ export class AgentsPanel {
 
   /** Choose and order anew, and draw: what time alone changes (levels) included. */
   draw() {
-    this.#list();
+    this.#isListed = false;
+    this.#later();
   }
 
   #choose(change) {
     Object.assign(this.#choice, change);
     this.#scroll.scrollTop = 0;
-    this.#list();
+    this.draw();
   }
 
   /** A column's order, then its reverse, then the one that this began with. */
@@ -79,20 +82,22 @@ export class AgentsPanel {
     }
   }
 
+  /** Whatever happens between two frames is drawn once. */
+  #later() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (!this.#isListed) this.#list();
+      this.#drawRows();
+    });
+  }
+
   #list() {
+    this.#isListed = true;
     this.#listed = listed(this.present, this.#choice, (agent) => this.level(agent));
     const all = this.present.length;
     const some = this.#listed.length;
     this.#panel.note(some === all ? plural(all, "agent") : `${count(some)} of ${plural(all, "agent")}`);
-    this.#drawStates();
-    this.#later();
-  }
-
-  #later() {
-    this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
-      this.#drawRows();
-    });
+    this.#states.show(this.present);
   }
 
   #drawRows() {
@@ -129,41 +134,5 @@ export class AgentsPanel {
     mark(state.dataset, "state", String(agent.state));
     figure(time, duration((clock.now() - agent.since) / 1000), agent.since, level);
     write(service, agent.service);
-  }
-
-  /** How many are in each state: as a bar, and as buttons that list them alone. */
-  #drawStates() {
-    const counts = new Map();
-    for (const { state } of this.present) counts.set(state, (counts.get(state) ?? 0) + 1);
-    for (const state of ORDER) this.#drawState(state, counts.get(state) ?? 0);
-  }
-
-  #drawState(state, number) {
-    const { chip, part } = this.#chips.get(state) ?? this.#makeState(state);
-    const isChosen = this.#choice.states.has(state);
-    chip.hidden = !number && !isChosen;
-    chip.ariaPressed = String(isChosen);
-    write(chip.lastElementChild, count(number));
-    part.style.flexGrow = number;
-    part.hidden = !number;
-  }
-
-  #makeState(state) {
-    const chip = document.createElement("button");
-    const [name, number] = [document.createElement("span"), document.createElement("b")];
-    const part = document.createElement("i");
-    chip.type = "button";
-    chip.dataset.state = part.dataset.state = String(state);
-    name.textContent = `${NAMES[state]} `;
-    chip.append(name, number);
-    chip.onclick = () => {
-      const { states } = this.#choice;
-      if (!states.delete(state)) states.add(state);
-      this.#choose({ states });
-    };
-    this.#find(".states").append(chip);
-    this.#find(".share").append(part);
-    this.#chips.set(state, { chip, part });
-    return { chip, part };
   }
 }

@@ -19,6 +19,7 @@ const SELDOM = 10_000; // ms between two looks at what changes slowly
 const TICK = 1_000;
 
 export class Board {
+  #isOn = false;
   #ticks = 0;
   #wasTroubled = false;
   #follows = false; // the interaction feed
@@ -38,8 +39,8 @@ export class Board {
     this.queue = new QueueChart();
     this.connects = new ConnectsChart();
     this.campaigns = new CampaignsPanel((id) => this.floor.roster.services.get(id) ?? String(id));
-    this.floor = this.#makeFloor();
     thresholds.addEventListener("change", () => this.#draw());
+    document.addEventListener("visibilitychange", () => this.#seen());
   }
 
   /** Follow the floor of the session. */
@@ -52,6 +53,7 @@ export class Board {
       onRound: () => this.#well(),
     });
     this.#follows = false;
+    this.#isOn = true;
     this.statistics.start();
     this.floor.start();
     this.#ticks = setInterval(() => this.#draw(), TICK);
@@ -59,6 +61,8 @@ export class Board {
 
   /** Follow nothing any more. */
   stop() {
+    if (!this.#isOn) return;
+    this.#isOn = false;
     clearInterval(this.#ticks);
     this.statistics.stop();
     this.floor.stop();
@@ -71,6 +75,18 @@ export class Board {
     this.services.draw();
     this.queue.renew();
     this.connects.renew();
+  }
+
+  /** A browser gives a host six connections for all its tabs: one that is not seen takes none. */
+  #seen() {
+    if (!this.#isOn) return;
+    if (document.hidden) {
+      this.floor.stop();
+      this.interactions.close();
+    } else {
+      this.floor.start();
+      if (this.#follows) this.interactions.open();
+    }
   }
 
   #makeFloor() {
@@ -106,8 +122,9 @@ export class Board {
     const waiting = body.stats.reduce((sum, one) => sum + one.totalCallsInQueue, 0);
     this.history.add(Math.floor(timeOf(token) / 1000), waiting);
     this.queue.show(this.history, token);
-    if (!this.#follows) this.interactions.open(token);
+    if (this.#follows || document.hidden) return;
     this.#follows = true;
+    this.interactions.open(token);
   }
 
   #draw() {
@@ -122,7 +139,7 @@ export class Board {
   #well() {
     freshness.well();
     glance.draw(this.services, this.agents, this.thresholds);
-    if (this.#wasTroubled) {
+    if (this.#wasTroubled && !document.hidden) {
       this.#wasTroubled = false;
       this.floor.resume();
       if (this.#follows) this.interactions.open();

@@ -52,7 +52,8 @@ export function announceNeed(services) {
 }
 
 function told(silence, isOld) {
-  return isOld ? `as of ${timeOfDay(Date.now() - silence)}, ${spoken(silence / 1000)} ago` : `${spoken(silence / 1000)} old`;
+  const age = spoken(silence / 1000);
+  return isOld ? `· as of ${timeOfDay(Date.now() - silence)}, ${age} ago` : `${age} old`;
 }
 
 function inWords(error) {

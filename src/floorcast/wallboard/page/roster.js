@@ -32,7 +32,12 @@ export class Roster {
   /** Begin with the rows of a snapshot; what events told of an agent beyond a row is kept. */
   replace(rows) {
     const before = this.agents;
-    this.agents = new Map(rows.map((row) => [row.agentLoginId, this.#fromRow(row, before)]));
+    this.agents = new Map();
+    for (const row of rows) {
+      let key = row.agentLoginId;
+      while (this.agents.has(key)) key += "+"; // a child client's agent, of whom events do not tell
+      this.agents.set(key, this.#fromRow(row, before.get(key)));
+    }
     this.hasStrangers = false;
   }
 
@@ -41,10 +46,14 @@ export class Roster {
     return [...this.agents.values()].filter((agent) => agent.state !== LOGOFF);
   }
 
-  /** Names of services, which events do not tell. */
+  /** Learn names of services, which events do not tell; of a child client's, where there is no other. */
   name(services) {
-    for (const { serviceId, serviceName } of services) this.services.set(Number(serviceId), serviceName);
-    for (const agent of this.agents.values()) agent.service = this.#serviceName(agent.serviceId);
+    for (const { serviceId, serviceName } of services.toReversed()) {
+      this.services.set(Number(serviceId), serviceName);
+    }
+    for (const agent of this.agents.values()) {
+      if (agent.service === String(agent.serviceId)) agent.service = this.#serviceName(agent.serviceId);
+    }
   }
 
   /** Apply one event of the agent feed; one that is older than the agent's last changes nothing. */
@@ -67,9 +76,7 @@ export class Roster {
     agent.service = this.#serviceName(agent.serviceId);
   }
 
-  #fromRow(row, before) {
-    const known = before.get(row.agentLoginId);
-    if (row.serviceId !== null) this.services.set(row.serviceId, row.serviceName);
+  #fromRow(row, known) {
     return {
       login: row.agentLoginId,
       name: row.agentName,

@@ -25,11 +25,14 @@ export function mark(dataset, name, value) {
 export function room(scroll) {
   const row = scroll.querySelector("tbody:not(.space) tr");
   if (!row || getComputedStyle(scroll).overflowY !== "hidden") return Infinity;
-  const free = scroll.clientHeight - scroll.querySelector("thead").offsetHeight;
+  const free = scroll.getBoundingClientRect().bottom - row.parentElement.getBoundingClientRect().top;
   return Math.max(1, Math.floor(free / row.offsetHeight));
 }
 
-/** The rows of one table body, each known by its key: kept, moved, made or removed. */
+/**
+ * The rows of one table body, each known by its key: kept, moved, made or removed. What has the
+ * same key (as a client's and its child client's may) is shown, too.
+ */
 export class Rows {
   #rows = new Map();
 
@@ -47,7 +50,8 @@ export class Rows {
     const kept = new Map();
     let next = this.body.firstElementChild;
     for (const item of items) {
-      const key = keyOf(item);
+      let key = keyOf(item);
+      while (kept.has(key)) key += "+";
       const row = this.#rows.get(key) ?? this.template.cloneNode(true);
       kept.set(key, row);
       fill(row, item);

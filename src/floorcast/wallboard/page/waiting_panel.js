@@ -32,14 +32,9 @@ export class WaitingPanel {
 
   /** Draw all rows anew, as long as they have waited by now. */
   draw() {
-    const seen = new Map(); // two calls may look alike: the how-manieth of its kind each is
-    const rows = this.#calls.slice(0, Math.min(MOST, room(this.#scroll))).map((call) => {
-      const looks = [call.serviceId, call.timeStamp, call.phone, call.account].join(" ");
-      seen.set(looks, (seen.get(looks) ?? 0) + 1);
-      return [`${looks} ${seen.get(looks)}`, call];
-    });
-    this.#rows.show(rows, ([key]) => key, (row, [, call]) => this.#fill(row, call));
-    this.#panel.note(note(this.#calls.length, rows.length));
+    const shown = this.#calls.slice(0, Math.min(MOST, room(this.#scroll)));
+    this.#rows.show(shown, looksOf, (row, call) => this.#fill(row, call));
+    this.#panel.note(note(this.#calls.length, shown.length));
   }
 
   #fill(row, call) {
@@ -49,6 +44,11 @@ export class WaitingPanel {
     write(caller, call.name ?? call.phone ?? call.account ?? "unknown");
     figure(waits, duration(seconds), call.timeStamp, this.thresholds.level("longestWait", seconds));
   }
+}
+
+/** What tells one call from another, as far as the API tells them apart. */
+function looksOf(call) {
+  return [call.serviceId, call.timeStamp, call.phone, call.account].join(" ");
 }
 
 function note(waiting, shown) {
