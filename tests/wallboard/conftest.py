@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 from playwright.sync_api import Browser
@@ -12,17 +14,29 @@ from tests.real.sites import ndjson
 from tests.wallboard.screen import CHROMIUM, Screen, chromium, screen
 from tests.wallboard.shifts import WALL_SITE, campaigns, shift
 
+_open = ExitStack()
+
+
+@cache
+def _browser() -> Browser:
+    return _open.enter_context(chromium())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Close the browser behind the last test here: with it, no other can run an event loop."""
+    yield
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        _browser.cache_clear()
+        _open.close()
+
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser; each test has cookies and storage of its own.
-
-    While it is there, nothing else on this thread can run an event loop: so not for longer.
-    """
+def browser() -> Browser:
+    """The browser; each test has cookies and storage of its own."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
-    with chromium() as one:
-        yield one
+    return _browser()
 
 
 @pytest.fixture(scope="session")

@@ -86,3 +86,26 @@ def test_who_sees_one_call_center_sees_its_services_alone(wall: Screen) -> None:
     assert {row[0] for row in wall.rows("services").values()} == {"Sales", "Claims"}
     wall.page.wait_for_selector("#agents [data-login]")
     assert {row[3] for row in wall.rows("agents").values()} <= {"Sales", "Claims"}
+
+
+def test_a_tab_that_nobody_sees_follows_no_feed(wall: Screen, source: Caller) -> None:
+    """A browser has six connections for a host: three hidden tabs would take all of them."""
+    turn = """(hidden) => {
+        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+
+    def until_streams(count: int) -> None:
+        while source.counted("floorcast_feed_open_streams") != count:
+            wall.page.wait_for_timeout(20)
+
+    until_streams(0)
+    wall.sign_in()
+    until_streams(2)
+    wall.page.evaluate(turn, True)
+    until_streams(0)
+    source.take(ndjson([event("agent.state", "h1", agent="SEBY", eventType="REGISTERING")]))
+    wall.page.evaluate(turn, False)
+    until_streams(2)
+    wall.page.fill("#agents input", "seby registering")
+    wall.page.wait_for_selector("#agents [data-login=SEBY]")

@@ -7,7 +7,7 @@ import { LiveFloor } from "./floor.js";
 import * as freshness from "./freshness.js";
 import * as glance from "./glance.js";
 import { QueueHistory } from "./history.js";
-import { Refusal } from "./requests.js";
+import { Refusal, Unreachable } from "./requests.js";
 import { ServicesPanel } from "./services_panel.js";
 import { Statistics } from "./statistics.js";
 import { Stream } from "./stream.js";
@@ -151,6 +151,7 @@ export class Board {
       this.onSessionOver("Your session has ended. Sign in again, and it goes on.");
       return;
     }
+    if (!(error instanceof Refusal || error instanceof Unreachable)) reportError(error);
     this.#wasTroubled = true;
     freshness.troubled(error);
   }

@@ -3,6 +3,7 @@
 import { count, duration, percent, plural } from "./figures.js";
 import { HOLD, IN_CALL, NOT_READY, READY } from "./states.js";
 import { figure, mark, write } from "./table.js";
+import { LEVELS } from "./thresholds.js";
 
 const list = document.getElementById("glance");
 const tiles = new Map();
@@ -23,8 +24,8 @@ export function draw(services, agents, thresholds) {
   const needy = need(services, agents);
 
   tile("needs", "Need a hand", count(needy.total), needy.words, needy.total ? "act" : "");
-  tile("waiting", "In queue", count(waiting), "calls", thresholds.level("inQueue", waiting));
-  tile("longest", "Longest wait", longest ? duration(longest) : "–", "now", thresholds.level("longestWait", longest));
+  tile("waiting", "In queue", count(waiting), "calls", worst(services, "inQueue"));
+  tile("longest", "Longest wait", longest ? duration(longest) : "–", "now", worst(services, "longestWait"));
   tile("abandoned", "Abandoned", rate === null ? "–" : percent(rate), `${count(abandoned)} today`,
     rate === null ? "" : thresholds.level("abandonRate", rate));
   tile("ready", "Ready", count(inState(READY)), "agents");
@@ -44,6 +45,12 @@ export function need(services, agents) {
     words: words.join(", ") || "all is well",
     services: these.map((one) => one.serviceName),
   };
+}
+
+/** The level of the service that is worst off: sums have no thresholds. */
+function worst(services, measure) {
+  const levels = services.stats.map((one) => services.levels(one)[measure]);
+  return LEVELS.findLast((level) => levels.includes(level)) ?? "";
 }
 
 function tile(name, label, value, note, level = "") {
