@@ -41,7 +41,7 @@ export class AgentsPanel {
   /** Show the agents of a roster; `token` is that of a snapshot, null after an event. */
   show(roster, token) {
     this.present = roster.present();
-    this.#panel.shown(token);
+    this.#panel.shown(token, this.present.length ? "" : "Nobody is logged in.");
     this.draw();
   }
 

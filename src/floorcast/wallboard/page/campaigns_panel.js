@@ -16,8 +16,8 @@ export class CampaignsPanel {
   /** Show an answer of campaign/stats. */
   show({ stats }, token) {
     this.#rows.show(stats, (one) => `${one.campaignId} ${one.serviceId}`, (row, one) => this.#fill(row, one));
-    this.#panel.note(stats.length ? plural(stats.length, "campaign") : "none today");
-    this.#panel.shown(token);
+    this.#panel.note(plural(stats.length, "campaign"));
+    this.#panel.shown(token, stats.length ? "" : "No campaign has been at work today.");
   }
 
   /** Say why there are none. */

@@ -18,11 +18,10 @@ export class QueueChart {
   show(history, token) {
     const [times, calls] = history.columns(timeOf(token) / 1000);
     const most = Math.max(0, ...calls);
-    const now = calls.at(-1) ?? 0;
     this.#chart.show([times, calls], token);
     const since = `since ${minuteOfDay(times[0] * 1000)}`; // when this page began to look
-    this.#chart.note(`${count(now)} now, most ${count(most)} ${since}`);
-    this.#chart.describe(`Calls in queue over the last 30 minutes, seen ${since}: ${now} now, ${most} at most`);
+    this.#chart.note(`${count(history.waiting)} now, most ${count(most)} ${since}`);
+    this.#chart.describe(`Calls in queue over the last 30 minutes, seen ${since}: ${history.waiting} now, ${most} at most`);
   }
 
   explain(why) {

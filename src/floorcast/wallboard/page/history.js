@@ -15,11 +15,14 @@ export class QueueHistory {
     this.client = client;
     /** @type {[number, number][]} seconds and calls, oldest first */
     this.samples = kept?.client === client ? kept.samples : [];
+    /** how many waited when last seen */
+    this.waiting = 0;
   }
 
   /** So many calls wait at `at`, in seconds. */
   add(at, waiting) {
     const step = at - (at % STEP);
+    this.waiting = waiting;
     const newest = this.samples.at(-1);
     if (newest && newest[0] >= step) newest[1] = Math.max(newest[1], waiting);
     else this.samples.push([step, waiting]);
@@ -40,7 +43,7 @@ export class QueueHistory {
     }
     if (times.length) {
       times.push(now);
-      calls.push(calls.at(-1));
+      calls.push(this.waiting);
     }
     return [times, calls];
   }

@@ -23,9 +23,13 @@ export class Panel {
     mark(this.section.dataset, "feedToken", "");
   }
 
-  /** What is shown is true at `token`; null: an event has been applied since. */
-  shown(token) {
-    this.#turn(true);
+  /**
+   * What is shown is true at `token`; null: an event has been applied since. `nothing` says that
+   * there is nothing to show, if so.
+   */
+  shown(token, nothing = "") {
+    this.#turn(!nothing);
+    write(this.#explanation, nothing);
     if (token) mark(this.section.dataset, "feedToken", token);
   }
 

@@ -26,7 +26,7 @@ export class ServicesPanel {
     this.stats = stats;
     this.#at = timeOf(token);
     this.draw();
-    this.#panel.shown(token);
+    this.#panel.shown(token, stats.length ? "" : "No service has had an agent or a call today.");
   }
 
   /** Say why there are none. */

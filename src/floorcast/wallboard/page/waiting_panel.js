@@ -22,7 +22,7 @@ export class WaitingPanel {
   show({ callsDetails }, token) {
     this.#calls = callsDetails;
     this.draw();
-    this.#panel.shown(token);
+    this.#panel.shown(token, callsDetails.length ? "" : "Nobody waits.");
   }
 
   /** Say why there are none. */
@@ -52,6 +52,5 @@ function looksOf(call) {
 }
 
 function note(waiting, shown) {
-  if (!waiting) return "nobody waits";
   return shown < waiting ? `${count(waiting)}, the longest ${shown} shown` : count(waiting);
 }
