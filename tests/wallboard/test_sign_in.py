@@ -72,6 +72,26 @@ def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
     assert answer.status_code == 404
 
 
+def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
+    wall: Screen, floor: Server
+) -> None:
+    """Not even hidden: an auditor may not see the services that the manager saw."""
+    wall.page.clock.install()
+    wall.sign_in(user="manager")
+    wall.page.wait_for_selector("#agents [data-login]")
+    wall.page.reload()
+    wall.page.wait_for_selector("#services tbody tr")
+    end(floor, wall.page.evaluate(KEPT))
+    wall.pass_time(5)
+    wall.page.wait_for_selector(FORM)
+    wall.fill(user="auditor")
+    wall.page.wait_for_selector("#campaigns tbody tr")
+    wall.until_text("#agents .explanation", "The role Auditor")
+    assert "Sales" not in wall.page.inner_text("#services")
+    assert wall.page.locator("#services tbody tr, #agents [data-login]").count() == 0
+    assert "0" in wall.texts("[data-tile=ready] .value")
+
+
 def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen) -> None:
     """The cookie of the streams is the browser's: the first tab asks again who it is."""
     wall.sign_in()

@@ -36,5 +36,7 @@ export function listed(agents, { states, search, order, descending }, levelOf) {
 }
 
 function text(agent) {
-  return [agent.name, agent.login, stateName(agent), reasonName(agent), agent.service].join(" ").toLowerCase();
+  return [agent.name, agent.login, stateName(agent), reasonName(agent), agent.service]
+    .join(" ")
+    .toLowerCase();
 }

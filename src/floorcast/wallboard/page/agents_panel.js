@@ -9,7 +9,12 @@ import { HOLD, IN_CALL, NOT_READY, WRAP_UP } from "./states.js";
 import { StatesBar } from "./states_bar.js";
 import { figure, mark, room, Rows, write } from "./table.js";
 
-const MEASURE = { [NOT_READY]: "notReady", [WRAP_UP]: "wrapUp", [IN_CALL]: "inCall", [HOLD]: "hold" };
+const MEASURE = {
+  [NOT_READY]: "notReady",
+  [WRAP_UP]: "wrapUp",
+  [IN_CALL]: "inCall",
+  [HOLD]: "hold",
+};
 const BEYOND = 6; // rows drawn above and below what can be seen
 
 export class AgentsPanel {
@@ -19,7 +24,9 @@ export class AgentsPanel {
   #table = this.#find("table");
   #spaces = this.#panel.section.querySelectorAll(".space td");
   #rows = new Rows(this.#find("tbody:not(.space)"), "agent-row");
-  #states = new StatesBar(this.#find(".share"), this.#find(".states"), (states) => this.#choose({ states }));
+  #states = new StatesBar(this.#find(".share"), this.#find(".states"), (states) =>
+    this.#choose({ states }),
+  );
   #choice = { states: this.#states.chosen, search: "", order: "need", descending: false };
   #listed = [];
   #isListed = false;
@@ -48,6 +55,7 @@ export class AgentsPanel {
   /** Say why there are none. */
   explain(why) {
     this.present = [];
+    this.#listed = [];
     this.#panel.explain(why);
   }
 
@@ -59,6 +67,7 @@ export class AgentsPanel {
 
   /** Choose and order anew, and draw: what time alone changes (levels) included. */
   draw() {
+    if (this.#panel.isExplained) return;
     this.#isListed = false;
     this.#later();
   }
@@ -96,17 +105,26 @@ export class AgentsPanel {
     this.#listed = listed(this.present, this.#choice, (agent) => this.level(agent));
     const all = this.present.length;
     const some = this.#listed.length;
-    this.#panel.note(some === all ? plural(all, "agent") : `${count(some)} of ${plural(all, "agent")}`);
+    this.#panel.note(
+      some === all ? plural(all, "agent") : `${count(some)} of ${plural(all, "agent")}`,
+    );
     this.#states.show(this.present);
   }
 
   #drawRows() {
     const height = this.#rowHeight();
     const top = Math.max(0, Math.floor(this.#scroll.scrollTop / height) - BEYOND);
-    const seen = Math.min(room(this.#scroll), Math.ceil(this.#scroll.clientHeight / height) + 2 * BEYOND);
+    const seen = Math.min(
+      room(this.#scroll),
+      Math.ceil(this.#scroll.clientHeight / height) + 2 * BEYOND,
+    );
     const first = Math.min(top, Math.max(0, this.#listed.length - seen));
     const rows = this.#listed.slice(first, first + seen);
-    this.#rows.show(rows, ({ agent }) => agent.login, (row, one) => this.#fill(row, one));
+    this.#rows.show(
+      rows,
+      ({ agent }) => agent.login,
+      (row, one) => this.#fill(row, one),
+    );
     rows.forEach((_, index) => this.#number(index, first + index + 2));
     this.#table.ariaRowCount = String(this.#listed.length + 1);
     const below = this.#listed.length - first - rows.length;

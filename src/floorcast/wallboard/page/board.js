@@ -47,15 +47,29 @@ export class Board {
   start() {
     this.history = new QueueHistory(this.session.client);
     this.floor = this.#makeFloor();
-    this.interactions = new Stream(`${INTERACTIONS}/sse`, () => this.statistics.nudge(), () => this.#refused());
+    this.interactions = new Stream(
+      `${INTERACTIONS}/sse`,
+      () => this.statistics.nudge(),
+      () => this.#refused(),
+    );
     this.statistics = new Statistics(this.session, this.#figures(), {
       onTrouble: (error) => this.#troubled(error),
       onRound: () => this.#well(),
     });
+    const panels = [
+      this.services,
+      this.agents,
+      this.waiting,
+      this.queue,
+      this.connects,
+      this.campaigns,
+    ];
+    for (const panel of panels) panel.explain("asking for the first figures");
     this.#follows = false;
     this.#isOn = true;
     this.statistics.start();
     this.floor.start();
+    this.#draw();
     this.#ticks = setInterval(() => this.#draw(), TICK);
   }
 

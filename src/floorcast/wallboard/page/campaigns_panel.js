@@ -15,7 +15,11 @@ export class CampaignsPanel {
 
   /** Show an answer of campaign/stats. */
   show({ stats }, token) {
-    this.#rows.show(stats, (one) => `${one.campaignId} ${one.serviceId}`, (row, one) => this.#fill(row, one));
+    this.#rows.show(
+      stats,
+      (one) => `${one.campaignId} ${one.serviceId}`,
+      (row, one) => this.#fill(row, one),
+    );
     this.#panel.note(plural(stats.length, "campaign"));
     this.#panel.shown(token, stats.length ? "" : "No campaign has been at work today.");
   }

@@ -21,7 +21,9 @@ export class QueueChart {
     this.#chart.show([times, calls], token);
     const since = `since ${minuteOfDay(times[0] * 1000)}`; // when this page began to look
     this.#chart.note(`${count(history.waiting)} now, most ${count(most)} ${since}`);
-    this.#chart.describe(`Calls in queue over the last 30 minutes, seen ${since}: ${history.waiting} now, ${most} at most`);
+    this.#chart.describe(
+      `Calls in queue over the last 30 minutes, seen ${since}: ${history.waiting} now, ${most} at most`,
+    );
   }
 
   explain(why) {
@@ -92,15 +94,24 @@ class Chart {
 
   explain(why) {
     this.#panel.explain(why);
+    this.#discard();
+  }
+
+  #discard() {
+    this.#uplot?.destroy();
+    this.#uplot = null;
   }
 
   renew() {
-    this.#uplot?.destroy();
-    this.#uplot = null;
+    this.#discard();
     const { clientWidth: width, clientHeight: height } = this.#plot;
     if (!width || !height) return;
     const look = lookOf(this.#plot);
-    this.#uplot = new uPlot(options({ width, height }, look, this.#paths, this.#onDraw), this.#data, this.#plot);
+    this.#uplot = new uPlot(
+      options({ width, height }, look, this.#paths, this.#onDraw),
+      this.#data,
+      this.#plot,
+    );
   }
 
   #resize() {
@@ -136,8 +147,20 @@ function options(size, look, paths, onDraw) {
       y: { range: (_, __, most) => [0, Math.max(4, (most ?? 0) * 1.2)] },
     },
     axes: [
-      { ...axis, size: look.size * 2, grid: { show: false }, splits: marks, values: (_, all) => all.map((at) => minuteOfDay(at * 1000)) },
-      { ...axis, size: look.size * 3, space: look.size * 2.6, grid: { stroke: look.grid, width: 1 }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+      {
+        ...axis,
+        size: look.size * 2,
+        grid: { show: false },
+        splits: marks,
+        values: (_, all) => all.map((at) => minuteOfDay(at * 1000)),
+      },
+      {
+        ...axis,
+        size: look.size * 3,
+        space: look.size * 2.6,
+        grid: { stroke: look.grid, width: 1 },
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+      },
     ],
     series: [{}, { stroke: look.line, fill: look.fill, width: 2, paths, points: { show: false } }],
     hooks: { draw: [onDraw] },
@@ -146,12 +169,18 @@ function options(size, look, paths, onDraw) {
 
 function marks(_, __, from, to) {
   const first = Math.ceil(from / TICK) * TICK;
-  return Array.from({ length: Math.floor((to - first) / TICK) + 1 }, (_unused, index) => first + index * TICK);
+  return Array.from(
+    { length: Math.floor((to - first) / TICK) + 1 },
+    (_unused, index) => first + index * TICK,
+  );
 }
 
 /** The number above each bar. */
 function drawNumbers(chart) {
-  const { ctx, data: [times, totals] } = chart;
+  const {
+    ctx,
+    data: [times, totals],
+  } = chart;
   const look = lookOf(chart.root.parentElement);
   ctx.save();
   ctx.font = look.font.replace(/^[\d.]+/, (size) => size * devicePixelRatio);

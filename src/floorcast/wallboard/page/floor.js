@@ -35,7 +35,11 @@ export class LiveFloor {
     this.session = session;
     this.told = told;
     this.roster = new Roster();
-    this.stream = new Stream(`${PATH}/sse`, (event) => this.#apply(event), () => this.#refused());
+    this.stream = new Stream(
+      `${PATH}/sse`,
+      (event) => this.#apply(event),
+      () => this.#refused(),
+    );
   }
 
   /** Begin. */

@@ -25,9 +25,20 @@ export function draw(services, agents, thresholds) {
 
   tile("needs", "Need a hand", count(needy.total), needy.words, needy.total ? "act" : "");
   tile("waiting", "In queue", count(waiting), "calls", worst(services, "inQueue"));
-  tile("longest", "Longest wait", longest ? duration(longest) : "–", "now", worst(services, "longestWait"));
-  tile("abandoned", "Abandoned", rate === null ? "–" : percent(rate), `${count(abandoned)} today`,
-    rate === null ? "" : thresholds.level("abandonRate", rate));
+  tile(
+    "longest",
+    "Longest wait",
+    longest ? duration(longest) : "–",
+    "now",
+    worst(services, "longestWait"),
+  );
+  tile(
+    "abandoned",
+    "Abandoned",
+    rate === null ? "–" : percent(rate),
+    `${count(abandoned)} today`,
+    rate === null ? "" : thresholds.level("abandonRate", rate),
+  );
   tile("ready", "Ready", count(inState(READY)), "agents");
   tile("in-call", "In call", count(inState(IN_CALL, HOLD)), "agents");
   tile("not-ready", "Not ready", count(inState(NOT_READY)), "agents");

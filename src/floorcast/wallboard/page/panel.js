@@ -9,15 +9,20 @@ export class Panel {
 
   /** @param {string} id */
   constructor(id) {
+    this.isExplained = false;
     this.section = document.getElementById(id);
     this.#explanation = this.section.querySelector(".explanation");
-    this.#content = [...this.section.children].filter((child) => !child.matches("h2, .explanation"));
+    this.#content = [...this.section.children].filter(
+      (child) => !child.matches("h2, .explanation"),
+    );
     this.#more = this.section.querySelector("[data-more]");
   }
 
-  /** Say calmly why there is nothing to see. */
+  /** Say calmly why there is nothing to see, and keep nothing of what there was. */
   explain(why) {
+    this.isExplained = true;
     this.#turn(false);
+    this.section.querySelector("tbody:not(.space)")?.replaceChildren();
     write(this.#explanation, sentence(why));
     this.note("");
     mark(this.section.dataset, "feedToken", "");
@@ -28,6 +33,7 @@ export class Panel {
    * there is nothing to show, if so.
    */
   shown(token, nothing = "") {
+    this.isExplained = false;
     this.#turn(!nothing);
     write(this.#explanation, nothing);
     if (token) mark(this.section.dataset, "feedToken", token);

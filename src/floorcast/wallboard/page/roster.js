@@ -52,7 +52,8 @@ export class Roster {
       this.services.set(Number(serviceId), serviceName);
     }
     for (const agent of this.agents.values()) {
-      if (agent.service === String(agent.serviceId)) agent.service = this.#serviceName(agent.serviceId);
+      if (agent.service === String(agent.serviceId))
+        agent.service = this.#serviceName(agent.serviceId);
     }
   }
 
@@ -61,7 +62,17 @@ export class Roster {
     const login = event.agentLoginId ?? String(event.agentId);
     let agent = this.agents.get(login);
     if (!agent) {
-      agent = { login, name: login, state: LOGOFF, reason: "", since: 0, heard: -Infinity, before: READY, serviceId: null, service: "" };
+      agent = {
+        login,
+        name: login,
+        state: LOGOFF,
+        reason: "",
+        since: 0,
+        heard: -Infinity,
+        before: READY,
+        serviceId: null,
+        service: "",
+      };
       this.agents.set(login, agent);
       this.hasStrangers = true; // a snapshot has the name
     }

@@ -25,8 +25,8 @@ export class ServicesPanel {
   show({ stats }, token) {
     this.stats = stats;
     this.#at = timeOf(token);
-    this.draw();
     this.#panel.shown(token, stats.length ? "" : "No service has had an agent or a call today.");
+    this.draw();
   }
 
   /** Say why there are none. */
@@ -56,10 +56,15 @@ export class ServicesPanel {
 
   /** Draw all rows anew; only what differs is touched. */
   draw() {
+    if (this.#panel.isExplained) return;
     const rows = this.stats.map((service) => [service, this.levels(service)]);
     if (this.onWall) rows.sort((one, other) => need(other[1]) - need(one[1]));
     const shown = rows.slice(0, room(this.#scroll));
-    this.#rows.show(shown, ([service]) => service.serviceId, (row, one) => this.#fill(row, ...one));
+    this.#rows.show(
+      shown,
+      ([service]) => service.serviceId,
+      (row, one) => this.#fill(row, ...one),
+    );
     const all = plural(rows.length, "service");
     this.#panel.note(shown.length < rows.length ? `${shown.length} of ${all}, in need first` : all);
   }
@@ -70,11 +75,26 @@ export class ServicesPanel {
     const wait = this.longestWait(service);
     write(name, service.serviceName);
     mark(row.dataset, "id", service.serviceId);
-    figure(serviceLevel, decided ? percent(service.serviceLevel) : "–", service.serviceLevel, levels.serviceLevel);
+    figure(
+      serviceLevel,
+      decided ? percent(service.serviceLevel) : "–",
+      service.serviceLevel,
+      levels.serviceLevel,
+    );
     serviceLevel.style.setProperty("--share", decided ? service.serviceLevel / 100 : 0);
     figure(inQueue, count(service.totalCallsInQueue), service.totalCallsInQueue, levels.inQueue);
-    figure(longestWait, wait ? duration(wait) : "–", service.longestCallInQueue, levels.longestWait);
-    figure(abandoned, decided ? percent(service.abandonRate) : "–", service.abandonRate, levels.abandonRate);
+    figure(
+      longestWait,
+      wait ? duration(wait) : "–",
+      service.longestCallInQueue,
+      levels.longestWait,
+    );
+    figure(
+      abandoned,
+      decided ? percent(service.abandonRate) : "–",
+      service.abandonRate,
+      levels.abandonRate,
+    );
     figure(offered, count(service.totalOffered), service.totalOffered);
     figure(agents, count(service.totalAgents), service.totalAgents);
   }

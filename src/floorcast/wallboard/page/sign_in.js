@@ -50,7 +50,8 @@ export function hide() {
 }
 
 function inWords(error) {
-  if (error instanceof Unreachable) return `There is no answer from ${location.host}. Is the server running?`;
+  if (error instanceof Unreachable)
+    return `There is no answer from ${location.host}. Is the server running?`;
   if (!(error instanceof Refusal)) throw error;
   if (error.status === 401) {
     return "Client, user, password or API token is not right. Which of them, the server does not tell.";

@@ -2,8 +2,19 @@
 
 /** Names by `stateId`. */
 export const NAMES = [
-  "Logoff", "Logon", "Ready", "Not Ready", "In Call", "Wrapup", "Transferring",
-  "Manual Dial", "Preview Dial", "Dialing", "Registering", "Hold", "Reserved",
+  "Logoff",
+  "Logon",
+  "Ready",
+  "Not Ready",
+  "In Call",
+  "Wrapup",
+  "Transferring",
+  "Manual Dial",
+  "Preview Dial",
+  "Dialing",
+  "Registering",
+  "Hold",
+  "Reserved",
 ];
 
 export const LOGOFF = 0;
@@ -27,7 +38,20 @@ const PLAIN = Object.fromEntries(
 );
 
 /** What most calls for the eye of a supervisor comes first. */
-export const ORDER = [NOT_READY, WRAP_UP, HOLD, IN_CALL, TRANSFERRING, 9, 7, PREVIEW_DIAL, 12, READY, 1, 10];
+export const ORDER = [
+  NOT_READY,
+  WRAP_UP,
+  HOLD,
+  IN_CALL,
+  TRANSFERRING,
+  9,
+  7,
+  PREVIEW_DIAL,
+  12,
+  READY,
+  1,
+  10,
+];
 
 /** The `stateId` that an event leaves an agent in; null: the one before a preview was offered. */
 export function stateAfter(eventType) {

@@ -38,7 +38,9 @@ export class StatesBar {
   }
 
   #make(state) {
-    const [button, name, number, part] = ["button", "span", "b", "i"].map((tag) => document.createElement(tag));
+    const [button, name, number, part] = ["button", "span", "b", "i"].map((tag) =>
+      document.createElement(tag),
+    );
     button.type = "button";
     button.dataset.state = part.dataset.state = String(state);
     name.textContent = `${NAMES[state]} `;

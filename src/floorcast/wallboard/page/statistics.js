@@ -69,7 +69,11 @@ export class Statistics {
     this.#wanted = false;
     const due = this.figures.filter((one) => (this.#due.get(one) ?? 0) <= this.#began);
     let trouble = null;
-    const answers = due.map((one) => this.#ask(one).catch((error) => { trouble = error; }));
+    const answers = due.map((one) =>
+      this.#ask(one).catch((error) => {
+        trouble = error;
+      }),
+    );
     await Promise.all(answers);
     if (!this.#running) return;
     this.#failures = trouble ? this.#failures + 1 : 0;

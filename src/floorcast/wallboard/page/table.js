@@ -25,7 +25,8 @@ export function mark(dataset, name, value) {
 export function room(scroll) {
   const row = scroll.querySelector("tbody:not(.space) tr");
   if (!row || getComputedStyle(scroll).overflowY !== "hidden") return Infinity;
-  const free = scroll.getBoundingClientRect().bottom - row.parentElement.getBoundingClientRect().top;
+  const free =
+    scroll.getBoundingClientRect().bottom - row.parentElement.getBoundingClientRect().top;
   return Math.max(1, Math.floor(free / row.offsetHeight));
 }
 

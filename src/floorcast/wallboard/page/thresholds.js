@@ -57,7 +57,8 @@ export class Thresholds extends EventTarget {
 function read() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};
-    const usable = ([name, limits]) => name in MEASURES && limits.length === 2 && limits.every(Number.isFinite);
+    const usable = ([name, limits]) =>
+      name in MEASURES && limits.length === 2 && limits.every(Number.isFinite);
     return Object.fromEntries(Object.entries(kept).filter(usable));
   } catch {
     return {};

@@ -30,7 +30,10 @@ function row(thresholds, measure, label, unit) {
   one.oninput = () => {
     const inputs = [...one.querySelectorAll("input")];
     if (inputs.every((input) => input.checkValidity())) {
-      thresholds.set(measure, inputs.map((input) => input.valueAsNumber));
+      thresholds.set(
+        measure,
+        inputs.map((input) => input.valueAsNumber),
+      );
     }
   };
   return one;
@@ -47,6 +50,8 @@ function cell(label) {
 function fill(thresholds) {
   for (const one of rows.children) {
     const limits = thresholds.of(one.dataset.measure);
-    one.querySelectorAll("input").forEach((input, index) => { input.value = limits[index]; });
+    one.querySelectorAll("input").forEach((input, index) => {
+      input.value = limits[index];
+    });
   }
 }

@@ -21,17 +21,19 @@ export class WaitingPanel {
   /** Show an answer of service/calls/status. */
   show({ callsDetails }, token) {
     this.#calls = callsDetails;
-    this.draw();
     this.#panel.shown(token, callsDetails.length ? "" : "Nobody waits.");
+    this.draw();
   }
 
   /** Say why there are none. */
   explain(why) {
+    this.#calls = [];
     this.#panel.explain(why);
   }
 
   /** Draw all rows anew, as long as they have waited by now. */
   draw() {
+    if (this.#panel.isExplained) return;
     const shown = this.#calls.slice(0, Math.min(MOST, room(this.#scroll)));
     this.#rows.show(shown, looksOf, (row, call) => this.#fill(row, call));
     this.#panel.note(note(this.#calls.length, shown.length));
