@@ -53,6 +53,12 @@ def test_headers() -> None:
     assert sent(Answer(204), gzip=True) == ({"cache-control": "no-store"}, b"")
 
 
+def test_an_answer_may_be_kept_where_it_says_so() -> None:
+    """Its own ``Cache-Control`` takes the place of ours; 304 has no body, and no length."""
+    kept = (("cache-control", "no-cache"),)
+    assert sent(Answer(304, headers=kept), gzip=True) == (dict(kept), b"")
+
+
 def test_head_has_the_headers_alone() -> None:
     """With the length that the body would have."""
     headers, body = sent(Answer.of({"a": 1}), gzip=False, without_body=True)

@@ -47,7 +47,7 @@ class Content:
 
 
 class Answer:
-    """A status, a body and headers; ``Cache-Control: no-store`` goes without saying."""
+    """A status, a body and headers; ``Cache-Control`` is ``no-store`` unless they say another."""
 
     __slots__ = ("content", "headers", "media_type", "status")
 
@@ -71,10 +71,11 @@ class Answer:
 
     async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
         """Send it, compressed if ``gzip``; the length of the body as it was sent, in bytes."""
-        headers = [_NO_STORE]
-        headers += [
+        headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers
         ]
+        if not any(name == b"cache-control" for name, _ in headers):
+            headers.insert(0, _NO_STORE)
         body = b""
         if self.content is not None:
             body = await self.content.packed() if gzip else self.content.plain
@@ -82,7 +83,7 @@ class Answer:
             headers.append((b"vary", b"accept-encoding"))
             if gzip:
                 headers.append((b"content-encoding", b"gzip"))
-        if self.status != 204:
+        if self.status not in (204, 304):
             headers.append((b"content-length", b"%d" % len(body)))
         if without_body:
             body = b""

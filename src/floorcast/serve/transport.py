@@ -17,11 +17,12 @@ from contextlib import contextmanager
 import uvicorn
 import uvloop
 
-from floorcast.api.app import Api
+from floorcast.api.app import ROUTES, Api
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
 from floorcast.serve.connections import Connection, to_who_is_there
 from floorcast.serve.node import Node
+from floorcast.serve.pages import page_routes
 
 __all__ = ["serve"]
 
@@ -89,7 +90,7 @@ async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
 
 def _transport_config(node: Node, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        to_who_is_there(Api(node.server)),
+        to_who_is_there(Api(node.server, (*ROUTES, *page_routes()))),
         http=Connection,
         ws="none",
         lifespan="off",

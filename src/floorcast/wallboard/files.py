@@ -1,0 +1,91 @@
+"""The files of the wallboard's page: where each is served, as what, and under which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+__all__ = ["PATH", "SECURITY", "PageFile", "page_files"]
+
+PATH = "/wallboard"
+
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_LICENCE = "text/plain; charset=utf-8"
+_HOME = "index.html"
+
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+
+SECURITY = (
+    ("content-security-policy", "; ".join(f"{name} {value}" for name, value in _POLICY.items())),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+)
+"""The headers that every file goes out with: nothing from elsewhere, nothing inline, no frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """One file of the page: the path it is served at, its media type, its bytes, its tag."""
+
+    path: str
+    media_type: str
+    content: bytes
+    etag: str
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Its headers but for those of the body: kept by the browser, asked for each time."""
+        return (("etag", self.etag), ("cache-control", "no-cache"), *SECURITY)
+
+    def is_known_to(self, if_none_match: str) -> bool:
+        """Whether a browser that sends this ``If-None-Match`` has it as it is."""
+        known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+        return "*" in known or self.etag.removeprefix("W/") in known
+
+
+def page_files() -> tuple[PageFile, ...]:
+    """All files of the page, read from the package; the page itself is at ``PATH``."""
+    return tuple(_read(files("floorcast.wallboard") / "page", PATH))
+
+
+def _read(folder: Traversable, path: str) -> list[PageFile]:
+    found = []
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        if entry.is_dir():
+            found += _read(entry, f"{path}/{entry.name}")
+        else:
+            found.append(_file(entry, path))
+    return found
+
+
+def _file(entry: Traversable, path: str) -> PageFile:
+    content = entry.read_bytes()
+    kind = "." + entry.name.rpartition(".")[2]
+    return PageFile(
+        path if entry.name == _HOME else f"{path}/{entry.name}",
+        _LICENCE if entry.name == "LICENSE" else _TYPES[kind],
+        content,
+        # weak: the same file goes out plain and compressed
+        f'W/"{blake2b(content, digest_size=12).hexdigest()}"',
+    )

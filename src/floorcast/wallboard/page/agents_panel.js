@@ -1,0 +1,156 @@
+/** The agents by state, with the time in it: as many rows as can be seen, however many there are. */
+
+import { listed } from "./agents_order.js";
+import * as clock from "./clock.js";
+import { count, duration, plural } from "./figures.js";
+import { Panel } from "./panel.js";
+import { reasonName, stateName } from "./roster.js";
+import { HOLD, IN_CALL, NOT_READY, WRAP_UP } from "./states.js";
+import { StatesBar } from "./states_bar.js";
+import { figure, mark, room, Rows, write } from "./table.js";
+
+const MEASURE = {
+  [NOT_READY]: "notReady",
+  [WRAP_UP]: "wrapUp",
+  [IN_CALL]: "inCall",
+  [HOLD]: "hold",
+};
+const BEYOND = 6; // rows drawn above and below what can be seen
+
+export class AgentsPanel {
+  #panel = new Panel("agents");
+  #find = (selector) => this.#panel.section.querySelector(selector);
+  #scroll = this.#find(".scroll");
+  #table = this.#find("table");
+  #spaces = this.#panel.section.querySelectorAll(".space td");
+  #rows = new Rows(this.#find("tbody:not(.space)"), "agent-row");
+  #states = new StatesBar(this.#find(".share"), this.#find(".states"), (states) =>
+    this.#choose({ states }),
+  );
+  #choice = { states: this.#states.chosen, search: "", order: "need", descending: false };
+  #listed = [];
+  #isListed = false;
+  #frame = 0;
+
+  /** @param {import("./thresholds.js").Thresholds} thresholds */
+  constructor(thresholds) {
+    this.thresholds = thresholds;
+    /** @type {import("./roster.js").Agent[]} */
+    this.present = [];
+    this.#scroll.addEventListener("scroll", () => this.#later(), { passive: true });
+    new ResizeObserver(() => this.#later()).observe(this.#scroll);
+    this.#find("input").oninput = ({ target }) => this.#choose({ search: target.value });
+    for (const button of this.#panel.section.querySelectorAll("[data-order]")) {
+      button.onclick = () => this.#orderBy(button.dataset.order);
+    }
+  }
+
+  /** Show the agents of a roster; `token` is that of a snapshot, null after an event. */
+  show(roster, token) {
+    this.present = roster.present();
+    this.#panel.shown(token, this.present.length ? "" : "Nobody is logged in.");
+    this.draw();
+  }
+
+  /** Say why there are none. */
+  explain(why) {
+    this.present = [];
+    this.#listed = [];
+    this.#panel.explain(why);
+  }
+
+  /** The level of the time that an agent is in its state. */
+  level(agent) {
+    const measure = MEASURE[agent.state];
+    return measure ? this.thresholds.level(measure, (clock.now() - agent.since) / 60_000) : "";
+  }
+
+  /** Choose and order anew, and draw: what time alone changes (levels) included. */
+  draw() {
+    if (this.#panel.isExplained) return;
+    this.#isListed = false;
+    this.#later();
+  }
+
+  #choose(change) {
+    Object.assign(this.#choice, change);
+    this.#scroll.scrollTop = 0;
+    this.draw();
+  }
+
+  /** A column's order, then its reverse, then the one that this began with. */
+  #orderBy(order) {
+    const { order: before, descending } = this.#choice;
+    if (before !== order) this.#choose({ order, descending: false });
+    else if (!descending) this.#choose({ descending: true });
+    else this.#choose({ order: "need", descending: false });
+    for (const button of this.#panel.section.querySelectorAll("[data-order]")) {
+      const isIt = button.dataset.order === this.#choice.order;
+      const way = this.#choice.descending ? "descending" : "ascending";
+      button.closest("th").ariaSort = isIt ? way : null;
+    }
+  }
+
+  /** Whatever happens between two frames is drawn once. */
+  #later() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (!this.#isListed) this.#list();
+      this.#drawRows();
+    });
+  }
+
+  #list() {
+    this.#isListed = true;
+    this.#listed = listed(this.present, this.#choice, (agent) => this.level(agent));
+    const all = this.present.length;
+    const some = this.#listed.length;
+    this.#panel.note(
+      some === all ? plural(all, "agent") : `${count(some)} of ${plural(all, "agent")}`,
+    );
+    this.#states.show(this.present);
+  }
+
+  #drawRows() {
+    const height = this.#rowHeight();
+    const top = Math.max(0, Math.floor(this.#scroll.scrollTop / height) - BEYOND);
+    const seen = Math.min(
+      room(this.#scroll),
+      Math.ceil(this.#scroll.clientHeight / height) + 2 * BEYOND,
+    );
+    const first = Math.min(top, Math.max(0, this.#listed.length - seen));
+    const rows = this.#listed.slice(first, first + seen);
+    this.#rows.show(
+      rows,
+      ({ agent }) => agent.login,
+      (row, one) => this.#fill(row, one),
+    );
+    rows.forEach((_, index) => this.#number(index, first + index + 2));
+    this.#table.ariaRowCount = String(this.#listed.length + 1);
+    const below = this.#listed.length - first - rows.length;
+    [first, below].forEach((hidden, index) => {
+      this.#spaces[index].style.height = `${hidden * height}px`;
+    });
+  }
+
+  /** Where a row stands in the whole table, most of which is not drawn. */
+  #number(index, place) {
+    const row = this.#rows.body.children[index];
+    if (row.ariaRowIndex !== String(place)) row.ariaRowIndex = String(place);
+  }
+
+  #rowHeight() {
+    return this.#rows.body.firstElementChild?.offsetHeight || 36;
+  }
+
+  #fill(row, { agent, level }) {
+    const [name, state, time, service] = row.children;
+    const reason = reasonName(agent);
+    write(name, agent.name);
+    mark(row.dataset, "login", agent.login);
+    write(state, reason ? `${stateName(agent)} · ${reason}` : stateName(agent));
+    mark(state.dataset, "state", String(agent.state));
+    figure(time, duration((clock.now() - agent.since) / 1000), agent.since, level);
+    write(service, agent.service);
+  }
+}

@@ -1,0 +1,86 @@
+/** The floor at a glance: the few figures that are read from the far end of the room. */
+
+import { count, duration, percent, plural } from "./figures.js";
+import { HOLD, IN_CALL, NOT_READY, READY } from "./states.js";
+import { figure, mark, write } from "./table.js";
+import { LEVELS } from "./thresholds.js";
+
+const list = document.getElementById("glance");
+const tiles = new Map();
+
+/**
+ * @param {import("./services_panel.js").ServicesPanel} services
+ * @param {import("./agents_panel.js").AgentsPanel} agents
+ * @param {import("./thresholds.js").Thresholds} thresholds
+ */
+export function draw(services, agents, thresholds) {
+  const { stats } = services;
+  const sum = (member) => stats.reduce((total, one) => total + one[member], 0);
+  const waiting = sum("totalCallsInQueue");
+  const longest = Math.max(0, ...stats.map((one) => services.longestWait(one)));
+  const [handled, abandoned] = [sum("totalHandled"), sum("totalAbandoned")];
+  const rate = handled + abandoned ? (100 * abandoned) / (handled + abandoned) : null;
+  const inState = (...states) => agents.present.filter((one) => states.includes(one.state)).length;
+  const needy = need(services, agents);
+
+  tile("needs", "Need a hand", count(needy.total), needy.words, needy.total ? "act" : "");
+  tile("waiting", "In queue", count(waiting), "calls", worst(services, "inQueue"));
+  tile(
+    "longest",
+    "Longest wait",
+    longest ? duration(longest) : "–",
+    "now",
+    worst(services, "longestWait"),
+  );
+  tile(
+    "abandoned",
+    "Abandoned",
+    rate === null ? "–" : percent(rate),
+    `${count(abandoned)} today`,
+    rate === null ? "" : thresholds.level("abandonRate", rate),
+  );
+  tile("ready", "Ready", count(inState(READY)), "agents");
+  tile("in-call", "In call", count(inState(IN_CALL, HOLD)), "agents");
+  tile("not-ready", "Not ready", count(inState(NOT_READY)), "agents");
+}
+
+/** What needs a hand now, in words. */
+export function need(services, agents) {
+  const these = services.stats.filter((one) => Object.values(services.levels(one)).includes("act"));
+  const those = agents.present.filter((one) => agents.level(one) === "act");
+  const words = [];
+  if (these.length) words.push(plural(these.length, "service"));
+  if (those.length) words.push(plural(those.length, "agent"));
+  return {
+    total: these.length + those.length,
+    words: words.join(", ") || "all is well",
+    services: these.map((one) => one.serviceName),
+  };
+}
+
+/** The level of the service that is worst off: sums have no thresholds. */
+function worst(services, measure) {
+  const levels = services.stats.map((one) => services.levels(one)[measure]);
+  return LEVELS.findLast((level) => levels.includes(level)) ?? "";
+}
+
+function tile(name, label, value, note, level = "") {
+  const one = tiles.get(name) ?? make(name, label);
+  figure(one.value, value, "", level);
+  mark(one.value.dataset, "long", value.length > 5 ? "true" : "");
+  mark(one.group.dataset, "level", level);
+  write(one.note, note);
+}
+
+function make(name, label) {
+  const group = document.createElement("div");
+  const [term, value, note] = ["dt", "dd", "dd"].map((tag) => document.createElement(tag));
+  group.dataset.tile = name;
+  term.textContent = label;
+  value.className = "value";
+  note.className = "quiet";
+  group.append(term, value, note);
+  list.append(group);
+  tiles.set(name, { group, value, note });
+  return tiles.get(name);
+}

@@ -1,0 +1,66 @@
+/** Requests to the API, and what can become of them. */
+
+const PATIENCE = 10_000; // ms that an answer may take; a feed's first request answers at once
+
+/** The server answered, and said no: `code` and `message` are the API's. */
+export class Refusal extends Error {
+  constructor(status, { code, message }, retryAfter) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter; // seconds, 0 if nothing was said
+  }
+
+  /** The session is missing, unknown or has expired. */
+  get isOfSession() {
+    return this.code === 301;
+  }
+
+  /** The role, or the client, may not use the method: asking again soon is of no use. */
+  get isOfRights() {
+    return this.status === 403;
+  }
+
+  /** The server is too busy, is starting, or asks for fewer requests. */
+  get isForNow() {
+    return this.status === 429 || this.status >= 500;
+  }
+}
+
+/** No answer: the network, or the server, is away. */
+export class Unreachable extends Error {}
+
+/**
+ * Send a request; its answer as JSON and the place in the feeds at which that is true.
+ * Throws Refusal and Unreachable.
+ */
+export async function send(method, path, { headers = {}, body } = {}) {
+  let answer, said;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: { Accept: "application/json", ...headers },
+      body: body && JSON.stringify(body),
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    said = await answer.text();
+  } catch (error) {
+    throw new Unreachable(error.message);
+  }
+  if (!answer.ok) throw new Refusal(answer.status, failure(answer, said), retryAfter(answer));
+  return { body: said && JSON.parse(said), token: answer.headers.get("Feed-Token") };
+}
+
+/** What a failure says; a proxy in front may answer in other words than the API's. */
+function failure(answer, said) {
+  try {
+    return JSON.parse(said);
+  } catch {
+    return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
+  }
+}
+
+function retryAfter(answer) {
+  return Number(answer.headers.get("Retry-After")) || 0;
+}

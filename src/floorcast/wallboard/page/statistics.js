@@ -1,0 +1,108 @@
+/**
+ * The figures: asked for again whenever events tell of a change, at most once a second, and every
+ * few seconds without any (some changes, such as a call that is put in line, have no event).
+ */
+
+import * as clock from "./clock.js";
+import { Refusal } from "./requests.js";
+import { isOlder, timeOf } from "./tokens.js";
+
+const QUICKEST = 1_000; // ms between two rounds
+const SLOWEST = 3_000;
+const REFUSED = 60_000; // ms until a method that is not allowed is tried again: rights change
+const LONGEST_PAUSE = 8_000; // ms, without an answer
+
+/**
+ * @typedef {object} Figures
+ * @property {string} path         the method
+ * @property {number} every        ms that must lie between two requests
+ * @property {(body: object, token: string) => void} show
+ * @property {(why: string) => void} explain   shown instead, when the method is not allowed
+ */
+
+export class Statistics {
+  #due = new Map(); // Figures → when they may be asked for again
+  #shown = new Map(); // Figures → the token of what is shown
+  #timer = 0;
+  #running = false;
+  #began = -Infinity;
+  #failures = 0;
+  #wanted = false;
+
+  /**
+   * @param {import("./session.js").Session} session
+   * @param {Figures[]} figures
+   * @param {{onTrouble: (error: Error) => void, onRound: () => void}} told
+   */
+  constructor(session, figures, told) {
+    this.session = session;
+    this.figures = figures;
+    this.told = told;
+  }
+
+  /** Begin; the first round starts at once. */
+  start() {
+    this.#running = true;
+    this.#schedule(0);
+  }
+
+  /** Ask no more. */
+  stop() {
+    this.#running = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** Something has changed: ask soon. */
+  nudge() {
+    if (this.#wanted || this.#failures || !this.#running) return;
+    this.#wanted = true;
+    this.#schedule(this.#began + QUICKEST - performance.now());
+  }
+
+  #schedule(ms) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#round(), ms);
+  }
+
+  async #round() {
+    this.#began = performance.now();
+    this.#wanted = false;
+    const due = this.figures.filter((one) => (this.#due.get(one) ?? 0) <= this.#began);
+    let trouble = null;
+    const answers = due.map((one) =>
+      this.#ask(one).catch((error) => {
+        trouble = error;
+      }),
+    );
+    await Promise.all(answers);
+    if (!this.#running) return;
+    this.#failures = trouble ? this.#failures + 1 : 0;
+    if (trouble) this.told.onTrouble(trouble);
+    else this.told.onRound();
+    if (this.#running) this.#schedule(this.#pause(trouble));
+  }
+
+  #pause(trouble) {
+    if (!trouble) return this.#wanted ? this.#began + QUICKEST - performance.now() : SLOWEST;
+    const backOff = Math.min(LONGEST_PAUSE, QUICKEST * 2 ** (this.#failures - 1));
+    return Math.max((trouble.retryAfter ?? 0) * 1000, backOff * (0.5 + Math.random() / 2));
+  }
+
+  async #ask(one) {
+    try {
+      const { body, token } = await this.session.ask(one.path);
+      if (!this.#running) return;
+      clock.hear(timeOf(token));
+      this.#due.set(one, this.#began + one.every);
+      const shown = this.#shown.get(one);
+      if (shown && isOlder(token, shown)) return; // of a node that lags behind
+      this.#shown.set(one, token);
+      one.show(body, token);
+    } catch (error) {
+      if (!(error instanceof Refusal && error.isOfRights)) throw error;
+      clock.touch();
+      this.#due.set(one, this.#began + REFUSED);
+      one.explain(error.message);
+    }
+  }
+}

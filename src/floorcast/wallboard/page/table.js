@@ -1,0 +1,65 @@
+/** Tables that change in place: a node is touched only where it shows something else. */
+
+/** Write a text, unless it is there already. */
+export function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Show a figure: as people read it, with the value as the API gave it, and its level. */
+export function figure(node, text, value, level = "") {
+  write(node, text);
+  mark(node.dataset, "value", String(value));
+  mark(node.dataset, "level", level);
+}
+
+/** Set a `data-` attribute, or take it away when there is nothing to say. */
+export function mark(dataset, name, value) {
+  if (value) {
+    if (dataset[name] !== value) dataset[name] = value;
+  } else if (name in dataset) {
+    delete dataset[name];
+  }
+}
+
+/** How many whole rows there is room for where nothing scrolls, which is on a wall; else all. */
+export function room(scroll) {
+  const row = scroll.querySelector("tbody:not(.space) tr");
+  if (!row || getComputedStyle(scroll).overflowY !== "hidden") return Infinity;
+  const free =
+    scroll.getBoundingClientRect().bottom - row.parentElement.getBoundingClientRect().top;
+  return Math.max(1, Math.floor(free / row.offsetHeight));
+}
+
+/**
+ * The rows of one table body, each known by its key: kept, moved, made or removed. What has the
+ * same key (as a client's and its child client's may) is shown, too.
+ */
+export class Rows {
+  #rows = new Map();
+
+  /**
+   * @param {HTMLTableSectionElement} body
+   * @param {string} template the id of the row's template
+   */
+  constructor(body, template) {
+    this.body = body;
+    this.template = document.getElementById(template).content.firstElementChild;
+  }
+
+  /** Show `items` in this order. */
+  show(items, keyOf, fill) {
+    const kept = new Map();
+    let next = this.body.firstElementChild;
+    for (const item of items) {
+      let key = keyOf(item);
+      while (kept.has(key)) key += "+";
+      const row = this.#rows.get(key) ?? this.template.cloneNode(true);
+      kept.set(key, row);
+      fill(row, item);
+      if (row === next) next = row.nextElementSibling;
+      else this.body.insertBefore(row, next);
+    }
+    for (const [key, row] of this.#rows) if (kept.get(key) !== row) row.remove();
+    this.#rows = kept;
+  }
+}

@@ -1,0 +1,66 @@
+/** From which value on a figure is to be watched, or to be acted on: set in the page, kept in the browser. */
+
+const KEPT = "floorcast.thresholds";
+const ABOVE = (value, limit) => value >= limit;
+const BELOW = (value, limit) => value < limit;
+
+/** What can be watched: in which unit, which way is worse, and the values it is shipped with. */
+export const MEASURES = {
+  serviceLevel: { label: "Service level below", unit: "%", isPast: BELOW, shipped: [80, 70] },
+  inQueue: { label: "Calls in queue", unit: "calls", isPast: ABOVE, shipped: [5, 10] },
+  longestWait: { label: "Longest wait", unit: "s", isPast: ABOVE, shipped: [60, 120] },
+  abandonRate: { label: "Abandoned", unit: "%", isPast: ABOVE, shipped: [5, 10] },
+  notReady: { label: "Not Ready for", unit: "min", isPast: ABOVE, shipped: [15, 30] },
+  wrapUp: { label: "Wrapup for", unit: "min", isPast: ABOVE, shipped: [3, 6] },
+  inCall: { label: "In Call for", unit: "min", isPast: ABOVE, shipped: [15, 30] },
+  hold: { label: "Hold for", unit: "min", isPast: ABOVE, shipped: [3, 6] },
+};
+
+/** The levels by how much they ask for. */
+export const LEVELS = ["", "watch", "act"];
+
+export class Thresholds extends EventTarget {
+  #limits = read();
+
+  /** The limits of a measure: `[watch, act]`. */
+  of(measure) {
+    return this.#limits[measure] ?? MEASURES[measure].shipped;
+  }
+
+  /** The level of a value: one of LEVELS. */
+  level(measure, value) {
+    const { isPast } = MEASURES[measure];
+    const [watch, act] = this.of(measure);
+    if (isPast(value, act)) return "act";
+    return isPast(value, watch) ? "watch" : "";
+  }
+
+  /** Set the limits of a measure. */
+  set(measure, limits) {
+    this.#limits[measure] = limits;
+    this.#keep();
+  }
+
+  /** Everything as it is shipped. */
+  reset() {
+    this.#limits = {};
+    this.#keep();
+  }
+
+  #keep() {
+    localStorage.setItem(KEPT, JSON.stringify(this.#limits));
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** What is kept, as far as it is of use: another release may have kept something else. */
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};
+    const usable = ([name, limits]) =>
+      name in MEASURES && limits.length === 2 && limits.every(Number.isFinite);
+    return Object.fromEntries(Object.entries(kept).filter(usable));
+  } catch {
+    return {};
+  }
+}

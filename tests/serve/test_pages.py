@@ -1,0 +1,60 @@
+"""The wallboard's files over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from floorcast.api.app import ROUTES, Api
+from floorcast.serve.pages import page_routes
+from floorcast.wallboard.files import SECURITY, page_files
+from tests.real.nodes import Clock, House, scratch
+
+
+@pytest.fixture(scope="module")
+def starting() -> Iterator[Api]:
+    """An application whose floors are still being read."""
+    with scratch() as folder:
+        house = House(folder, Clock(), keeps=False, started=False)
+        yield Api(house.node.server, (*ROUTES, *page_routes()))
+        house.end()
+
+
+def ask(api: Api, path: str, method: str = "GET", **headers: str) -> httpx.Response:
+    async def go() -> httpx.Response:
+        transport = httpx.ASGITransport(app=api)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            return await http.request(method, path, headers=headers)
+
+    return asyncio.run(go())
+
+
+def test_each_file_comes_whole_and_under_the_rules(starting: Api) -> None:
+    """Also while the server starts: a wall that is loaded anew then finds its way by itself."""
+    for file in page_files():
+        answer = ask(starting, file.path)
+        assert (answer.status_code, answer.content) == (200, file.content)
+        assert answer.headers["content-type"] == file.media_type
+        assert answer.headers["cache-control"] == "no-cache"
+        assert set(SECURITY) <= set(answer.headers.items())
+        assert answer.headers["content-encoding"] == "gzip"
+
+
+def test_what_a_browser_has_is_not_sent_again(starting: Api) -> None:
+    """It asks each time, and hears at once that nothing has changed."""
+    tag = ask(starting, "/wallboard/").headers["etag"]
+    again = ask(starting, "/wallboard", **{"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == tag
+    assert ask(starting, "/wallboard", **{"if-none-match": '"old"'}).status_code == 200
+
+
+def test_what_is_not_a_file_of_the_page_is_not_there(starting: Api) -> None:
+    """Nothing else of the package, or of the machine, can be had."""
+    for path in ("/wallboard/files.py", "/wallboard/../files.py", "/wallboard/%2e%2e/x", "/index"):
+        assert ask(starting, path).status_code == 404
+    assert ask(starting, "/wallboard", "POST").status_code == 405
+    assert ask(starting, "/wallboard", "HEAD").content == b""

@@ -1,0 +1,95 @@
+"""Two thousand agents on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.real.server import Caller, running
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen, screen
+from tests.wallboard.shifts import shift
+
+MANY = 2000
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    """A source of a server of its own, with many agents at work."""
+    with running(tmp_path_factory.mktemp("crowd")) as server, Caller(server.url) as caller:
+        caller.take(ndjson(shift(agents=MANY, calls=0, waiting=0)))
+        yield caller
+
+
+@pytest.fixture(scope="module")
+def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
+    """A screen in front of it."""
+    with screen(browser, str(source.http.base_url)) as wall:
+        wall.sign_in()
+        wall.until_text("#agents h2", "2,000 agents")
+        yield wall
+
+
+def drawn(wall: Screen) -> list[str]:
+    """The names in the rows that are drawn, in their order."""
+    return wall.page.locator("#agents [data-login] th").all_inner_texts()
+
+
+def test_only_what_can_be_seen_is_drawn(crowded: Screen) -> None:
+    """Whoever scrolls, or asks a screen reader how many rows there are, finds all of them."""
+    assert 10 < len(drawn(crowded)) < 60
+    assert crowded.page.get_attribute("#agents table", "aria-rowcount") == str(MANY + 1)
+    crowded.page.eval_on_selector("#agents .scroll", "(one) => { one.scrollTop = 1e9; }")
+    crowded.page.wait_for_selector(f"#agents [aria-rowindex='{MANY + 1}']")
+    assert len(drawn(crowded)) < 60
+    crowded.page.eval_on_selector("#agents .scroll", "(one) => { one.scrollTop = 0; }")
+    crowded.page.wait_for_selector("#agents [aria-rowindex='2']")
+
+
+def test_a_change_is_there_at_once(crowded: Screen, source: Caller) -> None:
+    """By the stream; the list stays where it is, and the counts follow."""
+    crowded.page.fill("#agents input", "0007")
+    crowded.until_text("#agents h2", "1 of 2,000 agents")
+    (login,) = drawn(crowded)
+    for number, (kind, state) in enumerate((("PREVIEW_DIAL_OFFERED", 8), ("DIALING", 9))):
+        one = event("agent.state", f"n{number}", agent=login, eventType=kind, service=38049)
+        source.take(ndjson([one]))
+        crowded.page.wait_for_selector(f"#agents [data-login] [data-state='{state}']")
+        chip = crowded.page.locator(f".states [data-state='{state}']")
+        assert chip.inner_text().endswith(" 1")
+    crowded.page.fill("#agents input", "")
+
+
+def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:
+    """Words in any order; a column forwards, backwards, and back to who needs a hand."""
+    keys, page = crowded.page.keyboard, crowded.page
+    page.focus("#agents input")
+    keys.type("berg ready dana")
+    crowded.until_text("#agents h2", "of 2,000 agents")
+    assert all(name.startswith("Dana Berg") for name in drawn(crowded))
+    keys.press("ControlOrMeta+A")
+    keys.press("Delete")
+    crowded.until_text("#agents h2", "2,000 agents")
+    keys.press("Tab")  # the list itself, which scrolls by the arrow keys
+    keys.press("Tab")
+    for order in ("ascending", "descending"):
+        keys.press("Enter")
+        page.wait_for_selector(f"#agents [aria-sort={order}] [data-order=name]")
+        crowded.until(
+            "(first) => document.querySelector('#agents [data-login] th').textContent"
+            ".startsWith(first)",
+            {"ascending": "Ana", "descending": "Lea"}[order],
+        )
+    keys.press("Enter")
+    assert page.locator("#agents [aria-sort]").count() == 0
+    page.focus(".states [data-state='3']")
+    keys.press("Space")
+    crowded.until(
+        "[...document.querySelectorAll('#agents td[data-state]')].every("
+        "(cell) => cell.dataset.state === '3')"
+    )
+    assert page.get_attribute(".states [data-state='3']", "aria-pressed") == "true"
+    keys.press("Space")
+    crowded.until_text("#agents h2", "2,000 agents")

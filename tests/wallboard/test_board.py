@@ -1,0 +1,111 @@
+"""The board as a whole: what it asks for, and what it shows to whom."""
+
+from __future__ import annotations
+
+import re
+
+from tests.real.server import Caller
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen
+
+SERVICES = "#services tbody tr"
+QUEUE = "#services [data-id='38063'] td:nth-child(3)"
+ASKED = re.compile(r"/(wallboard|session|realtime)(/|\?|$)")
+
+
+def test_it_asks_nobody_else_and_has_nothing_to_complain_of(wall: Screen, source: Caller) -> None:
+    """The public API and its own files; no error, no warning, no violation of the policy."""
+    wall.sign_in()
+    wall.page.wait_for_selector(SERVICES)
+    wall.page.wait_for_selector("#agents [data-login]")
+    wall.page.wait_for_selector("#connects-chart canvas")
+    token = wall.token("services")
+    source.take(
+        ndjson([event("agent.state", "b1", agent="SEBY", service=38049, eventType="READY")])
+    )
+    wall.page.fill("#agents input", "seby")
+    wall.page.wait_for_selector("#agents [data-login=SEBY]")
+    wall.until(f"document.getElementById('services').dataset.feedToken !== '{token}'")
+    assert wall.complaints == []
+    paths = [url.removeprefix(wall.url) for url in wall.asked]
+    assert [path for path in paths if not ASKED.match(path)] == []
+
+
+def test_a_call_that_waits_is_shown_and_leaves(wall: Screen, source: Caller) -> None:
+    """It is counted for its service, and listed with its caller, until somebody answers."""
+    call = {"transactionId": 4711, "sessionId": "S4711"}
+    wall.sign_in()
+    wall.page.wait_for_selector("#waiting tbody tr")
+    who = {"direction": "INBOUND", "callerId": "5550004711"}
+    source.take(
+        ndjson(
+            [
+                event("call.start", "w1", **call, service=38063, **who),
+                event("call.queue", "w2", **call),
+            ]
+        )
+    )
+    wall.until_text("#waiting tbody tr", "5550004711")
+    wall.page.wait_for_selector(f"{QUEUE}[data-value='1']")
+    source.take(ndjson([event("call.end", "w3", **call)]))
+    wall.page.locator("#waiting tbody tr", has_text="5550004711").wait_for(state="detached")
+    wall.page.wait_for_selector(f"{QUEUE}[data-value='0']")
+
+
+def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
+    """An auditor sees the campaigns, and a calm word in place of everything else."""
+    wall.sign_in(user="auditor")
+    wall.page.wait_for_selector("#campaigns tbody tr")
+    for panel in ("services", "agents", "waiting", "queue-chart", "connects-chart"):
+        wall.until_text(
+            f"#{panel} .explanation", "The role Auditor may not use the service methods"
+        )
+        assert wall.page.locator(f"#{panel} table:visible, #{panel} canvas:visible").count() == 0
+    assert wall.page.is_hidden("#campaigns .explanation")
+    wall.until_text("#freshness", "Live")
+
+
+def test_who_may_not_use_the_feeds_sees_the_agents_all_the_same(
+    wall: Screen, source: Caller
+) -> None:
+    """A superuser has the statistics, and is shown those again and again."""
+    wall.sign_in(user="superuser")
+    wall.page.wait_for_selector("#agents [data-login]")
+    source.take(
+        ndjson([event("agent.state", "p1", agent="VKUMARK", service=38049, eventType="DIALING")])
+    )
+    wall.page.fill("#agents input", "vinay")
+    wall.page.wait_for_selector("#agents [data-login=VKUMARK] [data-state='9']")
+    wall.until_text("#freshness", "Live")
+
+
+def test_who_sees_one_call_center_sees_its_services_alone(wall: Screen) -> None:
+    """What a user may not see is not there."""
+    wall.sign_in(user="limited")
+    wall.page.wait_for_selector(SERVICES)
+    assert {row[0] for row in wall.rows("services").values()} == {"Sales", "Claims"}
+    wall.page.wait_for_selector("#agents [data-login]")
+    assert {row[3] for row in wall.rows("agents").values()} <= {"Sales", "Claims"}
+
+
+def test_a_tab_that_nobody_sees_follows_no_feed(wall: Screen, source: Caller) -> None:
+    """A browser has six connections for a host: three hidden tabs would take all of them."""
+    turn = """(hidden) => {
+        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+
+    def until_streams(count: int) -> None:
+        while source.counted("floorcast_feed_open_streams") != count:
+            wall.page.wait_for_timeout(20)
+
+    until_streams(0)
+    wall.sign_in()
+    until_streams(2)
+    wall.page.evaluate(turn, True)
+    until_streams(0)
+    source.take(ndjson([event("agent.state", "h1", agent="SEBY", eventType="REGISTERING")]))
+    wall.page.evaluate(turn, False)
+    until_streams(2)
+    wall.page.fill("#agents input", "seby registering")
+    wall.page.wait_for_selector("#agents [data-login=SEBY]")

@@ -1,0 +1,28 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from tests.wallboard.screen import Screen
+
+WRITTEN = """async () => {
+    const {count, duration, percent, plural, spoken} = await import("/wallboard/figures.js");
+    return [
+        [0, 59.9, 60, 3599, 3600, 90061, -5].map(duration),
+        [0, 59.9, 61, 3599, 7260].map(spoken),
+        [0, 66.67, 99.95, 100, 12.04].map(percent),
+        [0, 999, 1234567].map(count),
+        [0, 1, 2000].map((number) => plural(number, "call")),
+    ];
+}"""
+
+
+def test_figures_are_written_for_people(wall: Screen) -> None:
+    """Durations by their size, shares to a decimal, thousands apart."""
+    wall.open()
+    assert wall.page.evaluate(WRITTEN) == [
+        ["0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01", "0:00"],
+        ["0 s", "59 s", "1 min", "59 min", "2 h 1 min"],
+        ["0%", "66.7%", "100%", "100%", "12%"],
+        ["0", "999", "1,234,567"],
+        ["0 calls", "1 call", "2,000 calls"],
+    ]

@@ -1,0 +1,63 @@
+"""The page's files: all there, of the right type, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from floorcast.wallboard.files import PATH, SECURITY, PageFile, page_files
+
+FILES = {file.path: file for file in page_files()}
+REFERENCES = {
+    "text/html": re.compile(r'(?:src|href)="([^"]+)"'),
+    "text/javascript": re.compile(r'^(?:import|export) (?:.* from )?"([^"]+)";$', re.MULTILINE),
+}
+
+
+def test_the_page_is_at_its_path() -> None:
+    """Everything else lies beneath it."""
+    assert FILES[PATH].media_type == "text/html; charset=utf-8"
+    assert all(path == PATH or path.startswith(f"{PATH}/") for path in FILES)
+
+
+def test_what_a_file_refers_to_is_there() -> None:
+    """No script, style or picture is missing, or comes from another host; none is left over."""
+    found = set()
+    for file in FILES.values():
+        pattern = REFERENCES.get(file.media_type.partition(";")[0])
+        folder = file.path.rpartition("/")[0]
+        for reference in pattern.findall(file.content.decode()) if pattern else ():
+            found.add(reference if reference[0] == "/" else f"{folder}/{reference[2:]}")
+    assert found == set(FILES) - {PATH, f"{PATH}/uplot/LICENSE"}
+
+
+def test_nothing_is_inline() -> None:
+    """What the policy would refuse is not in the page to begin with."""
+    page = FILES[PATH].content.decode()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
+
+
+def test_the_library_has_its_licence_beside_it() -> None:
+    """And says which version it is."""
+    assert b"MIT License" in FILES[f"{PATH}/uplot/LICENSE"].content
+    assert b"(v1.6.32)" in FILES[f"{PATH}/uplot/uPlot.esm.js"].content[:500]
+
+
+def test_nobody_but_the_server_itself_may_give_the_page_anything() -> None:
+    """The policy allows what the page needs, and nothing else."""
+    policy = dict(SECURITY)["content-security-policy"]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules.pop("default-src") == "'none'"
+    assert {"'none'", "'self'", "'script'"} == set(rules.values())
+    assert rules["frame-ancestors"] == rules["form-action"] == rules["base-uri"] == "'none'"
+
+
+@pytest.mark.parametrize(
+    ("if_none_match", "known"),
+    [("", False), ("*", True), ('W/"x"', True), ('"x"', True), ('"y", W/"x"', True), ("x", False)],
+)
+def test_a_browser_says_what_it_has(if_none_match: str, known: bool) -> None:
+    """Tags are compared weakly, as RFC 9110 has it for ``If-None-Match``."""
+    file = PageFile("/wallboard/x.js", "text/javascript", b"", 'W/"x"')
+    assert file.is_known_to(if_none_match) is known

@@ -1,0 +1,89 @@
+"""The agents on the page: a snapshot and the events after it are the next snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any, get_args
+
+import pytest
+
+from floorcast.events.states import NOT_READY_REASONS, AgentEventType
+from tests.real.server import Caller, Server
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen
+
+AGENTS = [f"agent {number:02}" for number in range(16)]
+
+
+@pytest.fixture
+def stranger(floor: Server) -> Iterator[Caller]:
+    """A source of a client of its own, whose floor is empty."""
+    with Caller(floor.url, "STRANGER") as caller:
+        caller.login()
+        yield caller
+
+
+def changes(random: Random, amount: int, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
+    """Any events of agents, some of them late, on services that appear as they go."""
+    began = datetime.now(UTC) - timedelta(minutes=30)
+    for step in range(amount):
+        late = random.choice((0, 0, 0, 40))
+        kind = random.choice(get_args(AgentEventType))
+        yield event(
+            "agent.state",
+            f"r{next(numbers)}",
+            time=(began + timedelta(seconds=step - late)).isoformat(),
+            agent=random.choice(AGENTS),
+            eventType=kind,
+            **({"reason": random.choice(NOT_READY_REASONS)} if kind == "NOT_READY" else {}),
+            **({"service": f"team {random.randrange(4)}"} if random.random() < 0.4 else {}),
+        )
+
+
+def expected(caller: Caller) -> dict[str, list[str]]:
+    """What the API says of the agents, as the page shows it."""
+    answer = caller.http.post("/realtime/service/agents/status").json()
+    return {
+        one["agentLoginId"]: [
+            one["agentName"],
+            f"{one['state']} · {reason(one)}" if one["reasonCode"] else one["state"],
+            str(one["stateChangedAfter"]),
+            one["serviceName"] or "",
+        ]
+        for one in answer["agentDetails"]
+    }
+
+
+def reason(row: dict[str, Any]) -> str:
+    words: str = row["reasonCode"].lower().replace("_", " ")
+    return words.capitalize()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_snapshot_and_the_events_after_it_are_the_next_snapshot(
+    wall: Screen, stranger: Caller, seed: int
+) -> None:
+    """By the stream alone: no other snapshot has been taken meanwhile."""
+    random, numbers = Random(seed), count(seed * 10_000)
+    first = ({"agent": agent, "eventType": "LOGON", "service": "team 0"} for agent in AGENTS)
+    stranger.take(ndjson(event("agent.state", f"l{next(numbers)}", **one) for one in first))
+    wall.sign_in(client="STRANGER")
+    wall.until(f"document.querySelectorAll('[data-login]').length === {len(AGENTS)}")
+    token = wall.token("agents")
+    for _ in range(6):
+        stranger.take(ndjson(changes(random, 50, numbers)))
+    wanted = expected(stranger)
+    wall.until(
+        """(wanted) => { const rows = document.querySelectorAll("#agents [data-login]");
+        return rows.length === Object.keys(wanted).length && [...rows].every((row) =>
+            wanted[row.dataset.login]?.every((text, index) =>
+                [row.children[index].dataset.value, row.children[index].textContent]
+                    .includes(text)));
+        }""",
+        wanted,
+    )
+    assert wall.rows("agents") == wanted
+    assert wall.token("agents") == token

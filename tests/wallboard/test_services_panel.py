@@ -1,0 +1,39 @@
+"""The services on the page, and in the API."""
+
+from __future__ import annotations
+
+from tests.wallboard.screen import Screen
+
+
+def test_the_figures_are_those_of_the_api_at_the_same_token(wall: Screen) -> None:
+    """Services, waiting calls, live connects, campaigns: each panel names its place."""
+    wall.sign_in()
+    wall.until("document.querySelectorAll('#campaigns tbody tr').length === 3")
+    wall.until("document.querySelectorAll('#services tbody tr').length === 5")
+    token, shown = wall.token("services"), wall.rows("services")
+    stats = wall.answer("/realtime/service/stats", token)["stats"]
+    members = ["serviceLevel", "totalCallsInQueue", "longestCallInQueue", "abandonRate"]
+    members += ["totalOffered", "totalAgents"]
+    assert shown == {
+        one["serviceId"]: [one["serviceName"], *(f"{one[name]:g}" for name in members)]
+        for one in stats
+    }
+    assert sum(one["totalCallsInQueue"] for one in stats) == 9
+
+    token, waiting = wall.token("waiting"), list(wall.rows("waiting").values())
+    calls = wall.answer("/realtime/service/calls/status", token)["callsDetails"]
+    assert [[one["serviceName"], one["phone"], one["timeStamp"]] for one in calls] == waiting
+
+    token = wall.token("connects-chart")
+    connects = wall.answer("/realtime/service/liveConnects", token)["liveConnects"]
+    told = wall.page.get_attribute("#connects-chart .plot", "aria-label") or ""
+    totals = [part.split()[-1] for part in told.split(": ", 1)[1].split(", ")]
+    assert totals == [one["total"] for one in connects]
+    assert int(connects[3]["total"]) > 0
+
+    shown = wall.rows("campaigns")
+    campaigns = wall.answer("/realtime/campaign/stats", wall.token("campaigns"))["stats"]
+    assert list(shown) == [str(one["campaignId"]) for one in campaigns]
+    assert "27.9% 11,150 of 40,000" in shown["7001"][1]
+    assert shown["7001"][2] == "ET 12,400 · CT 8,100 · PT 6,050 · MT 2,300"
+    assert "loading" in shown["7003"][1]

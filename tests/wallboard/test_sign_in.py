@@ -1,0 +1,101 @@
+"""Signing in, its failures, and how a session goes on."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.real.server import Server
+from tests.wallboard.screen import Screen
+
+KEPT = "JSON.parse(sessionStorage.getItem('floorcast.session')).id"
+FORM = "#sign-in:not([hidden])"
+
+
+def end(server: Server, session: str) -> None:
+    """End a session behind the page's back, as a password change would."""
+    answer = httpx.delete(f"{server.url}/session/logout/{session}", trust_env=False)
+    assert answer.status_code == 204
+
+
+def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
+    """What is wrong is said, what was typed stays, and nothing of the floor is shown."""
+    wall.open()
+    wall.fill(password="wrong horse")
+    wall.until_text("#sign-in-failure", "Client, user, password or API token is not right")
+    assert wall.page.is_hidden("#board")
+    assert wall.page.input_value("[name=userName]") == "sysadmin"
+    wall.page.context.set_offline(True)
+    wall.page.click("#sign-in button")
+    wall.until_text("#sign-in-failure", "There is no answer from 127.0.0.1")
+    wall.page.context.set_offline(False)
+    wall.fill()
+    wall.page.wait_for_selector("#services tbody tr")
+    assert (
+        wall.page.input_value("[name=password]") == wall.page.input_value("[name=apiToken]") == ""
+    )
+
+
+def test_a_session_that_ends_is_renewed_without_anybody(wall: Screen, floor: Server) -> None:
+    """A wall has nobody to type a password; a page that was loaded anew has to ask."""
+    wall.page.clock.install()
+    wall.sign_in(user="manager")
+    first = wall.page.evaluate(KEPT)
+    end(floor, first)
+    wall.pass_time(5)
+    wall.until(f"{KEPT} !== '{first}'")
+    token = wall.token("services")
+    wall.until(f"document.getElementById('services').dataset.feedToken !== '{token}'")
+    assert wall.page.is_hidden("#sign-in")
+
+    wall.page.reload()
+    wall.page.wait_for_selector("#services tbody tr")
+    end(floor, wall.page.evaluate(KEPT))
+    wall.pass_time(5)
+    wall.page.wait_for_selector(FORM)
+    wall.until_text("#sign-in-why", "Your session has ended")
+    assert wall.page.input_value("[name=userName]") == "manager"
+    wall.fill(user="manager")
+    wall.page.wait_for_selector("#board:not([hidden])")
+
+
+def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
+    wall: Screen, floor: Server
+) -> None:
+    """Neither the figures, nor a session that could be used."""
+    wall.sign_in(user="manager")
+    wall.page.wait_for_selector("#services tbody tr")
+    session = wall.page.evaluate(KEPT)
+    wall.page.click("#sign-out")
+    wall.page.wait_for_selector(FORM)
+    assert wall.page.locator("#services tbody tr").count() == 0
+    answer = httpx.get(f"{floor.url}/session/validate/{session}", trust_env=False)
+    assert answer.status_code == 404
+
+
+def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
+    wall: Screen, floor: Server
+) -> None:
+    """Not even hidden: an auditor may not see the services that the manager saw."""
+    wall.page.clock.install()
+    wall.sign_in(user="manager")
+    wall.page.wait_for_selector("#agents [data-login]")
+    wall.page.reload()
+    wall.page.wait_for_selector("#services tbody tr")
+    end(floor, wall.page.evaluate(KEPT))
+    wall.pass_time(5)
+    wall.page.wait_for_selector(FORM)
+    wall.fill(user="auditor")
+    wall.page.wait_for_selector("#campaigns tbody tr")
+    wall.until_text("#agents .explanation", "The role Auditor")
+    assert "Sales" not in wall.page.inner_text("#services")
+    assert wall.page.locator("#services tbody tr, #agents [data-login]").count() == 0
+    assert "0" in wall.texts("[data-tile=ready] .value")
+
+
+def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen) -> None:
+    """The cookie of the streams is the browser's: the first tab asks again who it is."""
+    wall.sign_in()
+    other = Screen(wall.page.context, wall.url)
+    other.sign_in(client="STRANGER")
+    wall.until_text("#sign-in-why", "another session in another tab")
+    assert wall.page.is_hidden("#board")

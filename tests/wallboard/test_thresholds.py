@@ -1,0 +1,47 @@
+"""Thresholds: set in the page, remembered, and told by more than a colour."""
+
+from __future__ import annotations
+
+from tests.wallboard.screen import Screen
+
+LEVELS = "[...document.querySelectorAll('#services tbody td:nth-child(3)')].map((one) => %s)"
+
+
+def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
+    """Set by keyboard; the mark is a shape, and a word for who hears it."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    wall.page.focus("#show-thresholds")
+    wall.page.keyboard.press("Enter")
+    for label, value in (("watch", "1"), ("act", "2")):
+        wall.page.focus(f"[aria-label='Calls in queue, calls: {label}']")
+        wall.page.keyboard.press("ControlOrMeta+A")
+        wall.page.keyboard.type(value)
+    wall.page.keyboard.press("Escape")
+    wall.until("!document.getElementById('thresholds').open")
+    wanted = [{"0": "", "1": "watch"}.get(row[2], "act") for row in wall.rows("services").values()]
+    assert "act" in wanted
+    levels = LEVELS % "one.dataset.level ?? ''"
+    wall.until(f"(wanted) => String({levels}) === String(wanted)", wanted)
+    marks = LEVELS % "getComputedStyle(one, '::before').content"
+    words = {"": "none", "watch": '"▲" / "watch: "', "act": '"■" / "act: "'}
+    assert wall.page.evaluate(marks) == [words[level] for level in wanted]
+    wall.page.reload()
+    wall.page.wait_for_selector("#services tbody tr")
+    assert wall.page.evaluate(levels) == wanted
+    wall.page.click("#show-thresholds")
+    wall.page.click("[value=defaults]")
+    assert wall.page.evaluate("localStorage.getItem('floorcast.thresholds')") == "{}"
+
+
+def test_what_is_kept_in_a_strange_form_is_left_alone(wall: Screen) -> None:
+    """By another release, or by hand: the page starts with what it was shipped with."""
+    wall.open()
+    kept = '{"inQueue": [1], "hold": ["a", "b"], "gone": [1, 2], "wrapUp": [1, 2]}'
+    wall.page.evaluate("(kept) => localStorage.setItem('floorcast.thresholds', kept)", kept)
+    limits = """async () => {
+        const {Thresholds} = await import("/wallboard/thresholds.js");
+        const one = new Thresholds();
+        return ["inQueue", "hold", "wrapUp"].map((measure) => one.of(measure));
+    }"""
+    assert wall.page.evaluate(limits) == [[5, 10], [3, 6], [1, 2]]

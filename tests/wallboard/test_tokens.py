@@ -1,0 +1,27 @@
+"""Tokens as the page compares them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+from floorcast.token import TICKS_PER_MS, encode
+from tests.wallboard.screen import Screen
+
+READ = """async (tokens) => {
+    const {isOlder, timeOf} = await import("/wallboard/tokens.js");
+    return [tokens.map(timeOf), tokens.slice(1).map((one, index) => isOlder(tokens[index], one))];
+}"""
+
+
+def test_tokens_compare_as_their_times_do(wall: Screen) -> None:
+    """Over centuries and within a microsecond, whatever place they carry."""
+    random = Random(0)
+    ticks = [random.randrange(10**17, 10**17 * 3) for _ in range(200)]
+    ticks += [one + random.randrange(3) for one in ticks]
+    random.shuffle(ticks)
+    wall.open()
+    tokens = [encode(47415, one, random.randrange(1 << 62)) for one in ticks]
+    times, older = wall.page.evaluate(READ, tokens)
+    assert times == [one // TICKS_PER_MS for one in ticks]
+    assert older == [one < other for one, other in pairwise(ticks)]
