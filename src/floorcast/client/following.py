@@ -93,7 +93,7 @@ class Following(Generic[E]):
         self._known = ""  # the id of the last event behind that place that was handled before
         self._caught_up = self._listening = False
         self._silent = 0
-        self._saved, self._saved_at = "", -inf
+        self._saved, self._saved_at = "", conversation.timing.clock()
 
     @property
     def token(self) -> str | None:
