@@ -88,19 +88,22 @@ def _tail(
 
 
 def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -> None:
+    printed = b""
     try:
         if not json and sys.stdout.isatty():
             print(head, flush=True)
-        # An event is handled when the next one is asked for: printed, and taken by the pipe.
-        with feed:
-            for event in feed:
-                shown = msgspec.json.format(feed.json, indent=-1).decode() if json else line(event)
-                print(shown, flush=True)
+        for event in feed:
+            shown = msgspec.json.format(feed.json, indent=-1).decode() if json else line(event)
+            print(shown, flush=True)
+            printed = feed.json
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # Nobody reads any more, which is no error; Python would flush once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        # Ctrl-C may come between an event and its line: then it has to come again.
+        feed.close(handled=feed.json is printed)
 
 
 def _waits(seconds: float, why: str) -> None:
