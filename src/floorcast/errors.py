@@ -19,6 +19,7 @@ status that goes with it is decided once, in ``floorcast.api.errors``.
     │   ├── NotAcceptable       406
     │   └── RateLimited         429
     ├── Unavailable             101   try again: busy, starting, or the log cannot be written
+    ├── UnexpectedAnswer        what a server answered is not what the API says (client)
     └── SettingError            a setting or a site file that cannot be used
 """
 
@@ -41,6 +42,7 @@ __all__ = [
     "SettingError",
     "TooLarge",
     "Unavailable",
+    "UnexpectedAnswer",
     "UnsupportedMedia",
 ]
 
@@ -50,9 +52,13 @@ class FloorcastError(Exception):
 
 
 class Refusal(FloorcastError):
-    """A request that is answered with ``{code, message}``; the message says what to change."""
+    """A request that is answered with ``{code, message}``; the message says what to change.
+
+    ``status`` is the HTTP status with which it came to a client; None on the server's side.
+    """
 
     code = 202
+    status: int | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -147,15 +153,21 @@ class RateLimited(Refusal):
 class Unavailable(FloorcastError):
     """Not now: too busy, still starting, or the log cannot be written.
 
-    ``retry_after`` is in whole seconds.
+    ``retry_after`` is in whole seconds. ``status`` is the HTTP status with which it came to a
+    client; None where there was no answer, and on the server's side.
     """
 
     code = 101
+    status: int | None = None
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+
+
+class UnexpectedAnswer(FloorcastError):
+    """A client understands what it was answered as JSON, but not as the API's; it says where."""
 
 
 class SettingError(FloorcastError):

@@ -1,0 +1,119 @@
+"""Events as lines for people: one each, its columns under those of the others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from floorcast.client.events import (
+    AgentEvent,
+    CallDisposition,
+    CallStart,
+    CallTermination,
+    Email,
+    Interaction,
+    Sms,
+)
+
+__all__ = ["AGENT_HEAD", "INTERACTION_HEAD", "agent_line", "interaction_line", "printable"]
+
+_AGENT = (12, 14, 22, 10, 6, 11, 24, 14, 0)  # characters
+_INTERACTION = (12, 5, 16, 11, 11, 26, 24, 14, 0)  # characters
+
+Cell = str | int | None
+
+
+def printable(text: str) -> str:
+    """The text without what could move a terminal's cursor: an event's texts are anybody's."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def agent_line(event: AgentEvent) -> str:
+    """An agent's change of state."""
+    return _line(
+        _AGENT,
+        _clock(event.timestamp),
+        event.agent_login_id or event.agent_id,
+        event.event_type,
+        event.not_ready_reason_code,
+        event.line_number,
+        event.call_service_id or event.agent_service_id,
+        event.session_id,
+        event.phone_number,
+        event.result,
+    )
+
+
+def interaction_line(event: Interaction) -> str:
+    """A call, an email or an SMS; of one that is not known, what all of them have."""
+    what, customer, agent, result = _particulars(event)
+    return _line(
+        _INTERACTION,
+        _clock(event.timestamp),
+        (event.interaction_type or "").upper(),
+        what,
+        event.service_id,
+        event.campaign_id,
+        event.session_id,
+        customer,
+        agent,
+        result,
+    )
+
+
+def _particulars(event: Interaction) -> tuple[Cell, Cell, Cell, str]:
+    """What happened, the customer, the agent, what came of it."""
+    match event:
+        case CallTermination():
+            took = "" if event.duration is None else f"{event.duration} s"
+            return (*_call(event), _words(took, event.lv_result))
+        case CallStart():
+            return (*_call(event), _words(event.call_direction))
+        case CallDisposition():
+            result = _words(event.term_code, event.agent_action_type)
+            return event.call_event_type, event.phone_dialed, event.agent_id, result
+        case Email():
+            return event.event_type, event.to_email, None, _words(event.carrier)
+        case Sms():
+            return event.event_type, event.phone_number, None, _words(event.carrier)
+        case _:
+            return None, None, None, ""
+
+
+def _call(event: CallStart) -> tuple[Cell, Cell, Cell]:
+    inbound = event.call_direction == "INBOUND"
+    customer = event.caller_id if inbound else event.phone_dialed
+    return (
+        event.call_event_type,
+        customer or event.phone_dialed or event.caller_id,
+        event.agent_login_id or event.agent_id,
+    )
+
+
+def _words(*words: str | None) -> str:
+    return ", ".join(word for word in words if word)
+
+
+def _line(widths: tuple[int, ...], *cells: Cell) -> str:
+    texts = ("-" if cell in {None, ""} else printable(str(cell)) for cell in cells)
+    return "  ".join(text.ljust(width) for text, width in zip(texts, widths, strict=True)).rstrip()
+
+
+def _clock(moment: int | str | None) -> str | None:
+    """The time of day here; a text that is no time as it is."""
+    try:
+        if isinstance(moment, int):
+            at = datetime.fromtimestamp(moment / 1000, UTC)
+        else:
+            at = datetime.fromisoformat(moment or "")
+    except (ValueError, OverflowError, OSError):
+        return None if moment is None else str(moment)
+    return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+AGENT_HEAD = _line(
+    _AGENT, "time", "agent", "event", "reason", "line", "service", "session", "phone", "result"
+)
+INTERACTION_HEAD = _line(
+    _INTERACTION,
+    "time", "type", "event", "service", "campaign", "session", "customer", "agent", "result",
+)  # fmt: skip

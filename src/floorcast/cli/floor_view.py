@@ -1,0 +1,177 @@
+"""The floor as ``top`` shows it: from the answers of three methods to what rich can draw."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from msgspec import Struct
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from floorcast.cli.event_lines import printable
+from floorcast.client.answers import (
+    AgentDetails,
+    AgentStatusAnswer,
+    ServiceAnswer,
+    ServiceStatistics,
+    WaitingCallsAnswer,
+)
+
+__all__ = ["Seen", "clock", "draw"]
+
+STALE = 10.0  # seconds after which what is shown is no longer taken for the present
+_LOW, _HIGH = 60.0, 80.0  # percent of service level: below it red, from it on green
+_AROUND = 12  # lines beside rows: the heading, two blanks, titles, heads and rests of three tables
+
+
+class Seen(Struct, kw_only=True):
+    """The floor as the server answered, ``age`` seconds ago; ``trouble``: why no later."""
+
+    services: ServiceAnswer
+    agents: AgentStatusAnswer
+    calls: WaitingCallsAnswer
+    age: float = 0.0
+    trouble: str = ""
+
+
+def draw(seen: Seen, title: str, lines: int | None = None) -> RenderableType:
+    """Services, waiting calls and agents; ``lines``: the height to keep to, None for no end."""
+    services = sorted(seen.services.stats, key=_by_name)
+    at_services, at_calls, at_agents = _shares(lines, len(services), len(seen.calls.calls_details))
+    return Group(
+        _heading(title, seen),
+        _services(services, at_services, seen.age),
+        "",
+        _calls(seen, at_calls),
+        "",
+        _agents(seen, at_agents),
+    )
+
+
+def clock(seconds: float) -> str:
+    """A duration: ``0:07``, ``12:30``, ``1:02:03``."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _shares(lines: int | None, services: int, calls: int) -> tuple[int, int, int]:
+    """The rows of each table: of services and of calls up to a third, of agents what is left."""
+    if lines is None:
+        return sys.maxsize, sys.maxsize, sys.maxsize
+    rows = max(3, lines - _AROUND)
+    of_services, of_calls = min(services, rows // 3), min(calls, rows // 3)
+    return of_services, of_calls, rows - of_services - of_calls
+
+
+def _heading(title: str, seen: Seen) -> Text:
+    old = seen.age >= STALE
+    text = Text(printable(title), "bold")
+    text.append(f"   {clock(seen.age)} old", "bold red" if old else "dim")
+    if seen.trouble:
+        text.append(f"   {printable(seen.trouble)}", "red")
+    return text
+
+
+def _services(services: list[ServiceStatistics], most: int, age: float) -> Table:
+    table = _table("Services", "service", "SL", "queue", "longest", "talking", "agents", "offered",
+                   "handled", "abandoned", "ASA")  # fmt: skip
+    for one in services[:most]:
+        level = one.service_level or 0.0
+        queue = one.total_calls_in_queue or 0
+        longest = (one.longest_call_in_queue or 0) + age if queue else 0.0
+        table.add_row(
+            _text(one.service_name),
+            Text(f"{level:.1f} %", _level_style(level, one)),
+            Text(str(queue), "bold" if queue else ""),
+            clock(longest) if queue else "-",
+            _number(one.calls_with_agent),
+            _number(one.total_agents),
+            _number(one.total_offered),
+            _number(one.total_handled),
+            f"{one.abandon_rate or 0:.1f} %",
+            clock(one.average_speed_of_answer or 0),
+        )
+    return _with_rest(table, len(services), most)
+
+
+def _calls(seen: Seen, most: int) -> Table:
+    calls = seen.calls.calls_details
+    table = _table(f"Waiting calls: {len(calls)}", "service", "waits", "customer", "name",
+                   "priority")  # fmt: skip
+    now = (seen.calls.time_stamp or 0) / 1000 + seen.age
+    for one in calls[:most]:
+        table.add_row(
+            _text(one.service_name),
+            "-" if one.time_stamp is None else clock(now - one.time_stamp),
+            _text(one.phone),
+            _text(one.name),
+            _number(one.priority),
+        )
+    return _with_rest(table, len(calls), most)
+
+
+def _agents(seen: Seen, most: int) -> Table:
+    agents = sorted(seen.agents.agent_details, key=_by_state)
+    states = Counter(one.state or "-" for one in agents)
+    title = "   ".join(f"{printable(state)} {count}" for state, count in states.most_common())
+    table = _table(f"Agents: {title or 'none'}", "agent", "state", "for", "reason", "service",
+                   "in", "out", "customer")  # fmt: skip
+    now = (seen.agents.time_stamp or 0) / 1000 + seen.age
+    for one in agents[:most]:
+        since = one.state_changed_after
+        table.add_row(
+            _text(one.agent_name or one.agent_login_id),
+            _text(one.state),
+            "-" if since is None else clock(now - since / 1000),
+            _text(one.reason_code),
+            _text(one.service_name),
+            _number(one.inbound_calls),
+            _number(one.outbound_calls),
+            _text(one.phone),
+        )
+    return _with_rest(table, len(agents), most)
+
+
+def _by_name(service: ServiceStatistics) -> tuple[str, int]:
+    return service.service_name or "", service.service_id or 0
+
+
+def _by_state(agent: AgentDetails) -> tuple[int, int, str]:
+    """Together by state, and who has been in it for the longest first."""
+    return agent.state_id or 0, agent.state_changed_after or 0, agent.agent_login_id or ""
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False)
+    texts = {"service", "agent", "state", "reason", "customer", "name"}
+    for column in columns:
+        table.add_column(
+            column,
+            justify="left" if column in texts else "right",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    return table
+
+
+def _with_rest(table: Table, count: int, most: int) -> Table:
+    if count > most:
+        table.add_row(Text(f"and {count - most} more", "dim"))
+    return table
+
+
+def _level_style(level: float, service: ServiceStatistics) -> str:
+    if not service.total_handled and not service.total_abandoned:
+        return "dim"
+    return "green" if level >= _HIGH else "yellow" if level >= _LOW else "red"
+
+
+def _text(text: str | None) -> str | Text:
+    return Text(printable(text)) if text else "-"
+
+
+def _number(number: int | None) -> str:
+    return "-" if number is None else str(number)

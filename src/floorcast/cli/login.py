@@ -1,0 +1,76 @@
+"""What ``tail`` and ``top`` share: where the server is, and who asks it for what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from floorcast.client import Credentials, Filter
+
+__all__ = [
+    "ApiTokenOption",
+    "ClientOption",
+    "FilterOption",
+    "PasswordOption",
+    "UrlOption",
+    "UserOption",
+    "credentials",
+    "read_filter",
+]
+
+UrlOption = Annotated[str, typer.Option(help="The server.")]
+ClientOption = Annotated[str, typer.Option(metavar="NAME", help="The client's name.")]
+UserOption = Annotated[str, typer.Option(metavar="NAME", help="One of its users.")]
+PasswordOption = Annotated[
+    str, typer.Option(help="The user's; asked for on a terminal. Others see a command line.")
+]
+ApiTokenOption = Annotated[str, typer.Option(help="An API token of the client (LV-Access).")]
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter", metavar="KIND=VALUE,…", help="What to see; may be given more than once."
+    ),
+]
+
+_KINDS = {
+    "service": "service",
+    "callCenter": "call_center",
+    "interactionType": "interaction_type",
+}
+
+
+def credentials(client: str, user: str, password: str, api_token: str) -> Credentials:
+    """Who logs in; raises ``typer.BadParameter`` for what is missing, and says where to put it."""
+    given = {"--client": client, "--user": user, "--api-token": api_token}
+    for option, value in given.items():
+        if not value:
+            raise _missing(option)
+    if not password and sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, err=True)
+    if not password:
+        raise _missing("--password")
+    return Credentials(client=client, user=user, password=password, api_token=api_token)
+
+
+def read_filter(given: Sequence[str], *kinds: str) -> Filter:
+    """The filter of some ``kind=value,value``; raises ``typer.BadParameter`` for other kinds."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in given:
+        kind, _, values = one.partition("=")
+        wanted = tuple(value.strip() for value in values.split(",") if value.strip())
+        if kind.strip() not in kinds or not wanted:
+            raise typer.BadParameter(
+                f"must be KIND=VALUE,… with one of the kinds {', '.join(kinds)}, not {one!r}",
+                param_hint="--filter",
+            )
+        name = _KINDS[kind.strip()]
+        found[name] = found.get(name, ()) + wanted
+    return Filter(**found)
+
+
+def _missing(option: str) -> typer.BadParameter:
+    variable = "FLOORCAST_" + option.removeprefix("--").replace("-", "_").upper()
+    return typer.BadParameter(f"must be given, or {variable} set", param_hint=option)

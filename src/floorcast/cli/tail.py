@@ -1,0 +1,110 @@
+"""``floorcast tail``: the events of a feed as they happen, a line each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+
+from floorcast.cli.event_lines import (
+    AGENT_HEAD,
+    INTERACTION_HEAD,
+    agent_line,
+    interaction_line,
+    printable,
+)
+from floorcast.cli.login import (
+    ApiTokenOption,
+    ClientOption,
+    FilterOption,
+    PasswordOption,
+    UrlOption,
+    UserOption,
+    credentials,
+    read_filter,
+)
+from floorcast.client import Client, Feed, Timing, TokenFile
+
+__all__ = ["register"]
+
+E = TypeVar("E")
+
+INTERRUPTED = 130  # what a shell makes of Ctrl-C
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("tail")(_tail)
+
+
+def _tail(
+    url: UrlOption = "http://127.0.0.1:8080",
+    client: ClientOption = "",
+    user: UserOption = "",
+    password: PasswordOption = "",
+    api_token: ApiTokenOption = "",
+    agents: Annotated[
+        bool, typer.Option("--agents/--interactions", help="Which feed to follow.")
+    ] = False,
+    wanted: FilterOption = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Every event as it came, as a line of JSON.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TOKEN", help="Begin behind this token or eventId, not now."
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Keep the place in this file, and begin there the next time.",
+        ),
+    ] = None,
+) -> None:
+    """Print events as they happen, until Ctrl-C; a lost connection is taken up again.
+
+    --filter knows service, callCenter and interactionType (VOICE, SMS, EMAIL), for interactions
+    alone. Reasons for waiting go to standard error.
+    """
+    if agents and wanted:
+        raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")
+    who = credentials(client, user, password, api_token)
+    what = read_filter(wanted or (), "service", "callCenter", "interactionType")
+    tokens = None if store is None else TokenFile(store)
+    with Client(url, who, timing=Timing(waiting=_waits)) as reader:
+        if agents:
+            _follow(reader.agent_events(since, store=tokens), agent_line, AGENT_HEAD, json=json)
+        else:
+            events = reader.interaction_events(since, filter=what, store=tokens)
+            _follow(events, interaction_line, INTERACTION_HEAD, json=json)
+
+
+def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -> None:
+    printed = b""
+    try:
+        if not json and sys.stdout.isatty():
+            print(head, flush=True)
+        for event in feed:
+            shown = msgspec.json.format(feed.json, indent=-1).decode() if json else line(event)
+            print(shown, flush=True)
+            printed = feed.json
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Nobody reads any more, which is no error; Python would flush once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        # Ctrl-C may come between an event and its line: then it has to come again.
+        feed.close(handled=feed.json is printed)
+
+
+def _waits(seconds: float, why: str) -> None:
+    print(f"floorcast: {printable(why)}; again in {seconds:.1f} s", file=sys.stderr, flush=True)

@@ -1,0 +1,166 @@
+"""``floorcast top``: the floor in a terminal, asked for every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from math import inf
+from typing import Annotated
+
+import typer
+from msgspec import structs
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from floorcast.cli.floor_view import Seen, draw
+from floorcast.cli.login import (
+    ApiTokenOption,
+    ClientOption,
+    FilterOption,
+    PasswordOption,
+    UrlOption,
+    UserOption,
+    credentials,
+    read_filter,
+)
+from floorcast.client import AsyncClient, Credentials, Filter, Timing
+
+__all__ = ["register"]
+
+WIDE = 200  # characters a line where there is no terminal to be too narrow
+REDRAWN = 0.5  # seconds; the times in states move without the server
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("top")(_top)
+
+
+def _top(
+    url: UrlOption = "http://127.0.0.1:8080",
+    client: ClientOption = "",
+    user: UserOption = "",
+    password: PasswordOption = "",
+    api_token: ApiTokenOption = "",
+    wanted: FilterOption = None,
+    interval: Annotated[
+        float, typer.Option(min=0.5, max=3600, help="How often to ask the server [seconds].")
+    ] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print the floor once, and end.")] = False,
+) -> None:
+    """Show services, waiting calls and agents, until q or Ctrl-C.
+
+    --filter knows service and callCenter. Where standard output is no terminal the floor is
+    printed once.
+    """
+    who = credentials(client, user, password, api_token)
+    what = read_filter(wanted or (), "service", "callCenter")
+    console = Console(highlight=False)
+    if once or not console.is_terminal:
+        if not console.is_terminal:
+            console.width = WIDE
+        seen = asyncio.run(_look(url, who, what))
+        console.print(draw(seen, f"{who.client} at {url}"))
+    else:
+        asyncio.run(_Top(url, who, what, interval).run(console))
+
+
+async def _look(url: str, who: Credentials, what: Filter) -> Seen:
+    async with AsyncClient(url, who) as reader:
+        return await _ask(reader, what)
+
+
+async def _ask(reader: AsyncClient, what: Filter) -> Seen:
+    services, agents, calls = await asyncio.gather(
+        reader.service_statistics(what), reader.agent_status(what), reader.waiting_calls(what)
+    )
+    return Seen(services=services, agents=agents, calls=calls)
+
+
+class _Top:
+    """The floor on a screen of its own, until it is told to end."""
+
+    def __init__(self, url: str, who: Credentials, what: Filter, interval: float) -> None:
+        self._url = url
+        self._who = who
+        self._what = what
+        self._interval = interval
+        self._title = f"{who.client} at {url}   q ends"
+        self._seen: Seen | None = None
+        self._at = 0.0
+        self._trouble = ""
+        self._over = asyncio.Event()
+
+    async def run(self, console: Console) -> None:
+        """Show it; raises what the server refuses, once the screen is as it was before."""
+        with _keys(self._over), Live(console=console, screen=True, auto_refresh=False) as live:
+            following = asyncio.create_task(self._follow())
+            following.add_done_callback(self._end)
+            while not self._over.is_set():
+                live.update(self._drawn(console), refresh=True)
+                await _either(self._over, REDRAWN)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        if not following.cancelled():
+            following.result()
+
+    async def _follow(self) -> None:
+        timing = Timing(patience=inf, waiting=self._waits)
+        async with AsyncClient(self._url, self._who, timing=timing) as reader:
+            while True:
+                self._seen = await _ask(reader, self._what)
+                self._at, self._trouble = time.monotonic(), ""
+                await asyncio.sleep(self._interval)
+
+    def _waits(self, _seconds: float, why: str) -> None:
+        self._trouble = why
+
+    def _end(self, _following: asyncio.Task[None]) -> None:
+        self._over.set()
+
+    def _drawn(self, console: Console) -> RenderableType:
+        if self._seen is None:
+            return Text(f"{self._title}   {self._trouble or 'asking ...'}")
+        age = time.monotonic() - self._at
+        seen = structs.replace(self._seen, age=age, trouble=self._trouble)
+        return draw(seen, self._title, console.height)
+
+
+async def _either(over: asyncio.Event, seconds: float) -> None:
+    """Until it is over, but no longer than so many seconds."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), seconds)
+
+
+@contextmanager
+def _keys(over: asyncio.Event) -> Iterator[None]:
+    """Let q, Ctrl-C and SIGTERM end it; the terminal is left as it was."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    if not sys.stdin.isatty():
+        yield
+        return
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+
+    def pressed() -> None:
+        # an empty read: the terminal has gone away
+        if os.read(keyboard, 64) in {b"q", b"Q", b""}:
+            over.set()
+
+    tty.setcbreak(keyboard)
+    loop.add_reader(keyboard, pressed)
+    try:
+        yield
+    finally:
+        loop.remove_reader(keyboard)
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

@@ -1,0 +1,328 @@
+"""What the methods answer, as tolerant types: a member that was not sent is None.
+
+Ids, times and figures are numbers, however they were sent. Durations are in seconds and rates
+in percent; times are epoch milliseconds unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from floorcast.client.events import AgentEvent, Interaction
+
+__all__ = [
+    "AgentAverages",
+    "AgentAveragesAnswer",
+    "AgentDetails",
+    "AgentEventPage",
+    "AgentServices",
+    "AgentStatistics",
+    "AgentStatisticsAnswer",
+    "AgentStatisticsExAnswer",
+    "AgentStatusAnswer",
+    "Answer",
+    "CampaignAnswer",
+    "CampaignStatistics",
+    "Consumer",
+    "InCall",
+    "InteractionPage",
+    "LiveConnects",
+    "LiveConnectsAnswer",
+    "LoggedIn",
+    "OutboundCall",
+    "PostCall",
+    "ServiceAnswer",
+    "ServiceFigures",
+    "ServiceStatistics",
+    "TimezoneCount",
+    "WaitingCall",
+    "WaitingCallsAnswer",
+]
+
+
+class Answer(Struct, rename="camel", kw_only=True):
+    """What call data and statistics have in common.
+
+    ``feed_token`` is the place in the feeds at which the answer is true (floorcast's own, None
+    elsewhere): whoever follows a feed from there misses nothing and counts nothing twice.
+    """
+
+    feed_token: str | None = None
+
+
+class LoggedIn(Struct, rename="camel", kw_only=True):
+    """A session, and whose it is."""
+
+    session_id: str
+    client_id: int | None = None
+    user_id: int | None = None
+    days_until_password_expires: int | None = None
+
+
+class AgentEventPage(Struct, kw_only=True):
+    """Agent events, oldest first, and the token to go on from."""
+
+    token: str
+    events: list[AgentEvent]
+
+
+class InteractionPage(Struct, kw_only=True):
+    """Interaction events, oldest first, and the token to go on from."""
+
+    token: str
+    events: list[Interaction]
+
+
+class Consumer(Struct, rename="camel", kw_only=True):
+    """The person at the other end of a call."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+
+
+class InCall(Answer, kw_only=True):
+    """A call in progress."""
+
+    consumer: Consumer | None = None
+    service_id: int | None = None
+    call_center_id: int | None = None
+    account: str | None = None
+    zip_code: str | None = None
+    total_due: float | None = None
+    call_direction_outbound: bool | None = None
+    call_start_time: int | None = None
+
+
+class PostCall(Answer, kw_only=True):
+    """A call that has ended."""
+
+    service_id: int | None = None
+    call_end_time: int | None = None
+    lv_result: str | None = None
+    phone_dialed: str | None = None
+    term_code_name: str | None = None
+
+
+class TimezoneCount(Struct, kw_only=True):
+    """How many records of a campaign are in a time zone."""
+
+    timezone: str | None = None
+    count: int | None = None
+
+
+class CampaignStatistics(Struct, rename="camel", kw_only=True):
+    """One campaign; a count that is not known yet is None."""
+
+    timezone_breakdown: list[TimezoneCount] = []
+    campaign_id: int | None = None
+    service_id: int | None = None
+    loaded: int | None = None
+    uploaded: int | None = None
+    remaining: int | None = None
+    completed: int | None = None
+
+
+class CampaignAnswer(Answer, kw_only=True):
+    """Today's campaigns."""
+
+    stats: list[CampaignStatistics] = []
+
+
+class AgentAverages(Struct, rename="camel", kw_only=True):
+    """How long agents stay in each state, on average."""
+
+    average_ready_time: int | None = None
+    average_not_ready_time: int | None = None
+    average_talk_time: int | None = None
+    average_wrapup_time: int | None = None
+    average_preview_dial_time: int | None = None
+    average_manual_dial_time: int | None = None
+    average_hold_time: int | None = None
+    average_transferring_time: int | None = None
+    average_registering_time: int | None = None
+    average_dialing_time: int | None = None
+    average_reserved_time: int | None = None
+    time_stamp: int | None = None
+
+
+class AgentAveragesAnswer(Answer, kw_only=True):
+    """One row, and the time of the answer."""
+
+    agent_averages: list[AgentAverages] = []
+    time_stamp: int | None = None
+
+
+class _AgentFigures(Struct, rename="camel", kw_only=True):
+    inbound_calls: int | None = None
+    outbound_calls: int | None = None
+    ready_duration: int | None = None
+    total_not_ready_duration: int | None = None
+    not_ready_lunch_duration: int | None = None
+    not_ready_training_duration: int | None = None
+    not_ready_break_duration: int | None = None
+    not_ready_meeting_duration: int | None = None
+    not_ready_tech_diff_duration: int | None = None
+    not_ready_other_duration: int | None = None
+    wrapup_duration: int | None = None
+    talk_duration: int | None = None
+    rpc_complete: int | None = None
+    rpc_incomplete: int | None = None
+    wpc: int | None = None
+    non_contacts: int | None = None
+
+
+class AgentStatistics(_AgentFigures, kw_only=True):
+    """One agent that is logged in now: what it did today."""
+
+    agent_name: str | None = None
+    agent_status: str | None = None
+    state_changed_time: int | None = None
+
+
+class AgentStatisticsAnswer(Answer, kw_only=True):
+    """The agents that are logged in now."""
+
+    agent_statistics: list[AgentStatistics] = []
+
+
+class ServiceFigures(_AgentFigures, kw_only=True):
+    """What one agent did on one service today."""
+
+    id: int | None = None
+    call_center_id: int | None = None
+
+
+class AgentServices(Struct, rename="camel", kw_only=True):
+    """One agent that was logged in today, and each service that it was at."""
+
+    services: list[ServiceFigures] = []
+    agent_name: str | None = None
+    agent_login_id: str | None = None
+
+
+class AgentStatisticsExAnswer(Answer, kw_only=True):
+    """The agents that were logged in at any time today."""
+
+    agent_statistics: list[AgentServices] = []
+
+
+class AgentDetails(Struct, rename="camel", kw_only=True):
+    """What one agent is at; its state began at ``state_changed_after``."""
+
+    service_id: int | None = None
+    service_name: str | None = None
+    agent_login_id: str | None = None
+    agent_name: str | None = None
+    state: str | None = None
+    state_id: int | None = None
+    reason_code: str | None = None
+    call_type: str | None = None
+    state_changed_after: int | None = None
+    inbound_calls: int | None = None
+    outbound_calls: int | None = None
+    is_agent_monitored: bool | None = None
+    transaction_id: int | None = None
+    session_id: str | None = None
+    account: str | None = None
+    agent_skill: str | None = None
+    phone: str | None = None
+    call_center_id: int | None = None
+    call_center_name: str | None = None
+
+
+class AgentStatusAnswer(Answer, kw_only=True):
+    """The agents that are logged in now, and the time of the answer."""
+
+    agent_details: list[AgentDetails] = []
+    time_stamp: int | None = None
+
+
+class WaitingCall(Struct, rename="camel", kw_only=True):
+    """One call that waits since ``time_stamp``, in epoch seconds."""
+
+    service_name: str | None = None
+    service_id: int | None = None
+    name: str | None = None
+    account: str | None = None
+    phone: str | None = None
+    time_stamp: int | None = None
+    agent_skill: str | None = None
+    priority: int | None = None
+
+
+class WaitingCallsAnswer(Answer, kw_only=True):
+    """The calls that wait for an agent, longest first, and the time of the answer."""
+
+    calls_details: list[WaitingCall] = []
+    time_stamp: int | None = None
+
+
+class LiveConnects(Struct, rename="camel", kw_only=True):
+    """The right-party contacts of an interval, and its end."""
+
+    total: int | None = None
+    time_stamp: int | None = None
+
+
+class LiveConnectsAnswer(Answer, kw_only=True):
+    """Intervals of five minutes, oldest first."""
+
+    live_connects: list[LiveConnects] = []
+
+
+class OutboundCall(Struct, rename="camel", kw_only=True):
+    """An outbound call in progress (floorcast's own)."""
+
+    transaction_id: int | None = None
+    session_id: str | None = None
+    campaign_id: int | None = None
+    account: str | None = None
+    phone: str | None = None
+    agent_login_id: str | None = None
+    call_start_time: int | None = None
+    state: str | None = None
+
+
+class ServiceStatistics(Struct, rename="camel", kw_only=True):
+    """One service."""
+
+    calls: list[OutboundCall] = []
+    service_id: int | None = None
+    service_name: str | None = None
+    cip: int | None = None
+    total_offered: int | None = None
+    total_handled: int | None = None
+    total_abandoned: int | None = None
+    abandon_rate: float | None = None
+    service_level: float | None = None
+    average_speed_of_answer: int | None = None
+    average_duration_to_abandon: int | None = None
+    average_talk_duration: int | None = None
+    average_wrapup_duration: int | None = None
+    average_handle_duration: int | None = None
+    total_calls_answered_within_sla: int | None = field(
+        default=None, name="totalCallsAnsweredWithinSLA"
+    )
+    total_calls_abandoned_within_sla: int | None = field(
+        default=None, name="totalCallsAbandonedWithinSLA"
+    )
+    pacing_method: str | None = None
+    throttle: str | None = None
+    units: str | None = None
+    total_calls_in_queue: int | None = None
+    calls_with_agent: int | None = None
+    total_agents: int | None = None
+    longest_call_in_queue: int | None = None
+    max_hold_time: int | None = None
+    loaded: int | None = None
+    remaining: int | None = None
+    playing_dialable: int | None = None
+    percent_complete: float | None = None
+    call_center_id: int | None = None
+    call_center_name: str | None = None
+
+
+class ServiceAnswer(Answer, kw_only=True):
+    """The services that had an agent logged in, or a call offered, today."""
+
+    stats: list[ServiceStatistics] = []

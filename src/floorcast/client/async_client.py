@@ -1,0 +1,254 @@
+"""The client for an event loop: the core's steps, done with httpx and asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent
+
+from floorcast.client import feeds, methods
+from floorcast.client.conversation import Conversation, Credentials, Timing
+from floorcast.client.following import Followed, Following
+from floorcast.client.methods import Call
+from floorcast.client.signatures import look_like
+from floorcast.client.steps import (
+    Broken,
+    LogIn,
+    Next,
+    Open,
+    Pause,
+    Response,
+    Send,
+    Shut,
+    Step,
+    Steps,
+    Work,
+)
+from floorcast.client.wire import STREAM_OPEN, TIMEOUT, request_of, response_of, translated
+from floorcast.errors import FloorcastError
+
+__all__ = ["AsyncClient", "AsyncFeed"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class _Io:
+    """Does what the core asks for; ``perform`` all but streams."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        transport: httpx.AsyncBaseTransport | None,
+        sleep: Callable[[float], Awaitable[object]],
+    ) -> None:
+        self.conversation = conversation
+        self.http = httpx.AsyncClient(timeout=TIMEOUT, transport=transport)
+        self._sleep = sleep
+        self._logging_in = asyncio.Lock()
+
+    async def run(
+        self, steps: Steps[T], perform: Callable[[Step], Awaitable[object]] | None = None
+    ) -> T:
+        """Do all steps; what they come to."""
+        perform = perform or self.perform
+        error: Exception | None = None
+        outcome: object = None
+        try:
+            while True:
+                step = steps.send(outcome) if error is None else steps.throw(error)
+                error = outcome = None
+                try:
+                    outcome = await perform(step)
+                except (Broken, FloorcastError) as caught:
+                    error = caught
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            steps.close()
+
+    async def perform(self, step: Step) -> object:
+        """Do one step; its outcome."""
+        match step:
+            case Send(request):
+                with translated():
+                    asked = request_of(self.http, self.conversation.url, request)
+                    answer = await self.http.send(asked)
+                    return response_of(answer, answer.content)
+            case Pause(seconds):
+                return await self._sleep(seconds)
+            case LogIn(stale):
+                async with self._logging_in:
+                    if self.conversation.session in {None, stale}:
+                        await self.run(self.conversation.try_login())
+                return None
+            case Work(what):
+                return await asyncio.to_thread(what)
+            case _:
+                raise TypeError(step)
+
+
+class AsyncFeed(Followed[E]):
+    """A feed, event by event, without an end: each event once, through whatever breaks.
+
+    ``async for event in feed``; as a context manager it closes its stream, and saves the token
+    of the last event, unless the block ended in an exception.
+    """
+
+    def __init__(self, io: _Io, following: Following[E]) -> None:
+        super().__init__(following)
+        self._io = io
+        self._response: httpx.Response | None = None
+        self._messages: AsyncIterator[ServerSentEvent] | None = None
+
+    async def aclose(self, *, handled: bool = True) -> None:
+        """Close the stream; ``handled``: the event in hand is done with, so its token is saved."""
+        await self._io.run(self._following.end(handled=handled), self._perform)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> E:
+        return await self._io.run(self._following.next(), self._perform)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose(handled=error is None)
+
+    async def _perform(self, step: Step) -> object:
+        match step:
+            case Open(request):
+                await self._shut()
+                asked = request_of(self._io.http, self._io.conversation.url, request)
+                with translated():
+                    return await self._open(asked)
+            case Next():
+                assert self._messages is not None
+                with translated():
+                    return await anext(self._messages, None)
+            case Shut():
+                await self._shut()
+                return None
+            case _:
+                return await self._io.perform(step)
+
+    async def _open(self, asked: httpx.Request) -> Response:
+        answer = self._response = await self._io.http.send(asked, stream=True)
+        if answer.status_code == STREAM_OPEN:
+            self._messages = EventSource(answer).aiter_sse()
+            return response_of(answer, b"")
+        return response_of(answer, await answer.aread())
+
+    async def _shut(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
+
+
+def _answering(
+    build: Callable[P, Call[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """The client's method that makes a call."""
+
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        call = build(*args, **kwargs)
+        return await self._io.run(self._io.conversation.exchange(call))
+
+    look_like(method, build)
+    return method
+
+
+def _saying(
+    say: Callable[Concatenate[Conversation, P], Steps[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """The client's method that is one of the conversation's."""
+
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._io.run(say(self._io.conversation, *args, **kwargs))
+
+    look_like(method, say)
+    return method
+
+
+def _following(
+    follow: Callable[Concatenate[Conversation, P], Following[E]],
+) -> Callable[Concatenate[AsyncClient, P], AsyncFeed[E]]:
+    """The client's method that follows a feed."""
+
+    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncFeed[E]:
+        return AsyncFeed(self._io, follow(self._io.conversation, *args, **kwargs))
+
+    look_like(method, follow)
+    return method
+
+
+class AsyncClient:
+    """A client of the Real-Time Reporting API, for asyncio; any number of tasks may share it.
+
+    ``url`` is the server's; it logs in with ``credentials`` when it has to, or uses ``session``
+    while that lives. ``transport`` (httpx's) and ``sleep`` are replaceable.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None = None,
+        *,
+        session: str | None = None,
+        timing: Timing | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        conversation = Conversation(url, credentials, session, timing or Timing())
+        self._io = _Io(conversation, transport, sleep)
+
+    log_in = _saying(Conversation.log_in)
+    log_out = _saying(Conversation.log_out)
+    validate = _saying(Conversation.validate)
+    change_password = _saying(Conversation.change_password)
+
+    agent_event_feed = _answering(methods.agent_event_feed)
+    interaction_event_feed = _answering(methods.interaction_event_feed)
+    call_event_feed = _answering(methods.call_event_feed)
+    in_call = _answering(methods.in_call)
+    post_call = _answering(methods.post_call)
+    campaign_statistics = _answering(methods.campaign_statistics)
+    agent_averages = _answering(methods.agent_averages)
+    agent_statistics = _answering(methods.agent_statistics)
+    agent_statistics_ex = _answering(methods.agent_statistics_ex)
+    agent_status = _answering(methods.agent_status)
+    waiting_calls = _answering(methods.waiting_calls)
+    live_connects = _answering(methods.live_connects)
+    service_statistics = _answering(methods.service_statistics)
+
+    agent_events = _following(feeds.agent_events)
+    interaction_events = _following(feeds.interaction_events)
+    call_events = _following(feeds.call_events)
+
+    async def aclose(self) -> None:
+        """Close all connections; the session lives on."""
+        await self._io.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,201 @@
+"""The events that a client's feeds give, as tolerant types.
+
+A member that a server does not send, or sends as something that it is not, is None; members
+that are not known here are left out (``Feed.json`` has every event whole). Ids are numbers,
+however they were sent. Times are as the server prints them, in milliseconds where it sends a
+number.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, structs
+
+from floorcast.errors import UnexpectedAnswer
+
+__all__ = [
+    "AgentEvent",
+    "CallDisposition",
+    "CallStart",
+    "CallTermination",
+    "Email",
+    "Interaction",
+    "Sms",
+    "event_id",
+    "read_agent_event",
+    "read_interaction",
+]
+
+E = TypeVar("E", bound=Struct)
+
+
+class AgentEvent(Struct, rename="camel", kw_only=True, frozen=True):
+    """An agent entered a state; ``timestamp`` in ms, ``seq_num`` counts the agent's events."""
+
+    timestamp: int | None = None
+    client_id: int | None = None
+    agent_id: int | None = None
+    agent_service_id: int | None = None
+    agent_team_id: int | None = None
+    agent_login_id: str | None = None
+    line_number: str | None = None
+    event_type: str | None = None
+    not_ready_reason_code: str | None = None
+    call_service_id: int | None = None
+    transaction_id: int | None = None
+    session_id: str | None = None
+    phone_number: str | None = None
+    account: str | None = None
+    result: str | None = None
+    campaign_type: str | None = None
+    agent2_id: int | None = None
+    supervisor_session_id: str | None = None
+    supervisor_phone_number: str | None = None
+    seq_num: int | None = None
+    event_id: str | None = None
+
+
+class Interaction(Struct, rename="camel", kw_only=True, frozen=True):
+    """What all interactions have; by itself, one of a type that this release does not know."""
+
+    event_id: str | None = None
+    interaction_type: str | None = None
+    client_id: int | None = None
+    service_id: int | None = None
+    call_center_id: int | None = None
+    campaign_id: int | None = None
+    campaign_type: str | None = None
+    session_id: str | None = None
+    timestamp: str | None = None
+
+
+class _Voice(Interaction, kw_only=True, frozen=True):
+    call_event_type: str | None = None
+    transaction_id: int | None = None
+    phone_dialed: str | None = None
+    account: str | None = None
+    area_code_state: str | None = None
+    zip_code: str | None = None
+    agent_id: int | None = None
+    start: str | None = None
+
+
+class CallStart(_Voice, kw_only=True, frozen=True):
+    """A call began."""
+
+    operator_phone: str | None = None
+    call_direction: str | None = None
+    agent_login_id: str | None = None
+    caller_id: str | None = None
+    phone_position: str | None = None
+    priority: int | None = None
+
+
+class CallTermination(CallStart, kw_only=True, frozen=True):
+    """A call ended; durations in seconds."""
+
+    end: str | None = None
+    service_level_threshold: int | None = None
+    transfer_hold_duration: int | None = None
+    rounded_ivr_duration: int | None = None
+    duration: int | None = None
+    agent_skill_id: str | None = None
+    lv_result_id: int | None = None
+    lv_result: str | None = None
+    operator_transfer_successful: int | None = None
+    operator_transfer: int | None = None
+
+
+class CallDisposition(_Voice, kw_only=True, frozen=True):
+    """An agent's term code was set."""
+
+    term_code: str | None = None
+    agent_action_type: str | None = None
+    call_outcome1: str | None = None
+    call_outcome2: str | None = None
+    call_outcome3: str | None = None
+
+
+class _Message(Interaction, kw_only=True, frozen=True):
+    acct_transaction_id: str | None = None
+    event_type: str | None = None
+    thread_id: str | None = None
+    account_number: str | None = None
+    campaign_type_id: int | None = None
+    carrier: str | None = None
+    call_start_time: int | None = None
+
+
+class Email(_Message, kw_only=True, frozen=True):
+    """An outbound email was attempted, delivered and so on."""
+
+    from_email: str | None = None
+    to_email: str | None = None
+
+
+class Sms(_Message, kw_only=True, frozen=True):
+    """An outbound SMS was attempted, delivered and so on."""
+
+    phone_number: str | None = None
+    sms_code: str | None = None
+
+
+_CALLS: dict[str, type[Interaction]] = {
+    "CALL_START": CallStart,
+    "CALL_TERMINATION": CallTermination,
+    "CALL_DISPOSITION": CallDisposition,
+}
+_MESSAGES: dict[str, type[Interaction]] = {"EMAIL": Email, "SMS": Sms}
+
+
+def read_agent_event(raw: bytes) -> AgentEvent:
+    """An event of the agent feed; raises UnexpectedAnswer when it is no JSON object."""
+    return _read(_members(raw), AgentEvent)
+
+
+def read_interaction(raw: bytes) -> Interaction:
+    """An event of the interaction feed; raises UnexpectedAnswer when it is no JSON object."""
+    members = _members(raw)
+    kind = str(members.get("interactionType")).upper()
+    if kind == "VOICE":
+        return _read(members, _CALLS.get(str(members.get("callEventType")), Interaction))
+    return _read(members, _MESSAGES.get(kind, Interaction))
+
+
+def event_id(raw: bytes) -> str:
+    """The event's ``eventId``; empty if it has none. Raises as the readers do."""
+    found = _members(raw).get("eventId")
+    return found if isinstance(found, str) else ""
+
+
+def _members(raw: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise UnexpectedAnswer(f"an event of the feed is no JSON object: {error}") from None
+
+
+def _read(members: dict[str, Any], kind: type[E]) -> E:
+    try:
+        return msgspec.convert(members, kind, strict=False)
+    except msgspec.ValidationError:
+        fitting = {
+            field.encode_name: _fitted(members[field.encode_name], field.type)
+            for field in structs.fields(kind)
+            if field.encode_name in members
+        }
+        return msgspec.convert(fitting, kind, strict=False)
+
+
+def _fitted(value: object, kind: Any) -> object:  # noqa: ANN401 — a type as msgspec names it
+    """The value if it can be what it should, or its text if that can; else None."""
+    if isinstance(value, dict | list):
+        return None
+    for attempt in (value, str(value)):
+        with suppress(msgspec.ValidationError):
+            converted: object = msgspec.convert(attempt, kind, strict=False)
+            return converted
+    return None

@@ -1,0 +1,37 @@
+"""The filter of a request: kinds are joined by AND in a feed and by OR in statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+__all__ = ["EVERYTHING", "Filter"]
+
+
+class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What to see, by ids and, in the interaction feed, by type (VOICE, SMS, EMAIL).
+
+    Kinds that are empty restrict nothing. Not every method takes every kind: ``campaign`` is
+    for the campaigns' statistics alone, which take only one kind at a time. What does not fit
+    is refused by the server.
+    """
+
+    service: Sequence[int | str] = ()
+    call_center: Sequence[int | str] = ()
+    campaign: Sequence[int | str] = ()
+    interaction_type: Sequence[str] = ()
+
+    def members(self) -> dict[str, object]:
+        """The ``filter`` of a request's body, in a dictionary; no member where nothing is given."""
+        kinds = {
+            "service": [{"id": number} for number in self.service],
+            "callCenter": [{"id": number} for number in self.call_center],
+            "campaign": [{"id": number} for number in self.campaign],
+            "interactionType": [{"type": kind} for kind in self.interaction_type],
+        }
+        given = {kind: values for kind, values in kinds.items() if values}
+        return {"filter": given} if given else {}
+
+
+EVERYTHING = Filter()

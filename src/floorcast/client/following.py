@@ -1,0 +1,232 @@
+"""How a feed is followed, each event once, whatever breaks: the core without I/O.
+
+It goes by turns: one page by long poll, then the stream until that ends, and again. The page
+brings everything that was missed, in bulk, and a fresh token, so a stream never begins at one
+that is a day old; and where there are no streams the pages alone will do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from httpx_sse import ServerSentEvent
+
+from floorcast.client.conversation import Conversation
+from floorcast.client.events import event_id
+from floorcast.client.methods import Call, Page
+from floorcast.client.steps import Broken, Next, Request, Shut, Silent, Steps, Work
+from floorcast.errors import Refusal
+
+__all__ = ["Followed", "Following", "Source", "TokenStore"]
+
+E = TypeVar("E")
+
+SAVED_EVERY = 1.0  # seconds after which a token is saved in the midst of a page, too
+MOST_SILENT = 3  # streams in a row without even a keep-alive: something on the way holds them
+
+
+class TokenStore(Protocol):
+    """Where a token is kept from one run to the next."""
+
+    def load(self) -> str | None:
+        """The token that was saved last; None: none was."""
+        ...
+
+    def save(self, token: str) -> None:
+        """Keep a token in place of the last one, durably."""
+        ...
+
+
+class Source(NamedTuple, Generic[E]):
+    """What is followed: a feed's pages, its stream if it has one, and how its events are read.
+
+    ``ids_are_tokens``: an event's ``eventId`` is a token.
+    """
+
+    page: Callable[[str], Call[Page]]
+    read: Callable[[bytes], E]
+    stream: Callable[[str], Request] | None = None
+    ids_are_tokens: bool = False
+
+
+class _Spot(NamedTuple):
+    """An event and where it stands: ``token`` is behind it, or, if ``within``, ahead of its page.
+
+    No event (``json`` empty): a place at which nothing waits.
+    """
+
+    json: bytes
+    token: str
+    within: bool = False
+
+    def resume(self) -> str:
+        """The token to go on from behind the event.
+
+        Within a page there is none of the server's: it is the page's and the event's id, by
+        which ``_behind`` finds the event in the page again.
+        """
+        return f"{self.token}+{event_id(self.json)}" if self.within else self.token
+
+
+class Following(Generic[E]):
+    """One reader of a feed, without its I/O; ``token`` and ``json`` as ``Followed`` has them."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        source: Source[E],
+        token: str | None,
+        store: TokenStore | None,
+    ) -> None:
+        self._conversation = conversation
+        self._source = source
+        self._stream = source.stream
+        self._store = store
+        self._begun = False
+        self._ready: deque[_Spot] = deque()
+        self._hand = self._handled = _Spot(b"", token or "")
+        self._place = ""  # what has been received reaches up to here
+        self._known = ""  # the id of the last event behind that place that was handled before
+        self._caught_up = self._listening = False
+        self._silent = 0
+        self._saved, self._saved_at = "", conversation.timing.clock()
+
+    @property
+    def token(self) -> str | None:
+        """Where to go on from."""
+        return self._hand.resume() or None
+
+    @property
+    def json(self) -> bytes:
+        """The event in hand."""
+        return self._hand.json
+
+    def next(self) -> Steps[E]:
+        """The next event, however long it takes; the one in hand counts as handled.
+
+        Raises what the server refuses the feed with, and UnexpectedAnswer.
+        """
+        if not self._begun:
+            yield from self._begin()
+        self._handled = self._hand
+        if self._ready and self._conversation.timing.clock() - self._saved_at >= SAVED_EVERY:
+            yield from self._save()
+        while not self._ready:
+            yield from self._save()
+            yield from self._receive()
+            if not self._ready:
+                self._hand = self._handled = _Spot(b"", self._place)
+        self._hand = self._ready.popleft()
+        return self._source.read(self._hand.json)
+
+    def end(self, *, handled: bool) -> Steps[None]:
+        """Stop; ``handled``: the event in hand is done with, too."""
+        if handled:
+            self._handled = self._hand
+        yield from self._save()
+        self._listening = False
+        yield Shut()
+
+    def _begin(self) -> Steps[None]:
+        if self._store is not None and not self._hand.token:
+            found: str | None = yield Work(self._store.load)
+            self._saved = found or ""
+            self._hand = _Spot(b"", self._saved)
+        self._place, _, self._known = self._hand.token.partition("+")
+        self._begun = True
+
+    def _receive(self) -> Steps[None]:
+        if self._listening:
+            yield from self._hear()
+        elif self._caught_up and self._stream is not None:
+            yield from self._tune_in(self._stream)
+        else:
+            yield from self._turn_page()
+
+    def _turn_page(self) -> Steps[None]:
+        page = yield from self._conversation.exchange(self._source.page(self._place), inf)
+        lines = page.lines()
+        last = len(lines) - 1
+        spots = [
+            _Spot(line, page.token) if index == last else _Spot(line, self._place, within=True)
+            for index, line in enumerate(lines)
+        ]
+        self._ready.extend(_behind(spots, self._known))
+        self._place, self._known = page.token, ""
+        self._caught_up = True
+
+    def _tune_in(self, stream: Callable[[str], Request]) -> Steps[None]:
+        self._caught_up = False
+        try:
+            yield from self._conversation.open(stream(self._place), inf)
+            self._listening = True
+        except Refusal:
+            # The page just now was not refused: there are no streams here. (If it is the
+            # session that has ended, the next page will say so.)
+            self._stream = None
+            yield Shut()
+
+    def _hear(self) -> Steps[None]:
+        message: ServerSentEvent | None = None
+        try:
+            message = yield Next()
+        except Silent:
+            self._silent += 1
+            if self._silent == MOST_SILENT:
+                self._stream = None
+        except Broken:
+            pass  # the next page goes on behind what has come
+        if message is None:
+            self._listening = False
+            yield Shut()
+            return
+        self._silent = 0
+        line = message.data.encode()
+        if line:
+            self._place = message.id or self._id_of(line) or self._place
+            self._ready.append(_Spot(line, self._place))
+        elif message.id:
+            self._place = message.id
+
+    def _id_of(self, line: bytes) -> str:
+        return event_id(line) if self._source.ids_are_tokens else ""
+
+    def _save(self) -> Steps[None]:
+        """Save where what has been handled ends, unless that is saved already."""
+        token = self._handled.resume() if self._store is not None else ""
+        if self._store is not None and token not in {"", self._saved}:
+            yield Work(partial(self._store.save, token))
+            self._saved, self._saved_at = token, self._conversation.timing.clock()
+
+
+class Followed(Generic[E]):
+    """A feed as its reader sees it: what ``Feed`` and ``AsyncFeed`` have in common."""
+
+    def __init__(self, following: Following[E]) -> None:
+        self._following = following
+
+    @property
+    def token(self) -> str | None:
+        """Where to go on from behind the event in hand; None before the server gave a place."""
+        return self._following.token
+
+    @property
+    def json(self) -> bytes:
+        """The event in hand as the server sent it, with the members that have no type here."""
+        return self._following.json
+
+
+def _behind(spots: list[_Spot], known: str) -> list[_Spot]:
+    """The events behind the one with that id: all of them if it is not there.
+
+    Then the server's log is another than it was, and events come again rather than none at all.
+    """
+    if known:
+        for index, spot in enumerate(spots):
+            if event_id(spot.json) == known:
+                return spots[index + 1 :]
+    return spots

@@ -1,0 +1,242 @@
+"""Every method of the contract: its request, and how its answer is read. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from floorcast.client import answers
+from floorcast.client.answers import AgentEventPage, Answer, InteractionPage
+from floorcast.client.events import read_agent_event, read_interaction
+from floorcast.client.filters import EVERYTHING, Filter
+from floorcast.client.steps import Broken, Request, Response
+from floorcast.errors import UnexpectedAnswer
+
+__all__ = [
+    "MOST",
+    "Call",
+    "Page",
+    "agent_averages",
+    "agent_event_feed",
+    "agent_page",
+    "agent_statistics",
+    "agent_statistics_ex",
+    "agent_status",
+    "agent_stream",
+    "call_event_feed",
+    "call_page",
+    "campaign_statistics",
+    "decoded",
+    "in_call",
+    "interaction_event_feed",
+    "interaction_page",
+    "interaction_stream",
+    "live_connects",
+    "post",
+    "post_call",
+    "service_statistics",
+    "waiting_calls",
+]
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Answer)
+
+MOST = 1000  # events a page, the most that the API allows
+_STREAM = "text/event-stream, application/json"  # a refusal comes as JSON
+
+
+class Call(NamedTuple, Generic[T]):
+    """A request, and what its answer is.
+
+    ``read`` raises Broken for what is no JSON (a proxy's page, which goes away by itself), and
+    UnexpectedAnswer for what is not the API's.
+    """
+
+    request: Request
+    read: Callable[[Response], T]
+
+
+class Page(Struct, rename="camel", kw_only=True):
+    """A page of any feed; each event as it came."""
+
+    token: str
+    events: list[Raw] = []
+    agent_event: list[Raw] = []
+    call_event: list[Raw] = []
+
+    def lines(self) -> list[bytes]:
+        """The events, under whatever name they came."""
+        return [bytes(one) for one in self.events or self.agent_event or self.call_event]
+
+
+def decoded(response: Response, kind: type[T]) -> T:
+    """The body of an answer; raises Broken and UnexpectedAnswer."""
+    try:
+        return msgspec.json.decode(response.content, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise UnexpectedAnswer(f"the answer is not what the API says: {error}") from None
+    except msgspec.DecodeError as error:
+        raise Broken(f"the answer is no JSON: {error}") from None
+
+
+def post(path: str, **members: object) -> Request:
+    """A request with a JSON body."""
+    return Request("POST", path, content=msgspec.json.encode(members))
+
+
+def agent_page(token: str) -> Call[Page]:
+    """A page of the agent event feed, its events as they came."""
+    return Call(post("/realtime/agentEvent/feed", token=token), _page)
+
+
+def interaction_page(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Call[Page]:
+    """A page of the interaction event feed, its events as they came."""
+    return Call(_counted("/realtime/event/feed", token, filter, count), _page)
+
+
+def call_page(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Call[Page]:
+    """A page of the deprecated call event feed, its events as they came."""
+    return Call(_counted("/realtime/callEvent/feed", token, filter, count), _page)
+
+
+def agent_stream(token: str) -> Request:
+    """The agents' stream (floorcast's own), by GET: only there events have an ``id:``."""
+    request = Request("GET", "/realtime/agentEvent/feed/sse", {"token": token})
+    return request.with_headers(accept=_STREAM)
+
+
+def interaction_stream(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Request:
+    """The stream of the reference; its events' ``eventId`` is the token to go on from."""
+    request = _counted("/realtime/event/feed/sse", token, filter, count)
+    return request.with_headers(accept=_STREAM)
+
+
+def agent_event_feed(token: str = "") -> Call[AgentEventPage]:
+    """One page of agent events after a token; waits up to 10 s. No token: one for now."""
+    page = agent_page(token)
+
+    def read(response: Response) -> AgentEventPage:
+        found = page.read(response)
+        events = [read_agent_event(line) for line in found.lines()]
+        return AgentEventPage(token=found.token, events=events)
+
+    return Call(page.request, read)
+
+
+def interaction_event_feed(
+    token: str = "", filter: Filter = EVERYTHING, count: int = MOST
+) -> Call[InteractionPage]:
+    """One page of interaction events after a token; waits up to 10 s. No token: one for now."""
+    return _interactions(interaction_page(token, filter, count))
+
+
+def call_event_feed(
+    token: str = "", filter: Filter = EVERYTHING, count: int = MOST
+) -> Call[InteractionPage]:
+    """One page of the deprecated call event feed."""
+    return _interactions(call_page(token, filter, count))
+
+
+def in_call(session: str, transaction: int, client: int | None = None) -> Call[answers.InCall]:
+    """A call while it is in progress; raises NotFound once it has ended."""
+    return _answer(_call_data("inCall", session, transaction, client), answers.InCall)
+
+
+def post_call(session: str, transaction: int, client: int | None = None) -> Call[answers.PostCall]:
+    """A call once it has ended; raises NotFound while it is in progress."""
+    return _answer(_call_data("postCall", session, transaction, client), answers.PostCall)
+
+
+def campaign_statistics(filter: Filter = EVERYTHING) -> Call[answers.CampaignAnswer]:
+    """What of each of today's campaigns is loaded, done and left."""
+    return _answer(_filtered("/realtime/campaign/stats", filter), answers.CampaignAnswer)
+
+
+def agent_averages(filter: Filter = EVERYTHING) -> Call[answers.AgentAveragesAnswer]:
+    """How long agents stay in each state, today, on average."""
+    request = _filtered("/realtime/service/agents/averages", filter)
+    return _answer(request, answers.AgentAveragesAnswer)
+
+
+def agent_statistics(filter: Filter = EVERYTHING) -> Call[answers.AgentStatisticsAnswer]:
+    """What the agents that are logged in did today."""
+    request = _filtered("/realtime/service/agent/stats", filter)
+    return _answer(request, answers.AgentStatisticsAnswer)
+
+
+def agent_statistics_ex(filter: Filter = EVERYTHING) -> Call[answers.AgentStatisticsExAnswer]:
+    """What all of today's agents did, service by service."""
+    request = _filtered("/realtime/service/agent/stats/ex", filter)
+    return _answer(request, answers.AgentStatisticsExAnswer)
+
+
+def agent_status(
+    filter: Filter = EVERYTHING, state_changed_after: datetime | int | None = None
+) -> Call[answers.AgentStatusAnswer]:
+    """What each agent is at; of those alone whose state began after a moment (ms, or aware)."""
+    since = state_changed_after
+    if isinstance(since, datetime):
+        since = int(since.timestamp() * 1000)
+    members = (
+        filter.members() if since is None else {**filter.members(), "stateChangedAfter": since}
+    )
+    return _answer(post("/realtime/service/agents/status", **members), answers.AgentStatusAnswer)
+
+
+def waiting_calls(filter: Filter = EVERYTHING) -> Call[answers.WaitingCallsAnswer]:
+    """The calls that wait for an agent now, longest first."""
+    request = _filtered("/realtime/service/calls/status", filter)
+    return _answer(request, answers.WaitingCallsAnswer)
+
+
+def live_connects(filter: Filter = EVERYTHING) -> Call[answers.LiveConnectsAnswer]:
+    """Right-party contacts of the last half hour, five minutes by five."""
+    request = _filtered("/realtime/service/liveConnects", filter)
+    return _answer(request, answers.LiveConnectsAnswer)
+
+
+def service_statistics(filter: Filter = EVERYTHING) -> Call[answers.ServiceAnswer]:
+    """Calls, agents and campaigns of each service, today and now."""
+    return _answer(_filtered("/realtime/service/stats", filter), answers.ServiceAnswer)
+
+
+def _page(response: Response) -> Page:
+    return decoded(response, Page)
+
+
+def _interactions(page: Call[Page]) -> Call[InteractionPage]:
+    def read(response: Response) -> InteractionPage:
+        found = page.read(response)
+        events = [read_interaction(line) for line in found.lines()]
+        return InteractionPage(token=found.token, events=events)
+
+    return Call(page.request, read)
+
+
+def _answer(request: Request, kind: type[A]) -> Call[A]:
+    def read(response: Response) -> A:
+        found = decoded(response, kind)
+        found.feed_token = response.headers.get("feed-token")
+        return found
+
+    return Call(request, read)
+
+
+def _filtered(path: str, filter: Filter) -> Request:
+    return post(path, **filter.members())
+
+
+def _counted(path: str, token: str, filter: Filter, count: int) -> Request:
+    request = post(path, token=token, **filter.members())
+    return request._replace(query={"count": str(count)})
+
+
+def _call_data(phase: str, session: str, transaction: int, client: int | None) -> Request:
+    query = {"session": session, "transaction": str(transaction)}
+    if client is not None:
+        query["client"] = str(client)
+    return Request("GET", f"/realtime/callData/{phase}", query)

@@ -1,0 +1,70 @@
+"""When to send next: back-off after failures, and slowing down before a rate limit is met."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+__all__ = ["Backoff", "Pace"]
+
+FIRST_PAUSE = 0.25  # seconds; the bound is doubled at each failure in a row
+LONGEST_PAUSE = 15.0  # seconds, unless the server asks for more
+RESERVE = 0.25  # the share of a window's requests from which on they are spread over its rest
+
+_LEFT = re.compile(r";\s*r=(\d{1,9})")
+_RESET = re.compile(r";\s*t=(\d{1,9})")
+_QUOTA = re.compile(r";\s*q=(\d{1,9})")
+
+
+class Backoff:
+    """Pauses after failures in a row: exponential with full jitter, so that nobody is in step.
+
+    ``chance`` gives a number from 0 to 1.
+    """
+
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._failures = 0
+
+    def pause(self, asked: float = 0.0) -> float:
+        """The seconds to wait after one more failure; never less than the server ``asked``."""
+        bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 16)
+        return asked + self._chance() * bound
+
+    def reset(self) -> None:
+        """Something worked."""
+        self._failures = 0
+
+
+class Pace:
+    """What a server said of its rate limit (the IETF's ``RateLimit`` fields), by our own clock.
+
+    As long as there is plenty left, requests go at once; from the last quarter of a window's
+    requests on they are spread over what is left of its time, so that none is refused.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left = self._quota = 0
+        self._until = 0.0
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        """Take in the fields of an answer."""
+        standing = headers.get("ratelimit", "")
+        left, reset = _LEFT.search(standing), _RESET.search(standing)
+        if left is None or reset is None:
+            return
+        quota = _QUOTA.search(headers.get("ratelimit-policy", ""))
+        self._left = int(left[1])
+        self._quota = int(quota[1]) if quota else max(self._quota, self._left)
+        self._until = self._clock() + int(reset[1])
+
+    def delay(self) -> float:
+        """The seconds by which to put off the next request; each call counts as a request."""
+        remaining = self._until - self._clock()
+        if remaining <= 0 or self._left > self._quota * RESERVE:
+            return 0.0
+        seconds = remaining / (self._left + 1)
+        self._left = max(0, self._left - 1)
+        return seconds

@@ -1,0 +1,99 @@
+"""From an answer that is no success to the exception that it is (section 9 of the contract).
+
+Any server of the API is understood: where its code is not one of the contract's, the status
+decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import msgspec
+
+from floorcast.client.steps import Request, Response
+from floorcast.errors import (
+    BadCredentials,
+    BadSession,
+    FeedNotSwitchedOn,
+    InvalidParameter,
+    MissingParameter,
+    NotAcceptable,
+    NotAnObject,
+    NotFound,
+    RateLimited,
+    Refusal,
+    Retired,
+    RoleNotAllowed,
+    TooLarge,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+__all__ = ["refusal", "retry_after"]
+
+_KINDS: dict[tuple[int, int], type[Refusal]] = {
+    (400, 201): MissingParameter,
+    (400, 202): InvalidParameter,
+    (400, 203): NotAnObject,
+    (401, 300): BadCredentials,
+    (401, 301): BadSession,
+    (403, 302): RoleNotAllowed,
+    (403, 303): FeedNotSwitchedOn,
+}
+_BY_STATUS: dict[int, type[Refusal]] = {
+    401: BadSession,
+    403: RoleNotAllowed,
+    404: NotFound,
+    406: NotAcceptable,
+    410: Retired,
+    413: TooLarge,
+    415: UnsupportedMedia,
+}
+_LONGEST = 300  # characters shown of a body that is not the API's
+
+
+class _Problem(msgspec.Struct):
+    code: int
+    message: str
+
+
+def refusal(request: Request, response: Response) -> Refusal | Unavailable:
+    """What a server means by a status that is no success, with ``status`` and its own ``code``."""
+    problem = _problem(request, response)
+    error: Refusal | Unavailable
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        error = RateLimited(problem.message, retry_after(response.headers))
+    elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        error = Unavailable(problem.message, retry_after(response.headers))
+    else:
+        other = _BY_STATUS.get(response.status, Refusal)
+        error = _KINDS.get((response.status, problem.code), other)(problem.message)
+    error.status, error.code = response.status, problem.code
+    return error
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """The seconds that a server asks to wait, given as seconds or as a date; 0 if it does not."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return int(asked[:9])
+    try:
+        # by the server's own clock, which need not agree with ours
+        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return 0
+    return max(0, round(wait.total_seconds()))
+
+
+def _problem(request: Request, response: Response) -> _Problem:
+    try:
+        return msgspec.json.decode(response.content, type=_Problem)
+    except msgspec.DecodeError:
+        said = response.content[:_LONGEST].decode("utf-8", "replace").strip()
+        where = f"{request.method} {request.path} was answered {response.status}"
+        elsewhere = response.headers.get("location")
+        if elsewhere:
+            where += f", it is at {elsewhere}"
+        return _Problem(response.status, f"{where}: {said}" if said else where)

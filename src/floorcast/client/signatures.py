@@ -1,0 +1,23 @@
+"""How a client's method that is made from a function looks to ``help`` and to editors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import update_wrapper
+
+__all__ = ["look_like"]
+
+
+def look_like(method: Callable[..., object], function: Callable[..., object]) -> None:
+    """Give a method the name, the docstring and the parameters of a function, behind ``self``."""
+    update_wrapper(method, function)
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    if parameters and parameters[0].name in {"self", "conversation"}:
+        del parameters[0]
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    vars(method)["__signature__"] = signature.replace(
+        parameters=[itself, *parameters],
+        return_annotation=inspect.Signature.empty,  # the function's own is not the method's
+    )

@@ -1,0 +1,104 @@
+"""What the client's core asks of whoever does its I/O, and what it gets back.
+
+The core is written as generators. Each yields a step, and is sent its outcome; so one core
+serves an event loop and a thread, and a test that does no I/O at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+__all__ = [
+    "Broken",
+    "LogIn",
+    "Next",
+    "Open",
+    "Pause",
+    "Request",
+    "Response",
+    "Send",
+    "Shut",
+    "Silent",
+    "Step",
+    "Steps",
+    "Work",
+]
+
+T = TypeVar("T")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Request(NamedTuple):
+    """An HTTP request; ``path`` is without the server's address, ``content`` is JSON or None."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = _NOTHING
+    content: bytes | None = None
+    headers: Mapping[str, str] = _NOTHING
+
+    def with_headers(self, **headers: str) -> Request:
+        """The same with more headers; an underscore in a name stands for a hyphen."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._replace(headers={**self.headers, **more})
+
+
+class Response(NamedTuple):
+    """An HTTP answer; the names of ``headers`` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Send(NamedTuple):
+    """Send a request; the outcome is its Response."""
+
+    request: Request
+
+
+class Pause(NamedTuple):
+    """Let so many seconds pass."""
+
+    seconds: float
+
+
+class LogIn(NamedTuple):
+    """Have a session other than ``stale``: one try, one login for all that ask together."""
+
+    stale: str | None
+
+
+class Open(NamedTuple):
+    """Open a stream; the outcome is a Response, whose content is empty if the status is 200."""
+
+    request: Request
+
+
+class Next(NamedTuple):
+    """The next message of the open stream: a ServerSentEvent, or None at the stream's end."""
+
+
+class Shut(NamedTuple):
+    """Close the stream, if one is open."""
+
+
+class Work(NamedTuple):
+    """Do something that may block, a file's flush; the outcome is what it returns."""
+
+    what: Callable[[], object]
+
+
+Step = Send | Pause | LogIn | Open | Next | Shut | Work
+Steps = Generator[Step, Any, T]
+
+
+class Broken(Exception):
+    """There was no answer, or it broke off: whether the request arrived is not known."""
+
+
+class Silent(Broken):
+    """Nothing came for so long that the connection must be dead."""

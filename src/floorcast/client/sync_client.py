@@ -1,0 +1,253 @@
+"""The client for threads: the core's steps, done with httpx."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent
+
+from floorcast.client import feeds, methods
+from floorcast.client.conversation import Conversation, Credentials, Timing
+from floorcast.client.following import Followed, Following
+from floorcast.client.methods import Call
+from floorcast.client.signatures import look_like
+from floorcast.client.steps import (
+    Broken,
+    LogIn,
+    Next,
+    Open,
+    Pause,
+    Response,
+    Send,
+    Shut,
+    Step,
+    Steps,
+    Work,
+)
+from floorcast.client.wire import STREAM_OPEN, TIMEOUT, request_of, response_of, translated
+from floorcast.errors import FloorcastError
+
+__all__ = ["Client", "Feed"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class _Io:
+    """Does what the core asks for; ``perform`` all but streams."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        transport: httpx.BaseTransport | None,
+        sleep: Callable[[float], object],
+    ) -> None:
+        self.conversation = conversation
+        self.http = httpx.Client(timeout=TIMEOUT, transport=transport)
+        self._sleep = sleep
+        self._logging_in = threading.Lock()
+
+    def run(self, steps: Steps[T], perform: Callable[[Step], object] | None = None) -> T:
+        """Do all steps; what they come to."""
+        perform = perform or self.perform
+        error: Exception | None = None
+        outcome: object = None
+        try:
+            while True:
+                step = steps.send(outcome) if error is None else steps.throw(error)
+                error = outcome = None
+                try:
+                    outcome = perform(step)
+                except (Broken, FloorcastError) as caught:
+                    error = caught
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            steps.close()
+
+    def perform(self, step: Step) -> object:
+        """Do one step; its outcome."""
+        match step:
+            case Send(request):
+                with translated():
+                    asked = request_of(self.http, self.conversation.url, request)
+                    answer = self.http.send(asked)
+                    return response_of(answer, answer.content)
+            case Pause(seconds):
+                return self._sleep(seconds)
+            case LogIn(stale):
+                with self._logging_in:
+                    if self.conversation.session in {None, stale}:
+                        self.run(self.conversation.try_login())
+                return None
+            case Work(what):
+                return what()
+            case _:
+                raise TypeError(step)
+
+
+class Feed(Followed[E]):
+    """A feed, event by event, without an end: each event once, through whatever breaks.
+
+    ``for event in feed``; as a context manager it closes its stream, and saves the token
+    of the last event, unless the block ended in an exception.
+    """
+
+    def __init__(self, io: _Io, following: Following[E]) -> None:
+        super().__init__(following)
+        self._io = io
+        self._response: httpx.Response | None = None
+        self._messages: Iterator[ServerSentEvent] | None = None
+
+    def close(self, *, handled: bool = True) -> None:
+        """Close the stream; ``handled``: the event in hand is done with, so its token is saved."""
+        self._io.run(self._following.end(handled=handled), self._perform)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> E:
+        return self._io.run(self._following.next(), self._perform)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(handled=error is None)
+
+    def _perform(self, step: Step) -> object:
+        match step:
+            case Open(request):
+                self._shut()
+                asked = request_of(self._io.http, self._io.conversation.url, request)
+                with translated():
+                    return self._open(asked)
+            case Next():
+                assert self._messages is not None
+                with translated():
+                    return next(self._messages, None)
+            case Shut():
+                self._shut()
+                return None
+            case _:
+                return self._io.perform(step)
+
+    def _open(self, asked: httpx.Request) -> Response:
+        answer = self._response = self._io.http.send(asked, stream=True)
+        if answer.status_code == STREAM_OPEN:
+            self._messages = EventSource(answer).iter_sse()
+            return response_of(answer, b"")
+        return response_of(answer, answer.read())
+
+    def _shut(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
+
+def _answering(
+    build: Callable[P, Call[T]],
+) -> Callable[Concatenate[Client, P], T]:
+    """The client's method that makes a call."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        call = build(*args, **kwargs)
+        return self._io.run(self._io.conversation.exchange(call))
+
+    look_like(method, build)
+    return method
+
+
+def _saying(
+    say: Callable[Concatenate[Conversation, P], Steps[T]],
+) -> Callable[Concatenate[Client, P], T]:
+    """The client's method that is one of the conversation's."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._io.run(say(self._io.conversation, *args, **kwargs))
+
+    look_like(method, say)
+    return method
+
+
+def _following(
+    follow: Callable[Concatenate[Conversation, P], Following[E]],
+) -> Callable[Concatenate[Client, P], Feed[E]]:
+    """The client's method that follows a feed."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Feed[E]:
+        return Feed(self._io, follow(self._io.conversation, *args, **kwargs))
+
+    look_like(method, follow)
+    return method
+
+
+class Client:
+    """A client of the Real-Time Reporting API; threads may share it, but not one of its feeds.
+
+    ``url`` is the server's; it logs in with ``credentials`` when it has to, or uses ``session``
+    while that lives. ``transport`` (httpx's) and ``sleep`` are replaceable.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None = None,
+        *,
+        session: str | None = None,
+        timing: Timing | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        conversation = Conversation(url, credentials, session, timing or Timing())
+        self._io = _Io(conversation, transport, sleep)
+
+    log_in = _saying(Conversation.log_in)
+    log_out = _saying(Conversation.log_out)
+    validate = _saying(Conversation.validate)
+    change_password = _saying(Conversation.change_password)
+
+    agent_event_feed = _answering(methods.agent_event_feed)
+    interaction_event_feed = _answering(methods.interaction_event_feed)
+    call_event_feed = _answering(methods.call_event_feed)
+    in_call = _answering(methods.in_call)
+    post_call = _answering(methods.post_call)
+    campaign_statistics = _answering(methods.campaign_statistics)
+    agent_averages = _answering(methods.agent_averages)
+    agent_statistics = _answering(methods.agent_statistics)
+    agent_statistics_ex = _answering(methods.agent_statistics_ex)
+    agent_status = _answering(methods.agent_status)
+    waiting_calls = _answering(methods.waiting_calls)
+    live_connects = _answering(methods.live_connects)
+    service_statistics = _answering(methods.service_statistics)
+
+    agent_events = _following(feeds.agent_events)
+    interaction_events = _following(feeds.interaction_events)
+    call_events = _following(feeds.call_events)
+
+    def close(self) -> None:
+        """Close all connections; the session lives on."""
+        self._io.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,56 @@
+"""A token on the disk, which a crash at any moment leaves whole."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from floorcast.errors import SettingError
+
+__all__ = ["TokenFile"]
+
+LONGEST = 4096  # bytes; a token has some dozens
+
+
+class TokenFile:
+    """A token store in a file of its own: for each reader of a feed one, never shared."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+
+    def load(self) -> str | None:
+        """The token; None if there is no file yet, or an empty one. Raises SettingError."""
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(LONGEST + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SettingError(f"{self._path} cannot be read: {error.strerror}") from error
+        token = content.decode("ascii", "replace").strip()
+        if len(content) > LONGEST or not token.isprintable() or not token.isascii():
+            raise SettingError(f"{self._path} holds something else than a token")
+        return token or None
+
+    def save(self, token: str) -> None:
+        """Put a token in place of the last one, flushed to the disk. Raises SettingError."""
+        beside = self._path.with_name(self._path.name + ".new")
+        try:
+            # Never written in place: a crash in the middle would leave half a token.
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(token.encode("ascii") + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
+            self._flush_folder()
+        except OSError as error:
+            raise SettingError(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _flush_folder(self) -> None:
+        """Make the file's new name durable, where the system can."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        with suppress(OSError):
+            os.fsync(folder)
+        os.close(folder)

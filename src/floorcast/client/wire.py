@@ -1,0 +1,48 @@
+"""Between the core's words and httpx's, for both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from floorcast.client.steps import Broken, Request, Response, Silent
+
+__all__ = ["STREAM_OPEN", "TIMEOUT", "request_of", "response_of", "translated"]
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API says something every 10
+STREAM_OPEN = httpx.codes.OK
+
+_HEADERS = {"accept": "application/json"}
+
+
+def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Request) -> httpx.Request:
+    """A request to the server at ``url``."""
+    headers = {**_HEADERS, **request.headers}
+    if request.content is not None:
+        headers["content-type"] = "application/json"
+    return http.build_request(
+        request.method,
+        url + request.path,
+        params=dict(request.query) or None,
+        content=request.content,
+        headers=headers,
+    )
+
+
+def response_of(response: httpx.Response, content: bytes) -> Response:
+    """An answer with this body, or with as much of it as matters."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Response(response.status_code, headers, content)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises Broken, or Silent, for what httpx says of a connection."""
+    try:
+        yield
+    except httpx.ReadTimeout:
+        raise Silent(f"no word for {TIMEOUT.read:.0f} s") from None
+    except httpx.RequestError as error:
+        raise Broken(str(error) or type(error).__name__) from None

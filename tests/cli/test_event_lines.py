@@ -1,0 +1,110 @@
+"""Events as lines for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.cli.event_lines import (
+    AGENT_HEAD,
+    INTERACTION_HEAD,
+    agent_line,
+    interaction_line,
+    printable,
+)
+from floorcast.client.events import (
+    AgentEvent,
+    CallDisposition,
+    CallStart,
+    CallTermination,
+    Email,
+    Interaction,
+    Sms,
+)
+
+
+@pytest.fixture(autouse=True)
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The terminal's own time zone."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_an_agents_change_is_a_line_under_its_head() -> None:
+    """Every column begins where its head does; the time of day is the terminal's."""
+    line = agent_line(
+        AgentEvent(timestamp=1463032800123, agent_login_id="VKUMARK", event_type="NOT_READY",
+                   not_ready_reason_code="LUNCH", line_number="ACD", agent_service_id=47416)
+    )  # fmt: skip
+    assert cells(line) == [
+        "02:00:00.123", "VKUMARK", "NOT_READY", "LUNCH", "ACD", "47416", "-", "-", "-",
+    ]  # fmt: skip
+    assert line.index("NOT_READY") == AGENT_HEAD.index("event")
+    assert line.index("47416") == AGENT_HEAD.index("service")
+
+
+CALL: dict[str, Any] = {"interaction_type": "VOICE", "session_id": "S1", "service_id": 1}
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (
+            CallStart(**CALL, call_event_type="CALL_START", call_direction="INBOUND",
+                      caller_id="650", phone_dialed="800", timestamp="2023-06-05T09:36:00.000Z"),
+            ["05:36:00.000", "VOICE", "CALL_START", "1", "-", "S1", "650", "-", "INBOUND"],
+        ),
+        (
+            CallTermination(**CALL, call_event_type="CALL_TERMINATION", call_direction="OUTBOUND",
+                            phone_dialed="800", agent_id=7, duration=12, lv_result="Busy"),
+            ["-", "VOICE", "CALL_TERMINATION", "1", "-", "S1", "800", "7", "12 s, Busy"],
+        ),
+        (
+            CallDisposition(**CALL, call_event_type="CALL_DISPOSITION", term_code="RPC",
+                            campaign_id=5, timestamp="lunch"),
+            ["lunch", "VOICE", "CALL_DISPOSITION", "1", "5", "S1", "-", "-", "RPC"],
+        ),
+        (
+            Email(interaction_type="Email", event_type="Attempt", to_email="a@b.c", carrier="x",
+                  timestamp="2021-04-24T04:44:15.106-04:00"),
+            ["04:44:15.106", "EMAIL", "Attempt", "-", "-", "-", "a@b.c", "-", "x"],
+        ),
+        (
+            Sms(interaction_type="SMS", event_type="Delivered", phone_number="415"),
+            ["-", "SMS", "Delivered", "-", "-", "-", "415", "-", "-"],
+        ),
+        (
+            Interaction(interaction_type="Chat", session_id="C"),
+            ["-", "CHAT", "-", "-", "-", "C", "-", "-", "-"],
+        ),
+    ],
+)  # fmt: skip
+def test_an_interaction_is_a_line_of_what_matters_of_its_kind(
+    event: Interaction, shown: list[str]
+) -> None:
+    """The customer is the caller of an inbound call, else who was called."""
+    line = interaction_line(event)
+    assert cells(line) == shown
+    assert line[INTERACTION_HEAD.index("session") :].startswith(shown[5])
+
+
+@settings(deadline=None)
+@given(st.text("a\n\r\t\x1b\x9b[2Jé\u202e ", max_size=30), st.integers())
+def test_no_event_moves_the_cursor_or_breaks_its_line(text: str, moment: int) -> None:
+    """Whoever names a caller must not write to the terminal of who watches."""
+    event = AgentEvent(timestamp=moment, agent_login_id=text, event_type=text, result=text)
+    assert agent_line(event).isprintable()
+    assert interaction_line(Sms(timestamp=text, carrier=text, session_id=text)).isprintable()
+    assert len(printable(text)) == len(text)

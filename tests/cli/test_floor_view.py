@@ -1,0 +1,143 @@
+"""The floor as top shows it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from floorcast.cli.floor_view import Seen, clock, draw
+from floorcast.client.answers import (
+    AgentDetails,
+    AgentStatusAnswer,
+    ServiceAnswer,
+    ServiceStatistics,
+    WaitingCall,
+    WaitingCallsAnswer,
+)
+
+NOW = 1_700_000_000_000  # ms
+
+
+def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
+    """The lines that are drawn, without the spaces at their ends."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(draw(seen, "ACME", lines))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def floor(
+    services: int = 0, calls: int = 0, agents: int = 0, age: float = 0, trouble: str = ""
+) -> Seen:
+    """A floor with so much on it."""
+    return Seen(
+        services=ServiceAnswer(
+            stats=[ServiceStatistics(service_name=f"service {n}") for n in range(services)]
+        ),
+        calls=WaitingCallsAnswer(
+            calls_details=[WaitingCall(service_name=f"for {n}") for n in range(calls)],
+            time_stamp=NOW,
+        ),
+        agents=AgentStatusAnswer(
+            agent_details=[AgentDetails(agent_login_id=f"agent {n}") for n in range(agents)],
+            time_stamp=NOW,
+        ),
+        age=age,
+        trouble=trouble,
+    )
+
+
+def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None:
+    """Times go on while nothing is heard, by the server's clock and not by ours."""
+    seen = Seen(
+        services=ServiceAnswer(
+            stats=[
+                ServiceStatistics(
+                    service_name="Sales", service_level=71.4, total_calls_in_queue=2,
+                    longest_call_in_queue=50, calls_with_agent=3, total_agents=5,
+                    total_offered=20, total_handled=17, abandon_rate=5.5,
+                    average_speed_of_answer=75,
+                )
+            ]
+        ),
+        calls=WaitingCallsAnswer(
+            calls_details=[
+                WaitingCall(service_name="Sales", time_stamp=NOW // 1000 - 50, phone="650",
+                            name="Will", priority=1)
+            ],
+            time_stamp=NOW,
+        ),
+        agents=AgentStatusAnswer(
+            agent_details=[
+                AgentDetails(agent_login_id="B", agent_name="Bea", state="In Call", state_id=4,
+                             state_changed_after=NOW - 3_600_000, service_name="Sales",
+                             inbound_calls=9, phone="650"),
+                AgentDetails(agent_login_id="C", state="Not Ready", state_id=3,
+                             state_changed_after=NOW - 5_000, reason_code="LUNCH"),
+                AgentDetails(agent_login_id="A", state="In Call", state_id=4,
+                             state_changed_after=NOW - 7_200_000),
+            ],
+            time_stamp=NOW,
+        ),
+        age=12.0,
+    )  # fmt: skip
+    lines = [line.split() for line in shown(seen)]
+    assert lines[0] == ["ACME", "0:12", "old"]
+    assert lines[3] == ["Sales", "71.4", "%", "2", "1:02", "3", "5", "20", "17", "5.5", "%", "1:15"]
+    assert lines[5] == ["Waiting", "calls:", "1"]
+    assert lines[7] == ["Sales", "1:02", "650", "Will", "1"]
+    assert lines[9] == ["Agents:", "In", "Call", "2", "Not", "Ready", "1"]
+    assert lines[11:] == [
+        ["C", "Not", "Ready", "0:17", "LUNCH", "-", "-", "-", "-"],
+        ["A", "In", "Call", "2:00:12", "-", "-", "-", "-", "-"],
+        ["Bea", "In", "Call", "1:00:12", "-", "Sales", "9", "-", "650"],
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 100), st.integers(20, 60))
+def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines: int) -> None:
+    """What has no room is counted, never cut off without a word."""
+    found = shown(floor(services, calls, agents), lines)
+    assert len(found) <= lines
+    counted = sum(int(line.split()[1]) for line in found if line.startswith("and "))
+    rows = sum(line.startswith(("service ", "for ", "agent ")) for line in found) - 3  # heads
+    assert rows + counted == services + calls + agents
+    assert len(shown(floor(services, calls, agents))) == 9 + services + calls + agents
+
+
+def test_an_empty_floor_is_a_floor() -> None:
+    """Before anybody has logged in."""
+    found = shown(floor())
+    assert "Waiting calls: 0" in found
+    assert "Agents: none" in found
+
+
+def test_why_nothing_newer_is_shown_is_said_beside_its_age() -> None:
+    """The figures stay, and say how old they are."""
+    found = shown(floor(1, age=125.0, trouble="connection refused"))
+    assert found[0] == "ACME   2:05 old   connection refused"
+    assert any(line.startswith("service 0") for line in found)
+
+
+def test_nobodys_name_moves_the_cursor() -> None:
+    """A caller's name is anybody's text; and it is no markup either."""
+    seen = floor()
+    seen.calls.calls_details = [WaitingCall(name="[red]\x1b[2J", phone="\n", service_name="a\x9bb")]
+    text = "\n".join(shown(seen))
+    assert "[red]?[2J" in text
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0:00"), (7.9, "0:07"), (750, "12:30"), (3723, "1:02:03"), (360_000, "100:00:00")],
+)
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    """A clock that is ahead of the server's shows no negative ones."""
+    assert clock(seconds) == text

@@ -1,0 +1,43 @@
+"""Who asks, and for what: the options that tail and top share."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from floorcast.cli.login import credentials, read_filter
+from floorcast.client import Credentials, Filter
+
+
+def test_what_is_given_logs_in() -> None:
+    """Each part as it was given."""
+    found = credentials("ACME", "reports", "secret", "token")
+    wanted = Credentials(client="ACME", user="reports", password="secret", api_token="token")
+    assert found == wanted
+
+
+@pytest.mark.parametrize("missing", ["client", "user", "password", "api_token"])
+def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
+    """Where no one can be asked: pytest's standard input is no terminal."""
+    given = {"client": "ACME", "user": "reports", "password": "secret", "api_token": "token"}
+    with pytest.raises(typer.BadParameter) as caught:
+        credentials(**{**given, missing: ""})
+    assert caught.value.param_hint == f"--{missing.replace('_', '-')}"
+    assert caught.value.message == f"must be given, or FLOORCAST_{missing.upper()} set"
+
+
+def test_a_filter_is_kinds_with_values() -> None:
+    """Several values by commas, several kinds by several options; spaces do no harm."""
+    found = read_filter(
+        ["service=1, 2", "callCenter = 3", "service=4", "interactionType=SMS"],
+        "service", "callCenter", "interactionType",
+    )  # fmt: skip
+    assert found == Filter(service=("1", "2", "4"), call_center=("3",), interaction_type=("SMS",))
+    assert read_filter([], "service") == Filter()
+
+
+@pytest.mark.parametrize("given", ["services=1", "service", "service=", "callCenter=1", "=1", ""])
+def test_a_filter_that_is_misspelt_is_refused(given: str) -> None:
+    """It must not widen what is shown."""
+    with pytest.raises(typer.BadParameter, match="one of the kinds service, not"):
+        read_filter([given], "service")

@@ -1,0 +1,219 @@
+"""``floorcast tail``, as it is used: at a terminal, in a pipe, killed and gone on with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+from typer.testing import CliRunner
+
+from floorcast.cli.app import app
+from floorcast.errors import FloorcastError
+from tests.cli.terminal import Terminal
+from tests.real.server import EVENTS, Caller, Server, command, environment, running
+from tests.real.sites import PASSWORD, TOKENS, event, ndjson
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all: each test sends calls of its own."""
+    with running(tmp_path_factory.mktemp("tail")) as one:
+        yield one
+
+
+@pytest.fixture
+def caller(server: Server) -> Iterator[Caller]:
+    """Who sends the events."""
+    with Caller(server.url, up=server.up) as one:
+        one.login()
+        yield one
+
+
+def login(server: Server, **more: str) -> dict[str, str]:
+    """An environment with everything that logs in."""
+    return environment(
+        FLOORCAST_URL=server.url,
+        FLOORCAST_CLIENT="ACME",
+        FLOORCAST_USER="sysadmin",
+        FLOORCAST_PASSWORD=PASSWORD,
+        FLOORCAST_API_TOKEN=TOKENS["ACME"],
+        **more,
+    )
+
+
+def call(name: str, service: str = "Sales") -> bytes:
+    """A call that begins; its session is what its lines show."""
+    return ndjson(
+        [event("call.start", name, transactionId=abs(hash(name)) % 10**9, sessionId=name,
+               service=service, direction="INBOUND", callerId="6503517450")]
+    )  # fmt: skip
+
+
+@contextmanager
+def tail(server: Server, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, its output in a pipe; it ends with the block."""
+    with subprocess.Popen(
+        command("tail", *options),
+        env=login(server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    """So many lines of what it prints."""
+    assert process.stdout is not None
+    return [process.stdout.readline() for _ in range(count)]
+
+
+def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -> tuple[int, str]:
+    """The exit code, after a signal, and all that was said on standard error."""
+    if number is not None:
+        process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_events_are_lines_as_they_happen(server: Server, caller: Caller) -> None:
+    """From a token on; Ctrl-C ends it without a word."""
+    token = caller.feed(EVENTS).token
+    caller.take(call("first"))
+    with tail(server, "--from", token) as process:
+        (line,) = lines(process, 1)
+        assert " VOICE  CALL_START " in line
+        assert " first " in line
+        caller.take(call("second"))
+        assert " second " in lines(process, 1)[0]
+        assert said(process, signal.SIGINT) == (130, "")
+
+
+def test_json_lines_are_the_events_as_they_were_fed(server: Server, caller: Caller) -> None:
+    """What the long poll gives, byte for byte a line."""
+    token = caller.feed(EVENTS).token
+    caller.take(call("in JSON") + call("in JSON, too"))
+    with tail(server, "--from", token, "--json") as process:
+        assert [json.loads(line) for line in lines(process, 2)] == caller.feed(EVENTS, token).events
+        assert said(process, signal.SIGINT)[0] == 130
+
+
+def test_a_filter_leaves_the_others_out(server: Server, caller: Caller) -> None:
+    """By service here; it is the server that filters."""
+    token = caller.feed(EVENTS).token
+    caller.take(call("of Sales") + call("of Help", "Help"))
+    with tail(server, "--from", token, "--filter", "service=38050") as process:
+        assert " of Help " in lines(process, 1)[0]
+        assert said(process, signal.SIGINT)[0] == 130
+
+
+def test_agents_have_a_feed_of_their_own(server: Server, caller: Caller) -> None:
+    """With other columns."""
+    token = caller.feed(EVENTS).token
+    caller.take(
+        ndjson([event("agent.state", "on", agent="VKUMARK", eventType="LOGON", service="Sales")])
+    )
+    with tail(server, "--agents", "--from", token) as process:
+        assert " VKUMARK         LOGON " in lines(process, 1)[0]
+        assert said(process, signal.SIGINT)[0] == 130
+
+
+def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
+    """As ``| head`` does: no traceback, no complaint, exit code 0."""
+    token = caller.feed(EVENTS).token
+    caller.take(call("into the pipe"))
+    with tail(server, "--from", token) as process:
+        lines(process, 1)
+        stdout: IO[str] | None = process.stdout
+        assert stdout is not None
+        stdout.close()
+        process.stdout = None
+        caller.take(call("into nothing"))
+        assert said(process) == (0, "")
+
+
+def test_a_store_goes_on_where_it_was_stopped(
+    server: Server, caller: Caller, tmp_path: Path
+) -> None:
+    """Whatever ends it once the line is out and the place is saved: nothing comes twice."""
+    store = tmp_path / "place"
+    store.write_text(caller.feed(EVENTS).token)
+    for name, ending in (("one", signal.SIGINT), ("two", signal.SIGKILL), ("three", None)):
+        before = store.read_text()
+        caller.take(call(f"stored {name}"))
+        with tail(server, "--store", str(store)) as process:
+            assert f" stored {name} " in lines(process, 1)[0]
+            if ending is not None:
+                wait_for_another(store, before)
+                process.send_signal(ending)
+                assert process.wait(60) in {130, -signal.SIGKILL}
+
+
+def wait_for_another(store: Path, before: str) -> None:
+    """Wait until the file holds something else."""
+    over = time.monotonic() + 60
+    while store.read_text() == before:
+        assert time.monotonic() < over
+
+
+def test_a_server_that_is_away_is_waited_for_and_said_so(server: Server, caller: Caller) -> None:
+    """On standard error; the events go on behind the last one."""
+    token = caller.feed(EVENTS).token
+    caller.take(call("before"))
+    with tail(server, "--from", token) as process:
+        assert " before " in lines(process, 1)[0]
+        server.kill()
+        assert process.stderr is not None
+        assert "again in" in process.stderr.readline()
+        server.start()
+        caller.take(call("after"))
+        assert " after " in lines(process, 1)[0]
+        assert said(process, signal.SIGINT)[0] == 130
+
+
+def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
+    server: Server, caller: Caller
+) -> None:
+    """A password on the command line can be read by others."""
+    token = caller.feed(EVENTS).token
+    caller.take(call("at a terminal"))
+    shown = login(server) | {"FLOORCAST_PASSWORD": ""}
+    with Terminal(command("tail", "--from", token), shown) as terminal:
+        terminal.until("Password: ")
+        terminal.press(PASSWORD + "\n")
+        terminal.until("time .* session .*\n.* at a terminal .*\n")
+        terminal.press("\x03")
+        assert terminal.ended() == 130
+        assert PASSWORD not in terminal.text
+        assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--from", "yesterday"], "token must be"),
+        (["--filter", "service=12x"], "filter.service[0].id must be an id"),
+        (["--password", "wrong"], "userName or password is wrong"),
+        (["--url", "localhost"], "the server's address must be like https://HOST:PORT"),
+        (["--agents", "--filter", "service=1"], "the agents' feed takes no filter"),
+        (["--filter", "services=1"], "must be KIND=VALUE"),
+    ],
+)
+def test_what_cannot_be_followed_is_said_and_ends_it(
+    server: Server, options: list[str], message: str
+) -> None:
+    """Waiting would not help."""
+    ran = CliRunner().invoke(app, ["tail", *options], env=login(server))
+    assert ran.exit_code in {1, 2}
+    assert message in f"{ran.stderr} {ran.exception}"
+    assert isinstance(ran.exception, FloorcastError | SystemExit)

@@ -1,0 +1,109 @@
+"""``floorcast top``, as it is used: on a terminal, in a pipe, while the server comes and goes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.terminal import Terminal
+from tests.cli.test_tail import login
+from tests.real.server import Caller, Server, command, running
+from tests.real.sites import event, ndjson
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all, with an agent at work and a call that waits."""
+    with running(tmp_path_factory.mktemp("top")) as one, Caller(one.url) as caller:
+        call = {"transactionId": 1, "sessionId": "S1"}
+        caller.take(
+            ndjson(
+                [
+                    event("agent.state", 1, agent="VKUMARK", eventType="READY", service="Sales"),
+                    event("call.start", 2, service="Sales", direction="INBOUND",
+                          callerId="6503517450", **call),
+                    event("call.queue", 3, **call),
+                ]
+            )
+        )  # fmt: skip
+        yield one
+
+
+def top(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command to its end, its output in a pipe."""
+    arguments = command("top", *options)
+    return subprocess.run(
+        arguments, env=login(server), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_in_a_pipe_the_floor_is_printed_once(server: Server) -> None:
+    """Nothing but lines: no colours, no cursor."""
+    ran = top(server)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Waiting calls: 1" in ran.stdout
+    assert "Agents: Ready 1" in ran.stdout
+    assert "6503517450" in ran.stdout
+    assert "\x1b" not in ran.stdout
+
+
+def test_a_filter_restricts_it(server: Server) -> None:
+    """To some services, or call centers."""
+    ran = top(server, "--filter", "service=38050")
+    assert ran.returncode == 0
+    assert "Waiting calls: 0" in ran.stdout
+
+
+def test_what_the_server_refuses_is_said_in_a_line(server: Server) -> None:
+    """On a terminal too, once the screen is as it was."""
+    ran = top(server, "--filter", "service=1")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("floorcast: filter.service names 1: there is no such service")
+    with Terminal(command("top", "--filter", "service=1"), login(server)) as terminal:
+        assert terminal.ended() == 1
+        assert terminal.text.rstrip().endswith("there is no such service")
+        assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize("ending", ["q", "\x03", "SIGTERM"])
+def test_it_ends_by_a_key_and_leaves_the_terminal_as_it_was(server: Server, ending: str) -> None:
+    """The screen, the cursor and the keyboard."""
+    with Terminal(command("top"), login(server)) as terminal:
+        terminal.until("VINAY K")
+        assert terminal.settings() != terminal.before
+        if ending == "SIGTERM":
+            terminal.process.send_signal(signal.SIGTERM)
+        else:
+            terminal.press(ending)
+        assert terminal.ended() == 0
+        assert terminal.written.count("\x1b[?1049h") == terminal.written.count("\x1b[?1049l") == 1
+        assert terminal.written.rstrip().endswith("\x1b[?1049l")
+        assert terminal.settings() == terminal.before
+        assert "Traceback" not in terminal.text
+
+
+def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
+    """It says why, keeps what it knows with its age, and is up to date again by itself."""
+    with Terminal(command("top", "--interval", "0.5"), login(server)) as terminal:
+        terminal.until("VINAY K")
+        server.kill()
+        terminal.until(r"old +http\S+/realtime/")
+        assert "VINAY K" in terminal.text
+        server.start()
+        with Caller(server.url) as caller:
+            one = event("agent.state", 9, agent="SEBY", eventType="READY", service="Sales")
+            caller.take(ndjson([one]))
+        terminal.until("SEBY")
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_once_prints_it_on_a_terminal_too(server: Server) -> None:
+    """And leaves it there."""
+    with Terminal(command("top", "--once"), login(server)) as terminal:
+        assert terminal.ended() == 0
+        assert "VINAY K" in terminal.text
+        assert "\x1b[?1049h" not in terminal.written

@@ -1,0 +1,127 @@
+"""Both clients behind one face, so that one suite asks the same of both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Protocol
+
+import httpx
+
+from floorcast.client import AsyncClient, AsyncFeed, Client, Credentials, Feed, Timing
+from tests.client.reference import URL, Reference
+
+__all__ = ["Blocking", "OnALoop", "Shell", "Taken"]
+
+Found = Any
+"""What a method gives: another type for each name."""
+Taken = list[tuple[bytes, str | None]]
+
+
+class Shell(Protocol):
+    """A client as the tests use it: ``paused`` are its pauses."""
+
+    paused: list[float]
+
+    def ask(self, method: str, *given: object, **more: object) -> Found:
+        """What a method gives."""
+        ...
+
+    def ask_at_once(self, method: str, times: int) -> list[Any]:
+        """What a method gives, asked so many times at the same time."""
+        ...
+
+    def take(self, feed: Found, count: int) -> Taken:
+        """So many events of a feed as they came, each with the token behind it."""
+        ...
+
+    def leave(self, feed: Found) -> None:
+        """Close a feed."""
+        ...
+
+    def close(self) -> None:
+        """Close the client."""
+        ...
+
+
+class Blocking:
+    """The client for threads."""
+
+    def __init__(self, server: Reference, who: Credentials | None, session: str | None) -> None:
+        self.paused: list[float] = []
+        transport = httpx.MockTransport(server)
+        timing = Timing(clock=lambda: sum(self.paused), chance=lambda: 0.5)
+        self.client = Client(
+            URL, who, session=session, timing=timing, transport=transport, sleep=self.paused.append
+        )
+
+    def ask(self, method: str, *given: object, **more: object) -> Found:
+        return getattr(self.client, method)(*given, **more)
+
+    def ask_at_once(self, method: str, times: int) -> list[Any]:
+        together = threading.Barrier(times)
+
+        def one() -> Found:
+            together.wait(30)
+            return self.ask(method)
+
+        with ThreadPoolExecutor(times) as threads:
+            return [asked.result() for asked in [threads.submit(one) for _ in range(times)]]
+
+    def take(self, feed: Feed[Any], count: int) -> Taken:
+        return [(feed.json, feed.token) for _ in islice(feed, count)]
+
+    def leave(self, feed: Feed[Any]) -> None:
+        feed.close()
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class OnALoop:
+    """The client for an event loop, and the loop."""
+
+    def __init__(self, server: Reference, who: Credentials | None, session: str | None) -> None:
+        self.paused: list[float] = []
+        self._runner = asyncio.Runner()
+        transport = httpx.MockTransport(server)
+        timing = Timing(clock=lambda: sum(self.paused), chance=lambda: 0.5)
+        self.client = AsyncClient(
+            URL, who, session=session, timing=timing, transport=transport, sleep=self._sleep
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.paused.append(seconds)
+
+    def ask(self, method: str, *given: object, **more: object) -> Found:
+        found = getattr(self.client, method)(*given, **more)
+        return found if isinstance(found, AsyncFeed) else self._runner.run(_done(found))
+
+    def ask_at_once(self, method: str, times: int) -> list[Any]:
+        async def all_of_them() -> list[Any]:
+            return await asyncio.gather(*(getattr(self.client, method)() for _ in range(times)))
+
+        return self._runner.run(all_of_them())
+
+    def take(self, feed: AsyncFeed[Any], count: int) -> Taken:
+        async def taken() -> Taken:
+            found: Taken = []
+            while len(found) < count:
+                await anext(feed)
+                found.append((feed.json, feed.token))
+            return found
+
+        return self._runner.run(taken())
+
+    def leave(self, feed: AsyncFeed[Any]) -> None:
+        self._runner.run(feed.aclose())
+
+    def close(self) -> None:
+        self._runner.run(self.client.aclose())
+        self._runner.close()
+
+
+async def _done(work: Found) -> Found:
+    return await work

@@ -1,0 +1,60 @@
+"""What the methods answer, beside what this server sends."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import Struct, structs, to_builtins
+
+from floorcast.api import calldata, sessions
+from floorcast.client import answers
+from floorcast.statistics import (
+    agents,
+    averages,
+    campaigns,
+    live_connects,
+    services,
+    status,
+    waiting_calls,
+)
+
+KINDS: list[tuple[type[Struct], type[Struct]]] = [
+    (sessions.LoggedIn, answers.LoggedIn),
+    (calldata.InCall, answers.InCall),
+    (calldata.CallConsumer, answers.Consumer),
+    (calldata.PostCall, answers.PostCall),
+    (campaigns.CampaignAnswer, answers.CampaignAnswer),
+    (campaigns.CampaignStatistics, answers.CampaignStatistics),
+    (campaigns.TimezoneCount, answers.TimezoneCount),
+    (averages.AgentAveragesAnswer, answers.AgentAveragesAnswer),
+    (averages.AgentAverages, answers.AgentAverages),
+    (agents.AgentStatisticsAnswer, answers.AgentStatisticsAnswer),
+    (agents.AgentStatistics, answers.AgentStatistics),
+    (agents.AgentStatisticsExAnswer, answers.AgentStatisticsExAnswer),
+    (agents.AgentServices, answers.AgentServices),
+    (agents.ServiceFigures, answers.ServiceFigures),
+    (status.AgentStatusAnswer, answers.AgentStatusAnswer),
+    (status.AgentDetails, answers.AgentDetails),
+    (waiting_calls.WaitingCallsAnswer, answers.WaitingCallsAnswer),
+    (waiting_calls.WaitingCall, answers.WaitingCall),
+    (live_connects.LiveConnectsAnswer, answers.LiveConnectsAnswer),
+    (live_connects.LiveConnects, answers.LiveConnects),
+    (services.ServiceAnswer, answers.ServiceAnswer),
+    (services.ServiceStatistics, answers.ServiceStatistics),
+    (services.OutboundCall, answers.OutboundCall),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), KINDS, ids=[ours.__name__ for ours, _ in KINDS])
+def test_every_member_that_is_answered_has_a_type_here(
+    ours: type[Struct], theirs: type[Struct]
+) -> None:
+    """By the same name; and nothing but what floorcast adds in a header stands beside them."""
+    sent = {field.encode_name for field in structs.fields(ours)}
+    known = {field.encode_name for field in structs.fields(theirs)}
+    assert known - {"feedToken"} == sent
+
+
+@pytest.mark.parametrize("kind", [theirs for _, theirs in KINDS[1:]])
+def test_a_member_that_is_not_sent_is_none(kind: type[Struct]) -> None:
+    """Or an empty list: another server may leave out what it does not know."""
+    assert all(value in (None, []) for value in to_builtins(kind()).values())

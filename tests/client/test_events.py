@@ -1,0 +1,118 @@
+"""Events of any server, as tolerant types."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Struct, structs, to_builtins
+
+from floorcast.client import events
+from floorcast.client.events import (
+    AgentEvent,
+    CallDisposition,
+    CallStart,
+    CallTermination,
+    Email,
+    Interaction,
+    Sms,
+    event_id,
+    read_agent_event,
+    read_interaction,
+)
+from floorcast.errors import UnexpectedAnswer
+from floorcast.events import fed
+
+KINDS: dict[type[Struct], type[Struct]] = {
+    fed.AgentEvent: AgentEvent,
+    fed.CallStartEvent: CallStart,
+    fed.CallTerminationEvent: CallTermination,
+    fed.CallDispositionEvent: CallDisposition,
+    fed.EmailEvent: Email,
+    fed.SmsEvent: Sms,
+}
+
+
+@pytest.mark.parametrize("ours", KINDS, ids=lambda kind: kind.__name__)
+def test_every_member_that_is_fed_has_a_type_here(ours: type[Struct]) -> None:
+    """By the same name, each None when it is not sent."""
+    sent = {field.encode_name for field in structs.fields(ours)}
+    known = {field.encode_name for field in structs.fields(KINDS[ours])}
+    assert sent <= known
+    assert set(to_builtins(KINDS[ours]()).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("members", "kind"),
+    [
+        ({"interactionType": "VOICE", "callEventType": "CALL_START"}, CallStart),
+        ({"interactionType": "VOICE", "callEventType": "CALL_TERMINATION"}, CallTermination),
+        ({"interactionType": "VOICE", "callEventType": "CALL_DISPOSITION"}, CallDisposition),
+        ({"interactionType": "VOICE", "callEventType": "CALL_PARKED"}, Interaction),
+        ({"interactionType": "Email"}, Email),
+        ({"interactionType": "EMAIL"}, Email),
+        ({"interactionType": "SMS"}, Sms),
+        ({"interactionType": "Chat", "chatId": 5}, Interaction),
+        ({}, Interaction),
+    ],
+)
+def test_an_interaction_is_of_the_type_that_it_says(
+    members: dict[str, object], kind: type[Interaction]
+) -> None:
+    """A type that is not known yet is an interaction all the same, and not an error."""
+    found = read_interaction(json.dumps(members).encode())
+    assert type(found) is kind
+    assert found.interaction_type == members.get("interactionType")
+
+
+def test_ids_are_numbers_and_texts_are_texts_however_they_were_sent() -> None:
+    """The reference prints them as strings for Email and SMS, and as numbers for calls."""
+    raw = (
+        b'{"interactionType": "SMS", "clientId": "93119", "phoneNumber": 4154164061, "smsCode": 5}'
+    )
+    found = read_interaction(raw)
+    assert isinstance(found, Sms)
+    assert (found.client_id, found.phone_number, found.sms_code) == (93119, "4154164061", "5")
+
+
+def test_a_member_that_is_something_else_is_none_and_the_others_stay() -> None:
+    """One odd member must not cost the event, nor stop the feed."""
+    raw = b'{"timestamp": "yesterday", "agentId": {"id": 1}, "eventType": "READY", "seqNum": 3}'
+    assert read_agent_event(raw) == AgentEvent(event_type="READY", seq_num=3)
+
+
+TEXT = st.text("a1 -é", max_size=9)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = sorted({field.encode_name for one in KINDS.values() for field in structs.fields(one)})
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(NAMES), JSON),
+    st.sampled_from(["VOICE", "SMS", "Email"]),
+    st.sampled_from(["CALL_START", "CALL_TERMINATION", "CALL_DISPOSITION"]),
+)
+def test_no_object_is_too_odd(members: dict[str, object], kind: str, call: str) -> None:
+    """Whatever its members are, it is an event."""
+    raw = json.dumps({**members, "interactionType": kind, "callEventType": call}).encode()
+    assert isinstance(read_interaction(raw), Interaction)
+    assert isinstance(read_agent_event(raw), AgentEvent)
+    assert isinstance(event_id(raw), str)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"3", b'{"eventId": ', b'"x"'])
+def test_what_is_no_object_is_an_unexpected_answer(raw: bytes) -> None:
+    """It cannot be passed over: nobody knows what it was."""
+    for read in (read_agent_event, read_interaction, events.event_id):
+        with pytest.raises(UnexpectedAnswer, match="no JSON object"):
+            read(raw)

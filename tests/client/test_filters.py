@@ -1,0 +1,23 @@
+"""The filter of a request."""
+
+from __future__ import annotations
+
+from floorcast.client.filters import EVERYTHING, Filter
+
+
+def test_a_filter_is_written_as_the_reference_prints_it() -> None:
+    """Ids may be numbers or their digits."""
+    given = Filter(service=[93140], call_center=["11363"], interaction_type=["EMAIL", "SMS"])
+    assert given.members() == {
+        "filter": {
+            "service": [{"id": 93140}],
+            "callCenter": [{"id": "11363"}],
+            "interactionType": [{"type": "EMAIL"}, {"type": "SMS"}],
+        }
+    }
+    assert Filter(campaign=[5]).members() == {"filter": {"campaign": [{"id": 5}]}}
+
+
+def test_no_filter_is_no_member() -> None:
+    """An empty one might mean "nothing" to another server."""
+    assert EVERYTHING.members() == {}

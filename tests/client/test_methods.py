@@ -1,0 +1,162 @@
+"""Each method's request and answer, as the reference prints them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from floorcast.client import answers, methods
+from floorcast.client.filters import Filter
+from floorcast.client.methods import Call
+from floorcast.client.steps import Broken, Response
+from floorcast.errors import UnexpectedAnswer
+
+TOKEN = "cfaf0a70-1c52-11e6-8080-808080808080"
+ONE = Filter(service=["38049"])
+FILTERED = {"filter": {"service": [{"id": "38049"}]}}
+SESSION, TRANSACTION = "UD6134T518A1E40@10.10.112.81", 21162784221
+CALL = {"client": "4199", "session": SESSION, "transaction": str(TRANSACTION)}
+
+REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
+    (methods.agent_event_feed(), "POST", "agentEvent/feed", {}, {"token": ""}),
+    (methods.agent_event_feed(TOKEN), "POST", "agentEvent/feed", {}, {"token": TOKEN}),
+    (
+        methods.interaction_event_feed(TOKEN, Filter(interaction_type=["SMS"]), 500),
+        "POST",
+        "event/feed",
+        {"count": "500"},
+        {"token": TOKEN, "filter": {"interactionType": [{"type": "SMS"}]}},
+    ),
+    (methods.call_event_feed(), "POST", "callEvent/feed", {"count": "1000"}, {"token": ""}),
+    (methods.in_call(SESSION, TRANSACTION, 4199), "GET", "callData/inCall", CALL, None),
+    (methods.post_call(SESSION, TRANSACTION, 4199), "GET", "callData/postCall", CALL, None),
+    (methods.campaign_statistics(ONE), "POST", "campaign/stats", {}, FILTERED),
+    (methods.agent_averages(ONE), "POST", "service/agents/averages", {}, FILTERED),
+    (methods.agent_statistics(ONE), "POST", "service/agent/stats", {}, FILTERED),
+    (methods.agent_statistics_ex(ONE), "POST", "service/agent/stats/ex", {}, FILTERED),
+    (methods.agent_status(ONE), "POST", "service/agents/status", {}, FILTERED),
+    (
+        methods.agent_status(state_changed_after=1401958827016),
+        "POST",
+        "service/agents/status",
+        {},
+        {"stateChangedAfter": 1401958827016},
+    ),
+    (
+        methods.agent_status(state_changed_after=datetime(2026, 1, 1, tzinfo=UTC)),
+        "POST",
+        "service/agents/status",
+        {},
+        {"stateChangedAfter": 1767225600000},
+    ),
+    (methods.waiting_calls(ONE), "POST", "service/calls/status", {}, FILTERED),
+    (methods.live_connects(), "POST", "service/liveConnects", {}, {}),
+    (methods.service_statistics(ONE), "POST", "service/stats", {}, FILTERED),
+]
+
+
+@pytest.mark.parametrize(("call", "method", "path", "query", "body"), REQUESTS)
+def test_a_request_is_the_one_of_the_reference(
+    call: Call[Any], method: str, path: str, query: dict[str, str], body: object
+) -> None:
+    """Path, query and body; nothing where nothing was given."""
+    request = call.request
+    assert (request.method, request.path) == (method, f"/realtime/{path}")
+    assert dict(request.query) == query
+    assert (None if request.content is None else json.loads(request.content)) == body
+
+
+def answered(call: Call[Any], body: str, **headers: str) -> Any:  # noqa: ANN401 — of each call's type
+    return call.read(Response(200, headers, body.encode()))
+
+
+def test_answers_of_the_reference_are_read() -> None:
+    """As they are printed there: numbers in strings, nulls, and members that are missing."""
+    status = answered(
+        methods.agent_status(),
+        '{"agentDetails": [{"serviceId": 38049, "agentLoginId": "VKUMARK", "state": "Not Ready",'
+        ' "stateId": 3, "reasonCode": "", "callType": null, "stateChangedAfter": 1401958827016,'
+        ' "inboundCalls": null, "isAgentMonitored": false, "callCenterId": "1623"}],'
+        ' "timeStamp": 1401958827016}',
+    )
+    (agent,) = status.agent_details
+    assert (agent.service_id, agent.call_center_id, agent.state_id) == (38049, 1623, 3)
+    assert (agent.inbound_calls, agent.is_agent_monitored, agent.phone) == (None, False, None)
+
+    waiting = answered(
+        methods.waiting_calls(),
+        '{"callsDetails": [{"serviceId": "38049", "name": "Will", "phone": "6503517490",'
+        ' "timeStamp": "1417066734", "priority": "1"}], "timeStamp": "1417077534000"}',
+    )
+    (call,) = waiting.calls_details
+    assert (call.service_id, call.time_stamp, call.priority) == (38049, 1417066734, 1)
+    assert (call.phone, waiting.time_stamp) == ("6503517490", 1417077534000)
+
+    averages = answered(
+        methods.agent_averages(),
+        '{"agentAverages": [{"averageReadyTime": "3", "timeStamp": "1417075930315"}]}',
+    )
+    assert averages.agent_averages[0].average_ready_time == 3
+
+    services = answered(
+        methods.service_statistics(),
+        '{"stats": [{"calls": [], "serviceId": "38049", "abandonRate": 0, "serviceLevel": 97.5,'
+        ' "totalCallsAnsweredWithinSLA": 4, "throttle": "750", "novelty": {"a": 1}}]}',
+    )
+    (service,) = services.stats
+    assert (service.service_id, service.abandon_rate, service.service_level) == (38049, 0, 97.5)
+    assert (service.total_calls_answered_within_sla, service.throttle) == (4, "750")
+
+    campaigns = answered(
+        methods.campaign_statistics(),
+        '{"stats": [{"timezoneBreakdown": [{"timezone": "ET", "count": 5}], "loaded": 11}]}',
+    )
+    (campaign,) = campaigns.stats
+    assert campaign.timezone_breakdown == [answers.TimezoneCount(timezone="ET", count=5)]
+    assert (campaign.loaded, campaign.completed) == (11, None)
+
+    in_call = answered(
+        methods.in_call(SESSION, TRANSACTION),
+        '{"consumer": {"firstName": "John", "lastName": "Mcgee"}, "zipCode": null,'
+        ' "totalDue": 216.04, "callDirectionOutbound": true, "callStartTime": 1368006208000}',
+    )
+    assert in_call.consumer == answers.Consumer(first_name="John", last_name="Mcgee")
+    assert (in_call.total_due, in_call.call_direction_outbound) == (216.04, True)
+
+
+def test_the_place_at_which_an_answer_is_true_comes_with_it() -> None:
+    """floorcast's header; None from a server that does not say."""
+    call = methods.live_connects()
+    assert answered(call, '{"liveConnects": []}').feed_token is None
+    assert answered(call, '{"liveConnects": []}', **{"feed-token": TOKEN}).feed_token == TOKEN
+
+
+def test_a_page_of_a_feed_is_read_under_each_of_its_names() -> None:
+    """Each feed has its own."""
+    for call, name in (
+        (methods.agent_event_feed(), "agentEvent"),
+        (methods.interaction_event_feed(), "events"),
+        (methods.call_event_feed(), "callEvent"),
+    ):
+        page = answered(call, json.dumps({"token": TOKEN, name: [{"eventId": "x"}]}))
+        assert page.token == TOKEN
+        assert [event.event_id for event in page.events] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("<html>", Broken),
+        ("", Broken),
+        ("[]", UnexpectedAnswer),
+        ('{"events": []}', UnexpectedAnswer),
+        ('{"token": "t", "events": {}}', UnexpectedAnswer),
+    ],
+)
+def test_what_is_no_page_is_never_taken_for_an_empty_one(body: str, error: type[Exception]) -> None:
+    """A page without a token would make the feed begin anew, and lose what was between."""
+    with pytest.raises(error):
+        answered(methods.interaction_page("t"), body)

@@ -1,0 +1,86 @@
+"""When the next request is sent."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.client.pacing import FIRST_PAUSE, LONGEST_PAUSE, Backoff, Pace
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1), st.floats(0, 100))
+def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
+    chance: float, asked: float
+) -> None:
+    """Full jitter: any part of the bound; and what the server asks for on top, always."""
+    backoff = Backoff(lambda: chance)
+    bounds = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**failure) for failure in range(40)]
+    assert [backoff.pause(asked) for _ in bounds] == [asked + chance * bound for bound in bounds]
+    backoff.reset()
+    assert backoff.pause() == chance * FIRST_PAUSE
+
+
+class Limited:
+    """A server with a limit, by its own clock, and requests that take no time to answer."""
+
+    def __init__(self, limit: int, window: float) -> None:
+        self.now = 0.0
+        self.refused = 0
+        self._limit = limit
+        self._window = window
+        self._ends = 0.0
+        self._left = 0
+
+    def answer(self, took: float) -> dict[str, str]:
+        """The headers of an answer to one more request."""
+        self.now += took
+        if self.now >= self._ends:
+            self._ends, self._left = self.now + self._window, self._limit
+        if self._left == 0:
+            self.refused += 1
+        self._left = max(0, self._left - 1)
+        reset = -int(-(self._ends - self.now) // 1)
+        return {
+            "ratelimit-policy": f'"session";q={self._limit};w=60',
+            "ratelimit": f'"session";r={self._left};t={max(1, reset)}',
+        }
+
+
+@settings(deadline=None)
+@given(
+    limit=st.integers(1, 100),
+    window=st.floats(1, 60),
+    took=st.floats(0, 2),
+    requests=st.integers(1, 300),
+)
+def test_who_slows_down_is_never_refused(
+    limit: int, window: float, took: float, requests: int
+) -> None:
+    """However fast it would go, and however small the limit is."""
+    server = Limited(limit, window)
+    pace = Pace(lambda: server.now)
+    for _ in range(requests):
+        server.now += pace.delay()
+        pace.note(server.answer(took))
+    assert server.refused == 0
+
+
+def test_as_long_as_there_is_plenty_nothing_is_slowed() -> None:
+    """Three quarters of a window's requests go at once, the last ones are spread over its rest."""
+    server = Limited(40, 60)
+    pace = Pace(lambda: server.now)
+    delays = []
+    for _ in range(40):
+        delays.append(pace.delay())
+        pace.note(server.answer(0))
+    assert delays[:30] == [0.0] * 30
+    assert all(delays[30:])
+
+
+def test_a_server_without_a_limit_is_never_put_off() -> None:
+    """Nor is one whose fields make no sense."""
+    pace = Pace(lambda: 0.0)
+    for headers in ({}, {"ratelimit": "?"}, {"ratelimit": '"s";r=0'}, {"ratelimit": "r=x;t=y"}):
+        pace.note(headers)
+        assert pace.delay() == 0.0

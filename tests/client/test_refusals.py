@@ -1,0 +1,101 @@
+"""What a server means by a status that is no success."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from floorcast import errors
+from floorcast.client.refusals import refusal, retry_after
+from floorcast.client.steps import Request, Response
+
+REQUEST = Request("POST", "/realtime/event/feed")
+
+
+def refused(status: int, code: int | None = None, **headers: str) -> Exception:
+    body = b"<h1>no</h1>" if code is None else json.dumps({"code": code, "message": "no"}).encode()
+    error = refusal(REQUEST, Response(status, headers, body))
+    assert error.status == status
+    assert error.code == (status if code is None else code)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, 201, errors.MissingParameter),
+        (400, 202, errors.InvalidParameter),
+        (400, 203, errors.NotAnObject),
+        (401, 300, errors.BadCredentials),
+        (401, 301, errors.BadSession),
+        (403, 302, errors.RoleNotAllowed),
+        (403, 303, errors.FeedNotSwitchedOn),
+        (404, 404, errors.NotFound),
+        (405, 405, errors.Refusal),
+        (406, 406, errors.NotAcceptable),
+        (410, 410, errors.Retired),
+        (413, 413, errors.TooLarge),
+        (415, 415, errors.UnsupportedMedia),
+        (429, 429, errors.RateLimited),
+        (500, 100, errors.Unavailable),
+        (503, 101, errors.Unavailable),
+    ],
+)
+def test_each_code_of_the_contract_is_the_exception_of_that_name(
+    status: int, code: int, kind: type[Exception]
+) -> None:
+    """With the message as the server wrote it."""
+    error = refused(status, code)
+    assert type(error) is kind
+    assert str(error) == "no"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, errors.Refusal),
+        (400, errors.Refusal),
+        (401, errors.BadSession),
+        (403, errors.RoleNotAllowed),
+        (404, errors.NotFound),
+        (429, errors.RateLimited),
+        (502, errors.Unavailable),
+    ],
+)
+def test_without_a_code_that_is_known_the_status_decides(
+    status: int, kind: type[Exception]
+) -> None:
+    """A proxy's page, and codes of another server; the message shows what was answered."""
+    assert type(refused(status, 9999)) is kind
+    error = refused(status)
+    assert type(error) is kind
+    assert str(error) == f"POST /realtime/event/feed was answered {status}: <h1>no</h1>"
+
+
+def test_where_something_has_moved_to_is_told() -> None:
+    """It is not followed: a password would go to wherever the answer says."""
+    error = refusal(REQUEST, Response(301, {"location": "https://elsewhere/"}, b""))
+    assert str(error).endswith("was answered 301, it is at https://elsewhere/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("7", 7),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("soon", 0),
+        ("", 0),
+        ("-1", 0),
+    ],
+)
+def test_the_wait_asked_for_is_seconds_or_a_date(asked: str, seconds: int) -> None:
+    """A date is counted from the server's own, whatever our clock says."""
+    headers = {"retry-after": asked, "date": "Tue, 24 Nov 2026 12:00:00 GMT"}
+    assert retry_after(headers) == seconds
+
+
+def test_a_date_without_another_to_count_from_is_not_waited_for() -> None:
+    """Nor is one in a form that nobody knows."""
+    assert retry_after({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT"}) == 0

@@ -1,0 +1,30 @@
+"""How the clients' methods look to ``help`` and to editors."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from floorcast.client import AsyncClient, Client
+
+
+@pytest.mark.parametrize("client", [AsyncClient, Client])
+def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> None:
+    """Not those of what it is made by."""
+    for name, method in inspect.getmembers(client, inspect.isfunction):
+        if not name.startswith("_"):
+            assert (method.__name__, bool(method.__doc__)) == (name, True)
+    shown = inspect.signature(vars(client)["interaction_events"])
+    assert list(shown.parameters) == ["self", "token", "filter", "store", "stream"]
+    assert list(inspect.signature(vars(client)["validate"]).parameters) == ["self"]
+    assert list(inspect.signature(vars(client)["live_connects"]).parameters) == ["self", "filter"]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    """What one can do, the other can; only how they are closed differs."""
+    methods = [
+        {name for name in vars(client) if not name.startswith("_")}
+        for client in (Client, AsyncClient)
+    ]
+    assert methods[0] ^ methods[1] == {"close", "aclose"}

@@ -1,0 +1,186 @@
+"""A server that is all in the test's hand: a feed as a list, and faults wherever it likes.
+
+It does the steps of the client's core without any I/O, so a thousand unlucky days take a second.
+"""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import TypeVar
+
+from httpx_sse import ServerSentEvent
+
+from floorcast.client.conversation import Conversation, Credentials, Timing
+from floorcast.client.steps import (
+    Broken,
+    LogIn,
+    Next,
+    Open,
+    Pause,
+    Request,
+    Response,
+    Send,
+    Shut,
+    Silent,
+    Step,
+    Steps,
+    Work,
+)
+from floorcast.errors import FloorcastError
+
+__all__ = ["CREDENTIALS", "Quiet", "World"]
+
+T = TypeVar("T")
+CREDENTIALS = Credentials(client="ACME", user="reports", password="secret", api_token="token")
+OK: dict[str, str] = {}
+STREAM = {"content-type": "text/event-stream;charset=utf-8"}
+
+
+class Quiet(Exception):
+    """Whoever follows the feed has everything there is: nothing more will happen."""
+
+
+class World:
+    """A feed of events that are numbered from 0, given out with faults by ``chance``.
+
+    ``trouble`` is how likely each fault is; ``streams``: whether there are any; ``ids``: whether
+    their events have an ``id:``; ``most``: the events of a page.
+    """
+
+    def __init__(
+        self,
+        chance: Random,
+        *,
+        trouble: float = 0.0,
+        streams: bool = True,
+        ids: bool = True,
+        most: int = 1000,
+    ) -> None:
+        self._chance = chance
+        self.events: list[bytes] = []
+        self.requests: list[Request] = []
+        self.conversation = self.meet()
+        self.paused = 0.0
+        self.trouble = trouble
+        self.silent = False  # streams open, and then say nothing
+        self.too_old = False  # the tokens are
+        self._most = most
+        self._streams = streams
+        self._ids = ids
+        self._logins = 0
+        self._used: set[str] = set()
+        self._at: int | None = None
+
+    def meet(self) -> Conversation:
+        """A client that comes to this server for the first time, by this world's clock."""
+        timing = Timing(clock=lambda: self.paused, chance=self._chance.random, patience=1e9)
+        self.conversation = Conversation("http://test", CREDENTIALS, None, timing)
+        return self.conversation
+
+    def happen(self, count: int) -> None:
+        """More events."""
+        for _ in range(count):
+            number = len(self.events)
+            one = {"eventId": f"e{number}", "sessionId": str(number), "interactionType": "VOICE"}
+            self.events.append(json.dumps(one).encode())
+
+    def run(self, steps: Steps[T]) -> T:
+        """Do all steps, as a client's shell does them; raises Quiet when nothing more comes."""
+        error: Exception | None = None
+        outcome: object = None
+        try:
+            while True:
+                step = steps.send(outcome) if error is None else steps.throw(error)
+                error = outcome = None
+                try:
+                    outcome = self._perform(step)
+                except (Broken, FloorcastError) as caught:
+                    error = caught
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            steps.close()
+
+    def place(self, token: str) -> int:
+        """What a token says: how many events are behind it."""
+        return int(token[1:]) + (token[0] == "e") if token else len(self.events)
+
+    def _perform(self, step: Step) -> object:
+        match step:
+            case Send(request) | Open(request):
+                self._maybe_break()
+                self.requests.append(request)
+                answer = self._answer(request, opening=isinstance(step, Open))
+                self._maybe_break()
+                return answer
+            case Next():
+                return self._next()
+            case Pause(seconds):
+                self.paused += seconds
+            case LogIn(_):
+                self._logins += 1
+                self.conversation.session = f"session{self._logins}"
+            case Work(what):
+                return what()
+            case Shut():
+                self._at = None
+        return None
+
+    def _answer(self, request: Request, *, opening: bool) -> Response:
+        if self._is_unlucky():
+            status, code = self._chance.choice([(503, 101), (429, 429), (500, 100), (502, None)])
+            return self._refusal(status, code)
+        session = request.headers["lv-session"]
+        if session in self._used and self._is_unlucky():  # a new one has not ended yet
+            return self._refusal(401, 301)
+        self._used.add(session)
+        if self.too_old:
+            return self._refusal(400, 202, 'Time "2021-03-30" is more than 24 hours old.')
+        if opening and not self._streams:
+            return self._refusal(404, 404)
+        members = json.loads(request.content or b"{}") or dict(request.query)
+        behind = self.place(members["token"])
+        if opening:
+            self._at = behind
+            return Response(200, STREAM, b"")
+        page = self.events[behind : behind + self._most]
+        if not page and members["token"] and not self._comes_more():
+            raise Quiet
+        body = b'{"token": "t%d", "events": [%b]}' % (behind + len(page), b",".join(page))
+        return Response(200, OK, body)
+
+    def _next(self) -> ServerSentEvent | None:
+        if self._is_unlucky():
+            self._at = None
+            if self._chance.random() < 0.5:
+                return None
+            raise self._chance.choice([Broken, Silent])("cut")
+        if self.silent:
+            raise Silent("no word")
+        if self._at is None:
+            return None
+        if self._at == len(self.events) and not self._comes_more():
+            raise Quiet
+        if self._at == len(self.events):
+            return ServerSentEvent(id=f"t{self._at}") if self._ids else None
+        event = self.events[self._at].decode()
+        self._at += 1
+        return ServerSentEvent(data=event, id=f"t{self._at}" if self._ids else "")
+
+    def _refusal(self, status: int, code: int | None, message: str = "no") -> Response:
+        body = b"<html>"
+        if code is not None:
+            body = json.dumps({"code": code, "message": message}).encode()
+        return Response(status, {"retry-after": "1"}, body)
+
+    def _comes_more(self) -> bool:
+        return self._is_unlucky()
+
+    def _is_unlucky(self) -> bool:
+        return self._chance.random() < self.trouble
+
+    def _maybe_break(self) -> None:
+        if self._is_unlucky():
+            raise Broken("cut")

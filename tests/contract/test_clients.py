@@ -1,0 +1,257 @@
+"""What both clients must do, the one for an event loop and the one for threads: the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from floorcast import errors
+from floorcast.client import Credentials, Filter, TokenFile
+from tests.client.reference import AGENTS, EVENTS, Reference, refusal
+from tests.client.shells import Blocking, OnALoop, Shell, Taken
+from tests.client.world import CREDENTIALS as WHO
+
+Make = Callable[..., Shell]
+
+
+@pytest.fixture(params=[Blocking, OnALoop])
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """Makes a client of a server; all of them are closed."""
+    made: list[Shell] = []
+
+    def make_one(
+        server: Reference, who: Credentials | None = WHO, session: str | None = None
+    ) -> Shell:
+        made.append(request.param(server, who, session))
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        one.close()
+
+
+def numbers(taken: Taken) -> list[int]:
+    """Which of the reference's interactions these are."""
+    return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in taken]
+
+
+START = "00000000-a4d9-11eb-8080-808080808080"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_stream_goes_on_behind_the_last_event_id(make: Make, cut: bool) -> None:
+    """Streams of the reference have no ``id:``; each is closed, or cut in the midst of an event."""
+    server = Reference(events=20, cut=cut)
+    client = make(server)
+    feed = client.ask("interaction_events", START)
+    assert numbers(client.take(feed, 20)) == list(range(20))
+    assert {path for _, path, _, _ in server.asked()} == {EVENTS, EVENTS + "/sse"}
+
+
+def test_tokens_of_every_event_resume_behind_it(make: Make) -> None:
+    """In a page, in a stream, at the end of either."""
+    client = make(Reference(events=8))
+    for feed in ("interaction_events", "agent_events"):
+        taken = client.take(client.ask(feed, START), 8)
+        for index, (_, token) in enumerate(taken[:-1]):
+            rest = client.take(client.ask(feed, token), 7 - index)
+            assert [json for json, _ in rest] == [json for json, _ in taken[index + 1 :]]
+
+
+def test_agents_are_followed_by_long_poll_where_there_is_no_stream(make: Make) -> None:
+    """The stream is asked for once."""
+    server = Reference(events=9)
+    client = make(server)
+    assert len(client.take(client.ask("agent_events", START), 9)) == 9
+    paths = [path for _, path, _, _ in server.asked()]
+    assert paths == [AGENTS, AGENTS + "/sse", AGENTS, AGENTS]
+
+
+def test_an_expired_session_is_renewed_once_and_the_request_repeated(make: Make) -> None:
+    """Nobody notices; a server that then still wants another session is not asked for ever."""
+    server = Reference()
+    client = make(server)
+    client.ask("agent_event_feed")
+    server.end_sessions()
+    assert client.ask("agent_event_feed").events == []
+    assert server.logins == 2
+    server.plan += [refusal(401, 301), refusal(401, 301)]
+    with pytest.raises(errors.BadSession) as caught:
+        client.ask("agent_event_feed")
+    assert (caught.value.status, caught.value.code) == (401, 301)
+    assert server.logins == 3
+
+
+def test_requests_at_the_same_time_share_one_login(make: Make) -> None:
+    """At first, and when their session has ended."""
+    server = Reference()
+    client = make(server)
+    for logins in (1, 2):
+        assert len(client.ask_at_once("agent_event_feed", 8)) == 8
+        assert server.logins == logins
+        server.end_sessions()
+
+
+def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None:
+    """Without credentials there is nothing to log in with, and it says so."""
+    server = Reference()
+    session = make(server).ask("log_in").session_id
+    client = make(server, None, session)
+    assert client.ask("agent_event_feed").events == []
+    server.end_sessions()
+    with pytest.raises(errors.BadSession):
+        client.ask("agent_event_feed")
+    with pytest.raises(errors.BadCredentials, match="no credentials were given"):
+        make(server, None).ask("agent_event_feed")
+
+
+def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
+    """As long as the server asks, and a jittered while more; then the answer comes."""
+    server = Reference()
+    client = make(server)
+    server.plan += [
+        refusal(503, 101, retry_after="2"),
+        refusal(429, 429, retry_after="3"),
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout(""),
+        httpx.Response(200, content=b"<h1>Back soon</h1>"),
+    ]
+    assert client.ask("agent_event_feed").events == []
+    assert client.paused == [2.125, 3.25, 0.5, 1.0, 2.0]
+
+
+def test_patience_ends_with_what_the_server_said_last(make: Make) -> None:
+    """A method gives up after a minute; the exception has the server's own words."""
+    server = Reference()
+    client = make(server)
+    server.plan += [refusal(503, 101, "the log cannot be written", retry_after="25")] * 4
+    with pytest.raises(errors.Unavailable, match="the log cannot be written") as caught:
+        client.ask("service_statistics")
+    assert (caught.value.status, caught.value.retry_after) == (503, 25)
+    assert len(client.paused) == 2
+    server.plan.clear()
+    server.plan += [httpx.ConnectError("refused")] * 99
+    with pytest.raises(errors.Unavailable, match=r"reference\.test/realtime.*: refused"):
+        client.ask("service_statistics")
+
+
+def test_a_limit_that_is_near_slows_before_anything_is_refused(make: Make) -> None:
+    """The last requests of a window are spread over what is left of it."""
+    server = Reference()
+    client = make(server)
+    client.ask("log_in")
+    fields = {"ratelimit-policy": '"session";q=100;w=60', "ratelimit": '"session";r=4;t=30'}
+    server.plan.append(httpx.Response(200, json={"stats": []}, headers=fields))
+    client.ask("service_statistics")
+    assert client.paused == []
+    client.ask("agent_event_feed")
+    assert client.paused == [6.0]
+
+
+def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
+    """As the server wrote them, in the exception of that name."""
+    server = Reference()
+    client = make(server)
+    server.plan.append(refusal(403, 303, "the agent feed is not switched on"))
+    with pytest.raises(errors.FeedNotSwitchedOn, match="is not switched on") as caught:
+        client.ask("agent_event_feed")
+    assert (caught.value.status, caught.value.code) == (403, 303)
+
+
+def test_wrong_credentials_are_told_from_an_ended_session(make: Make) -> None:
+    """Also by the login of a server with other codes."""
+    client = make(Reference())
+    for code in (300, 301, 999):
+        with pytest.raises(errors.BadCredentials) as caught:
+            make(_Closed(code)).ask("agent_event_feed")
+        assert (caught.value.status, caught.value.code) == (401, code)
+    assert client.ask("log_in").client_id == 47415
+
+
+class _Closed(Reference):
+    """Lets nobody in."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self._code = code
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        return refusal(401, self._code)
+
+
+def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> None:
+    """Its sessions have ended by then; a change that got no answer is not tried again."""
+    server = Reference()
+    client = make(server)
+    client.ask("log_in")
+    server.plan.append(httpx.Response(204))
+    client.ask("change_password", "a better one")
+    client.ask("agent_event_feed")
+    assert [b'"password":"a better one"' in one.content for one in server.requests] == [
+        False, False, True, False,
+    ]  # fmt: skip
+    server.plan.append(httpx.ReadError("reset"))
+    with pytest.raises(errors.Unavailable, match="/session/password: reset"):
+        client.ask("change_password", "another")
+    assert server.asked()[-1][3]["newPassword"] == "another"
+
+
+def test_a_session_is_validated_and_ended(make: Make) -> None:
+    """By its id in the path; without one there is nothing to ask."""
+    server = Reference()
+    client = make(server)
+    assert client.ask("validate") is False
+    client.ask("log_out")
+    assert server.requests == []
+    client.ask("log_in")
+    server.plan += [httpx.Response(204), refusal(404, 404), httpx.Response(204)]
+    assert client.ask("validate") is True
+    assert client.ask("validate") is False
+    client.ask("log_out")
+    client.ask("log_in")
+    server.plan.append(refusal(404, 404))
+    client.ask("log_out")
+    assert [one[:2] for one in server.asked()] == [
+        ("GET", "/session/validate/session-1"),
+        ("GET", "/session/validate/session-1"),
+        ("DELETE", "/session/logout/session-1"),
+        ("DELETE", "/session/logout/session-2"),
+    ]
+
+
+def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> None:
+    """Closed as it should be, nothing comes twice; in silence the place moves on, too."""
+    server, store = Reference(events=7), TokenFile(tmp_path / "token")
+    store.save(START)
+    got: list[int] = []
+    for count in (2, 4, 1):
+        client = make(server)
+        feed = client.ask("interaction_events", store=store)
+        got += numbers(client.take(feed, count))
+        client.leave(feed)
+    assert got == list(range(7))
+
+
+def test_calls_alone_come_by_the_deprecated_feed(make: Make) -> None:
+    """By long poll, with a filter."""
+    server = Reference()
+    client = make(server)
+    page = {"token": START, "events": [], "callEvent": [{"interactionType": "VOICE"}]}
+    server.plan.append(httpx.Response(200, json=page))
+    feed = client.ask("call_events", START, filter=Filter(service=[1]))
+    assert client.take(feed, 1) == [(b'{"interactionType":"VOICE"}', START)]
+    body = {"token": START, "filter": {"service": [{"id": 1}]}}
+    assert server.asked() == [("POST", "/realtime/callEvent/feed", {"count": "1000"}, body)]
+
+
+def test_what_is_not_the_apis_is_said_to_be_so(make: Make) -> None:
+    """JSON of another shape does not come right by asking again."""
+    server = Reference()
+    client = make(server)
+    server.plan.append(httpx.Response(200, json={"stats": [{"cip": "many"}]}))
+    with pytest.raises(errors.UnexpectedAnswer, match=r"\$\.stats\[0\]\.cip"):
+        client.ask("service_statistics")
+    assert client.paused == []

@@ -1,0 +1,99 @@
+"""A proxy that is the test's own: it cuts connections, and holds them, as networks do."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Proxy"]
+
+PIECE = 1 << 16  # bytes
+ANSWER = 10.0  # seconds that a connection to the server may take
+
+
+class Proxy:
+    """Stands between a client and a port; ``url`` is its own.
+
+    A connection is cut after a random number of the server's bytes, at most ``longest`` (0:
+    never). ``hold``: from then on the connections that there are carry nothing, and stay open.
+    """
+
+    def __init__(self, port: int, chance: random.Random, longest: int = 0) -> None:
+        self._port = port
+        self._chance = chance
+        self._longest = longest
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._open: set[socket.socket] = set()
+        self._held: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._accept)]
+        self.cuts = 0
+
+    def hold(self) -> None:
+        """Let the connections of now carry nothing more; new ones do."""
+        with self._lock:
+            self._held |= self._open
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._port), ANSWER)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            limit = self._chance.randrange(1, self._longest) if self._longest else 0
+            with self._lock:
+                self._open |= {client, server}
+            for ways in ((client, server, 0), (server, client, limit)):
+                self._threads.append(threading.Thread(target=self._carry, args=ways))
+                self._threads[-1].start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, limit: int) -> None:
+        carried = 0
+        with suppress(OSError):
+            while piece := source.recv(PIECE):
+                if source in self._held:
+                    continue
+                left = limit - carried if limit else len(piece)
+                target.sendall(piece[:left])
+                carried += len(piece)
+                if limit and carried >= limit:
+                    self.cuts += 1
+                    break
+        if source not in self._held:
+            self._close(source, target)
+
+    def _close(self, *sockets: socket.socket) -> None:
+        for one in sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # closing alone would not wake the thread that accepts
+        self._close(self._listening)
+        self._threads[0].join(ANSWER)
+        with self._lock:
+            self._close(*self._open)
+        for thread in self._threads:
+            thread.join(ANSWER)
+        for one in (self._listening, *self._open):
+            one.close()

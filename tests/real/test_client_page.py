@@ -1,0 +1,181 @@
+"""The programs of docs/client.md, run as they stand there, through kills of them and the server."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import select
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.real.server import Server, environment, running
+from tests.real.sites import event, ndjson
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+EVENTS_AN_ACT = 40
+NUMBERS = itertools.count(1)  # of events; none is sent twice to the module's server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One on the example site, as the page has it."""
+    site = (files("floorcast") / "example_site.toml").read_text("utf-8")
+    with running(tmp_path_factory.mktemp("page"), site=site) as one:
+        yield one
+
+
+def program(server: Server, containing: str) -> list[str]:
+    """The page's program that has this in it, against the test's own server."""
+    (block,) = (block for block in BLOCKS if containing in block)
+    return [sys.executable, "-c", block.replace("http://127.0.0.1:8080", server.url)]
+
+
+@contextmanager
+def started(server: Server, containing: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The program at work; it ends with the block."""
+    with subprocess.Popen(
+        program(server, containing),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def send(server: Server, *events: dict[str, object]) -> None:
+    """Events of the example site's source."""
+    answer = httpx.post(
+        f"{server.url}/ingest/v1/events",
+        content=ndjson(events),
+        headers={
+            "Authorization": "Bearer example-ingest-key-change-me",
+            "Content-Type": "application/x-ndjson",
+        },
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def call(number: int) -> dict[str, object]:
+    """A call of the bank that begins; its session tells which."""
+    return event(
+        "call.start", f"call {number}", transactionId=number, sessionId=f"S{number}",
+        service="PS", direction="INBOUND",
+    )  # fmt: skip
+
+
+def ready(number: int) -> dict[str, object]:
+    """An agent's change of state."""
+    return event("agent.state", f"agent {number}", agent="SHARON", eventType="READY", service="PS")
+
+
+def test_every_program_of_the_page_is_tried() -> None:
+    """None is there only to look at."""
+    assert len(BLOCKS) == 6
+
+
+@pytest.mark.parametrize(
+    ("containing", "what", "line"),
+    [
+        ("asyncio.run(main())", ready, "SHARON READY\n"),
+        ("case CallStart(", call, "began S{} INBOUND\n"),
+        ("answer.feed_token", call, "VOICE 4001\n"),
+    ],
+)
+def test_a_program_prints_what_happens(
+    server: Server,
+    tmp_path: Path,
+    containing: str,
+    what: Callable[[int], dict[str, object]],
+    line: str,
+) -> None:
+    """It begins now, so events are sent until it has begun."""
+    with started(server, containing, tmp_path) as process:
+        assert process.stdout is not None
+        said = ""
+        while not re.fullmatch(line.format(r"\d+"), said):
+            if select.select([process.stdout], [], [], 0.1)[0]:
+                said = process.stdout.readline()
+            else:
+                send(server, what(next(NUMBERS)))
+        assert process.poll() is None, "it goes on"
+
+
+def test_what_the_server_refuses_is_told_as_the_page_says(server: Server, tmp_path: Path) -> None:
+    """Status, code and message."""
+    with started(server, "except Refusal as refusal", tmp_path) as process:
+        assert process.communicate(timeout=60)[0] == "401 300 userName or password is wrong\n"
+
+
+def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: Path) -> None:
+    """Through kills of the program, wherever it is in what it was sent."""
+    order: list[int] = []
+    for act in range(4):
+        with started(server, "TokenFile(", tmp_path) as process:
+            assert process.stdout is not None
+            if act == 0:
+                while not (tmp_path / "agents.token").exists():
+                    send(server, ready(next(NUMBERS)))
+            send(server, *(ready(next(NUMBERS)) for _ in range(EVENTS_AN_ACT)))
+            lines = [process.stdout.readline() for _ in range(EVENTS_AN_ACT // 2)]
+            process.kill()
+            lines += process.stdout.readlines()
+        numbers = [int(line.rpartition("=")[2]) for line in lines]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "once in a life"
+        assert not order or numbers[0] <= order[-1] + 1, "none is left out"
+        order += numbers
+
+
+@pytest.mark.parametrize("seed", [random.randrange(2**32)])
+def test_with_the_token_in_the_transaction_every_event_is_there_once(
+    server: Server, tmp_path: Path, seed: int
+) -> None:
+    """Through kills of the program and of the server, in the order of the feed."""
+    chance, database = random.Random(seed), tmp_path / "calls.db"
+    sent = 0
+    with started(server, "sqlite3", tmp_path):
+        _wait_for(database, "place", 1)
+    for act in range(4):
+        with started(server, "sqlite3", tmp_path):
+            send(server, *(call(next(NUMBERS)) for _ in range(EVENTS_AN_ACT)))
+            if act == 1:
+                server.kill()
+                server.start()
+            goal = sent + chance.randrange(1, EVENTS_AN_ACT)
+            _wait_for(database, "event", goal)
+        sent += EVENTS_AN_ACT
+    with started(server, "sqlite3", tmp_path):
+        _wait_for(database, "event", sent)
+    with closing(sqlite3.connect(database)) as db:
+        sessions = [int(row[0][1:]) for row in db.execute("SELECT session FROM event")]
+    assert sessions == list(range(sessions[0], sessions[0] + sent))
+
+
+def _rows(database: Path, table: str) -> int:
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+            count: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            return count
+    except sqlite3.OperationalError:
+        return 0  # not there yet, or being written
+
+
+def _wait_for(database: Path, table: str, rows: int) -> None:
+    over = time.monotonic() + 60
+    while _rows(database, table) < rows:
+        assert time.monotonic() < over
