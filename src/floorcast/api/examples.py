@@ -1,7 +1,8 @@
 """The reference's printed requests and answers, kept as they are printed in ``reference/``.
 
 The golden tests prove that they are answered like this; ``/openapi.json`` and ``/docs`` show
-them. Left out is what is no JSON in them: a brace that is missing, a comma too many.
+them. Left out is what is no JSON in them: a brace that is missing, a comma too many. Those that
+begin with ``own_`` are ours, of methods that the reference does not print.
 """
 
 from __future__ import annotations
