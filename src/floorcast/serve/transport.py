@@ -19,13 +19,13 @@ from typing import Any, cast
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from floorcast.api.app import Api
 from floorcast.api.streams import TAKE_OVER
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
 from floorcast.serve.node import Node
+from floorcast.serve.upgrades import NeverUpgraded
 
 __all__ = ["serve"]
 
@@ -59,7 +59,7 @@ class _Door:
         return self._connection is not None and self._connection.hand_over(headers, stream)
 
 
-class _Connection(HttpToolsProtocol):
+class _Connection(NeverUpgraded):
     """uvicorn's connection, which can be handed over to a stream."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
