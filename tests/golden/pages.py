@@ -28,6 +28,11 @@ DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"^```(?P<kind>[\w -]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _ADDRESS = "127.0.0.1:8080"
 _STRICT = 'curl() { command curl --fail-with-body "$@"; }'
+_SERVER = f"""
+setsid bash server.sh > server.log 2>&1 & SERVER=$!
+trap 'kill -- -$SERVER && wait' EXIT
+for _ in $(seq 600); do command curl -sf http://{_ADDRESS}/readyz > ready && break; sleep 0.1; done
+"""
 _SECONDS = 120  # for a page; on a machine that does six things at once
 
 
@@ -60,7 +65,11 @@ def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[
     script = ["set -eu"]
     for number, block in enumerate(pasted):
         script.append("unset -f curl" if block.kind == "sh refused" else _STRICT)
-        script.append(f"{{ {block.text}\n}} > {folder}/printed.{number}")
+        if block.kind == "sh server":
+            (folder / "server.sh").write_text(block.text, "utf-8")
+            script.append(_SERVER)
+        text = "true" if block.kind == "sh server" else block.text
+        script.append(f"{{ {text}\n}} > {folder}/printed.{number}")
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", "\n".join(script).replace(_ADDRESS, url.removeprefix("http://"))],
