@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any
 
 import msgspec
 
@@ -27,28 +26,19 @@ class Documents:
 
     def __init__(self, routes: Callable[[], Routes]) -> None:
         self._routes = routes
-
-    @cached_property
-    def _document(self) -> dict[str, Any]:
-        return document(self._routes())
-
-    @cached_property
-    def _openapi(self) -> Content:
-        return Content(msgspec.json.encode(self._document))
-
-    @cached_property
-    def _page(self) -> Content:
-        return Content(page(self._document).encode())
+        self._made: tuple[Content, Content] | None = None
 
     async def openapi(self, _exchange: Exchange) -> Answer:
         """The OpenAPI document."""
-        return Answer(200, self._openapi)
+        content, _ = await self._both()
+        return Answer(200, content)
 
     async def page(self, _exchange: Exchange) -> Answer:
         """The page, which asks for nothing else and runs nothing."""
+        _, content = await self._both()
         return Answer(
             200,
-            self._page,
+            content,
             media_type="text/html; charset=utf-8",
             headers=(
                 ("content-security-policy", POLICY),
@@ -56,3 +46,13 @@ class Documents:
                 ("x-content-type-options", "nosniff"),
             ),
         )
+
+    async def _both(self) -> tuple[Content, Content]:
+        if self._made is None:
+            # a tenth of a second, which is too long for a turn of the loop
+            self._made = await asyncio.to_thread(self._make)
+        return self._made
+
+    def _make(self) -> tuple[Content, Content]:
+        told = document(self._routes())
+        return Content(msgspec.json.encode(told)), Content(page(told).encode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -146,7 +146,7 @@ def _body(operation: Json) -> str:
     rows = []
     for media_type, medium in content.items():
         told = [inline(medium["schema"]), prose(medium["schema"].get("description", ""))]
-        rows.append((f"<code>{escape(media_type)}</code>", "<br>".join(filter(None, told))))
+        rows.append((f"<code>{escape(media_type)}</code>", _parts(told)))
     return table("Body", ("media type", "type"), rows) + _examples(content)
 
 
@@ -161,7 +161,7 @@ def _answers(document: Json, operation: Json) -> str:
         kinds = " ".join(inline(one) for one in schemas if "allOf" not in one)
         headers = ", ".join(f"<code>{escape(name)}</code>" for name in found.get("headers", ()))
         told = [prose(found["description"]), kinds, headers and f"with {headers}"]
-        rows.append((f"<code>{status}</code>", "<br>".join(filter(None, told))))
+        rows.append((f"<code>{status}</code>", _parts(told)))
         examples.append(_examples(content))
     return table("Answers", ("status", "what"), rows) + "".join(examples)
 
@@ -182,6 +182,10 @@ def _schemas(document: Json) -> str:
         for name, schema in document["components"]["schemas"].items()
     )
     return f'<h2 id="schemas">Types</h2>{articles}'
+
+
+def _parts(told: Iterable[str]) -> str:
+    return "".join(f"<div>{one}</div>" for one in told if one)
 
 
 def _anchor(tag: str) -> str:

@@ -34,6 +34,8 @@ def time_or_ms(far: int) -> Meta:
 
 def schema(kind: object) -> dict[str, Any]:
     """The schema of a type; one of a struct is a reference to its component."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _ref(kind)
     (found,), _ = schema_components([kind], ref_template=REF)
     return found
 
@@ -53,7 +55,7 @@ def components(taken: Iterable[object], given: Iterable[object]) -> dict[str, An
     return dict(sorted(found.items()))
 
 
-def _ref(kind: type[Struct] | None) -> dict[str, str]:
+def _ref(kind: type[Struct] | None) -> dict[str, Any]:
     return {"type": "null"} if kind is None else {"$ref": REF.format(name=kind.__name__)}
 
 
