@@ -30,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from floorcast.api.app import ROUTES
+from floorcast.api.errors import STATUS, MethodNotAllowed
 from floorcast.api.examples import examples
 from floorcast.api.openapi import document
 from floorcast.api.routes import ANY
@@ -255,6 +256,12 @@ def test_it_is_always_the_same(asked: Asked) -> None:
     """The same routes, the same bytes, in another process, too."""
     with Caller(asked.url) as caller:
         assert caller.http.get("/openapi.json").content == msgspec.json.encode(document(ROUTES))
+
+
+def test_every_refusal_is_told() -> None:
+    """Each code with its status, where a path and a method are found at all."""
+    told = set(re.findall(r"Code (\d+):", json.dumps(DOCUMENT["components"]["responses"])))
+    assert told | {str(MethodNotAllowed.code)} == set(map(str, STATUS))
 
 
 def test_every_example_of_the_reference_is_shown() -> None:

@@ -39,8 +39,9 @@ numbers are written without a point. Answers are \
 `Cache-Control: no-store`, and gzip where `Accept-Encoding` asks for it; a body may be sent with \
 `Content-Encoding: gzip`.
 
-What is no success is `{code, message}`; the message says what to change. What each figure \
-means: `docs/metrics.md`."""
+What is no success is `{code, message}`; the message says what to change. Another path is 404, \
+another method 405, with those that there are in `Allow`, which `OPTIONS` tells, too. What each \
+figure means: `docs/metrics.md`."""
 
 SECURITY = {
     "session": {

@@ -144,7 +144,7 @@ def _description(route: Route) -> str:
     if route.status == 204:
         return "Done."
     if route.media_type == _EVENT_STREAM:
-        return "The stream: one event a `data:` line, and a comment at least every 10 s."
+        return "The stream: an event of the feed a `data:` line, and a comment at least every 10 s."
     return "The answer."
 
 
