@@ -6,16 +6,45 @@ A misspelt filter must not widen the answer, so whatever is unknown in it is an 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Annotated, TypeVar, cast
+
+from msgspec import Meta, Struct
 
 from floorcast.errors import InvalidParameter, MissingParameter
 
-__all__ = ["MAX_ID", "condition", "read_id", "read_members"]
+__all__ = [
+    "MAX_ID",
+    "Id",
+    "IdCondition",
+    "IdConditions",
+    "ServiceConditions",
+    "condition",
+    "read_id",
+    "read_members",
+]
 
 T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
 """The largest id that is taken."""
+
+Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
+
+
+class IdCondition(Struct, forbid_unknown_fields=True):
+    """One thing, by its id: a number, or the digits of one."""
+
+    id: Id | Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+
+
+IdConditions = Annotated[list[IdCondition], Meta(min_length=1)]
+
+
+class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
+    """What is of one of these services, or of one of these call centers; each must exist."""
+
+    service: IdConditions | None = None
+    call_center: IdConditions | None = None
 
 
 def read_members(value: object, *known: str) -> dict[str, object]:

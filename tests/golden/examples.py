@@ -1,41 +1,8 @@
-"""The reference's examples, kept as they are printed, and what it means to answer like one."""
+"""What it means to answer like a printed example of the reference."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, NamedTuple
-
-__all__ = ["Example", "like", "load"]
-
-FOLDER = Path(__file__).parent / "reference"
-
-
-class Example(NamedTuple):
-    """A printed request and its printed answer; a body that is not there is None."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: Any
-    status: int
-    answer: Any
-
-
-def load(name: str) -> Example:
-    """The example kept in ``reference/<name>.http``."""
-    request, answer = (FOLDER / f"{name}.http").read_text().split("#Response\n")
-    line, headers, body = _parts(request.removeprefix("#Request (JSON)\n"))
-    method, target = line.split(" ")
-    status, _, printed = _parts(answer)
-    return Example(method, target, headers, body, int(status.split(" ")[0]), printed)
-
-
-def _parts(text: str) -> tuple[str, dict[str, str], Any]:
-    head, brace, body = text.partition("\n{")
-    first, *lines = head.strip().split("\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return first, headers, json.loads("{" + body) if brace else None
+__all__ = ["like"]
 
 
 def like(printed: object, answered: object, where: str = "$") -> list[str]:

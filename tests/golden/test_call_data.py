@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from floorcast.api.examples import Example, load
 from floorcast.token import TICKS_PER_MS
-from tests.golden.examples import Example, load
 from tests.real.nodes import Clock, House, scratch
 from tests.real.sites import event, ndjson
 

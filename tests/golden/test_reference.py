@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from floorcast.api.examples import Example, load
 from floorcast.events.fed import (
     AgentEvent,
     CallDispositionEvent,
@@ -24,7 +25,7 @@ from floorcast.events.fed import (
 )
 from floorcast.floor.call_facts import CallFacts
 from tests.api.servers import ACME, CHILD, House, in_house
-from tests.golden.examples import Example, like, load
+from tests.golden.examples import like
 
 AGENT = "/realtime/agentEvent/feed"
 VARIANTS = ["", "/", "version"]

@@ -1,29 +1,25 @@
 """Every statistics example of the reference: the request as printed, the answer as printed.
 
-``statistics/examples.json`` holds the answers, freed of what is no JSON in them (an opening
-brace that is missing, a comma too many). Each is asked of a floor on which happened what the
-answer tells, so most answers are the printed ones to the letter.
+Each is asked of a floor on which happened what the answer tells, so most answers are the printed
+ones to the letter.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from floorcast import token as tokens
+from floorcast.api.examples import load
 from floorcast.events.incoming import Incoming
 from floorcast.site.model import Agent, CallCenter, Plan, Service
 from tests.api.servers import ACME, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
 from tests.virtual_time import START
 
-EXAMPLES: dict[str, Any] = json.loads(
-    Path(__file__).parent.joinpath("statistics", "examples.json").read_text("utf-8")
-)
 NOW = START // 10_000  # ms: 17:13:20 in New York
 ONE = {"filter": {"service": [{"id": "38049"}]}}
 PLAN = Plan(
@@ -131,7 +127,7 @@ def test_campaign_statistics(path: str) -> None:
         timezones=counts,
     )
     body = {"filter": {"campaign": [{"id": "103629512"}]}}
-    assert json.dumps(asked(path, body, [update])) == json.dumps(EXAMPLES["campaign/stats"])
+    assert json.dumps(asked(path, body, [update])) == json.dumps(load("campaign_stats").answer)
 
 
 def test_agent_averages() -> None:
@@ -148,7 +144,7 @@ def test_agent_averages() -> None:
     ):
         day.to(kind, seconds)
     answer = asked("/realtime/service/agents/averages", ONE, day.off())
-    expected = EXAMPLES["agents/averages"]
+    expected = load("agents_averages").answer
     expected["agentAverages"][0]["timeStamp"] = expected["timeStamp"] = str(NOW)
     assert json.dumps(answer) == json.dumps(expected)
 
@@ -159,7 +155,7 @@ def test_agent_statistics() -> None:
     day.to("NOT_READY", 68)
     day.to("READY", 0)
     answer = asked("/realtime/service/agent/stats", ONE, day.events)
-    expected = EXAMPLES["agent/stats"]
+    expected = load("agent_stats").answer
     expected["agentStatistics"][0]["stateChangedTime"] = NOW
     assert json.dumps(answer) == json.dumps(expected)
 
@@ -184,7 +180,7 @@ def test_agent_statistics_ex() -> None:
     other = call_at("disposition", second.at, 9, termCode="RPC_INCOMPLETE", agent="1AMBY")
     events = in_time(first.off(), [*second.off(), begin, other])
     answer = asked("/realtime/service/agent/stats/ex", None, events)
-    assert json.dumps(answer) == json.dumps(EXAMPLES["agent/stats/ex"])
+    assert json.dumps(answer) == json.dumps(load("agent_stats_ex").answer)
 
 
 @pytest.mark.parametrize("path", ["/realtime/service/agents/status", "/realtime/service/status"])
@@ -192,7 +188,7 @@ def test_agent_status(path: str) -> None:
     """The printed row to the letter, from the right path and from the misspelt one."""
     day = Stay("VKUMARK", 38049, NOW)
     day.to("NOT_READY", 0)
-    expected = EXAMPLES["agents/status"]
+    expected = load("agents_status").answer
     expected["agentDetails"][0]["stateChangedAfter"] = expected["timeStamp"] = NOW
     assert json.dumps(asked(path, ONE, day.events)) == json.dumps(expected)
 
@@ -215,7 +211,7 @@ def test_waiting_calls() -> None:
         call_at("queue", began),
     ]
     answer = asked("/realtime/service/calls/status", ONE, events, Plan(services=(service,)))
-    expected = EXAMPLES["calls/status"]
+    expected = load("calls_status").answer
     expected["callsDetails"][0]["timeStamp"] = str(began // 1000)
     expected["timeStamp"] = str(NOW)
     assert json.dumps(answer) == json.dumps(expected)
@@ -226,7 +222,7 @@ def test_live_connects() -> None:
     day = Stay("SEBY", 38049, NOW - 400_000)
     day.outbound(30, "RPC")
     answer = asked("/realtime/service/liveConnects", ONE, day.off())
-    assert shape(answer) == shape(EXAMPLES["liveConnects"])
+    assert shape(answer) == shape(load("live_connects").answer)
     assert [row["total"] for row in answer["liveConnects"]] == ["0", "0", "0", "0", "1", "0"]
 
 
@@ -239,6 +235,6 @@ def test_service_statistics() -> None:
         call_at("queue", NOW - 4_024_000),
     ]
     answer = asked("/realtime/service/stats", ONE, [*day.events, *waiting])
-    expected = EXAMPLES["service/stats"]
+    expected = load("service_stats").answer
     expected["stats"][0]["totalOffered"] = 1
     assert json.dumps(answer) == json.dumps(expected)

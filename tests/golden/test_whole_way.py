@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from floorcast.api.examples import load
 from floorcast.token import TICKS_PER_SECOND
-from tests.golden.examples import like, load
+from tests.golden.examples import like
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import CHEAP, KEYS, PASSWORD, TOKENS, event, ndjson

@@ -10,10 +10,14 @@ from starlette.types import Receive, Scope, Send
 from floorcast.api import calldata, feeds, intake, operation, sessions, statistics, streams
 from floorcast.api.admission import admit
 from floorcast.api.answers import Answer
+from floorcast.api.documents import Documents
 from floorcast.api.errors import MethodNotAllowed, answer_to
 from floorcast.api.exchange import Exchange
 from floorcast.api.routes import ANY, Query, Route, Table
 from floorcast.api.server import Server
+from floorcast.conditions import Id
+from floorcast.errors import NotFound, RateLimited, Retired, Unavailable
+from floorcast.feeds.filters import InteractionConditions
 from floorcast.ingest.intake import Taken
 from floorcast.statistics.agents import AgentStatisticsAnswer, AgentStatisticsExAnswer
 from floorcast.statistics.averages import AgentAveragesAnswer
@@ -25,34 +29,41 @@ from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES", "Api"]
 
-_COUNT = Query("count", "the most events to answer with, 500 to 1000", kind=int)
+_COUNT = Query("count", "the most events to answer with", kind=feeds.Count)
 _PLACE = (
-    Query("token", "where to go on from; Last-Event-ID wins over it; none: from now"),
+    Query("token", "where to go on from; Last-Event-ID wins over it; none: from now", kind=str),
     _COUNT,
 )
-_FILTER = Query("filter", "which events to see: the JSON of the POST's filter, URL-encoded")
+_FILTER = Query(
+    "filter",
+    "which events to see: the JSON of the POST's filter, URL-encoded",
+    kind=InteractionConditions,
+)
 _CALL = (
     Query("session", "the call's session id", required=True),
-    Query("transaction", "the call's transaction id", required=True, kind=int),
-    Query("client", "the call's client, if it is a child of the session's", kind=int),
+    Query("transaction", "the call's transaction id", required=True, kind=Id),
+    Query("client", "the call's client, if it is a child of the session's", kind=Id),
 )
 
+_DOCUMENTS = Documents(lambda: ROUTES)
+
 # fmt: off
-ROUTES = (
+ROUTES: tuple[Route, ...] = (
     # sessions
     Route(method="POST", path="/session/login", handler=sessions.login,
+          needs="API token", refusals=(RateLimited,),
           body=sessions.Login, answer=sessions.LoggedIn,
           query=(Query("cookie", "true: set the session as a cookie, too", kind=bool),),
           doc="Log in."),
     Route(method="GET", path="/session/validate/{sessionId}", handler=sessions.validate,
-          status=204, doc="Whether a session lives."),
+          status=204, refusals=(NotFound,), doc="Whether a session lives."),
     Route(method="GET", path="/session/validate", handler=sessions.validate_by_query,
           query=(Query("sessionId", "the session", required=True),),
-          status=204, doc="Whether a session lives."),
+          status=204, refusals=(NotFound,), doc="Whether a session lives."),
     Route(method="DELETE", path="/session/logout/{sessionId}", handler=sessions.logout,
-          status=204, doc="End a session."),
+          status=204, refusals=(NotFound,), doc="End a session."),
     Route(method="POST", path="/session/password", handler=sessions.change_password,
-          body=sessions.PasswordChange,
+          needs="API token", refusals=(RateLimited,), body=sessions.PasswordChange,
           status=204, doc="Change a password; ends the user's sessions."),
 
     # feeds
@@ -66,12 +77,14 @@ ROUTES = (
           doc="Interaction events after a token; waits up to 10 s for the first."),
     Route(method="POST", path="/realtime/callEvent/feed", handler=feeds.call_feed,
           methods="feeds", feed="interaction", query=(_COUNT,), deprecated=True,
-          body=feeds.FeedRequest, answer=feeds.FeedAnswer,
+          body=feeds.FeedRequest, answer=feeds.CallFeedAnswer,
           doc="Voice events after a token; use /realtime/event/feed."),
     Route(method=ANY, path="/realtime/agentEvent", handler=feeds.retired_agent_event,
-          status=410, always=True, doc="Retired: use /realtime/agentEvent/feed."),
+          status=410, refusals=(Retired,), always=True,
+          doc="Retired: use /realtime/agentEvent/feed."),
     Route(method=ANY, path="/realtime/callEvent", handler=feeds.retired_call_event,
-          status=410, always=True, doc="Retired: use /realtime/event/feed."),
+          status=410, refusals=(Retired,), always=True,
+          doc="Retired: use /realtime/event/feed."),
 
     # streams
     Route(method="POST", path="/realtime/event/feed/sse", handler=streams.interaction_stream,
@@ -91,16 +104,16 @@ ROUTES = (
 
     # call data
     Route(method="GET", path="/realtime/callData/inCall", handler=calldata.in_call,
-          methods="call data", query=_CALL, answer=calldata.InCall,
+          methods="call data", query=_CALL, refusals=(NotFound,), answer=calldata.InCall,
           doc="What is known of a call in progress."),
     Route(method="GET", path="/realtime/callData/postCall", handler=calldata.post_call,
-          methods="call data", query=_CALL, answer=calldata.PostCall,
+          methods="call data", query=_CALL, refusals=(NotFound,), answer=calldata.PostCall,
           doc="What is known of a call that has ended."),
 
     # statistics
     Route(method="POST", path="/realtime/campaign/stats", handler=statistics.campaigns,
           misspelt="/realtime/realtime/campaign/stats", methods="campaign statistics",
-          body=statistics.StatisticsRequest, answer=CampaignAnswer,
+          body=statistics.CampaignRequest, answer=CampaignAnswer,
           doc="What of each of today's campaigns is loaded, done and left."),
     Route(method="POST", path="/realtime/service/agents/averages", handler=statistics.averages,
           methods="service methods",
@@ -133,15 +146,20 @@ ROUTES = (
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=intake.take_events,
-          answer=Taken, doc="Take events in; answers once they are durable and readable."),
+          needs="ingest key", events=intake.BODIES, answer=Taken,
+          doc="Take events in; answers once they are durable and readable."),
 
     # operation
     Route(method="GET", path="/healthz", handler=operation.health, answer=operation.Status,
           always=True, doc="The process lives."),
     Route(method="GET", path="/readyz", handler=operation.readiness, answer=operation.Status,
-          always=True, doc="Requests are answered."),
+          always=True, refusals=(Unavailable,), doc="Requests are answered."),
     Route(method="GET", path="/metrics", handler=operation.metrics, media_type="text/plain",
           always=True, doc="Counters and latencies, for Prometheus."),
+    Route(method="GET", path="/openapi.json", handler=_DOCUMENTS.openapi,
+          always=True, doc="This document: OpenAPI 3.1 of everything that the server answers."),
+    Route(method="GET", path="/docs", handler=_DOCUMENTS.page, media_type="text/html",
+          always=True, doc="The same as a page to read."),
 )
 # fmt: on
 

@@ -20,11 +20,11 @@ from floorcast.errors import (
     UnsupportedMedia,
 )
 
-__all__ = ["Failure", "MethodNotAllowed", "answer_to"]
+__all__ = ["STATUS", "Failure", "MethodNotAllowed", "answer_to"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_STATUS = {
+STATUS = {
     201: 400,
     202: 400,
     203: 400,
@@ -42,6 +42,7 @@ _STATUS = {
     100: 500,
     101: 503,
 }
+"""The HTTP status of each code."""
 
 
 class Failure(msgspec.Struct):
@@ -66,7 +67,7 @@ def answer_to(error: Exception) -> Answer:
     if isinstance(error, Disconnected):
         return Answer(499)  # nobody reads it; proxies log this number for it
     if isinstance(error, Refusal | Unavailable):
-        status = _STATUS[error.code]
+        status = STATUS[error.code]
         return _failure(status, error.code, error.message, _headers(error))
     error_id = uuid.uuid4().hex
     _log.error("fault", id=error_id, exc_info=error)

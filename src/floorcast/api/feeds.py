@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, get_args
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.bodies import Disconnected
 from floorcast.api.exchange import Exchange
 from floorcast.api.server import Server
+from floorcast.api.shapes import one_of
 from floorcast.errors import InvalidParameter, Retired
+from floorcast.events.fed import AgentEvent, CallEvent, InteractionEvent
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
-from floorcast.feeds.filters import Filter, Matcher, matcher, read_filter
+from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
 from floorcast.feeds.longpoll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.site.model import FeedName
@@ -23,6 +25,8 @@ from floorcast.token import TICKS_PER_SECOND
 __all__ = [
     "AgentFeedAnswer",
     "AgentFeedRequest",
+    "CallFeedAnswer",
+    "Count",
     "FeedAnswer",
     "FeedRequest",
     "agent_feed",
@@ -38,6 +42,7 @@ Shape = Callable[[str, bytes], bytes]
 
 _SHARED = TICKS_PER_SECOND  # ticks for which a token that speaks for now is handed out
 LEAST, MOST = 500, 1000  # events a page may be asked to have
+Count = Annotated[int, Meta(ge=LEAST, le=MOST, extra_json_schema={"default": MOST})]
 
 # The newest date in the reference, which already calls it deprecated: 2023-06-05.
 _DEPRECATED: Headers = (
@@ -53,15 +58,15 @@ class AgentFeedRequest(Struct):
 
 
 class FeedRequest(AgentFeedRequest):
-    """The same, and which events to see."""
+    """The same, and which events to see; no filter: all that the user may."""
 
-    filter: object = None
+    filter: Annotated[object, one_of(InteractionConditions, None)] = None
 
 
 class AgentFeedAnswer(Struct, rename="camel"):
     """Agent events, oldest first, and the token to go on from."""
 
-    agent_event: list[object]
+    agent_event: list[AgentEvent]
     token: str
 
 
@@ -69,7 +74,15 @@ class FeedAnswer(Struct):
     """Interaction events, oldest first, and the token to go on from."""
 
     token: str
-    events: list[object]
+    events: list[Annotated[object, one_of(*get_args(InteractionEvent))]]
+
+
+class CallFeedAnswer(Struct, rename="camel"):
+    """Voice events, oldest first, under both their names, and the token to go on from."""
+
+    token: str
+    events: list[Annotated[object, one_of(*get_args(CallEvent))]]
+    call_event: list[Annotated[object, one_of(*get_args(CallEvent))]]
 
 
 class _Built(NamedTuple):

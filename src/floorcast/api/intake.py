@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
+
+from msgspec import Meta
 
 from floorcast.api.answers import Answer
 from floorcast.api.bodies import INTAKE_LIMIT, at_most, read_body
@@ -10,16 +13,28 @@ from floorcast.api.exchange import Exchange
 from floorcast.api.server import ClientFloor, Server
 from floorcast.auth.keys import bearer
 from floorcast.errors import BadCredentials, Unavailable, UnsupportedMedia
-from floorcast.ingest.decoding import Form
+from floorcast.events.incoming import Incoming
+from floorcast.ingest.decoding import MAX_EVENTS, Form
 from floorcast.ingest.intake import Busy, Taken
 
-__all__ = ["NothingTaken", "take_events"]
+__all__ = ["BODIES", "NothingTaken", "take_events"]
 
 _FORMS: dict[str, Form] = {
     "application/cloudevents-batch+json": "batch",
     "application/x-ndjson": "lines",
     "application/cloudevents+json": "one",
 }
+
+_Lines = Annotated[
+    str, Meta(description="One event a line, each as in `application/cloudevents+json`.")
+]
+_BODIES: dict[Form, object] = {
+    "one": Incoming,
+    "batch": Annotated[list[Incoming], Meta(description=f"At most {MAX_EVENTS:,} events.")],
+    "lines": _Lines,
+}
+BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
+"""What may be sent, by media type."""
 
 
 class NothingTaken(Taken, tag=False):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from floorcast.api.answers import Answer
 from floorcast.api.errors import MethodNotAllowed
 from floorcast.api.exchange import Exchange
 from floorcast.auth.roles import Methods
-from floorcast.errors import NotFound
+from floorcast.errors import FloorcastError, NotFound
 from floorcast.site.model import FeedName
 
 __all__ = ["ANY", "Handler", "Query", "Route", "Table"]
@@ -25,12 +26,15 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query parameter: its name, its meaning, and whether it must be given."""
+    """A query parameter: its name, its meaning, and whether it must be given.
+
+    ``kind`` is its type; one that is a Struct is given as URL-encoded JSON.
+    """
 
     name: str
     doc: str
     required: bool = False
-    kind: type = str
+    kind: object = Annotated[str, Meta(pattern=r"\S")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,9 @@ class Route:
     ``methods`` is the group whose roles may call it; None: no session is asked for.
     ``always``: answered while the server starts, too.
     ``misspelt``: the path as the reference's own example has it.
+    ``needs``: what opens it, where that is no session.
+    ``events``: what may be sent by media type, where that is not one JSON object (``body``).
+    ``refusals``: those that the other members do not tell of.
     """
 
     method: str
@@ -57,6 +64,9 @@ class Route:
     deprecated: bool = False
     cookie: bool = False
     always: bool = False
+    needs: Literal["API token", "ingest key"] | None = None
+    events: Mapping[str, object] = field(default_factory=dict)
+    refusals: tuple[type[FloorcastError], ...] = ()
 
 
 # The version that clients in the field put behind the first segment: /realtime/v6.0/…

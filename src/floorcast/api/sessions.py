@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar
+
 import msgspec
+from msgspec import Meta
 
 from floorcast.api.admission import SESSION_COOKIE
 from floorcast.api.answers import Answer, Headers
 from floorcast.api.exchange import Exchange
 from floorcast.auth.keys import api_token
+from floorcast.auth.passwords import LONGEST, SHORTEST
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.errors import InvalidParameter, MissingParameter, NotFound
 
@@ -26,6 +30,8 @@ __all__ = [
 class Login(msgspec.Struct, rename="camel"):
     """Who logs in; ``agent``: one of the floor's agents, not a user."""
 
+    required: ClassVar[tuple[str, ...]] = ("clientName", "userName", "password")
+
     client_name: str | None = None
     user_name: str | None = None
     password: str | None = None
@@ -35,7 +41,11 @@ class Login(msgspec.Struct, rename="camel"):
 class PasswordChange(Login, rename="camel"):
     """A login with the password that takes the old one's place."""
 
-    new_password: str | None = None
+    required: ClassVar[tuple[str, ...]] = (*Login.required, "newPassword")
+
+    new_password: (
+        Annotated[str, Meta(extra_json_schema={"minLength": SHORTEST, "maxLength": LONGEST})] | None
+    ) = None
 
 
 class LoggedIn(msgspec.Struct, rename="camel"):
@@ -51,7 +61,7 @@ async def login(exchange: Exchange) -> Answer:
     """Log in; with ``?cookie=true`` the session is also set as a cookie, for ``EventSource``."""
     with_cookie = _wants_cookie(exchange)
     body = await exchange.json(Login)
-    client_name, user_name, password = _required(body, "clientName", "userName", "password")
+    client_name, user_name, password = _required(body)
     session = await exchange.server.sessions.login(
         client_name,
         user_name,
@@ -84,9 +94,7 @@ async def logout(exchange: Exchange) -> Answer:
 async def change_password(exchange: Exchange) -> Answer:
     """Set a new password; it ends the user's sessions."""
     body = await exchange.json(PasswordChange)
-    client_name, user_name, password, new_password = _required(
-        body, "clientName", "userName", "password", "newPassword"
-    )
+    client_name, user_name, password, new_password = _required(body)
     await exchange.server.sessions.change_password(
         client_name,
         user_name,
@@ -110,12 +118,12 @@ def _api_token(exchange: Exchange) -> str | None:
     return api_token(headers.get("lv-access"), headers.get("authorization"))
 
 
-def _required(body: Login, *members: str) -> list[str]:
+def _required(body: Login) -> list[str]:
     given = msgspec.to_builtins(body)
-    missing = [member for member in members if not given.get(member)]
+    missing = [member for member in body.required if not given.get(member)]
     if missing:
         raise MissingParameter(f"the body must have {', '.join(missing)}")
-    return [given[member] for member in members]
+    return [given[member] for member in body.required]
 
 
 def _wants_cookie(exchange: Exchange) -> bool:

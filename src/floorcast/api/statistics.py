@@ -7,13 +7,15 @@ then follows the feed from there misses nothing and counts nothing twice.
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.exchange import Exchange
+from floorcast.api.shapes import one_of, time_or_ms
+from floorcast.conditions import ServiceConditions
 from floorcast.errors import Unavailable
 from floorcast.feeds.position import token_at
 from floorcast.statistics.agents import (
@@ -25,6 +27,8 @@ from floorcast.statistics.agents import (
 from floorcast.statistics.averages import Totals, agent_averages, averages_answer, summed
 from floorcast.statistics.campaigns import CampaignAnswer, campaign_statistics
 from floorcast.statistics.filter import (
+    FAR,
+    CampaignConditions,
     read_campaign_filter,
     read_changed_after,
     read_service_filter,
@@ -38,6 +42,7 @@ from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 from floorcast.token import to_ms
 
 __all__ = [
+    "CampaignRequest",
     "StatisticsRequest",
     "StatusRequest",
     "averages",
@@ -58,13 +63,19 @@ _encoder = msgspec.json.Encoder()
 class StatisticsRequest(Struct):
     """What to see; no filter: everything that the user may."""
 
-    filter: object = None
+    filter: Annotated[object, one_of(ServiceConditions, None)] = None
+
+
+class CampaignRequest(Struct):
+    """Which campaigns to see; no filter: all of today that the user may."""
+
+    filter: Annotated[object, one_of(CampaignConditions, None)] = None
 
 
 class StatusRequest(StatisticsRequest, rename="camel"):
     """The same, and since when an agent's state must have changed."""
 
-    state_changed_after: object = None
+    state_changed_after: Annotated[object, time_or_ms(FAR)] = None
 
 
 class _Asked:
@@ -139,7 +150,7 @@ async def connects(exchange: Exchange) -> Answer:
 
 async def campaigns(exchange: Exchange) -> Answer:
     """Campaign statistics."""
-    request = await exchange.json(StatisticsRequest)
+    request = await exchange.json(CampaignRequest)
     wanted = read_campaign_filter(request.filter)
     asked = _Asked(exchange)
     rows = campaign_statistics(asked.sight, wanted, asked.moment)

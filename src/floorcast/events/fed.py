@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 __all__ = [
     "AgentEvent",
     "CallDispositionEvent",
+    "CallEvent",
     "CallStartEvent",
     "CallTerminationEvent",
     "EmailEvent",
@@ -23,7 +24,7 @@ __all__ = [
 
 
 class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
-    """One element of the agent event feed; what does not apply is left out."""
+    """An agent entered a state; what does not apply is left out. ``timestamp`` is in ms."""
 
     timestamp: int
     client_id: int
@@ -167,6 +168,5 @@ class SmsEvent(_Message, kw_only=True, gc=False):
     call_start_time: str | UnsetType = UNSET
 
 
-InteractionEvent = (
-    CallStartEvent | CallTerminationEvent | CallDispositionEvent | EmailEvent | SmsEvent
-)
+CallEvent = CallStartEvent | CallTerminationEvent | CallDispositionEvent
+InteractionEvent = CallEvent | EmailEvent | SmsEvent

@@ -9,16 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
-from floorcast.conditions import condition, read_id, read_members
+from msgspec import Meta, Struct
+
+from floorcast.conditions import IdConditions, condition, read_id, read_members
 from floorcast.errors import InvalidParameter
 from floorcast.eventlog.segment import Klass
 
-__all__ = ["EVERYTHING", "Filter", "Matcher", "matcher", "read_filter"]
+__all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
 
-KINDS = ("VOICE", "SMS", "EMAIL")
+Kind = Literal["VOICE", "SMS", "EMAIL"]
+KINDS = get_args(Kind)
 _REMEMBERED = 8192  # verdicts a matcher keeps: bounds its memory, not what it can answer
+
+
+class KindCondition(Struct, forbid_unknown_fields=True):
+    """One kind of interaction, in upper or lower case."""
+
+    type: Kind
+
+
+class InteractionConditions(Struct, rename="camel", forbid_unknown_fields=True):
+    """Which interactions: the kinds of condition are joined by AND, the values of one by OR."""
+
+    interaction_type: Annotated[list[KindCondition], Meta(min_length=1)] | None = None
+    service: IdConditions | None = None
+    call_center: IdConditions | None = None
 
 
 class Filter(NamedTuple):
@@ -87,7 +104,7 @@ def read_filter(value: object) -> Filter:
     a misspelt filter must not widen the answer. Raises MissingParameter for a condition
     without its ``id`` or ``type``.
     """
-    given = read_members(value, "interactionType", "service", "callCenter")
+    given = read_members(value, *InteractionConditions.__struct_encode_fields__)
     return Filter(
         kinds=condition(given, "interactionType", "type", _kind),
         services=condition(given, "service", "id", read_id),

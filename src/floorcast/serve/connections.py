@@ -12,10 +12,10 @@ import socket
 from typing import Any, Protocol, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from floorcast.api.exchange import GONE
 from floorcast.api.streams import TAKE_OVER
+from floorcast.serve.upgrades import NeverUpgraded
 
 __all__ = ["Connection", "Door", "to_who_is_there"]
 
@@ -76,7 +76,7 @@ class Door:
         return self._connection is not None and self._connection.hand_over(headers, stream)
 
 
-class Connection(HttpToolsProtocol):
+class Connection(NeverUpgraded):
     """uvicorn's connection, which can be handed over to a stream."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn

@@ -6,11 +6,19 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from floorcast.conditions import condition, read_id, read_members
+from floorcast.conditions import (
+    IdConditions,
+    ServiceConditions,
+    condition,
+    read_id,
+    read_members,
+)
 from floorcast.errors import InvalidParameter
 
 __all__ = [
     "EVERYTHING",
+    "FAR",
+    "CampaignConditions",
     "CampaignFilter",
     "ServiceFilter",
     "read_campaign_filter",
@@ -18,7 +26,13 @@ __all__ = [
     "read_service_filter",
 ]
 
-_FAR = 10**16  # ms: further than any date that is written
+FAR = 10**16  # ms: further than any date that is written
+
+
+class CampaignConditions(ServiceConditions, rename="camel", forbid_unknown_fields=True):
+    """Campaigns by one of these kinds, not by several; each thing must exist."""
+
+    campaign: IdConditions | None = None
 
 
 class ServiceFilter(NamedTuple):
@@ -40,12 +54,12 @@ EVERYTHING = ServiceFilter()
 
 def read_service_filter(value: object) -> ServiceFilter:
     """Check a service method's ``filter``; raises InvalidParameter, MissingParameter."""
-    return _services(read_members(value, "service", "callCenter"))
+    return _services(read_members(value, *ServiceConditions.__struct_encode_fields__))
 
 
 def read_campaign_filter(value: object) -> CampaignFilter:
     """Check the ``filter`` of campaign statistics; raises InvalidParameter, MissingParameter."""
-    given = read_members(value, "campaign", "service", "callCenter")
+    given = read_members(value, *CampaignConditions.__struct_encode_fields__)
     if len(given) > 1:
         raise InvalidParameter(
             f"filter has {' and '.join(sorted(given))}:"
@@ -71,10 +85,10 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
         value = value.strip() or None
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _FAR:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
         return value
     if isinstance(value, str):
-        if value.isascii() and value.isdigit() and int(value[:20]) < _FAR:
+        if value.isascii() and value.isdigit() and int(value[:20]) < FAR:
             return int(value)
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(value)

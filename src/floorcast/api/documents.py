@@ -1,0 +1,58 @@
+"""The API's own documentation: ``/openapi.json``, and ``/docs``, the page that renders it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from floorcast.api.answers import Answer, Content
+from floorcast.api.exchange import Exchange
+from floorcast.api.openapi import document
+from floorcast.api.page import POLICY, page
+from floorcast.api.routes import Route
+
+__all__ = ["Documents"]
+
+Routes = tuple[Route, ...]
+
+
+class Documents:
+    """Both documents of a table, made when somebody first asks; ``routes`` gives the table.
+
+    The table is asked for late, because it has a row for each of the two.
+    """
+
+    def __init__(self, routes: Callable[[], Routes]) -> None:
+        self._routes = routes
+        self._made: tuple[Content, Content] | None = None
+
+    async def openapi(self, _exchange: Exchange) -> Answer:
+        """The OpenAPI document."""
+        content, _ = await self._both()
+        return Answer(200, content)
+
+    async def page(self, _exchange: Exchange) -> Answer:
+        """The page, which asks for nothing else and runs nothing."""
+        _, content = await self._both()
+        return Answer(
+            200,
+            content,
+            media_type="text/html; charset=utf-8",
+            headers=(
+                ("content-security-policy", POLICY),
+                ("referrer-policy", "no-referrer"),
+                ("x-content-type-options", "nosniff"),
+            ),
+        )
+
+    async def _both(self) -> tuple[Content, Content]:
+        if self._made is None:
+            # a tenth of a second, which is too long for a turn of the loop
+            self._made = await asyncio.to_thread(self._make)
+        return self._made
+
+    def _make(self) -> tuple[Content, Content]:
+        told = document(self._routes())
+        return Content(msgspec.json.encode(told)), Content(page(told).encode())

@@ -1,0 +1,58 @@
+"""The reference's printed requests and answers, kept as they are printed in ``reference/``.
+
+The golden tests prove that they are answered like this; ``/openapi.json`` and ``/docs`` show
+them. Left out is what is no JSON in them: a brace that is missing, a comma too many. Those that
+begin with ``own_`` are ours, of methods that the reference does not print.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, NamedTuple
+
+__all__ = ["Example", "examples", "load"]
+
+
+class Example(NamedTuple):
+    """A printed request and its printed answer; a body that is not there is None."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: Any
+    status: int
+    answer: Any
+
+
+def load(name: str) -> Example:
+    """The example kept in ``reference/<name>.http``, a copy of one's own."""
+    return _read(_folder().joinpath(f"{name}.http").read_text("utf-8"))
+
+
+@cache
+def examples() -> dict[str, Example]:
+    """All of them, by name and in the order of the names."""
+    found = sorted(_folder().iterdir(), key=lambda file: file.name)
+    return {file.name.removesuffix(".http"): _read(file.read_text("utf-8")) for file in found}
+
+
+def _folder() -> Traversable:
+    return files("floorcast.api").joinpath("reference")
+
+
+def _read(text: str) -> Example:
+    request, answer = text.split("#Response\n")
+    line, headers, body = _parts(request.removeprefix("#Request (JSON)\n"))
+    method, target = line.split(" ")
+    status, _, printed = _parts(answer)
+    return Example(method, target, headers, body, int(status.split(" ")[0]), printed)
+
+
+def _parts(text: str) -> tuple[str, dict[str, str], Any]:
+    head, brace, body = text.partition("\n{")
+    first, *lines = head.strip().split("\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return first, headers, json.loads("{" + body) if brace else None

@@ -1,0 +1,170 @@
+"""One row of the route table as OpenAPI has it: an operation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from floorcast.api.errors import Failure
+from floorcast.api.examples import Example
+from floorcast.api.intake import NothingTaken
+from floorcast.api.refusals import name_of, refusals, response
+from floorcast.api.routes import ANY, Query, Route
+from floorcast.api.shapes import schema
+from floorcast.auth.roles import ALLOWED
+from floorcast.errors import InvalidParameter, MissingParameter, NotAnObject
+
+__all__ = ["Shown", "operation", "tag_of"]
+
+Shown = dict[str, Example]
+"""A route's examples, by name."""
+
+_EVENT_STREAM = "text/event-stream"
+_LAST_EVENT_ID = Query(
+    "Last-Event-ID", "the last `id:` that was read; it wins over `token`", kind=str
+)
+
+
+def operation(route: Route, method: str, shown: Shown) -> dict[str, Any]:
+    """What OpenAPI says of a route, asked by this method (in lower case)."""
+    name = route.handler.__name__
+    words = re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+    told: dict[str, Any] = {
+        "tags": [tag_of(route)],
+        "summary": route.doc,
+        "description": "\n\n".join(_remarks(route)),
+        "operationId": words if route.method != ANY else f"{words}By{method.capitalize()}",
+        "security": _security(route),
+        "parameters": list(_parameters(route, shown)),
+        "requestBody": _request(route, shown),
+        "responses": _responses(route, shown),
+        "deprecated": route.deprecated or route.method == ANY,
+    }
+    kept = ("security", "responses")
+    return {key: value for key, value in told.items() if value or key in kept}
+
+
+def tag_of(route: Route) -> str:
+    """The group that a route is shown in."""
+    if route.methods is not None:
+        return "streams" if route.media_type == _EVENT_STREAM else route.methods
+    if route.path.startswith("/realtime"):
+        return "feeds"
+    if route.path.startswith("/session"):
+        return "sessions"
+    return "taking events in" if route.needs else "operation"
+
+
+def _remarks(route: Route) -> Iterator[str]:
+    if route.methods is not None:
+        yield f"Roles: {', '.join(ALLOWED[route.methods])}."
+    if route.method == ANY:
+        yield "Whatever the method is."
+    if route.misspelt is not None:
+        yield f"Also answered at `{route.misspelt}`, as the reference's own example has it."
+    if route.cookie:
+        yield "For a browser's `EventSource`: the session may come as a cookie, too."
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    schemes: tuple[str, ...] = ()
+    if route.methods is not None:
+        schemes = ("session", "sessionCookie") if route.cookie else ("session",)
+    elif route.needs is not None:
+        schemes = ("apiToken", "bearerApiToken") if route.needs == "API token" else ("ingestKey",)
+    return [{scheme: []} for scheme in schemes]
+
+
+def _parameters(route: Route, shown: Shown) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)\}", route.path):
+        yield _parameter(Query(name, "the session", required=True), "path")
+    printed = dict(parse_qsl("&".join(one.target.partition("?")[2] for one in shown.values())))
+    for query in route.query:
+        yield _parameter(query, "query", printed.get(query.name))
+    if route.cookie:
+        yield _parameter(_LAST_EVENT_ID, "header")
+
+
+def _parameter(query: Query, where: str, example: str | None = None) -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": query.name, "in": where, "description": query.doc}
+    if query.required:
+        parameter["required"] = True
+    if isinstance(query.kind, type) and issubclass(query.kind, Struct):
+        parameter["content"] = {"application/json": {"schema": schema(query.kind)}}
+        return parameter
+    parameter["schema"] = schema(query.kind)
+    if example is not None:
+        number = parameter["schema"].get("type") == "integer"
+        parameter["example"] = int(example) if number else example
+    return parameter
+
+
+def _request(route: Route, shown: Shown) -> dict[str, Any] | None:
+    bodies: dict[str, object] = {**route.events}
+    if route.body is not None:
+        bodies["application/json"] = route.body
+    if not bodies:
+        return None
+    content = {kind: {"schema": schema(body)} for kind, body in bodies.items()}
+    for name, example in shown.items():
+        if example.body is not None:
+            medium = content[example.headers["Content-Type"]]
+            medium.setdefault("examples", {})[name] = {"value": example.body}
+    required = bool(route.events) or hasattr(route.body, "required")
+    return {"content": content, **({"required": True} if required else {})}
+
+
+def _responses(route: Route, shown: Shown) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if route.status < 400:
+        found[str(route.status)] = {
+            "description": _description(route),
+            **_headers(route),
+            **_content(route),
+        }
+    for status, classes in refusals(route).items():
+        found[str(status)] = {"$ref": f"#/components/responses/{name_of(classes)}"}
+    if route.events:
+        shape = {"anyOf": [schema(NothingTaken), schema(Failure)]}
+        nothing = [MissingParameter, InvalidParameter, NotAnObject]
+        found["400"] = {**response(nothing), "content": {"application/json": {"schema": shape}}}
+    for name, example in shown.items():
+        if example.status != route.status:
+            found[str(example.status)] = response(refusals(route)[example.status])
+        medium = found[str(example.status)]["content"]["application/json"]
+        medium.setdefault("examples", {})[name] = {"value": example.answer}
+    return found
+
+
+def _description(route: Route) -> str:
+    if route.status == 204:
+        return "Done."
+    if route.media_type == _EVENT_STREAM:
+        return "The stream: an event of the feed a `data:` line, and a comment at least every 10 s."
+    return "The answer."
+
+
+def _content(route: Route) -> dict[str, Any]:
+    if route.status == 204:
+        return {}
+    untold = {"type": "object" if route.media_type == "application/json" else "string"}
+    shape = schema(route.answer) if route.answer is not None else untold
+    return {"content": {route.media_type: {"schema": shape}}}
+
+
+def _headers(route: Route) -> dict[str, Any]:
+    names = []
+    if route.methods is not None:
+        names += ["RateLimit", "RateLimit-Policy"]
+        if route.methods != "feeds":
+            names.append("Feed-Token")
+    if route.deprecated:
+        names += ["Deprecation", "Link"]
+    if any(query.name == "cookie" for query in route.query):
+        names.append("Set-Cookie")
+    refs = {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}
+    return {"headers": refs} if refs else {}

@@ -1,0 +1,204 @@
+"""The page at ``/docs``: the OpenAPI document in HTML, made once, with no script and no request.
+
+Everything on it comes from the document, so it says what the server does; what is closed stays
+in the page, where the browser's own search finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from shlex import quote
+from typing import Any
+
+from floorcast.api.page_types import inline, members, prose, table
+
+__all__ = ["POLICY", "page"]
+
+_STYLE = files("floorcast.api").joinpath("page.css").read_text("utf-8")
+_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The content security policy: the page's own style, and nothing else from anywhere."""
+
+_OPENED_BY = {
+    "session": '-H "LV-Session: $SESSION"',
+    "apiToken": '-H "LV-Access: $API_TOKEN"',
+    "ingestKey": '-H "Authorization: Bearer $KEY"',
+}
+
+Json = dict[str, Any]
+
+
+def page(document: Json) -> str:
+    """The whole page, in HTML."""
+    info = document["info"]
+    about = "".join(f"<p>{prose(text)}</p>" for text in info["description"].split("\n\n"))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<title>floorcast: the API</title><link rel="icon" href="data:,">'
+        f"<style>{_STYLE}</style></head><body>"
+        '<a class="skip" href="#about">To the text</a><div class="frame">'
+        f"{_contents(document)}<main>"
+        f'<h1 id="about">The API of floorcast {escape(info["version"])}</h1>{about}'
+        '<p>The same for programs: <a href="/openapi.json">/openapi.json</a>. '
+        f"To paste the requests, set what they name:</p>{_pre(_SETTING)}"
+        f"{''.join(_groups(document))}{_schemas(document)}</main></div></body></html>"
+    )
+
+
+_SETTING = """\
+URL=http://127.0.0.1:8080
+API_TOKEN=...   # of the client: floorcast key new --api-token
+KEY=...         # of the client: floorcast key new
+SESSION=...     # the sessionId of a login"""
+
+
+def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _contents(document: Json) -> str:
+    groups = []
+    for tag in [tag["name"] for tag in document["tags"]]:
+        links = "".join(
+            f'<li><a href="#{operation["operationId"]}">{_method(method)}'
+            f"<span>{_breakable(path)}</span></a></li>"
+            for path, method, operation in _operations(document)
+            if operation["tags"] == [tag]
+        )
+        groups.append(f'<a class="group" href="#{_anchor(tag)}">{escape(tag)}</a><ul>{links}</ul>')
+    types = '<a class="group" href="#schemas">types</a>'
+    return f'<nav aria-label="Methods">{"".join(groups)}{types}</nav>'
+
+
+def _groups(document: Json) -> Iterator[str]:
+    tag = ""
+    for path, method, operation in sorted(
+        _operations(document),
+        key=lambda one: [tag["name"] for tag in document["tags"]].index(one[2]["tags"][0]),
+    ):
+        if operation["tags"] != [tag]:
+            (tag,) = operation["tags"]
+            yield f'<h2 id="{_anchor(tag)}">{escape(tag)}</h2>'
+        yield _article(document, path, method, operation)
+
+
+def _article(document: Json, path: str, method: str, operation: Json) -> str:
+    name = operation["operationId"]
+    remarks = operation.get("description", "").split("\n\n")
+    old = ' <span class="old">deprecated</span>' if operation.get("deprecated") else ""
+    return (
+        f'<article id="{name}"><h3>{_method(method)}<a href="#{name}">{_breakable(path)}</a>{old}'
+        f"</h3><p>{prose(operation['summary'])}</p>"
+        f"{''.join(f'<p class=note>{prose(text)}</p>' for text in remarks if text)}"
+        f"{_pre(_curl(path, method, operation))}"
+        f"{_parameters(operation)}{_body(operation)}{_answers(document, operation)}</article>"
+    )
+
+
+def _curl(path: str, method: str, operation: Json) -> str:
+    """The request as a command to paste."""
+    words = ["curl -s"] if method in {"get", "post"} else [f"curl -s -X {method.upper()}"]
+    given = [
+        f"{one['name']}={one['example']}"
+        for one in operation.get("parameters", ())
+        if "example" in one
+    ]
+    path = re.sub(r"\{\w+\}", "$SESSION", path)
+    words.append(f'"$URL{path}{"?" if given else ""}{"&".join(given)}"')
+    words += [_OPENED_BY[name] for scheme in operation["security"][:1] for name in scheme]
+    content = operation.get("requestBody", {}).get("content", {})
+    for media_type, medium in content.items():
+        for example in list(medium.get("examples", {}).values())[:1]:
+            if media_type != "application/json":
+                words.append(f"-H 'Content-Type: {media_type}'")
+            words.append(f"-d {quote(json.dumps(example['value']))}")
+    if method == "post" and not any(word.startswith("-d") for word in words):
+        words.append("-d '{}'")
+    return " \\\n  ".join([" ".join(words[:2]), *words[2:]])
+
+
+def _parameters(operation: Json) -> str:
+    rows = []
+    for one in operation.get("parameters", ()):
+        content = one.get("content", {}).get("application/json", {})
+        kind = inline(one.get("schema") or content["schema"])
+        where = f"{one['in']}, required" if one.get("required") else one["in"]
+        name = f"<code>{escape(one['name'])}</code>"
+        rows.append((name, kind, where, prose(one["description"])))
+    return table("Parameters", ("name", "type", "in", "meaning"), rows)
+
+
+def _body(operation: Json) -> str:
+    content = operation.get("requestBody", {}).get("content", {})
+    rows = []
+    for media_type, medium in content.items():
+        told = [inline(medium["schema"]), prose(medium["schema"].get("description", ""))]
+        rows.append((f"<code>{escape(media_type)}</code>", _parts(told)))
+    return table("Body", ("media type", "type"), rows) + _examples(content)
+
+
+def _answers(document: Json, operation: Json) -> str:
+    rows, examples = [], []
+    for status, answer in operation["responses"].items():
+        shared = document["components"]["responses"]
+        found = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+        content = found.get("content", {})
+        schemas = [medium["schema"] for medium in content.values()]
+        # every refusal has the same two members, as the top of the page says
+        kinds = " ".join(inline(one) for one in schemas if "allOf" not in one)
+        headers = ", ".join(f"<code>{escape(name)}</code>" for name in found.get("headers", ()))
+        told = [prose(found["description"]), kinds, headers and f"with {headers}"]
+        rows.append((f"<code>{status}</code>", _parts(told)))
+        examples.append(_examples(content))
+    return table("Answers", ("status", "what"), rows) + "".join(examples)
+
+
+def _examples(content: Json) -> str:
+    return "".join(
+        f"<details><summary>Example: {escape(name)}</summary>"
+        f"{_pre(json.dumps(example['value'], indent=2))}</details>"
+        for medium in content.values()
+        for name, example in medium.get("examples", {}).items()
+    )
+
+
+def _schemas(document: Json) -> str:
+    articles = "".join(
+        f'<article id="type-{name}"><h3><a href="#type-{name}">{escape(name)}</a></h3>'
+        f"<p>{prose(schema['description'])}</p>{members(schema)}</article>"
+        for name, schema in document["components"]["schemas"].items()
+    )
+    return f'<h2 id="schemas">Types</h2>{articles}'
+
+
+def _parts(told: Iterable[str]) -> str:
+    return "".join(f"<div>{one}</div>" for one in told if one)
+
+
+def _anchor(tag: str) -> str:
+    return tag.replace(" ", "-")
+
+
+def _method(method: str) -> str:
+    return f'<span class="method {method}">{method.upper()}</span>'
+
+
+def _breakable(path: str) -> str:
+    return escape(path).replace("/", "/<wbr>")
+
+
+def _pre(text: str) -> str:
+    return f"<pre tabindex=0><code>{escape(text)}</code></pre>"

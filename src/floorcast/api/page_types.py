@@ -1,0 +1,74 @@
+"""JSON Schema in words: the types on the page at ``/docs``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+__all__ = ["inline", "members", "prose", "table"]
+
+Json = dict[str, Any]
+
+
+def inline(schema: Json) -> str:
+    """A type in one line of HTML; one that has a name is a link to it."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f'<a href="#type-{name}">{escape(name)}</a>'
+    if "anyOf" in schema:
+        return " or ".join(inline(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
+    kind = schema.get("type", "anything")
+    if kind == "array":
+        return f"array of {inline(schema.get('items', {}))}"
+    if "additionalProperties" in schema:
+        return f"object, each member {inline(schema['additionalProperties'])}"
+    return f"{kind}{_limits(schema)}"
+
+
+def members(schema: Json) -> str:
+    """The members of an object as a table."""
+    always = set(schema.get("required", ()))
+    rows = []
+    for name, member in schema.get("properties", {}).items():
+        left_out = "" if name in always else ' <span class="note">may be left out</span>'
+        rows.append((f"<code>{escape(name)}</code>", inline(member) + left_out))
+    return table("", ("member", "type"), rows)
+
+
+def prose(text: str) -> str:
+    """A description: its code marked as such, its list as one."""
+    first, *items = re.split(r"(?:^|\n)- ", text)
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(first, quote=False))
+    rest = "".join(f"<li>{prose(item)}</li>" for item in items)
+    return html + (f"<ul>{rest}</ul>" if rest else "")
+
+
+def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows of HTML under a heading; nothing where there are none."""
+    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    heading = f"<h4>{escape(title)}</h4>" if title else ""
+    if not body:
+        return ""
+    return (
+        f'{heading}<div class="wide" tabindex=0><table><thead><tr>{_cells("th", head)}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cells(tag: str, cells: Iterable[str]) -> str:
+    return "".join(f"<{tag}>{cell}</{tag}>" for cell in cells)
+
+
+def _limits(schema: Json) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if "format" in schema:
+        return f" ({escape(schema['format'])})"
+    if least is not None and most is not None and most <= 10**6:
+        return f" from {least} to {most}"
+    if schema.get("maxLength", 10**6) < 10**6:
+        return f", {schema.get('minLength', 0)} to {schema['maxLength']} characters"
+    return ""

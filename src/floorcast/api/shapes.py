@@ -1,0 +1,118 @@
+"""What bodies look like, as JSON Schema made of the types that they are read into and made of.
+
+The types are the one list of members; what they cannot say (a member that is read by hand, a
+union without tags) stands beside the member, in the words of this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, inspect
+from msgspec.json import schema_components
+
+__all__ = ["REF", "components", "one_of", "schema", "time_or_ms"]
+
+REF = "#/components/schemas/{name}"
+
+
+def one_of(*kinds: type[Struct] | None) -> Meta:
+    """A member that holds one of these; None: it may be null."""
+    return Meta(extra_json_schema={"anyOf": [_ref(kind) for kind in kinds]})
+
+
+def time_or_ms(far: int) -> Meta:
+    """A member that holds a time: ms (less than ``far``) or ISO 8601; or none, or blank."""
+    ms = {"type": "integer", "minimum": 1 - far, "maximum": far - 1}
+    digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(far)) - 1}}}$"}
+    iso = {"type": "string", "format": "date-time"}
+    return Meta(extra_json_schema={"anyOf": [ms, digits, iso, {"type": "null"}]})
+
+
+def schema(kind: object) -> dict[str, Any]:
+    """The schema of a type; one of a struct is a reference to its component."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _ref(kind)
+    (found,), _ = schema_components([kind], ref_template=REF)
+    return found
+
+
+def components(taken: Iterable[object], given: Iterable[object]) -> dict[str, Any]:
+    """The schemas of all structs in these types, by name.
+
+    ``taken`` are bodies of requests, in which a member with a default may be left out;
+    ``given`` those of answers, in which it is there, too.
+    """
+    taken, given = list(taken), list(given)
+    _, found = schema_components([*taken, *given], ref_template=REF)
+    for kind in _structs(taken):
+        _tidy(kind, found[kind.__name__], getattr(kind, "required", None))
+    for kind in _structs(given):
+        _tidy(kind, found[kind.__name__], list(_always_there(kind)))
+    return dict(sorted(found.items()))
+
+
+def _ref(kind: type[Struct] | None) -> dict[str, Any]:
+    return {"type": "null"} if kind is None else {"$ref": REF.format(name=kind.__name__)}
+
+
+def _structs(types: Iterable[object]) -> list[type[Struct]]:
+    kinds = [one for info in inspect.multi_type_info(types) for one in _within(info)]
+    return list(dict.fromkeys(kinds))
+
+
+def _within(info: inspect.Type) -> Iterator[type[Struct]]:
+    match info:
+        case inspect.StructType(cls=kind, fields=fields):
+            yield kind
+            inner = [field.type for field in fields]
+        case inspect.UnionType(types=types):
+            inner = list(types)
+        case inspect.Metadata(type=only) | inspect.ListType(item_type=only):
+            inner = [only]
+        case inspect.CollectionType(item_type=only) | inspect.DictType(value_type=only):
+            inner = [only]
+        case _:
+            inner = []
+    for one in inner:
+        yield from _within(one)
+
+
+def _always_there(kind: type[Struct]) -> Iterator[str]:
+    may_lack = kind.__struct_config__.omit_defaults
+    for field in msgspec.structs.fields(kind):
+        if field.default is not UNSET and (field.required or not may_lack):
+            yield field.encode_name
+
+
+def _tidy(kind: type[Struct], found: dict[str, Any], required: Iterable[str] | None) -> None:
+    """Say of a struct what msgspec does not: what is always there, and never null."""
+    found.pop("title")
+    found["description"] = _prose(kind)
+    if required is not None:
+        tag = [kind.__struct_config__.tag_field] if kind.__struct_config__.tag_field else []
+        found["required"] = [*tag, *required]
+    for field in msgspec.structs.fields(kind):
+        member = found["properties"][field.encode_name]
+        if member.get("default", "") is None:
+            del member["default"]
+        never_null = kind.__struct_config__.omit_defaults and field.default is None
+        if never_null or field.encode_name in getattr(kind, "required", ()):
+            _without_null(member)
+        if field.encode_name in getattr(kind, "required", ()):
+            member.setdefault("minLength", 1)
+
+
+def _without_null(member: dict[str, Any]) -> None:
+    choices = [one for one in member.pop("anyOf") if one != {"type": "null"}]
+    member.update(choices[0] if len(choices) == 1 else {"anyOf": choices})
+
+
+def _prose(kind: type[Struct]) -> str:
+    """A docstring as CommonMark, its members named as they are in JSON."""
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
+    text = " ".join((kind.__doc__ or "").split())
+    return re.sub(r"``(\w+)``", lambda found: f"`{names.get(found[1], found[1])}`", text)

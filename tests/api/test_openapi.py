@@ -1,0 +1,286 @@
+"""The OpenAPI document: complete, valid, always the same, and as the server is.
+
+Schemathesis asks a real server on which a day has happened, and runs all its checks. Requests
+that must be taken name what there is: of a schema alone nobody knows a service's id.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import msgspec
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import CheckFunction
+from schemathesis.specs.openapi.checks import (
+    ignored_auth,
+    negative_data_rejection,
+    positive_data_acceptance,
+    unsupported_method,
+)
+
+from floorcast.api.app import ROUTES
+from floorcast.api.errors import STATUS, MethodNotAllowed
+from floorcast.api.examples import examples
+from floorcast.api.openapi import document
+from floorcast.api.routes import ANY
+from tests.golden.examples import like
+from tests.real.server import EVENTS, Caller, Server, running
+from tests.real.sites import KEYS, PASSWORD, TOKENS, event, ndjson
+
+T = TypeVar("T")
+
+STREAM = "text/event-stream"
+DOCUMENT = document(ROUTES)
+
+
+def strictly(told: dict[str, Any]) -> dict[str, Any]:
+    """The document, told that an answer has no members but those that it lists."""
+    told = copy.deepcopy(told)
+    schemas = told["components"]["schemas"]
+    ahead = [one["responses"] for methods in told["paths"].values() for one in methods.values()]
+    ahead.append(told["components"]["responses"])
+    while ahead:
+        for name in re.findall(r"#/components/schemas/(\w+)", json.dumps(ahead.pop())):
+            if "additionalProperties" not in schemas[name]:
+                schemas[name]["additionalProperties"] = False
+                ahead.append(schemas[name])
+    return told
+
+
+SCHEMA = schemathesis.openapi.from_dict(
+    strictly(DOCUMENT),
+    config=schemathesis.Config.from_dict(
+        {
+            "generation": {
+                "deterministic": True,
+                "with-security-parameters": False,
+                "allow-extra-parameters": False,  # the contract ignores what it does not know
+                "no-shrink": True,
+            }
+        }
+    ),
+)
+OPENED = 100  # requests of a method that are asked again without what opens it
+CALL = {"transactionId": 7, "sessionId": "S7"}
+DAY = [
+    event("agent.state", 1, agent="VKUMARK", eventType="LOGON", service=38049, team=1234),
+    event("agent.state", 2, agent="SEBY", eventType="LOGON", service=38049),
+    event("call.start", 3, **CALL, service=38049, direction="INBOUND", callerId="6503517450"),
+    event("call.queue", 4, **CALL),
+    event("agent.state", 5, agent="VKUMARK", eventType="IN_CALL", call=CALL),
+    event("call.disposition", 6, **CALL, agent="VKUMARK", termCode="RPC"),
+    event("call.end", 7, **CALL),
+    event("call.start", 8, transactionId=8, sessionId="S8", service=38049, direction="OUTBOUND"),
+    event("call.start", 9, transactionId=9, sessionId="S9", service=38049, direction="INBOUND"),
+    event("call.queue", 10, transactionId=9, sessionId="S9"),
+    event("email.attempt", 11, service=38049, eventType="Attempt", fromEmail="a@example.com"),
+    event("sms.attempt", 12, service=38049, eventType="Delivered", campaignTypeId=6),
+    event("campaign.update", 13, campaign=77, service=38049, state="PLAYING", timezones={"ET": 3}),
+]
+REAL = {"service": 38049, "callCenter": 1623, "campaign": 77}
+NAMED: dict[str, Any] = {
+    "clientName": "ACME",
+    "userName": "auditor",
+    "password": PASSWORD,
+    "agent": False,
+}
+
+
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_context: schemathesis.SerializationContext, value: object) -> bytes:
+    """A text as it is, anything else as one line."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+class Asked:
+    """A server on which a day has happened, and what opens it."""
+
+    def __init__(self, server: Server) -> None:
+        self.url = server.url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # a login sets one
+        self.tried: Counter[str] = Counter()
+        with Caller(server.url) as caller:
+            self.session = caller.login()
+            self.token = caller.feed(EVENTS).token
+            caller.take(ndjson(DAY))
+
+    def takes(self, case: schemathesis.Case[Any]) -> bool:
+        """Whether to send it: of the intake, whose members alone make thousands, one in four."""
+        self.tried[case.operation.label] += 1
+        return not case.path.startswith("/ingest") or self.tried[case.operation.label] % 4 == 0
+
+    def headers(self, path: str) -> dict[str, str]:
+        """What opens a path."""
+        if path.startswith("/ingest"):
+            return {"Authorization": f"Bearer {KEYS['ACME']}"}
+        if path.startswith("/session"):
+            return {"LV-Access": TOKENS["ACME"]}
+        return {"LV-Session": self.session}
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    with running(tmp_path_factory.mktemp("openapi")) as server:
+        yield Asked(server)
+
+
+def made_real(case: schemathesis.Case[Any], token: str) -> None:
+    """Name what there is, in a request that its schema allows."""
+    if isinstance(case.body, dict | list):
+        case.body = whole(case.body)
+    if case.path.startswith("/ingest"):
+        lines = case.media_type == "application/x-ndjson"
+        case.body = ndjson(DAY).decode() if lines else without_time(case.body)
+    if isinstance(case.body, dict) and "clientName" in case.body:
+        case.body |= NAMED
+    for given in (case.body, case.query):
+        if isinstance(given, dict) and str(given.get("token") or "").strip():
+            given["token"] = token
+    wanted = case.body.get("filter") if isinstance(case.body, dict) else None
+    if isinstance(case.body, dict) and isinstance(wanted, dict):
+        case.body["filter"] = made_findable(wanted, case.path)
+    if isinstance(case.headers.get("Last-Event-ID"), str):
+        case.headers["Last-Event-ID"] = token
+
+
+def whole(value: T) -> T:
+    """Whole numbers without a point: to JSON Schema 1.0 is an integer, to msgspec it is not."""
+    if isinstance(value, dict):
+        return cast(T, {name: whole(member) for name, member in value.items()})
+    if isinstance(value, list):
+        return cast(T, [whole(member) for member in value])
+    return cast(T, int(value)) if isinstance(value, float) and value.is_integer() else value
+
+
+def without_time(body: T) -> T:
+    """Events that happen now: no schema tells which times lie in the future."""
+    for one in body if isinstance(body, list) else [body]:
+        if isinstance(one, dict):
+            one.pop("time", None)
+    return body
+
+
+def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
+    """A filter by what there is; by one kind of thing alone where more are refused."""
+    real = {
+        member: [{"id": REAL[member]}] if member in REAL else values
+        for member, values in a_filter.items()
+        if values
+    }
+    return dict(list(real.items())[:1]) if path.endswith("campaign/stats") else real
+
+
+def answered(case: schemathesis.Case[Any], asked: Asked) -> requests.Response:
+    """The answer; of a stream, which does not end, its head."""
+    request = case.as_transport_kwargs(base_url=asked.url, headers=asked.headers(case.path))
+    response = asked.http.request(**request, stream=True, timeout=30)
+    if response.headers.get("Content-Type", "").startswith(STREAM):
+        response._content = b""  # noqa: SLF001 - requests reads a body whole, or not at all
+        response.close()
+    return response
+
+
+def left_out(
+    case: schemathesis.Case[Any], response: requests.Response, asked: Asked
+) -> list[CheckFunction]:
+    """The checks that the contract itself goes against, and one that is repeated enough."""
+    if "410" in case.operation.definition.raw["responses"]:
+        return [positive_data_acceptance, unsupported_method]  # 410 whatever is sent, and how
+    body = response.request.body
+    if isinstance(body, bytes) and body.isspace():
+        return [negative_data_rejection]  # no JSON to schemathesis, "nothing given" to us
+    enough = asked.tried[case.operation.label] > OPENED
+    return [ignored_auth] if enough else []  # asks again without a key, which no body changes
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=20,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
+def test_the_server_is_as_the_document_says(case: schemathesis.Case[Any], asked: Asked) -> None:
+    """Every answer has a status, a type, headers and a body that the document tells of."""
+    if not asked.takes(case):
+        return
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        made_real(case, asked.token)
+    response = answered(case, asked)
+    case.validate_response(
+        response,
+        headers=asked.headers(case.path),
+        excluded_checks=left_out(case, response, asked),
+        transport_kwargs={"base_url": asked.url, "headers": asked.headers(case.path)},
+    )
+
+
+def test_every_route_is_in_it() -> None:
+    """And nothing else; a path that the reference misspells is told where its method is."""
+    told = {
+        (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
+    }
+    table = {
+        (method, route.path)
+        for route in ROUTES
+        for method in (("GET", "POST") if route.method == ANY else (route.method,))
+    }
+    assert told == table
+    for route in ROUTES:
+        assert (route.misspelt or "") in json.dumps(DOCUMENT["paths"][route.path])
+
+
+def test_it_is_valid() -> None:
+    """As OpenAPI 3.1, with every reference leading somewhere."""
+    SCHEMA.validate()
+    for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(DOCUMENT)):
+        assert name in DOCUMENT["components"][kind]
+
+
+def test_it_is_always_the_same(asked: Asked) -> None:
+    """The same routes, the same bytes, in another process, too."""
+    with Caller(asked.url) as caller:
+        assert caller.http.get("/openapi.json").content == msgspec.json.encode(document(ROUTES))
+
+
+def test_every_refusal_is_told() -> None:
+    """Each code with its status, where a path and a method are found at all."""
+    told = set(re.findall(r"Code (\d+):", json.dumps(DOCUMENT["components"]["responses"])))
+    assert told | {str(MethodNotAllowed.code)} == set(map(str, STATUS))
+
+
+def test_every_example_of_the_reference_is_shown() -> None:
+    """Each printed body stands with its method, as it is printed."""
+    everything = json.dumps(DOCUMENT)
+    for example in examples().values():
+        for body in (example.body, example.answer):
+            assert body is None or json.dumps(body) in everything
+
+
+def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
+    """Those of methods that the reference does not print, on the example site."""
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    own = [example for name, example in examples().items() if name.startswith("own_")]
+    with running(tmp_path, site=site) as server, Caller(server.url) as caller:
+        for one in own:
+            answer = caller.http.request(
+                one.method, one.target, headers=one.headers, content=json.dumps(one.body)
+            )
+            assert answer.status_code == one.status, answer.text
+            assert like(one.answer, answer.json()) == []
+    assert len(own) == 2

@@ -1,0 +1,88 @@
+"""The page at ``/docs``: whole, within its policy, and readable on a phone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from floorcast.api.app import ROUTES
+from floorcast.api.openapi import document
+from floorcast.api.page import POLICY, page
+from tests.api.servers import House, in_house
+from tests.real.server import running
+
+DOCUMENT = document(ROUTES)
+HTML = page(DOCUMENT)
+
+
+def test_every_method_and_every_type_is_on_it() -> None:
+    """Each under its own address."""
+    names = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
+    names += [f"type-{name}" for name in DOCUMENT["components"]["schemas"]]
+    assert [name for name in names if f'<article id="{name}">' not in HTML] == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Within the page, or to the document; no address is there twice."""
+    ids = re.findall(r'\bid="([^"]+)"', HTML)
+    assert len(ids) == len(set(ids))
+    links = set(re.findall(r'href="([^"]+)"', HTML))
+    assert {link for link in links if link.removeprefix("#") not in ids} == {
+        "/openapi.json",
+        "data:,",
+    }
+
+
+def test_text_of_the_document_is_no_markup() -> None:
+    """Whatever a description says."""
+    bad = DOCUMENT | {"info": DOCUMENT["info"] | {"description": "<script>`<b>`</script>"}}
+    assert "<script" not in page(bad)
+    assert "<b>" not in page(bad)
+
+
+def test_it_comes_with_its_policy() -> None:
+    """Nothing may run, nothing may be fetched, nobody may frame it."""
+
+    async def work(house: House) -> None:
+        answer = await house.http.get("/docs")
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"] == POLICY
+        assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
+        assert answer.text == HTML
+
+    in_house(work)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
+    """A phone's browser on the page, and what it asked for or complained of."""
+    with running(tmp_path) as server, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        tab = chromium.new_page(viewport={"width": 390, "height": 844})
+        seen: list[str] = []
+        tab.on("console", lambda message: seen.append(message.text))
+        tab.on("request", lambda request: seen.append(request.url.removeprefix(server.url)))
+        tab.goto(f"{server.url}/docs")
+        yield tab, seen
+        chromium.close()
+
+
+def test_a_browser_on_a_phone_shows_it(browser: tuple[Page, list[str]]) -> None:
+    """In its own style, not wider than the screen, by one request, and without a complaint."""
+    tab, seen = browser
+    assert seen == ["/docs"]
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    assert (
+        tab.evaluate("getComputedStyle(document.querySelector('article')).borderStyle") == "solid"
+    )
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "To the text"
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("location.hash") == "#about"

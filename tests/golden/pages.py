@@ -1,0 +1,102 @@
+"""The pages of ``docs/`` as programs: what is pasted from them, in the order in which it stands.
+
+A block marked ``sh`` is pasted, ``sh refused`` is one whose requests are meant to be refused,
+``sh server`` runs in a terminal of its own, ``sh by-hand`` is not for a test. What stands right
+behind a block is what it prints: ``text`` to the letter, ``json`` in its members and types.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.golden.examples import like
+from tests.real.server import environment
+
+__all__ = ["DOCS", "ROOT", "Block", "blocks", "paste", "wrong"]
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+_BLOCK = re.compile(r"^```(?P<kind>[\w -]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_ADDRESS = "127.0.0.1:8080"
+_STRICT = 'curl() { command curl --fail-with-body "$@"; }'
+_SERVER = f"""
+setsid bash server.sh > server.log 2>&1 & SERVER=$!
+trap 'kill -- -$SERVER && wait' EXIT
+for _ in $(seq 600); do command curl -sf http://{_ADDRESS}/readyz > ready && break; sleep 0.1; done
+"""
+_SECONDS = 120  # for a page; on a machine that does six things at once
+
+
+class Block(NamedTuple):
+    """A block of a page, and what the page says that it prints, if it does."""
+
+    page: str
+    kind: str
+    text: str
+    printed: str = ""
+    form: str = ""
+
+
+def blocks(page: str, *, until: str = "\0") -> list[Block]:
+    """The blocks of a page in ``docs/``, as far as the heading ``until``."""
+    text = (DOCS / page).read_text("utf-8").partition(f"\n## {until}\n")[0]
+    found: list[Block] = []
+    for match in _BLOCK.finditer(text):
+        kind, body = match["kind"], match["text"]
+        if kind in {"json", "text"} and found and not found[-1].form:
+            found[-1] = found[-1]._replace(printed=body, form=kind)
+        else:
+            found.append(Block(page, kind, body))
+    return found
+
+
+def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[str]:
+    """Paste blocks into one shell that works in ``folder``; what each of them printed."""
+    assert shutil.which("curl")
+    script = ["set -eu"]
+    for number, block in enumerate(pasted):
+        script.append("unset -f curl" if block.kind == "sh refused" else _STRICT)
+        if block.kind == "sh server":
+            (folder / "server.sh").write_text(block.text, "utf-8")
+            script.append(_SERVER)
+        text = "true" if block.kind == "sh server" else block.text
+        script.append(f"{{ {text}\n}} > {folder}/printed.{number}")
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script).replace(_ADDRESS, url.removeprefix("http://"))],
+        cwd=folder,
+        env=environment(PATH=programs, **more),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    printed = sorted(folder.glob("printed.*"), key=lambda file: int(file.suffix[1:]))
+    outputs = [file.read_text("utf-8") for file in printed]
+    assert done.returncode == 0, f"{pasted[len(outputs) - 1].text}{outputs[-1]}{done.stderr}"
+    return outputs
+
+
+def wrong(pasted: Iterable[Block], outputs: Iterable[str]) -> list[str]:
+    """Where a page says that something else is printed."""
+    found = []
+    for block, output in zip(pasted, outputs, strict=True):
+        if block.form == "text" and _lines(output) != _lines(block.printed):
+            found.append(f"{block.page}: {block.text} printed {output}")
+        elif block.form == "json":
+            answers = [json.loads(text) for text in (block.printed, output)]
+            found += [f"{block.page}: {fault}" for fault in like(answers[0], answers[1])]
+    return found
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("}{", "}\n{").split("\n") if text.endswith("\n") else _lines(text + "\n")

@@ -1,0 +1,139 @@
+"""The examples of ``docs/languages.md`` and the source of ``docs/sending-events.md`` are run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.golden.pages import blocks, paste, wrong
+from tests.real.server import Caller, Server, environment, running
+from tests.real.sites import event, ndjson
+
+KEY = "example-ingest-key-change-me"
+PROGRAMS = {
+    "js": ("send.mjs", "node send.mjs"),
+    "java": ("Send.java", "java Send.java"),
+    "go": ("send.go", "go run send.go"),
+    "php": ("send.php", "php send.php"),
+    "csharp": ("Send.cs", "mcs -r:System.Net.Http Send.cs && mono Send.exe"),
+}
+AMI = [
+    {"Event": "QueueMemberAdded", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "1.1"},
+    {"Event": "FullyBooted"},
+    {"Event": "QueueCallerJoin", "Queue": "PS", "CallerIDNum": "6503517450", "Timestamp": "2.1"},
+    {"Event": "AgentConnect", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "3.1"},
+    {"Event": "AgentComplete", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "4.1"},
+    {"Event": "QueueMemberPause", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "5.1"},
+    {"Event": "QueueMemberRemoved", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "6.1"},
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the example site."""
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    with running(tmp_path_factory.mktemp("docs"), site=site) as server:
+        yield server
+
+
+def run(line: str, folder: Path, url: str) -> str:
+    """What a command prints, the page's variables being set."""
+    found = subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment(FLOORCAST_URL=url, KEY=KEY, GOCACHE=str(folder / "go")),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+def the_block(page: str, kind: str) -> str:
+    """The one block of a kind on a page."""
+    (found,) = [block.text for block in blocks(page) if block.kind == kind]
+    return found
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_program_sends_its_events(kind: str, server: Server, tmp_path: Path) -> None:
+    """Both are accepted, and it prints so."""
+    name, line = PROGRAMS[kind]
+    if shutil.which(line.split()[0]) is None:
+        pytest.skip(f"there is no {line.split()[0]} here")
+    (tmp_path / name).write_text(the_block("languages.md", kind), "utf-8")
+    printed = run(line, tmp_path, server.url).lower()
+    assert 'accepted":2,' in printed or "accepted:2 " in printed, printed
+
+
+def test_what_is_pasted(server: Server, tmp_path: Path) -> None:
+    """The commands of the page for curl."""
+    pasted = [block for block in blocks("languages.md") if block.kind == "sh"]
+    assert wrong(pasted, paste(pasted, server.url, tmp_path)) == []
+
+
+def test_the_first_event_of_sending_events(server: Server, tmp_path: Path) -> None:
+    """Accepted, and a duplicate when it is pasted again, as the page says."""
+    first = blocks("sending-events.md")[0]
+    outputs = [paste([first], server.url, tmp_path)[0] for _ in range(2)]
+    printed = [block.printed or block.text for block in blocks("sending-events.md")[:2]]
+    assert [json.loads(one) for one in outputs] == [json.loads(one) for one in printed]
+
+
+def test_the_source_in_python(tmp_path: Path) -> None:
+    """It keeps what it tells until there is a server, and then sends all of it, once."""
+    (tmp_path / "source.py").write_text(the_block("sending-events.md", "python"), "utf-8")
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    away = Server(tmp_path, site)
+    source = subprocess.Popen(
+        [sys.executable, "source.py"],
+        cwd=tmp_path,
+        env=environment(FLOORCAST_URL=away.url, KEY=KEY),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with away, source, Caller(away.url) as caller:
+        said, _ = source.communicate(timeout=60)
+        assert (source.returncode, said) == (0, "")
+        assert caller.counted('floorcast_intake_events_total{outcome="accepted"}') == 4
+
+
+def test_what_asterisk_tells(server: Server, tmp_path: Path) -> None:
+    """A caller's way through a queue is fed as a call, and every event of it is taken."""
+    (tmp_path / "mapping.py").write_text(the_block("languages.md", "python"), "utf-8")
+    lines = [{"Linkedid": "1732464000.42", "Paused": "1", **one} for one in AMI]
+    script = f"import json, mapping; print(json.dumps([mapping.told(one) for one in {lines!r}]))"
+    printed = run(f"{sys.executable} -c {json.dumps(script)}", tmp_path, server.url)
+    told: list[tuple[str, str, dict[str, Any]]] = list(chain(*json.loads(printed)))
+    sent = [event(kind, number, **data) for number, kind, data in told]
+    with Caller(server.url) as caller:
+        answer = caller.http.post(
+            "/ingest/v1/events",
+            content=ndjson(sent),
+            headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"},
+        )
+    assert answer.json() == {"accepted": 9, "duplicates": 0, "rejected": []}
+    kinds = [one[2].get("eventType") or one[1] for one in told]
+    assert kinds == [
+        "LOGON",
+        "READY",
+        "call.start",
+        "call.queue",
+        "IN_CALL",
+        "WRAP_UP",
+        "call.end",
+        "NOT_READY",
+        "LOGOFF",
+    ]

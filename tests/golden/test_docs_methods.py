@@ -1,0 +1,61 @@
+"""Every method has a page with a request to paste, and what the page says is answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from floorcast.api.app import ROUTES
+from floorcast.api.routes import ANY
+from tests.golden.pages import DOCS, Block, blocks, paste, wrong
+from tests.real.server import Server, running
+
+PASTED = {"sh", "sh refused"}
+METHODS = sorted(f"methods/{page.name}" for page in (DOCS / "methods").iterdir())
+SET_UP = [block for block in blocks("api.md", until="Conventions") if block.kind == "sh"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the example site, as the pages want it."""
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    with running(tmp_path_factory.mktemp("docs"), site=site) as server:
+        yield server
+
+
+def pasted(page: str) -> list[Block]:
+    """What a newcomer pastes to follow a page."""
+    return [block for block in blocks(page) if block.kind in PASTED]
+
+
+@pytest.mark.parametrize("page", [*METHODS, "events.md", "streams.md"])
+def test_a_page_of_a_method(page: str, server: Server, tmp_path: Path) -> None:
+    """Each request on it is taken, or refused where it says so, and answered as printed."""
+    everything = [*SET_UP, *pasted(page)]
+    outputs = paste(everything, server.url, tmp_path)
+    assert wrong(everything, outputs) == []
+
+
+def test_the_page_of_them_all(server: Server, tmp_path: Path) -> None:
+    """Its set-up works, and what it says of refusals is so."""
+    everything = pasted("api.md")
+    assert wrong(everything, paste(everything, server.url, tmp_path)) == []
+
+
+def test_every_method_has_its_page() -> None:
+    """With a request to it that can be pasted."""
+    text = "".join(block.text for page in [*METHODS, "streams.md"] for block in pasted(page))
+    for route in ROUTES:
+        if route.method != ANY:
+            path = re.escape(route.path.partition("/{")[0])
+            assert re.search(rf'{path}(?=["/?; \n])', text), route.path
+
+
+def test_the_index_names_every_page() -> None:
+    """A page that nothing leads to is not read."""
+    index = (DOCS / "api.md").read_text("utf-8")
+    assert [page for page in METHODS if f"({page})" not in index] == []

@@ -1,0 +1,83 @@
+"""The pages that a newcomer follows, followed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from tests.golden.pages import DOCS, ROOT, blocks, paste, wrong
+from tests.real.server import free_port, running
+
+CLONE = ("Makefile", "README.md", "constraints.txt", "pyproject.toml", "src")
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+def anchors(page: Path) -> set[str]:
+    """What may stand behind the ``#`` of a link to a page: its headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """To a file that is there, and to a heading of it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" not in target:
+            name, _, anchor = target.partition("#")
+            there = (page.parent / name).resolve() if name else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone in which ``make setup`` has nothing left to do."""
+    for name in CLONE:
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+def test_the_quickstart(clone: Path) -> None:
+    """From the installation to the first event and its figures, block by block."""
+    port = free_port()
+    pasted = [block for block in blocks("quickstart.md") if block.kind.startswith("sh")]
+    outputs = paste(pasted, f"http://127.0.0.1:{port}", clone, FLOORCAST_PORT=str(port))
+    assert wrong(pasted, outputs) == []
+
+
+def test_moving_from_livevox(tmp_path: Path) -> None:
+    """The comparison of a server with itself finds nothing, whatever it is asked."""
+    page = blocks("moving-from-livevox.md")
+    (source,) = [block.text for block in page if block.kind == "python"]
+    (tmp_path / "compare.py").write_text(source, "utf-8")
+    set_up = [block for block in blocks("api.md", until="Conventions") if block.kind == "sh"]
+    pasted = [*set_up, *(block for block in page if block.kind == "sh")]
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    with running(tmp_path, site=site) as server:
+        printed = paste(pasted, server.url, tmp_path)[-1].split()
+    assert printed.count("/realtime/service/stats") == 1
+    assert printed.count("same") == 10
+
+
+def test_the_comparison_finds_what_differs(tmp_path: Path) -> None:
+    """A member that is missing, another type, other figures, other rows; not the time of asking."""
+    (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
+    found: dict[str, object] = {"__name__": "compare"}
+    exec(compile(source, "compare.py", "exec"), found)
+    differences = found["differences"]
+    assert callable(differences)
+    old = {"id": "1", "rows": [{"n": 1}], "timeStamp": 1, "gone": None}
+    new = {"id": 1, "rows": [{"n": 2}, {}], "timeStamp": 2}
+    assert sorted(differences(old, new, "$")) == [
+        "$.gone: only in the old one",
+        "$.id: '1' and 1 are of different types",
+        "$.rows: 1 and 2 rows",
+        "$.rows[0].n: 1 and 2",
+    ]
