@@ -101,10 +101,11 @@ class Parity:
 
     def _agents(self, truth: Truth) -> list[str]:
         rows = {row["agentLoginId"]: row for row in self._ask("service/agent/stats/ex")}
-        names = {int(row["serviceId"]): row["serviceName"] for row in self._ask("service/stats")}
+        stats = self._ask("service/stats")
+        names: Row = {row["serviceId"]: row["serviceName"] for row in stats}
         found = []
         for login, agent in truth.agents.items():
-            shown = {names[one["id"]]: one for one in rows.get(login, {}).get("services", [])}
+            shown = {names.get(str(one["id"])): one for one in rows.get(login, {}).get("services", [])}
             for service in {agent.service, *agent.work}:
                 expected = _agent(agent, service)
                 if any(expected.values()):

@@ -40,6 +40,7 @@ BREAKS = (
 SPREAD = 40 * MINUTE  # about when a break begins, either way
 LOGGING_ON = 20.0  # seconds, at most, within which a shift's agents come
 REGISTERING = 4.0
+SHORTEST_TALK = 0.5
 OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.15}
 INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
 
@@ -172,7 +173,7 @@ class Agent:
         """Talk, perhaps with a hold or a question to a colleague; end or pass on; wrap up."""
         world, habits = self.world, self.world.plan.habits
         service = call.service
-        talk = world.plan.services[service].talk.draw(world.chance)
+        talk = max(SHORTEST_TALK, world.plan.services[service].talk.draw(world.chance))
         first = talk * world.chance.random()
         yield world.pause(first)
         if world.happens(habits.hold):

@@ -37,7 +37,6 @@ class Distributor:
 
     def join(self, call: Call) -> None:
         """A call asks for an agent of its service; it has one at once, or waits."""
-        call.waiting = True
         free = self._free[call.service] or self._skilled[call.service]
         if free:
             operator = next(iter(free))
@@ -49,7 +48,7 @@ class Distributor:
     def leave(self, call: Call) -> None:
         """A call waits no longer."""
         call.waiting = False
-        del self._lines[call.service][-call.priority][call]
+        self._lines[call.service].get(-call.priority, {}).pop(call, None)
 
     def free(self, operator: Operator) -> None:
         """An agent is ready, and has a call at once, or waits."""

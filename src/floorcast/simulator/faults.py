@@ -1,8 +1,10 @@
 """The way to the server, and what goes wrong on it: duplicates, late and reordered events.
 
-Nothing is lost here and no event is changed, so the truth stays the truth. An agent's own
-states keep their order, as those of one desk do: one that is overtaken by a newer one is fed
-by the server and counts nowhere, and the truth would have to be told twice.
+Nothing is lost here and no event is changed, so the truth stays the truth; only what a server
+judges by what it knows at that moment must not be overtaken, or there would be two truths. So
+what names an agent keeps that agent's order, as one desk's connection does (a state that comes
+behind a newer one counts nowhere), and comes no earlier than the start and the queues of its
+call (they decide for which service a wrap-up and a term code count).
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class Wire:
         self._put = 0
         self._newest = 0
         self._agents: dict[object, float] = {}
+        self._calls: dict[object, float] = {}
 
     def carry(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
         """Take events in; what arrives before ``until`` (ms since the start), in that order."""
@@ -60,6 +63,7 @@ class Wire:
         arrived = []
         while self._held and self._held[0][0] < until:
             arrived.append(self._arrives())
+        self._calls = {call: due for call, due in self._calls.items() if due >= until}
         return arrived
 
     def flush(self) -> list[CloudEvent]:
@@ -68,9 +72,12 @@ class Wire:
 
     def _take(self, event: CloudEvent) -> None:
         due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * self._delay()
-        if event.type == "agent.state":
-            agent = event.data["agent"]
-            due = self._agents[agent] = max(due, self._agents.get(agent, 0.0))
+        call, agent = _call_of(event), event.data.get("agent")
+        if agent is not None:
+            due = max(due, self._agents.get(agent, 0.0), self._calls.get(call, 0.0))
+            self._agents[agent] = due
+        elif event.type in {"call.start", "call.queue"}:
+            self._calls[call] = max(due, self._calls.get(call, 0.0))
         self._hold(due, event)
         if self._chance.random() < self._faults.duplicates:
             self.happened["duplicates"] += 1
@@ -94,3 +101,8 @@ class Wire:
         self.happened["out of order"] += put < self._newest
         self._newest = max(self._newest, put)
         return event
+
+
+def _call_of(event: CloudEvent) -> object:
+    named = event.data.get("call", event.data)
+    return named.get("transactionId") if isinstance(named, dict) else None

@@ -8,14 +8,14 @@ from floorcast.simulator.world import World
 
 __all__ = ["queue", "somewhere_else"]
 
+CONNECTS = 0.001  # seconds at least: a call's events of one time count in the order of arrival
+
 
 def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
     """Put a call in its service's queue; ``by`` has sent it there."""
     service, habits = world.plan.services[call.service], world.plan.habits
     call.waits += 1
     _join(world, call, by)
-    if not call.waiting:
-        return
     wait, patience = call.waits, service.patience.draw(world.chance)
     world.after(patience, lambda: _gives_up(world, call, wait))
     if call.direction == "INBOUND" and world.happens(habits.overflow):
@@ -33,7 +33,13 @@ def _join(world: World, call: Call, by: AgentPlan | None = None) -> None:
     call.been = (*call.been, call.service)
     call.joined, call.answered = world.now, None
     world.tell.call_queue(call, by)
-    world.acd.join(call)
+    call.waiting = True
+    world.after(CONNECTS, lambda: _ask(world, call))
+
+
+def _ask(world: World, call: Call) -> None:
+    if call.waiting:
+        world.acd.join(call)
 
 
 def _overflow(world: World, call: Call, wait: int) -> None:

@@ -72,16 +72,15 @@ class Teller:
 
     def call_queue(self, call: Call, by: AgentPlan | None = None) -> None:
         """It joins a queue; ``by`` has sent it there."""
-        moved = len(call.been) > 1
         self.truth.joins(call, self.now)
-        known: Data = {"service": call.service} if moved else {}
+        known: Data = {"service": call.service}
         self._call(_desk(by) if by else ACD, "call.queue", call, known)
 
     def call_answer(self, call: Call, agent: AgentPlan) -> None:
-        """An agent has it: the PBX says so, and the agent's desk."""
+        """An agent has it: a state of the agent's, and a step of the call."""
         self.truth.is_answered(call, agent.login, self.now)
-        self._call(_desk(agent), "call.answer", call, {"agent": _named(agent)})
         self.agent_state(agent, "IN_CALL", call=call)
+        self._call(_desk(agent), "call.answer", call, {"agent": _named(agent)})
 
     def call_end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
         """It ends; ``agent`` had it."""
