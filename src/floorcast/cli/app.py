@@ -7,7 +7,7 @@ from typing import Protocol
 
 import typer
 
-from floorcast.cli import demo, key, options, replay, serve, site, user, verify, version
+from floorcast.cli import demo, key, options, replay, serve, simulate, site, user, verify, version
 from floorcast.errors import FloorcastError
 
 __all__ = ["app", "main"]
@@ -24,6 +24,7 @@ COMMANDS: tuple[Command, ...] = (
     serve,
     demo,
     replay,
+    simulate,
     site,
     user,
     key,

@@ -114,8 +114,10 @@ class Teller:
             "eventType": event_type,
             "service": agent.service,
         }
-        if event_type == "LOGON" and agent.team is not None:
-            known["team"] = agent.team
+        if event_type == "LOGON":
+            known["skill"] = ", ".join((agent.service, *agent.skills))
+            if agent.team is not None:
+                known["team"] = agent.team
         if reason is not None:
             known["reason"] = reason
         if person is not None:

@@ -112,6 +112,11 @@ class Truth:
         self.deaths = 0
         self.connects: deque[tuple[int, Call, Disposed]] = deque()
 
+    def until(self, now: int) -> None:
+        """Count everybody's present state up to now."""
+        for agent in self.agents.values():
+            agent.until(now)
+
     # -- calls -----------------------------------------------------------------------------
 
     def begins(self, call: Call) -> None:
