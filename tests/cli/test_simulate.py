@@ -75,6 +75,7 @@ def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
         (("--faults", "late,fire"), "'fire': expected all, or some of duplicates, late"),
         (("--faults", "late=2"), "'late=2': expected all"),
         (("--start", "today"), "--start"),
+        (("--truth", "/nowhere/truth.json"), "/nowhere/truth.json: No such file or directory"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_sent(

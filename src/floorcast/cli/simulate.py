@@ -80,7 +80,10 @@ def _simulate(
         ),
     ] = "",
     truth: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the truth to this file, as JSON.")
+        Path | None,
+        typer.Option(
+            dir_okay=False, callback=_writable, help="Write the truth to this file, as JSON."
+        ),
     ] = None,
 ) -> None:
     """Send a made-up floor at work to a server: callers, agents, campaigns, messages.
@@ -132,6 +135,16 @@ def _simulate(
         raise problem
     if work.totals.refused:
         raise typer.Exit(1)
+
+
+def _writable(path: Path | None) -> Path | None:
+    # found out now, and not when hours of work are over
+    if path is not None:
+        try:
+            path.touch()
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: {error.strerror}") from None
+    return path
 
 
 def _head_start(hours: float, speed: float) -> timedelta:

@@ -1,6 +1,7 @@
 """Fits the simulator to days of the anonymous bank: ``python -m floorcast.simulator.fit FILE…``.
 
-Prints ``bank.toml``. Maximum likelihood throughout: talk is lognormal, the time in the voice
+Prints ``bank.toml``. Maximum likelihood throughout: talk is lognormal (without those of less than
+10 s, which the study of this bank found to be agents who hung up), the time in the voice
 response unit exponential, and so is patience, of which a call that was answered tells only that
 it was longer (so its mean is all waiting together, over the number of those who gave up).
 """
@@ -20,6 +21,7 @@ from floorcast.sources.call_records import Call
 
 __all__ = ["fit", "main", "toml"]
 
+HUNG_UP = 10.0  # seconds; shorter ones are agents who put the caller off, for a rest
 A_SKILL = 0.05  # of an agent's calls: with fewer of a service, the agent only helped out
 
 
@@ -38,7 +40,7 @@ def fit(calls: Sequence[Call]) -> Bank:
 
 
 def _service(calls: Sequence[Call], days: int) -> BankService:
-    talks = [log(seconds) for call in calls if (seconds := _talk(call)) > 0]
+    talks = [log(seconds) for call in calls if (seconds := _talk(call)) > HUNG_UP]
     queued = [call for call in calls if call.queued is not None]
     gave_up = sum(call.answered is None for call in queued)
     if len(talks) < 2 or not gave_up:
