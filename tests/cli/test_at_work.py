@@ -68,7 +68,7 @@ def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
     """An hour in requests of about a thousand, in order, without a pause."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, _):
-        work.go_on(Pace(MAX_SPEED), 2 * HOUR)
+        work.go_on(Pace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
         work.close()
     sizes = [len(one.body.splitlines()) for one in intake.requests]
     assert max(sizes) == MOST_A_BATCH
@@ -83,25 +83,35 @@ def test_the_floor_keeps_the_pace_of_the_clock(speed: float) -> None:
     """After so many seconds it is so far, and nothing was sent before it happened."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, floor):
-        work.go_on(Pace(speed), 60_000 * speed)
+        work.go_on(Pace(speed, behind=HOUR), 60_000 * speed)
     assert wall.seconds == pytest.approx(60, abs=0.2)
     assert floor.now == 60_000 * speed
     assert work.totals.sent > 10
 
 
-def test_what_has_passed_already_is_made_up_at_once() -> None:
-    """A floor that is an hour ahead of its beginning sends that hour first, then goes on."""
+@pytest.mark.parametrize("speed", [3.0, MAX_SPEED])
+def test_a_floor_that_has_caught_up_goes_on_in_real_time(speed: float) -> None:
+    """Nothing is sent before its time, however fast it may be."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, _):
-        work.go_on(Pace(1.0, ahead=HOUR), HOUR + 5_000)
-    assert wall.seconds == pytest.approx(5, abs=0.2)
+        work.go_on(Pace(speed, behind=40_000), 70_000)
+    assert wall.seconds == pytest.approx(30, abs=0.2)
+
+
+def test_a_beginning_that_is_still_to_come_is_waited_for() -> None:
+    """A floor whose time begins in a minute does nothing until then."""
+    wall = Wall()
+    with running() as intake, a_floor(intake, wall) as (work, floor):
+        work.go_on(Pace(1.0, behind=-60_000), 30_000)
+    assert wall.seconds == pytest.approx(90, abs=0.2)
+    assert floor.now == 30_000
 
 
 def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
     """In the middle, with faults: the calls end, everybody logs off, nothing is held back."""
     wall = Wall(stops_at=20)
     with running() as intake, a_floor(intake, wall, FAULTS) as (work, _):
-        work.go_on(Pace(60.0))
+        work.go_on(Pace(60.0, behind=HOUR))
         work.close()
     assert wall.seconds == pytest.approx(20, abs=0.2)
     ids = {int(one) for one in taken(intake)}
@@ -115,7 +125,7 @@ def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
 def test_a_server_that_is_busy_or_dies_gets_each_event_once() -> None:
     """Batches are sent again until they are answered."""
     with running(BUSY, TAKE, DROP, BUSY, TAKE) as intake, a_floor(intake, Wall()) as (work, _):
-        work.go_on(Pace(MAX_SPEED), HOUR)
+        work.go_on(Pace(MAX_SPEED, behind=HOUR), HOUR)
         work.close()
     totals = work.totals
     assert len(intake.taken) == totals.accepted + totals.duplicates == totals.sent

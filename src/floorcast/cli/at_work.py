@@ -22,14 +22,18 @@ LOOKS = 0.1  # seconds from one look at the clock to the next
 
 
 class Pace(NamedTuple):
-    """How far the floor may be by now: ``ahead`` ms at once, then ``speed`` times real time."""
+    """How fast a floor works: ``speed`` times real time, and never ahead of it.
+
+    ``behind`` is how long ago the floor's time began when it set to work, in ms.
+    """
 
     speed: float
-    ahead: float = 0.0
+    behind: float = 0.0
 
     def reached(self, seconds: float) -> float:
-        """The ms that are due when so many real seconds have passed."""
-        return math.inf if self.speed == MAX_SPEED else self.ahead + seconds * 1000 * self.speed
+        """The ms of the floor that are due when so many real seconds have passed."""
+        own = math.inf if self.speed == MAX_SPEED else seconds * 1000 * self.speed
+        return min(own, self.behind + seconds * 1000)
 
 
 class AtWork:

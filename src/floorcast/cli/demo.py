@@ -67,10 +67,10 @@ def _work(address: str) -> None:
     try:
         with Delivery(address, INGEST_KEY, waiting=_say) as delivery:
             work = AtWork(floor, Wire(Faults(), SEED, start), delivery, threading.Event())
-            work.go_on(Pace(MAX_SPEED), so_far)
+            work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
             print(f"the floor's day so far: {work.totals}; now it goes on in real time", flush=True)
-            late = (datetime.now(UTC) - start) / timedelta(milliseconds=1)
-            work.go_on(Pace(1.0, ahead=late))
+            behind = (datetime.now(UTC) - start) / timedelta(milliseconds=1)
+            work.go_on(Pace(MAX_SPEED, behind))
     except FloorcastError as error:
         print(f"the demo's floor stopped: {error}", flush=True)
 

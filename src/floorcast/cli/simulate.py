@@ -65,7 +65,8 @@ def _simulate(
         typer.Option(
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="The time of the beginning; without it, the end falls on now, or is open.",
+            help="The time of the beginning; without it, so that the end falls on now. Whatever the"
+            " speed, nothing is sent before its time.",
         ),
     ] = None,
     load: Annotated[
@@ -97,14 +98,11 @@ def _simulate(
         hours = math.inf if pace == 1 else USUAL_HOURS
     now = datetime.now(UTC)
     began = start.replace(tzinfo=UTC) if start else now - _head_start(hours, pace)
+    behind = (now - began) / timedelta(milliseconds=1)
     wanted, opens_at = faults_in(faults), _time_of_day(clock)
-    try:
-        plan = floor_of(agents, load=load, seed=seed)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    plan = floor_of(agents, load=load, seed=seed)
     floor = Simulation(plan, seed=seed, start=began, opens_at=opens_at, deaths=wanted.deaths)
     wire = Wire(wanted, seed, began)
-    ahead = max(0.0, (now - began) / timedelta(milliseconds=1)) if start else 0.0
     problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
     with (
         _told_to_stop() as stopping,
@@ -113,7 +111,7 @@ def _simulate(
     ):
         work = AtWork(floor, wire, delivery, stopping, progress=progress)
         try:
-            work.go_on(Pace(pace, ahead), hours * HOUR)
+            work.go_on(Pace(pace, behind), hours * HOUR)
             work.close()
         except Unavailable as error:
             problem = error

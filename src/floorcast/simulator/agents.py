@@ -40,13 +40,13 @@ BREAKS = (
 SPREAD = 40 * MINUTE  # about when a break begins, either way
 LOGGING_ON = 20.0  # seconds, at most, within which a shift's agents come
 REGISTERING = 4.0
-SHORTEST_TALK = 0.5
+SHORTEST_TALK = 0.5  # so that no call ends in the moment in which it was answered
 OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.15}
 INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
 
 
 class Agent:
-    """One agent at work. ``call`` is the one in hand, from ``take`` to its end."""
+    """One agent at work. ``call`` is the one in hand; ``there``: logged on, as far as is told."""
 
     process: simpy.Process  # of ``work``
 

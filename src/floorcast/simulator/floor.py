@@ -69,7 +69,6 @@ def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPl
         agents=_agents(posts, list(inbound), known, desks, chance),
         campaigns=_campaigns(outbound, by_hand),
         habits=HABITS,
-        desks=desks,
     )
 
 

@@ -125,10 +125,9 @@ class Habits:
 
 @dataclass(frozen=True)
 class FloorPlan:
-    """A whole floor. ``desks`` is the number of sources that tell of agents."""
+    """A whole floor."""
 
     services: Mapping[str, ServicePlan]
     agents: Sequence[AgentPlan]
     campaigns: Sequence[CampaignPlan] = ()
     habits: Habits = field(default_factory=Habits)
-    desks: int = 1
