@@ -17,7 +17,7 @@ from floorcast.cli.simulate import faults_in
 from floorcast.simulator.faults import FAULTS, Faults
 from tests.cli.intake import Intake
 from tests.cli.intake import running as intake_running
-from tests.real.server import Caller, command, environment, running
+from tests.real.server import Caller, command, environment, free_port, running
 from tests.real.sites import KEYS
 
 START = "2026-11-23T15:00:00Z"
@@ -140,3 +140,18 @@ def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
         assert live.returncode == 0
         assert b"refused 0" in said
         assert caller.http.post("/realtime/service/agents/status").json()["agentDetails"] == []
+
+
+def test_told_to_stop_while_the_server_is_away_it_says_the_truth_and_that() -> None:
+    """What is not delivered is not delivered: exit code 1, and why."""
+    arguments = command("simulate", "--url", f"http://127.0.0.1:{free_port()}", "--key", "k")
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "; again in " in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said, problem = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1
+    assert said.startswith("service ")
+    assert "told to stop while the server does not take the events" in problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -96,3 +97,4 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
+TestDesk.settings = settings(max_examples=50, deadline=None)

@@ -18,7 +18,7 @@ from rich.progress import (
 
 __all__ = ["Shown", "Silent", "shown"]
 
-STEP = 10_000  # of what is counted, from one line to the next
+STEP = 10  # of what is counted, from one line to the next
 
 
 class Shown(Protocol):

@@ -13,7 +13,7 @@ from floorcast.simulator.plan import DAY, AgentPlan
 from floorcast.simulator.queueing import queue, somewhere_else
 from floorcast.simulator.world import CallToCome, Process, World
 
-__all__ = ["Agent"]
+__all__ = ["Agent", "shift_of"]
 
 MINUTE = 60
 
