@@ -27,6 +27,7 @@ AGENTS, SEED, LOAD = 120, 1999, 0.95
 SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
 BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
 
+SOON = 1.0  # seconds, within which a wait is not worth a word
 SHOWN = 60  # seconds back from the start that the printed token reaches
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
 INGEST_KEY = "example-ingest-key-change-me"
@@ -76,7 +77,8 @@ def _work(address: str) -> None:
 
 
 def _say(seconds: float, why: str) -> None:
-    print(f"the demo's floor waits: {why}; again in {seconds:.1f} s", flush=True)
+    if seconds > SOON:  # else it may be that the demo ends
+        print(f"the demo's floor waits: {why}; again in {seconds:.1f} s", flush=True)
 
 
 _GREETING = """\
