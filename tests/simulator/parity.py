@@ -60,6 +60,7 @@ class Parity:
         self._house, self._clock = house, clock
         self._began = clock.ticks
         self._session = house.login()
+        self._names: dict[str, str] = {}  # of services, by id
 
     def go_on(self, until: int) -> None:
         """Let the floor work up to ``until`` (ms), and send what it tells."""
@@ -126,7 +127,11 @@ class Parity:
         shown = {row["loaded"]: row for row in self._ask("campaign/stats")}
         for row in true:
             known = {name: row[name] for name in ("loaded", "completed", "remaining")}
-            yield from compared(f"campaign {row['campaignName']}", known, shown[row["loaded"]])
+            one = shown[row["loaded"]]
+            yield from compared(f"campaign {row['campaignName']}", known, one)
+            zones = {each["timezone"]: each["count"] for each in one["timezoneBreakdown"]}
+            there = {zone: count for zone, count in zones.items() if count}
+            yield from compared("its time zones", {"": row["timezones"]}, {"": there})
 
     def _now(self, true: dict[str, Any]) -> Row:
         states = {row["agentLoginId"]: row["agentStatus"] for row in true["agents"]}

@@ -12,7 +12,7 @@ from fractions import Fraction
 from floorcast.events.states import STATE_NAMES, State
 from floorcast.simulator.truth import AgentTruth, ServiceTruth, Truth, Work
 
-__all__ = ["Row", "agent_rows", "averages", "report", "service_rows"]
+__all__ = ["Row", "agent_rows", "averages", "campaign_rows", "report", "service_rows"]
 
 Row = dict[str, object]
 
@@ -46,18 +46,7 @@ def report(truth: Truth, now: int) -> Row:
         "services": service_rows(truth, now),
         "agents": agent_rows(truth),
         "averages": averages(truth.agents.values()),
-        "campaigns": [
-            {
-                "campaignName": name,
-                "serviceName": one.service,
-                "state": one.state,
-                "loaded": one.loaded,
-                "completed": one.completed,
-                "remaining": one.remaining,
-                "dialable": one.dialable,
-            }
-            for name, one in truth.campaigns.items()
-        ],
+        "campaigns": campaign_rows(truth),
         "liveConnects": truth.live_connects(now),
         "messages": dict(sorted(truth.messages.items())),
     }
@@ -78,6 +67,23 @@ def agent_rows(truth: Truth) -> list[Row]:
         }
         for login, agent in truth.agents.items()
         if agent.visits
+    ]
+
+
+def campaign_rows(truth: Truth) -> list[Row]:
+    """A row a campaign, as it was last told."""
+    return [
+        {
+            "campaignName": name,
+            "serviceName": one.service,
+            "state": one.state,
+            "loaded": one.loaded,
+            "completed": one.completed,
+            "remaining": one.remaining,
+            "dialable": one.dialable,
+            "timezones": {zone: count for zone, count in one.zones.items() if count},
+        }
+        for name, one in truth.campaigns.items()
     ]
 
 
@@ -113,11 +119,24 @@ def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
         "callsWithAgent": one.talking,
         "cip": one.outbound,
         "totalAgents": sum(agent.state is not State.LOGOFF for agent in there),
+        **_lists(name, truth),
         "begun": one.begun,
         "gaveUpInIvr": one.gave_up_in_ivr,
         "movedOn": one.moved,
         "passedOn": one.passed_on,
         "lost": one.lost,
+    }
+
+
+def _lists(service: str, truth: Truth) -> Row:
+    campaigns = [one for one in truth.campaigns.values() if one.service == service]
+    loaded = sum(one.loaded for one in campaigns)
+    remaining = sum(one.remaining for one in campaigns)
+    return {
+        "loaded": loaded,
+        "remaining": remaining,
+        "playingDialable": sum(one.dialable for one in campaigns if one.state == "PLAYING"),
+        "percentComplete": _rate(loaded - remaining, loaded) if loaded else 100,
     }
 
 
