@@ -34,7 +34,7 @@ State = tuple[datetime, str, str | None]
 def days() -> dict[str, list[State]]:
     """What each agent did from six in the morning to one in the next."""
     found: defaultdict[str, list[State]] = defaultdict(list)
-    simulation = Simulation(PLAN, seed=6, start=START, opens_at=6 * 3600.0)
+    simulation = Simulation(PLAN, seed=6, start=START, begins_at=6 * 3600.0)
     for event in advanced(simulation, 19 * HOUR, step=HOUR):
         if event.type == "agent.state":
             told = event.data

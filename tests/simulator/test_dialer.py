@@ -39,5 +39,5 @@ def test_it_dials_for_agents_who_are_ready_and_few_wait() -> None:
 
 def test_nobody_is_dialed_when_nobody_is_there() -> None:
     """At night no call begins."""
-    simulation = Simulation(floor_of(20), seed=2, start=START, opens_at=1 * 3600.0)
+    simulation = Simulation(floor_of(20), seed=2, start=START, begins_at=1 * 3600.0)
     assert not any(event.type == "call.start" for event in advanced(simulation, 5 * HOUR))

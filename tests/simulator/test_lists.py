@@ -14,7 +14,7 @@ HOUR = 60 * MINUTE
 
 def test_nobody_is_called_before_eight_or_after_nine() -> None:
     """By the clock of the called, when the floor's is Eastern time."""
-    simulation = Simulation(floor_of(40), seed=4, start=START, opens_at=7 * 3600.0)
+    simulation = Simulation(floor_of(40), seed=4, start=START, begins_at=7 * 3600.0)
     called: defaultdict[object, set[int]] = defaultdict(set)
     for event in advanced(simulation, 16 * HOUR, step=HOUR):
         if event.type == "call.start" and event.data["direction"] != "INBOUND":

@@ -111,7 +111,7 @@ def test_a_source_dies_in_mid_call() -> None:
 
 def test_callers_come_by_the_time_of_day_and_a_second_day_follows_the_first() -> None:
     """Few at the edges, many at eleven, none at night; the next morning everybody is back."""
-    simulation = Simulation(floor_of(12), seed=1, start=START, opens_at=6 * 3600.0)
+    simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
     hours: Counter[int] = Counter()
     logons: Counter[int] = Counter()
     for event in advanced(simulation, 40 * HOUR, step=HOUR):
@@ -127,7 +127,7 @@ def test_callers_come_by_the_time_of_day_and_a_second_day_follows_the_first() ->
 
 def test_a_second_day_takes_no_more_memory_than_the_first() -> None:
     """What is kept is as large as the floor, not as the time that it has worked."""
-    simulation = Simulation(floor_of(12), seed=1, start=START, opens_at=6 * 3600.0)
+    simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
     objects = []
     for midnight in (18, 42):
         for hour in range(midnight - 23, midnight + 1):

@@ -63,7 +63,7 @@ def _open_for_work(address: str) -> None:
 def _work(address: str) -> None:
     start = datetime.now(UTC) - SO_FAR
     plan = floor_of(AGENTS, load=LOAD, seed=SEED)
-    floor = Simulation(plan, seed=SEED, start=start, opens_at=BEGAN)
+    floor = Simulation(plan, seed=SEED, start=start, begins_at=BEGAN)
     so_far = SO_FAR / timedelta(milliseconds=1)
     try:
         with Delivery(address, INGEST_KEY, waiting=_say) as delivery:

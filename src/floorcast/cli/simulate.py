@@ -99,9 +99,9 @@ def _simulate(
     now = datetime.now(UTC)
     began = start.replace(tzinfo=UTC) if start else now - _head_start(hours, pace)
     behind = (now - began) / timedelta(milliseconds=1)
-    wanted, opens_at = faults_in(faults), _time_of_day(clock)
+    wanted, begins_at = faults_in(faults), _time_of_day(clock)
     plan = floor_of(agents, load=load, seed=seed)
-    floor = Simulation(plan, seed=seed, start=began, opens_at=opens_at, deaths=wanted.deaths)
+    floor = Simulation(plan, seed=seed, start=began, begins_at=begins_at, deaths=wanted.deaths)
     wire = Wire(wanted, seed, began)
     problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
     with (

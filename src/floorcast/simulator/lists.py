@@ -79,7 +79,7 @@ class CallList:
         }
 
     def _load(self) -> None:
-        day = (self._world.opens_at + self._world.now / 1000) // DAY
+        day = (self._world.begins_at + self._world.now / 1000) // DAY
         if day != self._day:
             self._day, self._completed = day, 0
             self._left = dict(self.plan.records)

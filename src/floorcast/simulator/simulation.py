@@ -31,9 +31,9 @@ OUTAGE = (120.0, 600.0)  # seconds that a dead desk stays silent
 
 
 class Simulation:
-    """One run. Its clock begins at ``start`` (aware), where the floor's own shows ``opens_at``.
+    """One run. Its clock begins at ``start`` (aware), where the floor's own shows ``begins_at``.
 
-    ``opens_at`` is in seconds since midnight. ``deaths`` an hour: a desk's source dies in the
+    ``begins_at`` is in seconds since midnight. ``deaths`` an hour: a desk's source dies in the
     middle of its calls, and is back some minutes later. ``truth`` is what has happened so far.
     """
 
@@ -43,7 +43,7 @@ class Simulation:
         *,
         seed: int,
         start: datetime,
-        opens_at: float = 36_000.0,
+        begins_at: float = 36_000.0,
         deaths: float = 0.0,
     ) -> None:
         self.start = start
@@ -54,7 +54,7 @@ class Simulation:
         teller = Teller(env, start, f"simulator/{run}", self.truth)
         chance = Random(f"simulation {seed}")  # noqa: S311 — no secret depends on it
         first = int(start.timestamp()) * CALLS_A_SECOND
-        self._world = World(env, chance, plan, teller, opens_at, run, first)
+        self._world = World(env, chance, plan, teller, begins_at, run, first)
         self._deaths = deaths
         self._agents: list[Agent] = []
         self._begin()

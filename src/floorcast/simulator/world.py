@@ -30,7 +30,7 @@ CallToCome = Generator[simpy.Event, Any, Call | None]
 class World:
     """One floor at work. Its clock is whole ms, so that every duration is exact.
 
-    ``opens_at`` is the time of day, in seconds, at the clock's 0; ``run`` names the run in the
+    ``begins_at`` is the time of day, in seconds, at the clock's 0; ``run`` names the run in the
     calls' sessions; ``calls`` are those in progress.
     """
 
@@ -38,7 +38,7 @@ class World:
     chance: Random
     plan: FloorPlan
     tell: Teller
-    opens_at: float
+    begins_at: float
     run: str
     first_transaction: int
     acd: Distributor = field(default_factory=Distributor)
@@ -53,7 +53,7 @@ class World:
     @property
     def time_of_day(self) -> float:
         """Seconds since the floor's midnight."""
-        return (self.opens_at + self.now / 1000) % DAY
+        return (self.begins_at + self.now / 1000) % DAY
 
     def happens(self, share: float) -> bool:
         """Whether something happens that does so in this share of the cases."""
