@@ -272,7 +272,9 @@ class Floor:
     def _handled(self, agent: OnFloor, call: Call, at: int) -> bool:
         for leg in reversed(call.legs):
             if leg.agent == agent.id and leg.answered is not None:
-                if at >= agent.handled_at:
+                # told again, late: the wrap-up that followed is over, and the next one is not its
+                again = at == agent.handled_at and agent.handled_service is None
+                if at >= agent.handled_at and not again:
                     agent.handled_service, agent.handled_at = leg.service, at
                 return True
         return False
