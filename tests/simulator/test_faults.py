@@ -64,13 +64,14 @@ def test_each_fault_really_happens() -> None:
     assert wire.happened["out of order"] > 100
 
 
-def test_an_agent_s_own_events_keep_their_order() -> None:
-    """Of the first copies: what names an agent comes as that agent's desk told it."""
+def test_an_agent_s_states_and_answers_keep_their_order() -> None:
+    """Of the first copies: they come as that agent's desk told them."""
     arrived, _ = carried(Faults(duplicates=0.3, late=0.3, reordered=0.5), 4)
     seen: set[str] = set()
     by_agent: defaultdict[object, list[int]] = defaultdict(list)
     for event in arrived:
-        if event.id not in seen and "agent" in event.data:
+        ordered = event.type in {"agent.state", "call.answer"}
+        if event.id not in seen and ordered:
             by_agent[event.data["agent"]].append(int(event.id))
         seen.add(event.id)
     assert len(by_agent) > 5

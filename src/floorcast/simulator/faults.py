@@ -2,9 +2,9 @@
 
 Nothing is lost here and no event is changed, so the truth stays the truth; only what a server
 judges by what it knows at that moment must not be overtaken, or there would be two truths. So
-what names an agent keeps that agent's order, as one desk's connection does (a state that comes
-behind a newer one counts nowhere), and comes no earlier than the start and the queues of its
-call (they decide for which service a wrap-up and a term code count).
+an agent's states and answers keep their order, as one desk's connection does (a state that
+comes behind a newer one counts nowhere), and come no earlier than the start and the queues of
+their call (they decide for which service a wrap-up counts).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Wire:
     def _take(self, event: CloudEvent) -> None:
         due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * self._delay()
         call, agent = _call_of(event), event.data.get("agent")
-        if agent is not None:
+        if agent is not None and event.type != "call.disposition":
             due = max(due, self._agents.get(agent, 0.0), self._calls.get(call, 0.0))
             self._agents[agent] = due
         elif event.type in {"call.start", "call.queue"}:
