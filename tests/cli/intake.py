@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Answer(NamedTuple):
@@ -43,7 +43,7 @@ class Intake:
     def __init__(self, *answers: Answer | None) -> None:
         self.answers: deque[Answer | None] = deque(answers)
         self.requests: list[Request] = []
-        self.taken: dict[str, dict[str, object]] = {}
+        self.taken: dict[str, dict[str, Any]] = {}
         self._port = 0
         self.start()
         self.url = f"http://127.0.0.1:{self._port}"

@@ -1,31 +1,121 @@
-"""The demo's floor: a morning that has happened, an afternoon that will."""
+"""The demo as a newcomer meets it: what it prints works, and the floor is at work."""
 
 from __future__ import annotations
 
+import re
+import signal
+import subprocess
+import time
 import tomllib
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
-from floorcast.cli.demo import API_TOKEN, INGEST_KEY, floor_at_work
+import httpx
+import pytest
 
+from floorcast.cli.demo import AGENTS, API_TOKEN, INGEST_KEY, LOAD, SEED
+from floorcast.simulator.floor import floor_of
+from tests.real.server import EVENTS, Caller, command, environment, free_port
 
-def test_what_has_happened_is_told_at_once_and_the_rest_in_its_time() -> None:
-    """Nothing of the past lies in the future, and the day goes on for hours."""
-    now = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
-    past, coming = floor_at_work(now)
-    assert max(event.time for event in past) <= now
-    assert min(event.time for event in coming) > now
-    assert (coming[-1].time - now).total_seconds() > 8 * 3600
-    assert len({event.id for event in past + coming}) == len(past) + len(coming)
+DEADLINE = 60.0  # seconds
 
 
-def test_what_is_printed_opens_the_example_site() -> None:
-    """The token and the key that the greeting shows are those of the example site."""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+    """A demo's address, and what it has printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    arguments = command("demo", "--port", free_port())
+    with subprocess.Popen(
+        arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "goes on in real time" in line:
+                break
+        yield said[0].split()[-1], said
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+
+
+def logged_in(address: str) -> Caller:
+    caller = Caller(address)
+    answer = caller.http.post(
+        "/session/login",
+        headers={"LV-Access": API_TOKEN},
+        json={
+            "clientName": "ACME",
+            "userName": "reports",
+            "password": "example-reports-password",
+        },
+    )
+    caller.http.headers["LV-Session"] = answer.json()["sessionId"]
+    return caller
+
+
+def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, list[str]]) -> None:
+    """The address, client, user, password and API token; the requests that it shows are good."""
+    address, said = demo
+    printed = "".join(said)
+    assert f"wallboard   {address}/wallboard\n" in printed
+    shown = re.findall(
+        r"^  (client|user|password|API token|ingest key)  +(\S+)$", printed, re.MULTILINE
+    )
+    assert dict(shown)["ingest key"] == INGEST_KEY
+    pasted = re.search(r"^(  SESSION=.*?)\nA feed's", printed, re.MULTILINE | re.DOTALL)
+    assert pasted is not None
+    answers = subprocess.run(
+        ["bash", "-euc", pasted[1]], check=True, capture_output=True, text=True, timeout=DEADLINE
+    ).stdout
+    assert answers.startswith('{"stats":[')
+    assert '"events":[' in answers
+    assert '"agentEvent":[' in answers
+
+
+def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
+    """Every service has its calls and agents; within moments there are new events."""
+    address, _ = demo
+    with logged_in(address) as caller:
+        rows = caller.http.post("/realtime/service/stats").json()["stats"]
+        plan = floor_of(AGENTS, load=LOAD, seed=SEED)
+        assert {row["serviceName"] for row in rows} == set(plan.services)
+        assert sum(row["totalAgents"] for row in rows) > AGENTS / 2
+        token = caller.feed(EVENTS).token
+        new = 0
+        until = time.monotonic() + DEADLINE
+        while new < 10 and time.monotonic() < until:
+            events, token = caller.feed(EVENTS, token)
+            new += len(events)
+        assert new >= 10
+
+
+def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path: Path) -> None:
+    """With what to change."""
+    address, _ = demo
+    port = httpx.URL(address).port
+    second = subprocess.run(
+        command("demo", "--port", port),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(),
+        timeout=DEADLINE,
+    )
+    assert second.returncode == 1
+    assert re.fullmatch(
+        rf"floorcast: cannot listen on 127\.0\.0\.1 port {port}: .*--port\n", second.stderr
+    )
+
+
+def test_the_example_site_knows_the_simulated_floor() -> None:
+    """Its token and key are those that are printed; services and thresholds are the simulator's."""
     site = tomllib.loads((files("floorcast") / "example_site.toml").read_text("utf-8"))
     (client,) = site["client"]
     assert client["api_tokens"] == [API_TOKEN]
     assert client["ingest_keys"] == [INGEST_KEY]
-    services = {service["name"] for service in client["service"]}
-    past, _ = floor_at_work(datetime(2026, 11, 23, 15, tzinfo=UTC))
-    named = {event.data["service"] for event in past if "service" in event.data}
-    assert named <= services
+    known = {service["name"]: service["sla_seconds"] for service in client["service"]}
+    for name, service in floor_of(AGENTS).services.items():
+        assert known[name] == service.sla_seconds

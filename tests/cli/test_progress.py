@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.cli.progress import Silent, shown
+from floorcast.cli.progress import STEP, Silent, shown
 
 
 def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
@@ -22,6 +22,17 @@ def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
         "420 of 1000 events",
         "1000 of 1000 events",
         "503: too busy [later]; again in 2.5 s",
+    ]
+
+
+def test_what_has_no_end_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line at every so many, in the words for what is counted."""
+    with shown(None, "minutes of the floor") as progress:
+        for reached in (1, STEP - 1, STEP + 5, 3 * STEP):
+            progress.reached(reached)
+    assert capsys.readouterr().err.splitlines() == [
+        f"{STEP + 5} minutes of the floor",
+        f"{3 * STEP} minutes of the floor",
     ]
 
 

@@ -52,6 +52,24 @@ def inbound(
     ]
 
 
+def test_an_answer_that_is_told_again_late_brings_no_second_wrap_up() -> None:
+    """The wrap-up that followed the call is over; the next one follows nothing of his."""
+    late = call("call.answer", 10, 1, agent="ANN")
+    floor = day_of(
+        agent("LOGON", 0, service=10),
+        call("call.start", 0, 1, service=10, direction="INBOUND"),
+        call("call.queue", 0, 1),
+        agent("IN_CALL", 10, call={"transactionId": 1, "sessionId": "S1"}),
+        call("call.end", 70, 1),
+        agent("WRAP_UP", 70),
+        agent("READY", 90),
+        late,
+        agent("WRAP_UP", 200),
+        agent("READY", 500),
+    )
+    assert row_of(floor, 600).average_wrapup_duration == 20
+
+
 def test_a_day_of_three_calls() -> None:
     """One answered in time, one late, one given up; the wrap-up belongs to the handled."""
     floor = day_of(

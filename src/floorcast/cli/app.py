@@ -7,7 +7,20 @@ from typing import Protocol
 
 import typer
 
-from floorcast.cli import demo, key, options, replay, serve, site, tail, top, user, verify, version
+from floorcast.cli import (
+    demo,
+    key,
+    options,
+    replay,
+    serve,
+    simulate,
+    site,
+    tail,
+    top,
+    user,
+    verify,
+    version,
+)
 from floorcast.errors import FloorcastError
 
 __all__ = ["app", "main"]
@@ -24,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     serve,
     demo,
     replay,
+    simulate,
     tail,
     top,
     site,

@@ -1,29 +1,33 @@
-"""``floorcast demo``: a server with an example site and a made-up floor at work on it."""
+"""``floorcast demo``: a server with an example site and a simulated floor at work on it."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import as_file, files
 
 import typer
 
-from floorcast.cli.replay import replay
+from floorcast.cli.at_work import AtWork, Pace
+from floorcast.cli.delivery import Delivery
+from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.serve import Read, with_settings
 from floorcast.errors import FloorcastError
 from floorcast.serve.telling import set_up_log
 from floorcast.serve.transport import serve
-from floorcast.sources.call_records import Shift, events
-from floorcast.sources.cloud_event import CloudEvent
-from floorcast.sources.generated_day import generate
+from floorcast.simulator.faults import Faults, Wire
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.simulation import Simulation
 from floorcast.token import TICKS_PER_SECOND, encode, system_now
 
-__all__ = ["floor_at_work", "register"]
+__all__ = ["register"]
 
-SEED = 1999
-NOON = time(12)  # the made-up day's clock when the demo starts: as busy as it gets
+AGENTS, SEED, LOAD = 120, 1999, 0.95
+SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
+BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
 
+SOON = 1.0  # seconds, within which a wait is not worth a word
 SHOWN = 60  # seconds back from the start that the printed token reaches
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
 INGEST_KEY = "example-ingest-key-change-me"
@@ -32,15 +36,6 @@ INGEST_KEY = "example-ingest-key-change-me"
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command("demo")(with_settings(_demo))
-
-
-def floor_at_work(now: datetime, seed: int = SEED) -> tuple[list[CloudEvent], list[CloudEvent]]:
-    """A made-up day that is at noon ``now`` (aware): what has happened, and what will."""
-    calls = generate(now.date(), seed)
-    noon = datetime.combine(now.date(), NOON)
-    told = events(calls, Shift(timedelta(), lambda clock: now + (clock - noon)), "demo")
-    done = sum(event.time <= now for event in told)
-    return told[:done], told[done:]
 
 
 def _demo(read: Read) -> None:
@@ -66,18 +61,30 @@ def _open_for_work(address: str) -> None:
 
 
 def _work(address: str) -> None:
-    past, coming = floor_at_work(datetime.now(UTC))
+    start = datetime.now(UTC) - SO_FAR
+    plan = floor_of(AGENTS, load=LOAD, seed=SEED)
+    floor = Simulation(plan, seed=SEED, start=start, begins_at=BEGAN)
+    so_far = SO_FAR / timedelta(milliseconds=1)
     try:
-        totals = replay(past, address, INGEST_KEY)
-        print(f"the floor's day so far: {totals}; now it goes on in real time", flush=True)
-        replay(coming, address, INGEST_KEY, speed=1.0)
-        print("the floor's day is over; start the demo again for another", flush=True)
+        with Delivery(address, INGEST_KEY, waiting=_say) as delivery:
+            work = AtWork(floor, Wire(Faults(), SEED, start), delivery, threading.Event())
+            work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
+            print(f"the floor's day so far: {work.totals}; now it goes on in real time", flush=True)
+            behind = (datetime.now(UTC) - start) / timedelta(milliseconds=1)
+            work.go_on(Pace(MAX_SPEED, behind))
     except FloorcastError as error:
         print(f"the demo's floor stopped: {error}", flush=True)
 
 
+def _say(seconds: float, why: str) -> None:
+    if seconds > SOON:  # else it may be that the demo ends
+        print(f"the demo's floor waits: {why}; again in {seconds:.1f} s", flush=True)
+
+
 _GREETING = """\
 floorcast answers at {address}
+
+  wallboard   {address}/wallboard
 
   client      ACME
   user        reports
@@ -85,14 +92,16 @@ floorcast answers at {address}
   API token   {token}
   ingest key  {key}
 
-Log in from another terminal, then ask for what has happened on the floor:
+Sign in to the wallboard with client, user, password and API token. Or, from another terminal,
+log in, then ask how the floor is doing and what happens on it:
 
   SESSION=$(curl -s {address}/session/login -H 'LV-Access: {token}' \\
     -d '{{"clientName": "ACME", "userName": "reports", "password": "example-reports-password"}}' \\
     | python3 -c 'import json, sys; print(json.load(sys.stdin)["sessionId"])')
+  curl -s {address}/realtime/service/stats -H "LV-Session: $SESSION" -d '{{}}'
   curl -s {address}/realtime/event/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
   curl -s {address}/realtime/agentEvent/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
 
-Each answer ends in a token: send it in place of the one above for what has happened since.
+A feed's answer ends in a token: send it in place of the one above for what has happened since.
 Ctrl-C ends the demo.
 """

@@ -18,12 +18,14 @@ from rich.progress import (
 
 __all__ = ["Shown", "Silent", "shown"]
 
+STEP = 10  # of what is counted, from one line to the next
+
 
 class Shown(Protocol):
     """What is told while events are sent."""
 
     def reached(self, sent: int) -> None:
-        """So many events have been answered."""
+        """So many (events that were answered, minutes that are over) are done."""
 
     def waits(self, seconds: float, why: str) -> None:
         """Nothing moves for so many seconds."""
@@ -56,19 +58,21 @@ class Bar:
 
 
 class Lines:
-    """A line each tenth of the way, and one a wait."""
+    """A line each tenth of the way (each ``STEP``, where it has no end), and one a wait."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int | None, what: str) -> None:
         self._console = console
         self._total = total
-        self._tenths = 0
+        self._what = what
+        self._steps = 0
 
     def reached(self, sent: int) -> None:
         """Print a line when another tenth is done."""
-        tenths = sent * 10 // self._total
-        if tenths > self._tenths:
-            self._tenths = tenths
-            self._print(f"{sent} of {self._total} events")
+        steps = sent // STEP if self._total is None else sent * 10 // self._total
+        if steps > self._steps:
+            self._steps = steps
+            whole = "" if self._total is None else f" of {self._total}"
+            self._print(f"{sent}{whole} {self._what}")
 
     def waits(self, seconds: float, why: str) -> None:
         """Print why."""
@@ -79,13 +83,19 @@ class Lines:
 
 
 @contextmanager
-def shown(total: int) -> Iterator[Shown]:
-    """Show the way to ``total`` events, as fits what standard error is."""
+def shown(total: int | None, what: str = "events") -> Iterator[Shown]:
+    """Show the way to ``total`` (None: without an end) events, as fits what standard error is."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines(console, total)
+        yield Lines(console, total, what)
         return
     note = TextColumn("{task.fields[note]}", markup=False)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), note)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(what, markup=False),
+        TimeElapsedColumn(),
+        note,
+    )
     with Progress(*columns, console=console) as progress:
-        yield Bar(progress, progress.add_task("events", total=total, note=""))
+        yield Bar(progress, progress.add_task(what, total=total, note=""))

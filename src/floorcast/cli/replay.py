@@ -22,7 +22,7 @@ from floorcast.sources import anonymous_bank, call_records
 from floorcast.sources.cloud_event import CloudEvent
 from floorcast.token import TICKS_PER_SECOND, Now, system_now
 
-__all__ = ["MAX_SPEED", "Reason", "Totals", "register", "replay"]
+__all__ = ["MAX_SPEED", "Reason", "Totals", "a_speed", "register", "replay", "say"]
 
 MAX_SPEED = math.inf  # as fast as the server takes the events
 SHORTEST_SLEEP = 0.02  # seconds; at high speeds it gathers events into batches
@@ -118,7 +118,8 @@ class Format(StrEnum):
 READERS = {Format.ANONYMOUS_BANK: anonymous_bank.read}
 
 
-def _speed(text: str) -> float:
+def a_speed(text: str) -> float:
+    """The value of ``--speed``; raises BadParameter."""
     try:
         speed = MAX_SPEED if text == "max" else float(text)
     except ValueError:
@@ -179,7 +180,7 @@ def _replay(
     an event was refused. Sending a file again the same way changes nothing: the server knows
     the events by their ids, which depend on the records and on --day, not on the clock.
     """
-    pace, zone = _speed(speed), _zone(time_zone)
+    pace, zone = a_speed(speed), _zone(time_zone)
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             calls = READERS[format](lines)
@@ -193,15 +194,16 @@ def _replay(
     events = call_records.events(calls, shift, source)
     with shown(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
-    _report(totals)
+    say(totals)
+    if totals.refused:
+        raise typer.Exit(1)
 
 
-def _report(totals: Totals) -> None:
+def say(totals: Totals) -> None:
+    """Print what became of the events, and why some were refused."""
     most = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
     for why, reason in most[:MOST_REASONS]:
         print(f"refused {reason.count}: {why} (first: {reason.first})")
     if len(most) > MOST_REASONS:
         print(f"refused for {len(most) - MOST_REASONS} more reasons")
     print(totals)
-    if totals.refused:
-        raise typer.Exit(1)

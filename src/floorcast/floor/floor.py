@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from floorcast.events.fed import AgentEvent, InteractionEvent
 from floorcast.events.incoming import (
@@ -272,7 +273,9 @@ class Floor:
     def _handled(self, agent: OnFloor, call: Call, at: int) -> bool:
         for leg in reversed(call.legs):
             if leg.agent == agent.id and leg.answered is not None:
-                if at >= agent.handled_at:
+                # told again, late: the wrap-up that followed is over, and the next one is not its
+                again = at == agent.handled_at and agent.handled_service is None
+                if at >= agent.handled_at and not again:
                     agent.handled_service, agent.handled_at = leg.service, at
                 return True
         return False
@@ -281,6 +284,11 @@ class Floor:
 
     def _step(self, call: Call, step: Step) -> None:
         self.board.settle(call, step, self._tally)
+        said = call.disposition
+        if said is not None:
+            service = _disposed_on(call, said.agent, said.at)
+            if service != said.service:  # its term code came before what moved or answered it
+                self._count_disposition(call, replace(said, service=service))
         if call.campaign is not None:
             self.at_work.had_call(call.campaign, call.service, step.at, self.calendar)
 
@@ -364,11 +372,12 @@ class Floor:
         return Fed("interaction", "VOICE", named.service, named.call_center, fed)
 
     def _dispose(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
-        service = call.present_service
-        for leg in call.legs:
-            if agent is not None and leg.agent == agent:
-                service = leg.service
-        said = Disposition(at, code, self._categories.get(code, "nonContacts"), agent, service)
+        category = self._categories.get(code, "nonContacts")
+        service = _disposed_on(call, agent, at)
+        self._count_disposition(call, Disposition(at, code, category, agent, service))
+
+    def _count_disposition(self, call: Call, said: Disposition) -> None:
+        """Count a disposition in place of what the call had."""
         name = f"{call.transaction}/{call.session}"
         before = call.disposition
         self._tally.count_disposition(call, -1)
@@ -377,7 +386,7 @@ class Floor:
         if before is not None:
             self.state.connects.get(before.service, {}).pop(name, None)
         if said.category in _RIGHT_PARTY:
-            self.state.connects.setdefault(service, {})[name] = at
+            self.state.connects.setdefault(said.service, {})[name] = said.at
 
     # -- messages and campaigns ------------------------------------------------------------
 
@@ -404,6 +413,19 @@ class Floor:
             directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
+
+
+def _disposed_on(call: Call, agent: int | None, at: int) -> int:
+    """The service on which the agent who set a term code at ``at`` had the call by then.
+
+    If he had it only later, that one; if never, the one that has it.
+    """
+    had = None
+    for leg in call.legs:
+        is_his = agent is not None and leg.agent == agent
+        if is_his and (had is None or (leg.answered or 0) <= at):
+            had = leg
+    return call.present_service if had is None else had.service
 
 
 _OF_CALLS = frozenset({CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition})

@@ -198,8 +198,10 @@ class _AfterCalls:
         """A call became known as his, or as somebody else's."""
         if not known.is_his:
             self._call = None
-        elif self._latest is None or known.at >= self._latest:
+        elif self._latest is None or known.at > self._latest:
             self._call, self._latest = known, known.at
+        elif known.at == self._latest and self._call is not None:
+            self._call = known  # told again, before the wrap-up
 
     def take_stretch(self, stretch: _Stretch) -> _WrapUp | None:
         """The next stretch begins; the wrap-up that it ends, if it follows a call of his."""

@@ -53,6 +53,8 @@ class CallPass:
                 report = Report(told.place, facts["campaign"], told.at, service, None)
                 self._records.note_report(report)
         way = course(story)
+        if said is not None:
+            said = said._replace(service=_disposed_on(way, said))
         steps = [told for told in story if is_step(told)]
         terms = self._terms[steps[-1].terms] if steps else self._terms[0]
         self._count(way, heard, terms, facts.get("direction"))
@@ -118,12 +120,8 @@ class CallPass:
         agent = told.agent
         if agent is None and way.answered_last is not None:
             agent = way.answered_last.agent
-        service = way.present_service
-        for turn in way.turns:
-            if agent is not None and turn.agent == agent:
-                service = turn.service
         category = self._terms[told.terms].category(told.data.get("termCode"))
-        return _Said(told.at, category, agent, service)
+        return _Said(told.at, category, agent, None)
 
     def _count_disposition(self, said: _Said | None) -> None:
         if said is None:
@@ -150,6 +148,15 @@ class _Said(NamedTuple):
     category: str
     agent: int | None
     service: int | None
+
+
+def _disposed_on(way: Course, said: _Said) -> int | None:
+    """Where the agent of a disposition had the call at its time, as far as is known in the end."""
+    own = [turn for turn in way.turns if said.agent is not None and turn.agent == said.agent]
+    had = [turn for turn in own if turn.answered is not None and turn.answered <= said.at]
+    if own:
+        return (had or own[:1])[-1].service
+    return way.present_service
 
 
 def learn(facts: dict[str, Any], told: Told) -> None:

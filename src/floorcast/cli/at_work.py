@@ -1,0 +1,89 @@
+"""A simulated floor at work on a server: as fast as the clock says, or as the server takes it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import NamedTuple
+
+from floorcast.cli.delivery import MOST_A_BATCH, Delivery
+from floorcast.cli.progress import Shown, Silent
+from floorcast.cli.replay import MAX_SPEED, Totals
+from floorcast.simulator.faults import Wire
+from floorcast.simulator.simulation import Simulation
+from floorcast.sources.cloud_event import CloudEvent
+from floorcast.token import TICKS_PER_SECOND, Now, system_now
+
+__all__ = ["AtWork", "Pace"]
+
+MINUTE = 60_000  # ms
+SLICE = 10_000  # ms that the floor goes on at a time, at most
+LOOKS = 0.1  # seconds from one look at the clock to the next
+
+
+class Pace(NamedTuple):
+    """How fast a floor works: ``speed`` times real time, and never ahead of it.
+
+    ``behind`` is how long ago the floor's time began when it set to work, in ms.
+    """
+
+    speed: float
+    behind: float = 0.0
+
+    def reached(self, seconds: float) -> float:
+        """The ms of the floor that are due when so many real seconds have passed."""
+        own = math.inf if self.speed == MAX_SPEED else seconds * 1000 * self.speed
+        return min(own, self.behind + seconds * 1000)
+
+
+class AtWork:
+    """A floor and the open connection to its server; ``totals`` is what that has said so far.
+
+    ``stopping`` is set from outside to have it stop. ``clock`` is replaceable for tests.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        wire: Wire,
+        delivery: Delivery,
+        stopping: threading.Event,
+        *,
+        clock: Now = system_now,
+        progress: Shown | None = None,
+    ) -> None:
+        self.totals = Totals()
+        self._floor, self._wire, self._delivery = simulation, wire, delivery
+        self._stopping = stopping
+        self._clock = clock
+        self._progress = progress or Silent()
+        self._ready: list[CloudEvent] = []
+
+    def go_on(self, pace: Pace, until: float = math.inf) -> None:
+        """Work until the floor's clock is at ``until`` (ms), or it is to stop.
+
+        Raises Refusal and Unavailable, as Delivery does.
+        """
+        floor, began = self._floor, self._clock()
+        while floor.now < until and not self._stopping.is_set():
+            due = min(pace.reached((self._clock() - began) / TICKS_PER_SECOND), until)
+            upto = int(min(due, floor.now + SLICE))
+            if upto > floor.now:
+                self._ready += self._wire.carry(floor.advance(upto), upto)
+            if len(self._ready) >= MOST_A_BATCH or upto + 1 > due:
+                self._send()
+            if upto + 1 > due and due < until:
+                self._stopping.wait(LOOKS)
+
+    def close(self) -> None:
+        """Close the floor, and send all that is left."""
+        self._ready += self._wire.carry(self._floor.close(), self._floor.now)
+        self._ready += self._wire.flush()
+        self._send()
+
+    def _send(self) -> None:
+        while self._ready:
+            batch = self._ready[:MOST_A_BATCH]
+            self.totals.add(batch, self._delivery.send(batch))
+            del self._ready[:MOST_A_BATCH]
+        self._progress.reached(self._floor.now // MINUTE)

@@ -1,0 +1,210 @@
+"""``floorcast simulate``: a made-up floor at work, sent to a server as it happens."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import msgspec
+import typer
+
+from floorcast.cli.at_work import AtWork, Pace
+from floorcast.cli.delivery import Delivery
+from floorcast.cli.progress import Shown, shown
+from floorcast.cli.replay import a_speed, say
+from floorcast.cli.truth import tables
+from floorcast.errors import Unavailable
+from floorcast.simulator.faults import FAULTS, Faults, Wire
+from floorcast.simulator.floor import LARGEST, SMALLEST, USUAL_LOAD, floor_of
+from floorcast.simulator.report import report
+from floorcast.simulator.simulation import Simulation
+
+__all__ = ["faults_in", "register"]
+
+HOUR = 3_600_000  # ms
+USUAL_HOURS = 8.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("simulate")(_simulate)
+
+
+def _simulate(
+    key: Annotated[str, typer.Option(help="An ingest key: it decides the client.")],
+    url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
+    agents: Annotated[
+        int, typer.Option(min=SMALLEST, max=LARGEST, help="How large the floor is.")
+    ] = 50,
+    seed: Annotated[int, typer.Option(help="The same seed, the same floor.")] = 1,
+    speed: Annotated[
+        str,
+        typer.Option(metavar="N|max", help="Times real time; max: as fast as the server takes it."),
+    ] = "1",
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="How long the floor works. Without it: at --speed 1 until it is stopped, else 8.",
+        ),
+    ] = None,
+    clock: Annotated[
+        str,
+        typer.Option(metavar="HH:MM", help="What the floor's own clock shows when it begins."),
+    ] = "10:00",
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%SZ"],
+            metavar="YYYY-MM-DDTHH:MM:SSZ",
+            help="The time of the beginning; without it, so that the end falls on now. Whatever the"
+            " speed, nothing is sent before its time.",
+        ),
+    ] = None,
+    load: Annotated[
+        float, typer.Option(help="The part of the agents' time that the callers take.", min=0.01)
+    ] = USUAL_LOAD,
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="all, or some of duplicates, late, reordered (shares of the events) and deaths"
+            " (an hour), like duplicates=0.1,deaths.",
+        ),
+    ] = "",
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, callback=_writable, help="Write the truth to this file, as JSON."
+        ),
+    ] = None,
+) -> None:
+    """Send a made-up floor at work to a server: callers, agents, campaigns, messages.
+
+    At the end, or when it is told to stop (Ctrl-C, SIGTERM), the floor closes: every call ends
+    and everybody logs off. Then it prints the truth: what it offered, answered and lost, by
+    service and agent, to be held against the server's figures.
+    """
+    pace = a_speed(speed)
+    if hours is None:
+        hours = math.inf if pace == 1 else USUAL_HOURS
+    now = datetime.now(UTC)
+    began = start.replace(tzinfo=UTC) if start else now - _head_start(hours, pace)
+    behind = (now - began) / timedelta(milliseconds=1)
+    wanted, begins_at = faults_in(faults), _time_of_day(clock)
+    plan = floor_of(agents, load=load, seed=seed)
+    floor = Simulation(plan, seed=seed, start=began, begins_at=begins_at, deaths=wanted.deaths)
+    wire = Wire(wanted, seed, began)
+    problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
+    with (
+        _told_to_stop() as stopping,
+        shown(minutes, "minutes of the floor") as progress,
+        _delivery(url, key, stopping, progress) as delivery,
+    ):
+        work = AtWork(floor, wire, delivery, stopping, progress=progress)
+        try:
+            work.go_on(Pace(pace, behind), hours * HOUR)
+            work.close()
+        except Unavailable as error:
+            problem = error
+    known = {
+        "seed": seed,
+        "size": agents,
+        "from": began,
+        "until": began + timedelta(milliseconds=floor.now),
+        "faults": wire.happened | {"deaths": floor.truth.deaths},
+        **report(floor.truth, floor.now),
+    }
+    for line in tables(known):
+        print(line)
+    print()
+    say(work.totals)
+    if truth is not None:
+        truth.write_bytes(msgspec.json.format(msgspec.json.encode(known)) + b"\n")
+    if problem is not None:
+        raise problem
+    if work.totals.refused:
+        raise typer.Exit(1)
+
+
+def _writable(path: Path | None) -> Path | None:
+    # found out now, and not when hours of work are over
+    if path is not None:
+        try:
+            path.touch()
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: {error.strerror}") from None
+    return path
+
+
+def _head_start(hours: float, speed: float) -> timedelta:
+    """How long before now a floor must begin to be there by the time that it is done."""
+    return timedelta() if speed <= 1 else timedelta(hours=hours - hours / speed)
+
+
+def _time_of_day(text: str) -> float:
+    try:
+        at = time.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not like 10:00", param_hint="--clock") from None
+    return at.hour * 3600.0 + at.minute * 60 + at.second
+
+
+def faults_in(text: str) -> Faults:
+    """The value of ``--faults``; raises BadParameter."""
+    if text == "all":
+        return FAULTS
+    known = {field.name: getattr(FAULTS, field.name) for field in fields(Faults)}
+    found = {}
+    for one in filter(None, text.split(",")):
+        name, given, value = one.strip().partition("=")
+        try:
+            found[name] = float(value) if given else known[name]
+        except (KeyError, ValueError):
+            found[name] = -1.0
+        if name not in known or not 0 <= found[name] <= (math.inf if name == "deaths" else 1):
+            expected = (
+                f"all, or some of {', '.join(known)}, each a share of 0 to 1 (deaths: an hour)"
+            )
+            raise typer.BadParameter(f"{one!r}: expected {expected}", param_hint="--faults")
+    return Faults(**found)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Set by the first SIGINT or SIGTERM; the second one ends the program where it is."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _delivery(url: str, key: str, stopping: threading.Event, progress: Shown) -> Delivery:
+    """A delivery that waits for the server, unless it is told to stop meanwhile."""
+
+    def waits(seconds: float, why: str) -> None:
+        if stopping.is_set():
+            raise Unavailable(f"told to stop while the server does not take the events: {why}")
+        progress.waits(seconds, why)
+
+    def sleep(seconds: float) -> None:
+        stopping.wait(seconds)
+
+    return Delivery(url, key, waiting=waits, sleep=sleep)

@@ -1,0 +1,81 @@
+"""The simulator's truth as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from floorcast.cli.admin import aligned
+
+__all__ = ["tables"]
+
+MOST_AGENTS = 40  # rows; the file has them all
+
+SERVICES = {
+    "service": "serviceName",
+    "offered": "totalOffered",
+    "answered": "totalHandled",
+    "abandoned": "totalAbandoned",
+    "moved": "movedOn",
+    "waiting": "totalCallsInQueue",
+    "lost": "lost",
+    "level %": "serviceLevel",
+    "wait s": "averageSpeedOfAnswer",
+    "talk s": "averageTalkDuration",
+    "wrap-up s": "averageWrapupDuration",
+}
+AGENTS = {
+    "agent": "agentLoginId",
+    "service": "serviceName",
+    "inbound": "inboundCalls",
+    "outbound": "outboundCalls",
+    "ready s": "readyDuration",
+    "not ready s": "totalNotReadyDuration",
+    "talk s": "talkDuration",
+    "wrap-up s": "wrapupDuration",
+    "contacts": "rpcComplete",
+}
+
+
+def tables(truth: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a table of services, one of agents, and one of what else there was."""
+    yield from _table(SERVICES, truth["services"])
+    agents = [
+        {**work, "agentLoginId": agent["agentLoginId"]}
+        for agent in truth["agents"]
+        for work in agent["services"]
+    ]
+    yield ""
+    yield from _table(AGENTS, agents[:MOST_AGENTS])
+    if len(agents) > MOST_AGENTS:
+        yield f"… and {len(agents) - MOST_AGENTS} more rows: --truth FILE has them all"
+    yield ""
+    others = {
+        **{f"campaign {one['campaignName']}": _counts(one) for one in truth["campaigns"]},
+        "messages": _listed(truth["messages"]),
+        "faults": _listed(truth["faults"]),
+    }
+    yield from aligned([(name, said) for name, said in others.items() if said])
+
+
+def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    cells = [list(columns), *([str(row[name]) for name in columns.values()] for row in rows)]
+    width = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numbers = [name not in {"service", "agent"} for name in columns]
+    return aligned(
+        [
+            [
+                cell.rjust(w) if right else cell
+                for cell, w, right in zip(row, width, numbers, strict=True)
+            ]
+            for row in cells
+        ]
+    )
+
+
+def _counts(campaign: Mapping[str, object]) -> str:
+    return "{state}, {completed} of {loaded} done, {dialable} to be called now".format(**campaign)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count)

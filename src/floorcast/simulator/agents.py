@@ -1,0 +1,236 @@
+"""An agent's day: the shift, the breaks in it, and call after call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import simpy
+
+from floorcast.simulator.calls import Call
+from floorcast.simulator.plan import DAY, AgentPlan
+from floorcast.simulator.queueing import queue, somewhere_else
+from floorcast.simulator.world import CallToCome, Process, World
+
+__all__ = ["Agent", "shift_of"]
+
+MINUTE = 60
+
+
+class Break(NamedTuple):
+    """A time away from the calls: when (seconds into the shift), how long, and how usual."""
+
+    reason: str
+    begins: float
+    seconds: float
+    share: float = 1.0
+
+
+BREAKS = (
+    Break("BREAK", 120 * MINUTE, 10 * MINUTE),
+    Break("LUNCH", 240 * MINUTE, 30 * MINUTE),
+    Break("BREAK", 390 * MINUTE, 10 * MINUTE),
+    Break("MEETING", 60 * MINUTE, 15 * MINUTE, 0.3),
+    Break("TRAINING", 180 * MINUTE, 25 * MINUTE, 0.15),
+    Break("TECH_DIFFICULTIES", 300 * MINUTE, 5 * MINUTE, 0.15),
+    Break("VOICE_MAIL", 330 * MINUTE, 4 * MINUTE, 0.25),
+    Break("OTHER", 450 * MINUTE, 3 * MINUTE, 0.3),
+)
+SPREAD = 40 * MINUTE  # about when a break begins, either way
+LOGGING_ON = 20.0  # seconds, at most, within which a shift's agents come
+REGISTERING = 4.0
+SHORTEST_TALK = 0.5  # so that no call ends in the moment in which it was answered
+OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.15}
+INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
+
+
+class Agent:
+    """One agent at work. ``call`` is the one in hand; ``there``: logged on, as far as is told."""
+
+    process: simpy.Process  # of ``work``
+
+    def __init__(self, world: World, plan: AgentPlan) -> None:
+        self.world = world
+        self.plan = plan
+        self.service = plan.service
+        self.skills: Sequence[str] = plan.skills
+        self.call: Call | None = None
+        self.there = False
+        self.ends = 0.0  # of the shift, on the clock, in ms
+        self._due: deque[tuple[float, str, float]] = deque()
+        self._given: simpy.Event | None = None
+
+    def tell(self, event_type: str, *, reason: str | None = None, call: Call | None = None) -> None:
+        """Enter a state."""
+        self.world.tell.agent_state(self.plan, event_type, reason=reason, call=call)
+
+    def take(self, call: Call) -> None:
+        """Answer a call, now."""
+        world = self.world
+        self.call = call
+        world.tell.call_answer(call, self.plan)
+        call.answered = world.now
+        self._woken(call)
+
+    # -- the day ---------------------------------------------------------------------------
+
+    def work(self) -> Process:
+        """Come for each shift, and go when it is over; back after whatever broke down."""
+        world = self.world
+        while True:
+            begins_in, ends_in = shift_of(self.plan, world.time_of_day)
+            self.ends = world.now + ends_in * 1000
+            yield world.pause(max(0.0, begins_in) + world.chance.uniform(0, LOGGING_ON))
+            self._plan_breaks(self.ends - (ends_in - begins_in) * 1000)
+            while not self.is_over:
+                try:
+                    yield from self._shift()
+                except simpy.Interrupt as died:
+                    self._is_silent()
+                    yield world.pause(float(died.cause or 0))
+            yield world.pause(1)  # the shift's last moment is not the next one's first
+
+    def _shift(self) -> Process:
+        yield from self._log_on()
+        while not self.is_over:
+            away = self._away()
+            if away is not None:
+                reason, seconds = away
+                self.tell("NOT_READY", reason=reason)
+                yield self.world.pause(seconds)
+                continue
+            self.tell("READY")
+            call = yield from self.next_call()
+            if call is not None:
+                yield from self.serve(call)
+        self.log_off()
+
+    def _log_on(self) -> Process:
+        self.there = True
+        self.tell("LOGON")
+        if self.world.plan.habits.breaks:
+            yield self.world.pause(REGISTERING / 2)
+            self.tell("REGISTERING")
+            yield self.world.pause(REGISTERING)
+
+    def log_off(self) -> None:
+        """Go."""
+        self.there = False
+        self.tell("LOGOFF")
+
+    def _is_silent(self) -> None:
+        """The desk has died: nothing tells what becomes of the agent, and of the call in hand."""
+        self.there, self._given = False, None
+        self.world.acd.busy(self)
+        if self.call is not None:
+            self.world.lose(self.call)
+            self.call = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the shift is."""
+        return self.world.now >= self.ends
+
+    def is_due(self) -> bool:
+        """Whether something comes before the next call."""
+        return self.is_over or bool(self._due and self._due[0][0] <= self.world.now)
+
+    def _plan_breaks(self, begin: float) -> None:
+        """Settle when there will be breaks in the shift that began at ``begin`` (ms)."""
+        chance, now = self.world.chance, self.world.now
+        planned = []
+        for one in BREAKS if self.world.plan.habits.breaks else ():
+            at = begin + (one.begins + chance.uniform(-SPREAD, SPREAD)) * 1000
+            if self.world.happens(one.share) and now < at < self.ends:
+                planned.append((at, one.reason, one.seconds * chance.uniform(0.8, 1.3)))
+                self.world.after((at - now) / 1000, self._woken)
+        self.world.after((self.ends - now) / 1000, self._woken)
+        self._due = deque(sorted(planned))
+
+    def _away(self) -> tuple[str, float] | None:
+        if self._due and self._due[0][0] <= self.world.now:
+            _, reason, seconds = self._due.popleft()
+            return reason, seconds
+        return None
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def next_call(self) -> CallToCome:
+        """Wait for a call; None when something else is due."""
+        given = self._given = self.world.env.event()
+        self.world.acd.free(self)
+        call: Call | None = yield given
+        self._given = None
+        return call
+
+    def _woken(self, call: Call | None = None) -> None:
+        if self._given is not None and not self._given.triggered:
+            self.world.acd.busy(self)
+            self._given.succeed(call)
+
+    def serve(self, call: Call) -> Process:
+        """Talk, perhaps with a hold or a question to a colleague; end or pass on; wrap up."""
+        world, habits = self.world, self.world.plan.habits
+        service = call.service
+        talk = max(SHORTEST_TALK, world.plan.services[service].talk.draw(world.chance))
+        first = talk * world.chance.random()
+        yield world.pause(first)
+        if world.happens(habits.hold):
+            self.tell("AGENT_HOLD", call=call)
+            yield world.drawn(habits.hold_time)
+            self.tell("AGENT_RESUMED", call=call)
+        elif world.happens(habits.consult):
+            yield from self._consult(call)
+        yield world.pause(talk - first)
+        if call.direction == "INBOUND" and world.happens(habits.passed_on):
+            yield from self._pass_on(call)
+        if self.call is call:
+            world.end(call, "Operator Transfer (Agent Terminated Call)", self.plan)
+            self.call = None
+        yield from self.wrap_up(call, service)
+
+    def _consult(self, call: Call) -> Process:
+        world, whom = self.world, self.world.chance.choice(("AGENT2", "SUPERVISOR"))
+        self.tell(f"AGENT_TRANSFER_INITIATED_{whom}", call=call)
+        yield world.pause(4)
+        connected = world.happens(0.8)
+        if connected:
+            self.tell(f"AGENT_TRANSFER_CONNECTED_{whom}", call=call)
+            yield world.drawn(world.plan.habits.consult_time)
+        outcome = "COMPLETE" if connected else "FAILED"
+        self.tell(f"AGENT_TRANSFER_{outcome}_{whom}", call=call)
+
+    def _pass_on(self, call: Call) -> Process:
+        world = self.world
+        if not somewhere_else(world, call):
+            return
+        self.tell("TRANSFERRING", call=call)
+        yield world.drawn(world.plan.habits.passing_time)
+        self.call = None
+        world.tell.truth.is_passed_on(call, world.now)
+        call.service = world.chance.choice(somewhere_else(world, call))
+        queue(world, call, self.plan)
+
+    def wrap_up(self, call: Call, service: str) -> Process:
+        """Write down what came of the call, which was answered for a service."""
+        world = self.world
+        seconds = world.plan.services[service].wrap_up.draw(world.chance)
+        self.tell("WRAP_UP")
+        yield world.pause(seconds / 2)
+        if world.happens(world.plan.habits.dispositions):
+            codes = INBOUND_CODES if call.direction == "INBOUND" else OUTBOUND_CODES
+            (code,) = world.chance.choices(list(codes), list(codes.values()))
+            world.tell.call_disposition(call, self.plan, service, code)
+        yield world.pause(seconds / 2)
+
+
+def shift_of(plan: AgentPlan, time_of_day: float) -> tuple[float, float]:
+    """Seconds until an agent's next shift begins (negative: it has begun) and until it ends."""
+    if plan.shift is None:
+        return 0.0, float("inf")
+    length = plan.shift.ends - plan.shift.begins
+    begins = (plan.shift.begins - time_of_day + DAY) % DAY
+    if begins > DAY - length:
+        begins -= DAY
+    return begins, begins + length

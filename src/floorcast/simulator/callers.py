@@ -1,0 +1,35 @@
+"""Those who call: they come by the time of day, listen to the voice, and ask for an agent."""
+
+from __future__ import annotations
+
+from floorcast.simulator.people import person
+from floorcast.simulator.plan import ServicePlan
+from floorcast.simulator.queueing import queue
+from floorcast.simulator.world import Process, World
+
+__all__ = ["arrivals"]
+
+HOUR = 3_600  # seconds
+
+
+def arrivals(world: World, service: ServicePlan) -> Process:
+    """A Poisson process whose rate follows the day: one of the highest rate, thinned."""
+    most = max(service.calls_an_hour)
+    while True:
+        yield world.pause(world.chance.expovariate(most / HOUR))
+        if world.happens(service.rate(world.time_of_day) / most):
+            world.env.process(_caller(world, service))
+
+
+def _caller(world: World, service: ServicePlan) -> Process:
+    call = world.call(service.name, "INBOUND", person(world.chance))
+    shares = service.priorities
+    (call.priority,) = world.chance.choices(range(len(shares)), shares)
+    world.tell.call_start(call)
+    listened = service.ivr.draw(world.chance)
+    call.ivr = round(listened * 1000)
+    yield world.pause(listened)
+    if world.happens(service.gives_up_in_ivr):
+        world.end(call, "Caller hung up in IVR")
+    else:
+        queue(world, call)

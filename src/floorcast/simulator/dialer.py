@@ -1,0 +1,48 @@
+"""The dialer: calls the list for agents who are ready, and queues whoever answers."""
+
+from __future__ import annotations
+
+from floorcast.simulator.lists import CallList
+from floorcast.simulator.people import person
+from floorcast.simulator.queueing import queue
+from floorcast.simulator.world import Process, World
+
+__all__ = ["Dialer"]
+
+LOOKS = 1  # seconds from one look at the agents to the next
+NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
+
+
+class Dialer:
+    """Dials one list, as many lines at a time as the agents who are ready ask for (pacing)."""
+
+    def __init__(self, world: World, records: CallList) -> None:
+        self._world = world
+        self._records = records
+        self._ringing = 0
+
+    def paces(self) -> Process:
+        """Look who is ready, and dial for them."""
+        world, plan = self._world, self._records.plan
+        while True:
+            yield world.pause(LOOKS)
+            wanted = world.acd.free_for(plan.service) * plan.lines_an_agent - self._ringing
+            for _ in range(int(wanted + world.chance.random())):
+                zone = self._records.take()
+                if zone is None:
+                    break
+                world.env.process(self._line(zone))
+
+    def _line(self, zone: str) -> Process:
+        world, plan = self._world, self._records.plan
+        call = world.call(plan.service, "OUTBOUND", person(world.chance, zone), plan.name)
+        self._ringing += 1
+        world.tell.call_start(call)
+        yield world.drawn(plan.ring)
+        self._ringing -= 1
+        if world.happens(plan.answers):
+            self._records.reached()
+            queue(world, call)
+        else:
+            self._records.not_reached(zone)
+            world.end(call, world.chance.choice(NOT_REACHED))

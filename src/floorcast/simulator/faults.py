@@ -1,0 +1,108 @@
+"""The way to the server, and what goes wrong on it: duplicates, late and reordered events.
+
+Nothing is lost here and no event is changed, so the truth stays the truth; only what a server
+judges by what it knows at that moment must not be overtaken, or there would be two truths. So
+an agent's states and answers keep their order, as one desk's connection does (a state that
+comes behind a newer one counts nowhere), and come no earlier than the start and the queues of
+their call (they decide for which service a wrap-up counts).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from floorcast.sources.cloud_event import CloudEvent
+
+__all__ = ["FAULTS", "Faults", "Wire"]
+
+DUPLICATE_AFTER = 90.0  # seconds at most
+LATE_BY = (20.0, 240.0)  # seconds: at least, and the mean of what is above
+REORDERED_BY = 4.0  # seconds at most
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Shares of the events that are sent twice, come late, are reordered; desks' deaths an hour."""
+
+    duplicates: float = 0.0
+    late: float = 0.0
+    reordered: float = 0.0
+    deaths: float = 0.0
+
+
+FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
+"""How often each happens, where nobody says how often."""
+
+
+class Wire:
+    """Holds events back, and sends some twice. ``happened`` counts what did.
+
+    It holds what was told in the last minutes, no more.
+    """
+
+    def __init__(self, faults: Faults, seed: int, start: datetime) -> None:
+        self.happened: Counter[str] = Counter()
+        self._faults = faults
+        self._chance = Random(f"faults {seed}")  # noqa: S311 — no secret depends on it
+        self._start = start
+        self._held: list[tuple[float, int, CloudEvent]] = []
+        self._put = 0
+        self._newest = 0
+        self._agents: dict[object, float] = {}
+        self._calls: dict[object, float] = {}
+
+    def carry(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
+        """Take events in; what arrives before ``until`` (ms since the start), in that order."""
+        for event in events:
+            self._take(event)
+        arrived = []
+        while self._held and self._held[0][0] < until:
+            arrived.append(self._arrives())
+        self._calls = {call: due for call, due in self._calls.items() if due >= until}
+        return arrived
+
+    def flush(self) -> list[CloudEvent]:
+        """All that is still on its way."""
+        return [self._arrives() for _ in range(len(self._held))]
+
+    def _take(self, event: CloudEvent) -> None:
+        due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * self._delay()
+        call, agent = _call_of(event), event.data.get("agent")
+        if agent is not None and event.type != "call.disposition":
+            due = max(due, self._agents.get(agent, 0.0), self._calls.get(call, 0.0))
+            self._agents[agent] = due
+        elif event.type in {"call.start", "call.queue"}:
+            self._calls[call] = max(due, self._calls.get(call, 0.0))
+        self._hold(due, event)
+        if self._chance.random() < self._faults.duplicates:
+            self.happened["duplicates"] += 1
+            self._hold(due + 1000 * self._chance.uniform(0, DUPLICATE_AFTER), event)
+
+    def _delay(self) -> float:
+        if self._chance.random() < self._faults.late:
+            self.happened["late"] += 1
+            least, more = LATE_BY
+            return least + self._chance.expovariate(1 / more)
+        if self._chance.random() < self._faults.reordered:
+            return self._chance.uniform(0, REORDERED_BY)
+        return 0.0
+
+    def _hold(self, due: float, event: CloudEvent) -> None:
+        self._put += 1
+        heapq.heappush(self._held, (due, self._put, event))
+
+    def _arrives(self) -> CloudEvent:
+        _, put, event = heapq.heappop(self._held)
+        self.happened["out of order"] += put < self._newest
+        self._newest = max(self._newest, put)
+        return event
+
+
+def _call_of(event: CloudEvent) -> object:
+    named = event.data.get("call", event.data)
+    return named.get("transactionId") if isinstance(named, dict) else None

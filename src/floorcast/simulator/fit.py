@@ -1,0 +1,124 @@
+"""Fits the simulator to days of the anonymous bank: ``python -m floorcast.simulator.fit FILE…``.
+
+Prints ``bank.toml``. Maximum likelihood throughout: talk is lognormal (without those of less than
+10 s, which the study of this bank found to be agents who hung up), the time in the voice
+response unit exponential, and so is patience, of which a call that was answered tells only that
+it was longer (so its mean is all waiting together, over the number of those who gave up).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from math import log
+from pathlib import Path
+from statistics import fmean, pstdev
+
+from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
+from floorcast.sources import anonymous_bank
+from floorcast.sources.call_records import Call
+
+__all__ = ["fit", "main", "toml"]
+
+HUNG_UP = 10.0  # seconds; shorter ones are agents who put the caller off, for a rest
+A_SKILL = 0.05  # of an agent's calls: with fewer of a service, the agent only helped out
+
+
+def fit(calls: Sequence[Call]) -> Bank:
+    """The parameters of these calls, of however many days; ValueError when they tell too little."""
+    days = len({call.dated for call in calls})
+    by_service: defaultdict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        by_service[call.service].append(call)
+    begun = Counter(call.started.hour * 2 + call.started.minute // 30 for call in calls)
+    return Bank(
+        half_hours=tuple(begun[half] / days for half in range(HALF_HOURS)),
+        skills=round(_skills(calls), 3),
+        services={name: _service(by_service[name], days) for name in sorted(by_service)},
+    )
+
+
+def _service(calls: Sequence[Call], days: int) -> BankService:
+    talks = [log(seconds) for call in calls if (seconds := _talk(call)) > HUNG_UP]
+    queued = [call for call in calls if call.queued is not None]
+    gave_up = sum(call.answered is None for call in queued)
+    if len(talks) < 2 or not gave_up:
+        raise ValueError(f"service {calls[0].service}: too few calls to fit anything to")
+    in_ivr = sum(call.queued is None and call.answered is None for call in calls)
+    priorities = Counter(call.priority for call in calls)
+    return BankService(
+        calls=len(calls) / days,
+        ivr=round(fmean(call.ivr_seconds for call in calls), 2),
+        gives_up_in_ivr=round(in_ivr / len(calls), 4),
+        patience=round(sum(map(_wait, queued)) / gave_up, 1),
+        talk_mu=round(fmean(talks), 4),
+        talk_sigma=round(pstdev(talks), 4),
+        priorities=(
+            round(priorities[0] / len(calls), 4),
+            round(priorities[1] / len(calls), 4),
+            round(priorities[2] / len(calls), 4),
+        ),
+    )
+
+
+def _talk(call: Call) -> float:
+    return 0.0 if call.answered is None else (call.ended - call.answered).total_seconds()
+
+
+def _wait(call: Call) -> float:
+    over = call.ended if call.answered is None else call.answered
+    return 0.0 if call.queued is None else (over - call.queued).total_seconds()
+
+
+def _skills(calls: Iterable[Call]) -> float:
+    served: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for call in calls:
+        if call.agent is not None:
+            served[call.agent][call.service] += 1
+    return fmean(
+        sum(count >= A_SKILL * services.total() for count in services.values())
+        for services in served.values()
+    )
+
+
+def toml(bank: Bank) -> str:
+    """The parameters as ``bank.toml`` has them."""
+    lines = [
+        "# Fitted by floorcast.simulator.fit; what each means: fitted.py and docs/simulator.md.",
+        f"half_hours = {_listed(bank.half_hours)}",
+        f"skills = {bank.skills}",
+    ]
+    for name, service in bank.services.items():
+        lines += ["", f"[services.{name}]"]
+        for member in BankService.__struct_fields__:
+            value = getattr(service, member)
+            lines.append(f"{member} = {_listed(value) if isinstance(value, tuple) else value}")
+    return "\n".join(lines) + "\n"
+
+
+def _listed(values: Sequence[float]) -> str:
+    rows = [values[first : first + 12] for first in range(0, len(values), 12)]
+    texts = [", ".join(map(str, row)) for row in rows]
+    return f"[{texts[0]}]" if len(texts) == 1 else "[\n    " + ",\n    ".join(texts) + ",\n]"
+
+
+def main(paths: Sequence[str]) -> None:
+    """Print the parameters of the files; ends with a message when one cannot be used."""
+    if not paths:
+        sys.exit("which files? python -m floorcast.simulator.fit 1999-08-01.csv …")
+    calls: list[Call] = []
+    for path in paths:
+        try:
+            with Path(path).open(encoding="utf-8-sig", newline="") as lines:
+                calls += anonymous_bank.read(lines)
+        except (OSError, ValueError) as error:
+            sys.exit(f"{path}: {error}")
+    try:
+        sys.stdout.write(toml(fit(calls)))
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,191 @@
+"""A floor of a given size, made of the bank's services and two that call out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+from floorcast.simulator.distributions import Exponential, Lognormal
+from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService, bank
+from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name
+from floorcast.simulator.plan import (
+    DAY,
+    HALF_HOUR,
+    AgentPlan,
+    CampaignPlan,
+    FloorPlan,
+    Habits,
+    ServicePlan,
+    Shift,
+)
+
+__all__ = ["LARGEST", "SMALLEST", "USUAL_LOAD", "floor_of"]
+
+SMALLEST, LARGEST = 10, 10_000  # agents
+USUAL_LOAD = 0.85
+
+CALLS_OUT, SELF_DIALED = 0.25, 0.1  # of the agents: for a campaign; by preview or by hand
+OUTBOUND, BY_HAND = "Collections", "Manual (Manual 4)"
+PAST_DUE, CALLBACKS = "Past due", "Callbacks"
+OPENS = 7 * 2  # half hours; before, the bank's callers only meet the voice response unit
+SHIFT = 17  # half hours, one of them for lunch
+AWAY = 0.12  # of a shift: lunch, breaks, meetings
+TEAM = 12  # agents
+LONGEST_TALK = 3_600.0  # seconds; the fitted tail would have calls that outlast a shift
+SLA = {"PS": 60, "PE": 60, "IN": 120, "NE": 20, "NW": 30, "TT": 60}  # those of the example site
+WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; the bank's records have none
+ZONES = {"ET": 0.46, "CT": 0.28, "MT": 0.07, "PT": 0.17, "AT": 0.01, "AL": 0.005, "HI": 0.005}
+DIALED_AN_HOUR = 60  # records an agent and hour, so that a list lasts about a day
+HABITS = Habits(
+    hold=0.14, consult=0.05, passed_on=0.06, overflow=0.3, dispositions=0.8, breaks=True
+)
+
+
+def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPlan:
+    """A floor of ``agents``, with as many callers as take ``load`` of the agents' time.
+
+    Raises ValueError for a size that it cannot have.
+    """
+    if not SMALLEST <= agents <= LARGEST:
+        raise ValueError(f"a floor has {SMALLEST} to {LARGEST} agents, not {agents}")
+    chance = Random(f"floor {seed}")  # noqa: S311 — no secret depends on it
+    known = bank()
+    outbound, by_hand = max(2, round(agents * CALLS_OUT)), max(1, round(agents * SELF_DIALED))
+    inbound = _apportioned(agents - outbound - by_hand, _work(known))
+    services = {
+        name: _queue(name, known, load * count, list(inbound)) for name, count in inbound.items()
+    }
+    talk_out, talk_by_hand = Lognormal(4.4, 0.9, 1_800.0), Lognormal(4.7, 0.8, 1_800.0)
+    services[OUTBOUND] = ServicePlan(
+        OUTBOUND, talk_out, wrap_up=WRAP_UP, patience=Exponential(15.0), sla_seconds=5
+    )
+    services[BY_HAND] = ServicePlan(BY_HAND, talk_by_hand, wrap_up=WRAP_UP)
+    posts = [name for name, count in inbound.items() for _ in range(count)]
+    posts += [OUTBOUND] * outbound + [BY_HAND] * by_hand
+    desks = max(2, min(20, agents // 20))
+    return FloorPlan(
+        services=services,
+        agents=_agents(posts, list(inbound), known, desks, chance),
+        campaigns=_campaigns(outbound, by_hand),
+        habits=HABITS,
+    )
+
+
+def _work(known: Bank) -> dict[str, float]:
+    """What each service's callers take of the agents' time in a day; most first."""
+    work = {name: service.calls * _talk(service).mean for name, service in known.services.items()}
+    return dict(sorted(work.items(), key=lambda item: -item[1]))
+
+
+def _talk(service: BankService) -> Lognormal:
+    return Lognormal(service.talk_mu, service.talk_sigma, LONGEST_TALK)
+
+
+def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
+    """The agents of each service, by its work; a service that would have none is left out."""
+    left, still = agents, sum(work.values())
+    found = {}
+    for name, part in work.items():
+        count = min(left, round(left * part / still))
+        if count:
+            found[name] = count
+        left, still = left - count, still - part
+    return found
+
+
+def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> ServicePlan:
+    """A service whose callers keep so many agents busy for a shift, by the bank's curve."""
+    service = known.services[name]
+    talk, staffed = _talk(service), SHIFT * HALF_HOUR * (1 - AWAY)
+    calls = busy * staffed / (talk.mean + WRAP_UP.mean) / (1 - service.gives_up_in_ivr)
+    curve = _open_hours(known)
+    return ServicePlan(
+        name,
+        talk,
+        wrap_up=WRAP_UP,
+        patience=Exponential(service.patience),
+        calls_an_hour=[2 * calls * share for share in curve],
+        ivr=Exponential(service.ivr),
+        gives_up_in_ivr=service.gives_up_in_ivr,
+        priorities=service.priorities,
+        overflows_to=[other for other in others if other != name],
+        sla_seconds=SLA[name],
+    )
+
+
+def _open_hours(known: Bank) -> list[float]:
+    """The share of the day's calls in each half hour."""
+    counts = [0.0] * OPENS + list(known.half_hours[OPENS:])
+    return [count / sum(counts) for count in counts]
+
+
+def _agents(
+    posts: Sequence[str], inbound: Sequence[str], known: Bank, desks: int, chance: Random
+) -> list[AgentPlan]:
+    begins = _shifts(known)
+    found = []
+    for number, service in enumerate(posts):
+        first = begins[number * 7 % len(begins)] * HALF_HOUR
+        name = agent_name(number)
+        agent = AgentPlan(
+            login=name.replace(" ", ""),
+            service=service,
+            name=name,
+            team=1 + number // TEAM,
+            shift=Shift(first, min(first + SHIFT * HALF_HOUR, DAY)),
+            desk=number % desks,
+        )
+        if service == BY_HAND:
+            agent = replace(agent, mode=("preview", "manual")[number % 2], campaign=CALLBACKS)
+        elif service != OUTBOUND:
+            agent = replace(agent, skills=_further_skills(service, inbound, known, chance))
+        found.append(agent)
+    return found
+
+
+def _further_skills(
+    service: str, inbound: Sequence[str], known: Bank, chance: Random
+) -> tuple[str, ...]:
+    others = [name for name in inbound if name != service]
+    more = known.skills - 1
+    count = int(more) + (chance.random() < more % 1)
+    return tuple(chance.sample(others, min(count, len(others))))
+
+
+def _shifts(known: Bank, pattern: int = 60) -> list[int]:
+    """The half hours at which ``pattern`` shifts begin, so that together they follow the curve."""
+    wanted = [share * pattern * SHIFT for share in _open_hours(known)]
+    there = [0] * HALF_HOURS
+    begins = []
+    for _ in range(pattern):
+        best = max(
+            range(OPENS, HALF_HOURS - SHIFT + 1),
+            key=lambda first: sum(
+                max(0.0, wanted[half] - there[half]) for half in range(first, first + SHIFT)
+            ),
+        )
+        begins.append(best)
+        for half in range(best, best + SHIFT):
+            there[half] += 1
+    return begins
+
+
+def _campaigns(outbound: int, by_hand: int) -> list[CampaignPlan]:
+    day = SHIFT * HALF_HOUR // 3_600
+    first, second = outbound * DIALED_AN_HOUR * day, by_hand * DIALED_AN_HOUR * day // 3
+    return [
+        CampaignPlan(
+            name=PAST_DUE,
+            service=OUTBOUND,
+            records=_by_zone(first),
+            lines_an_agent=1.6,
+            texts_an_hour=6.0 * outbound,
+            emails_an_hour=3.0 * outbound,
+        ),
+        CampaignPlan(name=CALLBACKS, service=BY_HAND, records=_by_zone(second)),
+    ]
+
+
+def _by_zone(records: int) -> dict[str, int]:
+    return {zone: round(records * ZONES[zone]) for zone in HOURS_FROM_EASTERN}

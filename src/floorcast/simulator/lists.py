@@ -1,0 +1,85 @@
+"""A campaign's list: who is still to be called, in which time zone, and whom one may call now."""
+
+from __future__ import annotations
+
+from floorcast.simulator.people import HOURS_FROM_EASTERN
+from floorcast.simulator.plan import DAY, CampaignPlan
+from floorcast.simulator.truth import CampaignTruth
+from floorcast.simulator.world import Process, World
+
+__all__ = ["CallList"]
+
+MAY_CALL = range(8, 21)  # hours of the day where the person is
+TRIED_AGAIN = 0.7  # of those who did not answer
+REPORTS = 15  # seconds from one to the next
+
+
+class CallList:
+    """The records of a campaign, loaded anew each day. The floor's clock is Eastern time."""
+
+    def __init__(self, world: World, plan: CampaignPlan) -> None:
+        self.plan = plan
+        self._world = world
+        self._day = -1.0
+        self._left: dict[str, int] = {}
+        self._completed = 0
+
+    def take(self) -> str | None:
+        """The time zone of somebody to call now; None when there is nobody."""
+        zones = self._callable()
+        if not zones:
+            return None
+        (zone,) = self._world.chance.choices(list(zones), list(zones.values()))
+        self._left[zone] -= 1
+        return zone
+
+    def reached(self) -> None:
+        """Somebody answered: the record is done."""
+        self._completed += 1
+
+    def not_reached(self, zone: str) -> None:
+        """Nobody answered: tried again later, or given up."""
+        if self._world.happens(TRIED_AGAIN):
+            self._left[zone] += 1
+        else:
+            self._completed += 1
+
+    def reports(self) -> Process:
+        """Tell how far it is, again and again, whenever it has changed."""
+        told = None
+        while True:
+            now = self._as_it_is()
+            if now != told:
+                self._world.tell.campaign_update(self.plan, now)
+                told = now
+            yield self._world.pause(REPORTS)
+
+    def _as_it_is(self) -> CampaignTruth:
+        dialable = sum(self._callable().values())
+        loaded = sum(self.plan.records.values())
+        remaining = loaded - self._completed
+        state = "PLAYING" if dialable else "PAUSED" if remaining else "COMPLETED"
+        return CampaignTruth(
+            self.plan.service,
+            state,
+            loaded=loaded,
+            completed=self._completed,
+            remaining=remaining,
+            dialable=dialable,
+            zones=dict(self._left),
+        )
+
+    def _callable(self) -> dict[str, int]:
+        self._load()
+        hour = self._world.time_of_day / 3_600
+        return {
+            zone: left
+            for zone, left in self._left.items()
+            if left and int((hour + HOURS_FROM_EASTERN[zone]) % 24) in MAY_CALL
+        }
+
+    def _load(self) -> None:
+        day = (self._world.begins_at + self._world.now / 1000) // DAY
+        if day != self._day:
+            self._day, self._completed = day, 0
+            self._left = dict(self.plan.records)

@@ -1,0 +1,70 @@
+"""Made-up people: the agents' names, and those at the other end of the line, by time zone."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+__all__ = ["HOURS_FROM_EASTERN", "Person", "agent_name", "person"]
+
+FIRST = (
+    "Ada", "Amir", "Ana", "Bela", "Ben", "Carla", "Chen", "Dana", "Diego", "Ella", "Emre",
+    "Fatima", "Felix", "Gita", "Hana", "Hugo", "Ines", "Ivo", "Jana", "Jonas", "Kofi", "Lea",
+    "Liam", "Lucia", "Maya", "Milan", "Nadia", "Noah", "Olga", "Omar", "Pia", "Rafael", "Rosa",
+    "Samir", "Tara", "Victor", "Yara", "Zoe",
+)  # fmt: skip
+LAST = (
+    "Abadi", "Bauer", "Becker", "Cohen", "Costa", "Diaz", "Dubois", "Eriksen", "Fischer",
+    "Garcia", "Hoffman", "Ito", "Jansen", "Kaya", "Keller", "Kim", "Levi", "Lopez", "Marino",
+    "Meyer", "Mbeki", "Nagy", "Novak", "Okafor", "Olsen", "Patel", "Peretz", "Rossi", "Santos",
+    "Sato", "Silva", "Singh", "Tran", "Varga", "Weiss", "Wong", "Young",
+)  # fmt: skip
+
+HOURS_FROM_EASTERN = {"AT": 1, "ET": 0, "CT": -1, "MT": -2, "PT": -3, "AL": -4, "HI": -5}
+_PLACES = {
+    "AT": (("787", "PR", "00901"),),
+    "ET": (("212", "NY", "10001"), ("404", "GA", "30303"), ("617", "MA", "02108")),
+    "CT": (("312", "IL", "60601"), ("512", "TX", "78701")),
+    "MT": (("303", "CO", "80202"), ("801", "UT", "84101")),
+    "PT": (("206", "WA", "98101"), ("415", "CA", "94103")),
+    "AL": (("907", "AK", "99501"),),
+    "HI": (("808", "HI", "96813"),),
+}
+
+
+class Person(NamedTuple):
+    """A customer. The phone number is one of those that are kept for fiction."""
+
+    first_name: str
+    last_name: str
+    phone: str
+    account: str
+    state: str
+    zip_code: str
+
+    @property
+    def email(self) -> str:
+        """An address that nobody has."""
+        return f"{self.first_name}.{self.last_name}@example.com".lower()
+
+
+def agent_name(number: int) -> str:
+    """The name of agent ``number``, from 0; no two are the same."""
+    last, first = divmod(number, len(FIRST))
+    again, last = divmod(last, len(LAST))
+    # neighbours in the list do not share a surname
+    name = f"{FIRST[first]} {LAST[(last + first) % len(LAST)]}"
+    return name if not again else f"{name} {again + 1}"
+
+
+def person(chance: Random, zone: str = "ET") -> Person:
+    """Somebody who lives in a time zone."""
+    area, state, zip_code = chance.choice(_PLACES[zone])
+    return Person(
+        first_name=chance.choice(FIRST),
+        last_name=chance.choice(LAST),
+        phone=f"{area}55501{chance.randrange(100):02}",
+        account=f"A{chance.randrange(10_000_000):07}",
+        state=state,
+        zip_code=zip_code,
+    )

@@ -1,0 +1,57 @@
+"""A call in a queue: it is taken, loses patience, or moves on to another queue."""
+
+from __future__ import annotations
+
+from floorcast.simulator.calls import Call
+from floorcast.simulator.plan import AgentPlan
+from floorcast.simulator.world import World
+
+__all__ = ["queue", "somewhere_else"]
+
+CONNECTS = 0.001  # seconds at least: a call's events of one time count in the order of arrival
+
+
+def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
+    """Put a call in its service's queue; ``by`` has sent it there."""
+    service, habits = world.plan.services[call.service], world.plan.habits
+    call.waits += 1
+    _join(world, call, by)
+    wait, patience = call.waits, service.patience.draw(world.chance)
+    world.after(patience, lambda: _gives_up(world, call, wait))
+    if call.direction == "INBOUND" and world.happens(habits.overflow):
+        world.after(habits.overflow_after, lambda: _overflow(world, call, wait))
+
+
+def somewhere_else(world: World, call: Call) -> list[str]:
+    """The services that may take a call over: a call goes to none twice."""
+    return [
+        name for name in world.plan.services[call.service].overflows_to if name not in call.been
+    ]
+
+
+def _join(world: World, call: Call, by: AgentPlan | None = None) -> None:
+    call.been = (*call.been, call.service)
+    call.joined, call.answered = world.now, None
+    world.tell.call_queue(call, by)
+    call.waiting = True
+    world.after(CONNECTS, lambda: _ask(world, call))
+
+
+def _ask(world: World, call: Call) -> None:
+    if call.waiting:
+        world.acd.join(call)
+
+
+def _overflow(world: World, call: Call, wait: int) -> None:
+    elsewhere = somewhere_else(world, call)
+    if call.waiting and call.waits == wait and elsewhere:
+        world.acd.leave(call)
+        world.tell.truth.moves(call)
+        call.service = world.chance.choice(elsewhere)
+        _join(world, call)
+
+
+def _gives_up(world: World, call: Call, wait: int) -> None:
+    if call.waiting and call.waits == wait:
+        world.acd.leave(call)
+        world.end(call, "Caller hung up in queue")

@@ -1,0 +1,172 @@
+"""The truth in figures: rows that bear the names of the API, to be held against its answers.
+
+They are reckoned here anew (``docs/metrics.md``), and share no code with the statistics.
+Durations are shown in whole seconds. ``mean`` and ``rate`` of nothing are 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from floorcast.events.states import STATE_NAMES, State
+from floorcast.simulator.truth import AgentTruth, ServiceTruth, Truth, Work
+
+__all__ = ["Row", "agent_rows", "averages", "campaign_rows", "report", "service_rows"]
+
+Row = dict[str, object]
+
+AVERAGES = {
+    State.READY: "averageReadyTime",
+    State.NOT_READY: "averageNotReadyTime",
+    State.IN_CALL: "averageTalkTime",
+    State.WRAP_UP: "averageWrapupTime",
+    State.PREVIEW_DIAL: "averagePreviewDialTime",
+    State.MANUAL_DIAL: "averageManualDialTime",
+    State.HOLD: "averageHoldTime",
+    State.TRANSFERRING: "averageTransferringTime",
+    State.REGISTERING: "averageRegisteringTime",
+    State.DIALING: "averageDialingTime",
+}
+REASONS = {
+    "notReadyLunchDuration": ("LUNCH",),
+    "notReadyTrainingDuration": ("TRAINING",),
+    "notReadyBreakDuration": ("BREAK",),
+    "notReadyMeetingDuration": ("MEETING",),
+    "notReadyTechDiffDuration": ("TECH_DIFFICULTIES",),
+    "notReadyOtherDuration": ("VOICE_MAIL", "OTHER"),
+}
+CONTACTS = {"rpcComplete": "RPC", "rpcIncomplete": "RPC_INCOMPLETE", "wpc": "WPC"}
+
+
+def report(truth: Truth, now: int) -> Row:
+    """All that is true at ``now`` (ms)."""
+    truth.until(now)
+    return {
+        "services": service_rows(truth, now),
+        "agents": agent_rows(truth),
+        "averages": averages(truth.agents.values()),
+        "campaigns": campaign_rows(truth),
+        "liveConnects": truth.live_connects(now),
+        "messages": dict(sorted(truth.messages.items())),
+    }
+
+
+def service_rows(truth: Truth, now: int) -> list[Row]:
+    """A row a service, as in ``service/stats``, and what only the floor knows."""
+    return [_service(name, one, truth, now) for name, one in truth.services.items()]
+
+
+def agent_rows(truth: Truth) -> list[Row]:
+    """A row an agent who was there, with a row a service, as in ``service/agent/stats/ex``."""
+    return [
+        {
+            "agentLoginId": login,
+            "agentStatus": STATE_NAMES[agent.state],
+            "services": [_work(agent, name) for name in sorted({agent.service, *agent.work})],
+        }
+        for login, agent in truth.agents.items()
+        if agent.visits
+    ]
+
+
+def campaign_rows(truth: Truth) -> list[Row]:
+    """A row a campaign, as it was last told."""
+    return [
+        {
+            "campaignName": name,
+            "serviceName": one.service,
+            "state": one.state,
+            "loaded": one.loaded,
+            "completed": one.completed,
+            "remaining": one.remaining,
+            "dialable": one.dialable,
+            "timezones": {zone: count for zone, count in one.zones.items() if count},
+        }
+        for name, one in truth.campaigns.items()
+    ]
+
+
+def averages(agents: Iterable[AgentTruth]) -> Row:
+    """The mean visit to each state, as in ``service/agents/averages``."""
+    every = list(agents)
+    return {
+        name: str(_mean(sum(a.time[state] for a in every), sum(a.visits[state] for a in every)))
+        for state, name in AVERAGES.items()
+    }
+
+
+def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
+    decided = one.answered + one.abandoned
+    there = [agent for agent in truth.agents.values() if agent.service == name]
+    return {
+        "serviceName": name,
+        "slaSeconds": one.sla // 1000,
+        "totalOffered": one.offered,
+        "totalHandled": one.answered,
+        "totalAbandoned": one.abandoned,
+        "abandonRate": _rate(one.abandoned, decided),
+        "serviceLevel": _rate(one.answered_within, decided - one.abandoned_within),
+        "averageSpeedOfAnswer": _mean(one.answered_wait, one.answered),
+        "averageDurationToAbandon": _mean(one.abandoned_wait, one.abandoned),
+        "averageTalkDuration": _mean(one.talk, one.talks),
+        "averageWrapupDuration": _mean(one.wrap_up, one.talks),
+        "averageHandleDuration": _mean(one.talk + one.wrap_up, one.talks),
+        "totalCallsAnsweredWithinSLA": one.answered_within,
+        "totalCallsAbandonedWithinSLA": one.abandoned_within,
+        "totalCallsInQueue": len(one.waiting),
+        "longestCallInQueue": (now - min(one.waiting.values(), default=now)) // 1000,
+        "callsWithAgent": one.talking,
+        "cip": one.outbound,
+        "totalAgents": sum(agent.state is not State.LOGOFF for agent in there),
+        **_lists(name, truth),
+        "begun": one.begun,
+        "gaveUpInIvr": one.gave_up_in_ivr,
+        "movedOn": one.moved,
+        "passedOn": one.passed_on,
+        "lost": one.lost,
+    }
+
+
+def _lists(service: str, truth: Truth) -> Row:
+    campaigns = [one for one in truth.campaigns.values() if one.service == service]
+    loaded = sum(one.loaded for one in campaigns)
+    remaining = sum(one.remaining for one in campaigns)
+    return {
+        "loaded": loaded,
+        "remaining": remaining,
+        "playingDialable": sum(one.dialable for one in campaigns if one.state == "PLAYING"),
+        "percentComplete": _rate(loaded - remaining, loaded) if loaded else 100,
+    }
+
+
+def _work(agent: AgentTruth, service: str) -> Row:
+    work, here = agent.work.get(service, Work()), service == agent.service
+    known = {name: work.dispositions[code] for name, code in CONTACTS.items()}
+    talk = sum(agent.time[state] for state in (State.IN_CALL, State.HOLD, State.TRANSFERRING))
+    times = {
+        "readyDuration": agent.time[State.READY],
+        "wrapupDuration": agent.time[State.WRAP_UP],
+        "talkDuration": talk,
+    } | {name: sum(agent.reasons[one] for one in reasons) for name, reasons in REASONS.items()}
+    shown = {name: spent // 1000 if here else 0 for name, spent in times.items()}
+    return {
+        "serviceName": service,
+        "inboundCalls": work.inbound,
+        "outboundCalls": work.outbound,
+        **shown,
+        "totalNotReadyDuration": sum(shown[name] for name in REASONS),
+        **known,
+        "nonContacts": work.dispositions.total() - sum(known.values()),
+    }
+
+
+def _mean(total: int, count: int) -> int:
+    return int(Fraction(total, 1000 * count) + Fraction(1, 2)) if count else 0
+
+
+def _rate(part: int, whole: int) -> int | float:
+    if not whole:
+        return 0
+    shown = int(Fraction(10_000 * part, whole) + Fraction(1, 2)) / 100
+    return int(shown) if shown.is_integer() else shown

@@ -1,0 +1,68 @@
+"""An agent who calls a list alone: after a look at the record (preview), or by hand."""
+
+from __future__ import annotations
+
+from floorcast.simulator.agents import Agent
+from floorcast.simulator.calls import Call
+from floorcast.simulator.lists import CallList
+from floorcast.simulator.people import Person, person
+from floorcast.simulator.plan import AgentPlan
+from floorcast.simulator.world import CallToCome, World
+
+__all__ = ["SelfDialing"]
+
+SKIPPED = 0.15  # of the records that were previewed
+BETWEEN = 6.0  # seconds, mean, from one record to the next
+NOBODY_LEFT = 120.0  # seconds until the next look at a list that has nobody to call
+
+
+class SelfDialing(Agent):
+    """Takes its calls from a list and not from the distributor."""
+
+    def __init__(self, world: World, plan: AgentPlan, records: CallList) -> None:
+        super().__init__(world, plan)
+        self._records = records
+
+    def next_call(self) -> CallToCome:
+        """Dial somebody; the call, or None when nobody answered or something else is due."""
+        world = self.world
+        yield world.pause(world.chance.expovariate(1 / BETWEEN))
+        if self.is_due():
+            return None
+        zone = self._records.take()
+        if zone is None:
+            yield world.pause(NOBODY_LEFT)
+            return None
+        whom = person(world.chance, zone)
+        by_hand = self.plan.mode == "manual"
+        self._tell_of(whom, "MANUAL_DIAL" if by_hand else "PREVIEW_DIAL_OFFERED")
+        yield world.drawn(world.plan.habits.preview_time)
+        if not by_hand:
+            if world.happens(SKIPPED):
+                self._records.not_reached(zone)
+                self._tell_of(whom, "PREVIEW_DIAL_SKIPPED")
+                return None
+            self._tell_of(whom, "PREVIEW_DIAL_ACCEPTED")
+        call = world.call(
+            self.service, "MANUAL" if by_hand else "OUTBOUND", whom, self._records.plan.name
+        )
+        return (yield from self._dial(call, zone))
+
+    def _dial(self, call: Call, zone: str) -> CallToCome:
+        world, campaign = self.world, self._records.plan
+        self.call = call
+        world.tell.call_start(call, self.plan)
+        self.tell("DIALING", call=call)
+        yield world.drawn(campaign.ring)
+        if world.happens(campaign.answers):
+            self._records.reached()
+            self.take(call)
+            return call
+        self._records.not_reached(zone)
+        world.end(call, "No Answer", self.plan)
+        self.call = None
+        yield from self.wrap_up(call, self.service)
+        return None
+
+    def _tell_of(self, whom: Person, event_type: str) -> None:
+        self.world.tell.agent_state(self.plan, event_type, person=whom)

@@ -1,0 +1,122 @@
+"""The floor at work: a plan, brought to life by a seed, slice by slice of its time.
+
+The same plan, seed and start give the same events, to the byte; how they are cut into slices
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from random import Random
+
+import simpy
+
+from floorcast.simulator.agents import Agent
+from floorcast.simulator.callers import arrivals
+from floorcast.simulator.dialer import Dialer
+from floorcast.simulator.lists import CallList
+from floorcast.simulator.messages import emails, texts
+from floorcast.simulator.plan import FloorPlan
+from floorcast.simulator.self_dialing import SelfDialing
+from floorcast.simulator.telling import Teller
+from floorcast.simulator.truth import AgentTruth, Truth
+from floorcast.simulator.world import Process, World
+from floorcast.sources.cloud_event import CloudEvent
+
+__all__ = ["Simulation"]
+
+CALLS_A_SECOND = 1_000_000  # of the start: what keeps the transactions of two runs apart
+OUTAGE = (120.0, 600.0)  # seconds that a dead desk stays silent
+
+
+class Simulation:
+    """One run. Its clock begins at ``start`` (aware), where the floor's own shows ``begins_at``.
+
+    ``begins_at`` is in seconds since midnight. ``deaths`` an hour: a desk's source dies in the
+    middle of its calls, and is back some minutes later. ``truth`` is what has happened so far.
+    """
+
+    def __init__(
+        self,
+        plan: FloorPlan,
+        *,
+        seed: int,
+        start: datetime,
+        begins_at: float = 36_000.0,
+        deaths: float = 0.0,
+    ) -> None:
+        self.start = start
+        run = f"{seed}-{len(plan.agents)}-{start:%y%m%d%H%M%S}"
+        self.truth = Truth({name: one.sla_seconds for name, one in plan.services.items()})
+        self.truth.agents = {one.login: AgentTruth(one.service) for one in plan.agents}
+        env = simpy.Environment()
+        teller = Teller(env, start, f"simulator/{run}", self.truth)
+        chance = Random(f"simulation {seed}")  # noqa: S311 — no secret depends on it
+        first = int(start.timestamp()) * CALLS_A_SECOND
+        self._world = World(env, chance, plan, teller, begins_at, run, first)
+        self._deaths = deaths
+        self._agents: list[Agent] = []
+        self._begin()
+
+    @property
+    def now(self) -> int:
+        """How far it is, in ms since the start."""
+        return self._world.now
+
+    def advance(self, until: int) -> Sequence[CloudEvent]:
+        """Go on to ``until`` (ms since the start, itself not included); what happened."""
+        if until > self.now:
+            self._world.env.run(until=until)
+        return self._world.tell.drain()
+
+    def close(self) -> Sequence[CloudEvent]:
+        """End it here: every call ends, everybody goes. Nothing can follow."""
+        world = self._world
+        for call in list(world.calls):
+            world.end(call, "Floor closed")
+        for agent in self._agents:
+            if agent.there:
+                agent.log_off()
+        return world.tell.drain()
+
+    def _begin(self) -> None:
+        world = self._world
+        lists = {one.name: CallList(world, one) for one in world.plan.campaigns}
+        for plan in world.plan.agents:
+            if plan.campaign is None:
+                self._agents.append(Agent(world, plan))
+            else:
+                self._agents.append(SelfDialing(world, plan, lists[plan.campaign]))
+        for agent in self._agents:
+            agent.process = world.env.process(agent.work())
+        for service in world.plan.services.values():
+            if any(service.calls_an_hour):
+                world.env.process(arrivals(world, service))
+        for records in lists.values():
+            self._campaign(records)
+        if self._deaths:
+            world.env.process(self._dying())
+
+    def _campaign(self, records: CallList) -> None:
+        world, campaign = self._world, records.plan
+        world.env.process(records.reports())
+        if campaign.lines_an_agent:
+            world.env.process(Dialer(world, records).paces())
+        if campaign.texts_an_hour:
+            world.env.process(texts(world, campaign))
+        if campaign.emails_an_hour:
+            world.env.process(emails(world, campaign))
+
+    def _dying(self) -> Process:
+        world = self._world
+        while True:
+            yield world.pause(world.chance.expovariate(self._deaths / 3_600))
+            there = [agent for agent in self._agents if agent.there]
+            if there:
+                desk = world.chance.choice(there).plan.desk
+                outage = world.chance.uniform(*OUTAGE)
+                self.truth.deaths += 1
+                for agent in there:
+                    if agent.plan.desk == desk:
+                        agent.process.interrupt(outage)

@@ -1,0 +1,186 @@
+"""Where the simulated floor tells what happens: as an event, and to the truth, in one breath.
+
+An event's id is its number, and its source the run's name and the part of the floor that tells
+it: ``acd`` for calls that no agent has, ``dialer`` for lists and messages, ``desk-N`` for an
+agent and the call in hand.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import simpy
+
+from floorcast.simulator.calls import Call, Disposed
+from floorcast.simulator.people import Person
+from floorcast.simulator.plan import AgentPlan, CampaignPlan
+from floorcast.simulator.truth import CampaignTruth, Truth
+from floorcast.sources.cloud_event import CloudEvent
+
+__all__ = ["Teller"]
+
+ACD, DIALER = "acd", "dialer"
+
+Data = dict[str, object]
+
+
+class Teller:
+    """Tells what happens now, by the simulation's clock (ms), which is 0 at ``start``."""
+
+    def __init__(self, env: simpy.Environment, start: datetime, run: str, truth: Truth) -> None:
+        self.truth = truth
+        self._env = env
+        self._start = start
+        self._run = run
+        self._number = 0
+        self._told: list[CloudEvent] = []
+
+    def drain(self) -> list[CloudEvent]:
+        """What was told since the last time."""
+        told, self._told = self._told, []
+        return told
+
+    @property
+    def now(self) -> int:
+        """The simulation's clock, in ms."""
+        return int(self._env.now)
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def call_start(self, call: Call, agent: AgentPlan | None = None) -> None:
+        """A call begins; ``agent`` dials it alone."""
+        self.truth.begins(call)
+        person = call.person
+        known: Data = {
+            "service": call.service,
+            "direction": call.direction,
+            "account": person.account,
+            "consumer": {"firstName": person.first_name, "lastName": person.last_name},
+            "areaCodeState": person.state,
+            "zipCode": person.zip_code,
+            "priority": call.priority,
+        }
+        if call.direction == "INBOUND":
+            known["callerId"] = person.phone
+        else:
+            known |= {
+                "phoneDialed": person.phone,
+                "campaign": call.campaign,
+                "campaignType": call.direction,
+            }
+        self._call(_desk(agent) if agent else ACD, "call.start", call, known)
+
+    def call_queue(self, call: Call, by: AgentPlan | None = None) -> None:
+        """It joins a queue; ``by`` has sent it there."""
+        self.truth.joins(call, self.now)
+        known: Data = {"service": call.service}
+        self._call(_desk(by) if by else ACD, "call.queue", call, known)
+
+    def call_answer(self, call: Call, agent: AgentPlan) -> None:
+        """An agent has it: a state of the agent's, and a step of the call."""
+        self.truth.is_answered(call, agent.login, self.now)
+        self.agent_state(agent, "IN_CALL", call=call)
+        self._call(_desk(agent), "call.answer", call, {"agent": _named(agent)})
+
+    def call_end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
+        """It ends; ``agent`` had it."""
+        self.truth.ends(call, self.now)
+        known: Data = {"lvResult": result}
+        if call.ivr:
+            known["roundedIvrDuration"] = round(call.ivr / 1000)
+        self._call(_desk(agent) if agent else ACD, "call.end", call, known)
+
+    def call_disposition(self, call: Call, agent: AgentPlan, service: str, code: str) -> None:
+        """Its agent gives it a term code, for the service that he answered it on."""
+        self.truth.is_disposed(call, Disposed(agent.login, service, code), self.now)
+        known: Data = {"agent": _named(agent), "termCode": code, "agentActionType": "DISPOSITION"}
+        self._call(_desk(agent), "call.disposition", call, known)
+
+    # -- agents ----------------------------------------------------------------------------
+
+    def agent_state(
+        self,
+        agent: AgentPlan,
+        event_type: str,
+        *,
+        reason: str | None = None,
+        call: Call | None = None,
+        person: Person | None = None,
+    ) -> None:
+        """An agent enters a state, with a call in hand, with somebody to be called, or without."""
+        self.truth.enters(agent.login, event_type, self.now, reason)
+        known: Data = {
+            "agent": _named(agent),
+            "eventType": event_type,
+            "service": agent.service,
+        }
+        if event_type == "LOGON":
+            known["skill"] = ", ".join((agent.service, *agent.skills))
+            if agent.team is not None:
+                known["team"] = agent.team
+        if reason is not None:
+            known["reason"] = reason
+        if person is not None:
+            known["call"] = {"phoneNumber": person.phone, "account": person.account}
+        if call is not None:
+            known["call"] = {
+                "transactionId": call.transaction,
+                "sessionId": call.session,
+                "service": call.service,
+                "phoneNumber": call.person.phone,
+                "account": call.person.account,
+                "direction": call.direction,
+            }
+        self._tell(_desk(agent), "agent.state", known)
+
+    # -- lists and messages ----------------------------------------------------------------
+
+    def campaign_update(self, campaign: CampaignPlan, as_it_is: CampaignTruth) -> None:
+        """A campaign's counts and state."""
+        self.truth.campaigns[campaign.name] = as_it_is
+        known: Data = {
+            "campaign": campaign.name,
+            "service": campaign.service,
+            "state": as_it_is.state,
+            "uploaded": as_it_is.loaded,
+            "loaded": as_it_is.loaded,
+            "completed": as_it_is.completed,
+            "remaining": as_it_is.remaining,
+            "dialable": as_it_is.dialable,
+            "timezones": as_it_is.zones,
+        }
+        self._tell(DIALER, "campaign.update", known)
+
+    def message(self, kind: str, campaign: CampaignPlan, event_type: str, known: Data) -> None:
+        """An ``sms`` or an ``email`` was attempted, delivered, or was not."""
+        self.truth.messages[f"{kind} {event_type}"] += 1
+        about: Data = {
+            "service": campaign.service,
+            "campaign": campaign.name,
+            "campaignType": "OUTBOUND",
+            "eventType": event_type,
+        }
+        self._tell(DIALER, f"{kind}.attempt", about | known)
+
+    def _call(self, part: str, kind: str, call: Call, known: Data) -> None:
+        named: Data = {"transactionId": call.transaction, "sessionId": call.session}
+        self._tell(part, kind, named | known)
+
+    def _tell(self, part: str, kind: str, data: Data) -> None:
+        self._number += 1
+        event = CloudEvent(
+            id=str(self._number),
+            source=f"{self._run}/{part}",
+            type=kind,
+            time=self._start + timedelta(milliseconds=self.now),
+            data=data,
+        )
+        self._told.append(event)
+
+
+def _desk(agent: AgentPlan) -> str:
+    return f"desk-{agent.desk}"
+
+
+def _named(agent: AgentPlan) -> str:
+    return agent.name or agent.login

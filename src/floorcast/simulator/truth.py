@@ -1,0 +1,231 @@
+"""What really happened on the simulated floor: what was offered, answered, lost; by whom, how long.
+
+It is counted by the simulation itself, where a thing happens, and not from the events; so it can
+be held against the figures of a server that saw nothing but the events. Moments and durations
+are ms. It is as large as the floor, however long it runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from floorcast.events.states import CALL_STATES, EVENT_STATE, State
+from floorcast.simulator.calls import Call, Disposed
+
+__all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]
+
+HALF_AN_HOUR = 1_800_000
+RIGHT_PARTY = frozenset({"RPC", "RPC_INCOMPLETE"})
+
+
+@dataclass
+class ServiceTruth:
+    """One service. ``lost``: calls whose source died with them, waiting or in hand.
+
+    offered = answered + abandoned + moved + waiting. ``moved`` are those that went on to another
+    service's queue unanswered; ``passed_on`` those that an agent sent there. ``outbound`` are the
+    outbound calls in progress, ``talking`` those that are with an agent.
+    """
+
+    sla: int
+    begun: int = 0
+    gave_up_in_ivr: int = 0
+    offered: int = 0
+    answered: int = 0
+    answered_wait: int = 0
+    answered_within: int = 0
+    abandoned: int = 0
+    abandoned_wait: int = 0
+    abandoned_within: int = 0
+    moved: int = 0
+    passed_on: int = 0
+    talks: int = 0
+    talk: int = 0
+    wrap_up: int = 0
+    talking: int = 0
+    outbound: int = 0
+    lost: int = 0
+    waiting: dict[Call, int] = field(default_factory=dict)
+
+
+@dataclass
+class Work:
+    """What an agent did for one service: calls answered and dispositioned."""
+
+    inbound: int = 0
+    outbound: int = 0
+    dispositions: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class AgentTruth:
+    """One agent: time and visits by state, time not ready by reason, work by service."""
+
+    service: str
+    state: State = State.LOGOFF
+    since: int = 0
+    counted_to: int = 0
+    reason: str | None = None
+    before_offer: State = State.READY
+    in_call: bool = False  # a visit to In Call that hold or transfer interrupts
+    wraps_up: str | None = None  # the service whose call the next wrap-up follows
+    time: Counter[State] = field(default_factory=Counter)
+    visits: Counter[State] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    work: dict[str, Work] = field(default_factory=dict)
+
+    def at(self, service: str) -> Work:
+        """What it did for a service."""
+        return self.work.setdefault(service, Work())
+
+    def until(self, now: int) -> None:
+        """Count the present state up to now."""
+        if self.state is not State.LOGOFF:
+            self.time[self.state] += now - self.counted_to
+            if self.state is State.NOT_READY:
+                self.reasons[self.reason or "OTHER"] += now - self.counted_to
+        self.counted_to = now
+
+
+@dataclass
+class CampaignTruth:
+    """A campaign as it was last told."""
+
+    service: str
+    state: str
+    loaded: int = 0
+    completed: int = 0
+    remaining: int = 0
+    dialable: int = 0
+    zones: dict[str, int] = field(default_factory=dict)
+
+
+class Truth:
+    """All of it. ``connects`` are the right-party contacts of the last half hour."""
+
+    def __init__(self, services: dict[str, int]) -> None:
+        self.services = {name: ServiceTruth(sla * 1000) for name, sla in services.items()}
+        self.agents: dict[str, AgentTruth] = {}
+        self.campaigns: dict[str, CampaignTruth] = {}
+        self.messages: Counter[str] = Counter()
+        self.deaths = 0
+        self.connects: deque[tuple[int, Call, Disposed]] = deque()
+
+    def until(self, now: int) -> None:
+        """Count everybody's present state up to now."""
+        for agent in self.agents.values():
+            agent.until(now)
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def begins(self, call: Call) -> None:
+        """A call began."""
+        service = self.services[call.service]
+        service.begun += 1
+        service.outbound += call.direction != "INBOUND"
+
+    def joins(self, call: Call, now: int) -> None:
+        """It was put in a queue."""
+        service = self.services[call.service]
+        service.offered += 1
+        service.waiting[call] = now
+
+    def moves(self, call: Call) -> None:
+        """It leaves a queue for another, unanswered."""
+        service = self.services[call.service]
+        service.moved += 1
+        del service.waiting[call]
+
+    def is_answered(self, call: Call, login: str, now: int) -> None:
+        """An agent took it: out of a queue, or without one."""
+        service = self.services[call.service]
+        joined = service.waiting.pop(call, None)
+        wait = 0 if joined is None else now - joined
+        service.offered += joined is None
+        service.answered += 1
+        service.answered_wait += wait
+        service.answered_within += wait <= service.sla
+        service.talking += 1
+        agent = self.agents[login]
+        agent.wraps_up = call.service
+        work = agent.at(call.service)
+        work.inbound += call.direction == "INBOUND"
+        work.outbound += call.direction != "INBOUND"
+
+    def is_passed_on(self, call: Call, now: int) -> None:
+        """Its agent sends it to another queue."""
+        self._talked(call, now)
+        self.services[call.service].passed_on += 1
+
+    def ends(self, call: Call, now: int) -> None:
+        """It ended: after a talk, in the queue, or before."""
+        service = self.services[call.service]
+        service.outbound -= call.direction != "INBOUND"
+        if call.answered is not None:
+            self._talked(call, now)
+            return
+        joined = service.waiting.pop(call, None)
+        if joined is None:
+            service.gave_up_in_ivr += call.direction == "INBOUND"
+            return
+        service.abandoned += 1
+        service.abandoned_wait += now - joined
+        service.abandoned_within += now - joined <= service.sla
+
+    def is_lost(self, call: Call) -> None:
+        """Its source died with it: nothing will tell its end."""
+        self.services[call.service].lost += 1
+
+    def is_disposed(self, call: Call, disposed: Disposed, now: int) -> None:
+        """An agent gave it a term code; the latest counts."""
+        before = call.disposed
+        if before is not None:
+            self.agents[before.login].at(before.service).dispositions[before.code] -= 1
+        call.disposed = disposed
+        self.agents[disposed.login].at(disposed.service).dispositions[disposed.code] += 1
+        if disposed.code in RIGHT_PARTY:
+            self.connects.append((now, call, disposed))
+        while self.connects and self.connects[0][0] <= now - HALF_AN_HOUR:
+            self.connects.popleft()
+
+    def live_connects(self, now: int) -> int:
+        """The right-party contacts of the half hour that ends now."""
+        return sum(
+            now - HALF_AN_HOUR < at <= now and call.disposed is disposed
+            for at, call, disposed in self.connects
+        )
+
+    def _talked(self, call: Call, now: int) -> None:
+        assert call.answered is not None
+        service = self.services[call.service]
+        service.talking -= 1
+        service.talks += 1
+        service.talk += now - call.answered
+
+    # -- agents ----------------------------------------------------------------------------
+
+    def enters(self, login: str, event_type: str, now: int, reason: str | None) -> None:
+        """An agent entered a state."""
+        agent = self.agents[login]
+        agent.until(now)
+        state = EVENT_STATE[event_type]
+        if state is None:
+            state = agent.before_offer
+        elif event_type == "PREVIEW_DIAL_OFFERED":
+            agent.before_offer = agent.state
+        if state is not agent.state:
+            self._leaves(agent, now)
+            resumed = state is State.IN_CALL and agent.in_call
+            agent.visits[state] += not resumed and state is not State.LOGOFF
+            agent.in_call = state in CALL_STATES
+            agent.state, agent.since = state, now
+        if state in {State.LOGON, State.LOGOFF}:
+            agent.wraps_up = None
+        agent.reason = reason
+
+    def _leaves(self, agent: AgentTruth, now: int) -> None:
+        """A wrap-up is over, and counts for the service whose call it followed."""
+        if agent.state is State.WRAP_UP and agent.wraps_up is not None:
+            self.services[agent.wraps_up].wrap_up += now - agent.since
+            agent.wraps_up = None

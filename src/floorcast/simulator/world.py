@@ -1,0 +1,96 @@
+"""What every part of the simulated floor has in common: the clock, chance, and who is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import simpy
+
+from floorcast.simulator.calls import Call, Direction
+from floorcast.simulator.distributions import Distribution
+from floorcast.simulator.distributor import Distributor
+from floorcast.simulator.people import Person
+from floorcast.simulator.plan import DAY, AgentPlan, FloorPlan
+from floorcast.simulator.telling import Teller
+
+__all__ = ["CallToCome", "Process", "World"]
+
+Process = Generator[simpy.Event, Any, None]
+"""A part of the floor that acts in time: it yields what it waits for."""
+
+CallToCome = Generator[simpy.Event, Any, Call | None]
+"""The same, up to a call for an agent, or None when there is something else to do first."""
+
+
+@dataclass
+class World:
+    """One floor at work. Its clock is whole ms, so that every duration is exact.
+
+    ``begins_at`` is the time of day, in seconds, at the clock's 0; ``run`` names the run in the
+    calls' sessions; ``calls`` are those in progress.
+    """
+
+    env: simpy.Environment
+    chance: Random
+    plan: FloorPlan
+    tell: Teller
+    begins_at: float
+    run: str
+    first_transaction: int
+    acd: Distributor = field(default_factory=Distributor)
+    calls: dict[Call, None] = field(default_factory=dict)
+    begun: int = 0
+
+    @property
+    def now(self) -> int:
+        """The clock, in ms."""
+        return int(self.env.now)
+
+    @property
+    def time_of_day(self) -> float:
+        """Seconds since the floor's midnight."""
+        return (self.begins_at + self.now / 1000) % DAY
+
+    def happens(self, share: float) -> bool:
+        """Whether something happens that does so in this share of the cases."""
+        return self.chance.random() < share
+
+    def pause(self, seconds: float) -> simpy.Timeout:
+        """So many seconds, as something to wait for."""
+        return self.env.timeout(round(seconds * 1000))
+
+    def drawn(self, distribution: Distribution) -> simpy.Timeout:
+        """A time drawn from a distribution, as something to wait for."""
+        return self.pause(distribution.draw(self.chance))
+
+    def after(self, seconds: float, then: Callable[[], None]) -> None:
+        """Do something later; never, if that is infinitely far."""
+        if seconds != math.inf:
+            timeout = self.pause(seconds)
+            assert timeout.callbacks is not None
+            timeout.callbacks.append(lambda _: then())
+
+    def call(
+        self, service: str, direction: Direction, person: Person, campaign: str | None = None
+    ) -> Call:
+        """A new call, which is in progress until ``end`` or ``lose``."""
+        self.begun += 1
+        session = f"{self.run}-{self.begun}"
+        call = Call(self.first_transaction + self.begun, session, service, direction, person)
+        call.campaign = campaign
+        self.calls[call] = None
+        return call
+
+    def end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
+        """A call is over; ``agent`` had it."""
+        self.tell.call_end(call, result, agent)
+        del self.calls[call]
+
+    def lose(self, call: Call) -> None:
+        """A call is over, and nothing tells it."""
+        self.tell.truth.is_lost(call)
+        del self.calls[call]

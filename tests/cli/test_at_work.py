@@ -1,0 +1,132 @@
+"""A floor at work on a server: its pace, its batches, and its end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import pytest
+
+from floorcast.cli.at_work import AtWork, Pace
+from floorcast.cli.delivery import MOST_A_BATCH, Delivery
+from floorcast.cli.replay import MAX_SPEED
+from floorcast.simulator.faults import FAULTS, Faults, Wire
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.simulation import Simulation
+from floorcast.token import TICKS_PER_SECOND
+from tests.cli.intake import DROP, TAKE, Answer, Intake, running
+
+START = datetime(2026, 11, 23, 15, tzinfo=UTC)
+HOUR = 3_600_000  # ms
+NO_FAULTS = Faults()
+BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy"})
+
+
+class Wall(threading.Event):
+    """A clock, and the stop: time passes when somebody waits for it, and it may be set then."""
+
+    def __init__(self, stops_at: float = 1e9) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        self._stops_at = stops_at
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pass_by(timeout or 0.0)
+        return self.is_set()
+
+    def pass_by(self, seconds: float) -> None:
+        self.seconds += seconds
+        if self.seconds >= self._stops_at:
+            self.set()
+
+    def now(self) -> int:
+        return round(self.seconds * TICKS_PER_SECOND)
+
+
+@contextmanager
+def a_floor(
+    intake: Intake, wall: Wall, faults: Faults = NO_FAULTS
+) -> Iterator[tuple[AtWork, Simulation]]:
+    """A floor of ten, on its way to an intake."""
+    floor, wire = Simulation(floor_of(10), seed=1, start=START), Wire(faults, 1, START)
+    with Delivery(
+        intake.url, "k", waiting=lambda *_: None, sleep=wall.pass_by, chance=lambda: 0.0
+    ) as delivery:
+        yield AtWork(floor, wire, delivery, wall, clock=wall.now), floor
+
+
+def taken(intake: Intake) -> list[str]:
+    return [json.loads(line)["id"] for one in intake.requests for line in one.body.splitlines()]
+
+
+def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
+    """An hour in requests of about a thousand, in order, without a pause."""
+    wall = Wall()
+    with running() as intake, a_floor(intake, wall) as (work, _):
+        work.go_on(Pace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
+        work.close()
+    sizes = [len(one.body.splitlines()) for one in intake.requests]
+    assert max(sizes) == MOST_A_BATCH
+    assert len(sizes) < sum(sizes) / 400
+    assert taken(intake) == [str(number + 1) for number in range(sum(sizes))]
+    assert wall.seconds == 0
+    assert work.totals.accepted == sum(sizes)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])
+def test_the_floor_keeps_the_pace_of_the_clock(speed: float) -> None:
+    """After so many seconds it is so far, and nothing was sent before it happened."""
+    wall = Wall()
+    with running() as intake, a_floor(intake, wall) as (work, floor):
+        work.go_on(Pace(speed, behind=HOUR), 60_000 * speed)
+    assert wall.seconds == pytest.approx(60, abs=0.2)
+    assert floor.now == 60_000 * speed
+    assert work.totals.sent > 10
+
+
+@pytest.mark.parametrize("speed", [3.0, MAX_SPEED])
+def test_a_floor_that_has_caught_up_goes_on_in_real_time(speed: float) -> None:
+    """Nothing is sent before its time, however fast it may be."""
+    wall = Wall()
+    with running() as intake, a_floor(intake, wall) as (work, _):
+        work.go_on(Pace(speed, behind=40_000), 70_000)
+    assert wall.seconds == pytest.approx(30, abs=0.2)
+
+
+def test_a_beginning_that_is_still_to_come_is_waited_for() -> None:
+    """A floor whose time begins in a minute does nothing until then."""
+    wall = Wall()
+    with running() as intake, a_floor(intake, wall) as (work, floor):
+        work.go_on(Pace(1.0, behind=-60_000), 30_000)
+    assert wall.seconds == pytest.approx(90, abs=0.2)
+    assert floor.now == 30_000
+
+
+def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
+    """In the middle, with faults: the calls end, everybody logs off, nothing is held back."""
+    wall = Wall(stops_at=20)
+    with running() as intake, a_floor(intake, wall, FAULTS) as (work, _):
+        work.go_on(Pace(60.0, behind=HOUR))
+        work.close()
+    assert wall.seconds == pytest.approx(20, abs=0.2)
+    ids = {int(one) for one in taken(intake)}
+    assert ids == set(range(1, max(ids) + 1))
+    kinds = Counter(event["type"] for event in intake.taken.values())
+    states = Counter(event["data"].get("eventType") for event in intake.taken.values())
+    assert kinds["call.start"] == kinds["call.end"] > 0
+    assert states["LOGON"] == states["LOGOFF"] > 0
+
+
+def test_a_server_that_is_busy_or_dies_gets_each_event_once() -> None:
+    """Batches are sent again until they are answered."""
+    with running(BUSY, TAKE, DROP, BUSY, TAKE) as intake, a_floor(intake, Wall()) as (work, _):
+        work.go_on(Pace(MAX_SPEED, behind=HOUR), HOUR)
+        work.close()
+    totals = work.totals
+    assert len(intake.taken) == totals.accepted + totals.duplicates == totals.sent
+    assert totals.duplicates > 0

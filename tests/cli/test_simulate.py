@@ -1,0 +1,157 @@
+"""The command: the same floor for the same options, the truth at the end, a clean stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from floorcast.cli.app import app
+from floorcast.cli.simulate import faults_in
+from floorcast.simulator.faults import FAULTS, Faults
+from tests.cli.intake import Intake
+from tests.cli.intake import running as intake_running
+from tests.real.server import Caller, command, environment, free_port, running
+from tests.real.sites import KEYS
+
+START = "2026-11-23T15:00:00Z"
+TIMEOUT = 60  # seconds, for a process to end
+
+
+def simulate(intake: Intake, *options: str) -> Result:
+    arguments = ["simulate", "--key", "k", "--url", intake.url, "--agents", "10", *options]
+    return CliRunner().invoke(app, arguments)
+
+
+def test_the_same_options_send_the_same_bytes() -> None:
+    """With a start given: a second run is a row of duplicates, of another seed it is not."""
+    options = ("--speed", "max", "--hours", "0.5", "--start", START)
+    with intake_running() as intake:
+        first = simulate(intake, *options)
+        sent = [one.body for one in intake.requests]
+        again = simulate(intake, *options)
+        assert [one.body for one in intake.requests] == sent * 2
+        assert simulate(intake, *options, "--seed", "2").exit_code == 0
+        assert [one.body for one in intake.requests][len(sent) * 2 :] != sent
+    assert first.exit_code == again.exit_code == 0
+    assert "duplicates 0" in first.stdout
+    assert "accepted 0" in again.stdout
+
+
+def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
+    """As a table, and as JSON whose figures are those of the events that were sent."""
+    file = tmp_path / "truth.json"
+    with intake_running() as intake:
+        result = simulate(
+            intake, "--speed", "max", "--hours", "1", "--faults", "all", "--truth", str(file)
+        )
+    assert result.exit_code == 0, result.output
+    assert "60 of 60 minutes of the floor" in result.stderr
+    truth = json.loads(file.read_text())
+    kinds = Counter(event["type"] for event in intake.taken.values())
+    services = {row["serviceName"]: row for row in truth["services"]}
+    assert sum(row["begun"] for row in services.values()) == kinds["call.start"] > 50
+    assert sum(row["totalHandled"] for row in services.values()) == kinds["call.answer"]
+    assert truth["faults"]["duplicates"] > 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("PS ")]
+    assert str(services["PS"]["totalOffered"]) in line.split()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--agents", "9"), "--agents"),
+        (("--agents", "10001"), "--agents"),
+        (("--speed", "0"), "neither max nor a number above 0"),
+        (("--hours", "0"), "--hours"),
+        (("--load", "-1"), "--load"),
+        (("--clock", "noon"), "'noon' is not like 10:00"),
+        (("--faults", "late,fire"), "'fire': expected all, or some of duplicates, late"),
+        (("--faults", "late=2"), "'late=2': expected all"),
+        (("--start", "today"), "--start"),
+        (("--truth", "/nowhere/truth.json"), "/nowhere/truth.json: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_sent(
+    options: tuple[str, ...], says: str
+) -> None:
+    """In one line that names the option, with exit code 2."""
+    with intake_running() as intake:
+        result = simulate(intake, *options)
+        assert intake.requests == []
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("", Faults()),
+        ("all", FAULTS),
+        ("late", Faults(late=FAULTS.late)),
+        ("duplicates=0.5, deaths=12", Faults(duplicates=0.5, deaths=12)),
+    ],
+)
+def test_faults_are_named_with_or_without_how_often(text: str, faults: Faults) -> None:
+    """A name alone happens as often as is usual."""
+    assert faults_in(text) == faults
+
+
+def figures(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Some figures of those services that anybody called."""
+    return {
+        row["serviceName"]: [row[name] for name in names] for row in rows if row["totalOffered"]
+    }
+
+
+def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
+    """With every fault; and stopped in real time it closes the floor, and says so."""
+    file = tmp_path / "truth.json"
+    names = (
+        "totalOffered", "totalHandled", "totalAbandoned", "averageSpeedOfAnswer",
+        "averageTalkDuration", "averageWrapupDuration", "averageDurationToAbandon",
+    )  # fmt: skip
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        arguments = command(
+            "simulate", "--url", server.url, "--key", KEYS["ACME"], "--agents", 15,
+            "--truth", file,
+        )  # fmt: skip
+        quick = [*arguments, "--speed", "max", "--hours", "0.4", "--faults", "all"]
+        subprocess.run(quick, check=True, capture_output=True, timeout=TIMEOUT, env=environment())
+        caller.login()
+        answer = caller.http.post("/realtime/service/stats").json()["stats"]
+        truth = json.loads(file.read_text())["services"]
+        assert figures(answer, names) == figures(truth, names)
+        live = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+        )
+        taken = 'floorcast_intake_events_total{outcome="accepted"}'
+        before = caller.counted(taken)
+        while caller.counted(taken) == before:
+            assert live.poll() is None
+        live.send_signal(signal.SIGTERM)
+        said, _ = live.communicate(timeout=TIMEOUT)
+        assert live.returncode == 0
+        assert b"refused 0" in said
+        assert caller.http.post("/realtime/service/agents/status").json()["agentDetails"] == []
+
+
+def test_told_to_stop_while_the_server_is_away_it_says_the_truth_and_that() -> None:
+    """What is not delivered is not delivered: exit code 1, and why."""
+    arguments = command("simulate", "--url", f"http://127.0.0.1:{free_port()}", "--key", "k")
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "; again in " in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said, problem = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1
+    assert said.startswith("service ")
+    assert "told to stop while the server does not take the events" in problem

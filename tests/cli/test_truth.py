@@ -1,0 +1,39 @@
+"""The truth as tables: aligned, and short however large the floor is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from floorcast.cli.truth import MOST_AGENTS, tables
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.report import report
+from floorcast.simulator.simulation import Simulation
+
+START = datetime(2026, 11, 23, 15, tzinfo=UTC)
+
+
+def lines(agents: int) -> list[str]:
+    simulation = Simulation(floor_of(agents), seed=1, start=START)
+    simulation.advance(1_200_000)
+    known = report(simulation.truth, simulation.now)
+    return list(tables({**known, "faults": {"duplicates": 3, "late": 0}}))
+
+
+def test_columns_stand_under_each_other() -> None:
+    """Names to the left, figures to the right, a heading above."""
+    found = lines(10)
+    services = found[: found.index("")]
+    assert services[0].split()[:3] == ["service", "offered", "answered"]
+    assert {line.split()[0] for line in services[1:]} >= {"PS", "Collections"}
+    edge = services[0].index("answered") + len("answered")
+    for line in services[1:]:
+        assert line[edge - 1].isdigit()
+        assert line[edge] == " "
+    assert found[-1].split() == ["faults", "duplicates", "3"]
+
+
+def test_a_large_floor_is_cut_short_and_says_so() -> None:
+    """No more agents than fit on a page; the others are counted."""
+    found = lines(100)
+    (cut,) = [line for line in found if line.endswith("--truth FILE has them all")]
+    assert found.index(cut) < MOST_AGENTS + 20

@@ -1,0 +1,151 @@
+"""A simulated floor on a real node, and what both say of it, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from floorcast.events.states import STATE_NAMES, State
+from floorcast.simulator.faults import Faults, Wire
+from floorcast.simulator.plan import FloorPlan
+from floorcast.simulator.report import Row, report
+from floorcast.simulator.simulation import Simulation
+from floorcast.sources.cloud_event import CloudEvent
+from floorcast.token import TICKS_PER_MS
+from tests.real.nodes import Clock, House
+from tests.real.sites import SITE
+
+__all__ = ["START", "Parity", "compared", "site_of", "told"]
+
+START = datetime(2026, 11, 23, 15, tzinfo=UTC)  # ten o'clock in New York
+SLICE = 30_000  # ms
+BATCH = 1_000  # events
+
+ONLY_THE_FLOOR_KNOWS = {"slaSeconds", "begun", "gaveUpInIvr", "movedOn", "passedOn", "lost"}
+
+
+def site_of(plan: FloorPlan) -> str:
+    """The tests' site, with the plan's services in it instead of its own."""
+    services = "\n".join(
+        f'    {{id = {number}, name = "{one.name}", sla_seconds = {one.sla_seconds}}},'
+        for number, one in enumerate(plan.services.values(), 501)
+    )
+    begin, end = SITE.index("service = ["), SITE.index("agent = [")
+    return f"{SITE[:begin]}service = [\n{services}\n]\n{SITE[end:]}"
+
+
+def told(events: Iterable[CloudEvent]) -> bytes:
+    """The events as they are sent."""
+    return b"\n".join(map(msgspec.json.encode, events))
+
+
+def compared(what: str, true: Mapping[str, object], shown: Mapping[str, object]) -> Iterator[str]:
+    """The figures in which what is shown is not what is true."""
+    for name, value in true.items():
+        if name not in ONLY_THE_FLOOR_KNOWS and shown.get(name) != value:
+            yield f"{what}: {name} is {shown.get(name)!r} on the server, and {value!r} in truth"
+
+
+class Parity:
+    """A run whose events a node takes as they come."""
+
+    def __init__(
+        self, house: House, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
+    ) -> None:
+        self.simulation = Simulation(plan, seed=seed, start=START, deaths=faults.deaths)
+        self.wire = Wire(faults, seed, START)
+        self._house, self._clock = house, clock
+        self._began = clock.ticks
+        self._session = house.login()
+        self._names: dict[str, str] = {}  # of services, by id
+
+    def go_on(self, until: int) -> None:
+        """Let the floor work up to ``until`` (ms), and send what it tells."""
+        while self.simulation.now < until:
+            upto = min(self.simulation.now + SLICE, until)
+            self._send(self.wire.carry(self.simulation.advance(upto), upto))
+
+    def settle(self) -> None:
+        """Let everything arrive that is on its way."""
+        self._send(self.wire.flush())
+
+    def close(self) -> None:
+        """End the floor's day."""
+        self._send(self.wire.carry(self.simulation.close(), self.simulation.now))
+        self.settle()
+
+    def differences(self) -> list[str]:
+        """Every figure that both know, where they do not agree at this moment."""
+        true: Any = report(self.simulation.truth, self.simulation.now)
+        found = list(self._services(true["services"]))
+        found += self._agents(true["agents"])
+        found += compared("averages", true["averages"], self._ask("service/agents/averages")[0])
+        found += self._campaigns(true["campaigns"])
+        found += compared("now", self._now(true), self._shown_now())
+        return found
+
+    def _send(self, events: Sequence[CloudEvent]) -> None:
+        self._clock.ticks = self._began + self.simulation.now * TICKS_PER_MS
+        for first in range(0, len(events), BATCH):
+            verdicts = self._house.take(told(events[first : first + BATCH]))
+            assert verdicts["rejected"] == []
+
+    def _ask(self, path: str) -> list[dict[str, Any]]:
+        answer = self._house.ask("POST", f"/realtime/{path}", self._session, json={})
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, Any]] = next(iter(answer.json().values()))
+        return rows
+
+    def _services(self, true: Iterable[Row]) -> Iterator[str]:
+        shown = {row["serviceName"]: row for row in self._ask("service/stats")}
+        self._names = {row["serviceId"]: name for name, row in shown.items()}
+        for row in true:
+            name = row["serviceName"]
+            if row["totalOffered"] or row["totalAgents"] or name in shown:
+                yield from compared(f"service {name}", row, shown.pop(name, {}))
+        yield from (f"service {name}: it does not exist" for name in shown)
+
+    def _agents(self, true: Iterable[dict[str, Any]]) -> Iterator[str]:
+        shown = {row["agentLoginId"]: row for row in self._ask("service/agent/stats/ex")}
+        for row in true:
+            login = row["agentLoginId"]
+            served = {
+                self._names.get(str(one["id"])): one
+                for one in shown.pop(login, {"services": []})["services"]
+            }
+            for one in row["services"]:
+                name = one.pop("serviceName")
+                if name in served or any(one.values()):
+                    yield from compared(f"{login} on {name}", one, served.pop(name, {}))
+            yield from (f"{login} on {name}: was never there" for name in served)
+        yield from (f"agent {login}: does not exist" for login in shown)
+
+    def _campaigns(self, true: Iterable[Row]) -> Iterator[str]:
+        shown = {row["loaded"]: row for row in self._ask("campaign/stats")}
+        for row in true:
+            known = {name: row[name] for name in ("loaded", "completed", "remaining")}
+            one = shown[row["loaded"]]
+            yield from compared(f"campaign {row['campaignName']}", known, one)
+            zones = {each["timezone"]: each["count"] for each in one["timezoneBreakdown"]}
+            there = {zone: count for zone, count in zones.items() if count}
+            yield from compared("its time zones", {"": row["timezones"]}, {"": there})
+
+    def _now(self, true: dict[str, Any]) -> Row:
+        states = {row["agentLoginId"]: row["agentStatus"] for row in true["agents"]}
+        gone = STATE_NAMES[State.LOGOFF]
+        return {
+            "states": {login: state for login, state in states.items() if state != gone},
+            "live connects": true["liveConnects"],
+            "waiting": sum(row["totalCallsInQueue"] for row in true["services"]),
+        }
+
+    def _shown_now(self) -> Row:
+        status = self._ask("service/agents/status")
+        return {
+            "states": {row["agentLoginId"]: row["state"] for row in status},
+            "live connects": sum(int(row["total"]) for row in self._ask("service/liveConnects")),
+            "waiting": len(self._ask("service/calls/status")),
+        }

@@ -1,0 +1,53 @@
+"""What the events of a simulation tell, call by call: for tests that see nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from floorcast.simulator.distributions import Exponential
+from floorcast.simulator.plan import AgentPlan, FloorPlan, ServicePlan
+from floorcast.simulator.simulation import Simulation
+from floorcast.sources.cloud_event import CloudEvent
+from tests.simulator.parity import START
+
+__all__ = ["MINUTE", "advanced", "by_call", "seconds", "stationary"]
+
+MINUTE = 60_000  # ms
+
+
+def advanced(simulation: Simulation, until: int, step: int = MINUTE) -> list[CloudEvent]:
+    """All that happens up to ``until`` (ms), taken in slices of ``step``."""
+    events: list[CloudEvent] = []
+    for upto in range(simulation.now + step, until + step, step):
+        events += simulation.advance(min(upto, until))
+    return events
+
+
+def by_call(events: Iterable[CloudEvent]) -> dict[Any, list[CloudEvent]]:
+    """The steps of each call, in order."""
+    calls: defaultdict[Any, list[CloudEvent]] = defaultdict(list)
+    for event in events:
+        if event.type.startswith("call."):
+            calls[event.data["transactionId"]].append(event)
+    return calls
+
+
+def seconds(event: CloudEvent) -> float:
+    """When it happened, in seconds since the start."""
+    return (event.time - START) / timedelta(seconds=1)
+
+
+def stationary(
+    agents: int, calls_an_hour: float, talk: float, patience: float | None = None
+) -> FloorPlan:
+    """Erlang's floor: one queue, calls at one rate, memoryless talks, nobody ever away."""
+    service = ServicePlan("S", Exponential(talk), calls_an_hour=(calls_an_hour,))
+    if patience is not None:
+        service = ServicePlan(
+            "S", Exponential(talk), calls_an_hour=(calls_an_hour,), patience=Exponential(patience)
+        )
+    people: Sequence[AgentPlan] = [AgentPlan(f"A{number}", "S") for number in range(agents)]
+    return FloorPlan({"S": service}, people)

@@ -1,0 +1,95 @@
+"""An agent's day: there for the shift, with its breaks, and doing all that agents do."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import datetime
+from functools import cache
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.events.states import NOT_READY_REASONS, AgentEventType
+from floorcast.simulator.agents import shift_of
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.plan import DAY, AgentPlan, Shift
+from floorcast.simulator.simulation import Simulation
+from tests.simulator.parity import START
+from tests.simulator.stories import MINUTE, advanced
+
+HOUR = 60 * MINUTE
+PLAN = floor_of(30)
+UNDONE = ("HOLD", "RESUMED", "RECONNECTED", "CONFERENCED")
+NEVER_TOLD = {"RESERVED"} | {
+    f"AGENT_TRANSFER_{what}_{whom}" for what in UNDONE for whom in ("AGENT2", "SUPERVISOR")
+}
+
+State = tuple[datetime, str, str | None]
+
+
+@cache
+def days() -> dict[str, list[State]]:
+    """What each agent did from six in the morning to one in the next."""
+    found: defaultdict[str, list[State]] = defaultdict(list)
+    simulation = Simulation(PLAN, seed=6, start=START, begins_at=6 * 3600.0)
+    for event in advanced(simulation, 19 * HOUR, step=HOUR):
+        if event.type == "agent.state":
+            told = event.data
+            state = event.time, str(told["eventType"]), told.get("reason")
+            found[str(told["agent"])].append(state)  # type: ignore[arg-type]  # a reason is a text
+    return found
+
+
+def test_everything_that_agents_do_is_done() -> None:
+    """Every event type but those of a transfer that is undone, and every reason."""
+    kinds = Counter(kind for states in days().values() for _, kind, _ in states)
+    assert set(kinds) == set(get_args(AgentEventType)) - NEVER_TOLD
+    reasons = {reason for states in days().values() for _, _, reason in states if reason}
+    assert reasons == set(NOT_READY_REASONS)
+
+
+def test_everybody_is_there_for_the_shift_and_has_lunch_once() -> None:
+    """From its beginning to about its end; half an hour of lunch, and two breaks at most."""
+    assert len(days()) == len(PLAN.agents)
+    for agent in PLAN.agents:
+        states = days()[str(agent.name)]
+        kinds = [kind for _, kind, _ in states]
+        assert kinds[0] == "LOGON"
+        assert kinds[-1] == "LOGOFF"
+        assert kinds.count("LOGON") == kinds.count("LOGOFF") == 1
+        assert agent.shift is not None
+        began = (states[0][0] - START).total_seconds() + 6 * 3600
+        assert 0 <= began - agent.shift.begins <= 20
+        ended = (states[-1][0] - START).total_seconds() + 6 * 3600
+        assert agent.shift.ends <= ended <= agent.shift.ends + 2 * 3600
+        reasons = [reason for _, _, reason in states if reason]
+        assert reasons.count("LUNCH") == 1
+        assert reasons.count("BREAK") <= 2
+
+
+def test_a_break_lasts_as_long_as_breaks_do() -> None:
+    """From the event that begins it to the next one."""
+    for states in days().values():
+        for (at, kind, reason), (then, _, _) in pairwise(states):
+            if kind == "NOT_READY":
+                minutes = (then - at).total_seconds() / 60
+                assert minutes <= {"LUNCH": 39, "TRAINING": 33, "MEETING": 20}.get(str(reason), 13)
+                assert minutes >= 2
+
+
+@settings(deadline=None)
+@given(st.integers(0, DAY - 1), st.integers(1, DAY), st.floats(0, DAY - 1))
+def test_the_next_shift_is_the_one_that_lasts_or_comes(
+    begins: int, length: int, clock: float
+) -> None:
+    """It ends in the future, begins within a day, and at the plan's time of day."""
+    plan = AgentPlan("A", "S", shift=Shift(begins, begins + length))
+    begins_in, ends_in = shift_of(plan, clock)
+    assert ends_in > 0
+    assert begins_in < DAY
+    assert ends_in - begins_in == pytest.approx(length)
+    off = (clock + begins_in - begins + DAY / 2) % DAY - DAY / 2
+    assert off == pytest.approx(0, abs=1e-4)

@@ -1,0 +1,43 @@
+"""The dialer paces itself by the agents who are ready."""
+
+from __future__ import annotations
+
+from floorcast.simulator.floor import OUTBOUND, floor_of
+from floorcast.simulator.simulation import Simulation
+from tests.simulator.parity import START
+from tests.simulator.stories import MINUTE, advanced, by_call, seconds
+
+HOUR = 60 * MINUTE
+
+
+def test_it_dials_for_agents_who_are_ready_and_few_wait() -> None:
+    """Never more lines than the agents ask for; most of those who answer have one at once."""
+    plan = floor_of(60)
+    simulation = Simulation(plan, seed=2, start=START)
+    events = advanced(simulation, HOUR)
+    (campaign,) = [one for one in plan.campaigns if one.service == OUTBOUND]
+    agents = sum(agent.service == OUTBOUND for agent in plan.agents)
+    ringing = most = 0
+    for event in events:
+        if event.data.get("campaign") == campaign.name and event.type == "call.start":
+            ringing += 1
+        elif event.type == "call.queue" and event.data["service"] == OUTBOUND:
+            ringing -= 1
+        elif event.data.get("lvResult") in {"No Answer", "Busy", "Answering Machine"}:
+            ringing -= event.source.endswith("/acd")
+        most = max(most, ringing)
+    assert 0 < most <= agents * campaign.lines_an_agent + 1
+    waits = [
+        seconds(steps[index + 1]) - seconds(step)
+        for steps in by_call(events).values()
+        for index, step in enumerate(steps[:-1])
+        if step.type == "call.queue" and step.data["service"] == OUTBOUND
+    ]
+    assert len(waits) > 100
+    assert sum(wait < 1 for wait in waits) > 0.8 * len(waits)
+
+
+def test_nobody_is_dialed_when_nobody_is_there() -> None:
+    """At night no call begins."""
+    simulation = Simulation(floor_of(20), seed=2, start=START, begins_at=1 * 3600.0)
+    assert not any(event.type == "call.start" for event in advanced(simulation, 5 * HOUR))

@@ -1,0 +1,100 @@
+"""The distributor, held to a list: nobody waits while somebody is free, and all in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from floorcast.simulator.calls import Call
+from floorcast.simulator.distributor import Distributor
+from floorcast.simulator.people import person
+
+SERVICES = ("A", "B", "C")
+
+
+class Operator:
+    """Takes a call, and remembers it."""
+
+    def __init__(self, service: str, skills: Sequence[str]) -> None:
+        self.service = service
+        self.skills = skills
+        self.call: Call | None = None
+
+    def take(self, call: Call) -> None:
+        assert self.call is None
+        self.call = call
+
+
+class Desk(RuleBasedStateMachine):
+    """Callers come and go, operators are free and busy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acd = Distributor()
+        self.waiting: list[Call] = []
+        self.free: list[Operator] = []
+        self.clock = 0
+
+    def first_of(self, service: str) -> Call | None:
+        """Who is next in a line: the highest priority, then who came first."""
+        line = [call for call in self.waiting if call.service == service]
+        return min(line, key=lambda call: -call.priority, default=None)
+
+    @rule(service=st.sampled_from(SERVICES), priority=st.integers(0, 2))
+    def somebody_calls(self, service: str, priority: int) -> None:
+        self.clock += 1
+        call = Call(self.clock, str(self.clock), service, "INBOUND", person(Random(0)))
+        call.priority, call.joined, call.waiting = priority, self.clock, True
+        own = [one for one in self.free if one.service == service]
+        able = own or [one for one in self.free if service in one.skills]
+        self.acd.join(call)
+        if able:
+            assert able[0].call is call
+            assert not call.waiting
+            self.free.remove(able[0])
+        else:
+            self.waiting.append(call)
+
+    @rule(service=st.sampled_from(SERVICES), skills=st.sets(st.sampled_from(SERVICES)))
+    def somebody_is_free(self, service: str, skills: set[str]) -> None:
+        operator = Operator(service, sorted(skills - {service}))
+        next_one = self.first_of(service)
+        if next_one is None:
+            heads = [head for skill in operator.skills if (head := self.first_of(skill))]
+            next_one = min(heads, key=lambda call: call.joined or 0, default=None)
+        self.acd.free(operator)
+        assert operator.call is next_one
+        if next_one is None:
+            self.free.append(operator)
+        else:
+            self.waiting.remove(next_one)
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def somebody_hangs_up(self, data: st.DataObject) -> None:
+        call = data.draw(st.sampled_from(self.waiting))
+        self.waiting.remove(call)
+        self.acd.leave(call)
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data())
+    def somebody_has_a_break(self, data: st.DataObject) -> None:
+        operator = data.draw(st.sampled_from(self.free))
+        self.free.remove(operator)
+        self.acd.busy(operator)
+
+    @invariant()
+    def nobody_waits_for_nothing(self) -> None:
+        for call in self.waiting:
+            assert call.waiting
+            assert not any(call.service in (one.service, *one.skills) for one in self.free)
+        for service in SERVICES:
+            assert self.acd.free_for(service) == sum(o.service == service for o in self.free)
+
+
+TestDesk = Desk.TestCase
+TestDesk.settings = settings(max_examples=50, deadline=None)

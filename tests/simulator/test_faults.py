@@ -1,0 +1,79 @@
+"""What goes wrong on the way really does, and loses nothing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.simulator.faults import FAULTS, Faults, Wire
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.simulation import Simulation
+from floorcast.sources.cloud_event import CloudEvent
+from tests.simulator.parity import START, told
+from tests.simulator.stories import MINUTE, advanced
+
+HOUR = 60 * MINUTE
+EVENTS = advanced(Simulation(floor_of(20), seed=2, start=START), HOUR)
+
+
+def carried(faults: Faults, seed: int, step: int = MINUTE) -> tuple[list[CloudEvent], Wire]:
+    """The hour's events as they arrive; the last ones when the wire is flushed."""
+    wire, arrived, left = Wire(faults, seed, START), [], list(EVENTS)
+    for upto in range(step, HOUR + step, step):
+        edge = START + timedelta(milliseconds=upto)
+        due = [event for event in left if event.time < edge]
+        left = left[len(due) :]
+        arrived += wire.carry(due, upto)
+    return arrived + wire.flush(), wire
+
+
+def test_without_faults_all_arrive_as_they_were_told() -> None:
+    """In order, once each, at once."""
+    arrived, wire = carried(Faults(), 1)
+    assert arrived == EVENTS
+    assert not any(wire.happened.values())
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.builds(Faults, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(0, 2**32))
+def test_nothing_is_lost_or_changed(faults: Faults, seed: int) -> None:
+    """Every event arrives, as it was, once more for each duplicate, and none before its time."""
+    arrived, wire = carried(faults, seed)
+    assert len(arrived) == len(EVENTS) + wire.happened["duplicates"]
+    assert {event.id: event for event in arrived} == {event.id: event for event in EVENTS}
+    assert told(arrived) == told(carried(faults, seed)[0])
+
+
+def test_each_fault_really_happens() -> None:
+    """As often as was said: twice, minutes late, and overtaken."""
+    arrived, wire = carried(FAULTS, 3)
+    times = Counter(event.id for event in arrived)
+    twice = sum(count > 1 for count in times.values())
+    assert twice == wire.happened["duplicates"]
+    assert 0.03 < twice / len(EVENTS) < 0.07
+    assert 0.01 < wire.happened["late"] / len(EVENTS) < 0.03
+    first: dict[str, int] = {}
+    for place, event in enumerate(arrived):
+        first.setdefault(event.id, place)
+    places = [first[event.id] for event in EVENTS]
+    overtaken = sum(place < max(places[:index], default=0) for index, place in enumerate(places))
+    assert overtaken > 100
+    assert wire.happened["out of order"] > 100
+
+
+def test_an_agent_s_states_and_answers_keep_their_order() -> None:
+    """Of the first copies: they come as that agent's desk told them."""
+    arrived, _ = carried(Faults(duplicates=0.3, late=0.3, reordered=0.5), 4)
+    seen: set[str] = set()
+    by_agent: defaultdict[object, list[int]] = defaultdict(list)
+    for event in arrived:
+        ordered = event.type in {"agent.state", "call.answer"}
+        if event.id not in seen and ordered:
+            by_agent[event.data["agent"]].append(int(event.id))
+        seen.add(event.id)
+    assert len(by_agent) > 5
+    for numbers in by_agent.values():
+        assert numbers == sorted(numbers)

@@ -1,0 +1,85 @@
+"""Fitting: known parameters are found again, and the package's are those of the bank's days."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+
+from floorcast.simulator.fit import fit, main, toml
+from floorcast.simulator.fitted import Bank, bank
+from floorcast.sources.call_records import Call
+
+BANK = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
+DAY = date(1999, 8, 1)
+MU, SIGMA, PATIENCE, IVR = 5.0, 0.6, 90.0, 12.0
+
+
+def made_up(number: int, chance: Random) -> Call:
+    """A call whose caller waits for somebody who is free at a random time."""
+    started = datetime.combine(DAY, time(9 + number % 4))
+    ivr = chance.expovariate(1 / IVR)
+    queued = started + timedelta(seconds=ivr)
+    patience, wait = chance.expovariate(1 / PATIENCE), chance.uniform(0, 120)
+    over = queued + timedelta(seconds=min(patience, wait))
+    answered = wait < patience
+    talk = timedelta(seconds=chance.lognormvariate(MU, SIGMA))
+    return Call(
+        dated=DAY,
+        day=DAY,
+        row=number,
+        line="L",
+        call_id=str(number),
+        service="S",
+        priority=number % 2,
+        outcome="AGENT" if answered else "HANG",
+        agent="A" if answered else None,
+        ivr_seconds=round(ivr),
+        started=started,
+        queued=queued,
+        answered=over if answered else None,
+        ended=over + talk if answered else over,
+    )
+
+
+def test_known_parameters_are_found_again() -> None:
+    """Talk, patience (though most never lose it) and the voice unit, to a few per cent."""
+    chance = Random(5)
+    found = fit([made_up(number, chance) for number in range(5_000)])
+    service = found.services["S"]
+    assert service.talk_mu == pytest.approx(MU, rel=0.02)
+    assert service.talk_sigma == pytest.approx(SIGMA, rel=0.05)
+    assert service.patience == pytest.approx(PATIENCE, rel=0.05)
+    assert service.ivr == pytest.approx(IVR, rel=0.05)
+    assert service.priorities == (0.5, 0.5, 0.0)
+    assert found.half_hours[18] == found.half_hours[24] == 1_250
+    assert msgspec.toml.decode(toml(found), type=Bank) == found
+
+
+def test_too_few_calls_are_refused() -> None:
+    """Nothing can be fitted to a service that nobody was answered on."""
+    with pytest.raises(ValueError, match="service S: too few calls"):
+        fit([made_up(1, Random(1))])
+
+
+@pytest.mark.skipif(not BANK.exists(), reason="the bank's days are not here: ../shared/data")
+def test_the_package_brings_what_the_bank_s_days_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """``bank.toml`` is what the command prints for the two days, to the letter."""
+    main([str(path) for path in sorted(BANK.glob("*.csv"))])
+    committed = (files("floorcast.simulator") / "bank.toml").read_text("utf-8")
+    assert capsys.readouterr().out == committed
+    assert set(bank().services) == {"PS", "PE", "IN", "NE", "NW", "TT"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [([], "which files"), (["/nowhere.csv"], "/nowhere.csv: "), ([__file__], "line ")],
+)
+def test_files_that_cannot_be_used_are_named(arguments: list[str], says: str) -> None:
+    """One line, and an exit code."""
+    with pytest.raises(SystemExit, match=says):
+        main(arguments)

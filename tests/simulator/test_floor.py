@@ -1,0 +1,72 @@
+"""A floor of any size from ten to ten thousand is one that could work."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.simulator.fitted import bank
+from floorcast.simulator.floor import BY_HAND, LARGEST, OUTBOUND, SMALLEST, floor_of
+from floorcast.simulator.plan import DAY, HALF_HOUR, FloorPlan, ServicePlan
+
+
+def work(service: ServicePlan) -> float:
+    """The agents' time that a day's callers take, in seconds."""
+    calls = sum(service.calls_an_hour) / 2 * (1 - service.gives_up_in_ivr)
+    return calls * (service.talk.mean + service.wrap_up.mean)
+
+
+def there(plan: FloorPlan, clock: int) -> int:
+    shifts = [agent.shift for agent in plan.agents if agent.shift is not None]
+    return sum(shift.begins <= clock < shift.ends for shift in shifts)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(SMALLEST, 400), st.floats(0.2, 2.0), st.integers(0, 99))
+def test_each_service_has_its_agents_and_callers_in_proportion(
+    agents: int, load: float, seed: int
+) -> None:
+    """As many agents as were asked for; callers who take ``load`` of their service's time."""
+    plan = floor_of(agents, load=load, seed=seed)
+    assert len(plan.agents) == agents
+    assert len({agent.login for agent in plan.agents}) == agents
+    staff = Counter(agent.service for agent in plan.agents)
+    assert set(staff) == set(plan.services)
+    assert {"PS", OUTBOUND, BY_HAND} <= set(staff)
+    for name, service in plan.services.items():
+        if service.calls_an_hour:
+            hours = staff[name] * 8.5 * 0.88
+            assert work(service) / 3600 == pytest.approx(load * hours)
+    for agent in plan.agents:
+        assert agent.service not in agent.skills
+        assert {agent.service, *agent.skills} <= set(plan.services)
+        assert agent.shift is not None
+        assert 0 <= agent.shift.begins < agent.shift.ends <= DAY
+
+
+def test_shifts_follow_the_callers() -> None:
+    """At each half hour of the day, about as many agents as there are calls."""
+    plan = floor_of(300)
+    curve = bank().half_hours[14:]
+    staffed = [there(plan, (14 + index) * HALF_HOUR) for index in range(len(curve))]
+    shares = [count / sum(staffed) for count in staffed]
+    wanted = [count / sum(curve) for count in curve]
+    assert max(abs(a - b) for a, b in zip(shares, wanted, strict=True)) < 0.02
+    assert there(plan, 3 * 3600) == 0
+
+
+def test_the_largest_floor_is_made_at_once() -> None:
+    """Ten thousand agents, each of a name of its own."""
+    plan = floor_of(LARGEST)
+    assert len({agent.login for agent in plan.agents}) == LARGEST
+    assert set(bank().services) <= set(plan.services)
+
+
+@pytest.mark.parametrize("agents", [SMALLEST - 1, LARGEST + 1])
+def test_other_sizes_are_refused(agents: int) -> None:
+    """With the sizes that there are."""
+    with pytest.raises(ValueError, match="a floor has 10 to 10000 agents, not"):
+        floor_of(agents)

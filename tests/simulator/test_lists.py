@@ -1,0 +1,45 @@
+"""A campaign's list: people are called when it is day where they are, and counted once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.simulation import Simulation
+from tests.simulator.parity import START
+from tests.simulator.stories import MINUTE, advanced, seconds
+
+HOUR = 60 * MINUTE
+
+
+def test_nobody_is_called_before_eight_or_after_nine() -> None:
+    """By the clock of the called, when the floor's is Eastern time."""
+    simulation = Simulation(floor_of(40), seed=4, start=START, begins_at=7 * 3600.0)
+    called: defaultdict[object, set[int]] = defaultdict(set)
+    for event in advanced(simulation, 16 * HOUR, step=HOUR):
+        if event.type == "call.start" and event.data["direction"] != "INBOUND":
+            called[event.data["areaCodeState"]].add(int(7 + seconds(event) / 3600))
+    assert min(called["NY"]) == 8
+    assert max(called["NY"]) == 20
+    assert min(called["CA"]) == 11
+    assert max(called["CA"]) > 21
+    assert min(called["HI"]) >= 13
+
+
+def test_what_is_told_adds_up() -> None:
+    """loaded = completed + remaining; the zones never have more than what remains."""
+    simulation = Simulation(floor_of(40), seed=4, start=START)
+    told = [
+        event.data
+        for event in advanced(simulation, HOUR)
+        if event.type == "campaign.update" and event.data["campaign"] == "Past due"
+    ]
+    assert len(told) > 100
+    for data in told:
+        zones, remaining = data["timezones"], data["remaining"]
+        assert isinstance(zones, dict)
+        assert isinstance(remaining, int)
+        assert data["loaded"] == remaining + int(str(data["completed"]))
+        assert sum(zones.values()) <= remaining
+        assert data["state"] == "PLAYING"
+    assert int(str(told[-1]["completed"])) > int(str(told[0]["completed"]))

@@ -1,0 +1,35 @@
+"""Texts and emails: each is attempted, and then delivered, or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from floorcast.simulator.floor import floor_of
+from floorcast.simulator.simulation import Simulation
+from tests.simulator.parity import START
+from tests.simulator.stories import MINUTE, advanced
+
+
+@pytest.mark.parametrize("kind", ["sms", "email"])
+def test_each_message_has_one_outcome_behind_its_attempt(kind: str) -> None:
+    """As many an hour as the campaign says, with the session that joins the two."""
+    plan = floor_of(60)
+    simulation = Simulation(plan, seed=2, start=START)
+    told = [one for one in advanced(simulation, 60 * MINUTE) if one.type == f"{kind}.attempt"]
+    first: dict[object, str] = {}
+    outcomes: Counter[str] = Counter()
+    for event in told:
+        outcome = str(event.data["eventType"])
+        if outcome == "Attempt":
+            assert event.data["sessionId"] not in first
+            first[event.data["sessionId"]] = event.id
+        else:
+            assert first.get(event.data["sessionId"])
+            outcomes[outcome] += 1
+    wanted = plan.campaigns[0].texts_an_hour if kind == "sms" else plan.campaigns[0].emails_an_hour
+    assert len(first) == pytest.approx(wanted, rel=0.4)
+    assert outcomes["Delivered"] > 5 * outcomes["Failed"]
+    assert outcomes.total() <= len(first)
+    assert simulation.truth.messages[f"{kind} Attempt"] == len(first)

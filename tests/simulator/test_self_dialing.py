@@ -1,0 +1,48 @@
+"""Agents who dial alone: a look at the record, then the call; or by hand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+from floorcast.simulator.floor import BY_HAND, floor_of
+from floorcast.simulator.simulation import Simulation
+from tests.simulator.parity import START
+from tests.simulator.stories import MINUTE, advanced, by_call
+
+HOUR = 60 * MINUTE
+NEXT = {
+    "PREVIEW_DIAL_OFFERED": {"PREVIEW_DIAL_ACCEPTED", "PREVIEW_DIAL_SKIPPED"},
+    "PREVIEW_DIAL_ACCEPTED": {"DIALING"},
+    "PREVIEW_DIAL_SKIPPED": {"READY", "NOT_READY"},
+    "MANUAL_DIAL": {"DIALING"},
+    "DIALING": {"IN_CALL", "WRAP_UP"},
+}
+
+
+def test_each_dial_goes_its_way() -> None:
+    """Offered, accepted or skipped; dialed; answered, or written down and on to the next."""
+    simulation = Simulation(floor_of(60), seed=2, start=START)
+    events = advanced(simulation, HOUR)
+    ways: defaultdict[object, list[str]] = defaultdict(list)
+    for event in events:
+        if event.type == "agent.state" and event.data["service"] == BY_HAND:
+            ways[event.data["agent"]].append(str(event.data["eventType"]))
+    seen = {before for way in ways.values() for before, after in pairwise(way)}
+    assert set(NEXT) <= seen
+    for way in ways.values():
+        for before, after in pairwise(way):
+            assert after in NEXT.get(before, {after})
+
+
+def test_nobody_waits_for_an_agent_who_has_dialed() -> None:
+    """The call is answered without a queue; by hand its direction is MANUAL, else OUTBOUND."""
+    simulation = Simulation(floor_of(60), seed=2, start=START)
+    own = [
+        steps
+        for steps in by_call(advanced(simulation, HOUR)).values()
+        if steps[0].data["service"] == BY_HAND
+    ]
+    assert {steps[0].data["direction"] for steps in own} == {"MANUAL", "OUTBOUND"}
+    assert not any(step.type == "call.queue" for steps in own for step in steps)
+    assert any(step.type == "call.answer" for steps in own for step in steps)

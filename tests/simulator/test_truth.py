@@ -1,0 +1,56 @@
+"""The simulator's truth equals a server's statistics: every figure that both know."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from floorcast.simulator.faults import FAULTS, Faults
+from floorcast.simulator.floor import floor_of
+from floorcast.token import TICKS_PER_SECOND
+from tests.real.nodes import Clock, House, scratch
+from tests.simulator.parity import START, Parity, site_of
+
+HOUR = 3_600_000
+SEEDS = [random.SystemRandom().randrange(2**32) for _ in range(3)]
+
+
+def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity:
+    """Let a floor work for an hour, and compare at odd moments, at the end, and when closed."""
+    plan = floor_of(agents, load=1.1, seed=seed)
+    clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
+    with scratch() as folder:
+        house = House(folder, clock, site=site_of(plan))
+        try:
+            parity = Parity(house, clock, plan, seed, faults)
+            for moment in (HOUR // 3 + 137, HOUR):
+                parity.go_on(moment)
+                if faults != Faults():
+                    parity.settle()
+                assert parity.differences() == [], f"seed {seed} at {moment}"
+            parity.close()
+            assert parity.differences() == [], f"seed {seed}, closed"
+        finally:
+            house.end()
+    return parity
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_figure_is_true(seed: int) -> None:
+    """Services, agents, averages, campaigns, who is where, who waits: at every moment."""
+    truth = held_against_a_server(seed, Faults()).simulation.truth
+    services = truth.services.values()
+    assert sum(one.answered for one in services) > 100
+    assert sum(one.abandoned for one in services) > 0
+    assert sum(one.moved + one.passed_on for one in services) > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_faults_on_the_way_change_no_figure(seed: int) -> None:
+    """Duplicates, late and reordered events, sources that die: the figures stay true."""
+    faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=4.0)
+    parity = held_against_a_server(seed, faults)
+    happened = parity.wire.happened
+    assert min(happened[one] for one in ("duplicates", "late", "out of order")) > 20
+    assert parity.simulation.truth.deaths > 0
