@@ -291,5 +291,5 @@ def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
                 one.method, one.target, headers=one.headers, content=json.dumps(one.body)
             )
             assert answer.status_code == one.status, answer.text
-            assert like(one.answer, answer.json()) == []
-    assert len(own) == 2
+            assert one.answer is None or like(one.answer, answer.json()) == []
+    assert len(own) == 3
