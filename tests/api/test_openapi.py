@@ -34,6 +34,8 @@ from floorcast.api.errors import STATUS, MethodNotAllowed
 from floorcast.api.examples import examples
 from floorcast.api.openapi import document
 from floorcast.api.routes import ANY
+from floorcast.api.shapes import schema
+from floorcast.events.incoming import CallQueue
 from tests.golden.examples import like
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import KEYS, PASSWORD, TOKENS, event, ndjson
@@ -45,8 +47,13 @@ DOCUMENT = document(ROUTES)
 
 
 def strictly(told: dict[str, Any]) -> dict[str, Any]:
-    """The document, told that an answer has no members but those that it lists."""
+    """The document, told that an answer has no members but those that it lists.
+
+    In a batch one type of event stands for all, which are asked for one by one.
+    """
     told = copy.deepcopy(told)
+    bodies = told["paths"]["/ingest/v1/events"]["post"]["requestBody"]["content"]
+    bodies["application/cloudevents-batch+json"]["schema"]["items"] = schema(CallQueue)
     schemas = told["components"]["schemas"]
     ahead = [one["responses"] for methods in told["paths"].values() for one in methods.values()]
     ahead.append(told["components"]["responses"])
@@ -118,9 +125,9 @@ class Asked:
             caller.take(ndjson(DAY))
 
     def takes(self, case: schemathesis.Case[Any]) -> bool:
-        """Whether to send it: of the intake, whose members alone make thousands, one in four."""
+        """Whether to send it: of the intake, whose members alone make thousands, one in five."""
         self.tried[case.operation.label] += 1
-        return not case.path.startswith("/ingest") or self.tried[case.operation.label] % 4 == 0
+        return not case.path.startswith("/ingest") or self.tried[case.operation.label] % 5 == 0
 
     def headers(self, path: str) -> dict[str, str]:
         """What opens a path."""
@@ -180,6 +187,8 @@ def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
         for member, values in a_filter.items()
         if values
     }
+    if "callEvent" in path:
+        real.pop("interactionType", None)  # what is no call is not fed there, and waited for
     return dict(list(real.items())[:1]) if path.endswith("campaign/stats") else real
 
 
@@ -282,5 +291,5 @@ def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
                 one.method, one.target, headers=one.headers, content=json.dumps(one.body)
             )
             assert answer.status_code == one.status, answer.text
-            assert like(one.answer, answer.json()) == []
-    assert len(own) == 2
+            assert one.answer is None or like(one.answer, answer.json()) == []
+    assert len(own) == 3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from html import unescape
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from floorcast.api.app import ROUTES
 from floorcast.api.openapi import document
 from floorcast.api.page import POLICY, page
 from tests.api.servers import House, in_house
+from tests.golden.pages import Block, blocks, paste
 from tests.real.server import running
 
 DOCUMENT = document(ROUTES)
@@ -56,6 +59,29 @@ def test_it_comes_with_its_policy() -> None:
         assert answer.text == HTML
 
     in_house(work)
+
+
+# what only a site has on which the reference's calls and campaigns were
+NOT_HERE = ("/callData/", "/campaign/stats", '/realtime/agentEvent"', '/realtime/callEvent"')
+
+
+def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
+    """Each is taken on the example site, and refused by name where it lacks what was printed."""
+    found = [unescape(text) for text in re.findall(r"<code>(curl .*?)</code>", HTML, re.DOTALL)]
+    commands = [text for text in found if "/sse" not in text]
+    ends = [text for text in commands if "/logout" in text or "/password" in text]
+    commands = [text for text in commands if text not in ends] + ends  # they end the session
+    set_up = [one for one in blocks("api.md", until="Conventions") if one.kind == "sh"]
+    pasted = [
+        Block("/docs", "sh refused" if any(name in text for name in NOT_HERE) else "sh", text)
+        for text in commands
+    ]
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    with running(tmp_path, site=site) as server:
+        outputs = paste([*set_up, *pasted], server.url, tmp_path)[len(set_up) :]
+    assert len(outputs) >= len(ROUTES) - 4
+    for one, output in zip(pasted, outputs, strict=True):
+        assert (one.kind == "sh refused") == output.startswith('{"code":'), one.text
 
 
 @pytest.fixture

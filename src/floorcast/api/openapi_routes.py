@@ -133,6 +133,8 @@ def _responses(route: Route, shown: Shown) -> dict[str, Any]:
         nothing = [MissingParameter, InvalidParameter, NotAnObject]
         found["400"] = {**response(nothing), "content": {"application/json": {"schema": shape}}}
     for name, example in shown.items():
+        if example.answer is None:
+            continue
         if example.status != route.status:
             found[str(example.status)] = response(refusals(route)[example.status])
         medium = found[str(example.status)]["content"]["application/json"]

@@ -110,24 +110,33 @@ def _article(document: Json, path: str, method: str, operation: Json) -> str:
 
 def _curl(path: str, method: str, operation: Json) -> str:
     """The request as a command to paste."""
-    words = ["curl -s"] if method in {"get", "post"} else [f"curl -s -X {method.upper()}"]
-    given = [
-        f"{one['name']}={one['example']}"
-        for one in operation.get("parameters", ())
-        if "example" in one
-    ]
-    path = re.sub(r"\{\w+\}", "$SESSION", path)
-    words.append(f'"$URL{path}{"?" if given else ""}{"&".join(given)}"')
+    named = "" if method in {"get", "post"} else f" -X {method.upper()}"
+    stream = "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
+    queried = "&".join(_queried(operation))
+    path = re.sub(r"\{\w+\}", "$SESSION", path) + (f"?{queried}" if queried else "")
+    words = [f'curl -s{"N" if stream else ""}{named} "$URL{path}"']
     words += [_OPENED_BY[name] for scheme in operation["security"][:1] for name in scheme]
-    content = operation.get("requestBody", {}).get("content", {})
-    for media_type, medium in content.items():
+    return " \\\n  ".join([*words, *_sent(method, operation)])
+
+
+def _queried(operation: Json) -> Iterator[str]:
+    for one in operation.get("parameters", ()):
+        if one["in"] == "query" and one.get("required"):
+            yield f"{one['name']}={one.get('example', '$SESSION')}"
+
+
+def _sent(method: str, operation: Json) -> Iterator[str]:
+    for media_type, medium in operation.get("requestBody", {}).get("content", {}).items():
         for example in list(medium.get("examples", {}).values())[:1]:
+            value = example["value"]
+            if "token" in value:
+                value = value | {"token": ""}  # the printed one is of years ago
             if media_type != "application/json":
-                words.append(f"-H 'Content-Type: {media_type}'")
-            words.append(f"-d {quote(json.dumps(example['value']))}")
-    if method == "post" and not any(word.startswith("-d") for word in words):
-        words.append("-d '{}'")
-    return " \\\n  ".join([" ".join(words[:2]), *words[2:]])
+                yield f"-H 'Content-Type: {media_type}'"
+            yield f"-d {quote(json.dumps(value))}"
+            return
+    if method == "post":
+        yield "-d '{}'"
 
 
 def _parameters(operation: Json) -> str:
