@@ -141,7 +141,7 @@ def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: 
         order += numbers
 
 
-@pytest.mark.parametrize("seed", [random.randrange(2**32)])
+@pytest.mark.parametrize("seed", [random.randrange(2**32)], ids=["random"])
 def test_with_the_token_in_the_transaction_every_event_is_there_once(
     server: Server, tmp_path: Path, seed: int
 ) -> None:

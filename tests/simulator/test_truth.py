@@ -36,7 +36,7 @@ def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity
     return parity
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
 def test_every_figure_is_true(seed: int) -> None:
     """Services, agents, averages, campaigns, who is where, who waits: at every moment."""
     truth = held_against_a_server(seed, Faults()).simulation.truth
@@ -46,7 +46,7 @@ def test_every_figure_is_true(seed: int) -> None:
     assert sum(one.moved + one.passed_on for one in services) > 0
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
 def test_faults_on_the_way_change_no_figure(seed: int) -> None:
     """Duplicates, late and reordered events, sources that die: the figures stay true."""
     faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=4.0)
