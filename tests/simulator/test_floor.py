@@ -65,6 +65,12 @@ def test_the_largest_floor_is_made_at_once() -> None:
     assert set(bank().services) <= set(plan.services)
 
 
+def test_floors_of_different_seeds_are_different_people() -> None:
+    """So that two of them can be on one server, as beside the demo."""
+    first, second = ({agent.login for agent in floor_of(120, seed=s).agents} for s in (1, 1999))
+    assert not first & second
+
+
 @pytest.mark.parametrize("agents", [SMALLEST - 1, LARGEST + 1])
 def test_other_sizes_are_refused(agents: int) -> None:
     """With the sizes that there are."""

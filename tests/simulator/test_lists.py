@@ -32,7 +32,7 @@ def test_what_is_told_adds_up() -> None:
     told = [
         event.data
         for event in advanced(simulation, HOUR)
-        if event.type == "campaign.update" and event.data["campaign"] == "Past due"
+        if event.type == "campaign.update" and event.data["campaign"] == "Past due 0"
     ]
     assert len(told) > 100
     for data in told:

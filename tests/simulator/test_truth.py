@@ -49,7 +49,7 @@ def test_every_figure_is_true(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
 def test_faults_on_the_way_change_no_figure(seed: int) -> None:
     """Duplicates, late and reordered events, sources that die: the figures stay true."""
-    faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=4.0)
+    faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=12.0)
     parity = held_against_a_server(seed, faults)
     happened = parity.wire.happened
     assert min(happened[one] for one in ("duplicates", "late", "out of order")) > 20

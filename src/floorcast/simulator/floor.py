@@ -8,7 +8,7 @@ from random import Random
 
 from floorcast.simulator.distributions import Exponential, Lognormal
 from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService, bank
-from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name
+from floorcast.simulator.people import HOURS_FROM_EASTERN, NAMES, agent_name
 from floorcast.simulator.plan import (
     DAY,
     HALF_HOUR,
@@ -32,6 +32,7 @@ OPENS = 7 * 2  # half hours; before, the bank's callers only meet the voice resp
 SHIFT = 17  # half hours, one of them for lunch
 AWAY = 0.12  # of a shift: lunch, breaks, meetings
 TEAM = 12  # agents
+NAMES_APART = 389  # so that two floors on one server are two floors, if their seeds differ
 LONGEST_TALK = 3_600.0  # seconds; the fitted tail would have calls that outlast a shift
 SLA = {"PS": 60, "PE": 60, "IN": 120, "NE": 20, "NW": 30, "TT": 60}  # those of the example site
 WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; the bank's records have none
@@ -49,7 +50,6 @@ def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPl
     """
     if not SMALLEST <= agents <= LARGEST:
         raise ValueError(f"a floor has {SMALLEST} to {LARGEST} agents, not {agents}")
-    chance = Random(f"floor {seed}")  # noqa: S311 — no secret depends on it
     known = bank()
     outbound, by_hand = max(2, round(agents * CALLS_OUT)), max(1, round(agents * SELF_DIALED))
     inbound = _apportioned(agents - outbound - by_hand, _work(known))
@@ -63,11 +63,10 @@ def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPl
     services[BY_HAND] = ServicePlan(BY_HAND, talk_by_hand, wrap_up=WRAP_UP)
     posts = [name for name, count in inbound.items() for _ in range(count)]
     posts += [OUTBOUND] * outbound + [BY_HAND] * by_hand
-    desks = max(2, min(20, agents // 20))
     return FloorPlan(
         services=services,
-        agents=_agents(posts, list(inbound), known, desks, chance),
-        campaigns=_campaigns(outbound, by_hand),
+        agents=_agents(posts, known, seed),
+        campaigns=_campaigns(outbound, by_hand, seed),
         habits=HABITS,
     )
 
@@ -120,14 +119,15 @@ def _open_hours(known: Bank) -> list[float]:
     return [count / sum(counts) for count in counts]
 
 
-def _agents(
-    posts: Sequence[str], inbound: Sequence[str], known: Bank, desks: int, chance: Random
-) -> list[AgentPlan]:
-    begins = _shifts(known)
+def _agents(posts: Sequence[str], known: Bank, seed: int) -> list[AgentPlan]:
+    chance = Random(f"floor {seed}")  # noqa: S311 — no secret depends on it
+    inbound = [name for name in dict.fromkeys(posts) if name not in {OUTBOUND, BY_HAND}]
+    desks = max(2, min(20, len(posts) // 20))
+    begins, first_name = _shifts(known), seed * NAMES_APART % NAMES
     found = []
     for number, service in enumerate(posts):
         first = begins[number * 7 % len(begins)] * HALF_HOUR
-        name = agent_name(number)
+        name = agent_name(first_name + number)
         agent = AgentPlan(
             login=name.replace(" ", ""),
             service=service,
@@ -137,7 +137,9 @@ def _agents(
             desk=number % desks,
         )
         if service == BY_HAND:
-            agent = replace(agent, mode=("preview", "manual")[number % 2], campaign=CALLBACKS)
+            agent = replace(
+                agent, mode=("preview", "manual")[number % 2], campaign=f"{CALLBACKS} {seed}"
+            )
         elif service != OUTBOUND:
             agent = replace(agent, skills=_further_skills(service, inbound, known, chance))
         found.append(agent)
@@ -171,19 +173,19 @@ def _shifts(known: Bank, pattern: int = 60) -> list[int]:
     return begins
 
 
-def _campaigns(outbound: int, by_hand: int) -> list[CampaignPlan]:
+def _campaigns(outbound: int, by_hand: int, seed: int) -> list[CampaignPlan]:
     day = SHIFT * HALF_HOUR // 3_600
     first, second = outbound * DIALED_AN_HOUR * day, by_hand * DIALED_AN_HOUR * day // 3
     return [
         CampaignPlan(
-            name=PAST_DUE,
+            name=f"{PAST_DUE} {seed}",
             service=OUTBOUND,
             records=_by_zone(first),
             lines_an_agent=1.6,
             texts_an_hour=6.0 * outbound,
             emails_an_hour=3.0 * outbound,
         ),
-        CampaignPlan(name=CALLBACKS, service=BY_HAND, records=_by_zone(second)),
+        CampaignPlan(name=f"{CALLBACKS} {seed}", service=BY_HAND, records=_by_zone(second)),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-__all__ = ["HOURS_FROM_EASTERN", "Person", "agent_name", "person"]
+__all__ = ["HOURS_FROM_EASTERN", "NAMES", "Person", "agent_name", "person"]
 
 FIRST = (
     "Ada", "Amir", "Ana", "Bela", "Ben", "Carla", "Chen", "Dana", "Diego", "Ella", "Emre",
@@ -19,6 +19,9 @@ LAST = (
     "Meyer", "Mbeki", "Nagy", "Novak", "Okafor", "Olsen", "Patel", "Peretz", "Rossi", "Santos",
     "Sato", "Silva", "Singh", "Tran", "Varga", "Weiss", "Wong", "Young",
 )  # fmt: skip
+
+NAMES = len(FIRST) * len(LAST)
+"""So many agents have names without a number."""
 
 HOURS_FROM_EASTERN = {"AT": 1, "ET": 0, "CT": -1, "MT": -2, "PT": -3, "AL": -4, "HI": -5}
 _PLACES = {
