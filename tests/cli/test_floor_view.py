@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from floorcast.cli.floor_view import Seen, clock, draw
+from floorcast.client.agent_answers import AgentDetails, AgentStatusAnswer
 from floorcast.client.answers import (
-    AgentDetails,
-    AgentStatusAnswer,
     ServiceAnswer,
     ServiceStatistics,
     WaitingCall,

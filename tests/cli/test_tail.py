@@ -207,6 +207,7 @@ def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
         (["--url", "localhost"], "the server's address must be like https://HOST:PORT"),
         (["--agents", "--filter", "service=1"], "the agents' feed takes no filter"),
         (["--filter", "services=1"], "must be KIND=VALUE"),
+        (["--store", "missing/place"], "there is no folder missing"),
     ],
 )
 def test_what_cannot_be_followed_is_said_and_ends_it(

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct, structs, to_builtins
 
 from floorcast.api import calldata, sessions
-from floorcast.client import answers
+from floorcast.client import agent_answers, answers
 from floorcast.statistics import (
     agents,
     averages,
@@ -25,15 +25,15 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (campaigns.CampaignAnswer, answers.CampaignAnswer),
     (campaigns.CampaignStatistics, answers.CampaignStatistics),
     (campaigns.TimezoneCount, answers.TimezoneCount),
-    (averages.AgentAveragesAnswer, answers.AgentAveragesAnswer),
-    (averages.AgentAverages, answers.AgentAverages),
-    (agents.AgentStatisticsAnswer, answers.AgentStatisticsAnswer),
-    (agents.AgentStatistics, answers.AgentStatistics),
-    (agents.AgentStatisticsExAnswer, answers.AgentStatisticsExAnswer),
-    (agents.AgentServices, answers.AgentServices),
-    (agents.ServiceFigures, answers.ServiceFigures),
-    (status.AgentStatusAnswer, answers.AgentStatusAnswer),
-    (status.AgentDetails, answers.AgentDetails),
+    (averages.AgentAveragesAnswer, agent_answers.AgentAveragesAnswer),
+    (averages.AgentAverages, agent_answers.AgentAverages),
+    (agents.AgentStatisticsAnswer, agent_answers.AgentStatisticsAnswer),
+    (agents.AgentStatistics, agent_answers.AgentStatistics),
+    (agents.AgentStatisticsExAnswer, agent_answers.AgentStatisticsExAnswer),
+    (agents.AgentServices, agent_answers.AgentServices),
+    (agents.ServiceFigures, agent_answers.ServiceFigures),
+    (status.AgentStatusAnswer, agent_answers.AgentStatusAnswer),
+    (status.AgentDetails, agent_answers.AgentDetails),
     (waiting_calls.WaitingCallsAnswer, answers.WaitingCallsAnswer),
     (waiting_calls.WaitingCall, answers.WaitingCall),
     (live_connects.LiveConnectsAnswer, answers.LiveConnectsAnswer),

@@ -25,8 +25,9 @@ from tests.client.world import CREDENTIALS
 )
 def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
     """Not waited for as if the server were away."""
-    with pytest.raises(SettingError, match="must be like https://HOST:PORT"):
+    with pytest.raises(SettingError, match="must be like https://HOST:PORT") as caught:
         Conversation(url, CREDENTIALS, None, Timing())
+    assert "secret" not in str(caught.value)
 
 
 def test_an_address_may_have_a_path_and_a_slash_at_its_end() -> None:
@@ -36,8 +37,10 @@ def test_an_address_may_have_a_path_and_a_slash_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
-def test_an_api_token_that_no_header_can_carry_is_refused(token: str) -> None:
+def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str) -> None:
     """It would be taken for a connection that fails, again and again."""
+    with pytest.raises(SettingError, match="the session is empty, or has"):
+        Conversation("http://host", None, token, Timing())
     with pytest.raises(SettingError, match="API token"):
         Conversation("http://host", structs.replace(CREDENTIALS, api_token=token), None, Timing())
 

@@ -11,7 +11,7 @@ from typing import Self
 
 __all__ = ["Proxy"]
 
-PIECE = 1 << 16  # bytes
+PIECE = 1 << 12  # bytes; each is of a random size, so that events come in pieces
 ANSWER = 10.0  # seconds that a connection to the server may take
 
 
@@ -61,7 +61,7 @@ class Proxy:
     def _carry(self, source: socket.socket, target: socket.socket, limit: int) -> None:
         carried = 0
         with suppress(OSError):
-            while piece := source.recv(PIECE):
+            while piece := source.recv(self._chance.randrange(1, PIECE)):
                 if source in self._held:
                     continue
                 left = limit - carried if limit else len(piece)

@@ -23,7 +23,7 @@ from tests.real.sites import event, ndjson
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-EVENTS_AN_ACT = 40
+EVENTS_AN_ACT = 30
 NUMBERS = itertools.count(1)  # of events; none is sent twice to the module's server
 
 
@@ -125,7 +125,7 @@ def test_what_the_server_refuses_is_told_as_the_page_says(server: Server, tmp_pa
 def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: Path) -> None:
     """Through kills of the program, wherever it is in what it was sent."""
     order: list[int] = []
-    for act in range(4):
+    for act in range(3):
         with started(server, "TokenFile(", tmp_path) as process:
             assert process.stdout is not None
             if act == 0:
@@ -150,7 +150,7 @@ def test_with_the_token_in_the_transaction_every_event_is_there_once(
     sent = 0
     with started(server, "sqlite3", tmp_path):
         _wait_for(database, "place", 1)
-    for act in range(4):
+    for act in range(3):
         with started(server, "sqlite3", tmp_path):
             send(server, *(call(next(NUMBERS)) for _ in range(EVENTS_AN_ACT)))
             if act == 1:

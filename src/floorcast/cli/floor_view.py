@@ -11,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from floorcast.cli.event_lines import printable
+from floorcast.client.agent_answers import AgentDetails, AgentStatusAnswer
 from floorcast.client.answers import (
-    AgentDetails,
-    AgentStatusAnswer,
     ServiceAnswer,
     ServiceStatistics,
     WaitingCallsAnswer,

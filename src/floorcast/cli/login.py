@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from floorcast.cli.event_lines import printable
 from floorcast.client import Credentials, Filter
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "UserOption",
     "credentials",
     "read_filter",
+    "tell_wait",
 ]
 
 UrlOption = Annotated[str, typer.Option(help="The server.")]
@@ -69,6 +71,11 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
         name = _KINDS[kind.strip()]
         found[name] = found.get(name, ()) + wanted
     return Filter(**found)
+
+
+def tell_wait(seconds: float, why: str) -> None:
+    """Say on standard error why nothing happens, and for how long."""
+    print(f"floorcast: {printable(why)}; again in {seconds:.1f} s", file=sys.stderr, flush=True)
 
 
 def _missing(option: str) -> typer.BadParameter:

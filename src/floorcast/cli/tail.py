@@ -16,7 +16,6 @@ from floorcast.cli.event_lines import (
     INTERACTION_HEAD,
     agent_line,
     interaction_line,
-    printable,
 )
 from floorcast.cli.login import (
     ApiTokenOption,
@@ -27,6 +26,7 @@ from floorcast.cli.login import (
     UserOption,
     credentials,
     read_filter,
+    tell_wait,
 )
 from floorcast.client import Client, Feed, Timing, TokenFile
 
@@ -76,10 +76,12 @@ def _tail(
     """
     if agents and wanted:
         raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")
+    if store is not None and not store.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {store.parent}", param_hint="--store")
     who = credentials(client, user, password, api_token)
     what = read_filter(wanted or (), "service", "callCenter", "interactionType")
     tokens = None if store is None else TokenFile(store)
-    with Client(url, who, timing=Timing(waiting=_waits)) as reader:
+    with Client(url, who, timing=Timing(waiting=tell_wait)) as reader:
         if agents:
             _follow(reader.agent_events(since, store=tokens), agent_line, AGENT_HEAD, json=json)
         else:
@@ -104,7 +106,3 @@ def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -
     finally:
         # Ctrl-C may come between an event and its line: then it has to come again.
         feed.close(handled=feed.json is printed)
-
-
-def _waits(seconds: float, why: str) -> None:
-    print(f"floorcast: {printable(why)}; again in {seconds:.1f} s", file=sys.stderr, flush=True)

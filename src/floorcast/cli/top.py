@@ -30,12 +30,14 @@ from floorcast.cli.login import (
     UserOption,
     credentials,
     read_filter,
+    tell_wait,
 )
 from floorcast.client import AsyncClient, Credentials, Filter, Timing
 
 __all__ = ["register"]
 
 WIDE = 200  # characters a line where there is no terminal to be too narrow
+PATIENCE = 10.0  # seconds of waiting for a server, where the floor is printed once
 REDRAWN = 0.5  # seconds; the times in states move without the server
 
 
@@ -74,15 +76,18 @@ def _top(
 
 
 async def _look(url: str, who: Credentials, what: Filter) -> Seen:
-    async with AsyncClient(url, who) as reader:
+    timing = Timing(patience=PATIENCE, waiting=tell_wait)
+    async with AsyncClient(url, who, timing=timing) as reader:
         return await _ask(reader, what)
 
 
 async def _ask(reader: AsyncClient, what: Filter) -> Seen:
-    services, agents, calls = await asyncio.gather(
-        reader.service_statistics(what), reader.agent_status(what), reader.waiting_calls(what)
+    # One after the other: a server that is away is then waited for, and told of, once.
+    return Seen(
+        services=await reader.service_statistics(what),
+        agents=await reader.agent_status(what),
+        calls=await reader.waiting_calls(what),
     )
-    return Seen(services=services, agents=agents, calls=calls)
 
 
 class _Top:

@@ -11,15 +11,7 @@ from msgspec import Struct, field
 from floorcast.client.events import AgentEvent, Interaction
 
 __all__ = [
-    "AgentAverages",
-    "AgentAveragesAnswer",
-    "AgentDetails",
     "AgentEventPage",
-    "AgentServices",
-    "AgentStatistics",
-    "AgentStatisticsAnswer",
-    "AgentStatisticsExAnswer",
-    "AgentStatusAnswer",
     "Answer",
     "CampaignAnswer",
     "CampaignStatistics",
@@ -32,7 +24,6 @@ __all__ = [
     "OutboundCall",
     "PostCall",
     "ServiceAnswer",
-    "ServiceFigures",
     "ServiceStatistics",
     "TimezoneCount",
     "WaitingCall",
@@ -126,115 +117,6 @@ class CampaignAnswer(Answer, kw_only=True):
     """Today's campaigns."""
 
     stats: list[CampaignStatistics] = []
-
-
-class AgentAverages(Struct, rename="camel", kw_only=True):
-    """How long agents stay in each state, on average."""
-
-    average_ready_time: int | None = None
-    average_not_ready_time: int | None = None
-    average_talk_time: int | None = None
-    average_wrapup_time: int | None = None
-    average_preview_dial_time: int | None = None
-    average_manual_dial_time: int | None = None
-    average_hold_time: int | None = None
-    average_transferring_time: int | None = None
-    average_registering_time: int | None = None
-    average_dialing_time: int | None = None
-    average_reserved_time: int | None = None
-    time_stamp: int | None = None
-
-
-class AgentAveragesAnswer(Answer, kw_only=True):
-    """One row, and the time of the answer."""
-
-    agent_averages: list[AgentAverages] = []
-    time_stamp: int | None = None
-
-
-class _AgentFigures(Struct, rename="camel", kw_only=True):
-    inbound_calls: int | None = None
-    outbound_calls: int | None = None
-    ready_duration: int | None = None
-    total_not_ready_duration: int | None = None
-    not_ready_lunch_duration: int | None = None
-    not_ready_training_duration: int | None = None
-    not_ready_break_duration: int | None = None
-    not_ready_meeting_duration: int | None = None
-    not_ready_tech_diff_duration: int | None = None
-    not_ready_other_duration: int | None = None
-    wrapup_duration: int | None = None
-    talk_duration: int | None = None
-    rpc_complete: int | None = None
-    rpc_incomplete: int | None = None
-    wpc: int | None = None
-    non_contacts: int | None = None
-
-
-class AgentStatistics(_AgentFigures, kw_only=True):
-    """One agent that is logged in now: what it did today."""
-
-    agent_name: str | None = None
-    agent_status: str | None = None
-    state_changed_time: int | None = None
-
-
-class AgentStatisticsAnswer(Answer, kw_only=True):
-    """The agents that are logged in now."""
-
-    agent_statistics: list[AgentStatistics] = []
-
-
-class ServiceFigures(_AgentFigures, kw_only=True):
-    """What one agent did on one service today."""
-
-    id: int | None = None
-    call_center_id: int | None = None
-
-
-class AgentServices(Struct, rename="camel", kw_only=True):
-    """One agent that was logged in today, and each service that it was at."""
-
-    services: list[ServiceFigures] = []
-    agent_name: str | None = None
-    agent_login_id: str | None = None
-
-
-class AgentStatisticsExAnswer(Answer, kw_only=True):
-    """The agents that were logged in at any time today."""
-
-    agent_statistics: list[AgentServices] = []
-
-
-class AgentDetails(Struct, rename="camel", kw_only=True):
-    """What one agent is at; its state began at ``state_changed_after``."""
-
-    service_id: int | None = None
-    service_name: str | None = None
-    agent_login_id: str | None = None
-    agent_name: str | None = None
-    state: str | None = None
-    state_id: int | None = None
-    reason_code: str | None = None
-    call_type: str | None = None
-    state_changed_after: int | None = None
-    inbound_calls: int | None = None
-    outbound_calls: int | None = None
-    is_agent_monitored: bool | None = None
-    transaction_id: int | None = None
-    session_id: str | None = None
-    account: str | None = None
-    agent_skill: str | None = None
-    phone: str | None = None
-    call_center_id: int | None = None
-    call_center_name: str | None = None
-
-
-class AgentStatusAnswer(Answer, kw_only=True):
-    """The agents that are logged in now, and the time of the answer."""
-
-    agent_details: list[AgentDetails] = []
-    time_stamp: int | None = None
 
 
 class WaitingCall(Struct, rename="camel", kw_only=True):

@@ -28,7 +28,7 @@ from floorcast.client.steps import (
     Steps,
     Work,
 )
-from floorcast.client.wire import STREAM_OPEN, TIMEOUT, request_of, response_of, translated
+from floorcast.client.wire import LIMITS, STREAM_OPEN, TIMEOUT, request_of, response_of, translated
 from floorcast.errors import FloorcastError
 
 __all__ = ["AsyncClient", "AsyncFeed"]
@@ -48,7 +48,7 @@ class _Io:
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self.conversation = conversation
-        self.http = httpx.AsyncClient(timeout=TIMEOUT, transport=transport)
+        self.http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, transport=transport)
         self._sleep = sleep
         self._logging_in = asyncio.Lock()
 

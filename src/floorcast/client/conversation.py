@@ -79,8 +79,10 @@ class Conversation:
     ) -> None:
         self.url = _address(url)
         self.timing = timing
-        self.session = session
-        self._credentials = None if credentials is None else _checked(credentials)
+        self.session = None if session is None else _fit_for_a_header(session, "session")
+        if credentials is not None:
+            _fit_for_a_header(credentials.api_token, "API token")
+        self._credentials = credentials
         self._pace = Pace(timing.clock)
 
     def exchange(self, call: Call[T], patience: float | None = None) -> Steps[T]:
@@ -145,10 +147,10 @@ class Conversation:
         """One try with the session in use; if that has ended, another one with a new session."""
         stale: str | None = None
         while True:
-            if self.session in {None, stale}:
-                yield LogIn(stale)
             session = self.session
-            assert session is not None  # LogIn has raised where there is none
+            while session is None or session == stale:
+                yield LogIn(stale)
+                session = self.session
             request = call.request.with_headers(lv_session=session)
             try:
                 return (yield from self._once(call._replace(request=request), way))
@@ -228,11 +230,13 @@ def _address(url: str) -> str:
     except ValueError:
         known = False
     if not known or parts.query or parts.fragment or parts.username is not None:
-        raise SettingError(f"the server's address must be like https://HOST:PORT, not {url!r}")
+        shown = "" if "@" in url else f", not {url!r}"  # "@": there may be a password
+        raise SettingError(f"the server's address must be like https://HOST:PORT{shown}")
     return url.rstrip("/")
 
 
-def _checked(credentials: Credentials) -> Credentials:
-    if not re.fullmatch(r"[\x21-\x7e]+", credentials.api_token):
-        raise SettingError("the API token is empty, or has characters that no API token has")
-    return credentials
+def _fit_for_a_header(text: str, what: str) -> str:
+    """The text; what no header can carry would look like a connection that fails for ever."""
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise SettingError(f"the {what} is empty, or has characters that no {what} has")
+    return text

@@ -10,6 +10,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from floorcast.client import answers
+from floorcast.client.agent_answers import (
+    AgentAveragesAnswer,
+    AgentStatisticsAnswer,
+    AgentStatisticsExAnswer,
+    AgentStatusAnswer,
+)
 from floorcast.client.answers import AgentEventPage, Answer, InteractionPage
 from floorcast.client.events import read_agent_event, read_interaction
 from floorcast.client.filters import EVERYTHING, Filter
@@ -156,27 +162,27 @@ def campaign_statistics(filter: Filter = EVERYTHING) -> Call[answers.CampaignAns
     return _answer(_filtered("/realtime/campaign/stats", filter), answers.CampaignAnswer)
 
 
-def agent_averages(filter: Filter = EVERYTHING) -> Call[answers.AgentAveragesAnswer]:
+def agent_averages(filter: Filter = EVERYTHING) -> Call[AgentAveragesAnswer]:
     """How long agents stay in each state, today, on average."""
     request = _filtered("/realtime/service/agents/averages", filter)
-    return _answer(request, answers.AgentAveragesAnswer)
+    return _answer(request, AgentAveragesAnswer)
 
 
-def agent_statistics(filter: Filter = EVERYTHING) -> Call[answers.AgentStatisticsAnswer]:
+def agent_statistics(filter: Filter = EVERYTHING) -> Call[AgentStatisticsAnswer]:
     """What the agents that are logged in did today."""
     request = _filtered("/realtime/service/agent/stats", filter)
-    return _answer(request, answers.AgentStatisticsAnswer)
+    return _answer(request, AgentStatisticsAnswer)
 
 
-def agent_statistics_ex(filter: Filter = EVERYTHING) -> Call[answers.AgentStatisticsExAnswer]:
+def agent_statistics_ex(filter: Filter = EVERYTHING) -> Call[AgentStatisticsExAnswer]:
     """What all of today's agents did, service by service."""
     request = _filtered("/realtime/service/agent/stats/ex", filter)
-    return _answer(request, answers.AgentStatisticsExAnswer)
+    return _answer(request, AgentStatisticsExAnswer)
 
 
 def agent_status(
     filter: Filter = EVERYTHING, state_changed_after: datetime | int | None = None
-) -> Call[answers.AgentStatusAnswer]:
+) -> Call[AgentStatusAnswer]:
     """What each agent is at; of those alone whose state began after a moment (ms, or aware)."""
     since = state_changed_after
     if isinstance(since, datetime):
@@ -184,7 +190,7 @@ def agent_status(
     members = (
         filter.members() if since is None else {**filter.members(), "stateChangedAfter": since}
     )
-    return _answer(post("/realtime/service/agents/status", **members), answers.AgentStatusAnswer)
+    return _answer(post("/realtime/service/agents/status", **members), AgentStatusAnswer)
 
 
 def waiting_calls(filter: Filter = EVERYTHING) -> Call[answers.WaitingCallsAnswer]:

@@ -29,7 +29,7 @@ from floorcast.client.steps import (
     Steps,
     Work,
 )
-from floorcast.client.wire import STREAM_OPEN, TIMEOUT, request_of, response_of, translated
+from floorcast.client.wire import LIMITS, STREAM_OPEN, TIMEOUT, request_of, response_of, translated
 from floorcast.errors import FloorcastError
 
 __all__ = ["Client", "Feed"]
@@ -49,7 +49,7 @@ class _Io:
         sleep: Callable[[float], object],
     ) -> None:
         self.conversation = conversation
-        self.http = httpx.Client(timeout=TIMEOUT, transport=transport)
+        self.http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, transport=transport)
         self._sleep = sleep
         self._logging_in = threading.Lock()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class TokenFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        self._saving = threading.Lock()  # a save that nobody waits for any more goes on
 
     def load(self) -> str | None:
         """The token; None if there is no file yet, or an empty one. Raises SettingError."""
@@ -35,6 +37,10 @@ class TokenFile:
 
     def save(self, token: str) -> None:
         """Put a token in place of the last one, flushed to the disk. Raises SettingError."""
+        with self._saving:
+            self._replace(token)
+
+    def _replace(self, token: str) -> None:
         beside = self._path.with_name(self._path.name + ".new")
         try:
             # Never written in place: a crash in the middle would leave half a token.

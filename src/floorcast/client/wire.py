@@ -9,9 +9,10 @@ import httpx
 
 from floorcast.client.steps import Broken, Request, Response, Silent
 
-__all__ = ["STREAM_OPEN", "TIMEOUT", "request_of", "response_of", "translated"]
+__all__ = ["LIMITS", "STREAM_OPEN", "TIMEOUT", "request_of", "response_of", "translated"]
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API says something every 10
+LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed holds one
 STREAM_OPEN = httpx.codes.OK
 
 _HEADERS = {"accept": "application/json"}
