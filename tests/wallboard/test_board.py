@@ -96,8 +96,8 @@ def test_a_tab_that_nobody_sees_follows_no_feed(wall: Screen, source: Caller) ->
     }"""
 
     def until_streams(count: int) -> None:
-        while source.counted("floorcast_feed_open_streams") != count:
-            wall.page.wait_for_timeout(20)
+        metric = "floorcast_feed_open_streams"
+        wall.until_so(lambda: source.counted(metric) == count, f"{count} streams are open")
 
     until_streams(0)
     wall.sign_in()
