@@ -62,6 +62,9 @@ def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
         )
         assert wall.page.locator(f"#{panel} table:visible, #{panel} canvas:visible").count() == 0
     assert wall.page.is_hidden("#campaigns .explanation")
+    assert set(wall.texts("#glance .value")) == {
+        "\N{EN DASH}"
+    }  # what is not seen is not said to be 0
     wall.until_text("#freshness", "Live")
 
 
