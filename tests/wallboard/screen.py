@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,8 +83,12 @@ class Screen:
 
         Playwright's own waiting evaluates text within the page, which the page's policy forbids.
         """
+        self.until_so(lambda: self.page.evaluate(condition, argument), condition)
+
+    def until_so(self, so: Callable[[], object], condition: str) -> None:
+        """Wait until something is so, on the page or beside it; the page goes on meanwhile."""
         deadline = time.monotonic() + PATIENCE / 1000
-        while not self.page.evaluate(condition, argument):
+        while not so():
             assert time.monotonic() < deadline, f"it never came about that {condition}"
             self.page.wait_for_timeout(20)
 
@@ -120,7 +124,8 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-dev-shm-usage"],  # as root, in a container
+            # as root, in a container, without a graphics card
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
         try:
             yield browser

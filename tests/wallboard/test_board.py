@@ -62,6 +62,9 @@ def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
         )
         assert wall.page.locator(f"#{panel} table:visible, #{panel} canvas:visible").count() == 0
     assert wall.page.is_hidden("#campaigns .explanation")
+    assert set(wall.texts("#glance .value")) == {
+        "\N{EN DASH}"
+    }  # what is not seen is not said to be 0
     wall.until_text("#freshness", "Live")
 
 
@@ -96,8 +99,8 @@ def test_a_tab_that_nobody_sees_follows_no_feed(wall: Screen, source: Caller) ->
     }"""
 
     def until_streams(count: int) -> None:
-        while source.counted("floorcast_feed_open_streams") != count:
-            wall.page.wait_for_timeout(20)
+        metric = "floorcast_feed_open_streams"
+        wall.until_so(lambda: source.counted(metric) == count, f"{count} streams are open")
 
     until_streams(0)
     wall.sign_in()

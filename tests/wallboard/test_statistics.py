@@ -16,6 +16,18 @@ ASK = """async (tokens) => {
         statistics.start();
     });
 }"""
+PACE = """async (pace) => {
+    const {Statistics} = await import("/wallboard/statistics.js");
+    window.asked = 0;
+    const ask = async () => {
+        window.asked += 1;
+        return {body: "", token: "00000000-0000-1000-8000-000000000000", pace};
+    };
+    const onRound = () => window.statistics.nudge();
+    const figures = {path: "/", every: 0, show: () => {}};
+    window.statistics = new Statistics({ask}, [figures], {onTrouble: reportError, onRound});
+    window.statistics.start();
+}"""
 
 
 def test_an_answer_that_is_older_than_what_is_shown_is_not_shown(wall: Screen) -> None:
@@ -23,3 +35,18 @@ def test_an_answer_that_is_older_than_what_is_shown_is_not_shown(wall: Screen) -
     first, second, third = (encode(5, tick * 10**7, 0) for tick in (10**9, 10**9 + 1, 10**9 + 2))
     wall.open()
     assert wall.page.evaluate(ASK, [second, first, third]) == [second, third]
+
+
+def test_it_keeps_within_the_limit_of_requests(wall: Screen) -> None:
+    """What is left of the minute is spread over what is left of the requests, three a round."""
+    wall.page.clock.install()
+    wall.open()
+    wall.page.clock.pause_at("2035-01-01")
+    wall.page.evaluate(PACE, 4)
+    for rounds in (1, 2, 3):
+        wall.page.clock.run_for(1)
+        wall.until(f"window.asked === {rounds}")
+        wall.page.clock.run_for(11_900)
+        assert wall.page.evaluate("window.asked") == rounds
+        wall.page.clock.run_for(99)
+    assert wall.complaints == []

@@ -38,7 +38,9 @@ export class Board {
     this.waiting = new WaitingPanel(thresholds);
     this.queue = new QueueChart();
     this.connects = new ConnectsChart();
-    this.campaigns = new CampaignsPanel((id) => this.floor.roster.services.get(id) ?? String(id));
+    this.campaigns = new CampaignsPanel(
+      (id) => this.floor.roster.services.get(id) ?? `service ${id}`,
+    );
     thresholds.addEventListener("change", () => this.#draw());
     document.addEventListener("visibilitychange", () => this.#seen());
   }

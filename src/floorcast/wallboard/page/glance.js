@@ -7,6 +7,7 @@ import { LEVELS } from "./thresholds.js";
 
 const list = document.getElementById("glance");
 const tiles = new Map();
+const UNKNOWN = "–"; // not 0: what is not known, or not to be seen, is not said to be well
 
 /**
  * @param {import("./services_panel.js").ServicesPanel} services
@@ -14,34 +15,36 @@ const tiles = new Map();
  * @param {import("./thresholds.js").Thresholds} thresholds
  */
 export function draw(services, agents, thresholds) {
-  const { stats } = services;
-  const sum = (member) => stats.reduce((total, one) => total + one[member], 0);
-  const waiting = sum("totalCallsInQueue");
-  const longest = Math.max(0, ...stats.map((one) => services.longestWait(one)));
+  const needy = need(services, agents);
+  const isKnown = services.isKnown || agents.isKnown;
+  const total = isKnown ? count(needy.total) : UNKNOWN;
+  tile("needs", "Need a hand", total, isKnown ? needy.words : "unknown", needy.total ? "act" : "");
+  drawCalls(services, thresholds);
+  drawAgents(agents);
+}
+
+function drawCalls(services, thresholds) {
+  const sum = (member) => services.stats.reduce((total, one) => total + one[member], 0);
+  const longest = Math.max(0, ...services.stats.map((one) => services.longestWait(one)));
   const [handled, abandoned] = [sum("totalHandled"), sum("totalAbandoned")];
   const rate = handled + abandoned ? (100 * abandoned) / (handled + abandoned) : null;
-  const inState = (...states) => agents.present.filter((one) => states.includes(one.state)).length;
-  const needy = need(services, agents);
+  const waiting = services.isKnown ? count(sum("totalCallsInQueue")) : UNKNOWN;
+  const wait = longest ? duration(longest) : UNKNOWN;
+  const isBad = rate === null ? "" : thresholds.level("abandonRate", rate);
+  const today = services.isKnown ? `${count(abandoned)} today` : "today";
+  tile("waiting", "In queue", waiting, "calls", worst(services, "inQueue"));
+  tile("longest", "Longest wait", wait, "now", worst(services, "longestWait"));
+  tile("abandoned", "Abandoned", rate === null ? UNKNOWN : percent(rate), today, isBad);
+}
 
-  tile("needs", "Need a hand", count(needy.total), needy.words, needy.total ? "act" : "");
-  tile("waiting", "In queue", count(waiting), "calls", worst(services, "inQueue"));
-  tile(
-    "longest",
-    "Longest wait",
-    longest ? duration(longest) : "–",
-    "now",
-    worst(services, "longestWait"),
-  );
-  tile(
-    "abandoned",
-    "Abandoned",
-    rate === null ? "–" : percent(rate),
-    `${count(abandoned)} today`,
-    rate === null ? "" : thresholds.level("abandonRate", rate),
-  );
-  tile("ready", "Ready", count(inState(READY)), "agents");
-  tile("in-call", "In call", count(inState(IN_CALL, HOLD)), "agents");
-  tile("not-ready", "Not ready", count(inState(NOT_READY)), "agents");
+function drawAgents(agents) {
+  const number = (...states) => {
+    const found = agents.present.filter((one) => states.includes(one.state));
+    return agents.isKnown ? count(found.length) : UNKNOWN;
+  };
+  tile("ready", "Ready", number(READY), "agents");
+  tile("in-call", "In call", number(IN_CALL, HOLD), "agents");
+  tile("not-ready", "Not ready", number(NOT_READY), "agents");
 }
 
 /** What needs a hand now, in words. */

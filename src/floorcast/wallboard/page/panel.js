@@ -9,7 +9,8 @@ export class Panel {
 
   /** @param {string} id */
   constructor(id) {
-    this.isExplained = false;
+    /** whether there is an explanation in place of figures, as there is to begin with */
+    this.isExplained = true;
     this.section = document.getElementById(id);
     this.#explanation = this.section.querySelector(".explanation");
     this.#content = [...this.section.children].filter(

@@ -31,7 +31,8 @@ export class Refusal extends Error {
 export class Unreachable extends Error {}
 
 /**
- * Send a request; its answer as JSON and the place in the feeds at which that is true.
+ * Send a request; its answer as JSON, the place in the feeds at which that is true, and how many
+ * seconds should pass for each further request (0: as few as you like).
  * Throws Refusal and Unreachable.
  */
 export async function send(method, path, { headers = {}, body } = {}) {
@@ -49,7 +50,11 @@ export async function send(method, path, { headers = {}, body } = {}) {
     throw new Unreachable(error.message);
   }
   if (!answer.ok) throw new Refusal(answer.status, failure(answer, said), retryAfter(answer));
-  return { body: said && JSON.parse(said), token: answer.headers.get("Feed-Token") };
+  return {
+    body: said && JSON.parse(said),
+    token: answer.headers.get("Feed-Token"),
+    pace: pace(answer),
+  };
 }
 
 /** What a failure says; a proxy in front may answer in other words than the API's. */
@@ -59,6 +64,12 @@ function failure(answer, said) {
   } catch {
     return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
   }
+}
+
+/** What is left of the session's requests, spread over what is left of the minute. */
+function pace(answer) {
+  const limit = /r=(\d+);t=(\d+)/.exec(answer.headers.get("RateLimit") ?? "");
+  return limit ? Number(limit[2]) / Math.max(1, Number(limit[1])) : 0;
 }
 
 function retryAfter(answer) {

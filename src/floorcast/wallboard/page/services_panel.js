@@ -29,6 +29,11 @@ export class ServicesPanel {
     this.draw();
   }
 
+  /** Whether there is anything to go by: no answer, or no right to one, is no figure of 0. */
+  get isKnown() {
+    return !this.#panel.isExplained;
+  }
+
   /** Say why there are none. */
   explain(why) {
     this.stats = [];

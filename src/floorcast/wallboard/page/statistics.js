@@ -9,6 +9,7 @@ import { isOlder, timeOf } from "./tokens.js";
 
 const QUICKEST = 1_000; // ms between two rounds
 const SLOWEST = 3_000;
+const IN_A_ROUND = 3; // requests, more or less, what the agents ask for included
 const REFUSED = 60_000; // ms until a method that is not allowed is tried again: rights change
 const LONGEST_PAUSE = 8_000; // ms, without an answer
 
@@ -28,6 +29,7 @@ export class Statistics {
   #began = -Infinity;
   #failures = 0;
   #wanted = false;
+  #quickest = QUICKEST; // longer where the server limits the requests of a session
 
   /**
    * @param {import("./session.js").Session} session
@@ -56,7 +58,7 @@ export class Statistics {
   nudge() {
     if (this.#wanted || this.#failures || !this.#running) return;
     this.#wanted = true;
-    this.#schedule(this.#began + QUICKEST - performance.now());
+    this.#schedule(this.#began + this.#quickest - performance.now());
   }
 
   #schedule(ms) {
@@ -83,16 +85,20 @@ export class Statistics {
   }
 
   #pause(trouble) {
-    if (!trouble) return this.#wanted ? this.#began + QUICKEST - performance.now() : SLOWEST;
+    if (!trouble)
+      return this.#wanted
+        ? this.#began + this.#quickest - performance.now()
+        : Math.max(SLOWEST, this.#quickest);
     const backOff = Math.min(LONGEST_PAUSE, QUICKEST * 2 ** (this.#failures - 1));
     return Math.max((trouble.retryAfter ?? 0) * 1000, backOff * (0.5 + Math.random() / 2));
   }
 
   async #ask(one) {
     try {
-      const { body, token } = await this.session.ask(one.path);
+      const { body, token, pace = 0 } = await this.session.ask(one.path);
       if (!this.#running) return;
       clock.hear(timeOf(token));
+      this.#quickest = Math.max(QUICKEST, pace * 1000 * IN_A_ROUND);
       this.#due.set(one, this.#began + one.every);
       const shown = this.#shown.get(one);
       if (shown && isOlder(token, shown)) return; // of a node that lags behind

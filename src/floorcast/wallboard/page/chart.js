@@ -1,0 +1,134 @@
+/** A chart of the last half hour. */
+
+import * as clock from "./clock.js";
+import { minuteOfDay } from "./figures.js";
+import { SPAN } from "./history.js";
+import { Panel } from "./panel.js";
+import uPlot from "./uplot/uPlot.esm.js";
+
+const TICK = 600; // seconds between two marks of the time axis
+
+/** What is drawn, on a canvas; and in words, for who cannot see it. */
+export class Chart {
+  #panel;
+  #plot;
+  #paths;
+  #onDraw;
+  #uplot = null;
+  #data = [[], []];
+
+  /**
+   * @param {string} id its panel's
+   * @param {uPlot.Series.PathBuilder} paths how values become a line, or bars
+   * @param {(chart: uPlot) => void} onDraw what is drawn over it
+   */
+  constructor(id, paths, onDraw = () => {}) {
+    this.#panel = new Panel(id);
+    this.#plot = this.#panel.section.querySelector(".plot");
+    this.#paths = paths;
+    this.#onDraw = onDraw;
+    new ResizeObserver(() => this.#resize()).observe(this.#plot);
+  }
+
+  /** Draw times (seconds) and values, true at `token`. */
+  draw(data, token) {
+    this.#panel.shown(token);
+    this.#data = data;
+    if (this.#uplot) this.#uplot.setData(data);
+    else this.renew();
+  }
+
+  /** What stands small beside the title. */
+  note(text) {
+    this.#panel.note(text);
+  }
+
+  /** What the drawing shows, in words. */
+  describe(text) {
+    if (this.#plot.ariaLabel !== text) this.#plot.ariaLabel = text;
+  }
+
+  /** Say why there is nothing to see. */
+  explain(why) {
+    this.#panel.explain(why);
+    this.#discard();
+  }
+
+  /** Draw anew, in the colours and sizes of the page as they are now. */
+  renew() {
+    this.#discard();
+    const { clientWidth: width, clientHeight: height } = this.#plot;
+    if (!width || !height) return;
+    const look = lookOf(this.#plot);
+    this.#uplot = new uPlot(
+      options({ width, height }, look, this.#paths, this.#onDraw),
+      this.#data,
+      this.#plot,
+    );
+  }
+
+  #discard() {
+    this.#uplot?.destroy();
+    this.#uplot = null;
+  }
+
+  #resize() {
+    const { clientWidth: width, clientHeight: height } = this.#plot;
+    if (!this.#uplot) this.renew();
+    else if (width && height) this.#uplot.setSize({ width, height });
+  }
+}
+
+/** Canvas knows no custom properties: the colours are read where CSS has resolved them. */
+export function lookOf(plot) {
+  const style = getComputedStyle(plot);
+  const size = parseFloat(style.fontSize);
+  return {
+    text: style.color,
+    grid: style.borderTopColor,
+    line: style.outlineColor,
+    fill: style.textDecorationColor,
+    font: `${size}px ${style.fontFamily}`,
+    size,
+  };
+}
+
+function options(size, look, paths, onDraw) {
+  const axis = { stroke: look.text, font: look.font, ticks: { show: false } };
+  return {
+    ...size,
+    cursor: { show: false },
+    legend: { show: false },
+    padding: [look.size * 0.9, look.size, 0, 0],
+    scales: {
+      x: { time: true, range: () => [clock.now() / 1000 - SPAN, clock.now() / 1000] },
+      y: { range: (_, __, most) => [0, Math.max(4, (most ?? 0) * 1.2)] },
+    },
+    axes: [
+      {
+        ...axis,
+        size: look.size * 2,
+        grid: { show: false },
+        splits: marks,
+        values: (_, all) => all.map((at) => minuteOfDay(at * 1000)),
+      },
+      {
+        ...axis,
+        size: look.size * 3,
+        space: look.size * 2.6,
+        grid: { stroke: look.grid, width: 1 },
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+      },
+    ],
+    series: [{}, { stroke: look.line, fill: look.fill, width: 2, paths, points: { show: false } }],
+    hooks: { draw: [onDraw] },
+  };
+}
+
+function marks(_, __, from, to) {
+  const first = Math.ceil(from / TICK) * TICK;
+  return Array.from(
+    { length: Math.floor((to - first) / TICK) + 1 },
+    (_unused, index) => first + index * TICK,
+  );
+}

@@ -1,0 +1,69 @@
+"""The agents on the page, between a snapshot and its stream, and from one snapshot to the next."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Route
+
+from tests.real.server import Caller
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen
+
+STATUS = "**/realtime/service/agents/status"
+STREAM = "**/realtime/agentEvent/feed/sse*"
+
+
+def enter(source: Caller, number: object, kind: str) -> None:
+    """SEBY enters a state."""
+    one = event("agent.state", f"f{number}", agent="SEBY", service=38049, eventType=kind)
+    source.take(ndjson([one]))
+
+
+def until_state(wall: Screen, state: int) -> None:
+    """Wait until the page shows SEBY in a state."""
+    wall.page.fill("#agents input", "seby")
+    wall.page.wait_for_selector(f"#agents [data-login=SEBY] [data-state='{state}']")
+
+
+def test_what_happens_before_the_stream_is_open_is_not_missed(wall: Screen, source: Caller) -> None:
+    """The stream begins at the very place at which the snapshot is true."""
+    enter(source, 1, "READY")
+    states = iter(("DIALING",))
+
+    def on_its_way(route: Route) -> None:
+        for kind in states:
+            enter(source, 2, kind)
+        route.continue_()
+
+    wall.page.route(STREAM, on_its_way)
+    wall.sign_in()
+    wall.page.wait_for_selector("#agents[data-feed-token]")
+    token = wall.token("agents")
+    until_state(wall, 9)
+    assert wall.token("agents") == token
+
+
+def test_a_snapshot_that_is_older_than_what_is_shown_is_not_shown(
+    wall: Screen, source: Caller
+) -> None:
+    """As from a node that lags behind: the feed goes on from where it was."""
+    enter(source, 3, "READY")
+    wall.page.clock.install()
+    with wall.page.expect_response(STATUS) as first:
+        wall.sign_in()
+    until_state(wall, 2)
+    enter(source, 4, "DIALING")
+    until_state(wall, 9)
+    old = first.value
+    old_body, old_headers = old.text(), {"feed-token": old.headers["feed-token"]}
+    wall.page.route(
+        STATUS, lambda route: route.fulfill(body=old_body, headers=old_headers, status=200)
+    )
+    wall.page.route(STREAM, lambda route: route.abort())
+    with wall.page.expect_request(STREAM):
+        wall.pass_time(25)
+    wall.page.evaluate("new Promise(requestAnimationFrame)")
+    until_state(wall, 9)
+    wall.page.unroute(STREAM)
+    wall.page.unroute(STATUS)
+    enter(source, 5, "REGISTERING")
+    until_state(wall, 10)
