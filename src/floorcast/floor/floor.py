@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from floorcast.events.fed import AgentEvent, InteractionEvent
 from floorcast.events.incoming import (
@@ -40,25 +39,23 @@ from floorcast.floor.calls import (
     QUEUE,
     START,
     Call,
-    Disposition,
     Key,
     Step,
 )
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import OnDuty, Roster, Watchers
 from floorcast.floor.state import FloorState
 from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
-from floorcast.site.model import DEFAULT_TERM_CODES, Category, Plan
+from floorcast.site.model import Plan
 from floorcast.token import TICKS_PER_MS, to_ms
 
 __all__ = ["Fed", "Floor"]
 
 _TIDY_MS = 60_000
-_CONNECTS_STAY_MS = 40 * 60_000  # half an hour, and what a source's clock may be ahead
-_RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 
 
 class Fed(Struct, gc=False):
@@ -123,8 +120,7 @@ class Floor:
         self._tally = Tally(
             self.ledger, self.calendar, self.state.directory.services, self.watchers
         )
-        codes = plan.term_codes or DEFAULT_TERM_CODES
-        self._categories: dict[str | None, Category] = {c.code: c.category for c in codes}
+        self._dispositions = Dispositions(self.state.connects, self._tally, plan.term_codes)
 
     # -- entries ---------------------------------------------------------------------------
 
@@ -141,13 +137,7 @@ class Floor:
 
     def _tidy(self, now: int) -> None:
         self.board.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
-        oldest = now - _CONNECTS_STAY_MS
-        for service, calls in list(self.state.connects.items()):
-            kept = {key: at for key, at in calls.items() if at > oldest}
-            if kept:
-                self.state.connects[service] = kept
-            else:
-                del self.state.connects[service]
+        self._dispositions.tidy(now)
 
     def strangers(self, events: Iterable[Incoming]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
@@ -284,11 +274,7 @@ class Floor:
 
     def _step(self, call: Call, step: Step) -> None:
         self.board.settle(call, step, self._tally)
-        said = call.disposition
-        if said is not None:
-            service = _disposed_on(call, said.agent, said.at)
-            if service != said.service:  # its term code came before what moved or answered it
-                self._count_disposition(call, replace(said, service=service))
+        self._dispositions.follow(call)
         if call.campaign is not None:
             self.at_work.had_call(call.campaign, call.service, step.at, self.calendar)
 
@@ -365,28 +351,10 @@ class Floor:
         agent = call.agent if data.agent is None else directory.agent(data.agent)
         if data.account is not None:
             call.account = data.account
-        if call.disposition is None or at >= call.disposition.at:
-            self._dispose(call, at, data.term_code, agent)
+        self._dispositions.set(call, at, data.term_code, agent)
         named = voice.Named(call, directory, agent)
         fed = voice.call_disposition(self.state.client, call, data, at, event_id, named)
         return Fed("interaction", "VOICE", named.service, named.call_center, fed)
-
-    def _dispose(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
-        category = self._categories.get(code, "nonContacts")
-        service = _disposed_on(call, agent, at)
-        self._count_disposition(call, Disposition(at, code, category, agent, service))
-
-    def _count_disposition(self, call: Call, said: Disposition) -> None:
-        """Count a disposition in place of what the call had."""
-        name = f"{call.transaction}/{call.session}"
-        before = call.disposition
-        self._tally.count_disposition(call, -1)
-        call.disposition = said
-        self._tally.count_disposition(call, 1)
-        if before is not None:
-            self.state.connects.get(before.service, {}).pop(name, None)
-        if said.category in _RIGHT_PARTY:
-            self.state.connects.setdefault(said.service, {})[name] = said.at
 
     # -- messages and campaigns ------------------------------------------------------------
 
@@ -413,19 +381,6 @@ class Floor:
             directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
-
-
-def _disposed_on(call: Call, agent: int | None, at: int) -> int:
-    """The service on which the agent who set a term code at ``at`` had the call by then.
-
-    If he had it only later, that one; if never, the one that has it.
-    """
-    had = None
-    for leg in call.legs:
-        is_his = agent is not None and leg.agent == agent
-        if is_his and (had is None or (leg.answered or 0) <= at):
-            had = leg
-    return call.present_service if had is None else had.service
 
 
 _OF_CALLS = frozenset({CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition})
