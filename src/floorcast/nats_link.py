@@ -60,6 +60,12 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
+class _Login(NamedTuple):
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+
+
 class NatsLink:
     """One process's connection to the cluster; ``clock`` is the cluster's time.
 
@@ -216,7 +222,9 @@ class NatsLink:
             disconnected_cb=self._lost,
             reconnected_cb=self._found,
             closed_cb=self._ended,
-            **self._login,
+            user=self._login.user,
+            password=self._login.password,
+            token=self._login.token,
         )
         self._up.set()
 
@@ -297,7 +305,7 @@ class ClusterClock:
         self._offset = min(self._samples)[1]
 
 
-def _read(url: str) -> tuple[list[str], dict[str, str]]:
+def _read(url: str) -> tuple[list[str], _Login]:
     """The servers of ``nats://a,b,c``, and the login in front of the first."""
     scheme, _, rest = url.partition("://")
     login, _, hosts = rest.rpartition("@")
@@ -309,8 +317,8 @@ def _read(url: str) -> tuple[list[str], dict[str, str]]:
             raise SettingError(f"log: {_shown(server)}: {error}") from error
     user, colon, password = login.partition(":")
     if colon:
-        return servers, {"user": unquote(user), "password": unquote(password)}
-    return servers, {"token": unquote(user)} if user else {}
+        return servers, _Login(unquote(user), unquote(password))
+    return servers, _Login(token=unquote(user) or None)
 
 
 def _shown(server: str) -> str:
