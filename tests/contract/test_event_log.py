@@ -182,6 +182,20 @@ def test_a_change_of_the_site_is_an_entry(house: House) -> None:
     assert house.log.read(ACME, 1, 1)[0].payload == b"{}"
 
 
+def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
+    """Over restarts too, and where the retention has removed the entry that told it."""
+    assert house.run(house.log.append_site(ACME, b"a")) == 1
+    house.append(ACME, "x")
+    house.reopen()
+    assert house.run(house.log.append_site(ACME, b"a")) == 2
+    house.clock.ticks += RETENTION + HOUR
+    house.run(house.log.retain())
+    house.reopen()
+    assert house.run(house.log.append_site(ACME, b"a")) == 2
+    assert house.run(house.log.append_site(ACME, b"b")) == 3
+    assert house.run(house.log.append_site(ACME, b"a")) == 4
+
+
 def test_a_batch_too_long_for_an_entry_becomes_several(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

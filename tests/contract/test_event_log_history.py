@@ -17,7 +17,7 @@ from floorcast.eventlog import janitor, keymerge, keyruns, seen, streams
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.files import remove
 from floorcast.eventlog.memory import MemoryLog
-from floorcast.eventlog.port import RETENTION, Appended, EventLog
+from floorcast.eventlog.port import Appended, EventLog, kept_since
 from floorcast.eventlog.sqlite import SqliteLog
 from tests.contract.test_event_log import ids_of
 from tests.eventlog.batches import HOUR, Clock, batch
@@ -25,7 +25,6 @@ from tests.eventlog.batches import HOUR, Clock, batch
 T = TypeVar("T")
 
 CLIENTS = (7, 8)
-FORGOTTEN = RETENTION + 6 * HOUR  # ticks after which a key is certainly forgotten
 
 names = st.lists(st.integers(0, 60).map(str), max_size=12)
 clients = st.sampled_from(CLIENTS)
@@ -38,9 +37,13 @@ class Model:
         self.entries: list[tuple[int, int, list[str]]] = []  # number, taken, ids
         self.head = (0, 0)
         self.keys: dict[str, int] = {}  # when each was taken
+        self.site: bytes | None = None
+
+    def next_taken(self, now: int) -> int:
+        return max(now, self.head[1] + 1)
 
     def append(self, now: int, ids: list[str]) -> None:
-        number, taken = self.head[0] + 1, max(now, self.head[1] + 1)
+        number, taken = self.head[0] + 1, self.next_taken(now)
         self.head = (number, taken)
         self.entries.append((number, taken, ids))
         self.keys.update(dict.fromkeys(ids, taken))
@@ -120,21 +123,22 @@ class History(RuleBasedStateMachine):
             if name in new:
                 assert index in appended.duplicates
                 continue
-            taken = model.keys.get(name, self.clock.ticks - FORGOTTEN - 1)
-            if index in appended.duplicates:
-                assert self.clock.ticks - taken <= FORGOTTEN
-            else:
-                assert self.latest - taken > RETENTION
+            known = model.keys.get(name, -1) >= kept_since(model.next_taken(self.clock.ticks))
+            assert (index in appended.duplicates) == known
+            if not known:
                 new.append(name)
         if new:
             model.append(self.clock.ticks, new)
         assert appended.number == model.head[0]
 
-    @rule(client=clients)
-    def append_site(self, client: int) -> None:
-        """A change of the site."""
-        self.models[client].append(self.clock.ticks, [])
-        assert self.run(self.log.append_site(client, b"")) == self.models[client].head[0]
+    @rule(client=clients, site=st.sampled_from([b"", b" "]))
+    def append_site(self, client: int, site: bytes) -> None:
+        """A site, which may be the one that the client has."""
+        model = self.models[client]
+        if site != model.site:
+            model.append(self.clock.ticks, [])
+            model.site = site
+        assert self.run(self.log.append_site(client, site)) == model.head[0]
 
     @rule(hours=st.sampled_from([-40, -1, 1, 5, 20]))
     def pass_time(self, hours: int) -> None:
@@ -152,9 +156,9 @@ class History(RuleBasedStateMachine):
             assert tuple(self.log.head(follower.client)) == model.head
             assert follower.ids == [name for _, _, ids in model.entries for name in ids]
             removed = self.log.removed(follower.client)
-            assert all(taken < self.latest - RETENTION for _, taken, _ in model.entries[:removed])
+            assert all(taken < kept_since(self.latest) for _, taken, _ in model.entries[:removed])
             kept = model.entries[removed:]
-            assert not kept or kept[0][1] >= self.clock.ticks - RETENTION
+            assert not kept or kept[0][1] >= kept_since(self.clock.ticks)
             assert self.stored(follower.client) == kept
             for number, taken, _ in kept[:3]:
                 assert self.log.last_at(follower.client, taken) == number

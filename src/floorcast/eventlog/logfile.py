@@ -25,7 +25,16 @@ from floorcast.eventlog.files import (
 )
 from floorcast.eventlog.port import Entry, EntryKind, Head
 
-__all__ = ["KINDS", "SITE", "LogReader", "StreamRow", "first_id", "open_log", "ordinal_of"]
+__all__ = [
+    "KINDS",
+    "SITE",
+    "LogReader",
+    "Position",
+    "StreamRow",
+    "first_id",
+    "open_log",
+    "ordinal_of",
+]
 
 STEPS = (
     """
@@ -47,6 +56,14 @@ CREATE TABLE entries (
     payload BLOB NOT NULL
 );
 """,
+    """
+CREATE INDEX site_entries ON entries (id) WHERE kind = 1;
+CREATE TABLE following (
+    stream TEXT PRIMARY KEY,
+    clients TEXT NOT NULL,
+    seq INTEGER NOT NULL
+);
+""",
 )
 """The schema, a step a change. A step that was released is never changed again."""
 
@@ -59,23 +76,38 @@ READ_BYTES = 2 << 20  # read at a time, so that no turn of the event loop become
 SITE = 1
 KINDS: tuple[EntryKind, EntryKind] = ("events", "site")
 
-HEADS = "SELECT ordinal, client, removed, removed_taken FROM streams ORDER BY ordinal"
+HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
 LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
 READ = """
 SELECT id, taken, kind, count, payload FROM entries
 WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
+LAST_SITE = """
+SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
+"""
+FOLLOWING = "SELECT stream, clients, seq FROM following"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
 
 class StreamRow(NamedTuple):
-    """A stream as it is found: its head is the newest entry, removed or not."""
+    """A stream as it is found: its head is the newest entry, removed or not.
+
+    ``site`` is the newest site entry's payload, removed or not.
+    """
 
     ordinal: int
     client: int
     head: Head
+    site: bytes | None = None
+
+
+class Position(NamedTuple):
+    """How far a stream of another log, by its name, has been taken in: up to message ``seq``."""
+
+    stream: str
+    seq: int
 
 
 def first_id(ordinal: int) -> int:
@@ -122,14 +154,22 @@ class LogReader:
         """All streams with their heads."""
         found = []
         with reading():
-            for ordinal, client, removed, removed_taken in fetch(self._connection, HEADS):
+            for ordinal, client, removed, removed_taken, old_site in fetch(self._connection, HEADS):
                 ends = first_id(ordinal), first_id(ordinal + 1)
+                newer_site = fetch_one(self._connection, LAST_SITE, ends)
                 last = fetch_one(self._connection, LAST, ends)
                 head = Head(removed, removed_taken)
                 if last is not None:
                     head = Head(last[0] - ends[0], last[1])
-                found.append(StreamRow(ordinal, client, head))
+                site = old_site if newer_site is None else newer_site[0]
+                found.append(StreamRow(ordinal, client, head, site))
         return found
+
+    def following(self) -> dict[str, tuple[str, int]]:
+        """By the name of a stream that is followed: of which clients, and how far."""
+        with reading():
+            rows = fetch(self._connection, FOLLOWING)
+        return {stream: (clients, seq) for stream, clients, seq in rows}
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""

@@ -55,7 +55,7 @@ class SqliteLog:
             heads={row.client: row.head.number for row in found},
             retention=retention,
         )
-        seen = Seen(self._runs, now, retention)
+        seen = Seen(self._runs, retention)
         self._load_keys(seen)
         tidier = connect(path, page_size=PAGE, synchronous="NORMAL", cache_kib=CACHE_KIB)
         janitor = Janitor(tidier, [row.ordinal for row in found], now, retention)
