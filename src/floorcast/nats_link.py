@@ -37,9 +37,10 @@ SILENT: Final = 3_000_000_000  # ns after which a replica that says nothing does
 PINGS: Final = 2  # seconds between two pings; the second without an answer ends a connection
 SAMPLES: Final = 16  # looks at the cluster's clock that are compared
 
-# JetStream's own codes of what passes by itself: no leader, no quorum, too busy, a write of the
-# same id that is still under way.
-PASSING: Final = frozenset({10008, 10009, 10023, 10077, 10118, 10158, 10167, 10195})
+# What passes by itself: the states 409 (the same is under way), 429 and 503 (busy, no leader, no
+# quorum), and JetStream's codes of a stream or consumer whose servers are down.
+PASSING: Final = frozenset({409, 429, 503})
+OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -97,6 +98,9 @@ class NatsLink:
         link = cls(url, name, now)
         try:
             await asyncio.wait_for(link._connect(), patience)
+        except SettingError:
+            await link.close()
+            raise
         except TimeoutError as error:
             await link.close()
             raise Unavailable(
@@ -158,6 +162,11 @@ class NatsLink:
         when ``patience`` ends first (it may be stored all the same), ``Refused`` for a no.
         """
         answer, _, _ = await self._ask(subject, payload, headers, patience)
+        return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
+
+    async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
+        """Like ``publish``, in one try."""
+        answer = _checked(await self.request(subject, payload, headers, LONGEST_ANSWER))
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
     async def request(
@@ -229,10 +238,12 @@ class NatsLink:
         self._up.set()
 
     async def _failed(self, error: Exception) -> None:
-        if isinstance(error, nats.errors.AuthorizationError) and not self._up.is_set():
-            _log.error("nats_login_refused", why=_why(error))
-        else:
-            _log.debug("nats_error", why=_why(error))
+        if self._looking is None and "Authorization" in str(error):
+            # from here it comes out of ``connect``, which else would try for ever
+            raise SettingError(
+                f"log: the NATS servers do not take the login: {_why(error)}"
+            ) from error
+        _log.debug("nats_error", why=_why(error))
 
     async def _lost(self) -> None:
         self._up.clear()
@@ -331,7 +342,7 @@ def _checked(answer: Msg) -> dict[str, Any]:
     if not error:
         return found
     code, message = error.get("err_code", 0), error.get("description", "")
-    if code in PASSING:
+    if error.get("code") in PASSING or code in OFFLINE:
         raise Unavailable(f"JetStream cannot do it now: {message} ({code})")
     raise Refused(code, message)
 
