@@ -18,6 +18,7 @@ from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, EventLog,
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
 from tests.eventlog.batches import HOUR, START, Clock, batch, event
+from tests.eventlog.stamped import StampedLog
 
 T = TypeVar("T")
 
@@ -25,17 +26,20 @@ ACME, OTHER = 47415, 2**53
 
 
 class House:
-    """A log with its clock and its event loop."""
+    """A log with its clock and its event loop; in a cluster where there is a ``url`` of one."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, url: str = "") -> None:
         self.clock = Clock()
         self._folder = None if folder is None else DataFolder(folder)
+        self._url = url
         self._runner = asyncio.Runner()
         self.log = self._open()
 
     def _open(self) -> EventLog:
         if self._folder is None:
             return MemoryLog(self.clock)
+        if self._url:
+            return self.run(StampedLog.open(self._url, self._folder, self.clock))
         return SqliteLog(self._folder, self.clock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -75,9 +79,13 @@ def ids_of(entry: Entry) -> list[str]:
     return [each.id for each in events]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "jetstream"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
-    a_house = House(tmp_path if request.param == "sqlite" else None)
+    folder = None if request.param == "memory" else tmp_path
+    url = ""
+    if request.param == "jetstream":
+        url = request.getfixturevalue("nats_server").account()
+    a_house = House(folder, url)
     yield a_house
     a_house.close()
 

@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from floorcast.eventlog import janitor, keymerge, keyruns, seen, streams
 from floorcast.eventlog.datafolder import DataFolder
@@ -21,6 +26,8 @@ from floorcast.eventlog.port import Appended, EventLog, kept_since
 from floorcast.eventlog.sqlite import SqliteLog
 from tests.contract.test_event_log import ids_of
 from tests.eventlog.batches import HOUR, Clock, batch
+from tests.eventlog.stamped import StampedLog
+from tests.nats_servers import NatsServers
 
 T = TypeVar("T")
 
@@ -129,7 +136,7 @@ class History(RuleBasedStateMachine):
                 new.append(name)
         if new:
             model.append(self.clock.ticks, new)
-        assert appended.number == model.head[0]
+        assert not ids or appended.number == model.head[0]
 
     @rule(client=clients, site=st.sampled_from([b"", b" "]))
     def append_site(self, client: int, site: bytes) -> None:
@@ -210,6 +217,27 @@ class SqliteHistory(History):
         super().teardown()
         self.folder.release()
         self.files.cleanup()
+
+
+class JetStreamHistory(SqliteHistory):
+    """The same as a node of a cluster keeps it, beside a stream that goes on."""
+
+    url = ""
+
+    def open(self) -> EventLog:
+        return self.run(StampedLog.open(self.url, self.folder, self.clock))
+
+
+def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
+    """What a node has of the streams, over restarts, with and without what it derived."""
+
+    class InAnAccountOfItsOwn(JetStreamHistory):
+        def __init__(self) -> None:
+            self.url = nats_server.account()
+            super().__init__()
+
+    some = settings(max_examples=10, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(InAnAccountOfItsOwn, settings=some)
 
 
 TestMemoryHistory = History.TestCase

@@ -23,7 +23,16 @@ from floorcast.eventlog.seen import Seen, Wave
 from floorcast.eventlog.streams import Stream
 from floorcast.token import Now
 
-__all__ = ["MAX_BYTES", "MAX_EVENTS", "Appender", "Load", "NumberedStream", "Observe", "Planned"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_EVENTS",
+    "Appender",
+    "Load",
+    "NumberedStream",
+    "Observe",
+    "Origin",
+    "Planned",
+]
 
 MAX_EVENTS = 100_000  # under way at once: ten of the largest requests
 MAX_BYTES = 64 << 20  # of them
@@ -84,6 +93,17 @@ class NumberedStream(Stream):
         super().withdraw()
 
 
+class Origin(NamedTuple):
+    """Where a followed batch comes from: when it was taken there (ticks), and its position.
+
+    ``epoch`` is the appender's of when following began: what comes behind a failure is not taken.
+    """
+
+    at: int
+    position: Position
+    epoch: int
+
+
 class Planned(NamedTuple):
     """What an append will be once ``durable`` is done; None: it is."""
 
@@ -102,7 +122,10 @@ class _Plan(NamedTuple):
 
 
 class Appender:
-    """Puts batches into streams. Used on one event loop; ``tell`` is for the writer's thread."""
+    """Puts batches into streams. Used on one event loop; ``tell`` is for the writer's thread.
+
+    ``epoch`` grows with every failure: what was planned in an earlier one is lost.
+    """
 
     def __init__(self, writer: GroupWriter, seen: Seen, now: Now, observe: Observe | None) -> None:
         self._writer = writer
@@ -111,7 +134,7 @@ class Appender:
         self._observe = observe
         self._gate = asyncio.Lock()
         self._plans: deque[_Plan] = deque()
-        self._epoch = 0
+        self.epoch = 0
         self._load = Load()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -126,7 +149,7 @@ class Appender:
         self._check_open()
         with self._load.carrying(len(batch.lines), sum(map(len, batch.lines))):
             self._check_room()
-            planned = await self.plan(stream, batch, None)
+            planned = await self.plan(stream, batch)
             if planned.durable is not None:
                 await asyncio.shield(planned.durable)
         return planned.appended
@@ -135,45 +158,43 @@ class Appender:
         """See ``EventLog.append_site``."""
         self._check_open()
         self._check_room()
-        planned = await self.plan_site(stream, payload, None)
+        planned = await self.plan_site(stream, payload)
         if planned.durable is not None:
             await asyncio.shield(planned.durable)
         return planned.appended.number
 
     async def plan(
-        self, stream: NumberedStream, batch: Batch, at: int | None, position: Position | None = None
+        self, stream: NumberedStream, batch: Batch, origin: Origin | None = None
     ) -> Planned:
-        """Put what is new of a batch in line, taken ``at`` a tick (None: now).
+        """Put what is new of a batch in line, taken now, or when and where ``origin`` says.
 
-        ``position`` is stored together with it, also where nothing is new.
+        The origin's position is stored with it, also where nothing is new. Raises Unavailable.
         """
         # A look at the disk may have to wait: until it is done, nobody else asks or reserves.
         async with self._gate:
-            taken = stream.time_of_next(self._now() if at is None else at)
+            taken = stream.time_of_next(self._now() if origin is None else origin.at)
             keys = keys_of(stream.client, batch.events)
             news = news_of(batch, keys, await self._seen.held(set(keys), taken))
             self._check_open()
+            self._check_epoch(origin)
             entries = entries_of(stream.client, news, lambda: stream.next(taken))
             appended = Appended(stream.planned.number, news.duplicates)
-            return Planned(appended, self._put(stream, entries, news.keys, position))
+            return Planned(appended, self._put(stream, entries, news.keys, origin))
 
     async def plan_site(
-        self,
-        stream: NumberedStream,
-        payload: bytes,
-        at: int | None,
-        position: Position | None = None,
+        self, stream: NumberedStream, payload: bytes, origin: Origin | None = None
     ) -> Planned:
         """The same for a site, which makes no entry where it is the one that the client has."""
         async with self._gate:
             self._check_open()
+            self._check_epoch(origin)
             entries = []
             if payload != stream.planned_site:
-                number, taken = stream.next(self._now() if at is None else at)
+                number, taken = stream.next(self._now() if origin is None else origin.at)
                 entries = [Entry(stream.client, number, taken, "site", 0, payload)]
                 stream.planned_site = payload
             appended = Appended(stream.planned.number, ())
-            return Planned(appended, self._put(stream, entries, (), position))
+            return Planned(appended, self._put(stream, entries, (), origin))
 
     def tell(self, outcome: Outcome) -> None:
         """Hear of an outcome, from any thread."""
@@ -189,6 +210,10 @@ class Appender:
         if self._closed:
             raise Unavailable("the log is closed")
 
+    def _check_epoch(self, origin: Origin | None) -> None:
+        if origin is not None and origin.epoch != self.epoch:
+            raise Unavailable("what comes before could not be written")
+
     def _check_room(self) -> None:
         if self.full:
             raise Unavailable("the keys of events taken in before wait for the disk")
@@ -198,9 +223,10 @@ class Appender:
         stream: NumberedStream,
         entries: Sequence[Entry],
         keys: Sequence[bytes],
-        position: Position | None,
+        origin: Origin | None,
     ) -> asyncio.Future[None] | None:
-        if entries or position is not None:
+        if entries or origin is not None:
+            position = None if origin is None else origin.position
             return self._submit(stream, entries, keys, position)
         # the first copies may be under way: a duplicate is as durable as they are
         return self._plans[-1].future if self._plans else None
@@ -222,12 +248,12 @@ class Appender:
         ]
         size = sum(len(row.payload) for row in rows)
         may_be_new = None if stream.stored or not rows else (stream.ordinal, stream.client)
-        self._writer.submit(Write(self._epoch, rows, size, may_be_new, position))
+        self._writer.submit(Write(self.epoch, rows, size, may_be_new, position))
         return future
 
     def _hear(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            if outcome.writes[0].epoch == self._epoch:
+            if outcome.writes[0].epoch == self.epoch:
                 self._fail()
             return
         events = 0
@@ -250,7 +276,7 @@ class Appender:
         return events
 
     def _fail(self) -> None:
-        self._epoch += 1
+        self.epoch += 1
         for plan in self._plans:
             plan.stream.withdraw()
             if plan.wave is not None:

@@ -8,6 +8,7 @@ remembers what the retention removed from its front.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from floorcast.eventlog.port import Entry, EntryKind, Head
 __all__ = [
     "KINDS",
     "SITE",
+    "Follows",
     "LogReader",
     "Position",
     "StreamRow",
@@ -60,7 +62,6 @@ CREATE TABLE entries (
 CREATE INDEX site_entries ON entries (id) WHERE kind = 1;
 CREATE TABLE following (
     stream TEXT PRIMARY KEY,
-    clients TEXT NOT NULL,
     seq INTEGER NOT NULL
 );
 """,
@@ -83,10 +84,11 @@ SELECT id, taken, kind, count, payload FROM entries
 WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
+BEGIN_FOLLOWING = "INSERT INTO following VALUES (?, 0)"
 LAST_SITE = """
 SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
 """
-FOLLOWING = "SELECT stream, clients, seq FROM following"
+FOLLOWING = "SELECT stream, seq FROM following"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
@@ -101,6 +103,13 @@ class StreamRow(NamedTuple):
     client: int
     head: Head
     site: bytes | None = None
+
+
+class Follows(NamedTuple):
+    """The log that a file is a copy of: its identity, and the names of its streams."""
+
+    identity: str
+    streams: Sequence[str]
 
 
 class Position(NamedTuple):
@@ -120,10 +129,11 @@ def ordinal_of(row_id: int) -> int:
     return row_id >> NUMBER_BITS
 
 
-def open_log(path: Path) -> apsw.Connection:
+def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
     """Open the file for its writer, and bring its schema up to date.
 
-    Raises SettingError when it is not a log, is one of a newer release, or cannot be opened.
+    Raises SettingError when it is not a log, is one of a newer release, cannot be opened, or
+    does not follow what it should.
     """
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
@@ -132,12 +142,31 @@ def open_log(path: Path) -> apsw.Connection:
             raise SettingError(f"{path} is not a log of floorcast")
         migrate(connection, STEPS, str(path))
         if connection.execute("SELECT count(*) FROM origin").get == 0:
+            identity = uuid.uuid4().hex if follows is None else follows.identity
             with transaction(connection):
-                connection.execute("INSERT INTO origin VALUES (?)", (uuid.uuid4().hex,))
+                connection.execute("INSERT INTO origin VALUES (?)", (identity,))
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
+                if follows is not None:
+                    connection.executemany(BEGIN_FOLLOWING, [(name,) for name in follows.streams])
+        _check_origin(connection, path, follows)
     except apsw.Error as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
+
+
+def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | None) -> None:
+    identity = connection.execute("SELECT identity FROM origin").get
+    streams = {stream for stream, _ in fetch(connection, FOLLOWING)}
+    if follows is None and streams:
+        raise SettingError(
+            f"{path} follows a cluster's log: give the cluster with --log, or make an embedded "
+            "folder of it with 'floorcast cluster export'"
+        )
+    if follows is not None and (identity, streams) != (follows.identity, set(follows.streams)):
+        raise SettingError(
+            f"{path} is not a copy of this cluster's log: give another folder with --data, or "
+            "move an embedded folder into a new cluster with 'floorcast cluster import'"
+        )
 
 
 class LogReader:
@@ -165,11 +194,10 @@ class LogReader:
                 found.append(StreamRow(ordinal, client, head, site))
         return found
 
-    def following(self) -> dict[str, tuple[str, int]]:
-        """By the name of a stream that is followed: of which clients, and how far."""
+    def following(self) -> dict[str, int]:
+        """How far each stream that is followed has been taken in, by its name."""
         with reading():
-            rows = fetch(self._connection, FOLLOWING)
-        return {stream: (clients, seq) for stream, clients, seq in rows}
+            return dict(fetch(self._connection, FOLLOWING))
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""

@@ -58,6 +58,7 @@ class MemoryLog:
     def __init__(self, now: Now, *, retention: int = RETENTION) -> None:
         self.identity = uuid.uuid4().hex
         self.healthy = True
+        self.stalled = ""
         self._now = now
         self._retention = retention
         self._kept: dict[int, _Kept] = {}

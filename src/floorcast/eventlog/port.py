@@ -109,6 +109,11 @@ class EventLog(Protocol):
         """Whether the last attempt to write succeeded."""
         ...
 
+    @property
+    def stalled(self) -> str:
+        """Why nothing can be appended at the moment although the log is well; empty: it can."""
+        ...
+
     async def append(self, batch: Batch) -> Appended:
         """Store the events that the stream does not hold yet; durable when it returns.
 
