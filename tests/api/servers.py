@@ -92,6 +92,7 @@ class Entries:
 
     def __init__(self) -> None:
         self.healthy = True
+        self.stalled = ""
         self.taken: dict[int, list[int]] = {}
         self.removed = 0
         self.error: Exception | None = None
@@ -215,7 +216,7 @@ def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
         await apply(buckets, parse(SITE), hasher)
         site = Site(buckets)
         passwords = InstantPasswords(hasher)
-        credentials = Credentials(site, passwords, Lockout(loop.now))
+        credentials = Credentials(site, passwords, Lockout(MemoryBuckets(), loop.now))
         house = House(loop, site, Sessions(site, buckets, credentials, passwords, loop.now), rate)
         try:
             await work(house)

@@ -12,7 +12,7 @@ from floorcast.api.limits import RateLimit
 from floorcast.api.metrics import Metrics
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
-from floorcast.errors import FeedNotSwitchedOn
+from floorcast.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times
 from floorcast.floor.call_facts import CallFacts
@@ -31,6 +31,11 @@ class Log(Times, Protocol):
     @property
     def healthy(self) -> bool:
         """Whether events can be written down."""
+        ...
+
+    @property
+    def stalled(self) -> str:
+        """Why none can be at the moment although all is well here; empty: they can."""
         ...
 
 
@@ -76,7 +81,7 @@ class Server:
     """Everything that a request can reach.
 
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
-    counts in no figure of now.
+    counts in no figure of now. ``clients`` are those that this server is for; none named: all.
     """
 
     now: Now
@@ -87,13 +92,20 @@ class Server:
     rate_limit: RateLimit
     keys: Keys
     intake: Intake
+    clients: frozenset[int] = frozenset()
     floors: dict[int, ClientFloor] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000
 
+    def serves(self, client: int) -> bool:
+        """Whether this server answers for the client."""
+        return not self.clients or client in self.clients
+
     def feed(self, client: int, name: FeedName) -> Feed:
-        """A client's feed; raises FeedNotSwitchedOn."""
+        """A client's feed; raises FeedNotSwitchedOn, Unavailable where other nodes have it."""
+        if not self.serves(client):
+            raise Unavailable("this node does not serve the client: ask another one")
         floor = self.floors.get(client)
         feed = floor.feeds.get(name) if floor is not None else None
         if feed is None or not feed.switched_on:

@@ -19,18 +19,17 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.folder import IN_MEMORY
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import FloorcastError, SettingError
-from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.memory import MemoryLog
+from floorcast.errors import FloorcastError
 from floorcast.eventlog.mirror import Mirror
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.eventlog.port import EventLog
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
 from floorcast.serve.floors import Floors
+from floorcast.serve.stores import open_stores
 from floorcast.site import apply, reading
 from floorcast.site.site import Site, SiteChange
 from floorcast.token import Now, system_now
@@ -40,8 +39,6 @@ __all__ = ["Node"]
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
 SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
-
-Log = MemoryLog | SqliteLog
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -86,7 +83,8 @@ class Node:
     async def start(self) -> None:
         """Catch up with the log; when it returns, requests are answered."""
         for client in self._site.clients.values():
-            await self._floors.begin(client.id, client.plan)
+            if self.server.serves(client.id):
+                await self._floors.begin(client.id, client.plan)
         self._site.on_change(self._changes.put_nowait)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
@@ -105,22 +103,14 @@ class Node:
 
     async def _open(self, data: Path) -> None:
         stack = self._stack
-        in_memory = data == IN_MEMORY
-        if self._settings.log != "embedded":
-            raise SettingError("log: this release keeps events in the data folder only (embedded)")
-        folder = None if in_memory else stack.enter_context(DataFolder(data))
-        buckets = open_buckets(data)
-        stack.push_async_callback(buckets.close)
+        stores = await open_stores(stack, self._settings, self._now, self._committed)
+        log, buckets, self._now = stores
         if self._settings.site is not None:
             await self._apply_site(buckets, self._settings.site)
         self._site = Site(buckets)
-        log: Log = MemoryLog(self._now)
-        if folder is not None:
-            log = SqliteLog(folder, self._now, observe=self._committed)
-        stack.push_async_callback(log.close)
         heads = {client: log.head(client).number for client in log.clients()}
         mirror = Mirror(
-            None if in_memory else data / "mirror.db",
+            None if data == IN_MEMORY else data / "mirror.db",
             self._now,
             identity=log.identity,
             heads=heads,
@@ -133,7 +123,7 @@ class Node:
         self.server.metrics.log_append_seconds.observe(seconds)
         self.server.metrics.log_commit_events.observe(events)
 
-    def _make_server(self, buckets: Buckets, log: Log, mirror: Mirror) -> None:
+    def _make_server(self, buckets: Buckets, log: EventLog, mirror: Mirror) -> None:
         now, settings = self._now, self._settings
         metrics = Metrics(self._rings)
         passwords = Passwords(self._hasher)
@@ -150,6 +140,7 @@ class Node:
             rate_limit=RateLimit(settings.rate_limit, now),
             keys=Keys(self._site),
             intake=Intake(log, now, settings.max_in_flight, lambda: mirror.full),
+            clients=frozenset(settings.clients),
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
@@ -201,7 +192,8 @@ class Node:
             change = await self._changes.get()
             self._floors.end(change.gone)
             for client in change.plans:
-                await self._begin(client)
+                if self.server.serves(client):
+                    await self._begin(client)
 
     async def _begin(self, client: int) -> None:
         """Begin the client's floor, or change it, as soon as the log allows."""
