@@ -24,12 +24,11 @@ from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
 from floorcast.errors import FloorcastError
 from floorcast.eventlog.mirror import Mirror
-from floorcast.eventlog.port import EventLog
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
 from floorcast.serve.floors import Floors
-from floorcast.serve.stores import open_stores
+from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, reading
 from floorcast.site.site import Site, SiteChange
 from floorcast.token import Now, system_now
@@ -82,6 +81,7 @@ class Node:
 
     async def start(self) -> None:
         """Catch up with the log; when it returns, requests are answered."""
+        await self._catch_up()
         for client in self._site.clients.values():
             if self.server.serves(client.id):
                 await self._floors.begin(client.id, client.plan)
@@ -104,7 +104,8 @@ class Node:
     async def _open(self, data: Path) -> None:
         stack = self._stack
         stores = await open_stores(stack, self._settings, self._now, self._committed)
-        log, buckets, self._now = stores
+        self._now, self._catch_up = stores.now, stores.catch_up
+        log, buckets = stores.log, stores.buckets
         if self._settings.site is not None:
             await self._apply_site(buckets, self._settings.site)
         self._site = Site(buckets)
@@ -117,19 +118,19 @@ class Node:
         )
         stack.push_async_callback(mirror.close)
         self._rings = Rings(mirror, self._settings.ring_bytes)
-        self._make_server(buckets, log, mirror)
+        self._make_server(stores, mirror)
 
     def _committed(self, seconds: float, events: int) -> None:
         self.server.metrics.log_append_seconds.observe(seconds)
         self.server.metrics.log_commit_events.observe(events)
 
-    def _make_server(self, buckets: Buckets, log: EventLog, mirror: Mirror) -> None:
-        now, settings = self._now, self._settings
+    def _make_server(self, stores: Stores, mirror: Mirror) -> None:
+        log, now, settings = stores.log, stores.now, self._settings
         metrics = Metrics(self._rings)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
-        credentials = Credentials(self._site, passwords, Lockout(now))
-        sessions = Sessions(self._site, buckets, credentials, passwords, now)
+        credentials = Credentials(self._site, passwords, Lockout(stores.counts, now))
+        sessions = Sessions(self._site, stores.buckets, credentials, passwords, now)
         self._stack.push_async_callback(sessions.close)
         self.server = Server(
             now=now,
