@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -114,7 +114,10 @@ class History(RuleBasedStateMachine):
         async def all_of_them() -> list[Appended]:
             return await asyncio.gather(*(self.append_now(client, ids) for ids in several))
 
-        for ids, appended in zip(several, self.run(all_of_them()), strict=True):
+        done = [each for each in zip(several, self.run(all_of_them()), strict=True) if each[0]]
+        # in the order of the log; one without news is behind the entry that it names
+        done.sort(key=lambda each: (each[1].number, len(each[0]) == len(each[1].duplicates)))
+        for ids, appended in done:
             self.take(client, ids, appended)
 
     async def append_now(self, client: int, ids: list[str]) -> Appended:
@@ -236,7 +239,8 @@ def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
             self.url = nats_server.account()
             super().__init__()
 
-    some = settings(max_examples=10, stateful_step_count=25, deadline=None)
+    # not shrunk: every try makes a log, and what a busy machine brought about may not last
+    some = settings(max_examples=8, stateful_step_count=25, deadline=None, phases=[Phase.generate])
     run_state_machine_as_test(InAnAccountOfItsOwn, settings=some)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
@@ -14,7 +16,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.feeds.feed import Feed
-from floorcast.feeds.position import Times
+from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
@@ -23,6 +25,9 @@ from floorcast.site.site import Site
 from floorcast.token import Now
 
 __all__ = ["ClientFloor", "Readiness", "Server"]
+
+CATCH_UP = 5.0  # seconds that a reader waits for what it has seen on another node
+LOOK = 0.25  # seconds between two looks whether it can still come
 
 
 class Log(Times, Protocol):
@@ -111,6 +116,20 @@ class Server:
         if feed is None or not feed.switched_on:
             raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")
         return feed
+
+    async def until_known(self, client: int, token: str) -> None:
+        """Wait until the place of a token that another node gave has come to this one, too.
+
+        Raises InvalidParameter when the token is malformed, and Unavailable when it takes long.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CATCH_UP
+        while (entry := not_here_yet(client, token, self.log)) is not None:
+            if loop.time() >= until:
+                raise Unavailable("this node has not come to the token's place yet: ask again")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self.floors[client].until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:
         """The time zone that a client's messages are in."""

@@ -126,6 +126,11 @@ class JetStreamLog(SqliteLog):
         appended = await self._publish("site", Batch(client, (), ()), payload)
         return appended.number
 
+    def complete_until(self, client: int) -> int:
+        """See ``EventLog.complete_until``."""
+        stream = messages.stream_name(stream_of(client, self._streams_count))
+        return max((each.through for each in self.followers if each.stream == stream), default=0)
+
     async def close(self) -> None:
         """See ``EventLog.close``."""
         tasks, self._tasks = self._tasks, []

@@ -11,7 +11,7 @@ from itertools import islice
 from floorcast.errors import Unavailable
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.identities import keys_of
-from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, Head, kept_since
+from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.eventlog.streams import Stream
 from floorcast.token import Now
 
@@ -120,6 +120,10 @@ class MemoryLog:
         if kept is None or not kept.removed < number <= kept.stream.head.number:
             return None
         return kept.entries[number - kept.removed - 1].taken
+
+    def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.complete_until``."""
+        return ALWAYS
 
     def removed(self, client: int) -> int:
         """See ``EventLog.removed``."""

@@ -17,6 +17,7 @@ from floorcast.events.incoming import Incoming
 from floorcast.token import TICKS_PER_SECOND
 
 __all__ = [
+    "ALWAYS",
     "HOUR",
     "RETENTION",
     "Appended",
@@ -42,6 +43,9 @@ def kept_since(at: int, retention: int = RETENTION) -> int:
     """
     return (at - retention) // HOUR * HOUR
 
+
+ALWAYS = 2**63 - 1
+"""A tick that never comes."""
 
 EntryKind = Literal["events", "site"]
 
@@ -159,6 +163,14 @@ class EventLog(Protocol):
 
     def taken_at(self, client: int, number: int) -> int | None:
         """When entry ``number`` was taken, in ticks; None if it is not (or no longer) stored."""
+        ...
+
+    def complete_until(self, client: int) -> int:
+        """The tick up to which everything that was taken is here.
+
+        Where other nodes write to the log as well, what they put in comes a moment later;
+        ``ALWAYS`` where there are none.
+        """
         ...
 
     def removed(self, client: int) -> int:

@@ -18,7 +18,7 @@ from floorcast.eventlog.groups import GroupWriter
 from floorcast.eventlog.janitor import Janitor
 from floorcast.eventlog.keyruns import KeyRuns
 from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
-from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, Head
+from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.eventlog.seen import Seen
 from floorcast.token import Now
 
@@ -109,6 +109,10 @@ class SqliteLog:
         if stream is None or not 0 < number <= stream.head.number:
             return None
         return self._reader.taken_at(stream.ordinal, number)
+
+    def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.complete_until``."""
+        return ALWAYS
 
     def removed(self, client: int) -> int:
         """See ``EventLog.removed``."""

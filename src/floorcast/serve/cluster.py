@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -29,12 +29,21 @@ T = TypeVar("T")
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def join(
-    stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe
-) -> tuple[JetStreamLog, JetStreamBuckets, Now]:
-    """Connect, and open what the node has of the cluster; waits for as long as it takes.
+class Share(NamedTuple):
+    """What a node has of a cluster; ``now`` is the cluster's clock."""
 
-    Besides the log and the buckets there is the cluster's clock.
+    link: NatsLink
+    log: JetStreamLog
+    buckets: JetStreamBuckets
+    now: Now
+
+    async def catch_up(self) -> None:
+        """Follow the log from now on; returns when this node has what the cluster had."""
+        await _patiently(self.log.start)
+
+
+async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe) -> Share:
+    """Connect, and open what the node has of the cluster; waits for as long as it takes.
 
     Raises SettingError when the cluster, or the folder for its log, cannot be used.
     """
@@ -50,8 +59,7 @@ async def join(
     clients = settings.clients or None
     log = JetStreamLog(folder, link, follows, link.clock, clients=clients, observe=observe)
     stack.push_async_callback(log.close)
-    await _patiently(log.start)
-    return log, buckets, link.clock
+    return Share(link, log, buckets, link.clock)
 
 
 async def _patiently(what: Callable[[], Awaitable[T]]) -> T:

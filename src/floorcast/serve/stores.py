@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import NamedTuple
 
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
@@ -17,15 +19,21 @@ from floorcast.eventlog.port import EventLog
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.token import Now
 
-__all__ = ["Stores", "open_stores"]
+__all__ = ["Stores", "open_stores", "require_nats"]
 
 
 class Stores(NamedTuple):
-    """A log and buckets, and the clock that goes with them: a cluster has one of its own."""
+    """A log and buckets, and the clock that goes with them: a cluster has one of its own.
+
+    ``counts`` are the buckets for what all nodes count together and a restart may forget.
+    ``catch_up`` returns when the log here has what others have put into it.
+    """
 
     log: EventLog
     buckets: Buckets
+    counts: Buckets
     now: Now
+    catch_up: Callable[[], Awaitable[None]]
 
 
 async def open_stores(
@@ -39,14 +47,24 @@ async def open_stores(
     if settings.log != "embedded":
         if in_memory:
             raise SettingError("data: a node of a cluster keeps a copy of the log, in a folder")
-        if find_spec("nats") is None:
-            raise SettingError("log: a cluster needs nats-py: pip install 'floorcast[cluster]'")
+        require_nats()
         from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
 
-        return Stores(*await join(stack, settings, now, observe))
+        share = await join(stack, settings, now, observe)
+        return Stores(share.log, share.buckets, share.buckets, share.now, share.catch_up)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     buckets = open_buckets(settings.data)
     stack.push_async_callback(buckets.close)
     log = MemoryLog(now) if folder is None else SqliteLog(folder, now, observe=observe)
     stack.push_async_callback(log.close)
-    return Stores(log, buckets, now)
+    return Stores(log, buckets, MemoryBuckets(), now, _at_once)
+
+
+async def _at_once() -> None:
+    """Nobody else puts anything into an embedded log."""
+
+
+def require_nats() -> None:
+    """Raise SettingError when the extra that a cluster needs is not installed."""
+    if find_spec("nats") is None:
+        raise SettingError("log: a cluster needs nats-py: pip install 'floorcast[cluster]'")
