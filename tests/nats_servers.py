@@ -96,6 +96,11 @@ class NatsServer:
         """Whether it was started and not killed since."""
         return self._process is not None
 
+    @property
+    def died(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def monitored(self, what: str) -> dict[str, Any]:
         """What its monitoring page says; nothing while it does not answer."""
         try:
@@ -141,7 +146,8 @@ class NatsServers:
         """Wait until all that run answer, and (in a cluster) agree on who leads."""
         until = time.monotonic() + READY
         while not all(self._ready(server) for server in self.servers if server.running):
-            if time.monotonic() > until:
+            died = any(server.died for server in self.servers)
+            if died or time.monotonic() > until:
                 said = "\n".join(server.said() for server in self.servers)
                 raise AssertionError(f"the NATS servers do not come up:\n{said[-4000:]}")
             threading.Event().wait(LOOK)

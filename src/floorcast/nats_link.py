@@ -185,7 +185,7 @@ class NatsLink:
             )
         except nats.errors.MaxPayloadError as error:
             raise Refused(10054, "message size exceeds maximum allowed") from error
-        except nats.errors.Error as error:
+        except (nats.errors.Error, OSError) as error:
             raise Unavailable(f"the NATS cluster does not answer ({_why(error)})") from error
 
     async def close(self) -> None:
@@ -277,7 +277,11 @@ class NatsLink:
     async def _look(self) -> None:
         while True:
             for stream in tuple(self._streams):
-                self._streams[stream] = await self._has_quorum(stream)
+                try:
+                    self._streams[stream] = await self._has_quorum(stream)
+                except Exception:  # noqa: BLE001 — a look that fails is no reason to look no more
+                    self._streams[stream] = False
+                    _log.exception("quorum_unknown", stream=stream)
             await asyncio.sleep(LOOKS)
 
     async def _has_quorum(self, stream: str) -> bool:

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.buckets.copy import Copy, Message
-from floorcast.buckets.port import Item
 
 KEYS = st.sampled_from(["a", "b", "c"])
 WRITES = st.lists(
@@ -92,11 +91,3 @@ def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
     assert copy.items("a") == {"k": b"old"}
     copy.take([Message("a", "k", b"x", 4, 1), Message("a", "k", b"y", 5, 0, 2)])
     assert copy.items("a") == {"k": b"xy"}
-
-
-def test_when_a_key_was_deleted_can_be_forgotten() -> None:
-    """Its last sequence is 0 then, as of a key that never was; what it holds is not forgotten."""
-    copy = Copy()
-    copy.take([Message("a", "gone", None, 1), Message("a", "there", b"x", 2)])
-    copy.forget([Item("a", "gone", None), Item("a", "there", None)])
-    assert (copy.held("a", "gone").seq, copy.held("a", "there").seq) == (0, 2)

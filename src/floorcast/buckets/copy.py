@@ -17,8 +17,8 @@ __all__ = ["Copy", "Held", "Message"]
 class Message(NamedTuple):
     """What a key of a bucket holds from the stream's ``seq`` on; ``value`` None: nothing.
 
-    A large value comes in several messages: ``part`` 1, 2, 3 … and last the part 0, which says
-    how many ``parts`` there were before it.
+    ``at`` is when the stream took it, in ticks. A large value comes in several messages:
+    ``part`` 1, 2, 3 … and last the part 0, which says how many ``parts`` there were before it.
     """
 
     bucket: str
@@ -27,6 +27,7 @@ class Message(NamedTuple):
     seq: int
     part: int = 0
     parts: int = 0
+    at: int = 0
 
 
 class Held(NamedTuple):
@@ -35,6 +36,7 @@ class Held(NamedTuple):
     value: bytes | None = None
     seq: int = 0
     parts: int = 0
+    at: int = 0
 
 
 NOTHING = Held()
@@ -67,15 +69,6 @@ class Copy:
     def holds(self, items: Iterable[Item]) -> bool:
         """Whether the keys hold exactly these values."""
         return all(self.held(bucket, key).value == value for bucket, key, value in items)
-
-    def forget(self, items: Iterable[Item]) -> None:
-        """Forget when the keys of these that hold nothing were deleted.
-
-        The stream forgets it too, after an hour, and tells nobody.
-        """
-        for bucket, key, _ in items:
-            if self.held(bucket, key).value is None:
-                self._held[bucket].pop(key, None)
 
     def listen(self, bucket: str, listener: Listener) -> None:
         """Tell ``listener`` of every change of the bucket from now on."""
@@ -115,7 +108,7 @@ class Copy:
             del self._held[bucket][key]
 
     def _put(self, message: Message) -> bool:
-        bucket, key, value, seq, part, parts = message
+        bucket, key, value, seq, part, parts, at = message
         if part:
             if value is not None:
                 self._parts[bucket, key, part] = value
@@ -127,5 +120,5 @@ class Copy:
             if None in pieces:  # a later write has taken their place, and follows at once
                 return False
             value = b"".join([*(piece for piece in pieces if piece is not None), value])
-        self._held[bucket][key] = Held(value, seq, parts)
+        self._held[bucket][key] = Held(value, seq, parts, at)
         return True

@@ -10,23 +10,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from floorcast.buckets.copy import Copy
 from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.buckets.watch import EVERYTHING, OWN, PARTS, STREAM, Watch, subject
 from floorcast.errors import SettingError, Unavailable
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
+from floorcast.token import TICKS_PER_SECOND
 
 __all__ = ["JetStreamBuckets"]
 
 MOST: Final = 1000  # messages that a server takes as one batch
 AT_ONCE: Final = 16  # batches of this node; a server takes 50
-TOMBSTONE: Final = "1h"  # for which a deletion is kept, so that watches that lag see it
+TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that watches that lag see it
+LATE: Final = 2  # seconds by which the stream may be late to forget it
 AGAIN: Final = 0.1  # seconds until a batch that got lost is sent again
 
 # JetStream's own codes
-IN_USE, INCOMPLETE, DUPLICATE = 10058, 10176, 10201
+TOO_FEW_SERVERS, NOT_A_CLUSTER, IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059
+INCOMPLETE, DUPLICATE = 10176, 10201
 WRONG_SEQUENCE: Final = frozenset({10071, 10164})
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
@@ -54,18 +57,13 @@ class JetStreamBuckets:
         self._closed = False
 
     @classmethod
-    async def open(cls, link: NatsLink, replicas: int) -> Self:
-        """Make the stream, if there is none, and read it.
+    async def open(cls, link: NatsLink, replicas: int, *, make: bool = True) -> Self:
+        """Read the stream; ``make`` it first, if there is none.
 
-        Raises ``SettingError`` when the servers are too old, and ``Unavailable`` when they have
-        no quorum.
+        Raises ``SettingError`` when there is none after all, or the servers are too old, and
+        ``Unavailable`` when they have no quorum.
         """
-        try:
-            made = await link.api(f"STREAM.CREATE.{STREAM}", _stream(replicas))
-        except Refused as no:
-            if no.code != IN_USE:
-                raise
-            made = await link.api(f"STREAM.INFO.{STREAM}")
+        made = await (_made(link, replicas) if make else _found(link))
         if not made["config"].get("allow_atomic"):
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
         link.watch(STREAM)
@@ -142,16 +140,20 @@ class JetStreamBuckets:
         """
         if not self._open().holds(known):
             raise Conflict("the buckets have changed since they were read")
-        return {(item.bucket, item.key): self._copy.held(*item[:2]).seq for item in known}
+        forgotten = self._link.clock() - (TOMBSTONE + LATE) * TICKS_PER_SECOND
+        held = {(item.bucket, item.key): self._copy.held(*item[:2]) for item in known}
+        return {
+            key: 0 if one.value is None and one.at < forgotten else one.seq
+            for key, one in held.items()
+        }
 
     async def _renewed(self, known: tuple[Item, ...]) -> dict[_Key, int]:
         """The conditions anew, where the keys hold what was seen after all.
 
-        Something else may have been there for a moment, and the stream forgets when a key was
-        deleted.
+        Something else may have been there for a moment, or the stream has not forgotten yet,
+        or forgotten already, when a key was deleted.
         """
         await self._watch.current()
-        self._copy.forget(known)
         return self._conditions(known)
 
     async def _publish(self, batch: list[_Publication]) -> int:
@@ -216,7 +218,29 @@ class JetStreamBuckets:
         return self._copy
 
 
-_DELETED: Final[Mapping[str, str]] = {"KV-Operation": "DEL", "Nats-TTL": TOMBSTONE}
+_DELETED: Final[Mapping[str, str]] = {"KV-Operation": "DEL", "Nats-TTL": f"{TOMBSTONE}s"}
+
+
+async def _found(link: NatsLink) -> dict[str, Any]:
+    try:
+        return await link.api(f"STREAM.INFO.{STREAM}")
+    except Refused as no:
+        if no.code == NOT_FOUND:
+            raise SettingError("the cluster holds no site yet: floorcast site apply FILE") from no
+        raise
+
+
+async def _made(link: NatsLink, replicas: int) -> dict[str, Any]:
+    try:
+        return await link.api(f"STREAM.CREATE.{STREAM}", _stream(replicas))
+    except Refused as no:
+        if no.code == NOT_A_CLUSTER:
+            return await _made(link, 1)
+        if no.code == TOO_FEW_SERVERS:
+            raise Unavailable(f"the buckets cannot have {replicas} replicas now: {no}") from no
+        if no.code != IN_USE:
+            raise
+    return await _found(link)
 
 
 def _stream(replicas: int) -> dict[str, object]:

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from floorcast.buckets.copy import Copy, Message
 from floorcast.errors import FloorcastError, Unavailable
 from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.token import TICKS_PER_SECOND
 
 __all__ = ["EVERYTHING", "OWN", "PARTS", "STREAM", "Watch", "subject"]
 
@@ -178,7 +179,7 @@ class _Following:
             self.lost.set()
             return
         self._next += 1
-        found = _message(message, headers, place.sequence.stream)
+        found = _message(message, headers)
         if self._loading is not None:
             self._loading.append(found)
             self._loaded()
@@ -224,13 +225,15 @@ def _consumer(name: str, inbox: str) -> dict[str, object]:
     return {"stream_name": STREAM, "config": config, "action": ""}
 
 
-def _message(message: Msg, headers: dict[str, str], seq: int) -> Message:
+def _message(message: Msg, headers: dict[str, str]) -> Message:
     bucket, key, *part = message.subject.removeprefix(f"{PREFIX}.").split(".")
+    place = message.metadata
     return Message(
-        bucket.replace("/", "."),
-        key.replace("/", "."),
-        None if headers.get("KV-Operation") == "DEL" else bytes(message.data),
-        seq,
-        int(part[0]) if part else 0,
-        int(headers.get(PARTS, "0")),
+        bucket=bucket.replace("/", "."),
+        key=key.replace("/", "."),
+        value=None if headers.get("KV-Operation") == "DEL" else bytes(message.data),
+        seq=place.sequence.stream,
+        part=int(part[0]) if part else 0,
+        parts=int(headers.get(PARTS, "0")),
+        at=round(place.timestamp.timestamp() * TICKS_PER_SECOND),
     )
