@@ -18,12 +18,13 @@ import structlog
 from floorcast.errors import Unavailable
 from floorcast.eventlog.consuming import Gone, Message, consume
 from floorcast.nats_link import NatsLink, Refused
-from floorcast.token import Now
+from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["Copy", "Follower", "ended"]
 
 UNDER_WAY = 64  # messages on their way into the copy
 AGAIN = 0.2  # seconds until following begins again
+QUIET = 3 * TICKS_PER_SECOND  # for which nothing is heard of a stream that has nothing
 NO_MESSAGE = 10037  # JetStream's code
 
 _log = structlog.get_logger(__name__)
@@ -86,6 +87,11 @@ class Follower:
     def lag(self) -> int:
         """Messages that the stream had, when it last was heard of, and the copy lacks."""
         return self._pending + len(self._under_way)
+
+    def behind(self, now: int) -> int:
+        """For how long, in ticks, this has not had everything; 0 while it is up to date."""
+        age = max(0, now - self.through)
+        return age if self.lag or age > QUIET else 0
 
     async def run(self) -> None:
         """Follow for ever, or until messages are gone."""

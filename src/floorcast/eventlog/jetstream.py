@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -49,9 +49,9 @@ class _Waiting(NamedTuple):
 class JetStreamLog(SqliteLog):
     """See ``EventLog``. ``start`` begins to follow; until then nothing can be appended.
 
-    ``follows`` are the cluster's streams, ``clients`` those whose entries this node has (None:
-    all). Entries stay for the whole retention behind what has been followed, however late that
-    is. Raises SettingError when the folder holds something else than a copy of this log.
+    ``follows`` are the cluster's streams, and the clients whose entries this node has. Entries
+    stay for the whole retention behind what has been followed, however late that is. Raises
+    SettingError when the folder holds something else than a copy of this log.
     """
 
     def __init__(
@@ -61,14 +61,13 @@ class JetStreamLog(SqliteLog):
         follows: Follows,
         now: Now,
         *,
-        clients: Collection[int] | None = None,
         retention: int = RETENTION,
         observe: Observe | None = None,
     ) -> None:
+        self.follows = follows
         self._link = link
         self._cluster_now = now
         self._streams_count = len(follows.streams)
-        self._clients = None if clients is None else frozenset(clients)
         self._waiting: dict[str, _Waiting] = {}
         self._load = Load()
         self._well_at = 0.0
@@ -80,7 +79,7 @@ class JetStreamLog(SqliteLog):
         self.followers = [
             Follower(link, name, wanted, self._positions[name], self, now)
             for number, name in enumerate(follows.streams)
-            if (wanted := self._subjects(number))
+            if (wanted := _subjects(follows, number))
         ]
 
     @property
@@ -190,17 +189,18 @@ class JetStreamLog(SqliteLog):
             planned.durable.add_done_callback(partial(_tell, waiting.verdict, planned))
         return planned.durable
 
-    def _subjects(self, number: int) -> Sequence[str]:
-        if self._clients is None:
-            return [messages.subjects(number)]
-        count = self._streams_count
-        mine = [client for client in sorted(self._clients) if stream_of(client, count) == number]
-        return [subject(client, count) for client in mine]
-
     def _reached(self) -> int:
         """Up to when this node has the log for certain: what an entry behind it needs is kept."""
         followed = min((follower.through for follower in self.followers), default=0)
         return min(self._cluster_now(), followed)
+
+
+def _subjects(follows: Follows, number: int) -> Sequence[str]:
+    if not follows.clients:
+        return [messages.subjects(number)]
+    count = len(follows.streams)
+    clients = map(int, follows.clients.split(","))
+    return [subject(client, count) for client in clients if stream_of(client, count) == number]
 
 
 def _tell(

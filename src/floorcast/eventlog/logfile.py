@@ -62,6 +62,7 @@ CREATE TABLE entries (
 CREATE INDEX site_entries ON entries (id) WHERE kind = 1;
 CREATE TABLE following (
     stream TEXT PRIMARY KEY,
+    clients TEXT NOT NULL,
     seq INTEGER NOT NULL
 );
 """,
@@ -84,11 +85,12 @@ SELECT id, taken, kind, count, payload FROM entries
 WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
-BEGIN_FOLLOWING = "INSERT INTO following VALUES (?, 0)"
+BEGIN_FOLLOWING = "INSERT INTO following VALUES (?, ?, 0)"
+KEEP_FOLLOWING = "UPDATE following SET clients = ?"
 LAST_SITE = """
 SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
 """
-FOLLOWING = "SELECT stream, seq FROM following"
+FOLLOWING = "SELECT stream, clients, seq FROM following"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
@@ -106,10 +108,20 @@ class StreamRow(NamedTuple):
 
 
 class Follows(NamedTuple):
-    """The log that a file is a copy of: its identity, and the names of its streams."""
+    """The log that a file is a copy of: its identity, and the names of its streams.
+
+    ``clients`` are those whose entries it has, with commas between them; empty: all.
+    """
 
     identity: str
     streams: Sequence[str]
+    clients: str = ""
+
+    def covers(self, other: Follows) -> bool:
+        """Whether a copy of this has everything that one of the other has."""
+        same = (self.identity, set(self.streams)) == (other.identity, set(other.streams))
+        mine, others = set(self.clients.split(",")), set(other.clients.split(","))
+        return same and (not self.clients or mine >= others)
 
 
 class Position(NamedTuple):
@@ -147,8 +159,11 @@ def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
                 connection.execute("INSERT INTO origin VALUES (?)", (identity,))
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
                 if follows is not None:
-                    connection.executemany(BEGIN_FOLLOWING, [(name,) for name in follows.streams])
+                    rows = [(name, follows.clients) for name in follows.streams]
+                    connection.executemany(BEGIN_FOLLOWING, rows)
         _check_origin(connection, path, follows)
+        if follows is not None:
+            connection.execute(KEEP_FOLLOWING, (follows.clients,))
     except apsw.Error as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
@@ -156,7 +171,7 @@ def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
 
 def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | None) -> None:
     identity = connection.execute("SELECT identity FROM origin").get
-    streams = {stream for stream, _ in fetch(connection, FOLLOWING)}
+    streams = {stream for stream, _, _ in fetch(connection, FOLLOWING)}
     if follows is None and streams:
         raise SettingError(
             f"{path} follows a cluster's log: give the cluster with --log, or make an embedded "
@@ -197,7 +212,13 @@ class LogReader:
     def following(self) -> dict[str, int]:
         """How far each stream that is followed has been taken in, by its name."""
         with reading():
-            return dict(fetch(self._connection, FOLLOWING))
+            return {stream: seq for stream, _, seq in fetch(self._connection, FOLLOWING)}
+
+    def follows(self) -> Follows:
+        """What this is a copy of, for one that follows."""
+        with reading():
+            rows = fetch(self._connection, FOLLOWING)
+        return Follows(self.identity(), [stream for stream, _, _ in rows], rows[0][1])
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""

@@ -51,7 +51,7 @@ async def open_stores(
         from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
 
         share = await join(stack, settings, now, observe)
-        return Stores(share.log, share.buckets, share.buckets, share.now, share.catch_up)
+        return Stores(share.log, share.buckets, share.buckets, share.link.clock, share.catch_up)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     buckets = open_buckets(settings.data)
     stack.push_async_callback(buckets.close)
