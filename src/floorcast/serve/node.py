@@ -130,7 +130,9 @@ class Node:
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
         credentials = Credentials(self._site, passwords, Lockout(stores.counts, now))
-        sessions = Sessions(self._site, stores.buckets, credentials, passwords, now)
+        sessions = Sessions(
+            self._site, stores.buckets, credentials, passwords, now, shared=stores.shared
+        )
         self._stack.push_async_callback(sessions.close)
         self.server = Server(
             now=now,

@@ -26,7 +26,8 @@ class Stores(NamedTuple):
     """A log and buckets, and the clock that goes with them: a cluster has one of its own.
 
     ``counts`` are the buckets for what all nodes count together and a restart may forget.
-    ``catch_up`` returns when the log here has what others have put into it.
+    ``catch_up`` returns when the log here has what others have put into it. They are ``shared``
+    where other nodes have them, too.
     """
 
     log: EventLog
@@ -34,6 +35,7 @@ class Stores(NamedTuple):
     counts: Buckets
     now: Now
     catch_up: Callable[[], Awaitable[None]]
+    shared: bool = False
 
 
 async def open_stores(
@@ -51,7 +53,9 @@ async def open_stores(
         from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
 
         share = await join(stack, settings, now, observe)
-        return Stores(share.log, share.buckets, share.buckets, share.link.clock, share.catch_up)
+        return Stores(
+            share.log, share.buckets, share.buckets, share.link.clock, share.catch_up, shared=True
+        )
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     buckets = open_buckets(settings.data)
     stack.push_async_callback(buckets.close)
