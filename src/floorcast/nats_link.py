@@ -25,7 +25,7 @@ from nats.aio.msg import Msg
 from floorcast.errors import FloorcastError, SettingError, Unavailable
 from floorcast.token import TICKS_PER_SECOND, Now, system_now
 
-__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused"]
+__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "reached"]
 
 CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
 PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
@@ -289,12 +289,7 @@ class NatsLink:
             info = await self.api(f"STREAM.INFO.{stream}", patience=ANSWER)
         except FloorcastError:
             return False
-        cluster = info.get("cluster") or {}
-        replicas = cluster.get("replicas") or []
-        there = [
-            one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT
-        ]
-        return bool(cluster.get("leader")) and 2 * (1 + len(there)) > 1 + len(replicas)
+        return reached(info)
 
 
 class ClusterClock:
@@ -318,6 +313,14 @@ class ClusterClock:
                 self._samples.clear()
         self._samples.append(sample)
         self._offset = min(self._samples)[1]
+
+
+def reached(info: Mapping[str, Any]) -> bool:
+    """Whether a stream, by its ``STREAM.INFO``, has a leader that reaches most of its replicas."""
+    cluster = info.get("cluster") or {}
+    replicas = cluster.get("replicas") or []
+    there = [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT]
+    return bool(cluster.get("leader")) and 2 * (1 + len(there)) > 1 + len(replicas)
 
 
 def _read(url: str) -> tuple[list[str], _Login]:

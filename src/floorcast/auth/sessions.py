@@ -27,7 +27,7 @@ from floorcast.site.edits import set_password
 from floorcast.site.site import Site
 from floorcast.token import TICKS_PER_SECOND, Now
 
-__all__ = ["DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
+__all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 
 DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 """What a login answers: passwords do not expire, and clients do sums with this number."""
@@ -39,6 +39,7 @@ GROUP: Final = 250  # sessions written in one go
 TRIES: Final = 10  # against other nodes that write at the same moment
 
 BUCKET: Final = "sessions"
+"""The bucket that they lie in."""
 
 
 class Sessions:

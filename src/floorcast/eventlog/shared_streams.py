@@ -17,30 +17,33 @@ from floorcast.eventlog.messages import stream_name, subjects
 from floorcast.eventlog.port import RETENTION
 from floorcast.nats_link import NatsLink, Refused
 
-__all__ = ["make_streams"]
+__all__ = ["COUNT", "make_streams"]
 
 EXTRA: Final = 2 * 3600 * 10_000_000  # ticks that messages outlive entries: a node may lag so far
 WINDOW: Final = 120_000_000_000  # ns in which a message that is sent again is known by its id
 NAME_IN_USE = 10058  # by a stream of another configuration: of another identity, then
 TOO_FEW_SERVERS = 10005
 NOT_A_CLUSTER = 10074  # one server, which keeps one copy
-IDENTITY, COUNT = "floorcast_log", "floorcast_streams"
+IDENTITY: Final = "floorcast_log"
+COUNT: Final = "floorcast_streams"
+"""What a stream's metadata call the number of all streams."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def make_streams(
-    link: NatsLink, count: int, replicas: int, identity: str | None = None
+    link: NatsLink, count: int, replicas: int, identity: str | None = None, first: int = 1
 ) -> tuple[Follows, int]:
     """The cluster's log of ``count`` streams, made where it is not there; and its replicas.
 
-    A new one gets ``identity``, and as many ``replicas`` (one where there is a single server).
+    A new one gets ``identity``, as many ``replicas`` (one where there is a single server), and
+    ``first`` as the number of each stream's first message.
     Raises SettingError when the cluster's log has another number of streams, Unavailable when
     it cannot be asked or made now.
     """
     identity = identity or uuid.uuid4().hex
     for number in range(count):
-        config = await _made(link, number, count, replicas, identity)
+        config = await _made(link, _config(number, count, replicas, identity, first))
         found, replicas = config["metadata"], config["num_replicas"]
         identity = found[IDENTITY] if number == 0 else identity
         if found.get(IDENTITY) != identity:
@@ -53,14 +56,12 @@ async def make_streams(
     return Follows(identity, [stream_name(number) for number in range(count)]), replicas
 
 
-async def _made(
-    link: NatsLink, number: int, count: int, replicas: int, identity: str
-) -> dict[str, Any]:
-    name = stream_name(number)
+async def _made(link: NatsLink, wanted: dict[str, Any]) -> dict[str, Any]:
+    name = wanted["name"]
     try:
         info = await link.api(f"STREAM.INFO.{name}")
     except Refused:
-        info = await _create(link, _config(number, count, replicas, identity))
+        info = await _create(link, wanted)
     link.watch(name)
     config: dict[str, Any] = info["config"]
     if IDENTITY not in config.get("metadata", {}):
@@ -86,7 +87,7 @@ async def _create(link: NatsLink, config: dict[str, Any]) -> Any:  # noqa: ANN40
         return await link.api(f"STREAM.INFO.{name}")
 
 
-def _config(number: int, count: int, replicas: int, identity: str) -> dict[str, Any]:
+def _config(number: int, count: int, replicas: int, identity: str, first: int) -> dict[str, Any]:
     return {
         "name": stream_name(number),
         "subjects": [subjects(number)],
@@ -94,6 +95,7 @@ def _config(number: int, count: int, replicas: int, identity: str) -> dict[str, 
         "storage": "file",
         "discard": "old",
         "num_replicas": replicas,
+        "first_seq": first,
         "max_age": (RETENTION + EXTRA) * 100,
         "duplicate_window": WINDOW,
         "deny_delete": True,
