@@ -36,7 +36,9 @@ accounts {{ {accounts} }}
 {cluster}
 """
 ACCOUNT = "A{0}: {{ jetstream: enabled, users: [{{ user: u{0}, password: secret }}] }}"
-CLUSTER = "cluster {{ name: test, listen: 127.0.0.1:{port}, routes: [{routes}] }}"
+CLUSTER = (
+    "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, routes: [{routes}] }}"
+)
 
 
 class NatsServer:

@@ -100,7 +100,11 @@ def assert_all_once(path: str, events: list[dict[str, Any]], sources: list[Sourc
     by_source = defaultdict(list)
     for mark in marks(events):
         by_source[mark.split("/")[0]].append(mark)
-    assert by_source == {source.name: source.sent[path] for source in sources}
+    for source in sources:
+        sent, seen = source.sent[path], by_source.pop(source.name, [])
+        assert len(seen) == len(set(seen)), "something came twice"
+        assert seen == sent, f"lost: {sorted(set(sent) - set(seen))[:9]}"
+    assert not by_source, "nobody sent this"
     if path == AGENTS:
         numbers = defaultdict(list)
         for one in events:

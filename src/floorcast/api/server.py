@@ -26,7 +26,7 @@ from floorcast.token import Now
 
 __all__ = ["ClientFloor", "Readiness", "Server"]
 
-CATCH_UP = 5.0  # seconds that a reader waits for what it has seen on another node
+CATCH_UP = 8.0  # seconds that a reader waits for what it has seen on another node
 LOOK = 0.25  # seconds between two looks whether it can still come
 
 

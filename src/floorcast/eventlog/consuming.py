@@ -24,7 +24,7 @@ from floorcast.nats_link import NatsLink
 __all__ = ["Gone", "Message", "consume"]
 
 PULL = 32  # messages asked for at a time, of a megabyte at most
-EXPIRES = 30_000_000_000  # ns that a request waits for messages
+EXPIRES = 2_500_000_000  # ns that a request waits for messages
 HEARTBEAT = 1_000_000_000  # ns between two signs of life while there are none
 SILENCE = 3.0  # seconds without any, after which the consumer is taken for dead
 UNUSED = 30_000_000_000  # ns after which the server forgets a consumer that nobody asks
@@ -54,13 +54,15 @@ class Message(NamedTuple):
 
 async def consume(
     link: NatsLink, stream: str, subjects: Sequence[str], after: int
-) -> AsyncGenerator[Message | None]:
+) -> AsyncGenerator[Message | float]:
     """The messages of some subjects behind ``after``, in order, those that come included.
 
-    None now and then while there are no more. Raises Unavailable when one may be missing or
-    nothing comes any more, Gone when the stream does not reach back so far.
+    A number now and then, while there are no more: when (on the loop's clock) it was asked for
+    what came to that answer. Raises Unavailable when a message may be missing or nothing comes
+    any more, Gone when the stream does not reach back so far.
     """
     name = f"floorcast-{uuid.uuid4().hex}"
+    loop = asyncio.get_running_loop()
     client = link.client
     inbox = client.new_inbox()
     answers: asyncio.Queue[Msg] = asyncio.Queue()  # bounded by what is asked for
@@ -71,16 +73,18 @@ async def consume(
         if state["first_seq"] > after + 1:
             raise Gone(f"{stream} begins at {state['first_seq']}, this node knows up to {after}")
         received = left = 0
+        asked = loop.time()
         while True:
             if not left:
                 left = PULL
+                asked = loop.time()
                 await client.publish(
                     f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", _request(), inbox
                 )
             answer = await _next(answers)
             status = answer.headers.get("Status") if answer.headers else None
             if status == "100":
-                yield None
+                yield asked
             elif status is not None:
                 if status not in ASK_AGAIN:
                     raise Unavailable(f"the consumer of {stream} ended ({status})")

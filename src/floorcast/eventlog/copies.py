@@ -6,7 +6,8 @@ is derived from the log may lag behind it, and never be ahead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ from floorcast.errors import Unavailable
 from floorcast.eventlog.files import open_reader, remove
 from floorcast.eventlog.logfile import Follows, LogReader
 
-__all__ = ["FILES", "Held", "back_up", "held", "install"]
+__all__ = ["FILES", "Held", "back_up", "copy_file", "held", "install"]
 
 FILES = ("mirror.db", "keys.db", "log.db")
+STEP = 256  # pages copied at a time
 
 
 class Held(NamedTuple):
@@ -54,7 +56,7 @@ def back_up(folder: Path, into: Path) -> dict[str, int]:
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         for name in FILES:
-            _copy(folder / name, into / name)
+            copy_file(folder / name, into / name)
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"no copy of the data can be made: {error}") from error
     return {name: (into / name).stat().st_size for name in FILES}
@@ -69,12 +71,24 @@ def install(copied: Path, folder: Path) -> None:
     copied.rmdir()
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path, copied: Callable[[int], None] = int) -> None:
+    """Copy a SQLite file as it is at one moment, while others write to it; flushed at the end.
+
+    ``copied`` is told the bytes of each step. Raises apsw.Error and OSError.
+    """
     remove(target)
     reader, writer = open_reader(source, cache_kib=1024), apsw.Connection(str(target))
     try:
-        with writer.backup("main", reader, "main") as backup:
-            backup.step(-1)  # at once: what is written meanwhile is not in it
+        page = int(reader.pragma("page_size"))
+        with reader:  # from the first step to the last it is the same moment
+            reader.execute("SELECT count(*) FROM sqlite_schema").get
+            with writer.backup("main", reader, "main") as backup:
+                while not backup.done:
+                    left = backup.remaining
+                    backup.step(STEP)
+                    copied((left - backup.remaining) * page)
     finally:
         writer.close()
         reader.close()
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())

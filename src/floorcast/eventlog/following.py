@@ -24,7 +24,7 @@ __all__ = ["Copy", "Follower", "ended"]
 
 UNDER_WAY = 64  # messages on their way into the copy
 AGAIN = 0.2  # seconds until following begins again
-QUIET = 3 * TICKS_PER_SECOND  # for which nothing is heard of a stream that has nothing
+QUIET = 6 * TICKS_PER_SECOND  # for which nothing is heard of a stream that has nothing
 NO_MESSAGE = 10037  # JetStream's code
 
 _log = structlog.get_logger(__name__)
@@ -132,8 +132,8 @@ class Follower:
         epoch = self._copy.epoch
         async with aclosing(consume(self._link, self.stream, self._subjects, self.seq)) as messages:
             async for message in messages:
-                if message is None:
-                    self._idle()
+                if isinstance(message, float):
+                    self._idle(message)
                     continue
                 durable = await self._copy.take(self.stream, message, epoch)
                 self._under_way.append(durable)
@@ -141,10 +141,11 @@ class Follower:
                 if len(self._under_way) > UNDER_WAY:
                     await self._under_way[0]
 
-    def _idle(self) -> None:
+    def _idle(self, asked: float) -> None:
         if not self._under_way:
             self._pending = 0
-            self.through = max(self.through, self._now())
+            age = asyncio.get_running_loop().time() - asked
+            self.through = max(self.through, self._now() - int(age * TICKS_PER_SECOND))
 
     def _stored(self, message: Message, durable: asyncio.Future[None]) -> None:
         if durable.cancelled() or durable.exception() is not None:

@@ -28,12 +28,13 @@ from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
 from floorcast.nats_link import PATIENCE, NatsLink
-from floorcast.token import Now
+from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["JetStreamLog"]
 
 SHORT_PATIENCE = 1.0  # seconds for an append while there has been no quorum for long
 FULL = 0.02  # seconds until a copy that is busy with its keys is looked at again
+CERTAIN = 2 * TICKS_PER_SECOND  # for which clocks, and replicas, of the cluster may differ
 SLICE = 500  # events of another node decoded in one turn of the event loop
 
 _line_decoder = msgspec.json.Decoder(Incoming)
@@ -128,7 +129,8 @@ class JetStreamLog(SqliteLog):
     def complete_until(self, client: int) -> int:
         """See ``EventLog.complete_until``."""
         stream = messages.stream_name(stream_of(client, self._streams_count))
-        return max((each.through for each in self.followers if each.stream == stream), default=0)
+        through = [each.through for each in self.followers if each.stream == stream]
+        return max(through, default=0) - CERTAIN
 
     async def close(self) -> None:
         """See ``EventLog.close``."""
