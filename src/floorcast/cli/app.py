@@ -7,7 +7,19 @@ from typing import Protocol
 
 import typer
 
-from floorcast.cli import cluster, demo, key, options, replay, serve, site, user, verify, version
+from floorcast.cli import (
+    backup,
+    cluster,
+    demo,
+    key,
+    options,
+    replay,
+    serve,
+    site,
+    user,
+    verify,
+    version,
+)
 from floorcast.errors import FloorcastError
 
 __all__ = ["app", "main"]
@@ -27,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     site,
     user,
     key,
+    backup,
     cluster,
     verify,
     version,

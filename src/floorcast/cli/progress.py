@@ -58,9 +58,10 @@ class Bar:
 class Lines:
     """A line each tenth of the way, and one a wait."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, what: str) -> None:
         self._console = console
         self._total = total
+        self._what = what
         self._tenths = 0
 
     def reached(self, sent: int) -> None:
@@ -68,7 +69,7 @@ class Lines:
         tenths = sent * 10 // self._total
         if tenths > self._tenths:
             self._tenths = tenths
-            self._print(f"{sent} of {self._total} events")
+            self._print(f"{sent} of {self._total} {self._what}")
 
     def waits(self, seconds: float, why: str) -> None:
         """Print why."""
@@ -79,13 +80,13 @@ class Lines:
 
 
 @contextmanager
-def shown(total: int) -> Iterator[Shown]:
-    """Show the way to ``total`` events, as fits what standard error is."""
+def shown(total: int, what: str = "events") -> Iterator[Shown]:
+    """Show the way to ``total`` events (or what it is), as fits what standard error is."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines(console, total)
+        yield Lines(console, total, what)
         return
     note = TextColumn("{task.fields[note]}", markup=False)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), note)
     with Progress(*columns, console=console) as progress:
-        yield Bar(progress, progress.add_task("events", total=total, note=""))
+        yield Bar(progress, progress.add_task(what, total=total, note=""))

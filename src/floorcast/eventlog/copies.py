@@ -14,7 +14,7 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.errors import Unavailable
-from floorcast.eventlog.files import open_reader, remove
+from floorcast.eventlog.files import fetch_one, open_reader, remove
 from floorcast.eventlog.logfile import Follows, LogReader
 
 __all__ = ["FILES", "Held", "back_up", "copy_file", "held", "install"]
@@ -71,7 +71,7 @@ def install(copied: Path, folder: Path) -> None:
     copied.rmdir()
 
 
-def copy_file(source: Path, target: Path, copied: Callable[[int], None] = int) -> None:
+def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
     """Copy a SQLite file as it is at one moment, while others write to it; flushed at the end.
 
     ``copied`` is told the bytes of each step. Raises apsw.Error and OSError.
@@ -81,7 +81,7 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], None] = int) -
     try:
         page = int(reader.pragma("page_size"))
         with reader:  # from the first step to the last it is the same moment
-            reader.execute("SELECT count(*) FROM sqlite_schema").get
+            fetch_one(reader, "SELECT count(*) FROM sqlite_schema")
             with writer.backup("main", reader, "main") as backup:
                 while not backup.done:
                     left = backup.remaining
