@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Protocol
@@ -20,7 +20,7 @@ from floorcast.eventlog.consuming import Gone, Message, consume
 from floorcast.nats_link import NatsLink, Refused
 from floorcast.token import TICKS_PER_SECOND, Now
 
-__all__ = ["Copy", "Follower", "ended"]
+__all__ = ["Copy", "Follower"]
 
 UNDER_WAY = 64  # messages on their way into the copy
 AGAIN = 0.2  # seconds until following begins again
@@ -28,15 +28,6 @@ QUIET = 6 * TICKS_PER_SECOND  # for which nothing is heard of a stream that has 
 NO_MESSAGE = 10037  # JetStream's code
 
 _log = structlog.get_logger(__name__)
-
-
-async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: nats-py waits in ways that can lose a cancellation."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=AGAIN)
 
 
 class Copy(Protocol):

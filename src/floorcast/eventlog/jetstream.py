@@ -21,13 +21,14 @@ from floorcast.eventlog import messages
 from floorcast.eventlog.appending import Load, Observe, Origin, Planned
 from floorcast.eventlog.consuming import Message
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.following import Follower, ended
+from floorcast.eventlog.following import Follower
 from floorcast.eventlog.logfile import Follows, Position
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
 from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["JetStreamLog"]
