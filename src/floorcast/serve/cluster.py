@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import structlog
 
+from floorcast.api.metrics import ClusterState, Lag
 from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.config.settings import Settings
 from floorcast.errors import Unavailable
@@ -63,6 +64,11 @@ class Share:
             Following(each.stream, each.seq, each.lag, each.behind(now) // TICKS_PER_MS)
             for each in self.log.followers
         ]
+
+    def state(self) -> ClusterState:
+        """How this node does, for the metrics."""
+        lags = [Lag(one.stream, one.lag, one.behind_ms / 1000) for one in self.following()]
+        return ClusterState(self.link.connected, self.link.quorum, lags, _size(self._folder))
 
     def peer(self, peer_id: str) -> Peer:
         """How this node does, for the others."""

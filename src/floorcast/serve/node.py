@@ -127,6 +127,8 @@ class Node:
     def _make_server(self, stores: Stores, mirror: Mirror) -> None:
         log, now, settings = stores.log, stores.now, self._settings
         metrics = Metrics(self._rings)
+        if stores.cluster is not None:
+            metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
         credentials = Credentials(self._site, passwords, Lockout(stores.counts, now))

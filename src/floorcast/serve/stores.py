@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from floorcast.api.metrics import ClusterState
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets
@@ -26,8 +27,8 @@ class Stores(NamedTuple):
     """A log and buckets, and the clock that goes with them: a cluster has one of its own.
 
     ``counts`` are the buckets for what all nodes count together and a restart may forget.
-    ``catch_up`` returns when the log here has what others have put into it. They are ``shared``
-    where other nodes have them, too.
+    ``catch_up`` returns when the log here has what others have put into it; ``cluster`` says
+    how the node does there, where there is one.
     """
 
     log: EventLog
@@ -35,7 +36,12 @@ class Stores(NamedTuple):
     counts: Buckets
     now: Now
     catch_up: Callable[[], Awaitable[None]]
-    shared: bool = False
+    cluster: Callable[[], ClusterState] | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes have them, too."""
+        return self.cluster is not None
 
 
 async def open_stores(
@@ -53,9 +59,8 @@ async def open_stores(
         from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
 
         share = await join(stack, settings, now, observe)
-        return Stores(
-            share.log, share.buckets, share.buckets, share.link.clock, share.catch_up, shared=True
-        )
+        buckets, now = share.buckets, share.link.clock
+        return Stores(share.log, buckets, buckets, now, share.catch_up, share.state)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     buckets = open_buckets(settings.data)
     stack.push_async_callback(buckets.close)
