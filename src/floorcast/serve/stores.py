@@ -59,8 +59,8 @@ async def open_stores(
         from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
 
         share = await join(stack, settings, now, observe)
-        buckets, now = share.buckets, share.link.clock
-        return Stores(share.log, buckets, buckets, now, share.catch_up, share.state)
+        shared, clock = share.buckets, share.link.clock
+        return Stores(share.log, shared, shared, clock, share.catch_up, share.state)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     buckets = open_buckets(settings.data)
     stack.push_async_callback(buckets.close)
