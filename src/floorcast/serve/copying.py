@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -83,12 +84,14 @@ async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
     into = folder / "taken"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(mode=0o700)
+    reader = uuid.uuid4().bytes
     subject = subject_of(peer.id, "copy")
-    while (files := _offered(await link.request(subject))) is None:  # noqa: ASYNC110 — it is there
+    while (files := _offered(await link.request(subject, reader))) is None:  # noqa: ASYNC110 — it is there
         await asyncio.sleep(LOOK)
     progress = _Progress(sum(files.values()))
     for name, size in files.items():
         await _fetch(link, peer, into / name, size, progress)
+    await link.request(subject_of(peer.id, "done"), reader)
     copies.install(into, folder)
     _log.info("copy_taken", node=peer.name, bytes=progress.size)
 

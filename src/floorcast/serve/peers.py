@@ -118,6 +118,7 @@ class Desk:
         self._client: Client | None = None
         self._making: asyncio.Task[dict[str, int]] | None = None
         self._forgetting: asyncio.TimerHandle | None = None
+        self._readers: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -148,6 +149,7 @@ class Desk:
             PEERS: self._state,
             subject_of(self.id, "copy"): self._offer,
             subject_of(self.id, "piece"): self._piece,
+            subject_of(self.id, "done"): self._done,
         }
         for subject, answer in answers.items():
             await client.subscribe(subject, cb=partial(_respond, answer))
@@ -155,7 +157,8 @@ class Desk:
     async def _state(self, _: Msg) -> bytes:
         return msgspec.json.encode(self._tell(self.id))
 
-    async def _offer(self, _: Msg) -> bytes:
+    async def _offer(self, message: Msg) -> bytes:
+        self._readers.add(message.data)
         if self._making is None:
             self._making = asyncio.create_task(
                 asyncio.to_thread(copies.back_up, self._folder, self._copy)
@@ -168,6 +171,12 @@ class Desk:
             self._forget()
             return msgspec.json.encode(Offer(error=str(error)))
         return msgspec.json.encode(Offer(self._making.result()))
+
+    async def _done(self, message: Msg) -> bytes:
+        self._readers.discard(message.data)
+        if not self._readers:  # the next one gets a copy of its own time
+            self._forget()
+        return b""
 
     async def _piece(self, message: Msg) -> bytes:
         wanted = msgspec.json.decode(message.data, type=Wanted)
@@ -186,6 +195,7 @@ class Desk:
             self._forgetting.cancel()
         if self._making is None or self._making.done():
             self._making = None
+            self._readers.clear()
             shutil.rmtree(self._copy, ignore_errors=True)
         else:
             self._keep()
