@@ -8,9 +8,8 @@ on: whether the cluster has a quorum, and what time it is.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
@@ -25,7 +24,7 @@ from nats.aio.msg import Msg
 from floorcast.errors import FloorcastError, SettingError, Unavailable
 from floorcast.token import TICKS_PER_SECOND, Now, system_now
 
-__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "reached"]
+__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "ended", "reached"]
 
 CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
 PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
@@ -33,6 +32,7 @@ ANSWER: Final = 2.0  # seconds for one answer; at first, doubled up to the next
 LONGEST_ANSWER: Final = 6.0
 AGAIN: Final = 0.1  # seconds until what was refused for want of a leader is tried again
 LOOKS: Final = 1.0  # seconds between two looks at the quorum and the clock
+CLOSING: Final = 3.0  # seconds for what is still to be sent when the connection is let go
 SILENT: Final = 3_000_000_000  # ns after which a replica that says nothing does not count
 PINGS: Final = 2  # seconds between two pings; the second without an answer ends a connection
 SAMPLES: Final = 16  # looks at the cluster's clock that are compared
@@ -191,12 +191,12 @@ class NatsLink:
     async def close(self) -> None:
         """Let go of the connection; closing twice is no error."""
         self._closing = True
-        for task in (self._looking, self._again):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-        await self.client.close()
+        await ended(task for task in (self._looking, self._again) if task is not None)
+        try:
+            await asyncio.wait_for(self.client.close(), CLOSING)
+        except (nats.errors.Error, OSError, RuntimeError, TimeoutError) as error:
+            # what it still had to send found no connection: nobody waits for it any more
+            _log.debug("nats_closed_roughly", why=_why(error))
 
     async def _ask(
         self, subject: str, payload: bytes, headers: Mapping[str, str], patience: float
@@ -313,6 +313,15 @@ class ClusterClock:
                 self._samples.clear()
         self._samples.append(sample)
         self._offset = min(self._samples)[1]
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: nats-py waits in ways that can lose a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN)
 
 
 def reached(info: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 
 from floorcast.buckets.copy import Copy, Message
 from floorcast.errors import FloorcastError, Unavailable
-from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.nats_link import PATIENCE, NatsLink, ended
 from floorcast.token import TICKS_PER_SECOND
 
 __all__ = ["EVERYTHING", "OWN", "PARTS", "STREAM", "Watch", "subject"]
@@ -85,9 +85,7 @@ class Watch:
     async def close(self) -> None:
         """Stop following."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended([self._task])
 
     def progress(self) -> None:
         """Tell those who wait how far the copy is."""

@@ -37,6 +37,7 @@ __all__ = ["Node"]
 
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
 SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
+LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -135,7 +136,7 @@ class Node:
         sessions = Sessions(
             self._site, stores.buckets, credentials, passwords, now, shared=stores.shared
         )
-        self._stack.push_async_callback(sessions.close)
+        self._stack.push_async_callback(self._close_sessions, sessions)
         self.server = Server(
             now=now,
             sessions=sessions,
@@ -163,6 +164,14 @@ class Node:
     async def _apply_site(self, buckets: Buckets, file: Path) -> None:
         changes = await apply.apply(buckets, reading.read(file), self._hasher)
         _log.info("site_applied", file=file.name, changes=len(changes))
+
+    async def _close_sessions(self, sessions: Sessions) -> None:
+        try:
+            async with asyncio.timeout(LAST_USES):
+                await sessions.close()
+        except (FloorcastError, TimeoutError) as error:
+            # a minute's uses at most, which count in the sessions' favour
+            _log.warning("uses_not_written", why=str(error) or "no answer in time")
 
     async def _stop(self) -> None:
         self.server.readiness.ready = False
