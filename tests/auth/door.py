@@ -32,19 +32,24 @@ class Clock:
 class Door:
     """The small site's sessions; ``restarted`` gives those of the next process."""
 
-    def __init__(self, buckets: Buckets | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, buckets: Buckets | None = None, clock: Clock | None = None, *, shared: bool = False
+    ) -> None:
+        self._shared = shared
         self.clock = clock or Clock()
         self.buckets = buckets or small()
         self.site = Site(self.buckets)
         self.passwords = Passwords(CHEAP)
-        self.lockout = Lockout(self.clock)
+        self.lockout = Lockout(MemoryBuckets(), self.clock)
         credentials = Credentials(self.site, self.passwords, self.lockout)
-        self.sessions = Sessions(self.site, self.buckets, credentials, self.passwords, self.clock)
+        self.sessions = Sessions(
+            self.site, self.buckets, credentials, self.passwords, self.clock, shared=shared
+        )
 
     def restarted(self) -> Door:
         """What comes up after a crash: nothing of the old process but what is on disk."""
         self.passwords.close()
-        return Door(self.buckets, self.clock)
+        return Door(self.buckets, self.clock, shared=self._shared)
 
 
 def closed(buckets: MemoryBuckets) -> MemoryBuckets:

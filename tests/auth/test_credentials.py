@@ -9,6 +9,7 @@ import pytest
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
+from floorcast.buckets.memory import MemoryBuckets
 from floorcast.errors import BadCredentials, MissingParameter, RateLimited, Refusal, Unavailable
 from floorcast.site.digests import digest
 from floorcast.site.site import Site
@@ -38,7 +39,9 @@ class Doors:
         self.clock = Clock()
         self.hasher = Counted()
         self.passwords = Passwords(self.hasher, waiting)
-        self.credentials = Credentials(Site(small()), self.passwords, Lockout(self.clock))
+        self.credentials = Credentials(
+            Site(small()), self.passwords, Lockout(MemoryBuckets(), self.clock)
+        )
 
     def prove(self, **changed: object) -> Proven:
         """The right claim, with something changed."""

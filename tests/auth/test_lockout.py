@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.auth.lockout import Lockout
-from floorcast.errors import RateLimited
+from floorcast.auth.lockout import ANYWHERE, GOOD, KEPT, Lockout
+from floorcast.auth.lockout import HERE as HERE_BUCKET
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.errors import RateLimited, Unavailable
 from tests.auth.door import Clock
 
+T = TypeVar("T")
+
 HERE, THERE = "192.0.2.1", "198.51.100.1"
+
+
+def done(work: Coroutine[Any, Any, T]) -> T:
+    """What comes out of work that waits for nothing: buckets in memory make it so."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    raise AssertionError("it waits")
+
+
+def counts(clock: Clock, buckets: Buckets | None = None, kept: int = KEPT) -> Lockout:
+    """Counts that a process has for itself, or shares."""
+    return Lockout(buckets or MemoryBuckets(), clock, kept)
 
 
 def guess(lockout: Lockout, address: str = HERE, user: str = "reports") -> int:
     """One wrong password; how many seconds it has to wait instead, 0 when it was looked at."""
     try:
-        lockout.attempt("ACME", user, address)
+        done(lockout.attempt("ACME", user, address))
     except RateLimited as error:
         return error.retry_after
     return 0
 
 
+def get_in(lockout: Lockout, user: str = "reports") -> None:
+    """The right password."""
+    done(lockout.succeeded(done(lockout.attempt("ACME", user, HERE))))
+
+
+def give_up(lockout: Lockout, address: str = HERE) -> None:
+    """A try that nobody looks at."""
+    done(lockout.withdrawn(done(lockout.attempt("ACME", "reports", address))))
+
+
 def test_five_wrong_passwords_then_a_growing_delay() -> None:
     """1, 2, 4 … 60 s, and a try made too early neither counts nor lengthens it."""
     clock = Clock()
-    lockout = Lockout(clock)
+    lockout = counts(clock)
     assert [guess(lockout) for _ in range(5)] == [0] * 5
     with pytest.raises(RateLimited, match="too many wrong passwords: wait 1 s"):
-        lockout.attempt("ACME", "reports", HERE)
+        done(lockout.attempt("ACME", "reports", HERE))
     delays = []
     for _ in range(9):
         wait = guess(lockout)
@@ -45,17 +77,17 @@ def test_five_wrong_passwords_then_a_growing_delay() -> None:
 def test_the_right_password_starts_anew() -> None:
     """After a login there are five tries again."""
     clock = Clock()
-    lockout = Lockout(clock)
+    lockout = counts(clock)
     for _ in range(4):
         guess(lockout)
-    lockout.succeeded(lockout.attempt("ACME", "reports", HERE))
+    get_in(lockout)
     assert [guess(lockout) for _ in range(6)] == [0] * 5 + [1]
 
 
 def test_quiet_makes_good() -> None:
     """The count goes down by one every two minutes without a wrong password."""
     clock = Clock()
-    lockout = Lockout(clock)
+    lockout = counts(clock)
     for _ in range(5):
         guess(lockout)
     clock.go(5 * 120)
@@ -64,13 +96,13 @@ def test_quiet_makes_good() -> None:
 
 def test_delays_are_per_user_client_kind_and_address() -> None:
     """What one address does to one user holds up nobody else, and it nowhere else."""
-    lockout = Lockout(Clock())
+    lockout = counts(Clock())
     while not guess(lockout):
         pass
     assert guess(lockout, THERE) == 0
     assert guess(lockout, user="manager") == 0
-    lockout.attempt("Other", "reports", HERE)
-    lockout.attempt("ACME", "reports", HERE, agent=True)
+    done(lockout.attempt("Other", "reports", HERE))
+    done(lockout.attempt("ACME", "reports", HERE, agent=True))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +118,7 @@ def test_delays_are_per_user_client_kind_and_address() -> None:
 )
 def test_an_address_is_what_one_party_holds(one: str, other: str, same: bool) -> None:
     """Of IPv6 that is a network of 64 bits; IPv4 is the same written either way."""
-    lockout = Lockout(Clock())
+    lockout = counts(Clock())
     while not guess(lockout, one):
         pass
     assert bool(guess(lockout, other)) is same
@@ -94,18 +126,18 @@ def test_an_address_is_what_one_party_holds(one: str, other: str, same: bool) ->
 
 def test_names_cannot_be_joined_into_others() -> None:
     """A client and user that read the same one after the other are still two."""
-    lockout = Lockout(Clock())
+    lockout = counts(Clock())
     for _ in range(9):
         with suppress(RateLimited):
-            lockout.attempt("a", "b\0c", HERE)
-    lockout.attempt("a\0b", "c", HERE)
+            done(lockout.attempt("a", "b\0c", HERE))
+    done(lockout.attempt("a\0b", "c", HERE))
 
 
 def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
     """From 21 wrong passwords in a row on, tries pause for 1 to 5 s; a good address has none."""
     clock = Clock()
-    lockout = Lockout(clock)
-    lockout.succeeded(lockout.attempt("ACME", "reports", HERE))
+    lockout = counts(clock)
+    get_in(lockout)
     crowd = (f"203.0.{number // 250}.{number % 250}" for number in range(10_000))
     assert [guess(lockout, next(crowd)) for _ in range(22)] == [0] * 21 + [1]
     for pause in (1, 2, 3, 4, 5, 5, 5):
@@ -113,7 +145,7 @@ def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
         clock.go(pause)
         assert guess(lockout, next(crowd)) == 0
     assert guess(lockout, THERE) == 5
-    lockout.succeeded(lockout.attempt("ACME", "reports", HERE))
+    get_in(lockout)
     clock.go(31 * 86_400)
     assert guess(lockout, THERE) == 0
 
@@ -121,40 +153,84 @@ def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
 def test_one_attacker_never_holds_up_another_address() -> None:
     """Trying as often as it may for a day, it does not bring about the pause for everybody."""
     clock = Clock()
-    lockout = Lockout(clock)
+    lockout = counts(clock)
     for _ in range(24 * 3600 // 60):
         clock.go(max(guess(lockout), 60))
         assert guess(lockout) == 0
-        lockout.withdrawn(lockout.attempt("ACME", "reports", THERE))
+        give_up(lockout, THERE)
 
 
 def test_many_tries_at_once_are_not_better_than_one_after_the_other() -> None:
     """A try counts from its beginning, so a thousand under way are refused from the sixth on."""
-    lockout = Lockout(Clock())
+    lockout = counts(Clock())
     assert [bool(guess(lockout)) for _ in range(1000)] == [False] * 5 + [True] * 995
 
 
 def test_a_try_that_came_to_no_answer_does_not_count() -> None:
     """A server too busy to look at a password is nobody's wrong password."""
-    lockout = Lockout(Clock())
+    lockout = counts(Clock())
     for _ in range(100):
-        lockout.withdrawn(lockout.attempt("ACME", "reports", HERE))
+        give_up(lockout)
     assert [guess(lockout) for _ in range(6)] == [0] * 5 + [1]
 
 
 def test_memory_is_bounded() -> None:
     """Of too many counts, the ones without a wrong password for the longest go."""
     clock = Clock()
-    lockout = Lockout(clock, kept=10)
+    buckets = MemoryBuckets()
+    lockout = counts(clock, buckets, kept=10)
     while not guess(lockout):
         pass
     for number in range(9):
         guess(lockout, user=str(number))
-        lockout.succeeded(lockout.attempt("ACME", f"good {number}", HERE))
+        get_in(lockout, user=f"good {number}")
     assert guess(lockout, user="last") == 0
     assert guess(lockout) == 0
-    for counts in (lockout._here, lockout._anywhere, lockout._good):  # noqa: SLF001 - their size
-        assert len(counts) <= 10
+    assert {len(buckets.items(bucket)) <= 10 for bucket in (HERE_BUCKET, ANYWHERE, GOOD)} == {True}
+
+
+class Raced(MemoryBuckets):
+    """Before each of the next writes, another node counts a wrong password."""
+
+    def __init__(self, clock: Clock, times: int) -> None:
+        super().__init__()
+        self._other = counts(clock, self)
+        self._times = times
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        if self._times:
+            self._times -= 1
+            times, self._times = self._times, 0
+            await self._other.attempt("ACME", "reports", HERE)
+            self._times = times
+        await super().write(items, seen)
+
+
+class Torn(MemoryBuckets):
+    """Another node is always first."""
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        raise Conflict
+
+
+def test_nodes_that_share_the_buckets_share_the_counts() -> None:
+    """A try anywhere counts everywhere, also one that is made at the same moment."""
+    clock = Clock()
+    buckets = Raced(clock, times=1)
+    one, two = counts(clock, buckets), counts(clock, buckets)
+    assert [guess(one), guess(two), guess(one), guess(two)] == [0] * 4
+    assert [guess(one), guess(two)] == [1, 1]
+    clock.go(1)
+    get_in(two)
+    assert [guess(one) for _ in range(6)] == [0] * 5 + [1]
+
+
+def test_who_is_always_counted_against_is_told_to_try_again() -> None:
+    """Not let in uncounted, nor kept for ever."""
+    buckets = Torn()
+    with pytest.raises(Unavailable, match="too many logins of one user"):
+        done(counts(Clock(), buckets).attempt("ACME", "reports", HERE))
+    assert not buckets.items(HERE_BUCKET)
 
 
 ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")
@@ -167,10 +243,10 @@ def test_whatever_others_do_a_user_is_kept_waiting_for_seconds(
 ) -> None:
     """From an address of its own the user waits 5 s at most, from one known as good not at all."""
     clock = Clock()
-    lockout = Lockout(clock)
-    lockout.succeeded(lockout.attempt("ACME", "reports", HERE))
+    lockout = counts(clock)
+    get_in(lockout)
     for address, pause in guesses:
         guess(lockout, address)
         clock.go(pause)
-        lockout.succeeded(lockout.attempt("ACME", "reports", HERE))
+        get_in(lockout)
     assert guess(lockout, THERE) <= 5

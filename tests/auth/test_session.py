@@ -26,16 +26,17 @@ SESSIONS = st.builds(
 def test_who_it_is_comes_back_and_what_it_may_do_is_asked_again(session: Session) -> None:
     """Rights are not written down: they follow from the site."""
     session.role, session.clients_seen, session.generation = "Sysadmin", (1, 2), 7
-    again = restored(session.id, stored(session))
+    again = restored(stored(session))
     assert again is not None
     session.role, session.clients_seen, session.generation = "Agent", (), -1
+    session.written, session.kept = stored(session), session.last_used
     assert structs.asdict(again) == structs.asdict(session)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"client": "1"}'])
 def test_damage_is_no_session(raw: bytes) -> None:
     """What cannot be read back is nobody's."""
-    assert restored("x", raw) is None
+    assert restored(raw) is None
 
 
 def test_a_proof_says_nothing_but_same_or_not() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from floorcast.auth.session import Session
-from floorcast.auth.sessions import LAG, LIFETIME
+from floorcast.auth.sessions import LAG, LIFETIME, WRITTEN
 from floorcast.buckets.port import Item
 from floorcast.errors import (
     BadCredentials,
@@ -24,7 +24,7 @@ from floorcast.errors import (
 from floorcast.site.digests import digest
 from floorcast.site.edits import remove_user, revoke_key, set_password
 from floorcast.token import TICKS_PER_SECOND
-from tests.auth.door import CHEAP, Door, closed, mended
+from tests.auth.door import CHEAP, Clock, Door, closed, mended
 from tests.site.sites import SMALL, applied, run, small
 
 HOUR = 3600
@@ -226,7 +226,7 @@ def test_a_damaged_session_is_nobodys_and_goes() -> None:
     """Damage on disk costs that session, not the start of the server."""
     door = Door()
     session = run(login(door))
-    run(door.buckets.write([Item("sessions", session.id, b"{")]))
+    run(door.buckets.write([Item("sessions", session.key, b"{")]))
     again = door.restarted()
     assert not again.sessions.validate(session.id)
     run(again.sessions.keep())
@@ -346,27 +346,89 @@ def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
     assert door.restarted().sessions.validate(session.id)
 
 
+def test_two_nodes_that_open_at_once_open_one_session() -> None:
+    """Who was second has the session of the first; a third node has it, too."""
+    buckets, clock = small(), Clock()
+    doors = [Door(buckets, clock, shared=True) for _ in range(3)]
+
+    async def at_once() -> list[Session]:
+        return await asyncio.gather(*(login(door) for door in doors[:2] * 5))
+
+    sessions = run(at_once())
+    assert len({session.id for session in sessions}) == 1
+    assert doors[2].sessions.validate(sessions[0].id)
+    assert run(doors[2].sessions.logout(sessions[0].id))
+    assert not any(door.sessions.validate(sessions[0].id) for door in doors)
+
+
+def test_nodes_write_a_use_once_between_them() -> None:
+    """A session that is used on all nodes costs the store one write a minute, not one each."""
+    buckets, clock = small(), Clock()
+    doors = [Door(buckets, clock, shared=True) for _ in range(3)]
+    session = run(login(doors[0]))
+    before = buckets.version("sessions")
+    for second in range(600):
+        clock.go(1)
+        for number, door in enumerate(doors):
+            assert door.sessions.validate(session.id)
+            if second % 12 == 4 * number:
+                run(door.sessions.keep())
+    assert 8 <= buckets.version("sessions") - before <= 10
+
+
+def test_a_use_that_was_not_written_yet_outlives_the_other_nodes_view() -> None:
+    """No node ends a session that another one sees used, and a logout there ends it here."""
+    buckets, clock = small(), Clock()
+    one, two = (Door(buckets, clock, shared=True) for _ in range(2))
+    session = run(login(one))
+    clock.go(50)
+    one.sessions.find(session.id)  # of this, two knows nothing
+    clock.go(LIFETIME - 20)
+    run(two.sessions.keep())
+    assert two.sessions.validate(session.id)
+    run(two.sessions.keep())
+    assert one.sessions.validate(session.id)
+    clock.go(1)
+    one.sessions.find(session.id)
+    assert run(two.sessions.logout(session.id))
+    clock.go(WRITTEN)
+    run(one.sessions.keep())
+    assert not one.sessions.validate(session.id)
+    assert not buckets.items("sessions")
+
+
 class History(RuleBasedStateMachine):
     """Any history of logins, uses, time, restarts and crashes, against a simple model.
 
     The model knows of each user and token the session and when it was last used. ``keep`` runs
-    every 12 s of the machine's time, as in a server.
+    every 12 s of the machine's time, as in a server. Each step is taken at one of the nodes,
+    which share the buckets.
     """
+
+    nodes = 1
 
     def __init__(self) -> None:
         super().__init__()
         buckets = small()
         applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), buckets)
-        self.door = Door(buckets)
+        self.clock = Clock()
+        self.doors = [Door(buckets, self.clock, shared=self.nodes > 1) for _ in range(self.nodes)]
+        self.door = self.doors[0]
         self.used: dict[tuple[str, str], tuple[str, int]] = {}
         self.ended: set[str] = set()
-        self.favour = 0  # ticks by which a session may outlive the model after a restart
+        # ticks by which a session may outlive the model after a restart, or at another node
+        self.favour = LAG * TICKS_PER_SECOND if self.nodes > 1 else 0
+
+    @rule(number=st.integers(0, 9))
+    def go_to(self, number: int) -> None:
+        """What follows happens at another node."""
+        self.door = self.doors[number % self.nodes]
 
     def fresh(self, key: tuple[str, str]) -> bool | None:
         """Whether the model's session lives; None where the favour decides, or there is none."""
         if key not in self.used:
             return None
-        unused = self.door.clock.ticks - self.used[key][1]
+        unused = self.clock.ticks - self.used[key][1]
         limit = LIFETIME * TICKS_PER_SECOND
         if limit < unused <= limit + self.favour:
             return None
@@ -383,7 +445,7 @@ class History(RuleBasedStateMachine):
             assert alive is None or (session == old) is alive
             if session != old:
                 self.ended.add(old)
-        self.used[user, token] = session, self.door.clock.ticks
+        self.used[user, token] = session, self.clock.ticks
 
     @precondition(lambda self: self.used)
     @rule(data=st.data())
@@ -394,7 +456,7 @@ class History(RuleBasedStateMachine):
         expected, found = self.fresh(key), self.door.sessions.validate(session)
         assert expected is None or found is expected
         if found:
-            self.used[key] = session, self.door.clock.ticks
+            self.used[key] = session, self.clock.ticks
         else:
             self.ended.add(session)
             del self.used[key]
@@ -414,17 +476,23 @@ class History(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         """Time passes, and what is to be kept is kept."""
         for _ in range(min(seconds // 12, 12)):
-            self.door.clock.go(12)
-            run(self.door.sessions.keep())
-        self.door.clock.go(seconds - 12 * min(seconds // 12, 12))
-        run(self.door.sessions.keep())
+            self.clock.go(12)
+            self.keep()
+        self.clock.go(seconds - 12 * min(seconds // 12, 12))
+        self.keep()
+
+    def keep(self) -> None:
+        """What every node does every 12 s."""
+        for door in self.doors:
+            run(door.sessions.keep())
 
     @rule(orderly=st.booleans())
     def restart(self, orderly: bool) -> None:
         """The server stops, or is killed, and starts again."""
         if orderly:
             run(self.door.sessions.close())
-        self.door = self.door.restarted()
+        at = self.doors.index(self.door)
+        self.door = self.doors[at] = self.door.restarted()
         self.favour = LAG * TICKS_PER_SECOND
 
     @rule(user=st.sampled_from(["reports", "north"]))
@@ -432,19 +500,31 @@ class History(RuleBasedStateMachine):
         """Somebody gives the user its own password anew, which ends its sessions."""
         hashed = CHEAP.hash({"reports": "correct horse", "north": "battery staple"}[user])
         run(set_password(self.door.buckets, 1, user, hashed))
-        run(self.door.site.refresh())
+        for door in self.doors:
+            run(door.site.refresh())
         for key in [key for key in self.used if key[0] == user]:
             self.ended.add(self.used.pop(key)[0])
 
     @invariant()
     def what_has_ended_stays_so(self) -> None:
         """No session comes back."""
-        assert not any(self.door.sessions.validate(session) for session in self.ended)
+        for door in self.doors:
+            assert not any(door.sessions.validate(session) for session in self.ended)
 
     def teardown(self) -> None:
         """Let the threads go."""
-        self.door.passwords.close()
+        for door in self.doors:
+            door.passwords.close()
+
+
+class SharedHistory(History):
+    """The same on three nodes: a session is good, and ends, on all of them."""
+
+    nodes = 3
 
 
 TestHistory = History.TestCase
 TestHistory.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+TestSharedHistory = SharedHistory.TestCase
+TestSharedHistory.settings = TestHistory.settings

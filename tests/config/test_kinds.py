@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.config.kinds import LOG, PATH, PROXIES, SIZE, TEXT, Kind, choice, number, whole
+from floorcast.config.kinds import (
+    CLIENTS,
+    LOG,
+    PATH,
+    PROXIES,
+    SIZE,
+    TEXT,
+    Kind,
+    choice,
+    number,
+    whole,
+)
 
 PORT = whole(0, 65_535)
 HOURS = number(0.1, 168)
@@ -32,6 +43,9 @@ LEVEL = choice("debug", "info")
         (PATH, Path("x"), Path("x")),
         (LOG, "embedded", "embedded"),
         (LOG, "nats://a:4222,b,c", "nats://a:4222,b,c"),
+        (LOG, "nats://u:p@a,b", "nats://u:p@a,b"),
+        (CLIENTS, "47415, 7,7", (47415, 7)),
+        (CLIENTS, [8], (8,)),
         (PROXIES, "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
         (PROXIES, ["192.0.2.1"], ("192.0.2.1",)),
         (PROXIES, [], ()),
@@ -51,7 +65,11 @@ def test_usable_values(kind: Kind, given_value: object, read: object) -> None:
         *((SIZE, value) for value in ("1MB", "-1MiB", 2**20 - 1, 1.5, True, "99999999GiB", "")),
         *((TEXT, value) for value in ("", "  ", 1, None, "a\0b")),
         *((PATH, value) for value in ("", 1, None, "a\0b")),
-        *((LOG, value) for value in ("", "redis://a", "nats://", "nats://u:p@a", "nats://a,,b", 1)),
+        *(
+            (LOG, value)
+            for value in ("", "redis://a", "nats://", "nats://u:p@a,v@b", "nats://a,,b", 1)
+        ),
+        *((CLIENTS, value) for value in ("", "x", "0", "1,", [1.5], 2**63)),
         *((PROXIES, value) for value in ("x", "10.0.0.0/33", "10.0.0.1,", [1])),
     ],
 )

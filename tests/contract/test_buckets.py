@@ -5,128 +5,191 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.errors import Unavailable
+from floorcast.nats_link import NatsLink
+from tests.nats_servers import NatsServers
 
-Open = Callable[[], Buckets]
+T = TypeVar("T")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def open_buckets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+class Store:
+    """Buckets of one kind on a loop that goes on from call to call."""
+
+    def __init__(self, make: Callable[[int], Coroutine[Any, Any, Buckets]]) -> None:
+        self._make = make
+        self._runner = asyncio.Runner()
+        self._opened: list[Buckets] = []
+        self.links: list[NatsLink] = []
+
+    def __call__(self) -> Buckets:
+        """New buckets, empty."""
+        self._opened.append(self.run(self._make(len(self._opened))))
+        return self._opened[-1]
+
+    def run(self, what: Coroutine[Any, Any, T]) -> T:
+        """Let the loop run until this is done."""
+        return self._runner.run(what)
+
+    def put(self, buckets: Buckets, *items: Item, seen: tuple[Item, ...] = ()) -> None:
+        """Write and wait."""
+        self.run(buckets.write(items, seen))
+
+    def close(self) -> None:
+        """Let all of them go."""
+        for buckets in self._opened:
+            self.run(buckets.close())
+        for link in self.links:
+            self.run(link.close())
+        self._runner.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "jetstream"])
+def open_buckets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Make buckets, each empty, of every kind there is."""
-    opened: list[Buckets] = []
 
-    def open_one() -> Buckets:
-        file = tmp_path / f"{len(opened)}.db"
-        opened.append(MemoryBuckets() if request.param == "memory" else SQLiteBuckets(file))
-        return opened[-1]
+    async def memory(number: int) -> Buckets:
+        return MemoryBuckets()
 
-    yield open_one
-    for buckets in opened:
-        run(buckets.close())
+    async def sqlite(number: int) -> Buckets:
+        return SQLiteBuckets(tmp_path / f"{number}.db")
 
+    async def jetstream(number: int) -> Buckets:
+        servers: NatsServers = request.getfixturevalue("nats_server")
+        link = await NatsLink.open(servers.account(), "test")
+        store.links.append(link)
+        return await JetStreamBuckets.open(link, replicas=1)
 
-def run(what: Coroutine[Any, Any, None]) -> None:
-    """Let a coroutine have its own loop."""
-    asyncio.run(what)
-
-
-def put(buckets: Buckets, *items: Item, seen: tuple[Item, ...] = ()) -> None:
-    """Write and wait."""
-    run(buckets.write(items, seen))
+    store = Store({"memory": memory, "sqlite": sqlite, "jetstream": jetstream}[request.param])
+    try:
+        yield store
+    finally:
+        store.close()
 
 
-def test_a_key_holds_what_was_put_last(open_buckets: Open) -> None:
+def test_a_key_holds_what_was_put_last(open_buckets: Store) -> None:
     """The last value put wins; an absent key is None; buckets do not share keys."""
     buckets = open_buckets()
-    put(buckets, Item("site", "1", b"old"))
-    put(buckets, Item("site", "1", b"new"), Item("sessions", "1", b""))
+    open_buckets.put(buckets, Item("site", "1", b"old"))
+    open_buckets.put(buckets, Item("site", "1", b"new"), Item("sessions", "1", b""))
     assert buckets.get("site", "1") == b"new"
     assert buckets.get("sessions", "1") == b""
     assert buckets.get("site", "2") is None
     assert buckets.get("nowhere", "1") is None
 
 
-def test_a_value_of_none_deletes(open_buckets: Open) -> None:
+def test_a_value_of_none_deletes(open_buckets: Store) -> None:
     """Deleting takes the key away, and deleting what is not there is no error."""
     buckets = open_buckets()
-    put(buckets, Item("site", "1", b"x"), Item("site", "2", b"y"))
-    put(buckets, Item("site", "1", None), Item("site", "3", None))
+    open_buckets.put(buckets, Item("site", "1", b"x"), Item("site", "2", b"y"))
+    open_buckets.put(buckets, Item("site", "1", None), Item("site", "3", None))
     assert dict(buckets.items("site")) == {"2": b"y"}
 
 
-def test_items_are_a_copy(open_buckets: Open) -> None:
+def test_items_are_a_copy(open_buckets: Store) -> None:
     """What was read does not change with the bucket."""
     buckets = open_buckets()
-    put(buckets, Item("site", "1", b"x"))
+    open_buckets.put(buckets, Item("site", "1", b"x"))
     items = buckets.items("site")
-    put(buckets, Item("site", "2", b"y"))
+    open_buckets.put(buckets, Item("site", "2", b"y"))
     assert dict(items) == {"1": b"x"}
 
 
-def test_the_version_changes_with_its_bucket_only(open_buckets: Open) -> None:
+def test_the_version_changes_with_its_bucket_only(open_buckets: Store) -> None:
     """A write, a deletion too, changes the version of the buckets it touches, no other's."""
     buckets = open_buckets()
     versions = [buckets.version("site")]
-    put(buckets, Item("site", "1", b"x"))
+    open_buckets.put(buckets, Item("site", "1", b"x"))
     versions.append(buckets.version("site"))
-    put(buckets, Item("site", "1", None))
+    open_buckets.put(buckets, Item("site", "1", None))
     versions.append(buckets.version("site"))
     assert len(set(versions)) == 3
-    put(buckets, Item("sessions", "1", b"x"))
+    open_buckets.put(buckets, Item("sessions", "1", b"x"))
     assert buckets.version("site") == versions[-1]
 
 
-def test_a_write_that_rests_on_something_gone_does_nothing(open_buckets: Open) -> None:
+def test_a_write_that_rests_on_something_gone_does_nothing(open_buckets: Store) -> None:
     """Where a seen key holds something else by now, all of the write is refused."""
     buckets = open_buckets()
-    put(buckets, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
+    open_buckets.put(buckets, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
     before = buckets.version("site")
     for seen in (Item("site", "1", b"y"), Item("site", "1", None), Item("site", "2", b"x")):
         with pytest.raises(Conflict):
-            put(buckets, Item("site", "1", b"z"), Item("site", "3", b"z"), seen=(seen,))
+            open_buckets.put(
+                buckets, Item("site", "1", b"z"), Item("site", "3", b"z"), seen=(seen,)
+            )
     assert dict(buckets.items("site")) == {"1": b"x"}
     assert buckets.version("site") == before
-    put(buckets, Item("site", "1", b"z"), seen=(Item("site", "1", b"x"),))
+    open_buckets.put(buckets, Item("site", "1", b"z"), seen=(Item("site", "1", b"x"),))
     assert buckets.get("site", "1") == b"z"
+
+
+def test_a_listener_is_told_of_every_change_of_its_bucket(open_buckets: Store) -> None:
+    """Each key with what it holds now, when all of the write shows and before it returns."""
+    buckets = open_buckets()
+    told: list[tuple[str, bytes | None, dict[str, bytes]]] = []
+    buckets.listen(
+        "site", lambda key, value: told.append((key, value, dict(buckets.items("site"))))
+    )
+    open_buckets.put(
+        buckets, Item("site", "1", b"x"), Item("site", "2", b"y"), Item("sessions", "1", b"z")
+    )
+    both = {"1": b"x", "2": b"y"}
+    assert sorted(told, key=lambda one: one[0]) == [("1", b"x", both), ("2", b"y", both)]
+    with pytest.raises(Conflict):
+        open_buckets.put(buckets, Item("site", "1", b"n"), seen=(Item("site", "1", None),))
+    open_buckets.put(buckets, Item("site", "1", None))
+    assert told[2:] == [("1", None, {"2": b"y"})]
+
+
+@pytest.mark.parametrize("size", [600_000, 3_000_000])
+def test_a_value_may_be_large(open_buckets: Store, size: int) -> None:
+    """Megabytes, which a large client's site has; and be small again later."""
+    buckets = open_buckets()
+    large = bytes(range(250)) * (size // 250)
+    open_buckets.put(buckets, Item("site", "1", large), Item("site", "2", b""))
+    assert buckets.get("site", "1") == large
+    open_buckets.put(buckets, Item("site", "1", b"small"), seen=(Item("site", "1", large),))
+    assert dict(buckets.items("site")) == {"1": b"small", "2": b""}
 
 
 @pytest.mark.parametrize("name", ["", ".x", "x.", "a b", "a/b", "ä", "a\0", "*", "a" * 129])
 def test_names_that_a_network_store_could_not_hold_are_refused(
-    open_buckets: Open, name: str
+    open_buckets: Store, name: str
 ) -> None:
     """Names of buckets and keys keep to letters, digits and a few signs."""
     buckets = open_buckets()
     for item in (Item(name, "1", b"x"), Item("site", name, b"x")):
         with pytest.raises(ValueError, match="cannot be the name"):
-            put(buckets, Item("site", "1", b"x"), item)
+            open_buckets.put(buckets, Item("site", "1", b"x"), item)
     assert not buckets.items("site")
 
 
-def test_closed_buckets_are_unavailable(open_buckets: Open) -> None:
+def test_closed_buckets_are_unavailable(open_buckets: Store) -> None:
     """After closing, every use is refused as Unavailable; closing twice is no error."""
     buckets = open_buckets()
-    run(buckets.close())
-    run(buckets.close())
+    open_buckets.run(buckets.close())
+    open_buckets.run(buckets.close())
     for use in (
         lambda: buckets.get("site", "1"),
         lambda: buckets.items("site"),
         lambda: buckets.version("site"),
-        lambda: put(buckets, Item("site", "1", b"x")),
+        lambda: open_buckets.put(buckets, Item("site", "1", b"x")),
     ):
         with pytest.raises(Unavailable):
             use()
 
 
-NAMES = st.sampled_from(["a", "b-1", "c.c", "0_=", "d" * 128])
+NAMES = st.sampled_from(["a", "b-1", "c.c", "c..c", "c", "0_=", "d" * 128])
 WRITES = st.lists(
     st.lists(
         st.tuples(NAMES, NAMES, st.none() | st.binary(max_size=40)), unique_by=lambda i: i[:2]
@@ -135,15 +198,16 @@ WRITES = st.lists(
 )
 
 
-def test_buckets_are_dictionaries(open_buckets: Open) -> None:
+def test_buckets_are_dictionaries(open_buckets: Store) -> None:
     """Whatever is written, the buckets hold what plain dictionaries would."""
 
+    @settings(deadline=None, max_examples=60)
     @given(WRITES)
     def holds(writes: list[list[tuple[str, str, bytes | None]]]) -> None:
         buckets = open_buckets()
         model: dict[str, dict[str, bytes]] = {}
         for write in writes:
-            put(buckets, *(Item(*change) for change in write))
+            open_buckets.put(buckets, *(Item(*change) for change in write))
             for bucket, key, value in write:
                 if value is None:
                     model.setdefault(bucket, {}).pop(key, None)
@@ -152,6 +216,6 @@ def test_buckets_are_dictionaries(open_buckets: Open) -> None:
         for bucket, kept in model.items():
             assert dict(buckets.items(bucket)) == kept
             assert all(buckets.get(bucket, key) == value for key, value in kept.items())
-        run(buckets.close())
+        open_buckets.run(buckets.close())
 
     holds()

@@ -18,6 +18,7 @@ from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, EventLog,
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
 from tests.eventlog.batches import HOUR, START, Clock, batch, event
+from tests.eventlog.stamped import StampedLog
 
 T = TypeVar("T")
 
@@ -25,17 +26,20 @@ ACME, OTHER = 47415, 2**53
 
 
 class House:
-    """A log with its clock and its event loop."""
+    """A log with its clock and its event loop; in a cluster where there is a ``url`` of one."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, url: str = "") -> None:
         self.clock = Clock()
         self._folder = None if folder is None else DataFolder(folder)
+        self._url = url
         self._runner = asyncio.Runner()
         self.log = self._open()
 
     def _open(self) -> EventLog:
         if self._folder is None:
             return MemoryLog(self.clock)
+        if self._url:
+            return self.run(StampedLog.open(self._url, self._folder, self.clock))
         return SqliteLog(self._folder, self.clock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -75,9 +79,13 @@ def ids_of(entry: Entry) -> list[str]:
     return [each.id for each in events]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "jetstream"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
-    a_house = House(tmp_path if request.param == "sqlite" else None)
+    folder = None if request.param == "memory" else tmp_path
+    url = ""
+    if request.param == "jetstream":
+        url = request.getfixturevalue("nats_server").account()
+    a_house = House(folder, url)
     yield a_house
     a_house.close()
 
@@ -180,6 +188,20 @@ def test_a_change_of_the_site_is_an_entry(house: House) -> None:
     kinds = [(entry.kind, entry.count) for entry in house.entries(ACME)]
     assert kinds == [("events", 1), ("site", 0), ("events", 1)]
     assert house.log.read(ACME, 1, 1)[0].payload == b"{}"
+
+
+def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
+    """Over restarts too, and where the retention has removed the entry that told it."""
+    assert house.run(house.log.append_site(ACME, b"a")) == 1
+    house.append(ACME, "x")
+    house.reopen()
+    assert house.run(house.log.append_site(ACME, b"a")) == 2
+    house.clock.ticks += RETENTION + HOUR
+    house.run(house.log.retain())
+    house.reopen()
+    assert house.run(house.log.append_site(ACME, b"a")) == 2
+    assert house.run(house.log.append_site(ACME, b"b")) == 3
+    assert house.run(house.log.append_site(ACME, b"a")) == 4
 
 
 def test_a_batch_too_long_for_an_entry_becomes_several(

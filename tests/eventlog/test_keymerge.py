@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from floorcast.eventlog import keymerge
 from floorcast.eventlog.files import fetch, fetch_one
 from floorcast.eventlog.keyfilter import mark
-from tests.eventlog.batches import HOUR
 
 FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key = ?"
 
@@ -30,10 +29,10 @@ def opened() -> apsw.Connection:
     return connection
 
 
-def add(connection: apsw.Connection, keys: set[bytes], at: int) -> None:
+def add(connection: apsw.Connection, keys: set[bytes], hour: int) -> None:
     run = connection.execute(keymerge.NEXT_RUN).get
     connection.executemany("INSERT INTO keys VALUES (?, ?)", [(run, key) for key in sorted(keys)])
-    connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, ?, ?)", (run, run, run, at, at))
+    connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, ?)", (run, run, run, hour))
     marks = array("I", map(mark, keys)).tobytes()
     connection.execute("INSERT INTO marks VALUES (?, ?)", (run, marks))
 
@@ -60,7 +59,7 @@ def test_every_key_can_be_found_at_every_step() -> None:
     connection = opened()
     keys = {b"%d" % number for number in range(60)}
     for start in range(6):
-        add(connection, {b"%d" % number for number in range(start * 10, start * 10 + 10)}, HOUR)
+        add(connection, {b"%d" % number for number in range(start * 10, start * 10 + 10)}, 1)
     while keymerge.step(connection, 0):
         assert {holds(connection, key) for key in keys} == {1}
     assert levels(connection) == [1, 1]
@@ -73,7 +72,7 @@ def test_a_key_is_merged_twice_at_most() -> None:
     """A run of the top level stays as it is."""
     connection = opened()
     for number in range(30):
-        add(connection, {b"%d" % number}, HOUR)
+        add(connection, {b"%d" % number}, 1)
         finish(connection)
     assert levels(connection) == [2, 2, 2, 1]
 
@@ -82,42 +81,43 @@ def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
     """The filter is loaded from them."""
     connection = opened()
     for number in range(3):
-        add(connection, {b"%d" % number, b"x%d" % number}, HOUR)
+        add(connection, {b"%d" % number, b"x%d" % number}, 1)
     finish(connection)
     (stored,) = fetch_one(connection, "SELECT marks FROM marks")
     keys = [key for (key,) in fetch(connection, "SELECT key FROM keys")]
     assert sorted(array("I", stored)) == sorted(map(mark, keys))
 
 
-def test_a_merged_run_spans_what_it_was_made_of() -> None:
-    """So it is forgotten with its newest key, and not before."""
+def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:
+    """So its keys are forgotten with that hour, as if they had not been merged."""
     connection = opened()
-    for hour in (3, 1, 2):
-        add(connection, {b"%d" % hour}, hour * HOUR)
+    for number in range(3):
+        add(connection, {b"%d" % number}, 7)
     finish(connection)
-    row = fetch_one(connection, "SELECT first_wave, last_wave, oldest, newest FROM runs")
-    assert row == (1, 3, HOUR, 3 * HOUR)
-    finish(connection, before=3 * HOUR)
+    row = fetch_one(connection, "SELECT first_wave, last_wave, hour FROM runs")
+    assert row == (1, 3, 7)
+    finish(connection, before=7)
     assert holds(connection, b"1") == 1
-    finish(connection, before=3 * HOUR + 1)
+    finish(connection, before=8)
     assert fetch(connection, "SELECT * FROM keys") == []
     assert fetch(connection, "SELECT * FROM marks") == []
 
 
-def test_runs_far_apart_are_not_merged() -> None:
-    """A key would be kept too long; neighbours that are close are found behind them."""
+def test_runs_of_different_hours_are_not_merged() -> None:
+    """A key would be kept too long; those of one hour need not be neighbours."""
     connection = opened()
-    for hour in (0, 10, 20, 30, 31, 32):
-        add(connection, {b"%d" % hour}, hour * HOUR)
+    for hour in (4, 5, 4, 5, 4, 6, 6):
+        add(connection, {b"%d" % hour}, hour)
     finish(connection)
-    assert levels(connection) == [0, 0, 0, 1]
+    runs = fetch(connection, "SELECT hour, level FROM runs ORDER BY hour")
+    assert runs == [(4, 1), (5, 0), (5, 0), (6, 0), (6, 0)]
 
 
 def test_a_key_in_several_runs_is_in_one_when_they_are_merged() -> None:
     """One that was forgotten, and came again before its old row was gone."""
     connection = opened()
     for number in range(3):
-        add(connection, {b"a", b"%d" % number}, HOUR)
+        add(connection, {b"a", b"%d" % number}, 1)
     finish(connection)
     assert holds(connection, b"a") == 1
 
@@ -130,7 +130,7 @@ def test_a_step_that_fails_changes_nothing(seed: int, runs: int) -> None:
     for _ in range(runs):
         some = {b"%d" % random.randrange(10**6) for _ in range(random.randrange(1, 9))} - keys
         keys |= some
-        add(connection, some, random.randrange(8) * HOUR)
+        add(connection, some, random.randrange(3))
     more = True
     while more:
         connection.execute("SAVEPOINT before")

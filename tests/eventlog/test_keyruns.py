@@ -38,12 +38,12 @@ class House:
     def write(self, *keys: str) -> None:
         """A run of this moment."""
         self.wave += 1
-        at = self.clock.ticks
+        hour = self.clock.ticks // HOUR
         keys_of_run = {key.encode() for key in keys}
-        self.runs.write(Run(self.wave, keys_of_run, 0, {1: self.wave}, at, at), lambda: None)
+        self.runs.write(Run(self.wave, keys_of_run, 0, {1: self.wave}, hour), lambda: None)
 
     def held(self, *keys: str) -> list[str]:
-        since = self.clock.ticks - 24 * HOUR
+        since = self.clock.ticks // HOUR - 24
         found = self.run(self.runs.held([key.encode() for key in keys], since))
         return sorted(key.decode() for key in found)
 
@@ -111,7 +111,7 @@ def test_a_run_older_than_the_retention_is_forgotten(house: House) -> None:
     house.settle()
     house.clock.ticks += 24 * HOUR
     assert house.held("old") == ["old"]
-    house.clock.ticks += 1
+    house.clock.ticks += HOUR
     assert house.held("old") == []
 
 

@@ -34,14 +34,14 @@ class House:
         self.runs = KeyRuns(
             self.path, self.clock, identity="log", heads={ACME: 10**9}, retention=RETENTION
         )
-        self.seen = Seen(self.runs, self.clock, RETENTION)
+        self.seen = Seen(self.runs, RETENTION)
 
     def reopen(self) -> None:
         self.runs.close()
         self.open()
 
     def held(self, *keys: str) -> list[str]:
-        found = self.runner.run(self.seen.held({key.encode() for key in keys}))
+        found = self.runner.run(self.seen.held({key.encode() for key in keys}, self.clock.ticks))
         return sorted(key.decode() for key in found)
 
     def reserve(self, *keys: str) -> tuple[Wave, list[bytes]]:
@@ -51,7 +51,7 @@ class House:
 
     def confirm(self, wave: Wave) -> None:
         self.number += 1
-        self.seen.confirm(wave, ACME, self.number, self.clock.ticks)
+        self.seen.confirm(wave, ACME, self.number)
 
     def add(self, *keys: str) -> None:
         self.confirm(self.reserve(*keys)[0])
@@ -128,13 +128,33 @@ def test_long_keys_make_short_waves(house: House, monkeypatch: pytest.MonkeyPatc
     assert house.runs.waves() == (1, 1)
 
 
-def test_a_wave_does_not_span_many_hours(house: House) -> None:
-    """Its keys are forgotten together, so that they must be of about one time."""
-    house.add("a")
-    house.clock.ticks += 7 * HOUR
-    house.add("b")
+def test_a_wave_is_of_one_hour(house: House) -> None:
+    """Its keys are forgotten together; one that is two hours old takes no more."""
+    for _ in range(3):
+        house.add(str(house.clock.ticks))
+        house.clock.ticks += HOUR
     house.runs.wait()
     assert house.runs.waves() == (1, 1)
+
+
+def test_neighbouring_hours_do_not_cut_each_other_s_waves(house: House) -> None:
+    """Around the full hour, streams whose clocks differ come in turns."""
+    for number in range(6):
+        house.clock.ticks += HOUR if number % 2 else -HOUR
+        house.add(str(number))
+    house.runs.wait()
+    assert house.runs.waves() == (0, 0)
+
+
+def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
+    """Whatever a wave says that it covers is on the disk with it."""
+    house.add("early")
+    house.clock.ticks += HOUR
+    for number in range(5):
+        house.add(str(number))
+    house.reopen()
+    assert house.runs.covered() == {ACME: 5}
+    assert house.held("early", "3", "4") == ["3", "early"]
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -179,7 +199,7 @@ def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
     house.seen.load(Entry(ACME, 1, START, "events", 2, payload))
     house.seen.load(Entry(ACME, 2, START, "site", 0, b'{"site": 1}'))
     keys = keys_of_payload(ACME, payload)
-    assert house.runner.run(house.seen.held(set(keys))) == set(keys)
+    assert house.runner.run(house.seen.held(set(keys), START)) == set(keys)
 
 
 def test_waves_that_wait_for_the_disk_are_bounded(

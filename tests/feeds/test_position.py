@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from floorcast import token as tokens
 from floorcast.errors import InvalidParameter
-from floorcast.feeds.position import REACH, local_time, resolve, token_at
+from floorcast.feeds.position import REACH, local_time, not_here_yet, resolve, token_at
 from floorcast.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, place
 from tests.api.servers import Entries
 
@@ -147,3 +147,24 @@ def test_times_are_printed_as_the_reference_prints_them() -> None:
     """With the zone's offset of that moment."""
     assert local_time(1_619_264_069 * TICKS_PER_SECOND, ZONE) == "2021-04-24 07:34:29-0400"
     assert local_time(1_614_264_069 * TICKS_PER_SECOND, ZONE) == "2021-02-25 09:41:09-0500"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "complete", "waits"),
+    [
+        (1, NOW - 2, True),
+        (2**20, NOW - 2, True),
+        (2**20 + 1, NOW - 2, False),
+        (0, NOW - 2, False),
+        (1, NOW, False),
+    ],
+)
+def test_a_place_that_another_node_has_seen_may_still_come(
+    ahead: int, complete: int, waits: bool
+) -> None:
+    """Until everything of the token's time is here: then it is a place of another log."""
+    log = log_of([1, 1])
+    log.complete = complete
+    entry = log.head(CLIENT).number + ahead
+    text = tokens.encode(CLIENT, NOW, place(entry, 3))
+    assert not_here_yet(CLIENT, text, log) == (entry if waits else None)

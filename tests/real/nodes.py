@@ -49,7 +49,10 @@ class Clock:
 
 
 class House:
-    """A node that is open and answers, with its site (and, if it keeps any, data) in a folder."""
+    """A node that is open and answers, with its site (and, if it keeps any, data) in a folder.
+
+    On the ``runner`` of several they all live whenever one of them is let run.
+    """
 
     def __init__(
         self,
@@ -59,13 +62,15 @@ class House:
         keeps: bool = True,
         started: bool = True,
         site: str = SITE,
+        runner: asyncio.Runner | None = None,
         **settings: object,
     ) -> None:
         self.clock = clock
         self.data = folder / "data" if keeps else MEMORY
         self.site = folder / "site.toml"
         self.site.write_text(site)
-        self._runner = asyncio.Runner()
+        self._runner = runner or asyncio.Runner()
+        self._shares_runner = runner is not None
         self._settings = settings
         self._copies = 0
         self.open(started=started)
@@ -96,7 +101,8 @@ class House:
         try:
             self.close()
         finally:
-            self._runner.close()
+            if not self._shares_runner:
+                self._runner.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Let the node run until ``work`` is done."""

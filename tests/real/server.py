@@ -33,22 +33,28 @@ __all__ = [
 ]
 
 START = 30.0  # seconds after which a server that has not answered is ended, and the test fails
+_RANDOM = random.SystemRandom()  # hypothesis begins Python's own anew with every test
+_GIVEN: set[int] = set()
 AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 
 
 def free_port() -> int:
     """A free port below those that the kernel takes for outgoing connections.
 
-    Among those, a client that tries again while the server is away could meet itself.
+    Among those, a client that tries again while the server is away could meet itself. No port is
+    given twice: what asked for it first may not have opened it yet.
     """
     while True:
-        port = random.randrange(15_000, 30_000)
+        port = _RANDOM.randrange(15_000, 30_000)
+        if port in _GIVEN:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _GIVEN.add(port)
+        return port
 
 
 def command(*arguments: object) -> list[str]:

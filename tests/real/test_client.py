@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,10 +25,11 @@ from floorcast.client import (
     sync_client,
 )
 from floorcast.errors import BadCredentials, NotFound, RateLimited, RoleNotAllowed
+from tests.real.load import PATIENCE, Load, Source, assert_all_once
 from tests.real.proxy import Proxy
 from tests.real.server import AGENTS, EVENTS, Caller, Server, running
 from tests.real.sites import PASSWORD, TOKENS, event, ndjson
-from tests.real.test_kills import PATIENCE, SOURCES, THE_END, Load, Source, marks
+from tests.real.test_kills import SOURCES, THE_END
 
 KILLS = 3
 LONGEST = 200_000  # bytes that a connection through the proxy lives for
@@ -123,7 +123,10 @@ def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed:
             for stream in (True, False)
             for how, url in ((read, proxy.url), (read_on_a_loop, server.url))
         ]
-        sources = [Source(server, f"source{number}", load) for number in range(SOURCES)]
+        sources = [
+            Source(lambda: Caller(server.url, up=server.up), f"source{number}", load)
+            for number in range(SOURCES)
+        ]
         for source in sources:
             source.start()
         for _ in range(KILLS):
@@ -146,10 +149,7 @@ def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed:
         for path, found in following:
             events = found.result(PATIENCE)
             assert events == alike.setdefault(path, events), "every reader has the same"
-            by_source = defaultdict(list)
-            for mark in marks(events):
-                by_source[mark.split("/")[0]].append(mark)
-            assert by_source == {source.name: source.sent[path] for source in sources}
+            assert_all_once(path, events, sources)
         assert proxy.cuts > 0
 
 

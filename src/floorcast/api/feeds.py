@@ -147,6 +147,7 @@ async def _answer(
         page = Page(b"", 0, feed.through, at_head=True)
     else:
         zone = server.zone(client)
+        await server.until_known(client, token.strip())
         cursor = resolve(client, token.strip(), server.log, server.now(), zone)
         page = await feed.page(cursor, sight, count)
         if not page.count:

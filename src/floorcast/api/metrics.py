@@ -6,7 +6,8 @@ this module knows Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,10 +22,27 @@ from prometheus_client.registry import Collector
 
 from floorcast.feeds.ring import Rings
 
-__all__ = ["Metrics"]
+__all__ = ["ClusterState", "Lag", "Metrics"]
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _Family = CounterMetricFamily | GaugeMetricFamily
+
+
+class Lag(NamedTuple):
+    """What a node lacks of a stream: messages, and for how many seconds it has not had all."""
+
+    stream: str
+    messages: int
+    seconds: float
+
+
+class ClusterState(NamedTuple):
+    """How a node of a cluster does."""
+
+    connected: bool
+    quorum: bool
+    lags: Sequence[Lag]
+    disk_bytes: int
 
 
 class Metrics:
@@ -94,6 +112,10 @@ class Metrics:
         ProcessCollector(registry=registry)
         registry.register(_Feeds(rings))
 
+    def watch(self, cluster: Callable[[], ClusterState]) -> None:
+        """Show how the node does in its cluster, too."""
+        self.registry.register(_Cluster(cluster))
+
     def answered(self, path: str, status: int, seconds: float, size: int) -> None:
         """Count an answered request: its route's path, how long it took, the bytes sent."""
         self.requests.labels(path, status).inc()
@@ -132,6 +154,37 @@ class _Feeds(Collector):
         yield _counter(
             "slow_readers_closed", "Streams closed because nothing was taken.", streams.counts.slow
         )
+
+
+class _Cluster(Collector):
+    """Asks how the node does, when somebody asks."""
+
+    def __init__(self, state: Callable[[], ClusterState]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        state = self._state()
+        for name, meaning, value in (
+            ("connected", "1 while a NATS server is connected, else 0.", state.connected),
+            ("quorum", "1 while events can be taken, else 0.", state.quorum),
+            ("disk_bytes", "Bytes of this node's copy of the log.", state.disk_bytes),
+        ):
+            yield GaugeMetricFamily(f"floorcast_cluster_{name}", meaning, value=value)
+        messages = GaugeMetricFamily(
+            "floorcast_cluster_lag_messages",
+            "Messages of a stream that this node knows to lack.",
+            labels=("stream",),
+        )
+        seconds = GaugeMetricFamily(
+            "floorcast_cluster_lag_seconds",
+            "For how long this node has not had all of a stream.",
+            labels=("stream",),
+        )
+        for lag in state.lags:
+            messages.add_metric((lag.stream,), lag.messages)
+            seconds.add_metric((lag.stream,), lag.seconds)
+        yield messages
+        yield seconds
 
 
 def _counter(name: str, meaning: str, value: float) -> _Family:

@@ -12,10 +12,11 @@ from floorcast.errors import Unavailable
 __all__ = ["Status", "health", "metrics", "readiness"]
 
 
-class Status(Struct):
-    """The body of both checks."""
+class Status(Struct, omit_defaults=True):
+    """The body of both checks; ``reason`` says what does not go, where something does not."""
 
     status: str
+    reason: str = ""
 
 
 async def health(_exchange: Exchange) -> Answer:
@@ -25,12 +26,12 @@ async def health(_exchange: Exchange) -> Answer:
 
 async def readiness(exchange: Exchange) -> Answer:
     """The server has caught up with its log and takes requests; raises Unavailable."""
-    state = exchange.server.readiness
-    if not state.ready:
-        raise Unavailable(state.reason)
-    if not exchange.server.log.healthy:
+    server = exchange.server
+    if not server.readiness.ready:
+        raise Unavailable(server.readiness.reason)
+    if not server.log.healthy:
         raise Unavailable("the log cannot be written: events are not taken, the feeds go on")
-    return Answer.of(Status("ready"))
+    return Answer.of(Status("ready", server.log.stalled))
 
 
 async def metrics(exchange: Exchange) -> Answer:

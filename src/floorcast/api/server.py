@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
@@ -12,10 +14,10 @@ from floorcast.api.limits import RateLimit
 from floorcast.api.metrics import Metrics
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
-from floorcast.errors import FeedNotSwitchedOn
+from floorcast.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.gate import Gate
-from floorcast.feeds.position import Times
+from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
@@ -25,6 +27,9 @@ from floorcast.token import Now
 
 __all__ = ["ClientFloor", "Readiness", "Server"]
 
+CATCH_UP = 8.0  # seconds that a reader waits for what it has seen on another node
+LOOK = 0.25  # seconds between two looks whether it can still come
+
 
 class Log(Times, Protocol):
     """The event log, as far as the handlers look at it."""
@@ -32,6 +37,11 @@ class Log(Times, Protocol):
     @property
     def healthy(self) -> bool:
         """Whether events can be written down."""
+        ...
+
+    @property
+    def stalled(self) -> str:
+        """Why none can be at the moment although all is well here; empty: they can."""
         ...
 
 
@@ -77,7 +87,7 @@ class Server:
     """Everything that a request can reach.
 
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
-    counts in no figure of now.
+    counts in no figure of now. ``clients`` are those that this server is for; none named: all.
     """
 
     now: Now
@@ -88,19 +98,40 @@ class Server:
     rate_limit: RateLimit
     keys: Keys
     intake: Intake
+    clients: frozenset[int] = frozenset()
     floors: dict[int, ClientFloor] = field(default_factory=dict)
     gate: Gate = field(default_factory=Gate)
     readiness: Readiness = field(default_factory=Readiness)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000
 
+    def serves(self, client: int) -> bool:
+        """Whether this server answers for the client."""
+        return not self.clients or client in self.clients
+
     def feed(self, client: int, name: FeedName) -> Feed:
-        """A client's feed; raises FeedNotSwitchedOn."""
+        """A client's feed; raises FeedNotSwitchedOn, Unavailable where other nodes have it."""
+        if not self.serves(client):
+            raise Unavailable("this node does not serve the client: ask another one")
         floor = self.floors.get(client)
         feed = floor.feeds.get(name) if floor is not None else None
         if feed is None or not feed.switched_on:
             raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")
         return feed
+
+    async def until_known(self, client: int, token: str) -> None:
+        """Wait until the place of a token that another node gave has come to this one, too.
+
+        Raises InvalidParameter when the token is malformed, and Unavailable when it takes long.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CATCH_UP
+        while (entry := not_here_yet(client, token, self.log)) is not None:
+            if loop.time() >= until:
+                raise Unavailable("this node has not come to the token's place yet: ask again")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self.floors[client].until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:
         """The time zone that a client's messages are in."""

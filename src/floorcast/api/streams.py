@@ -50,26 +50,26 @@ async def interaction_stream(exchange: Exchange) -> Answer:
     """Calls, emails and SMS, as they come."""
     request = await exchange.json(FeedRequest)
     sight = matcher(read_filter(request.filter), exchange.session.call_centers)
-    return _stream(exchange, "interaction", request.token, sight)
+    return await _stream(exchange, "interaction", request.token, sight)
 
 
 async def agent_stream(exchange: Exchange) -> Answer:
     """The agents' changes of state, as they come."""
     request = await exchange.json(AgentFeedRequest)
     sight = matcher(sight=exchange.session.call_centers)
-    return _stream(exchange, "agent", request.token, sight)
+    return await _stream(exchange, "agent", request.token, sight)
 
 
 async def interaction_source(exchange: Exchange) -> Answer:
     """The same for an ``EventSource``, which can send no body and no headers."""
     sight = matcher(read_filter(_queried_filter(exchange)), exchange.session.call_centers)
-    return _stream(exchange, "interaction", _queried_token(exchange), sight, ids=True)
+    return await _stream(exchange, "interaction", _queried_token(exchange), sight, ids=True)
 
 
 async def agent_source(exchange: Exchange) -> Answer:
     """The same for an ``EventSource``."""
     sight = matcher(sight=exchange.session.call_centers)
-    return _stream(exchange, "agent", _queried_token(exchange), sight, ids=True)
+    return await _stream(exchange, "agent", _queried_token(exchange), sight, ids=True)
 
 
 class _Stream(Answer):
@@ -149,7 +149,7 @@ class _Caller:
         return token_at(self._client, cursor, server.log, server.now(), at_head=True)
 
 
-def _stream(
+async def _stream(
     exchange: Exchange, name: FeedName, token: str | None, sight: Matcher, *, ids: bool = False
 ) -> Answer:
     caller = _Caller(exchange, name)
@@ -159,6 +159,7 @@ def _stream(
     if token:
         server, client = exchange.server, exchange.session.client
         zone = server.zone(client)
+        await server.until_known(client, token)
         cursor = resolve(client, token, server.log, server.now(), zone)
     if ids:
         caller.opening = token or caller.token_now(cursor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from functools import partial
 from hashlib import blake2b
@@ -11,7 +12,7 @@ from floorcast.auth.keys import is_api_token
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.once import Once
 from floorcast.auth.passwords import Passwords
-from floorcast.errors import BadCredentials, MissingParameter
+from floorcast.errors import BadCredentials, MissingParameter, Unavailable
 from floorcast.site.digests import digest
 from floorcast.site.model import User
 from floorcast.site.site import Site
@@ -73,17 +74,18 @@ class Credentials:
         return Proven(client.id, user, token)
 
     async def _verify(self, claim: Claim, user: User | None) -> bool:
-        attempt = self._lockout.attempt(
+        attempt = await self._lockout.attempt(
             claim.client_name, claim.user_name, claim.address, agent=claim.agent
         )
         try:
             password_hash = user.password_hash if user else None
             right = await self._passwords.verify(password_hash, claim.password)
         except BaseException:
-            self._lockout.withdrawn(attempt)
+            with contextlib.suppress(Unavailable):  # what is not taken back goes down by itself
+                await self._lockout.withdrawn(attempt)
             raise
         if right:
-            self._lockout.succeeded(attempt)
+            await self._lockout.succeeded(attempt)
         return right
 
     def _mark(self, claim: Claim) -> bytes:

@@ -1,16 +1,17 @@
-"""Sessions: from a login to its end, across restarts.
+"""Sessions: from a login to its end, across restarts and on every node of a cluster.
 
-A session is on disk before anybody is told its id. Its use is written down once a minute at
-most; after a restart the lag is counted in its favour. What a session may do is not kept with
-it but read from the site, again whenever the site has changed: so a session ends as soon as its
-user, password or API token does, whoever took it away and however.
+A session is in the bucket before anybody is told its id, and is here what the bucket says: what
+another node writes comes the same way as what this one does. Its use is written once a minute
+at most, by whichever node is first; what may not be written yet is counted in its favour. What a
+session may do is not kept with it but read from the site, again whenever the site has changed:
+so a session ends as soon as its user, password or API token does, whoever took it away and
+however.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -19,31 +20,34 @@ from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.keys import is_api_token
 from floorcast.auth.once import Once
 from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
-from floorcast.auth.session import Session, proof_of, restored, stored
-from floorcast.buckets.port import Buckets, Item
-from floorcast.errors import BadSession, InvalidParameter, MissingParameter
+from floorcast.auth.session import Session, login_key, proof_of, restored, stored
+from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.site.edits import set_password
 from floorcast.site.site import Site
 from floorcast.token import TICKS_PER_SECOND, Now
 
-__all__ = ["DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
+__all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 
 DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 """What a login answers: passwords do not expire, and clients do sums with this number."""
 
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session has ended
 WRITTEN: Final = 60  # seconds between two writings of a session's use
-LAG: Final = 120  # seconds by which the use on disk may be behind, with room to spare
-GROUP: Final = 1000  # sessions written in one go
+LAG: Final = 120  # seconds by which the use in the bucket may be behind, with room to spare
+GROUP: Final = 250  # sessions written in one go
+TRIES: Final = 10  # against other nodes that write at the same moment
 
 BUCKET: Final = "sessions"
+"""The bucket that they lie in."""
 
 
 class Sessions:
     """Every session there is.
 
     Reads them all from the buckets when it is made. ``keep`` wants to be awaited every 10 to
-    15 s, and ``close`` before the buckets are closed.
+    15 s, and ``close`` before the buckets are closed. Where the buckets are ``shared`` by nodes,
+    a session lives ``LAG`` longer: another node may know of a use that is not written yet.
     """
 
     def __init__(
@@ -53,19 +57,22 @@ class Sessions:
         credentials: Credentials,
         passwords: Passwords,
         now: Now,
+        *,
+        shared: bool = False,
     ) -> None:
+        self._lifetime = (LIFETIME + shared * LAG) * TICKS_PER_SECOND
         self._site = site
         self._buckets = buckets
         self._credentials = credentials
         self._passwords = passwords
         self._now = now
         self._living: OrderedDict[str, Session] = OrderedDict()  # the longest unused first
-        self._by_login: dict[tuple[int, bool, str, str], str] = {}
+        self._by_key: dict[str, Session] = {}
         self._opening: Once[Session] = Once()
-        self._used: set[str] = set()  # whose use is not on disk yet
-        self._ended: set[str] = set()  # which are still on disk
-        self._written = now()
-        self._load()
+        self._used: set[str] = set()  # whose use is not all written yet
+        self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
+        self._load(0 if shared else LAG * TICKS_PER_SECOND)
+        buckets.listen(BUCKET, self._hear)
 
     def __len__(self) -> int:
         return len(self._living)
@@ -86,8 +93,8 @@ class Sessions:
         """
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
-        login = (proven.client, agent, proven.user.name, proven.token)
-        return await self._opening.do(login, partial(self._open, proven))
+        key = login_key(proven.client, proven.user.name, proven.token, agent=agent)
+        return await self._opening.do(key, partial(self._open, key, proven))
 
     def find(self, session_id: str | None) -> Session:
         """The living session of that id, which counts as a use of it; raises ``BadSession``."""
@@ -108,12 +115,12 @@ class Sessions:
 
     async def logout(self, session_id: str) -> bool:
         """End the session for good; whether there was one."""
-        session = self._alive(session_id)
-        if session is None:
-            return False
-        self._end(session)
-        await self._write()
-        return True
+        found = self._alive(session_id) is not None
+        # again, if another node wrote a use of it in the meantime
+        while session := self._living.get(session_id):
+            self._end(session)
+            await self._write_ends()
+        return found
 
     async def change_password(
         self,
@@ -142,38 +149,29 @@ class Sessions:
         await self._site.refresh()
 
     async def keep(self) -> None:
-        """Write down what was used, at most once a minute, and what has ended.
+        """Write down uses that are a minute old, and what has ended.
 
         Raises ``Unavailable`` when it cannot; the next call then does it.
         """
-        oldest = self._now() - LIFETIME * TICKS_PER_SECOND
+        oldest = self._now() - self._lifetime
         while self._living and next(iter(self._living.values())).last_used < oldest:
             self._end(next(iter(self._living.values())))
-        if self._now() - self._written >= WRITTEN * TICKS_PER_SECOND:
-            await self.close()
-        else:
-            await self._write()
+        await self._write_ends()
+        await self._write_uses(WRITTEN)
 
     async def close(self) -> None:
         """Write everything down; raises ``Unavailable`` when it cannot."""
-        began = self._now()
-        while self._used:
-            used = {session: self._living[session] for session in islice(self._used, GROUP)}
-            self._used -= used.keys()
-            try:
-                await self._write(used.values())
-            except BaseException:
-                self._used |= used.keys() & self._living.keys()
-                raise
-        await self._write()
-        self._written = began
+        await self._write_ends()
+        await self._write_uses(0)
 
-    async def _open(self, proven: Proven) -> Session:
+    async def _open(self, key: str, proven: Proven) -> Session:
         user = proven.user
-        session_id = self._by_login.get((proven.client, user.agent, user.name, proven.token), "")
-        session = self._alive(session_id)
-        if session is None:
-            session = Session(
+        for _ in range(TRIES):
+            session = self._by_key.get(key)
+            if session is not None and self._alive(session.id):
+                self._touch(session)
+                return session
+            new = Session(
                 id=str(uuid.uuid4()),
                 client=proven.client,
                 name=user.name,
@@ -182,26 +180,33 @@ class Sessions:
                 proof=proof_of(user.password_hash),
                 last_used=self._now(),
             )
-            await self._write([session])
-            self._live(session)
-            self._allow(session)
-        self._touch(session)
-        return session
+            there = self._buckets.get(BUCKET, key)
+            try:
+                await self._buckets.write(
+                    [Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)]
+                )
+            except Conflict:  # another node was first: its session is heard of by now
+                continue
+        raise Unavailable("the user is logging in and out on many nodes at once; try again")
 
     def _alive(self, session_id: str) -> Session | None:
         session = self._living.get(session_id)
         if session is None:
             return None
         unused = self._now() - session.last_used
-        if unused > LIFETIME * TICKS_PER_SECOND or not self._allow(session):
+        if unused > self._lifetime or not self._allow(session):
             self._end(session)
             return None
         return session
 
     def _allow(self, session: Session) -> bool:
         """Bring what the session may do up to date with the site; False: it has ended."""
-        if session.generation == self._site.generation:
+        if session.generation == self._site.generation or self._permit(session):
             return True
+        # a session may be heard of before the change of the site that allows it
+        return self._site.reload() is not None and self._permit(session)
+
+    def _permit(self, session: Session) -> bool:
         directory = self._site.directory
         client = directory.clients.get(session.client)
         user = directory.user(session.client, session.name, agent=session.agent)
@@ -224,32 +229,92 @@ class Sessions:
 
     def _live(self, session: Session) -> None:
         self._living[session.id] = session
-        self._by_login[session.client, session.agent, session.name, session.token] = session.id
+        self._by_key[session.key] = session
 
-    def _end(self, session: Session) -> None:
+    def _drop(self, session: Session) -> None:
         self._living.pop(session.id, None)
         self._used.discard(session.id)
-        login = (session.client, session.agent, session.name, session.token)
-        if self._by_login.get(login) == session.id:
-            del self._by_login[login]
-        self._ended.add(session.id)
+        if self._by_key.get(session.key) is session:
+            del self._by_key[session.key]
 
-    async def _write(self, sessions: Iterable[Session] = ()) -> None:
-        ended = set(self._ended)
-        items = [Item(BUCKET, session_id, None) for session_id in ended]
-        items += [Item(BUCKET, session.id, stored(session)) for session in sessions]
-        if items:
-            await self._buckets.write(items)
-        self._ended -= ended
+    def _end(self, session: Session) -> None:
+        self._drop(session)
+        self._ended[session.key] = session.written
 
-    def _load(self) -> None:
+    def _hear(self, key: str, raw: bytes | None) -> None:
+        """What the bucket holds under a key now, whoever wrote it."""
+        self._ended.pop(key, None)
+        old = self._by_key.get(key)
+        new = None if raw is None else restored(raw)
+        if old is not None and new is not None and old.id == new.id:
+            self._merge(old, new)
+            return
+        if old is not None:
+            self._drop(old)
+        if new is not None:
+            self._live(new)
+
+    def _merge(self, session: Session, written: Session) -> None:
+        """Another node's use counts like one here."""
+        session.written, session.kept = written.written, written.kept
+        if written.last_used > session.last_used:
+            session.last_used = written.last_used
+            self._living.move_to_end(session.id)
+
+    async def _write_ends(self) -> None:
+        conflicts = 0
+        while self._ended and conflicts < TRIES:
+            ended = dict(islice(self._ended.items(), GROUP))
+            try:
+                await self._buckets.write(
+                    [Item(BUCKET, key, None) for key in ended],
+                    [Item(BUCKET, key, raw) for key, raw in ended.items()],
+                )
+            except Conflict:  # what other nodes wrote was heard of: it is no longer among them
+                conflicts += 1
+
+    async def _write_uses(self, age: int) -> None:
+        """Write the uses of sessions of which none was written for ``age`` seconds."""
+        due = [self._living[session_id] for session_id in self._used]
+        for at in range(0, len(due), GROUP):
+            conflicts = 0
+            while conflicts < TRIES and not await self._write_some(due[at : at + GROUP], age):
+                conflicts += 1
+
+    async def _write_some(self, sessions: list[Session], age: int) -> bool:
+        """Write those that are still due; False if another node wrote one of them just now."""
+        before = self._now() - age * TICKS_PER_SECOND
+        due = [
+            (session, session.written, session.kept)
+            for session in sessions
+            if session.id in self._used and session.kept <= before
+        ]
+        seen = [Item(BUCKET, session.key, written) for session, written, _ in due]
+        for session, _, _ in due:
+            session.written, session.kept = stored(session), session.last_used
+        items = [Item(BUCKET, session.key, session.written) for session, _, _ in due]
+        if not items:
+            return True
+        try:
+            await self._buckets.write(items, seen)
+        except BaseException as error:
+            for (session, written, kept), item in zip(due, items, strict=True):
+                if session.written is item.value:
+                    session.written, session.kept = written, kept
+            if isinstance(error, Conflict):
+                return False
+            raise
+        self._used -= {session.id for session, _, _ in due if session.last_used <= session.kept}
+        return True
+
+    def _load(self, favour: int) -> None:
         found = []
-        for session_id, raw in self._buckets.items(BUCKET).items():
-            session = restored(session_id, raw)
-            if session is None:
-                self._ended.add(session_id)
+        for key, raw in self._buckets.items(BUCKET).items():
+            session = restored(raw)
+            if session is None or session.key != key:
+                self._ended[key] = raw
                 continue
-            session.last_used = min(self._now(), session.last_used + LAG * TICKS_PER_SECOND)
+            session.last_used = min(self._now(), session.last_used + favour)
             found.append(session)
         for session in sorted(found, key=lambda one: one.last_used):
             self._live(session)

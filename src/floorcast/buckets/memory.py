@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from floorcast.buckets.port import Conflict, Item, checked
+from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.errors import Unavailable
 
 __all__ = ["MemoryBuckets"]
@@ -17,6 +17,7 @@ class MemoryBuckets:
     def __init__(self) -> None:
         self._kept: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         self._versions: Counter[str] = Counter()
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._closed = False
 
     def get(self, bucket: str, key: str) -> bytes | None:
@@ -39,11 +40,18 @@ class MemoryBuckets:
             else:
                 kept[bucket][key] = bytes(value)
         self._versions.update({item.bucket for item in changes})
+        for bucket, key, value in changes:
+            for listener in self._listeners[bucket]:
+                listener(key, value)
 
     def version(self, bucket: str) -> int:
         """A number that changes with every write to the bucket."""
         self._open()
         return self._versions[bucket]
+
+    def listen(self, bucket: str, listener: Listener) -> None:
+        """Call ``listener`` for each change of the bucket."""
+        self._listeners[bucket].append(listener)
 
     async def close(self) -> None:
         """Forget everything."""

@@ -8,12 +8,15 @@ awaited. Every adapter passes ``tests/contract/test_buckets.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from floorcast.errors import FloorcastError
 
-__all__ = ["Buckets", "Conflict", "Item", "checked"]
+__all__ = ["Buckets", "Conflict", "Item", "Listener", "checked"]
+
+Listener = Callable[[str, bytes | None], None]
+"""Is told a key of its bucket and what that holds now; raises nothing."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_=.-]{0,126}[A-Za-z0-9_=-])?")
 
@@ -60,6 +63,14 @@ class Buckets(Protocol):
         """A number that changes whenever anybody, in any process, writes to the bucket.
 
         Costs next to nothing while nobody does, so it can be asked several times a second.
+        """
+        ...
+
+    def listen(self, bucket: str, listener: Listener) -> None:
+        """Call ``listener`` on the loop for each change of the bucket, once all of it shows.
+
+        Told are the writes through these buckets, and in a cluster those of every other node.
+        What another process writes to a file shows in ``version`` only.
         """
         ...
 

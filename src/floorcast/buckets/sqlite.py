@@ -7,6 +7,7 @@ flush of the disk never holds the loop up.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 import apsw
 
-from floorcast.buckets.port import Conflict, Item, checked
+from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.buckets.schema import migrate
 from floorcast.errors import SettingError, Unavailable
 
@@ -51,6 +52,7 @@ class SQLiteBuckets:
         self._closed = False
         self._at = -1
         self._versions: dict[str, int] = {}
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """What the key holds, or None."""
@@ -68,10 +70,17 @@ class SQLiteBuckets:
             raise _closed()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._write, changes, known)
+        for bucket, key, value in changes:
+            for listener in self._listeners[bucket]:
+                listener(key, value)
 
     def version(self, bucket: str) -> int:
         """A number that changes whenever any process writes to the bucket."""
         return self._read(lambda reader: self._version(reader, bucket))
+
+    def listen(self, bucket: str, listener: Listener) -> None:
+        """Call ``listener`` for each change of the bucket that this process makes."""
+        self._listeners[bucket].append(listener)
 
     async def close(self) -> None:
         """Let writes under way finish, then close the file."""

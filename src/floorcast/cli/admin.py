@@ -1,31 +1,33 @@
-"""What ``site``, ``user`` and ``key`` share: the data folder's store, clients, passwords, tables.
+"""What ``site``, ``user`` and ``key`` share: the store they change, clients, passwords, tables.
 
-The commands work beside a running server, which notices within a second, and without one.
+The commands work beside a running server, which notices within a second, and without one; with
+``--log nats://…`` on what a cluster's nodes share, which notice at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from floorcast.auth.passwords import LONGEST, SHORTEST, Hasher
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.port import Buckets
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
-from floorcast.errors import SettingError
+from floorcast.serve.visiting import visit
 from floorcast.site.model import Client
 from floorcast.site.site import Site
 
 __all__ = [
     "ClientOption",
     "DataOption",
+    "LogOption",
     "aligned",
     "client_named",
     "hasher",
@@ -38,6 +40,13 @@ T = TypeVar("T")
 DataOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help=SETTINGS["data"].help, show_default=False)
 ]
+LogOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NATS-URL", help="The cluster, nats://HOST,HOST,…, instead of a folder.",
+        show_default=False,
+    ),
+]  # fmt: skip
 ClientOption = Annotated[
     str | None,
     typer.Option(
@@ -54,27 +63,20 @@ def hasher() -> Hasher:
 
 def with_buckets(
     context: typer.Context,
-    data: Path | None,
+    store: Mapping[str, object],
     work: Callable[[Buckets], Coroutine[Any, Any, T]],
     *,
     make: bool = False,
 ) -> T:
-    """What ``work`` gives with the buckets of the data folder, which are closed after it.
+    """What ``work`` gives with the buckets of ``store`` (``data``, ``log``), closed after it.
 
-    Raises ``SettingError`` when there is no site in the folder, unless it is to be made.
+    Raises ``SettingError`` when there is no site in them, unless it is to be made.
     """
-    folder = load({"data": data}, known=known(context)).data
-    if folder == IN_MEMORY:
-        raise SettingError("--data: must be a folder here, for :memory: is the server's own")
-    if not make and not (folder / "admin.db").exists():
-        raise SettingError(f"{folder} holds no site yet: floorcast site apply FILE --data {folder}")
+    settings = load(store, known=known(context))
 
     async def run() -> T:
-        buckets = open_buckets(folder)
-        try:
-            return await work(buckets)
-        finally:
-            await buckets.close()
+        async with AsyncExitStack() as stack:
+            return await work(await visit(stack, settings, make=make))
 
     return asyncio.run(run())
 

@@ -8,6 +8,8 @@ from typing import Protocol
 import typer
 
 from floorcast.cli import (
+    backup,
+    cluster,
     demo,
     key,
     options,
@@ -43,6 +45,8 @@ COMMANDS: tuple[Command, ...] = (
     site,
     user,
     key,
+    backup,
+    cluster,
     verify,
     version,
 )

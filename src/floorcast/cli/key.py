@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from floorcast.buckets.port import Buckets
-from floorcast.cli.admin import ClientOption, DataOption, aligned, client_named, with_buckets
+from floorcast.cli.admin import (
+    ClientOption,
+    DataOption,
+    LogOption,
+    aligned,
+    client_named,
+    with_buckets,
+)
 from floorcast.site.digests import digest, fingerprint, new_key
 from floorcast.site.edits import KeyKind, add_key, revoke_key
 from floorcast.site.site import Site
@@ -33,6 +40,7 @@ def new(
         bool, typer.Option("--api-token", help="An API token (LV-Access), not an ingest key.")
     ] = False,
     data: DataOption = None,
+    log: LogOption = None,
 ) -> None:
     """Make a key and print it: this once, for only its hash is kept.
 
@@ -46,12 +54,17 @@ def new(
         await add_key(buckets, owner.id, kind, digest(key))
         return f"{NAMES[kind]} {fingerprint(digest(key))} of client {owner.name}; it is shown once"
 
-    typer.echo(with_buckets(context, data, make), err=True)
+    typer.echo(with_buckets(context, {"data": data, "log": log}, make), err=True)
     print(key)
 
 
 @app.command("list")
-def show(context: typer.Context, client: ClientOption = None, data: DataOption = None) -> None:
+def show(
+    context: typer.Context,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:
     """Print the keys of a client by their fingerprints."""
 
     async def look(buckets: Buckets) -> list[tuple[str, ...]]:
@@ -64,7 +77,7 @@ def show(context: typer.Context, client: ClientOption = None, data: DataOption =
             for key in getattr(owner, kind)
         ]
 
-    rows = with_buckets(context, data, look)
+    rows = with_buckets(context, {"data": data, "log": log}, look)
     print("\n".join(aligned([("fingerprint", "kind", "made by"), *rows])))
 
 
@@ -74,6 +87,7 @@ def revoke(
     key: Annotated[str, typer.Argument(metavar="FINGERPRINT", help='As "key list" prints it.')],
     client: ClientOption = None,
     data: DataOption = None,
+    log: LogOption = None,
 ) -> None:
     """End a key; sessions that were opened with it end too."""
 
@@ -82,4 +96,4 @@ def revoke(
         ended = await revoke_key(buckets, owner.id, key)
         return f"{fingerprint(ended)} of client {owner.name} is no longer accepted"
 
-    print(with_buckets(context, data, take))
+    print(with_buckets(context, {"data": data, "log": log}, take))

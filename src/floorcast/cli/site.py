@@ -12,6 +12,7 @@ from floorcast.buckets.port import Buckets
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
+    LogOption,
     aligned,
     client_named,
     hasher,
@@ -36,7 +37,9 @@ def register(program: typer.Typer) -> None:
 
 
 @app.command("apply")
-def apply_file(context: typer.Context, file: FileArgument, data: DataOption = None) -> None:
+def apply_file(
+    context: typer.Context, file: FileArgument, data: DataOption = None, log: LogOption = None
+) -> None:
     """Make the site what FILE declares, and print what that changed.
 
     Applying a file again changes nothing. What was made by "user add" and "key new" stays. A
@@ -44,7 +47,10 @@ def apply_file(context: typer.Context, file: FileArgument, data: DataOption = No
     """
     site_file = read(file)
     changes = with_buckets(
-        context, data, lambda buckets: apply(buckets, site_file, hasher()), make=True
+        context,
+        {"data": data, "log": log},
+        lambda buckets: apply(buckets, site_file, hasher()),
+        make=True,
     )
     if changes:
         print("\n".join(aligned(changes)))
@@ -69,14 +75,19 @@ def check_file(file: FileArgument) -> None:
 
 
 @app.command("show")
-def show_site(context: typer.Context, data: DataOption = None, client: ClientOption = None) -> None:
+def show_site(
+    context: typer.Context,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:
     """Print the site as it counts now: every client, or one."""
 
     async def look(buckets: Buckets) -> list[Client]:
         site = Site(buckets)
         return [client_named(site, client)] if client else list(site.clients.values())
 
-    clients = with_buckets(context, data, look)
+    clients = with_buckets(context, {"data": data, "log": log}, look)
     print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
 
 

@@ -10,6 +10,7 @@ from floorcast.buckets.port import Buckets
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
+    LogOption,
     aligned,
     client_named,
     hasher,
@@ -51,6 +52,7 @@ def add(
         typer.Option(help="Limit it to this call center; may be given more than once."),
     ] = None,
     data: DataOption = None,
+    log: LogOption = None,
 ) -> None:
     """Make a user; the password is asked for, or read from standard input."""
     known_role = _role(role)
@@ -70,11 +72,16 @@ def add(
         await add_user(buckets, owner.id, user)
         return f"user {user.id} {name} of client {owner.name} may log in now"
 
-    print(with_buckets(context, data, make))
+    print(with_buckets(context, {"data": data, "log": log}, make))
 
 
 @app.command("list")
-def show(context: typer.Context, client: ClientOption = None, data: DataOption = None) -> None:
+def show(
+    context: typer.Context,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:
     """Print who may log in to a client."""
 
     async def look(buckets: Buckets) -> list[tuple[str, ...]]:
@@ -92,7 +99,7 @@ def show(context: typer.Context, client: ClientOption = None, data: DataOption =
             for user in owner.users
         ]
 
-    rows = with_buckets(context, data, look)
+    rows = with_buckets(context, {"data": data, "log": log}, look)
     print("\n".join(aligned([("id", "name", "role", "call centers", "made by"), *rows])))
 
 
@@ -103,6 +110,7 @@ def remove(
     client: ClientOption = None,
     agent: AgentOption = False,
     data: DataOption = None,
+    log: LogOption = None,
 ) -> None:
     """Take a login away, and end its sessions."""
 
@@ -111,7 +119,7 @@ def remove(
         await remove_user(buckets, owner.id, name, agent=agent)
         return f"{name} of client {owner.name} may not log in any more"
 
-    print(with_buckets(context, data, take))
+    print(with_buckets(context, {"data": data, "log": log}, take))
 
 
 @app.command("password")
@@ -121,6 +129,7 @@ def password(
     client: ClientOption = None,
     agent: AgentOption = False,
     data: DataOption = None,
+    log: LogOption = None,
 ) -> None:
     """Give a user another password, and end its sessions; of an agent, allow it to log in."""
 
@@ -129,7 +138,7 @@ def password(
         await set_password(buckets, owner.id, name, hasher().hash(new_password()), agent=agent)
         return f"{name} of client {owner.name} has the new password"
 
-    print(with_buckets(context, data, change))
+    print(with_buckets(context, {"data": data, "log": log}, change))
 
 
 def _role(named: str) -> Role:

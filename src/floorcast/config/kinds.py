@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["LOG", "PATH", "PROXIES", "SIZE", "TEXT", "Kind", "choice", "number", "whole"]
+__all__ = ["CLIENTS", "LOG", "PATH", "PROXIES", "SIZE", "TEXT", "Kind", "choice", "number", "whole"]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 SMALLEST = 2**20  # bytes; below it no buffer does its work
@@ -90,7 +90,9 @@ def _size(value: object) -> int:
 
 def _log(value: object) -> str:
     log = _text(value)
-    if log != "embedded" and not re.fullmatch(r"nats://[^\s/,@]+(?:,[^\s/,@]+)*", log):
+    if log != "embedded" and not re.fullmatch(
+        r"nats://(?:[^\s/,@]+@)?[^\s/,@]+(?:,[^\s/,@]+)*", log
+    ):
         raise ValueError(value)
     return log
 
@@ -103,8 +105,17 @@ def _proxies(value: object) -> tuple[str, ...]:
     return proxies
 
 
+_client = whole(1, 2**63 - 1).read
+
+
+def _clients(value: object) -> tuple[int, ...]:
+    given = value if isinstance(value, list | tuple) else str(value).split(",")
+    return tuple(dict.fromkeys(int(str(_client(each))) for each in given))
+
+
 TEXT = Kind("a text", _text)
 PATH = Kind("a path", _path)
 SIZE = Kind("a number of bytes, or of KiB, MiB or GiB (256MiB), and at least 1MiB", _size)
-LOG = Kind("embedded, or nats://HOST,HOST,…", _log)
+LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,…", _log)
+CLIENTS = Kind("ids of clients, separated by commas", _clients)
 PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies)

@@ -11,7 +11,18 @@ from typing import Annotated, Final, NamedTuple, get_type_hints
 
 from msgspec import Struct, structs
 
-from floorcast.config.kinds import LOG, PATH, PROXIES, SIZE, TEXT, Kind, choice, number, whole
+from floorcast.config.kinds import (
+    CLIENTS,
+    LOG,
+    PATH,
+    PROXIES,
+    SIZE,
+    TEXT,
+    Kind,
+    choice,
+    number,
+    whole,
+)
 
 __all__ = ["SETTINGS", "Setting", "Settings"]
 
@@ -44,6 +55,31 @@ class Settings(Struct, frozen=True, kw_only=True):
     log: Annotated[
         str, About(LOG, "Where events are kept: embedded in the data folder, or a NATS cluster.")
     ] = "embedded"
+    node: Annotated[
+        str,
+        About(TEXT, "The name of this node in its cluster; none: the host's name."),
+    ] = ""
+    streams: Annotated[
+        int,
+        About(
+            whole(1, 256),
+            "Over how many streams a cluster's clients are spread; settled when its log is made.",
+            "streams",
+        ),
+    ] = 4
+    replicas: Annotated[
+        int,
+        About(
+            whole(1, 5),
+            "On how many servers of its NATS cluster a new log is kept; more than half of them"
+            " have it when events are acknowledged.",
+            "replicas",
+        ),
+    ] = 3
+    clients: Annotated[
+        tuple[int, ...],
+        About(CLIENTS, "The clients that this node of a cluster serves; none named: all."),
+    ] = ()
     log_level: Annotated[
         str,
         About(
@@ -136,7 +172,7 @@ class Setting(NamedTuple):
 
 
 def _shown(about: About, default: object) -> str:
-    if default is None or default == ():
+    if default is None or default in {(), ""}:
         return ""
     if about.kind is SIZE and isinstance(default, int):
         return f"{default // 2**20}MiB"

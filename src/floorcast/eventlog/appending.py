@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from floorcast.errors import Unavailable
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.groups import GroupWriter, Outcome, Row, Write
 from floorcast.eventlog.identities import keys_of
-from floorcast.eventlog.logfile import KINDS, StreamRow, first_id
+from floorcast.eventlog.logfile import KINDS, Position, StreamRow, first_id
 from floorcast.eventlog.port import Appended, Batch, Entry
 from floorcast.eventlog.seen import Seen, Wave
 from floorcast.eventlog.streams import Stream
 from floorcast.token import Now
 
-__all__ = ["MAX_BYTES", "MAX_EVENTS", "Appender", "NumberedStream", "Observe"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_EVENTS",
+    "Appender",
+    "Load",
+    "NumberedStream",
+    "Observe",
+    "Origin",
+    "Planned",
+]
 
 MAX_EVENTS = 100_000  # under way at once: ten of the largest requests
 MAX_BYTES = 64 << 20  # of them
@@ -32,17 +41,74 @@ Observe = Callable[[float, int], None]
 """Told of every commit: the seconds that the disk took, and the events in it."""
 
 
+class Load:
+    """What is under way to a log, which is bounded."""
+
+    def __init__(self) -> None:
+        self._events = 0
+        self._bytes = 0
+
+    @contextmanager
+    def carrying(self, events: int, size: int) -> Iterator[None]:
+        """Have so many events, and bytes, under way; raises Unavailable when it is too much."""
+        busy = self._events + events > MAX_EVENTS or self._bytes + size > MAX_BYTES
+        if busy and self._events:
+            raise Unavailable("too many events are on their way to the log")
+        self._events += events
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._events -= events
+            self._bytes -= size
+
+
 class NumberedStream(Stream):
-    """A stream with the ordinal that its rows carry; not ``stored`` until it has an entry."""
+    """A stream with the ordinal that its rows carry; not ``stored`` until it has an entry.
+
+    ``site`` is the client's site after all that is durable, ``planned_site`` also counts what
+    is under way.
+    """
 
     def __init__(self, row: StreamRow, *, stored: bool) -> None:
         super().__init__(row.client, row.head)
         self.ordinal = row.ordinal
         self.stored = stored
+        self.site = self.planned_site = row.site
 
     def row(self) -> StreamRow:
         """The stream as a reader wants it: as far as it is durable."""
         return StreamRow(self.ordinal, self.client, self.head)
+
+    def publish(self, entry: Entry) -> None:
+        """Make a durable entry the head, and give it to who follows."""
+        self.stored = True
+        if entry.kind == "site":
+            self.site = entry.payload
+        super().publish(entry)
+
+    def withdraw(self) -> None:
+        """Forget what was under way."""
+        self.planned_site = self.site
+        super().withdraw()
+
+
+class Origin(NamedTuple):
+    """Where a followed batch comes from: when it was taken there (ticks), and its position.
+
+    ``epoch`` is the appender's of when following began: what comes behind a failure is not taken.
+    """
+
+    at: int
+    position: Position
+    epoch: int
+
+
+class Planned(NamedTuple):
+    """What an append will be once ``durable`` is done; None: it is."""
+
+    appended: Appended
+    durable: asyncio.Future[None] | None
 
 
 class _Plan(NamedTuple):
@@ -56,7 +122,10 @@ class _Plan(NamedTuple):
 
 
 class Appender:
-    """Puts batches into streams. Used on one event loop; ``tell`` is for the writer's thread."""
+    """Puts batches into streams. Used on one event loop; ``tell`` is for the writer's thread.
+
+    ``epoch`` grows with every failure: what was planned in an earlier one is lost.
+    """
 
     def __init__(self, writer: GroupWriter, seen: Seen, now: Now, observe: Observe | None) -> None:
         self._writer = writer
@@ -65,31 +134,67 @@ class Appender:
         self._observe = observe
         self._gate = asyncio.Lock()
         self._plans: deque[_Plan] = deque()
-        self._epoch = 0
-        self._events = 0
-        self._bytes = 0
+        self.epoch = 0
+        self._load = Load()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
+    @property
+    def full(self) -> bool:
+        """Whether so many keys wait for the disk that nothing should be planned."""
+        return self._seen.full
+
     async def append(self, stream: NumberedStream, batch: Batch) -> Appended:
         """See ``EventLog.append``."""
-        size = sum(map(len, batch.lines))
-        self._admit(len(batch.lines), size)
-        self._events += len(batch.lines)
-        self._bytes += size
-        try:
-            return await self._append(stream, batch)
-        finally:
-            self._events -= len(batch.lines)
-            self._bytes -= size
+        self._check_open()
+        with self._load.carrying(len(batch.lines), sum(map(len, batch.lines))):
+            self._check_room()
+            planned = await self.plan(stream, batch)
+            if planned.durable is not None:
+                await asyncio.shield(planned.durable)
+        return planned.appended
 
     async def append_site(self, stream: NumberedStream, payload: bytes) -> int:
         """See ``EventLog.append_site``."""
-        self._admit(0, len(payload))
-        number, taken = stream.next(self._now())
-        entry = Entry(stream.client, number, taken, "site", 0, payload)
-        await asyncio.shield(self._submit(stream, [entry], ()))
-        return number
+        self._check_open()
+        self._check_room()
+        planned = await self.plan_site(stream, payload)
+        if planned.durable is not None:
+            await asyncio.shield(planned.durable)
+        return planned.appended.number
+
+    async def plan(
+        self, stream: NumberedStream, batch: Batch, origin: Origin | None = None
+    ) -> Planned:
+        """Put what is new of a batch in line, taken now, or when and where ``origin`` says.
+
+        The origin's position is stored with it, also where nothing is new. Raises Unavailable.
+        """
+        # A look at the disk may have to wait: until it is done, nobody else asks or reserves.
+        async with self._gate:
+            taken = stream.time_of_next(self._now() if origin is None else origin.at)
+            keys = keys_of(stream.client, batch.events)
+            news = news_of(batch, keys, await self._seen.held(set(keys), taken))
+            self._check_open()
+            self._check_epoch(origin)
+            entries = entries_of(stream.client, news, lambda: stream.next(taken))
+            appended = Appended(stream.planned.number, news.duplicates)
+            return Planned(appended, self._put(stream, entries, news.keys, origin))
+
+    async def plan_site(
+        self, stream: NumberedStream, payload: bytes, origin: Origin | None = None
+    ) -> Planned:
+        """The same for a site, which makes no entry where it is the one that the client has."""
+        async with self._gate:
+            self._check_open()
+            self._check_epoch(origin)
+            entries = []
+            if payload != stream.planned_site:
+                number, taken = stream.next(self._now() if origin is None else origin.at)
+                entries = [Entry(stream.client, number, taken, "site", 0, payload)]
+                stream.planned_site = payload
+            appended = Appended(stream.planned.number, ())
+            return Planned(appended, self._put(stream, entries, (), origin))
 
     def tell(self, outcome: Outcome) -> None:
         """Hear of an outcome, from any thread."""
@@ -101,39 +206,37 @@ class Appender:
         """Take nothing any more; what is under way goes on."""
         self._closed = True
 
-    def _admit(self, events: int, size: int) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the log is closed")
-        busy = self._events + events > MAX_EVENTS or self._bytes + size > MAX_BYTES
-        if busy and self._events:
-            raise Unavailable("too many events are on their way to the log")
-        if self._seen.full:
+
+    def _check_epoch(self, origin: Origin | None) -> None:
+        if origin is not None and origin.epoch != self.epoch:
+            raise Unavailable("what comes before could not be written")
+
+    def _check_room(self) -> None:
+        if self.full:
             raise Unavailable("the keys of events taken in before wait for the disk")
 
-    async def _append(self, stream: NumberedStream, batch: Batch) -> Appended:
-        # A look at the disk may have to wait: until it is done, nobody else asks or reserves.
-        async with self._gate:
-            keys = keys_of(stream.client, batch.events)
-            news = news_of(batch, keys, await self._seen.held(set(keys)))
-            if self._closed:
-                raise Unavailable("the log is closed")
-            entries = entries_of(stream.client, news, lambda: stream.next(self._now()))
-            number = stream.planned.number
-            if entries:
-                future = self._submit(stream, entries, news.keys)
-            elif self._plans:
-                # the first copies may be under way: a duplicate is as durable as they are
-                future = self._plans[-1].future
-            else:
-                return Appended(number, news.duplicates)
-        await asyncio.shield(future)
-        return Appended(number, news.duplicates)
+    def _put(
+        self,
+        stream: NumberedStream,
+        entries: Sequence[Entry],
+        keys: Sequence[bytes],
+        origin: Origin | None,
+    ) -> asyncio.Future[None] | None:
+        if entries or origin is not None:
+            position = None if origin is None else origin.position
+            return self._submit(stream, entries, keys, position)
+        # the first copies may be under way: a duplicate is as durable as they are
+        return self._plans[-1].future if self._plans else None
 
     def _submit(
         self,
         stream: NumberedStream,
         entries: Sequence[Entry],
         keys: Sequence[bytes],
+        position: Position | None,
     ) -> asyncio.Future[None]:
         self._loop = asyncio.get_running_loop()
         future = self._loop.create_future()
@@ -144,13 +247,13 @@ class Appender:
             Row(start + e.number, e.taken, KINDS.index(e.kind), e.count, e.payload) for e in entries
         ]
         size = sum(len(row.payload) for row in rows)
-        may_be_new = None if stream.stored else (stream.ordinal, stream.client)
-        self._writer.submit(Write(self._epoch, rows, size, may_be_new))
+        may_be_new = None if stream.stored or not rows else (stream.ordinal, stream.client)
+        self._writer.submit(Write(self.epoch, rows, size, may_be_new, position))
         return future
 
     def _hear(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            if outcome.writes[0].epoch == self._epoch:
+            if outcome.writes[0].epoch == self.epoch:
                 self._fail()
             return
         events = 0
@@ -162,19 +265,18 @@ class Appender:
 
     def _publish(self, plan: _Plan) -> int:
         stream = plan.stream
-        stream.stored = True
         events = 0
         for entry in plan.entries:
             stream.publish(entry)
             events += entry.count
         if plan.wave is not None:
-            self._seen.confirm(plan.wave, stream.client, *stream.head)
+            self._seen.confirm(plan.wave, stream.client, stream.head.number)
         if not plan.future.done():
             plan.future.set_result(None)
         return events
 
     def _fail(self) -> None:
-        self._epoch += 1
+        self.epoch += 1
         for plan in self._plans:
             plan.stream.withdraw()
             if plan.wave is not None:

@@ -21,7 +21,7 @@ import structlog
 
 from floorcast.eventlog.files import transaction
 from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
-from floorcast.eventlog.logfile import ordinal_of
+from floorcast.eventlog.logfile import Position, ordinal_of
 from floorcast.eventlog.rows import insert, statement
 from floorcast.eventlog.wal import WriteAheadLog
 
@@ -32,6 +32,7 @@ GROUP_BYTES = 16 << 20
 IDLE = 0.05  # seconds without a write after which the retention uses the time
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
+MOVE_ON = "UPDATE following SET seq = ?2 WHERE stream = ?1"
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload)"
 
 _log = structlog.get_logger(__name__)
@@ -53,12 +54,16 @@ class Row(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Rows that are stored together; ``stream`` is (ordinal, client) of one that may be new."""
+    """Rows that are stored together; ``stream`` is (ordinal, client) of one that may be new.
+
+    ``position`` is how far a followed stream is taken in with them.
+    """
 
     epoch: int
     rows: Sequence[Row]
     size: int
     stream: tuple[int, int] | None
+    position: Position | None = None
 
 
 class Outcome(NamedTuple):
@@ -161,7 +166,8 @@ class GroupWriter:
     def _insert(self, writes: Sequence[Write]) -> None:
         stored = [row for write in writes for row in write.rows]
         streams = {write.stream for write in writes if write.stream is not None}
-        if not streams and len(stored) <= GROUP:
+        positions = dict(write.position for write in writes if write.position is not None)
+        if not streams and not positions and len(stored) <= GROUP:
             values = tuple(chain.from_iterable(stored))
             self._connection.execute(statement(ADD_ENTRIES, len(Row._fields), len(stored)), values)
             return
@@ -169,6 +175,8 @@ class GroupWriter:
             for stream in streams:
                 self._connection.execute(ADD_STREAM, stream)
             insert(self._connection, ADD_ENTRIES, stored)
+            for position in positions.items():
+                self._connection.execute(MOVE_ON, position)
 
     def _count(self, writes: Sequence[Write]) -> None:
         for write in writes:

@@ -15,6 +15,7 @@ import apsw
 
 from floorcast.eventlog.files import fetch_one, transaction
 from floorcast.eventlog.logfile import SITE, first_id
+from floorcast.eventlog.port import kept_since
 from floorcast.token import Now
 
 __all__ = ["BITE", "BITE_BYTES", "Janitor"]
@@ -74,13 +75,13 @@ class Janitor:
     @property
     def due(self) -> bool:
         """Whether there is an entry that is older than the retention."""
-        return bool(self._fronts) and self._fronts[0].taken < self._now() - self._retention
+        return bool(self._fronts) and self._fronts[0].taken < self._before()
 
     def bite(self) -> int:
         """Remove some entries that are older than the retention; how many."""
         if not self.due:
             return 0
-        before = self._now() - self._retention
+        before = self._before()
         front = self._fronts[0]
         with transaction(self._connection):
             last, taken, count, site = self._choose(front, before)
@@ -98,6 +99,9 @@ class Janitor:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _before(self) -> int:
+        return kept_since(self._now(), self._retention)
 
     def _choose(self, front: _Front, before: int) -> tuple[int, int, int, int | None]:
         end = first_id(front.ordinal + 1)

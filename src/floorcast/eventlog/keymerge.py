@@ -1,6 +1,6 @@
 """Merging and forgetting runs of keys, a bite at a time, on the scribe's thread.
 
-A merge copies the keys of some neighbouring runs into a new one, in key order. The new run
+A merge copies the keys of some runs of one hour into a new one, in key order. The new run
 counts only from the moment that it is whole, and the old ones end in the same transaction.
 All that a step has to know is in the file, so that a crash or a failed step changes nothing.
 """
@@ -13,13 +13,11 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog.files import fetch
-from floorcast.token import TICKS_PER_SECOND
 
-__all__ = ["NEXT_RUN", "SCHEMA", "SPAN", "step"]
+__all__ = ["NEXT_RUN", "SCHEMA", "step"]
 
 FAN_IN = 8  # runs merged into one
 LEVELS = 2  # times that a key is merged, at most
-SPAN = 6 * 3600 * TICKS_PER_SECOND  # of a run, in ticks: by so much may a key be kept too long
 BITE = 16_384  # keys copied or deleted at a time
 
 SCHEMA = """
@@ -29,8 +27,7 @@ CREATE TABLE runs (
     level INTEGER NOT NULL,
     first_wave INTEGER NOT NULL,
     last_wave INTEGER NOT NULL,
-    oldest INTEGER NOT NULL,
-    newest INTEGER NOT NULL
+    hour INTEGER NOT NULL
 );
 CREATE TABLE marks (run INTEGER PRIMARY KEY, marks BLOB NOT NULL);
 CREATE TABLE merging (run INTEGER PRIMARY KEY, target INTEGER NOT NULL);
@@ -46,9 +43,9 @@ SELECT 1 + max(
 )
 """
 EXPIRE = """
-INSERT INTO dropped SELECT id FROM runs WHERE newest < :before;
-DELETE FROM marks WHERE run IN (SELECT id FROM runs WHERE newest < :before);
-DELETE FROM runs WHERE newest < :before;
+INSERT INTO dropped SELECT id FROM runs WHERE hour < :before;
+DELETE FROM marks WHERE run IN (SELECT id FROM runs WHERE hour < :before);
+DELETE FROM runs WHERE hour < :before;
 """
 DELETE = """
 DELETE FROM keys WHERE run = ?1 AND key <= (
@@ -56,11 +53,11 @@ DELETE FROM keys WHERE run = ?1 AND key <= (
 )
 """
 RUNS = """
-SELECT id, level, first_wave, last_wave, oldest, newest FROM runs ORDER BY level, first_wave
+SELECT id, level, hour FROM runs ORDER BY level, hour, first_wave
 """
 FINISH = """
 INSERT INTO runs
-SELECT :target, max(level) + 1, min(first_wave), max(last_wave), min(oldest), max(newest)
+SELECT :target, max(level) + 1, min(first_wave), max(last_wave), max(hour)
 FROM runs WHERE id IN (SELECT run FROM merging);
 INSERT INTO dropped SELECT run FROM merging;
 DELETE FROM runs WHERE id IN (SELECT run FROM merging);
@@ -72,14 +69,11 @@ DELETE FROM merging;
 class _Run(NamedTuple):
     id: int
     level: int
-    first_wave: int
-    last_wave: int
-    oldest: int
-    newest: int
+    hour: int
 
 
 def step(connection: apsw.Connection, before: int) -> bool:
-    """Take one bite, forgetting runs that end before the tick; whether there may be more."""
+    """Take one bite, forgetting runs of hours before ``before``; whether there may be more."""
     merging = fetch(connection, "SELECT run, target FROM merging ORDER BY run")
     if merging:
         _copy(connection, [run for run, _ in merging], merging[0][1])
@@ -99,8 +93,7 @@ def _begin(connection: apsw.Connection) -> bool:
     for start in range(len(runs) - FAN_IN + 1):
         some = runs[start : start + FAN_IN]
         first, last = some[0], some[-1]
-        together = max(run.newest for run in some) - min(run.oldest for run in some)
-        if first.level == last.level < LEVELS and together <= SPAN:
+        if first.level == last.level < LEVELS and first.hour == last.hour:
             target = connection.execute(NEXT_RUN).get
             for run in some:
                 connection.execute("INSERT INTO merging VALUES (?, ?)", (run.id, target))

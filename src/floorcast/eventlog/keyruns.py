@@ -2,7 +2,7 @@
 
 A run is some ten thousand keys that were accepted one after another, written in key order
 behind the run before it: the file grows at its end only, and no page is written twice. Runs of
-about the same time are merged in the background, so that looking a key up stays short. A run
+the same hour are merged in the background, so that looking a key up stays short. A run
 that has become older than the retention goes as a whole, and its pages are given back a bite
 at a time.
 
@@ -24,6 +24,7 @@ from floorcast.eventlog import keymerge
 from floorcast.eventlog.derived import open_derived, reach
 from floorcast.eventlog.files import fetch, fetch_one, open_reader, reading
 from floorcast.eventlog.keyfilter import mark
+from floorcast.eventlog.port import HOUR, kept_since
 from floorcast.eventlog.rows import blobs
 from floorcast.eventlog.scribe import Scribe
 from floorcast.token import Now
@@ -39,17 +40,17 @@ MARKS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 FIND = """
 SELECT k.value FROM carray(?1) AS k WHERE (
     SELECT runs.id FROM runs CROSS JOIN keys ON keys.run = runs.id AND keys.key = k.value
-    WHERE runs.newest >= ?2 ORDER BY runs.id DESC LIMIT 1
+    WHERE runs.hour >= ?2 ORDER BY runs.id DESC LIMIT 1
 ) IS NOT NULL
 """
 WAVES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
 ADD_KEYS = "INSERT INTO keys SELECT ?, value FROM carray(?) ORDER BY value"
-ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?, ?)"
+ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?)"
 ADD_MARKS = "INSERT INTO marks VALUES (?, ?)"
 
 
 class Run(NamedTuple):
-    """A wave of keys on its way to the disk: ``wave`` is its number, times are ticks.
+    """A wave of keys on its way to the disk: ``wave`` is its number, ``hour`` when all were taken.
 
     ``size`` is the bytes of all keys. ``covers`` is, by client, the last entry whose keys are
     all in this wave or before it.
@@ -59,8 +60,7 @@ class Run(NamedTuple):
     keys: Collection[bytes]
     size: int
     covers: Mapping[int, int]
-    oldest: int
-    newest: int
+    hour: int
 
 
 class KeyRuns:
@@ -119,7 +119,7 @@ class KeyRuns:
         self._scribe.submit(size, lambda connection: _add(connection, run), stored)
 
     async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
-        """Those of the keys that are in a run that goes on until ``since`` (ticks) or later.
+        """Those of the keys that are in a run of the hour ``since`` or a later one.
 
         Raises Unavailable.
         """
@@ -149,7 +149,7 @@ class KeyRuns:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        return keymerge.step(connection, self._now() - self._retention)
+        return keymerge.step(connection, kept_since(self._now(), self._retention) // HOUR)
 
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:
@@ -164,7 +164,7 @@ def _add(connection: apsw.Connection, run: Run) -> None:
     for start in range(0, len(keys), MARKS_AT_ONCE):
         marks.extend(map(mark, keys[start : start + MARKS_AT_ONCE]))
     connection.execute(ADD_KEYS, (number, blobs(keys)))
-    connection.execute(ADD_RUN, (number, run.wave, run.wave, run.oldest, run.newest))
+    connection.execute(ADD_RUN, (number, run.wave, run.wave, run.hour))
     connection.execute(ADD_MARKS, (number, marks.tobytes()))
     for client, entry in run.covers.items():
         reach(connection, client, entry)

@@ -8,6 +8,7 @@ remembers what the retention removed from its front.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,17 @@ from floorcast.eventlog.files import (
 )
 from floorcast.eventlog.port import Entry, EntryKind, Head
 
-__all__ = ["KINDS", "SITE", "LogReader", "StreamRow", "first_id", "open_log", "ordinal_of"]
+__all__ = [
+    "KINDS",
+    "SITE",
+    "Follows",
+    "LogReader",
+    "Position",
+    "StreamRow",
+    "first_id",
+    "open_log",
+    "ordinal_of",
+]
 
 STEPS = (
     """
@@ -47,6 +58,14 @@ CREATE TABLE entries (
     payload BLOB NOT NULL
 );
 """,
+    """
+CREATE INDEX site_entries ON entries (id) WHERE kind = 1;
+CREATE TABLE following (
+    stream TEXT PRIMARY KEY,
+    clients TEXT NOT NULL,
+    seq INTEGER NOT NULL
+);
+""",
 )
 """The schema, a step a change. A step that was released is never changed again."""
 
@@ -59,23 +78,57 @@ READ_BYTES = 2 << 20  # read at a time, so that no turn of the event loop become
 SITE = 1
 KINDS: tuple[EntryKind, EntryKind] = ("events", "site")
 
-HEADS = "SELECT ordinal, client, removed, removed_taken FROM streams ORDER BY ordinal"
+HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
 LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
 READ = """
 SELECT id, taken, kind, count, payload FROM entries
 WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
+BEGIN_FOLLOWING = "INSERT INTO following VALUES (?, ?, 0)"
+KEEP_FOLLOWING = "UPDATE following SET clients = ?"
+LAST_SITE = """
+SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
+"""
+FOLLOWING = "SELECT stream, clients, seq FROM following"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
 
 class StreamRow(NamedTuple):
-    """A stream as it is found: its head is the newest entry, removed or not."""
+    """A stream as it is found: its head is the newest entry, removed or not.
+
+    ``site`` is the newest site entry's payload, removed or not.
+    """
 
     ordinal: int
     client: int
     head: Head
+    site: bytes | None = None
+
+
+class Follows(NamedTuple):
+    """The log that a file is a copy of: its identity, and the names of its streams.
+
+    ``clients`` are those whose entries it has, with commas between them; empty: all.
+    """
+
+    identity: str
+    streams: Sequence[str]
+    clients: str = ""
+
+    def covers(self, other: Follows) -> bool:
+        """Whether a copy of this has everything that one of the other has."""
+        same = (self.identity, set(self.streams)) == (other.identity, set(other.streams))
+        mine, others = set(self.clients.split(",")), set(other.clients.split(","))
+        return same and (not self.clients or mine >= others)
+
+
+class Position(NamedTuple):
+    """How far a stream of another log, by its name, has been taken in: up to message ``seq``."""
+
+    stream: str
+    seq: int
 
 
 def first_id(ordinal: int) -> int:
@@ -88,10 +141,11 @@ def ordinal_of(row_id: int) -> int:
     return row_id >> NUMBER_BITS
 
 
-def open_log(path: Path) -> apsw.Connection:
+def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
     """Open the file for its writer, and bring its schema up to date.
 
-    Raises SettingError when it is not a log, is one of a newer release, or cannot be opened.
+    Raises SettingError when it is not a log, is one of a newer release, cannot be opened, or
+    does not follow what it should.
     """
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
@@ -100,12 +154,34 @@ def open_log(path: Path) -> apsw.Connection:
             raise SettingError(f"{path} is not a log of floorcast")
         migrate(connection, STEPS, str(path))
         if connection.execute("SELECT count(*) FROM origin").get == 0:
+            identity = uuid.uuid4().hex if follows is None else follows.identity
             with transaction(connection):
-                connection.execute("INSERT INTO origin VALUES (?)", (uuid.uuid4().hex,))
+                connection.execute("INSERT INTO origin VALUES (?)", (identity,))
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
+                if follows is not None:
+                    rows = [(name, follows.clients) for name in follows.streams]
+                    connection.executemany(BEGIN_FOLLOWING, rows)
+        _check_origin(connection, path, follows)
+        if follows is not None:
+            connection.execute(KEEP_FOLLOWING, (follows.clients,))
     except apsw.Error as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
+
+
+def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | None) -> None:
+    identity = connection.execute("SELECT identity FROM origin").get
+    streams = {stream for stream, _, _ in fetch(connection, FOLLOWING)}
+    if follows is None and streams:
+        raise SettingError(
+            f"{path} follows a cluster's log: give the cluster with --log, or make an embedded "
+            "folder of it with 'floorcast cluster export'"
+        )
+    if follows is not None and (identity, streams) != (follows.identity, set(follows.streams)):
+        raise SettingError(
+            f"{path} is not a copy of this cluster's log: give another folder with --data, or "
+            "move an embedded folder into a new cluster with 'floorcast cluster import'"
+        )
 
 
 class LogReader:
@@ -122,14 +198,27 @@ class LogReader:
         """All streams with their heads."""
         found = []
         with reading():
-            for ordinal, client, removed, removed_taken in fetch(self._connection, HEADS):
+            for ordinal, client, removed, removed_taken, old_site in fetch(self._connection, HEADS):
                 ends = first_id(ordinal), first_id(ordinal + 1)
+                newer_site = fetch_one(self._connection, LAST_SITE, ends)
                 last = fetch_one(self._connection, LAST, ends)
                 head = Head(removed, removed_taken)
                 if last is not None:
                     head = Head(last[0] - ends[0], last[1])
-                found.append(StreamRow(ordinal, client, head))
+                site = old_site if newer_site is None else newer_site[0]
+                found.append(StreamRow(ordinal, client, head, site))
         return found
+
+    def following(self) -> dict[str, int]:
+        """How far each stream that is followed has been taken in, by its name."""
+        with reading():
+            return {stream: seq for stream, _, seq in fetch(self._connection, FOLLOWING)}
+
+    def follows(self) -> Follows:
+        """What this is a copy of, for one that follows."""
+        with reading():
+            rows = fetch(self._connection, FOLLOWING)
+        return Follows(self.identity(), [stream for stream, _, _ in rows], rows[0][1])
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""

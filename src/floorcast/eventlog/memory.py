@@ -11,7 +11,7 @@ from itertools import islice
 from floorcast.errors import Unavailable
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.identities import keys_of
-from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, Head
+from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.eventlog.streams import Stream
 from floorcast.token import Now
 
@@ -26,6 +26,7 @@ class _Kept:
         self.entries: deque[Entry] = deque()
         self.removed = 0
         self.removed_site: Entry | None = None
+        self.site: bytes | None = None
         self.keys: dict[bytes, int] = {}  # when each was taken, oldest first
 
     def keep(self, entry: Entry) -> None:
@@ -57,6 +58,7 @@ class MemoryLog:
     def __init__(self, now: Now, *, retention: int = RETENTION) -> None:
         self.identity = uuid.uuid4().hex
         self.healthy = True
+        self.stalled = ""
         self._now = now
         self._retention = retention
         self._kept: dict[int, _Kept] = {}
@@ -75,9 +77,11 @@ class MemoryLog:
     async def append_site(self, client: int, payload: bytes) -> int:
         """See ``EventLog.append_site``."""
         kept = self._open(client)
-        number, taken = self._next(kept)()
-        kept.keep(Entry(client, number, taken, "site", 0, payload))
-        return number
+        if payload != kept.site:
+            number, taken = self._next(kept)()
+            kept.keep(Entry(client, number, taken, "site", 0, payload))
+            kept.site = payload
+        return kept.stream.head.number
 
     def read(self, client: int, after: int, limit: int) -> list[Entry]:
         """See ``EventLog.read``."""
@@ -117,6 +121,10 @@ class MemoryLog:
             return None
         return kept.entries[number - kept.removed - 1].taken
 
+    def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.complete_until``."""
+        return ALWAYS
+
     def removed(self, client: int) -> int:
         """See ``EventLog.removed``."""
         kept = self._kept.get(client)
@@ -133,7 +141,7 @@ class MemoryLog:
 
     async def retain(self) -> int:
         """See ``EventLog.retain``."""
-        before = self._now() - self._retention
+        before = self._before()
         return sum(kept.forget(before) for kept in self._kept.values())
 
     async def close(self) -> None:
@@ -152,8 +160,11 @@ class MemoryLog:
         if self._closed:
             raise Unavailable("the log is closed")
         kept = self._of(client)
-        kept.forget(self._now() - self._retention)
+        kept.forget(self._before())
         return kept
+
+    def _before(self) -> int:
+        return kept_since(self._now(), self._retention)
 
     def _next(self, kept: _Kept) -> Callable[[], Head]:
         return lambda: kept.stream.next(self._now())

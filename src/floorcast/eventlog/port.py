@@ -16,10 +16,36 @@ from msgspec import Struct
 from floorcast.events.incoming import Incoming
 from floorcast.token import TICKS_PER_SECOND
 
-__all__ = ["RETENTION", "Appended", "Batch", "Entry", "EntryKind", "EventLog", "Head"]
+__all__ = [
+    "ALWAYS",
+    "HOUR",
+    "RETENTION",
+    "Appended",
+    "Batch",
+    "Entry",
+    "EntryKind",
+    "EventLog",
+    "Head",
+    "kept_since",
+]
+
+HOUR = 3600 * TICKS_PER_SECOND
 
 RETENTION = 26 * 3600 * TICKS_PER_SECOND
 """How long entries are kept, in ticks: always the client's whole day, of up to 25 hours."""
+
+
+def kept_since(at: int, retention: int = RETENTION) -> int:
+    """The first tick of the oldest hour that still counts at the tick ``at``.
+
+    Entries are kept, and events known, by whole hours of the log's own time: what is a
+    duplicate is then the same for everybody who has the entries, whenever they look.
+    """
+    return (at - retention) // HOUR * HOUR
+
+
+ALWAYS = 2**63 - 1
+"""A tick that never comes."""
 
 EntryKind = Literal["events", "site"]
 
@@ -87,18 +113,26 @@ class EventLog(Protocol):
         """Whether the last attempt to write succeeded."""
         ...
 
+    @property
+    def stalled(self) -> str:
+        """Why nothing can be appended at the moment although the log is well; empty: it can."""
+        ...
+
     async def append(self, batch: Batch) -> Appended:
         """Store the events that the stream does not hold yet; durable when it returns.
 
         ``(client, source, id)`` identifies an event for the whole retention, within one batch
-        too; it is forgotten some hours later. A batch that fits into no entry
+        too; it is forgotten with its hour (``kept_since``). A batch that fits into no entry
         becomes several, all or none. Raises ``Unavailable`` before anything is stored when too
         much is under way.
         """
         ...
 
     async def append_site(self, client: int, payload: bytes) -> int:
-        """Store a change of the client's site as an entry of its own; its number."""
+        """Store a change of the client's site as an entry of its own; its number.
+
+        A site that is the client's already makes none: it is known after the last entry there is.
+        """
         ...
 
     def read(self, client: int, after: int, limit: int) -> list[Entry]:
@@ -129,6 +163,14 @@ class EventLog(Protocol):
 
     def taken_at(self, client: int, number: int) -> int | None:
         """When entry ``number`` was taken, in ticks; None if it is not (or no longer) stored."""
+        ...
+
+    def complete_until(self, client: int) -> int:
+        """The tick up to which everything that was taken is here.
+
+        Where other nodes write to the log as well, what they put in comes a moment later;
+        ``ALWAYS`` where there are none.
+        """
         ...
 
     def removed(self, client: int) -> int:

@@ -5,22 +5,20 @@ of ``keyruns``. A filter in front of the runs lets nearly every new key pass wit
 the disk; what it cannot let pass is looked up there exactly.
 
 A key counts as seen from the moment that its event is on its way to the log. When the log
-fails, the key is withdrawn.
+fails, the key is withdrawn. It counts by the hour of its entry: whether an event is a duplicate
+depends on what the log holds and on when the log takes it, and on nothing else.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
 from floorcast.eventlog.identities import keys_of_payload
 from floorcast.eventlog.keyfilter import KeyFilter
-from floorcast.eventlog.keymerge import SPAN
 from floorcast.eventlog.keyruns import KeyRuns, Run
-from floorcast.eventlog.port import Entry
-from floorcast.token import Now
+from floorcast.eventlog.port import HOUR, Entry, kept_since
 
 __all__ = ["Seen", "Wave"]
 
@@ -30,59 +28,55 @@ MAX_BACKLOG = 64 << 20  # bytes of keys that wait for the disk
 
 
 class Wave:
-    """Keys that were accepted one after another.
+    """Keys of one hour that were accepted one after another.
 
     ``under_way`` counts the appends whose keys are here and that are not durable yet.
     ``covers`` is the last entry of each client whose keys are all here or in waves before.
     """
 
-    def __init__(self, number: int, at: int) -> None:
+    def __init__(self, number: int, hour: int) -> None:
         self.number = number
+        self.hour = hour
         self.keys: set[bytes] = set()
         self.size = 0
         self.covers: dict[int, int] = {}
-        self.oldest = self.newest = at
         self.under_way = 0
         self.sealed = False
         self.handed_over = False
 
-    def has_room(self, at: int) -> bool:
-        """Whether keys of this time (ticks) may still come in."""
-        if not self.keys:
-            self.oldest = self.newest = at
-        spread = max(self.newest, at) - min(self.oldest, at)
-        return len(self.keys) < WAVE and self.size < WAVE_BYTES and spread <= SPAN
+    @property
+    def has_room(self) -> bool:
+        """Whether more keys may come in."""
+        return not self.sealed and len(self.keys) < WAVE and self.size < WAVE_BYTES
 
 
 class Seen:
     """The keys of one log. Times are ticks."""
 
-    def __init__(self, runs: KeyRuns, now: Now, retention: int) -> None:
+    def __init__(self, runs: KeyRuns, retention: int) -> None:
         self._runs = runs
-        self._now = now
         self._retention = retention
         self._filter = KeyFilter()
         for marks in runs.marks():
             self._filter.load(marks)
-        number = runs.waves()[1] + 1
-        self._waves = deque([Wave(number, now())])
-        self._turned_at = number
+        self._newest = runs.waves()[1]
+        self._waves: list[Wave] = []
+        self._turned_at = self._newest + 1
 
     @property
     def full(self) -> bool:
         """Whether so many keys wait for the disk that none should be added."""
         return self._runs.backlog > MAX_BACKLOG
 
-    async def held(self, keys: AbstractSet[bytes]) -> set[bytes]:
-        """Those of the keys that were reserved within the retention, and not withdrawn.
+    async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
+        """Those of the keys that count at the tick ``at``: reserved, and not withdrawn.
 
-        A key is forgotten together with others: up to ``SPAN`` after the retention's end. The
-        caller reserves the others, or nothing, before it asks again. Raises Unavailable.
+        The caller reserves the others, or nothing, before it asks again. Raises Unavailable.
         """
-        since = self._now() - self._retention
+        since = kept_since(at, self._retention) // HOUR
         known: set[bytes] = set()
         for wave in self._waves:
-            if wave.newest >= since and not wave.keys.isdisjoint(keys):
+            if wave.hour >= since and not wave.keys.isdisjoint(keys):
                 known |= wave.keys & keys
         perhaps = self._filter.sift(keys - known if known else keys)
         if perhaps:
@@ -90,24 +84,16 @@ class Seen:
         return known
 
     def reserve(self, keys: Sequence[bytes], at: int) -> Wave:
-        """Count keys as seen; the wave that ``confirm`` or ``withdraw`` asks for."""
-        wave = self._waves[-1]
-        if not wave.has_room(at):
-            wave.sealed = True
-            wave = Wave(wave.number + 1, at)
-            self._waves.append(wave)
-            self._hand_over()
+        """Count keys as seen at the tick; the wave that ``confirm`` or ``withdraw`` asks for."""
+        wave = self._open(at // HOUR)
         wave.keys.update(keys)
         wave.size += sum(map(len, keys))
         wave.under_way += 1
-        wave.oldest = min(wave.oldest, at)
-        wave.newest = max(wave.newest, at)
         return wave
 
-    def confirm(self, wave: Wave, client: int, number: int, taken: int) -> None:
+    def confirm(self, wave: Wave, client: int, number: int) -> None:
         """The keys' events are durable, the last of them in entry ``number``."""
         wave.covers[client] = number
-        wave.newest = max(wave.newest, taken)
         wave.under_way -= 1
         if wave.sealed:
             self._hand_over()
@@ -124,26 +110,47 @@ class Seen:
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
         self._filter.sift(keys)
         wave = self.reserve(keys, entry.taken)
-        self.confirm(wave, entry.client, entry.number, entry.taken)
+        self.confirm(wave, entry.client, entry.number)
         if self.full:
             self._runs.wait()
 
+    def _open(self, hour: int) -> Wave:
+        """The wave that takes keys of the hour.
+
+        Two neighbouring hours are open side by side: around the full hour, streams whose clocks
+        differ would make a wave of every entry.
+        """
+        for wave in self._waves:
+            if wave.hour == hour and wave.has_room:
+                return wave
+        for other in self._waves:
+            other.sealed |= other.hour == hour or other.hour < hour - 1
+        self._hand_over()
+        self._newest += 1
+        wave = Wave(self._newest, hour)
+        self._waves.append(wave)
+        # of one client, an earlier hour's keys came before: what a wave covers counts on them
+        self._waves.sort(key=lambda each: (each.hour, each.number))
+        return wave
+
     def _hand_over(self) -> None:
-        for wave in list(self._waves):
-            if wave.handed_over:
-                continue
-            if not wave.sealed or wave.under_way:
+        waiting = [wave for wave in self._waves if not wave.handed_over]
+        last = max((index for index, wave in enumerate(waiting) if wave.sealed), default=-1)
+        for wave in waiting[: last + 1]:
+            wave.sealed = True
+        for wave in waiting[: last + 1]:
+            if wave.under_way:
                 return
             wave.handed_over = True
             if not wave.keys:
                 self._waves.remove(wave)
                 continue
-            run = Run(wave.number, wave.keys, wave.size, wave.covers, wave.oldest, wave.newest)
+            run = Run(wave.number, wave.keys, wave.size, wave.covers, wave.hour)
             self._runs.write(run, partial(self._stored, wave))
 
     def _stored(self, wave: Wave) -> None:
         self._waves.remove(wave)
         oldest_run, _ = self._runs.waves()
-        if min(oldest_run, self._waves[0].number) > self._turned_at:
+        if min([oldest_run, *(each.number for each in self._waves)]) > self._turned_at:
             self._filter.turn()
-            self._turned_at = self._waves[-1].number
+            self._turned_at = self._newest

@@ -17,8 +17,8 @@ from floorcast.eventlog.files import connect
 from floorcast.eventlog.groups import GroupWriter
 from floorcast.eventlog.janitor import Janitor
 from floorcast.eventlog.keyruns import KeyRuns
-from floorcast.eventlog.logfile import CACHE_KIB, PAGE, LogReader, StreamRow, open_log
-from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, Head
+from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
+from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.eventlog.seen import Seen
 from floorcast.token import Now
 
@@ -30,7 +30,8 @@ LOAD = 64  # entries read at a time when the newest keys are loaded
 class SqliteLog:
     """See ``EventLog``. Used from one event loop.
 
-    Raises SettingError when the files cannot be used. ``observe`` is told of every commit.
+    Raises SettingError when the files cannot be used. ``observe`` is told of every commit;
+    ``follows`` says what the files are a copy of, if of anything.
     """
 
     def __init__(
@@ -40,14 +41,16 @@ class SqliteLog:
         *,
         retention: int = RETENTION,
         observe: Observe | None = None,
+        follows: Follows | None = None,
     ) -> None:
         path = folder.path / "log.db"
-        connection = open_log(path)
+        connection = open_log(path, follows)
         self._reader = LogReader(path)
         self.identity = self._reader.identity()
         found = self._reader.streams()
         self._streams = {row.client: NumberedStream(row, stored=True) for row in found}
         self._next_ordinal = max((row.ordinal for row in found), default=0) + 1
+        self._positions = self._reader.following()
         self._runs = KeyRuns(
             folder.path / "keys.db",
             now,
@@ -55,7 +58,7 @@ class SqliteLog:
             heads={row.client: row.head.number for row in found},
             retention=retention,
         )
-        seen = Seen(self._runs, now, retention)
+        seen = Seen(self._runs, retention)
         self._load_keys(seen)
         tidier = connect(path, page_size=PAGE, synchronous="NORMAL", cache_kib=CACHE_KIB)
         janitor = Janitor(tidier, [row.ordinal for row in found], now, retention)
@@ -67,6 +70,11 @@ class SqliteLog:
     def healthy(self) -> bool:
         """See ``EventLog.healthy``."""
         return self._writer.healthy
+
+    @property
+    def stalled(self) -> str:
+        """See ``EventLog.stalled``."""
+        return ""
 
     async def append(self, batch: Batch) -> Appended:
         """See ``EventLog.append``."""
@@ -101,6 +109,10 @@ class SqliteLog:
         if stream is None or not 0 < number <= stream.head.number:
             return None
         return self._reader.taken_at(stream.ordinal, number)
+
+    def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.complete_until``."""
+        return ALWAYS
 
     def removed(self, client: int) -> int:
         """See ``EventLog.removed``."""

@@ -54,9 +54,13 @@ class Stream:
         self._followers: set[_Follower] = set()
         self._closed = False
 
+    def time_of_next(self, now: int) -> int:
+        """The time of the next entry: the clock's, or just behind the entry before."""
+        return max(now, self.planned.taken + 1)
+
     def next(self, now: int) -> Head:
-        """Number and time of the next entry: its time is always behind the one before."""
-        self.planned = Head(self.planned.number + 1, max(now, self.planned.taken + 1))
+        """Number and time of the next entry."""
+        self.planned = Head(self.planned.number + 1, self.time_of_next(now))
         return self.planned
 
     def withdraw(self) -> None:

@@ -16,10 +16,11 @@ from floorcast.errors import InvalidParameter
 from floorcast.eventlog.port import Head
 from floorcast.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
 
-__all__ = ["REACH", "Times", "local_time", "resolve", "token_at"]
+__all__ = ["REACH", "Times", "local_time", "not_here_yet", "resolve", "token_at"]
 
 REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
 _SLACK = 5 * TICKS_PER_SECOND  # how far another clock may be ahead of ours
+_NEWS = 1 << 20  # entries that another node may be ahead of this one
 _OWN_SLACK = 600 * TICKS_PER_SECOND  # the same for a place of ours: our clock was set back
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -40,6 +41,10 @@ class Times(Protocol):
 
     def taken_at(self, client: int, number: int) -> int | None:
         """When an entry was taken; None if it is not stored."""
+        ...
+
+    def complete_until(self, client: int) -> int:
+        """The tick up to which everything that was taken is here."""
         ...
 
 
@@ -66,6 +71,17 @@ def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
     entry = log.last_at(client, token.ticks)
     _log.info("token_taken_by_time", client=client, entry=entry)
     return end_of_entry(entry)
+
+
+def not_here_yet(client: int, text: str, log: Times) -> int | None:
+    """The entry of a token that another node gave, where it has not come to this one yet.
+
+    Raises InvalidParameter when the token is malformed.
+    """
+    token = _read(client, text)
+    entry = entry_of(token.place)
+    ahead = 0 < entry - log.head(client).number <= _NEWS
+    return entry if ahead and token.ticks > log.complete_until(client) else None
 
 
 def token_at(client: int, cursor: int, log: Times, now: int, *, at_head: bool) -> str:

@@ -280,9 +280,11 @@ class ClientFloor(Generic[P]):
     def _wake(self) -> None:
         still = []
         for number, future in self._waiting:
+            if future.done():  # who waited has given up
+                continue
             if number > self.folded:
                 still.append((number, future))
-            elif not future.done():
+            else:
                 future.set_result(None)
         self._waiting = still
 

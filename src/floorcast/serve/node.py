@@ -19,18 +19,16 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.folder import IN_MEMORY
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import FloorcastError, SettingError
-from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.memory import MemoryLog
+from floorcast.errors import FloorcastError
 from floorcast.eventlog.mirror import Mirror
-from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
 from floorcast.serve.floors import Floors
+from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, reading
 from floorcast.site.site import Site, SiteChange
 from floorcast.token import Now, system_now
@@ -39,9 +37,8 @@ __all__ = ["Node"]
 
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
 SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
+LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
-
-Log = MemoryLog | SqliteLog
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -85,8 +82,10 @@ class Node:
 
     async def start(self) -> None:
         """Catch up with the log; when it returns, requests are answered."""
+        await self._catch_up()
         for client in self._site.clients.values():
-            await self._floors.begin(client.id, client.plan)
+            if self.server.serves(client.id):
+                await self._floors.begin(client.id, client.plan)
         self._site.on_change(self._changes.put_nowait)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
@@ -105,42 +104,39 @@ class Node:
 
     async def _open(self, data: Path) -> None:
         stack = self._stack
-        in_memory = data == IN_MEMORY
-        if self._settings.log != "embedded":
-            raise SettingError("log: this release keeps events in the data folder only (embedded)")
-        folder = None if in_memory else stack.enter_context(DataFolder(data))
-        buckets = open_buckets(data)
-        stack.push_async_callback(buckets.close)
+        stores = await open_stores(stack, self._settings, self._now, self._committed)
+        self._now, self._catch_up = stores.now, stores.catch_up
+        log, buckets = stores.log, stores.buckets
         if self._settings.site is not None:
             await self._apply_site(buckets, self._settings.site)
         self._site = Site(buckets)
-        log: Log = MemoryLog(self._now)
-        if folder is not None:
-            log = SqliteLog(folder, self._now, observe=self._committed)
-        stack.push_async_callback(log.close)
         heads = {client: log.head(client).number for client in log.clients()}
         mirror = Mirror(
-            None if in_memory else data / "mirror.db",
+            None if data == IN_MEMORY else data / "mirror.db",
             self._now,
             identity=log.identity,
             heads=heads,
         )
         stack.push_async_callback(mirror.close)
         self._rings = Rings(mirror, self._settings.ring_bytes)
-        self._make_server(buckets, log, mirror)
+        self._make_server(stores, mirror)
 
     def _committed(self, seconds: float, events: int) -> None:
         self.server.metrics.log_append_seconds.observe(seconds)
         self.server.metrics.log_commit_events.observe(events)
 
-    def _make_server(self, buckets: Buckets, log: Log, mirror: Mirror) -> None:
-        now, settings = self._now, self._settings
+    def _make_server(self, stores: Stores, mirror: Mirror) -> None:
+        log, now, settings = stores.log, stores.now, self._settings
         metrics = Metrics(self._rings)
+        if stores.cluster is not None:
+            metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
-        credentials = Credentials(self._site, passwords, Lockout(now))
-        sessions = Sessions(self._site, buckets, credentials, passwords, now)
-        self._stack.push_async_callback(sessions.close)
+        credentials = Credentials(self._site, passwords, Lockout(stores.counts, now))
+        sessions = Sessions(
+            self._site, stores.buckets, credentials, passwords, now, shared=stores.shared
+        )
+        self._stack.push_async_callback(self._close_sessions, sessions)
         self.server = Server(
             now=now,
             sessions=sessions,
@@ -150,6 +146,7 @@ class Node:
             rate_limit=RateLimit(settings.rate_limit, now),
             keys=Keys(self._site),
             intake=Intake(log, now, settings.max_in_flight, lambda: mirror.full),
+            clients=frozenset(settings.clients),
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
@@ -167,6 +164,14 @@ class Node:
     async def _apply_site(self, buckets: Buckets, file: Path) -> None:
         changes = await apply.apply(buckets, reading.read(file), self._hasher)
         _log.info("site_applied", file=file.name, changes=len(changes))
+
+    async def _close_sessions(self, sessions: Sessions) -> None:
+        try:
+            async with asyncio.timeout(LAST_USES):
+                await sessions.close()
+        except (FloorcastError, TimeoutError) as error:
+            # a minute's uses at most, which count in the sessions' favour
+            _log.warning("uses_not_written", why=str(error) or "no answer in time")
 
     async def _stop(self) -> None:
         self.server.readiness.ready = False
@@ -201,7 +206,8 @@ class Node:
             change = await self._changes.get()
             self._floors.end(change.gone)
             for client in change.plans:
-                await self._begin(client)
+                if self.server.serves(client):
+                    await self._begin(client)
 
     async def _begin(self, client: int) -> None:
         """Begin the client's floor, or change it, as soon as the log allows."""

@@ -12,17 +12,21 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any, cast
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
 from floorcast.api.app import ROUTES, Api
+from floorcast.api.opening import Opening
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
 from floorcast.serve.connections import Connection, to_who_is_there
 from floorcast.serve.node import Node
 from floorcast.serve.pages import page_routes
+from floorcast.tasks import ended
 
 __all__ = ["serve"]
 
@@ -62,10 +66,17 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Node(settings) as node:
-        transport = _Uvicorn(_transport_config(node, settings.trusted_proxies))
+    opening, node = Opening(), Node(settings)
+    transport = _Uvicorn(_transport_config(opening, settings.trusted_proxies))
+    async with AsyncExitStack() as opened:
+
+        async def start() -> None:
+            await opened.enter_async_context(node)
+            opening.application = Api(node.server, (*ROUTES, *page_routes()))
+            await _start(node, sock, listening)
+
         answering = asyncio.create_task(transport.serve([sock]))
-        starting = asyncio.create_task(_start(node, sock, listening))
+        starting = asyncio.create_task(start())
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({answering, starting, stopping}, return_when="FIRST_COMPLETED")
@@ -73,12 +84,14 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
                 starting.result()
                 await asyncio.wait({answering, stopping}, return_when="FIRST_COMPLETED")
         finally:
-            starting.cancel()
             stopping.cancel()
-            node.release()
+            await ended([starting])
             transport.should_exit = True
+            if opening.application is not None:
+                node.release()
             await answering
-            await node.streams_ended(GRACE)
+            if opening.application is not None:
+                await node.streams_ended(GRACE)
 
 
 async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
@@ -88,9 +101,10 @@ async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
     listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _transport_config(node: Node, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _transport_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        to_who_is_there(Api(node.server, (*ROUTES, *page_routes()))),
+        # the types of Starlette and of uvicorn say it differently
+        cast("Any", to_who_is_there(application)),
         http=Connection,
         ws="none",
         lifespan="off",

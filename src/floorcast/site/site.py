@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from floorcast.buckets.port import Buckets
+from floorcast.errors import FloorcastError
 from floorcast.site.byhand import laid_over
 from floorcast.site.directory import Directory
 from floorcast.site.model import Client, Plan, User
@@ -48,7 +50,10 @@ class Site:
         self._reading = _Reading((-1, -1), {}, Directory(), SiteChange({}, ()))
         self._turn = asyncio.Lock()
         self.generation = 0
+        self._stirred: asyncio.Task[None] | None = None
         self.reload()
+        for bucket in (DECLARED, BY_HAND):
+            buckets.listen(bucket, self._stir)
 
     @property
     def clients(self) -> Mapping[int, Client]:
@@ -97,6 +102,16 @@ class Site:
             if raw is None:
                 return None
             return self._take(await asyncio.to_thread(_read, *raw, self._reading))
+
+    def _stir(self, _key: str, _value: bytes | None) -> None:
+        """Read what somebody has just written: in a cluster, what another node takes away."""
+        if self._stirred is None or self._stirred.done():
+            self._stirred = asyncio.get_running_loop().create_task(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        with contextlib.suppress(FloorcastError):  # the server's regular ``refresh`` tells it
+            while await self.refresh() is not None:  # or until what came meanwhile is read, too
+                pass
 
     def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
         # the version first: a write in between is then read now, and once more next time

@@ -1,0 +1,124 @@
+"""A node's own copy of buckets that lie in a stream, made of the stream's messages.
+
+No I/O: ``watch.py`` reads the messages, this makes of them what the keys hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from floorcast.buckets.port import Item, Listener
+
+__all__ = ["Copy", "Held", "Message"]
+
+
+class Message(NamedTuple):
+    """What a key of a bucket holds from the stream's ``seq`` on; ``value`` None: nothing.
+
+    ``at`` is when the stream took it, in ticks. A large value comes in several messages:
+    ``part`` 1, 2, 3 … and last the part 0, which says how many ``parts`` there were before it.
+    """
+
+    bucket: str
+    key: str
+    value: bytes | None
+    seq: int
+    part: int = 0
+    parts: int = 0
+    at: int = 0
+
+
+class Held(NamedTuple):
+    """The last that is known of a key; of one that was never written, ``seq`` is 0."""
+
+    value: bytes | None = None
+    seq: int = 0
+    parts: int = 0
+    at: int = 0
+
+
+NOTHING = Held()
+
+
+class Copy:
+    """What the keys hold, up to ``seq`` of the stream."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._held: defaultdict[str, dict[str, Held]] = defaultdict(dict)
+        self._parts: dict[tuple[str, str, int], bytes] = {}
+        self._versions: Counter[str] = Counter()
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
+
+    def held(self, bucket: str, key: str) -> Held:
+        """What is known of the key."""
+        return self._held[bucket].get(key, NOTHING)
+
+    def items(self, bucket: str) -> dict[str, bytes]:
+        """A copy of everything in the bucket, by key."""
+        return {
+            key: held.value for key, held in self._held[bucket].items() if held.value is not None
+        }
+
+    def version(self, bucket: str) -> int:
+        """A number that grows with every change of the bucket."""
+        return self._versions[bucket]
+
+    def holds(self, items: Iterable[Item]) -> bool:
+        """Whether the keys hold exactly these values."""
+        return all(self.held(bucket, key).value == value for bucket, key, value in items)
+
+    def listen(self, bucket: str, listener: Listener) -> None:
+        """Tell ``listener`` of every change of the bucket from now on."""
+        self._listeners[bucket].append(listener)
+
+    def take(self, messages: Iterable[Message]) -> None:
+        """Take what was written together; listeners are told when all of it shows."""
+        changes: dict[tuple[str, str], bytes | None] = {}
+        for message in messages:
+            self.seq = max(self.seq, message.seq)
+            if self._put(message):
+                held = self.held(message.bucket, message.key)
+                changes[message.bucket, message.key] = held.value
+        for bucket in {bucket for bucket, _ in changes}:
+            self._versions[bucket] += 1
+        for (bucket, key), value in changes.items():
+            for listener in self._listeners[bucket]:
+                listener(key, value)
+
+    def take_all(self, messages: list[Message]) -> None:
+        """Take the last message of every key there is; what has none is gone."""
+        there = {(message.bucket, message.key) for message in messages}
+        gone = [
+            (bucket, key, held)
+            for bucket, keys in self._held.items()
+            for key, held in keys.items()
+            if (bucket, key) not in there
+        ]
+        deletions = [
+            Message(bucket, key, None, held.seq + 1)
+            for bucket, key, held in gone
+            if held.value is not None
+        ]
+        self._parts.clear()
+        self.take([*deletions, *messages])
+        for bucket, key, _ in gone:
+            del self._held[bucket][key]
+
+    def _put(self, message: Message) -> bool:
+        bucket, key, value, seq, part, parts, at = message
+        if part:
+            if value is not None:
+                self._parts[bucket, key, part] = value
+            return False
+        if seq <= self.held(bucket, key).seq:
+            return False
+        if parts and value is not None:
+            pieces = [self._parts.pop((bucket, key, number), None) for number in range(1, parts)]
+            if None in pieces:  # a later write has taken their place, and follows at once
+                return False
+            value = b"".join([*(piece for piece in pieces if piece is not None), value])
+        self._held[bucket][key] = Held(value, seq, parts, at)
+        return True

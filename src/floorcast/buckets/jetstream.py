@@ -1,0 +1,258 @@
+"""Buckets in a JetStream stream, shared by every node of a cluster.
+
+The stream keeps the last message of each key. A node reads from its own copy, which follows the
+stream, and writes by JetStream's atomic batches: all messages of a write are stored, or, where a
+condition on a key's last sequence fails, none. A write returns when the node's own copy has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple, Self
+
+from floorcast.buckets.copy import Copy
+from floorcast.buckets.port import Conflict, Item, Listener, checked
+from floorcast.buckets.watch import EVERYTHING, OWN, PARTS, STREAM, Watch, subject
+from floorcast.errors import SettingError, Unavailable
+from floorcast.nats_link import PATIENCE, NatsLink, Refused
+from floorcast.token import TICKS_PER_SECOND
+
+__all__ = ["JetStreamBuckets"]
+
+MOST: Final = 1000  # messages that a server takes as one batch
+AT_ONCE: Final = 16  # batches of this node; a server takes 50
+TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that watches that lag see it
+LATE: Final = 2  # seconds by which the stream may be late to forget it
+AGAIN: Final = 0.1  # seconds until a batch that got lost is sent again
+
+# JetStream's own codes
+TOO_FEW_SERVERS, NOT_A_CLUSTER, IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059
+INCOMPLETE, DUPLICATE = 10176, 10201
+WRONG_SEQUENCE: Final = frozenset({10071, 10164})
+
+EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_OF = "Nats-Expected-Last-Subject-Sequence-Subject"
+
+
+_Key = tuple[str, str]
+
+
+class _Publication(NamedTuple):
+    subject: str
+    payload: bytes
+    headers: dict[str, str]
+
+
+class JetStreamBuckets:
+    """The buckets of a cluster, as one node has them. ``close`` leaves the link open."""
+
+    def __init__(self, link: NatsLink) -> None:
+        self._link = link
+        self._copy = Copy()
+        self._watch = Watch(link, self._copy)
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._own = secrets.token_hex(8)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, link: NatsLink, replicas: int, *, make: bool = True) -> Self:
+        """Read the stream; ``make`` it first, if there is none.
+
+        Raises ``SettingError`` when there is none after all, or the servers are too old, and
+        ``Unavailable`` when they have no quorum.
+        """
+        made = await (_made(link, replicas) if make else _found(link))
+        if not made["config"].get("allow_atomic"):
+            raise SettingError("log: the cluster needs nats-server 2.12 or later")
+        link.watch(STREAM)
+        buckets = cls(link)
+        try:
+            await asyncio.wait_for(buckets._watch.start(), PATIENCE)
+        except TimeoutError as error:
+            await buckets.close()
+            raise Unavailable("the cluster's buckets cannot be read") from error
+        return buckets
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """What the key holds, or None."""
+        return self._open().held(bucket, key).value
+
+    def items(self, bucket: str) -> dict[str, bytes]:
+        """A copy of everything in the bucket, by key."""
+        return self._open().items(bucket)
+
+    def version(self, bucket: str) -> int:
+        """A number that changes whenever any node writes to the bucket."""
+        return self._open().version(bucket)
+
+    def listen(self, bucket: str, listener: Listener) -> None:
+        """Call ``listener`` for each change of the bucket, whichever node makes it."""
+        self._copy.listen(bucket, listener)
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
+        changes, known = checked(items), checked(seen)
+        async with self._turn:
+            batch = self._batch(changes, self._conditions(known))
+            if len(batch) > MOST:
+                raise Unavailable(
+                    f"a change of {len(batch):,} keys at once is more than the cluster takes"
+                    f" ({MOST:,})"
+                )
+            if changes:
+                await self._watch.reached(await self._write(batch, changes, known))
+
+    async def close(self) -> None:
+        """Stop following the stream."""
+        self._closed = True
+        await self._watch.close()
+
+    async def _write(
+        self, batch: list[_Publication], changes: tuple[Item, ...], known: tuple[Item, ...]
+    ) -> int:
+        """Have it stored; where in the stream it then is."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        write = secrets.token_hex(8)
+        while True:
+            # by this id the server tells a second try from a second write
+            batch[0].headers["Nats-Msg-Id"] = write
+            try:
+                return await self._publish(batch)
+            except Unavailable:
+                if loop.time() > until:
+                    raise
+            except Refused as no:
+                if no.code == DUPLICATE:  # an earlier try came through, and its answer did not
+                    return await self._watch.marked()
+                if loop.time() > until or no.code not in {INCOMPLETE, *WRONG_SEQUENCE}:
+                    raise Unavailable(f"the buckets cannot be written: {no}") from no
+                if no.code in WRONG_SEQUENCE:
+                    batch = self._batch(changes, await self._renewed(known))
+            await asyncio.sleep(AGAIN)
+
+    def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
+        """The sequences at which the keys hold what was seen; ``Conflict`` if they do not.
+
+        To be asked once for all tries: at the next one, the copy may know of other writes.
+        """
+        if not self._open().holds(known):
+            raise Conflict("the buckets have changed since they were read")
+        forgotten = self._link.clock() - (TOMBSTONE + LATE) * TICKS_PER_SECOND
+        held = {(item.bucket, item.key): self._copy.held(*item[:2]) for item in known}
+        return {
+            key: 0 if one.value is None and one.at < forgotten else one.seq
+            for key, one in held.items()
+        }
+
+    async def _renewed(self, known: tuple[Item, ...]) -> dict[_Key, int]:
+        """The conditions anew, where the keys hold what was seen after all.
+
+        Something else may have been there for a moment, or the stream has not forgotten yet,
+        or forgotten already, when a key was deleted.
+        """
+        await self._watch.current()
+        return self._conditions(known)
+
+    async def _publish(self, batch: list[_Publication]) -> int:
+        name = secrets.token_hex(8)
+        *first, last = batch
+        for number, one in enumerate(first, 1):
+            headers = one.headers | {"Nats-Batch-Id": name, "Nats-Batch-Sequence": str(number)}
+            if not self._link.connected:
+                raise Unavailable("no NATS server of the cluster can be reached")
+            await self._link.client.publish(one.subject, one.payload, headers=headers)
+        headers = last.headers | {
+            "Nats-Batch-Id": name,
+            "Nats-Batch-Sequence": str(len(batch)),
+            "Nats-Batch-Commit": "1",
+        }
+        ack = await self._link.publish_once(last.subject, last.payload, headers)
+        return ack.seq
+
+    def _batch(
+        self, changes: tuple[Item, ...], conditions: Mapping[_Key, int]
+    ) -> list[_Publication]:
+        values = {(item.bucket, item.key): item.value for item in changes}
+        batch = [
+            self._condition(number, subject(*key), conditions[key])
+            for number, key in enumerate(conditions)
+            if key not in values
+        ]
+        for key, value in values.items():
+            batch += self._messages(*key, value, conditions.get(key))
+        return batch
+
+    def _condition(self, number: int, of: str, seq: int) -> _Publication:
+        headers = {EXPECTED: str(seq), EXPECTED_OF: of, "Nats-TTL": "1m"}
+        return _Publication(subject(OWN, f"{self._own}-{number}"), b"", headers)
+
+    def _messages(
+        self, bucket: str, key: str, value: bytes | None, expected: int | None
+    ) -> list[_Publication]:
+        headers = {} if expected is None else {EXPECTED: str(expected)}
+        pieces = self._pieces(value or b"")
+        if value is None:
+            headers |= _DELETED
+        elif len(pieces) > 1:
+            headers[PARTS] = str(len(pieces))
+        parts = [
+            _Publication(subject(bucket, key, number), piece, {})
+            for number, piece in enumerate(pieces[:-1], 1)
+        ]
+        no_more = [
+            _Publication(subject(bucket, key, number), b"", dict(_DELETED))
+            for number in range(len(pieces), self._copy.held(bucket, key).parts)
+        ]
+        return [*parts, *no_more, _Publication(subject(bucket, key), pieces[-1], headers)]
+
+    def _pieces(self, value: bytes) -> list[bytes]:
+        size = self._link.client.max_payload // 2
+        return [value[at : at + size] for at in range(0, len(value), size)] or [b""]
+
+    def _open(self) -> Copy:
+        if self._closed:
+            raise Unavailable("the store of users and sessions is closed")
+        return self._copy
+
+
+_DELETED: Final[Mapping[str, str]] = {"KV-Operation": "DEL", "Nats-TTL": f"{TOMBSTONE}s"}
+
+
+async def _found(link: NatsLink) -> dict[str, Any]:
+    try:
+        return await link.api(f"STREAM.INFO.{STREAM}")
+    except Refused as no:
+        if no.code == NOT_FOUND:
+            raise SettingError("the cluster holds no site yet: floorcast site apply FILE") from no
+        raise
+
+
+async def _made(link: NatsLink, replicas: int) -> dict[str, Any]:
+    try:
+        return await link.api(f"STREAM.CREATE.{STREAM}", _stream(replicas))
+    except Refused as no:
+        if no.code == NOT_A_CLUSTER:
+            return await _made(link, 1)
+        if no.code == TOO_FEW_SERVERS:
+            raise Unavailable(f"the buckets cannot have {replicas} replicas now: {no}") from no
+        if no.code != IN_USE:
+            raise
+    return await _found(link)
+
+
+def _stream(replicas: int) -> dict[str, object]:
+    return {
+        "name": STREAM,
+        "subjects": [EVERYTHING],
+        "storage": "file",
+        "num_replicas": replicas,
+        "max_msgs_per_subject": 1,
+        "allow_atomic": True,
+        "allow_msg_ttl": True,
+        "allow_direct": True,
+        "deny_delete": True,
+        "compression": "s2",
+    }

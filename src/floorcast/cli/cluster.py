@@ -1,0 +1,124 @@
+"""``floorcast cluster``: how a cluster does, and moving into one and out of one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from floorcast.cli.admin import DataOption, LogOption, aligned
+from floorcast.cli.options import known
+from floorcast.config.settings import SETTINGS, Settings
+from floorcast.config.sources import load
+from floorcast.errors import SettingError
+from floorcast.serve.stores import require_nats
+
+__all__ = ["app", "register"]
+
+app = typer.Typer(help="A cluster of nodes on NATS JetStream.", no_args_is_help=True)
+
+NODES = ("node", "state", "clients", "entries behind", "ms behind", "disk")
+STREAMS = ("stream", "leader", "replicas in step", "messages", "disk of each")
+
+StreamsOption = Annotated[
+    str | None, typer.Option(metavar="N", help=SETTINGS["streams"].help, show_default=False)
+]
+ReplicasOption = Annotated[
+    str | None, typer.Option(metavar="N", help=SETTINGS["replicas"].help, show_default=False)
+]
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands to the program."""
+    program.add_typer(app, name="cluster")
+
+
+@app.command("status")
+def status(context: typer.Context, log: LogOption = None) -> None:
+    """Print the nodes that answer, how far behind each is, and the streams with their leaders.
+
+    The exit code is 1 when a stream has no quorum, or a node is not ready.
+    """
+    settings = _settings(context, log=log)
+    from floorcast.serve.overview import overview  # noqa: PLC0415 — nats-py is an extra
+
+    found = asyncio.run(overview(settings.log))
+    nodes = [
+        (
+            node.name,
+            "ready" if node.ready else "catching up",
+            node.clients or "all",
+            f"{sum(each.lag for each in node.following):,}",
+            f"{max((each.behind_ms for each in node.following), default=0):,}",
+            _mib(node.disk_bytes),
+        )
+        for node in found.nodes
+    ]
+    streams = [
+        (
+            one.name,
+            one.leader or "none: no quorum",
+            f"{one.in_step} of {one.replicas}",
+            f"{one.messages:,}",
+            _mib(one.disk_bytes),
+        )
+        for one in found.streams
+    ]
+    print("\n".join(aligned([NODES, *nodes])) if nodes else "no node answers")
+    print()
+    print("\n".join(aligned([STREAMS, *streams])))
+    if not all(one.leader for one in found.streams) or not all(n.ready for n in found.nodes):
+        raise typer.Exit(1)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    data: DataOption = None,
+    log: LogOption = None,
+    streams: StreamsOption = None,
+    replicas: ReplicasOption = None,
+) -> None:
+    """Make an embedded data folder the first node's of a new cluster.
+
+    The server of the folder must be stopped. Every event, token and session stays as it is; the
+    other nodes then take their copies from this one.
+    """
+    settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
+    from floorcast.serve.moving import import_folder  # noqa: PLC0415 — nats-py is an extra
+
+    moved = asyncio.run(import_folder(settings))
+    print(
+        f"{settings.data} is the first node's folder now ({moved.keys:,} keys of the site and of"
+        f" sessions moved); start it: floorcast serve --data {settings.data} --log … --streams"
+        f" {moved.streams}"
+    )
+
+
+@app.command("export")
+def export(context: typer.Context, data: DataOption = None, log: LogOption = None) -> None:
+    """Make the folder of a stopped node an embedded one again.
+
+    Every node must be stopped. Every event, token and session stays as it is.
+    """
+    settings = _settings(context, data=data, log=log)
+    from floorcast.serve.moving import export_cluster  # noqa: PLC0415 — nats-py is an extra
+
+    moved = asyncio.run(export_cluster(settings))
+    print(
+        f"{settings.data} is an embedded folder now ({moved.keys:,} keys of the site and of"
+        f" sessions moved); start it: floorcast serve --data {settings.data}"
+    )
+
+
+def _settings(context: typer.Context, **given: object) -> Settings:
+    settings = load(given, known=known(context))
+    if settings.log == "embedded":
+        raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
+    require_nats()
+    return settings
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"

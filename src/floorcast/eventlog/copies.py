@@ -1,0 +1,94 @@
+"""A copy of a node's data: made while the node works, and put where another one begins.
+
+The files are copied in an order in which none knows more than a later one, as after a crash: what
+is derived from the log may lag behind it, and never be ahead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog.files import fetch_one, open_reader, remove
+from floorcast.eventlog.logfile import Follows, LogReader
+
+__all__ = ["FILES", "Held", "back_up", "copy_file", "held", "install"]
+
+FILES = ("mirror.db", "keys.db", "log.db")
+STEP = 256  # pages copied at a time
+
+
+class Held(NamedTuple):
+    """What a folder has of a log: of which, and how far of each stream."""
+
+    follows: Follows
+    positions: Mapping[str, int]
+
+
+def held(folder: Path) -> Held | None:
+    """What the folder has of a cluster's log, None for nothing. Raises Unavailable."""
+    path = folder / "log.db"
+    if not path.exists():
+        return None
+    try:
+        reader = LogReader(path)
+    except apsw.Error as error:
+        raise Unavailable(f"{path} cannot be read: {error}") from error
+    try:
+        positions = reader.following()
+        return Held(reader.follows(), positions) if positions else None
+    except Unavailable:
+        return None  # of a release that knew no clusters: opening it says what is to be done
+    finally:
+        reader.close()
+
+
+def back_up(folder: Path, into: Path) -> dict[str, int]:
+    """Copy the folder's files into another folder; their sizes in bytes. May wait.
+
+    Raises Unavailable when the disk does not let it.
+    """
+    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        for name in FILES:
+            copy_file(folder / name, into / name)
+    except (apsw.Error, OSError) as error:
+        raise Unavailable(f"no copy of the data can be made: {error}") from error
+    return {name: (into / name).stat().st_size for name in FILES}
+
+
+def install(copied: Path, folder: Path) -> None:
+    """Move copied files to where a node begins, in place of what is there."""
+    for name in FILES:
+        remove(folder / name)
+    for name in FILES:
+        (copied / name).replace(folder / name)
+    copied.rmdir()
+
+
+def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
+    """Copy a SQLite file as it is at one moment, while others write to it; flushed at the end.
+
+    ``copied`` is told the bytes of each step. Raises apsw.Error and OSError.
+    """
+    remove(target)
+    reader, writer = open_reader(source, cache_kib=1024), apsw.Connection(str(target))
+    try:
+        page = int(reader.pragma("page_size"))
+        with reader:  # from the first step to the last it is the same moment
+            fetch_one(reader, "SELECT count(*) FROM sqlite_schema")
+            with writer.backup("main", reader, "main") as backup:
+                while not backup.done:
+                    left = backup.remaining
+                    backup.step(STEP)
+                    copied((left - backup.remaining) * page)
+    finally:
+        writer.close()
+        reader.close()
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,79 @@
+"""Making a folder that follows a cluster's log of an embedded one, and the other way round.
+
+The entries stay as they are, with their numbers and times: so every token stays good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.errors import SettingError
+from floorcast.eventlog.copies import Held, held
+from floorcast.eventlog.files import transaction
+from floorcast.eventlog.logfile import Follows, LogReader, Position, open_log
+
+__all__ = ["Embedded", "begin_following", "embedded", "end_following", "kept_copy"]
+
+FOLLOW = "INSERT INTO following (stream, clients, seq) VALUES (?, ?, ?)"
+FOLLOW_NO_MORE = "DELETE FROM following"
+
+
+class Embedded(NamedTuple):
+    """An embedded folder's log: its identity, and the number of each client's newest entry."""
+
+    identity: str
+    heads: Mapping[int, int]
+
+
+def embedded(folder: Path) -> Embedded:
+    """What an embedded folder holds; raises SettingError when it is none."""
+    path = folder / "log.db"
+    if not path.exists():
+        raise SettingError(f"{folder} holds no log: name the data folder with --data")
+    open_log(path).close()
+    reader = LogReader(path)
+    try:
+        heads = {stream.client: stream.head.number for stream in reader.streams()}
+        return Embedded(reader.identity(), heads)
+    finally:
+        reader.close()
+
+
+def begin_following(folder: Path, positions: list[Position]) -> None:
+    """Let the folder's log follow these streams from here on, for all clients."""
+    connection = open_log(folder / "log.db")
+    try:
+        with transaction(connection):
+            connection.executemany(FOLLOW, [(name, "", seq) for name, seq in positions])
+    except apsw.Error as error:
+        raise SettingError(f"{folder} cannot be written: {error}") from error
+    finally:
+        connection.close()
+
+
+def kept_copy(folder: Path) -> Held:
+    """What the folder has of a cluster's log; raises SettingError when that is not all."""
+    found = held(folder)
+    if found is None:
+        raise SettingError(f"{folder} holds no copy of a cluster's log")
+    if found.follows.clients:
+        raise SettingError(
+            f"{folder} holds the clients {found.follows.clients} only: take the folder of a node"
+            " that serves all of them"
+        )
+    return found
+
+
+def end_following(folder: Path, follows: Follows) -> None:
+    """Make an embedded folder of one that follows ``follows``."""
+    connection = open_log(folder / "log.db", follows)
+    try:
+        connection.execute(FOLLOW_NO_MORE)
+    except apsw.Error as error:
+        raise SettingError(f"{folder} cannot be written: {error}") from error
+    finally:
+        connection.close()

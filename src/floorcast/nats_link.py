@@ -1,0 +1,374 @@
+"""The connection to a NATS cluster that keeps floorcast's log and buckets.
+
+It connects again for as long as it is open, tries what JetStream has not answered again, and
+turns what can go wrong into ``Unavailable``. It also knows two things that nodes must agree
+on: whether the cluster has a quorum, and what time it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from floorcast.errors import FloorcastError, SettingError, Unavailable
+from floorcast.token import TICKS_PER_SECOND, Now, system_now
+
+__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "ended", "reached"]
+
+CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
+PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
+ANSWER: Final = 2.0  # seconds for one answer; at first, doubled up to the next
+LONGEST_ANSWER: Final = 6.0
+AGAIN: Final = 0.1  # seconds until what was refused for want of a leader is tried again
+LOOKS: Final = 1.0  # seconds between two looks at the quorum and the clock
+CLOSING: Final = 3.0  # seconds for what is still to be sent when the connection is let go
+SILENT: Final = 3_000_000_000  # ns after which a replica that says nothing does not count
+PINGS: Final = 2  # seconds between two pings; the second without an answer ends a connection
+SAMPLES: Final = 16  # looks at the cluster's clock that are compared
+
+# What passes by itself: the states 409 (the same is under way), 429 and 503 (busy, no leader, no
+# quorum), and JetStream's codes of a stream or consumer whose servers are down.
+PASSING: Final = frozenset({409, 429, 503})
+OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Refused(FloorcastError):
+    """JetStream's answer is no; ``code`` is its own (10059: there is no such stream)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"JetStream: {message} ({code})")
+        self.code = code
+
+
+class Ack(NamedTuple):
+    """A message is on a quorum's disks: where; ``duplicate``: it was there already."""
+
+    stream: str
+    seq: int
+    duplicate: bool
+
+
+class _Login(NamedTuple):
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+
+
+class NatsLink:
+    """One process's connection to the cluster; ``clock`` is the cluster's time.
+
+    ``client`` is nats-py's, for subscriptions. It may be another one after a reconnect, so a
+    subscription is made (anew) by a callback of ``on_connect``.
+    """
+
+    def __init__(self, url: str, name: str, now: Now = system_now) -> None:
+        self._servers, self._login = _read(url)
+        self._name = name
+        self._callbacks: list[Callable[[], None]] = []
+        self._streams: dict[str, bool] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._again: asyncio.Task[None] | None = None
+        self._closing = False
+        self._up = asyncio.Event()
+        self.clock = ClusterClock(now)
+        self.client = Client()
+
+    @classmethod
+    async def open(
+        cls, url: str, name: str, now: Now = system_now, patience: float = CONNECTING
+    ) -> Self:
+        """Connect to ``nats://[user:password@]host[:port],…``.
+
+        Raises ``SettingError`` when the servers do not take the login, and ``Unavailable`` when
+        none of them answers within ``patience`` seconds.
+        """
+        link = cls(url, name, now)
+        try:
+            await asyncio.wait_for(link._connect(), patience)
+        except SettingError:
+            await link.close()
+            raise
+        except TimeoutError as error:
+            await link.close()
+            raise Unavailable(
+                f"no NATS server answers at {', '.join(map(_shown, link._servers))}"
+            ) from error
+        link._looking = asyncio.create_task(link._look())
+        return link
+
+    @property
+    def connected(self) -> bool:
+        """Whether a server of the cluster is connected at this moment."""
+        return self.client.is_connected
+
+    @property
+    def quorum(self) -> bool:
+        """Whether every watched stream has a leader that reaches most of its replicas."""
+        return self.connected and all(self._streams.values())
+
+    def watch(self, stream: str) -> None:
+        """Count this stream, which exists, among those without which there is no quorum."""
+        self._streams.setdefault(stream, True)
+
+    def on_connect(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever a lost connection has been made again."""
+        self._callbacks.append(callback)
+
+    async def until_connected(self, patience: float = CONNECTING) -> None:
+        """Wait for a connection; raises ``Unavailable`` when none comes about in time."""
+        if self.connected:
+            return
+        try:
+            await asyncio.wait_for(self._up.wait(), patience)
+        except TimeoutError as error:
+            raise Unavailable("no NATS server of the cluster can be reached") from error
+
+    async def api(
+        self, request: str, body: object = None, patience: float = PATIENCE
+    ) -> dict[str, Any]:
+        """JetStream's answer to ``$JS.API.<request>``; only for what may be asked twice.
+
+        Raises ``Refused`` when it is an error, and ``Unavailable`` when none comes.
+        """
+        asked = b"" if body is None else msgspec.json.encode(body)
+        answer, sent, came = await self._ask(f"$JS.API.{request}", asked, {}, patience)
+        if stamp := answer.get("ts"):
+            self.clock.seen(_ticks(stamp), sent, came)
+        return answer
+
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        patience: float = PATIENCE,
+    ) -> Ack:
+        """Have a message stored on a quorum.
+
+        Tried again until it is acknowledged: give it a ``Nats-Msg-Id``. Raises ``Unavailable``
+        when ``patience`` ends first (it may be stored all the same), ``Refused`` for a no.
+        """
+        answer, _, _ = await self._ask(subject, payload, headers, patience)
+        return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
+
+    async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
+        """Like ``publish``, in one try."""
+        answer = _checked(await self.request(subject, payload, headers, LONGEST_ANSWER))
+        return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        timeout: float = ANSWER,  # noqa: ASYNC109 — it is the one that nats-py itself takes
+    ) -> Msg:
+        """One request and its answer, tried once; raises ``Unavailable`` when none comes."""
+        if not self.connected:
+            raise Unavailable("no NATS server of the cluster can be reached")
+        try:
+            return await self.client.request(
+                subject, payload, timeout=timeout, headers=dict(headers) or None
+            )
+        except nats.errors.MaxPayloadError as error:
+            raise Refused(10054, "message size exceeds maximum allowed") from error
+        except (nats.errors.Error, OSError) as error:
+            raise Unavailable(f"the NATS cluster does not answer ({_why(error)})") from error
+
+    async def close(self) -> None:
+        """Let go of the connection; closing twice is no error."""
+        self._closing = True
+        await ended(task for task in (self._looking, self._again) if task is not None)
+        try:
+            await asyncio.wait_for(self.client.close(), CLOSING)
+        except (nats.errors.Error, OSError, RuntimeError, TimeoutError) as error:
+            # what it still had to send found no connection: nobody waits for it any more
+            _log.debug("nats_closed_roughly", why=_why(error))
+
+    async def _ask(
+        self, subject: str, payload: bytes, headers: Mapping[str, str], patience: float
+    ) -> tuple[dict[str, Any], int, int]:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        wait = ANSWER
+        while True:
+            left = until - loop.time()
+            sent = self.clock.own()
+            try:
+                await self.until_connected(left)
+                answer = await self.request(subject, payload, headers, min(wait, max(left, AGAIN)))
+                return _checked(answer), sent, self.clock.own()
+            except Unavailable:
+                if loop.time() + AGAIN >= until:
+                    raise
+            wait = min(2 * wait, LONGEST_ANSWER)
+            await asyncio.sleep(AGAIN)
+
+    async def _connect(self) -> None:
+        await self.client.connect(
+            self._servers,
+            name=self._name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            ping_interval=PINGS,
+            pending_size=64
+            * 2**20,  # a burst may be large; ``request`` sends nothing into the void
+            flush_timeout=ANSWER,
+            error_cb=self._failed,
+            disconnected_cb=self._lost,
+            reconnected_cb=self._found,
+            closed_cb=self._ended,
+            user=self._login.user,
+            password=self._login.password,
+            token=self._login.token,
+        )
+        self._up.set()
+
+    async def _failed(self, error: Exception) -> None:
+        if self._looking is None and "Authorization" in str(error):
+            # from here it comes out of ``connect``, which else would try for ever
+            raise SettingError(
+                f"log: the NATS servers do not take the login: {_why(error)}"
+            ) from error
+        _log.debug("nats_error", why=_why(error))
+
+    async def _lost(self) -> None:
+        self._up.clear()
+        if not self._closing:
+            _log.warning("nats_connection_lost")
+
+    async def _found(self) -> None:
+        self._up.set()
+        _log.info("nats_connected_again")
+        for callback in self._callbacks:
+            callback()
+
+    async def _ended(self) -> None:
+        """nats-py gives up for good when a server answers with an error; the node does not."""
+        self._up.clear()
+        if not self._closing:
+            self._again = asyncio.create_task(self._begin_again())
+
+    async def _begin_again(self) -> None:
+        while not self._closing:
+            await asyncio.sleep(LOOKS)
+            self.client = Client()
+            try:
+                await self._connect()
+            except (nats.errors.Error, OSError) as error:
+                _log.warning("nats_connection_refused", why=_why(error))
+            else:
+                await self._found()
+                return
+
+    async def _look(self) -> None:
+        while True:
+            for stream in tuple(self._streams):
+                try:
+                    self._streams[stream] = await self._has_quorum(stream)
+                except Exception:  # noqa: BLE001 — a look that fails is no reason to look no more
+                    self._streams[stream] = False
+                    _log.exception("quorum_unknown", stream=stream)
+            await asyncio.sleep(LOOKS)
+
+    async def _has_quorum(self, stream: str) -> bool:
+        try:
+            info = await self.api(f"STREAM.INFO.{stream}", patience=ANSWER)
+        except FloorcastError:
+            return False
+        return reached(info)
+
+
+class ClusterClock:
+    """The cluster's time in ticks: a node's own clock, put right by what the servers say."""
+
+    def __init__(self, own: Now) -> None:
+        self.own = own
+        self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES)  # uncertainty, difference
+        self._offset = 0
+
+    def __call__(self) -> int:
+        """The present, as all nodes of the cluster agree on it."""
+        return self.own() + self._offset
+
+    def seen(self, theirs: int, sent: int, came: int) -> None:
+        """Take a time that a server told between two moments of the own clock."""
+        sample = (came - sent, theirs - (sent + came) // 2)
+        if self._samples:
+            best = min(self._samples)
+            if abs(sample[1] - best[1]) > sample[0] + best[0]:  # a clock was set
+                self._samples.clear()
+        self._samples.append(sample)
+        self._offset = min(self._samples)[1]
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: nats-py waits in ways that can lose a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN)
+
+
+def reached(info: Mapping[str, Any]) -> bool:
+    """Whether a stream, by its ``STREAM.INFO``, has a leader that reaches most of its replicas."""
+    cluster = info.get("cluster") or {}
+    replicas = cluster.get("replicas") or []
+    there = [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT]
+    return bool(cluster.get("leader")) and 2 * (1 + len(there)) > 1 + len(replicas)
+
+
+def _read(url: str) -> tuple[list[str], _Login]:
+    """The servers of ``nats://a,b,c``, and the login in front of the first."""
+    scheme, _, rest = url.partition("://")
+    login, _, hosts = rest.rpartition("@")
+    servers = [f"{scheme}://{host}" for host in hosts.split(",")]
+    for server in servers:
+        try:
+            urlsplit(server).port  # noqa: B018 — it is read to be checked
+        except ValueError as error:
+            raise SettingError(f"log: {_shown(server)}: {error}") from error
+    user, colon, password = login.partition(":")
+    if colon:
+        return servers, _Login(unquote(user), unquote(password))
+    return servers, _Login(token=unquote(user) or None)
+
+
+def _shown(server: str) -> str:
+    return server.rpartition("@")[2].rpartition("://")[2]
+
+
+def _checked(answer: Msg) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(answer.data) if answer.data else {}
+    error = found.get("error")
+    if not error:
+        return found
+    code, message = error.get("err_code", 0), error.get("description", "")
+    if error.get("code") in PASSING or code in OFFLINE:
+        raise Unavailable(f"JetStream cannot do it now: {message} ({code})")
+    raise Refused(code, message)
+
+
+def _why(error: BaseException) -> str:
+    return str(error).removeprefix("nats: ") or type(error).__name__
+
+
+def _ticks(stamp: str) -> int:
+    """An RFC 3339 time in ticks; its nanoseconds are cut off."""
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
+    return seconds * TICKS_PER_SECOND + int(fraction[:7].ljust(7, "0"))

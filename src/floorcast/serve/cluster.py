@@ -1,0 +1,128 @@
+"""A node's part in a cluster: connected, with the shared buckets and a copy of the shared log."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from floorcast.api.metrics import ClusterState, Lag
+from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.config.settings import Settings
+from floorcast.errors import Unavailable
+from floorcast.eventlog.appending import Observe
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.jetstream import JetStreamLog
+from floorcast.eventlog.shared_streams import make_streams
+from floorcast.nats_link import NatsLink
+from floorcast.serve.copying import ensure_copy
+from floorcast.serve.peers import Desk, Following, Peer
+from floorcast.token import TICKS_PER_MS, Now
+
+__all__ = ["Share", "join"]
+
+AGAIN = 1.0  # seconds until a cluster that cannot be reached, or has no quorum, is tried again
+
+T = TypeVar("T")
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Share:
+    """What a node has of a cluster."""
+
+    def __init__(
+        self,
+        link: NatsLink,
+        log: JetStreamLog,
+        buckets: JetStreamBuckets,
+        name: str,
+        folder: Path,
+    ) -> None:
+        self.link = link
+        self.log = log
+        self.buckets = buckets
+        self._name = name
+        self._folder = folder
+        self._ready = False
+
+    async def catch_up(self) -> None:
+        """Follow the log from now on; returns when this node has what the cluster had."""
+        await _patiently(self.log.start)
+        self._ready = True
+
+    def following(self) -> list[Following]:
+        """How far each stream has been followed."""
+        now = self.link.clock()
+        return [
+            Following(each.stream, each.seq, each.lag, each.behind(now) // TICKS_PER_MS)
+            for each in self.log.followers
+        ]
+
+    def state(self) -> ClusterState:
+        """How this node does, for the metrics."""
+        lags = [Lag(one.stream, one.lag, one.behind_ms / 1000) for one in self.following()]
+        return ClusterState(self.link.connected, self.link.quorum, lags, _size(self._folder))
+
+    def peer(self, peer_id: str) -> Peer:
+        """How this node does, for the others."""
+        follows = self.log.follows
+        return Peer(
+            id=peer_id,
+            name=self._name,
+            ready=self._ready,
+            log=follows.identity,
+            clients=follows.clients,
+            following=self.following(),
+            disk_bytes=_size(self._folder),
+            byte_order=sys.byteorder,
+        )
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for file in folder.glob("*.db*"):
+        with suppress(FileNotFoundError):  # SQLite takes some of them away
+            size += file.stat().st_size
+    return size
+
+
+async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe) -> Share:
+    """Connect, and open what the node has of the cluster; waits for as long as it takes.
+
+    Raises SettingError when the cluster, or the folder for its log, cannot be used.
+    """
+    folder = stack.enter_context(DataFolder(settings.data))
+    name = settings.node or socket.gethostname()
+    link = await _patiently(lambda: NatsLink.open(settings.log, name, now))
+    stack.push_async_callback(link.close)
+    follows, replicas = await _patiently(
+        lambda: make_streams(link, settings.streams, settings.replicas)
+    )
+    follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
+    buckets = await _patiently(lambda: JetStreamBuckets.open(link, replicas))
+    stack.push_async_callback(buckets.close)
+    await _patiently(lambda: ensure_copy(link, folder.path, follows))
+    log = JetStreamLog(folder, link, follows, link.clock, observe=observe)
+    stack.push_async_callback(log.close)
+    share = Share(link, log, buckets, name, folder.path)
+    desk = Desk(link, folder.path, share.peer)
+    await desk.open()
+    stack.push_async_callback(desk.close)
+    return share
+
+
+async def _patiently(what: Callable[[], Awaitable[T]]) -> T:
+    """Do it as soon as the cluster lets it be done: a node may start before its cluster."""
+    while True:
+        try:
+            return await what()
+        except Unavailable as error:
+            _log.warning("waiting_for_the_cluster", why=error.message)
+        await asyncio.sleep(AGAIN)

@@ -1,0 +1,145 @@
+"""Moving from an embedded data folder to a cluster, and back, without losing an event or a token.
+
+The folder itself moves: it becomes the first node's, with every entry as it is, and the cluster's
+streams begin behind it, so that the other nodes take their copies from that node. What nodes
+share (the site, users, keys, sessions) goes into the cluster's buckets, and comes out of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+import msgspec
+
+from floorcast.auth import sessions
+from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.buckets.port import Buckets, Item
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.logfile import Follows, Position
+from floorcast.eventlog.moving import begin_following, embedded, end_following, kept_copy
+from floorcast.eventlog.shared_streams import make_streams
+from floorcast.nats_link import NatsLink
+from floorcast.serve.peers import ask_peers
+from floorcast.site.store import BY_HAND, DECLARED, FILE
+
+__all__ = ["Moved", "export_cluster", "import_folder"]
+
+BUCKETS = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET)
+IMPORTED = ("cluster", "imported")  # the newest entries of the folder that it began with
+GROUP = 250  # keys written in one go
+FIRST = 2  # the first message of an imported log: a node that has nothing needs a copy, then
+PATIENCE = 5.0  # seconds for the cluster to answer
+
+
+class Moved(NamedTuple):
+    """What went over: keys of the buckets, and the streams that the log now has or had."""
+
+    keys: int
+    streams: int
+
+
+async def import_folder(settings: Settings) -> Moved:
+    """Make the embedded folder the first node's of a new cluster.
+
+    May be done again when it was interrupted. Raises SettingError when the folder is in use or
+    not an embedded one, or the cluster has another log or site already.
+    """
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(_folder(settings))
+        log = embedded(folder.path)
+        link = await _link(stack, settings)
+        follows, replicas = await make_streams(
+            link, settings.streams, settings.replicas, log.identity, FIRST
+        )
+        if follows.identity != log.identity:
+            raise SettingError("log: the cluster has another log already; import into a new one")
+        if any(seq >= FIRST for seq in (await _ends(link, follows)).values()):
+            raise SettingError("log: the cluster has gone on since this folder was imported")
+        shared = await JetStreamBuckets.open(link, replicas)
+        stack.push_async_callback(shared.close)
+        await _claim(shared, msgspec.json.encode(sorted(log.heads.items())))
+        own = open_buckets(folder.path)
+        stack.push_async_callback(own.close)
+        keys = await _copy(own, shared)
+        begin_following(folder.path, [Position(name, FIRST - 1) for name in follows.streams])
+        return Moved(keys, len(follows.streams))
+
+
+async def export_cluster(settings: Settings) -> Moved:
+    """Make the folder of a stopped node an embedded one, with what the nodes shared.
+
+    Raises SettingError when a node still runs, or the folder has not all of the log.
+    """
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(_folder(settings))
+        copy = kept_copy(folder.path)
+        link = await _link(stack, settings)
+        if running := await ask_peers(link):
+            raise SettingError(
+                f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
+            )
+        for name, end in (await _ends(link, copy.follows)).items():
+            if copy.positions[name] < end:
+                raise SettingError(
+                    f"data: {end - copy.positions[name]:,} messages of {name} are not in"
+                    f" {folder.path}: start this node until it is ready, with no source sending,"
+                    " or take another node's folder"
+                )
+        shared = await JetStreamBuckets.open(link, settings.replicas, make=False)
+        stack.push_async_callback(shared.close)
+        own = open_buckets(folder.path)
+        stack.push_async_callback(own.close)
+        keys = await _copy(shared, own)
+        end_following(folder.path, copy.follows)
+        return Moved(keys, len(copy.follows.streams))
+
+
+async def _claim(shared: Buckets, heads: bytes) -> None:
+    """Let the cluster be this folder's, as it is now: copies that went on apart would not agree."""
+    if shared.get(*IMPORTED) == heads:
+        return
+    if shared.get(*IMPORTED) is not None:
+        raise SettingError("log: another state of this folder was imported already")
+    if any(shared.items(bucket) for bucket in BUCKETS):
+        raise SettingError("log: the cluster has a site already; import into a new one")
+    await shared.write([Item(*IMPORTED, heads)], [Item(*IMPORTED, None)])
+
+
+def _folder(settings: Settings) -> DataFolder:
+    if settings.log == "embedded":
+        raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
+    if settings.data == IN_MEMORY or not settings.data.exists():
+        raise SettingError(f"data: there is no folder {settings.data}")
+    return DataFolder(settings.data)
+
+
+async def _link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
+    link = await NatsLink.open(settings.log, "floorcast cluster", patience=PATIENCE)
+    stack.push_async_callback(link.close)
+    return link
+
+
+async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
+    """The newest message of each stream."""
+    return {
+        name: (await link.api(f"STREAM.INFO.{name}"))["state"]["last_seq"]
+        for name in follows.streams
+    }
+
+
+async def _copy(source: Buckets, target: Buckets) -> int:
+    """Make the target's buckets what the source's are; how many keys they hold."""
+    keys = 0
+    for bucket in BUCKETS:
+        wanted, there = source.items(bucket), target.items(bucket)
+        items = [Item(bucket, key, None) for key in there if key not in wanted]
+        items += [Item(bucket, key, value) for key, value in wanted.items()]
+        for at in range(0, len(items), GROUP):
+            await target.write(items[at : at + GROUP])
+        keys += len(wanted)
+    return keys

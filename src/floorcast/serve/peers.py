@@ -1,0 +1,214 @@
+"""What the nodes of a cluster ask each other: how each does, and for a copy of its data.
+
+All of it are requests over the NATS cluster, so that a node needs no address of another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import nats.errors
+import structlog
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from floorcast.errors import Unavailable
+from floorcast.eventlog import copies
+from floorcast.nats_link import NatsLink
+
+__all__ = ["PEERS", "Desk", "Following", "Offer", "Peer", "Wanted", "ask_peers", "subject_of"]
+
+PEERS: Final = "floorcast.peers"
+ANSWERS: Final = 1.0  # seconds in which nodes say how they do
+PIECE: Final = 256 * 1024  # bytes of a copy in one answer
+UNREAD: Final = 60.0  # seconds after which a copy that nobody reads is thrown away
+
+Answer = Callable[[Msg], Awaitable[bytes]]
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Following(Struct):
+    """How far a node has followed a stream: up to message ``seq``.
+
+    ``lag`` is the messages that it knows to be missing, ``behind_ms`` since when.
+    """
+
+    stream: str
+    seq: int
+    lag: int
+    behind_ms: int
+
+
+class Peer(Struct):
+    """How a node does. ``id`` is new with every start; ``clients`` empty: all."""
+
+    id: str
+    name: str
+    ready: bool
+    log: str
+    clients: str
+    following: list[Following]
+    disk_bytes: int
+    byte_order: str
+
+
+class Offer(Struct):
+    """A copy of a node's data: the sizes of its files in bytes, None while it is made.
+
+    ``error`` says why there will be none.
+    """
+
+    files: dict[str, int] | None = None
+    error: str = ""
+
+
+class Wanted(Struct):
+    """A piece of a copy's file."""
+
+    file: str
+    offset: int
+
+
+def subject_of(peer: str, what: str) -> str:
+    """Where a node listens to one request."""
+    return f"{PEERS}.{peer}.{what}"
+
+
+async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
+    """How all nodes do that answer in time, by name. Raises Unavailable."""
+    await link.until_connected()
+    client = link.client
+    inbox = client.new_inbox()
+    answers: list[Peer] = []
+
+    async def take(message: Msg) -> None:
+        with suppress(msgspec.MsgspecError):  # a node of another release
+            answers.append(msgspec.json.decode(message.data, type=Peer))
+
+    try:
+        subscription = await client.subscribe(inbox, cb=take)
+        await client.publish(PEERS, b"", reply=inbox)
+        await asyncio.sleep(seconds)
+        await subscription.unsubscribe()
+    except nats.errors.Error as error:
+        raise Unavailable(f"the nodes cannot be asked: {error}") from error
+    return sorted(answers, key=lambda peer: (peer.name, peer.id))
+
+
+class Desk:
+    """Where a node answers the others. ``tell`` says how it does."""
+
+    def __init__(self, link: NatsLink, folder: Path, tell: Callable[[str], Peer]) -> None:
+        self.id = uuid.uuid4().hex
+        self._link = link
+        self._folder = folder
+        self._copy = folder / "copy"
+        self._tell = tell
+        self._client: Client | None = None
+        self._making: asyncio.Task[dict[str, int]] | None = None
+        self._forgetting: asyncio.TimerHandle | None = None
+        self._readers: set[bytes] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Begin to answer."""
+        shutil.rmtree(self._copy, ignore_errors=True)
+        self._link.on_connect(self._connected)
+        await self._subscribe()
+
+    async def close(self) -> None:
+        """Answer no more."""
+        tasks = [*self._tasks, *([self._making] if self._making else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._forget()
+
+    def _connected(self) -> None:
+        task = asyncio.create_task(self._subscribe())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _subscribe(self) -> None:
+        client = self._link.client
+        if client is self._client:  # which keeps what it had
+            return
+        self._client = client
+        answers: dict[str, Answer] = {
+            PEERS: self._state,
+            subject_of(self.id, "copy"): self._offer,
+            subject_of(self.id, "piece"): self._piece,
+            subject_of(self.id, "done"): self._done,
+        }
+        for subject, answer in answers.items():
+            await client.subscribe(subject, cb=partial(_respond, answer))
+
+    async def _state(self, _: Msg) -> bytes:
+        return msgspec.json.encode(self._tell(self.id))
+
+    async def _offer(self, message: Msg) -> bytes:
+        self._readers.add(message.data)
+        if self._making is None:
+            self._making = asyncio.create_task(
+                asyncio.to_thread(copies.back_up, self._folder, self._copy)
+            )
+        self._keep()
+        if not self._making.done():
+            return msgspec.json.encode(Offer())
+        if (error := self._making.exception()) is not None:
+            _log.warning("copy_failed", why=str(error))
+            self._forget()
+            return msgspec.json.encode(Offer(error=str(error)))
+        return msgspec.json.encode(Offer(self._making.result()))
+
+    async def _done(self, message: Msg) -> bytes:
+        self._readers.discard(message.data)
+        if not self._readers:  # the next one gets a copy of its own time
+            self._forget()
+        return b""
+
+    async def _piece(self, message: Msg) -> bytes:
+        wanted = msgspec.json.decode(message.data, type=Wanted)
+        if wanted.file not in copies.FILES:
+            return b""
+        self._keep()
+        return await asyncio.to_thread(_read, self._copy / wanted.file, wanted.offset)
+
+    def _keep(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = asyncio.get_running_loop().call_later(UNREAD, self._forget)
+
+    def _forget(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        if self._making is None or self._making.done():
+            self._making = None
+            self._readers.clear()
+            shutil.rmtree(self._copy, ignore_errors=True)
+        else:
+            self._keep()
+
+
+async def _respond(answer: Answer, message: Msg) -> None:
+    try:
+        await message.respond(await answer(message))
+    except (nats.errors.Error, msgspec.MsgspecError, OSError) as error:
+        _log.info("peer_not_answered", subject=message.subject, why=str(error))
+
+
+def _read(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset, os.SEEK_SET)
+        return file.read(PIECE)

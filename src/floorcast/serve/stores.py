@@ -1,0 +1,79 @@
+"""Where a server keeps what it must not lose: its log and its buckets, by what the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from floorcast.api.metrics import ClusterState
+from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.memory import MemoryBuckets
+from floorcast.buckets.port import Buckets
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.eventlog.appending import Observe
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.memory import MemoryLog
+from floorcast.eventlog.port import EventLog
+from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.token import Now
+
+__all__ = ["Stores", "open_stores", "require_nats"]
+
+
+class Stores(NamedTuple):
+    """A log and buckets, and the clock that goes with them: a cluster has one of its own.
+
+    ``counts`` are the buckets for what all nodes count together and a restart may forget.
+    ``catch_up`` returns when the log here has what others have put into it; ``cluster`` says
+    how the node does there, where there is one.
+    """
+
+    log: EventLog
+    buckets: Buckets
+    counts: Buckets
+    now: Now
+    catch_up: Callable[[], Awaitable[None]]
+    cluster: Callable[[], ClusterState] | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes have them, too."""
+        return self.cluster is not None
+
+
+async def open_stores(
+    stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe
+) -> Stores:
+    """Open them; ``stack`` closes them. ``observe`` is told of every commit of the log.
+
+    Raises SettingError when they cannot be used.
+    """
+    in_memory = settings.data == IN_MEMORY
+    if settings.log != "embedded":
+        if in_memory:
+            raise SettingError("data: a node of a cluster keeps a copy of the log, in a folder")
+        require_nats()
+        from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
+
+        share = await join(stack, settings, now, observe)
+        shared, clock = share.buckets, share.link.clock
+        return Stores(share.log, shared, shared, clock, share.catch_up, share.state)
+    folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
+    buckets = open_buckets(settings.data)
+    stack.push_async_callback(buckets.close)
+    log = MemoryLog(now) if folder is None else SqliteLog(folder, now, observe=observe)
+    stack.push_async_callback(log.close)
+    return Stores(log, buckets, MemoryBuckets(), now, _at_once)
+
+
+async def _at_once() -> None:
+    """Nobody else puts anything into an embedded log."""
+
+
+def require_nats() -> None:
+    """Raise SettingError when the extra that a cluster needs is not installed."""
+    if find_spec("nats") is None:
+        raise SettingError("log: a cluster needs nats-py: pip install 'floorcast[cluster]'")

@@ -1,0 +1,46 @@
+"""What a command beside the server opens: the buckets, and nothing of the log."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.buckets.port import Buckets
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.serve.stores import require_nats
+
+__all__ = ["visit"]
+
+PATIENCE = 5.0  # seconds for the cluster to answer
+
+
+async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buckets:
+    """Open the buckets of the folder, or of the cluster; ``stack`` closes them.
+
+    Raises SettingError when there is nothing in them yet, unless it is to be ``make``, and
+    Unavailable when a cluster does not answer.
+    """
+    if settings.log != "embedded":
+        return await _cluster(stack, settings, make=make)
+    if settings.data == IN_MEMORY:
+        raise SettingError("--data: must be a folder here, for :memory: is the server's own")
+    if not make and not (settings.data / "admin.db").exists():
+        raise SettingError(
+            f"{settings.data} holds no site yet: floorcast site apply FILE --data {settings.data}"
+        )
+    buckets = open_buckets(settings.data)
+    stack.push_async_callback(buckets.close)
+    return buckets
+
+
+async def _cluster(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buckets:
+    require_nats()
+    from floorcast.buckets.jetstream import JetStreamBuckets  # noqa: PLC0415 — an extra
+    from floorcast.nats_link import NatsLink  # noqa: PLC0415 — an extra
+
+    link = await NatsLink.open(settings.log, "floorcast command", patience=PATIENCE)
+    stack.push_async_callback(link.close)
+    buckets = await JetStreamBuckets.open(link, settings.replicas, make=make)
+    stack.push_async_callback(buckets.close)
+    return buckets

@@ -1,0 +1,93 @@
+"""A node's copy of the buckets, made of the stream's messages."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.buckets.copy import Copy, Message
+
+KEYS = st.sampled_from(["a", "b", "c"])
+WRITES = st.lists(
+    st.dictionaries(st.tuples(KEYS, KEYS), st.none() | st.binary(max_size=12), min_size=1),
+    max_size=20,
+)
+Writes = list[dict[tuple[str, str], bytes | None]]
+
+
+def messages(writes: Writes, piece: int) -> list[list[Message]]:
+    """The stream's messages of some writes, values cut into pieces of so many bytes."""
+    seq = 0
+    found = []
+    for write in writes:
+        together = []
+        for (bucket, key), value in write.items():
+            cut = [(value or b"")[at : at + piece] for at in range(0, len(value or b""), piece)]
+            cut = cut or [b""]
+            for number, part in enumerate(cut[:-1], 1):
+                together.append(Message(bucket, key, part, seq := seq + 1, number))
+            last = None if value is None else cut[-1]
+            parts = len(cut) if len(cut) > 1 else 0
+            together.append(Message(bucket, key, last, seq := seq + 1, 0, parts))
+        found.append(together)
+    return found
+
+
+def model(writes: Writes) -> dict[str, dict[str, bytes]]:
+    """What the buckets hold after the writes."""
+    held: dict[str, dict[str, bytes]] = {bucket: {} for bucket in "abc"}
+    for write in writes:
+        for (bucket, key), value in write.items():
+            held[bucket].pop(key, None)
+            if value is not None:
+                held[bucket][key] = value
+    return held
+
+
+@given(WRITES, st.integers(1, 12), st.integers(0, 20))
+def test_read_from_anywhere_it_is_what_was_written(writes: Writes, piece: int, at: int) -> None:
+    """Message by message, or first the last ones of each key and then the rest."""
+    stream = messages(writes, piece)
+    followed, joined = Copy(), Copy()
+    for together in stream:
+        followed.take(together)
+    last = {(one.bucket, one.key, one.part): one for together in stream[:at] for one in together}
+    joined.take_all(sorted(last.values(), key=lambda one: one.seq))
+    for together in stream[at:]:
+        joined.take(together)
+    for bucket, kept in model(writes).items():
+        assert followed.items(bucket) == joined.items(bucket) == kept
+    assert followed.seq == joined.seq
+
+
+@given(WRITES, WRITES)
+def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Writes) -> None:
+    """A listener that applies what it is told has what the bucket holds."""
+    stream = messages([*before, *meanwhile], 12)
+    copy, told = Copy(), dict[str, bytes]()
+
+    def hear(key: str, value: bytes | None) -> None:
+        told.pop(key, None)
+        if value is not None:
+            told[key] = value
+
+    copy.listen("a", hear)
+    for together in stream[: len(before)]:
+        copy.take(together)
+    version = copy.version("a")
+    # what was deleted is not in the stream any more
+    held = model([*before, *meanwhile])
+    last = {(one.bucket, one.key): one for together in stream for one in together if not one.part}
+    copy.take_all([one for one in last.values() if one.value is not None])
+    assert told == copy.items("a") == held["a"]
+    assert (copy.version("a") == version) or any("a" in {b for b, _ in w} for w in meanwhile)
+
+
+def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
+    """A later write has taken their place, and comes next."""
+    copy = Copy()
+    copy.take([Message("a", "k", b"old", 1)])
+    copy.take([Message("a", "k", b"second", 3, 0, 2)])
+    assert copy.items("a") == {"k": b"old"}
+    copy.take([Message("a", "k", b"x", 4, 1), Message("a", "k", b"y", 5, 0, 2)])
+    assert copy.items("a") == {"k": b"xy"}

@@ -1,0 +1,278 @@
+"""What the JetStream adapter does beyond the contract: several nodes, and servers that die."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from floorcast.buckets import jetstream
+from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.errors import SettingError, Unavailable
+from floorcast.nats_link import NatsLink
+from tests.nats_servers import NatsServers
+
+SOON = 30.0  # seconds after which what does not come about fails the test
+STREAM = "KV_FLOORCAST"
+
+
+@asynccontextmanager
+async def node(url: str, replicas: int = 1) -> AsyncIterator[tuple[JetStreamBuckets, NatsLink]]:
+    """One node's buckets, and its link."""
+    link = await NatsLink.open(url, "test")
+    try:
+        buckets = await JetStreamBuckets.open(link, replicas)
+        yield buckets, link
+        await buckets.close()
+    finally:
+        await link.close()
+
+
+async def comes_about(so: Callable[[], object]) -> None:
+    """Give up the turn until it is so."""
+
+    async def turns() -> None:
+        while not so():  # noqa: ASYNC110 — anything may bring it about
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(turns(), SOON)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it, within a time that no test may take."""
+    asyncio.run(asyncio.wait_for(work, 4 * SOON))
+
+
+async def counted(buckets: Buckets, key: str = "count") -> bool:
+    """Count one more, by what is there; whether nobody else did in the meantime."""
+    raw = buckets.get("site", key)
+    try:
+        await buckets.write(
+            [Item("site", key, str(int(raw or b"0") + 1).encode())], [Item("site", key, raw)]
+        )
+    except Conflict:
+        return False
+    return True
+
+
+def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
+    """Puts, deletions and large values show on the others, and on a node that comes later."""
+
+    async def work() -> None:
+        url = nats_server.account()
+        async with node(url) as (one, _), node(url) as (two, _):
+            await one.write([Item("site", "1", b"x"), Item("site", "2", b"y" * 700_000)])
+            await two.write([Item("site", "3", b"z"), Item("site", "1", None)])
+            expected = {"2": b"y" * 700_000, "3": b"z"}
+            await comes_about(lambda: one.items("site") == two.items("site") == expected)
+            async with node(url) as (three, _):
+                assert three.items("site") == expected
+
+    run(work())
+
+
+def test_of_two_nodes_that_saw_the_same_one_wins(nats_server: NatsServers) -> None:
+    """However many try at once; who lost has the winner's value when it is told so."""
+
+    async def work() -> None:
+        url = nats_server.account()
+        async with node(url) as (one, _), node(url) as (two, _):
+            for round_ in range(1, 11):
+                tries = await asyncio.gather(*(counted(which) for which in (one, two) * 5))
+                assert tries.count(True) == 1
+                assert b"%d" % round_ in {one.get("site", "count"), two.get("site", "count")}
+                await comes_about(lambda: one.get("site", "count") == two.get("site", "count"))
+
+    run(work())
+
+
+def test_a_write_that_rests_on_what_another_node_writes_is_refused(
+    nats_server: NatsServers,
+) -> None:
+    """Two writes, each of what the other one saw: not both come through."""
+
+    async def work() -> None:
+        url = nats_server.account()
+        async with node(url) as (one, _), node(url) as (two, _):
+            for number in range(20):
+                left, right = f"left-{number}", f"right-{number}"
+                nothing = [Item("site", left, None), Item("site", right, None)]
+                outcomes = await asyncio.gather(
+                    one.write([Item("site", left, b"1")], nothing[1:]),
+                    two.write([Item("site", right, b"1")], nothing[:1]),
+                    return_exceptions=True,
+                )
+                assert any(isinstance(outcome, Conflict) for outcome in outcomes)
+                assert all(outcome is None or isinstance(outcome, Conflict) for outcome in outcomes)
+
+    run(work())
+
+
+def test_no_node_ever_sees_half_a_write(nats_server: NatsServers) -> None:
+    """Keys that are always written together are always equal, in every node's copy."""
+
+    async def work() -> None:
+        url = nats_server.account()
+        async with node(url) as (one, _), node(url) as (two, _):
+            halves = []
+
+            def look(_key: str, _value: bytes | None) -> None:
+                keys = two.get("site", "a"), two.get("site", "b"), two.get("more", "c")
+                halves.extend([keys] if len(set(keys)) > 1 else [])
+
+            two.listen("site", look)
+            two.listen("more", look)
+            for number in range(200):
+                value = b"%d" % number
+                await one.write(
+                    [Item("site", "a", value), Item("more", "c", value), Item("site", "b", value)]
+                )
+            await comes_about(lambda: two.get("site", "a") == b"199")
+            assert halves == []
+
+    run(work())
+
+
+def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
+    nats_server: NatsServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was deleted long ago is still one that holds nothing."""
+    monkeypatch.setitem(jetstream._DELETED, "Nats-TTL", "1s")  # noqa: SLF001 — an hour otherwise
+    monkeypatch.setattr(jetstream, "TOMBSTONE", 1)
+
+    async def work() -> None:
+        async with node(nats_server.account()) as (buckets, link):
+            await buckets.write([Item("site", "1", b"x")])
+            await buckets.write([Item("site", "1", None)])
+
+            async def forgotten() -> None:
+                filters = {"subjects_filter": "$KV.FLOORCAST.site.>"}
+                while (await link.api(f"STREAM.INFO.{STREAM}", filters))["state"].get("subjects"):
+                    pass
+
+            await asyncio.wait_for(forgotten(), SOON)
+            await buckets.write([Item("site", "1", b"y")], [Item("site", "1", None)])
+            assert buckets.get("site", "1") == b"y"
+
+    run(work())
+
+
+def test_what_was_just_deleted_is_no_conflict(nats_server: NatsServers) -> None:
+    """On any node, with what else the write rests on."""
+
+    async def work() -> None:
+        url = nats_server.account()
+        async with node(url) as (one, _), node(url) as (two, _):
+            for number in range(20):
+                await one.write([Item("site", "1", b"x"), Item("site", "2", b"%d" % number)])
+                await one.write([Item("site", "1", None)])
+                await comes_about(lambda: two.items("site") == one.items("site"))
+                seen = [Item("site", "1", None), Item("site", "2", b"%d" % number)]
+                await two.write([Item("site", "1", b"y")], seen)
+
+    run(work())
+
+
+def test_more_keys_than_a_batch_may_have_are_refused(nats_server: NatsServers) -> None:
+    """A thousand go, more is told as too many; nothing of it is written."""
+
+    async def work() -> None:
+        async with node(nats_server.account()) as (buckets, _):
+            await buckets.write([Item("site", str(number), b"x") for number in range(1000)])
+            with pytest.raises(Unavailable, match="1,001 keys at once"):
+                await buckets.write([Item("more", str(number), b"x") for number in range(1001)])
+            assert (len(buckets.items("site")), len(buckets.items("more"))) == (1000, 0)
+
+    run(work())
+
+
+def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) -> None:
+    """As one is that a server before 2.12 made."""
+
+    async def work() -> None:
+        link = await NatsLink.open(nats_server.account(), "test")
+        await link.api(f"STREAM.CREATE.{STREAM}", {"name": STREAM, "subjects": ["$KV.FLOORCAST.>"]})
+        with pytest.raises(SettingError, match=r"nats-server 2\.12"):
+            await JetStreamBuckets.open(link, 1)
+        await link.close()
+
+    run(work())
+
+
+def test_a_node_whose_server_dies_goes_on_at_another(nats_cluster: NatsServers) -> None:
+    """The node that was connected to it goes on at another one, and misses nothing."""
+
+    async def work() -> None:
+        url = nats_cluster.account()
+        async with node(url, 3) as (one, _), node(url, 3) as (two, link):
+            assert link.client.connected_url is not None
+            port = link.client.connected_url.port
+            next(server for server in nats_cluster.servers if server.port == port).kill()
+            for number in range(20):
+                await one.write([Item("site", str(number), b"x")])
+            await comes_about(lambda: one.items("site") == two.items("site"))
+            await two.write([Item("site", "1", None)])
+            await comes_about(lambda: one.items("site") == two.items("site"))
+
+    run(work())
+
+
+def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
+    nats_cluster: NatsServers,
+) -> None:
+    """A count that two nodes raise is what they were told: each success once, no refusal."""
+
+    async def work() -> None:
+        url = nats_cluster.account()
+        async with node(url, 3) as (one, link), node(url, 3) as (two, _):
+            told = {"done": 0, "unknown": 0}
+            over = asyncio.Event()
+
+            async def raise_it(buckets: JetStreamBuckets) -> None:
+                while not over.is_set():
+                    try:
+                        done = await counted(buckets)
+                        told["done"] += done
+                    except Unavailable:
+                        told["unknown"] += 1
+
+            raising = [asyncio.create_task(raise_it(buckets)) for buckets in (one, two)]
+            await comes_about(lambda: told["done"] > 50)
+            info = await link.api(f"STREAM.INFO.{STREAM}")
+            nats_cluster.named(info["cluster"]["leader"]).kill()
+            at_the_kill = told["done"]
+            await comes_about(lambda: told["done"] > at_the_kill + 50)
+            over.set()
+            await asyncio.gather(*raising)
+            await comes_about(lambda: one.get("site", "count") == two.get("site", "count"))
+            count = int(one.get("site", "count") or b"0")
+            assert told["done"] <= count <= told["done"] + told["unknown"]
+
+    run(work())
+
+
+def test_without_a_quorum_reads_go_on_and_writes_are_refused(
+    nats_cluster: NatsServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is back; then all goes on without a hand."""
+    monkeypatch.setattr(jetstream, "PATIENCE", 1.0)
+
+    async def work() -> None:
+        async with node(nats_cluster.account(), 3) as (buckets, link):
+            await buckets.write([Item("site", "1", b"x")])
+            for server in nats_cluster.servers[:2]:
+                server.kill()
+            with pytest.raises(Unavailable):
+                await buckets.write([Item("site", "1", b"y")])
+            assert buckets.get("site", "1") in {b"x", b"y"}
+            await comes_about(lambda: not link.quorum)
+            await asyncio.to_thread(nats_cluster.start)
+            await comes_about(lambda: link.quorum)
+            await buckets.write([Item("site", "1", b"z")])
+            assert buckets.get("site", "1") == b"z"
+
+    run(work())

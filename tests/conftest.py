@@ -1,0 +1,35 @@
+"""What tests of all packages share because it takes seconds to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nats_servers import NatsServers
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
+    """One NATS server, which nobody may kill."""
+    servers = NatsServers(tmp_path_factory.mktemp("nats"), 1)
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
+    """Three NATS servers that are a cluster; for ``nats_cluster``."""
+    servers = NatsServers(tmp_path_factory.mktemp("nats"), 3)
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture
+def nats_cluster(three_nats_servers: NatsServers) -> NatsServers:
+    """The same three, all of them up again, whatever the test before did to them."""
+    return three_nats_servers.start()

@@ -1,0 +1,169 @@
+"""Real NATS servers with JetStream on loopback ports, one or a cluster of three.
+
+Each can be killed and started again; it keeps its ports and its data. Starting takes seconds, so
+the tests share them (``nats_server``, ``nats_cluster`` in conftest.py): each takes an account of
+its own, which sees nothing of the others' streams.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.real.server import free_port
+
+__all__ = ["NatsServer", "NatsServers"]
+
+READY = 60.0  # seconds after which a cluster that does not come about fails the test
+LOOK = 0.02  # seconds between two looks at a server that starts
+ACCOUNTS = 500
+PROGRAM = Path(sys.executable).with_name("nats-server")
+
+CONFIG = """
+server_name: {name}
+listen: 127.0.0.1:{port}
+http: 127.0.0.1:{monitor}
+jetstream {{ store_dir: "{folder}", max_mem: 64MB, max_file: 4GB }}
+accounts {{ {accounts} }}
+{cluster}
+"""
+ACCOUNT = "A{0}: {{ jetstream: enabled, users: [{{ user: u{0}, password: secret }}] }}"
+CLUSTER = (
+    "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, routes: [{routes}] }}"
+)
+
+
+class NatsServer:
+    """One server process; ``name`` is what JetStream calls it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.port, self.monitor, self.route = free_port(), free_port(), free_port()
+        self._config = folder / f"{name}.conf"
+        self._data = folder / name
+        self._log = folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, peers: list[NatsServer]) -> None:
+        """Write its configuration; ``peers``, itself among them, make a cluster."""
+        routes = ", ".join(f"nats-route://127.0.0.1:{peer.route}" for peer in peers)
+        cluster = CLUSTER.format(port=self.route, routes=routes) if len(peers) > 1 else ""
+        self._config.write_text(
+            CONFIG.format(
+                name=self.name,
+                port=self.port,
+                monitor=self.monitor,
+                folder=self._data,
+                accounts=", ".join(ACCOUNT.format(number) for number in range(ACCOUNTS)),
+                cluster=cluster,
+            )
+        )
+
+    def start(self) -> Self:
+        """Start it; ``NatsServers.ready`` waits until it answers."""
+        assert self._process is None
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(PROGRAM), "--config", str(self._config)], stdout=log, stderr=log
+            )
+        return self
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def pause(self) -> None:
+        """Stop it as a machine that hangs: connections stay, nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not killed since."""
+        return self._process is not None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def monitored(self, what: str) -> dict[str, Any]:
+        """What its monitoring page says; nothing while it does not answer."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.monitor}/{what}", trust_env=False)
+        except httpx.TransportError:
+            return {}
+        found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
+        return found
+
+    def said(self) -> str:
+        """What it logged."""
+        return self._log.read_text()
+
+
+class NatsServers:
+    """One server, or three that are a cluster."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.servers = [NatsServer(folder, f"nats{number}") for number in range(count)]
+        self._accounts = itertools.count()
+        for server in self.servers:
+            server.configure(self.servers)
+
+    def account(self) -> str:
+        """The URL of an account that nobody had before, by which floorcast finds the servers."""
+        number = next(self._accounts)
+        assert number < ACCOUNTS
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+        return f"nats://u{number}:secret@{hosts}"
+
+    def named(self, name: str) -> NatsServer:
+        """The server that JetStream calls so (the leader of a stream, say)."""
+        return next(server for server in self.servers if server.name == name)
+
+    def start(self) -> Self:
+        """Start those that do not run, and wait until streams can be made."""
+        for server in self.servers:
+            if not server.running:
+                server.start()
+        return self.ready()
+
+    def ready(self) -> Self:
+        """Wait until all that run answer, and (in a cluster) agree on who leads."""
+        until = time.monotonic() + READY
+        while not all(self._ready(server) for server in self.servers if server.running):
+            died = any(server.died for server in self.servers)
+            if died or time.monotonic() > until:
+                said = "\n".join(server.said() for server in self.servers)
+                raise AssertionError(f"the NATS servers do not come up:\n{said[-4000:]}")
+            threading.Event().wait(LOOK)
+        return self
+
+    def stop(self) -> None:
+        """Kill those that run."""
+        for server in self.servers:
+            if server.running:
+                server.kill()
+
+    def _ready(self, server: NatsServer) -> bool:
+        if not server.monitored("healthz"):
+            return False
+        if len(self.servers) == 1:
+            return True
+        return bool(server.monitored("jsz").get("meta_cluster", {}).get("leader"))

@@ -1,0 +1,121 @@
+"""Three real NATS servers, three real nodes, and callers that change nodes as they like."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+
+from floorcast.eventlog.messages import stream_name, stream_of
+from tests.nats_servers import NatsServer, NatsServers
+from tests.real.server import Caller, Server
+from tests.real.sites import ACME
+from tests.real.wire import Wire
+
+__all__ = ["STREAMS", "Cluster", "Roamer", "comes_about", "running_cluster"]
+
+STREAMS = 2
+SOON = 60.0  # seconds for what takes a second or two
+LOOK = 0.05  # seconds between two looks
+
+
+def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
+    """Wait until it is so."""
+    until = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < until, "it does not come about"
+        threading.Event().wait(LOOK)
+
+
+class Cluster:
+    """The nodes with their NATS servers; the last node's wires to these can be cut."""
+
+    def __init__(self, folder: Path, servers: NatsServers, wires: Sequence[Wire]) -> None:
+        self.servers = servers
+        self.wires = wires
+        self.url = servers.account()
+        self._account = "A" + self.url.removeprefix("nats://u").partition(":")[0]
+        self.nodes = [
+            self._node(folder, number, self.url) for number in range(len(servers.servers) - 1)
+        ]
+        self.nodes.append(self._node(folder, len(self.nodes), self._wired()))
+
+    @property
+    def leader(self) -> NatsServer:
+        """The server that leads the stream of the client that the tests use."""
+        stream = stream_name(stream_of(ACME, STREAMS))
+        while True:
+            for server in self.servers.servers:
+                if server.running:
+                    found = server.monitored("jsz?accounts=true&streams=true")
+                    for name in _leaders(found, self._account, stream):
+                        return self.servers.named(name)
+
+    def _wired(self) -> str:
+        login, _, _ = self.url.rpartition("@")
+        return f"{login}@{','.join(f'127.0.0.1:{wire.port}' for wire in self.wires)}"
+
+    @staticmethod
+    def _node(folder: Path, number: int, url: str) -> Server:
+        home = folder / f"node{number}"
+        home.mkdir()
+        options = ("--log", url, "--node", f"node{number}", "--streams", STREAMS)
+        return Server(home, options=options)
+
+
+def _leaders(found: Mapping[str, Any], account: str, stream: str) -> Iterator[str]:
+    for one in found.get("account_details", ()):
+        for each in one.get("stream_detail", ()) if one["name"] == account else ():
+            if each["name"] == stream and each.get("cluster", {}).get("leader"):
+                yield each["cluster"]["leader"]
+
+
+class Roamer(Caller):
+    """A caller of all nodes: each request goes to any of them, and again to another one."""
+
+    def __init__(self, nodes: Sequence[Server], seed: str) -> None:
+        super().__init__("http://nowhere.invalid")
+        self._nodes = nodes
+        self._random = random.Random(seed)
+
+    def _ask(
+        self,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        params: Mapping[str, int] = MappingProxyType({}),
+    ) -> httpx.Response:
+        until = time.monotonic() + SOON
+        while True:
+            node = self._random.choice(self._nodes)
+            try:
+                answer = self.http.post(
+                    node.url + path, json=json, content=content, headers=headers,
+                    params=params or None,
+                )  # fmt: skip
+                if answer.status_code != 503:
+                    return answer
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < until, "no node answers"
+            threading.Event().wait(LOOK)
+
+
+@contextmanager
+def running_cluster(folder: Path, servers: NatsServers) -> Iterator[Cluster]:
+    """A cluster while the block runs."""
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port)) for server in servers.servers]
+        cluster = Cluster(folder, servers, wires)
+        for node in cluster.nodes:
+            stack.enter_context(node)
+        yield cluster

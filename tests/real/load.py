@@ -1,0 +1,112 @@
+"""Sources that send numbered events for as long as a test wants, and what must come of them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.real.server import AGENTS, EVENTS, Caller
+from tests.real.sites import event, ndjson
+
+__all__ = ["PATIENCE", "Load", "Source", "assert_all_once", "marks"]
+
+PATIENCE = 60.0  # seconds for what takes a second or two, so that nothing waits for ever
+
+
+class Source(threading.Thread):
+    """Sends numbered events, batch after batch, each again until it is taken."""
+
+    def __init__(self, called: Callable[[], Caller], name: str, load: Load) -> None:
+        super().__init__(name=name)
+        self.sent: dict[str, list[str]] = {EVENTS: [], AGENTS: []}
+        self._called = called
+        self._load = load
+        self._number = 0
+        self._random = random.Random(name)
+
+    def run(self) -> None:
+        """Send until the load is taken away."""
+        with self._called() as caller:
+            while self._load.goes_on():
+                batch = [self._next() for _ in range(self._random.randrange(1, 400))]
+                self._load.begins()
+                verdicts = caller.take(ndjson(batch))
+                assert verdicts["rejected"] == []
+                assert verdicts["accepted"] + verdicts["duplicates"] == len(batch)
+
+    def _next(self) -> dict[str, Any]:
+        self._number += 1
+        mark = f"{self.name}/{self._number}"
+        call = {"transactionId": self._number // 5, "sessionId": self.name, "account": mark}
+        match self._number % 5:
+            case 0:
+                self.sent[EVENTS].append(mark)
+                return event("call.start", mark, service="Sales", direction="INBOUND", **call)
+            case 1:
+                return event("call.queue", mark, **call)
+            case 2:
+                self.sent[AGENTS].append(mark)
+                agent = f"{self.name} {self._random.randrange(4)}"
+                return event("agent.state", mark, agent=agent, eventType="IN_CALL", call=call)
+            case 3:
+                self.sent[EVENTS].append(mark)
+                return event("call.end", mark, **call)
+            case _:
+                self.sent[EVENTS].append(mark)
+                return event("call.disposition", mark, termCode="RPC", **call)
+
+
+class Load:
+    """How many requests the sources have begun, and whether they should go on."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._over = False
+        self._changed = threading.Condition()
+
+    def begins(self) -> None:
+        """One more request begins."""
+        with self._changed:
+            self._begun += 1
+            self._changed.notify_all()
+
+    def goes_on(self) -> bool:
+        """Whether another request is wanted."""
+        with self._changed:
+            return not self._over
+
+    def wait_for(self, more: int) -> None:
+        """Wait until so many more have begun: the last of them is then under way."""
+        with self._changed:
+            goal = self._begun + more
+            assert self._changed.wait_for(lambda: self._begun >= goal, PATIENCE)
+
+    def end(self) -> None:
+        """Let the sources finish what they have begun."""
+        with self._changed:
+            self._over = True
+
+
+def marks(events: list[dict[str, Any]]) -> Iterator[str]:
+    """The sources' own numbers of the events, without the one that ends the test."""
+    return (one["account"] for one in events if "account" in one)
+
+
+def assert_all_once(path: str, events: list[dict[str, Any]], sources: list[Source]) -> None:
+    """A feed has what each source sent, once and in order; an agent's events count from 1."""
+    by_source = defaultdict(list)
+    for mark in marks(events):
+        by_source[mark.split("/")[0]].append(mark)
+    for source in sources:
+        sent, seen = source.sent[path], by_source.pop(source.name, [])
+        assert len(seen) == len(set(seen)), "something came twice"
+        assert seen == sent, f"lost: {sorted(set(sent) - set(seen))[:9]}"
+    assert not by_source, "nobody sent this"
+    if path == AGENTS:
+        numbers = defaultdict(list)
+        for one in events:
+            numbers[one["agentId"]].append(one["seqNum"])
+        assert all(seen == list(range(1, len(seen) + 1)) for seen in numbers.values())

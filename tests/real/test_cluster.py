@@ -1,0 +1,201 @@
+"""A cluster whose servers and nodes are killed, and cut off, under load.
+
+Nothing that was acknowledged is lost or comes twice, whichever nodes a reader asks; all nodes
+say the same at the same place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from floorcast import token as tokens
+from tests.nats_servers import NatsServers
+from tests.real.cluster import Cluster, Roamer, comes_about, running_cluster
+from tests.real.load import PATIENCE, Load, Source, assert_all_once
+from tests.real.server import AGENTS, EVENTS, Caller, Server
+from tests.real.sites import ACME, KEYS, event, ndjson
+
+SOURCES = 3
+SOME = 12  # requests that must come through a fault
+STATISTICS = ("/realtime/service/stats", "/realtime/campaign/stats")
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    three_nats_servers: NatsServers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Three nodes on three NATS servers, for all tests of this file."""
+    with running_cluster(tmp_path_factory.mktemp("cluster"), three_nats_servers.start()) as one:
+        yield one
+
+
+@contextmanager
+def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
+    """Sources and readers at work on all nodes; in the end every reader has everything once."""
+    load, the_end = Load(), f"the end of {name}"
+    with ExitStack() as stack:
+        readers = stack.enter_context(ThreadPoolExecutor())
+        first = stack.enter_context(Caller(cluster.nodes[0].url))
+        session, begin = first.login(), first.feed(EVENTS).token
+        following = {
+            path: readers.submit(_read, cluster.nodes, session, path, begin, the_end)
+            for path in (EVENTS, AGENTS)
+        }
+        sources = [
+            Source(partial(Roamer, cluster.nodes, f"{name} {number}"), f"{name} {number}", load)
+            for number in range(SOURCES)
+        ]
+        for source in sources:
+            source.start()
+        try:
+            load.wait_for(SOME)
+            yield load
+            load.wait_for(SOME)
+        finally:
+            load.end()
+            for source in sources:
+                source.join(PATIENCE)
+        end = [
+            event("email.attempt", the_end, service="Sales", eventType=the_end, accountNumber="-"),
+            event("agent.state", f"{the_end}.", agent=name, eventType="READY", result=the_end),
+        ]
+        with Roamer(cluster.nodes, name) as last:
+            last.take(ndjson(end))
+        _check(cluster, session, begin, the_end, sources, following)
+
+
+def _read(
+    nodes: list[Server], session: str, path: str, begin: str, the_end: str
+) -> list[dict[str, Any]]:
+    with Roamer(nodes, path) as reader:
+        reader.http.headers["LV-Session"] = session
+        return reader.follow(path, begin, until=the_end, count=500)
+
+
+def _check(
+    cluster: Cluster,
+    session: str,
+    begin: str,
+    the_end: str,
+    sources: list[Source],
+    following: dict[str, Future[list[dict[str, Any]]]],
+) -> None:
+    for path, found in following.items():
+        events = found.result(PATIENCE)
+        assert_all_once(path, events, sources)
+        for node in cluster.nodes:
+            assert _read([node], session, path, begin, the_end) == events
+    with ExitStack() as stack:
+        callers = [stack.enter_context(Caller(node.url)) for node in cluster.nodes]
+        for caller in callers:
+            caller.http.headers["LV-Session"] = session
+        for path in STATISTICS:
+            answers = [caller.http.post(path, json={}) for caller in callers]
+            assert len({_place(answer) for answer in answers}) == 1
+            assert len({answer.text for answer in answers}) == 1
+
+
+def _place(answer: httpx.Response) -> int:
+    assert answer.status_code == 200, answer.text
+    return tokens.decode(ACME, answer.headers["feed-token"]).place
+
+
+def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
+    """Intake goes on when another one is elected."""
+    with under_load(cluster, "leader") as load:
+        leader = cluster.leader
+        leader.kill()
+        load.wait_for(SOME)
+        leader.start()
+        cluster.servers.ready()
+
+
+def test_a_node_is_killed(cluster: Cluster) -> None:
+    """The others go on, and it catches up."""
+    with under_load(cluster, "node") as load:
+        node = random.choice(cluster.nodes)
+        node.kill()
+        load.wait_for(SOME)
+        node.start()
+
+
+def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:
+    """The node comes back while there may be no leader yet."""
+    with under_load(cluster, "both") as load:
+        leader, node = cluster.leader, random.choice(cluster.nodes)
+        leader.kill()
+        node.kill()
+        node.start()
+        load.wait_for(SOME)
+        leader.start()
+        cluster.servers.ready()
+
+
+def test_a_node_is_cut_off(cluster: Cluster) -> None:
+    """It says so, serves what it has, and catches up by itself."""
+    node = cluster.nodes[-1]
+    with under_load(cluster, "wire") as load, Caller(node.url) as caller:
+        caller.login()
+        for wire in cluster.wires:
+            wire.cut()
+        comes_about(lambda: caller.http.get("/readyz").status_code == 503)
+        assert "feeds go on" in caller.http.get("/readyz").json()["message"]
+        assert caller.feed(EVENTS).token
+        load.wait_for(SOME)
+        for wire in cluster.wires:
+            wire.mend()
+        comes_about(lambda: caller.http.get("/readyz").status_code == 200)
+
+
+def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
+    cluster: Cluster,
+) -> None:
+    """503 with a time to come back; and all goes on by itself when the quorum is there again."""
+    with under_load(cluster, "before"):
+        pass
+    with ExitStack() as stack:
+        callers = [stack.enter_context(Caller(node.url)) for node in cluster.nodes]
+        for caller in callers:
+            caller.login()
+        for server in cluster.servers.servers[1:]:
+            server.kill()
+        for number, caller in enumerate(callers):
+            refused = _send(caller, f"none {number}")
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) >= 1
+            assert caller.feed(EVENTS).token
+        connected = [caller.http.get("/readyz") for caller in callers]
+        told = [answer.json() for answer in connected if answer.status_code == 200]
+        assert told
+        assert all("quorum" in each["reason"] for each in told)
+        cluster.servers.start()
+        for caller in callers:
+            comes_about(partial(_takes, caller))
+            comes_about(partial(_is_ready, caller))
+    with under_load(cluster, "after"):
+        pass
+
+
+def _takes(caller: Caller) -> bool:
+    return _send(caller, f"again {caller.http.base_url}").status_code == 200
+
+
+def _is_ready(caller: Caller) -> bool:
+    return bool(caller.http.get("/readyz").json() == {"status": "ready"})
+
+
+def _send(caller: Caller, name: str) -> httpx.Response:
+    body = ndjson([event("sms.attempt", name, service="Sales", eventType="SENT")])
+    headers = {
+        "Authorization": f"Bearer {KEYS['ACME']}",
+        "Content-Type": "application/x-ndjson",
+    }
+    return caller.http.post("/ingest/v1/events", content=body, headers=headers)

@@ -1,0 +1,158 @@
+"""From an embedded folder to a cluster and back: nothing changes but the place."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.serve.moving import export_cluster, import_folder
+from tests.nats_servers import NatsServers
+from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment
+from tests.real.sites import event, ndjson
+
+FEEDS = (EVENTS, AGENTS)
+
+
+def events(begin: int, end: int) -> bytes:
+    """Numbered events of both feeds."""
+    found: list[dict[str, Any]] = []
+    for number in range(begin, end):
+        sent = {"eventType": "SENT", "accountNumber": str(number)}
+        found.append(event("email.attempt", f"mail {number}", service="Sales", **sent))
+        found.append(event("agent.state", f"state {number}", agent="ann", eventType="READY"))
+    return ndjson(found)
+
+
+def cli(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command."""
+    return subprocess.run(
+        command(*words), env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+class Reader:
+    """A reader with one session, who goes on from its tokens wherever the data is."""
+
+    def __init__(self, session: str, tokens: dict[str, str]) -> None:
+        self.session = session
+        self.tokens = tokens
+        self.read: dict[str, list[dict[str, Any]]] = {path: [] for path in FEEDS}
+
+    def goes_on(self, server: Server) -> dict[str, int]:
+        """Read what there is; how much that was."""
+        counts = {}
+        with Caller(server.url) as caller:
+            caller.http.headers["LV-Session"] = self.session
+            for path in FEEDS:
+                page = caller.feed(path, self.tokens[path])
+                self.tokens[path] = page.token
+                self.read[path] += page.events
+                counts[path] = len(page.events)
+        return counts
+
+
+def moved(how: str, data: Path, url: str) -> None:
+    """Move a folder by command."""
+    said = cli("cluster", how, "--data", data, "--log", url)
+    assert said.returncode == 0, said.stderr
+    assert "moved" in said.stdout
+
+
+def duplicates(server: Server, begin: int, end: int) -> int:
+    """Send events; how many the server has already."""
+    with Caller(server.url) as caller:
+        verdicts = caller.take(events(begin, end))
+        assert verdicts["rejected"] == []
+        found: int = verdicts["duplicates"]
+        return found
+
+
+def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
+    """Events in an embedded server, some of them read; and the tokens from before the first."""
+    with server, Caller(server.url) as caller:
+        session = caller.login()
+        begin = {path: caller.feed(path).token for path in FEEDS}
+        reader = Reader(session, dict(begin))
+        assert duplicates(server, 0, 50) == 0
+        assert reader.goes_on(server) == dict.fromkeys(FEEDS, 50)
+        assert duplicates(server, 50, 60) == 0
+    return reader, begin
+
+
+def test_a_folder_goes_into_a_cluster_and_comes_back(
+    nats_server: NatsServers, tmp_path: Path
+) -> None:
+    """Each event once, by tokens and a session from before; what was sent stays known."""
+    url = nats_server.account()
+    embedded = Server(tmp_path)
+    reader, begin = started_embedded(embedded)
+    moved("import", embedded.data, url)
+
+    (tmp_path / "other").mkdir()
+    one = Server(tmp_path, options=["--log", url, "--node", "one"])
+    two = Server(tmp_path / "other", options=["--log", url, "--node", "two"])
+    with one, two:
+        assert reader.goes_on(two) == dict.fromkeys(FEEDS, 10)
+        assert duplicates(two, 40, 70) == 2 * 20
+        assert reader.goes_on(one) == dict.fromkeys(FEEDS, 10)
+        shown = cli("cluster", "status", "--log", url)
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        for node in ("one", "two"):
+            assert re.search(rf"^{node} +ready +all +0 +\d", shown.stdout, re.MULTILINE)
+        assert re.search(r"^FLOORCAST_0 +nats0 +1 of 1 +\d", shown.stdout, re.MULTILINE)
+        refused = cli("cluster", "export", "--data", tmp_path / "other" / "data", "--log", url)
+        assert "is in use by process" in refused.stderr
+
+    moved("export", two.data, url)
+    back = Server(tmp_path / "other")
+    with back:
+        assert duplicates(back, 60, 80) == 2 * 10
+        assert reader.goes_on(back) == dict.fromkeys(FEEDS, 10)
+        whole = Reader(reader.session, begin)
+        whole.goes_on(back)
+    assert whole.read == reader.read
+    assert [one["accountNumber"] for one in whole.read[EVENTS]] == [str(n) for n in range(80)]
+
+
+def test_what_cannot_be_moved_is_told(nats_server: NatsServers, tmp_path: Path) -> None:
+    """A folder that is none or in use, a cluster that has a log, or a node at work."""
+    url = nats_server.account()
+    settings = Settings(log=url, data=tmp_path / "nothing")
+    for move in (import_folder, export_cluster):
+        with pytest.raises(SettingError, match="there is no folder"):
+            asyncio.run(move(settings))
+    server = Server(tmp_path)
+    settings = Settings(log=url, data=server.data)
+    with server, pytest.raises(SettingError, match="is in use by process"):
+        asyncio.run(import_folder(settings))
+    shutil.copytree(server.data, tmp_path / "copy")
+    with pytest.raises(SettingError, match="holds no copy of a cluster's log"):
+        asyncio.run(export_cluster(settings))
+    asyncio.run(import_folder(settings))
+    with pytest.raises(SettingError, match="follows a cluster's log"):
+        asyncio.run(import_folder(settings))
+    copy = Settings(log=url, data=tmp_path / "copy")
+    asyncio.run(import_folder(copy))
+    asyncio.run(export_cluster(copy))
+    (tmp_path / "on").mkdir()
+    on = Server(tmp_path / "on")
+    (tmp_path / "copy").rename(on.data)
+    with on:
+        duplicates(on, 0, 1)
+    with pytest.raises(SettingError, match="another state of this folder"):
+        asyncio.run(import_folder(Settings(log=url, data=on.data)))
+    with Server(tmp_path, options=["--log", url, "--node", "one"]) as one:
+        duplicates(one, 0, 1)
+        with pytest.raises(SettingError, match="the cluster has gone on since"):
+            asyncio.run(import_folder(Settings(log=url, data=on.data)))
+        shutil.copytree(server.data, tmp_path / "other", ignore=shutil.ignore_patterns("*.lock"))
+        with pytest.raises(SettingError, match="stop every node first; still running: one"):
+            asyncio.run(export_cluster(Settings(log=url, data=tmp_path / "other")))

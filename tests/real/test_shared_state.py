@@ -1,0 +1,190 @@
+"""What nodes share over a real NATS server: sessions, the site, lock-outs, and commands on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from floorcast.auth.credentials import Credentials
+from floorcast.auth.lockout import Lockout
+from floorcast.auth.passwords import Passwords
+from floorcast.auth.session import Session
+from floorcast.auth.sessions import Sessions
+from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.errors import BadCredentials, RateLimited
+from floorcast.nats_link import NatsLink
+from floorcast.site.apply import apply
+from floorcast.site.digests import digest
+from floorcast.site.edits import revoke_key
+from floorcast.site.reading import parse
+from floorcast.site.site import Site
+from tests.auth.door import Clock
+from tests.cli.desk import Desk
+from tests.nats_servers import NatsServers
+from tests.site.sites import CHEAP, SMALL
+
+SOON = 30.0  # seconds after which what does not come about fails the test
+
+
+class Door(NamedTuple):
+    """Where users come in at one node."""
+
+    buckets: JetStreamBuckets
+    site: Site
+    sessions: Sessions
+
+    async def login(self, user: str = "reports", password: str = "correct horse") -> Session:
+        """Log a user of the small site in."""
+        return await self.sessions.login("ACME", user, password, "token-1", address="192.0.2.1")
+
+
+@asynccontextmanager
+async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]:
+    """So many nodes of a cluster that has the small site."""
+    async with AsyncExitStack() as stack:
+        passwords = Passwords(CHEAP)
+        stack.callback(passwords.close)
+        doors: list[Door] = []
+        for _ in range(count):
+            link = await NatsLink.open(url, "test")
+            stack.push_async_callback(link.close)
+            buckets = await JetStreamBuckets.open(link, 1)
+            stack.push_async_callback(buckets.close)
+            if not doors:
+                await apply(buckets, parse(SMALL), CHEAP)
+            site = Site(buckets)
+            credentials = Credentials(site, passwords, Lockout(buckets, clock))
+            sessions = Sessions(site, buckets, credentials, passwords, clock, shared=True)
+            doors.append(Door(buckets, site, sessions))
+        yield doors
+
+
+async def comes_about(so: Callable[[], object]) -> None:
+    """Give up the turn until it is so."""
+
+    async def turns() -> None:
+        while not so():  # noqa: ASYNC110 — another node brings it about
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(turns(), SOON)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it, within a time that no test may take."""
+    asyncio.run(asyncio.wait_for(work, 2 * SOON))
+
+
+def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
+    """Many at once on all nodes are one session, which every node lets in."""
+
+    async def work() -> None:
+        async with nodes(nats_server.account(), 3, Clock()) as doors:
+            sessions = await asyncio.gather(*(door.login() for door in doors * 4))
+            assert len({session.id for session in sessions}) == 1
+            await comes_about(lambda: all(door.sessions.validate(sessions[0].id) for door in doors))
+
+    run(work())
+
+
+@pytest.mark.parametrize("how", ["logout", "password", "token"])
+def test_what_ends_a_session_anywhere_ends_it_everywhere(
+    nats_server: NatsServers, how: str
+) -> None:
+    """A logout, another password, a token that is revoked: without a look at the clock."""
+
+    async def work() -> None:
+        async with nodes(nats_server.account(), 2, Clock()) as (one, two):
+            session = await one.login()
+            await comes_about(lambda: two.sessions.validate(session.id))
+            if how == "logout":
+                assert await two.sessions.logout(session.id)
+            elif how == "password":
+                await two.sessions.change_password(
+                    "ACME", "reports", "correct horse", "new secret", "token-1"
+                )
+            else:
+                await revoke_key(two.buckets, 1, digest("token-1"))
+            await comes_about(lambda: not one.sessions.validate(session.id))
+            await comes_about(lambda: not two.sessions.validate(session.id))
+            await one.sessions.keep()
+            assert not one.buckets.items("sessions")
+
+    run(work())
+
+
+def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> None:
+    """Used at one node only, for hours; ended by nobody, until nobody uses it."""
+    clock = Clock()
+
+    async def work() -> None:
+        async with nodes(nats_server.account(), 2, clock) as (one, two):
+            session = await one.login()
+            await comes_about(lambda: len(two.sessions) == 1)
+            for _ in range(10):
+                clock.go(3600)
+                assert one.sessions.validate(session.id)
+                before = two.buckets.version("sessions")
+                await one.sessions.keep()
+                await comes_about(lambda: two.buckets.version("sessions") > before)  # noqa: B023 — now
+                await two.sessions.keep()
+            assert two.sessions.validate(session.id)
+            clock.go(3 * 3600)
+            await two.sessions.keep()
+            await comes_about(lambda: not len(one.sessions))
+            assert not one.sessions.validate(session.id)
+
+    run(work())
+
+
+def test_wrong_passwords_are_counted_wherever_they_are_tried(nats_server: NatsServers) -> None:
+    """Five between all nodes, at once or not; then every node makes wait."""
+
+    async def work() -> None:
+        async with nodes(nats_server.account(), 3, Clock()) as doors:
+            tries = [door.login(password=f"wrong {n}") for n in range(4) for door in doors]
+            outcomes = await asyncio.gather(*tries, return_exceptions=True)
+            assert sum(isinstance(one, BadCredentials) for one in outcomes) == 5
+            assert sum(isinstance(one, RateLimited) for one in outcomes) == 7
+            for door in doors:
+                with pytest.raises(RateLimited):
+                    await door.login()
+
+    run(work())
+
+
+def test_commands_change_the_site_of_a_running_cluster(
+    nats_server: NatsServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same ones as for a folder, with --log; the nodes see it at once."""
+    desk = Desk(tmp_path, monkeypatch)
+    url = nats_server.account()
+    with pytest.raises(Exception, match="holds no site yet"):
+        desk.does("site", "show", "--log", url)
+    assert "2 changes" in desk.says("site", "apply", "site.toml", "--log", url)
+    assert desk.says("site", "apply", "site.toml", "--log", url) == "nothing to change\n"
+    assert "client 1 ACME" in desk.says("site", "show", "--log", url)
+
+    async def work() -> None:
+        async with nodes(url, 1, Clock()) as (door,):
+            says = asyncio.to_thread(
+                desk.says, "user", "add", "new", "--role", "Manager", "--client", "1", "--log", url,
+                types="new's secret\n",
+            )  # fmt: skip
+            assert "may log in now" in await says
+            await comes_about(lambda: door.site.user(1, "new"))
+            session = await door.login("new", "new's secret")
+            key = await asyncio.to_thread(desk.says, "key", "new", "--client", "1", "--log", url)
+            digested = digest(key.strip())
+            await comes_about(lambda: digested in door.site.clients[1].ingest_keys)
+            await asyncio.to_thread(
+                desk.says, "user", "remove", "new", "--client", "1", "--log", url
+            )
+            await comes_about(lambda: not door.sessions.validate(session.id))
+
+    run(work())
+    assert not (tmp_path / "floorcast-data").exists()

@@ -1,0 +1,276 @@
+"""Nodes of a cluster in this process, on a real NATS server: what one takes, all have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from floorcast.eventlog.messages import stream_name
+from floorcast.nats_link import NatsLink
+from floorcast.serve.peers import Peer, ask_peers
+from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
+from tests.nats_servers import NatsServers
+from tests.real.nodes import Clock, House, scratch
+from tests.real.server import AGENTS, EVENTS
+from tests.real.sites import CHILD, event, ndjson
+from tests.verify.random_days import agents_heard, calls_told, campaigns_updated, messages
+
+STREAMS = 2
+STATISTICS = (
+    "/realtime/campaign/stats",
+    "/realtime/service/agents/averages",
+    "/realtime/service/agent/stats",
+    "/realtime/service/agent/stats/ex",
+    "/realtime/service/agents/status",
+    "/realtime/service/calls/status",
+    "/realtime/service/liveConnects",
+    "/realtime/service/stats",
+)
+TURNS = 600  # looks, a twentieth of a second apart, at what takes a second or two
+
+
+class Wrong(Clock):
+    """The machine's clock, wrong by ``ticks``."""
+
+    def __call__(self) -> int:
+        return system_now() + self.ticks
+
+
+class Town:
+    """Nodes of one cluster that live on one event loop."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        self.runner = asyncio.Runner()
+        self.nodes: list[House] = []
+        self._folder = folder
+
+    def open(self, *, wrong_by: int = 0, keeps: bool = True, **more: object) -> House:
+        """One more node; its clock is wrong by so many seconds."""
+        home = self._folder / f"node{len(self.nodes)}"
+        home.mkdir()
+        clock = Wrong(wrong_by * TICKS_PER_SECOND)
+        ours: dict[str, Any] = {"log": self.url, "streams": STREAMS, "replicas": 1, **more}
+        self.nodes.append(House(home, clock, keeps=keeps, runner=self.runner, **ours))
+        return self.nodes[-1]
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.end()
+        self.runner.close()
+
+
+@pytest.fixture
+def town(nats_server: NatsServers) -> Iterator[Town]:
+    """No nodes yet."""
+    with scratch() as folder:
+        one = Town(folder, nats_server.account())
+        try:
+            yield one
+        finally:
+            one.close()
+
+
+def sms(*names: object) -> bytes:
+    """Messages of these ids."""
+    told = [event("sms.attempt", name, service="Sales", eventType="Attempt") for name in names]
+    return ndjson(told)
+
+
+def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str, Any]:
+    """One page of a feed."""
+    answer = node.ask("POST", path, session, json={"token": token})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def follow(
+    node: House, session: str, token: str, count: int, path: str = EVENTS
+) -> tuple[list[dict[str, Any]], str]:
+    """So many events of a feed after a token, which may still be on their way, and the token."""
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        some = page(node, session, token, path)
+        token = some["token"]
+        found += some["agentEvent" if path == AGENTS else "events"]
+    assert len(found) == count
+    return found, token
+
+
+def test_what_one_node_takes_all_nodes_have(town: Town) -> None:
+    """The same bytes, ids and tokens, whichever is asked; a duplicate is one everywhere."""
+    one, other = town.open(), town.open()
+    session = one.login()
+    begin = page(one, session, "")["token"]
+    assert one.take(sms("a", "b"))["accepted"] == 2
+    assert other.take(sms("b", "c")) == {"accepted": 1, "duplicates": 1, "rejected": []}
+    seen, token = follow(other, session, begin, 3)
+    assert follow(one, session, begin, 3)[0] == seen
+    assert one.take(sms("d"))["accepted"] == 1
+    fourth, _ = follow(one, session, token, 1)
+    assert follow(other, session, seen[2]["eventId"], 1)[0] == fourth
+
+
+def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
+    """Order, time and tokens are the cluster's; no node takes another's token for the future."""
+    nodes = [town.open(wrong_by=seconds) for seconds in (0, 420, -600)]
+    session = nodes[0].login()
+    begin = page(nodes[1], session, "")["token"]
+    for number in range(12):
+        node = nodes[number % 3]
+        assert node.take(sms(number))["accepted"] == 1
+        now = to_ms(node.node.server.now())
+        assert abs(now - to_ms(system_now())) < 60_000
+    (seen, token), *others = [follow(node, session, begin, 12) for node in nodes]
+    assert [events for events, _ in others] == [seen, seen]
+    stamps = [each["timestamp"] for each in seen]
+    assert stamps == sorted(stamps)
+    for node in nodes:
+        assert node.take(sms("late", str(node.data)))["rejected"] == []
+    for theirs in (token, *(other for _, other in others)):
+        for node in nodes:
+            follow(node, session, theirs, 4)
+
+
+def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
+    """It follows their streams only; whoever asks for another client is sent elsewhere."""
+    everything, child_only = town.open(), town.open(clients=(CHILD,))
+    session = everything.login()
+    everything.take(sms("a"))
+    answer = child_only.ask("POST", EVENTS, session, json={})
+    assert answer.status_code == 503
+    assert "ask another" in answer.json()["message"]
+    assert child_only.ask("POST", STATISTICS[-1], session, json={}).status_code == 503
+    assert list(child_only.node.server.floors) == [CHILD]
+    everything.take(sms("c"), "CHILD")
+    childs = child_only.login(client="CHILD")
+    assert child_only.take(sms("c"), "CHILD")["duplicates"] == 1
+    assert child_only.ask("POST", STATISTICS[-1], childs, json={}).status_code == 200
+
+
+def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
+    """Also where the streams no longer reach back, and so does one that was away for too long."""
+    old, away = town.open(), town.open()
+    session = old.login()
+    begin = page(old, session, "")["token"]
+    old.take(sms(*range(100)))
+    away.close()
+    old.take(sms(*range(100, 150)))
+    seen, _ = follow(old, session, begin, 150)
+    town.runner.run(forget(town.url))
+    new = town.open()
+    away.open()
+    for node in (new, away):
+        assert follow(node, session, begin, 150)[0] == seen
+        assert node.take(sms(7, 120))["duplicates"] == 2
+
+
+async def forget(url: str) -> None:
+    """Have the streams lose what they hold, as they do with the retention."""
+    link = await NatsLink.open(url, "test")
+    for number in range(STREAMS):
+        name = stream_name(number)
+        info = await link.api(f"STREAM.INFO.{name}")
+        config = {**info["config"], "max_age": 100_000_000, "duplicate_window": 100_000_000}
+        await link.api(f"STREAM.UPDATE.{name}", config)
+        for _ in range(TURNS):
+            info = await link.api(f"STREAM.INFO.{name}")
+            if not info["state"]["messages"]:
+                break
+            await asyncio.sleep(0)
+    await link.close()
+
+
+def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
+    """Who is there, how far, and what it lacks; the metrics say it of the node itself."""
+    one, other = town.open(node="one"), town.open(node="other")
+    one.take(sms("a"))
+
+    async def ask() -> list[Peer]:
+        link = await NatsLink.open(town.url, "test")
+        peers = await ask_peers(link)
+        await link.close()
+        return peers
+
+    peers = one.run(ask())
+    assert [(peer.name, peer.ready, peer.clients) for peer in peers] == [
+        ("one", True, ""),
+        ("other", True, ""),
+    ]
+    assert peers[0].log == peers[1].log
+    assert [each.seq for each in peers[0].following] == [each.seq for each in peers[1].following]
+    assert all(each.lag == 0 for peer in peers for each in peer.following)
+    metrics = other.ask("GET", "/metrics").text
+    assert "floorcast_cluster_connected 1.0" in metrics
+    assert "floorcast_cluster_quorum 1.0" in metrics
+    assert 'floorcast_cluster_lag_messages{stream="FLOORCAST_0"} 0.0' in metrics
+
+
+Told = list[tuple[str, dict[str, Any]]]
+LAST: Told = [  # a feed without any event would be waited for
+    ("sms.attempt", {"service": "Sales", "eventType": "Attempt"}),
+    ("agent.state", {"agent": "ANN", "eventType": "LOGOFF"}),
+]
+
+events_told = st.lists(
+    calls_told() | calls_told() | agents_heard() | agents_heard() | campaigns_updated()
+    | messages(),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
+def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
+    nats_server: NatsServers, batches: list[tuple[Told, int]]
+) -> None:
+    """Statistics of one moment, and the bytes of the feeds but for their ids and times."""
+    now = system_now()
+    with scratch() as folder:
+        town = Town(folder, nats_server.account())
+        try:
+            town.open()
+            town.open(log="embedded")
+            town.open(keeps=False, log="embedded")
+            said = [everything_said(node, lines_of(batches, now), now) for node in town.nodes]
+        finally:
+            town.close()
+    assert said[0] == said[1]
+    assert said[0] == said[2]
+
+
+def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
+    """The batches as NDJSON, of the minute before; each begins with some events that were sent."""
+    sent: list[bytes] = []
+    for told, again in (*batches, (LAST, 0)):
+        known = sent[:again]
+        for kind, data in told:
+            when = datetime.fromtimestamp(to_ms(now) / 1000 - 60 + len(sent) / 10, UTC)
+            head = {"specversion": "1.0", "id": str(len(sent)), "source": "s", "type": kind}
+            sent.append(msgspec.json.encode({**head, "time": when.isoformat(), "data": data}))
+        yield b"\n".join([*known, *sent[len(sent) - len(told) :]])
+
+
+def everything_said(node: House, bodies: Iterable[bytes], now: int) -> list[Any]:
+    """What a node answers to these batches, to every statistics method then, and by its feeds."""
+    session = node.login()
+    begin = page(node, session, "")["token"]
+    said: list[Any] = [node.take(body) for body in bodies]
+    for path, member in ((EVENTS, "events"), (AGENTS, "agentEvent")):
+        events = page(node, session, begin, path)[member]
+        said.append([{**each, "eventId": "", "timestamp": ""} for each in events])
+    node.node.server.now = lambda: now
+    for path in STATISTICS:
+        answer = node.ask("POST", path, session, json={})
+        assert answer.status_code == 200, answer.text
+        said.append(answer.json())
+    return said

@@ -1,0 +1,157 @@
+"""The connection to a NATS cluster: its clock, its quorum, and what it says when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.errors import SettingError, Unavailable
+from floorcast.nats_link import ClusterClock, NatsLink, Refused
+from floorcast.token import TICKS_PER_SECOND, system_now
+from tests.nats_servers import NatsServers
+
+SOON = 60.0  # seconds after which what does not come about fails the test
+MINUTE = 60 * TICKS_PER_SECOND
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it, within a time that no test may take."""
+    asyncio.run(asyncio.wait_for(work, SOON))
+
+
+@given(
+    st.integers(-10 * MINUTE, 10 * MINUTE),
+    st.lists(
+        st.tuples(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, MINUTE)),
+        min_size=1,
+        max_size=40,
+    ),
+)
+def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
+    difference: int, answers: list[tuple[int, int, int]]
+) -> None:
+    """However far the own clock is off, and however long other answers take."""
+    own = [0]
+    clock = ClusterClock(lambda: own[0])
+    for there, back, pause in answers:
+        sent = own[0]
+        theirs = sent + there + difference
+        own[0] = came = sent + there + back
+        clock.seen(theirs, sent, came)
+        own[0] += pause
+    quickest = min(there + back for there, back, _ in answers[-16:])
+    assert abs(clock() - (own[0] + difference)) <= quickest
+
+
+def test_a_clock_that_is_set_is_believed_at_once() -> None:
+    """Older answers, however quick, no longer count when they cannot be true."""
+    own = [0]
+    clock = ClusterClock(lambda: own[0])
+    clock.seen(0, 0, 10)
+    own[0] += MINUTE
+    clock.seen(MINUTE // 2, MINUTE, MINUTE + 100)
+    assert abs(clock() - MINUTE // 2) <= 100
+
+
+@pytest.mark.parametrize("minutes", [-7, 0, 7])
+def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -> None:
+    """The time is the servers', whatever the node's own clock says."""
+
+    async def work() -> None:
+        def own() -> int:
+            return system_now() + minutes * MINUTE
+
+        link = await NatsLink.open(nats_server.account(), "test", own)
+        await link.api("STREAM.CREATE.X", {"name": "X", "subjects": ["x"]})
+        assert abs(link.clock() - system_now()) < 10 * TICKS_PER_SECOND
+        await link.close()
+
+    run(work())
+
+
+def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
+    """By its id; the second answer says so, with the first one's place."""
+
+    async def work() -> None:
+        link = await NatsLink.open(nats_server.account(), "test")
+        await link.api("STREAM.CREATE.X", {"name": "X", "subjects": ["x"]})
+        first = await link.publish("x", b"1", {"Nats-Msg-Id": "one"})
+        again = await link.publish("x", b"1", {"Nats-Msg-Id": "one"})
+        assert (first.duplicate, again.duplicate) == (False, True)
+        assert first.seq == again.seq
+        await link.close()
+
+    run(work())
+
+
+def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
+    """At once, for trying again would not help; silence is told as Unavailable."""
+
+    async def work() -> None:
+        link = await NatsLink.open(nats_server.account(), "test")
+        with pytest.raises(Refused, match="stream not found") as no:
+            await link.api("STREAM.INFO.X")
+        assert no.value.code == 10059
+        with pytest.raises(Unavailable, match="no responders"):
+            await link.publish("nobody.listens", b"", patience=0.2)
+        await link.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nats://127.0.0.1:99999", "127.0.0.1:99999: Port out of range"),
+        ("nats://u:secret@127.0.0.1:x", "127.0.0.1:x: Port could not be cast"),
+    ],
+)
+def test_a_url_that_cannot_be_one_is_told(url: str, said: str) -> None:
+    """With the server that is meant, and without the password."""
+    with pytest.raises(SettingError, match=said) as error:
+        NatsLink(url, "test")
+    assert "secret" not in str(error.value)
+
+
+def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
+    """Without the password; the same where they refuse the login, with the reason."""
+
+    async def work() -> None:
+        with pytest.raises(Unavailable, match=r"at 127\.0\.0\.1:1$"):
+            await NatsLink.open("nats://u:secret@127.0.0.1:1", "test", patience=0.2)
+        wrong = nats_server.account().replace("secret", "wrong")
+        with pytest.raises(SettingError, match="do not take the login"):
+            await NatsLink.open(wrong, "test")
+
+    run(work())
+
+
+def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
+    """When the only server was away, with its callbacks called and nothing done by hand."""
+    servers = NatsServers(tmp_path, 1).start()
+
+    async def work() -> None:
+        link = await NatsLink.open(servers.account(), "test")
+        again = asyncio.Event()
+        link.on_connect(again.set)
+        await link.api("STREAM.CREATE.X", {"name": "X", "subjects": ["x"]})
+        link.watch("X")
+        servers.stop()
+        with pytest.raises(Unavailable):
+            await link.publish("x", b"1", patience=0.5)
+        assert not link.quorum
+        await asyncio.to_thread(servers.start)
+        await again.wait()
+        assert (await link.publish("x", b"1")).seq == 1
+        await link.close()
+
+    try:
+        run(work())
+    finally:
+        servers.stop()

@@ -1,0 +1,28 @@
+"""Tasks are ended, also those that do not hear it at first."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from floorcast import tasks
+from tests import virtual_time
+
+
+def test_a_task_that_loses_a_cancellation_is_ended_all_the_same() -> None:
+    """It is cancelled until it has heard."""
+
+    async def deaf(times: int) -> None:
+        for _ in range(times):
+            with suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+        await asyncio.get_running_loop().create_future()
+
+    async def work(loop: virtual_time.VirtualLoop) -> list[bool]:
+        some = [loop.create_task(deaf(times)) for times in range(3)]
+        await asyncio.sleep(0)
+        await tasks.ended(some)
+        await tasks.ended([])
+        return [task.cancelled() for task in some]
+
+    assert virtual_time.run(work) == [True, True, True]
