@@ -7,12 +7,23 @@ import signal
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import pytest
 
-from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
+from tests.real.server import (
+    AGENTS,
+    EVENTS,
+    Caller,
+    Server,
+    command,
+    environment,
+    free_port,
+    running,
+)
 from tests.real.sites import KEYS, PASSWORD, SITE, event, ndjson
 
 LONGEST = 30.0  # seconds for a command that does not start, so that no test waits for ever
@@ -200,6 +211,23 @@ def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
         assert line.startswith(f"floorcast: data folder {server.data} is in use by process ")
         assert "--data" in line
         caller.login()
+
+
+def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> None:
+    """The limit that a shell sets is raised to what the machine allows."""
+    port = free_port()
+    serve = command("serve", "--data", tmp_path / "data", "--port", port)
+    limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", *serve]
+    with subprocess.Popen(limited, env=environment(), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"floorcast answers")
+        with ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            answer = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=30)
+            assert answer.json() == {"status": "ok"}
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:

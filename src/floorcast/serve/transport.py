@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -54,6 +55,7 @@ def serve(settings: Settings, listening: Listening) -> None:
     os.umask(0o077)  # what callers said on the phone is nobody else's to read
     _spare_the_collector()
     _take_turns_often()
+    _let_many_in()
     with (
         _bound(settings.host, settings.port) as sock,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -142,3 +144,9 @@ def _spare_the_collector() -> None:
 def _take_turns_often() -> None:
     """Have the loop get the interpreter back from a thread within half a millisecond, not five."""
     sys.setswitchinterval(0.0005)
+
+
+def _let_many_in() -> None:
+    """Have as many connections as the machine allows: a shell's usual 1,024 files are soon used."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
