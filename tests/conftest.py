@@ -1,35 +1,8 @@
-"""What tests of all packages share because it takes seconds to start."""
+"""What holds for all tests: hypothesis never fails one because the machine was slow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from hypothesis import settings
 
-import pytest
-
-from tests.nats_servers import NatsServers
-
-
-@pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
-    """One NATS server, which nobody may kill."""
-    servers = NatsServers(tmp_path_factory.mktemp("nats"), 1)
-    try:
-        yield servers.start()
-    finally:
-        servers.stop()
-
-
-@pytest.fixture(scope="session")
-def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
-    """Three NATS servers that are a cluster; for ``nats_cluster``."""
-    servers = NatsServers(tmp_path_factory.mktemp("nats"), 3)
-    try:
-        yield servers.start()
-    finally:
-        servers.stop()
-
-
-@pytest.fixture
-def nats_cluster(three_nats_servers: NatsServers) -> NatsServers:
-    """The same three, all of them up again, whatever the test before did to them."""
-    return three_nats_servers.start()
+settings.register_profile("floorcast", deadline=None)
+settings.load_profile("floorcast")

@@ -31,9 +31,11 @@ class Terminal:
         self.before = termios.tcgetattr(theirs)
         # A session's first process that opens a terminal is controlled by it: Ctrl-C is a signal.
         opening = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
+        sizes = ("COLUMNS", "LINES")  # of the terminal that the tests run in
+        kept = {name: value for name, value in environment.items() if name not in sizes}
         self.process = subprocess.Popen(
             [*opening, *command],
-            env={**environment, "TERM": "xterm-256color"},
+            env={**kept, "TERM": "xterm-256color"},
             start_new_session=True,
         )
         self._theirs = theirs  # kept open: what was set on it can be looked at when all is over

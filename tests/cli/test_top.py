@@ -90,7 +90,7 @@ def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
     with Terminal(command("top", "--interval", "0.5"), login(server)) as terminal:
         terminal.until("VINAY K")
         server.kill()
-        terminal.until(r"old +http\S+/realtime/")
+        terminal.until(r"old\s+http\S+/realtime/")
         assert "VINAY K" in terminal.text
         server.start()
         with Caller(server.url) as caller:

@@ -245,7 +245,7 @@ WRONG = [
     (["--port", "many"], {}, "", "--port: must be a whole number from 0 to 65,535, not 'many'"),
     (["--data", "data"], {"FLOORCAST_PROT": "1"}, "", "did you mean FLOORCAST_PORT?"),
     (["--data", "data"], {}, "prot = 1", "there is no setting 'prot'; did you mean port?"),
-    (["--site", "none.toml"], {}, "", "none.toml cannot be read"),
+    (["--site", "none.toml", "--port", "0"], {}, "", "none.toml cannot be read"),
 ]
 
 
