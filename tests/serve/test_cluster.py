@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from floorcast.eventlog.messages import stream_name
 from floorcast.nats_link import NatsLink
+from floorcast.serve import node as a_node
 from floorcast.serve.peers import Peer, ask_peers
 from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
 from tests.nats_servers import NatsServers
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
-from tests.real.sites import CHILD, event, ndjson
+from tests.real.sites import ACME, CHILD, event, ndjson
 from tests.verify.random_days import agents_heard, calls_told, campaigns_updated, messages
 
 STREAMS = 2
@@ -169,9 +171,9 @@ def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
     town.runner.run(forget(town.url))
     new = town.open()
     away.open()
-    for node in (new, away):
-        assert follow(node, session, begin, 150)[0] == seen
-        assert node.take(sms(7, 120))["duplicates"] == 2
+    for late in (new, away):
+        assert follow(late, session, begin, 150)[0] == seen
+        assert late.take(sms(7, 120))["duplicates"] == 2
 
 
 async def forget(url: str) -> None:
@@ -188,6 +190,29 @@ async def forget(url: str) -> None:
                 break
             await asyncio.sleep(0)
     await link.close()
+
+
+def test_a_site_that_a_late_node_offers_does_not_stay(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the buckets say of a client is what the floors of all nodes end with."""
+    monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
+    one, other = town.open(), town.open()
+    right = other.node.server.floors[ACME].floor.state.plan
+    old = structs.replace(right, services=right.services[:1])
+    one.run(one.node.server.log.append_site(ACME, msgspec.json.encode(old)))  # type: ignore[attr-defined]  # more than handlers see
+
+    def agreed() -> bool:
+        floors = [each.node.server.floors[ACME].floor for each in (one, other)]
+        return all(floor.state.entry == 3 and floor.state.plan == right for floor in floors)
+
+    one.run(soon(agreed))
+
+
+async def soon(so: Callable[[], bool]) -> None:
+    """Until it is so; whoever lets this run does not wait for ever."""
+    while not so():  # noqa: ASYNC110 — another node brings it about
+        await asyncio.sleep(0)
 
 
 def test_nodes_tell_each_other_how_they_do(town: Town) -> None:

@@ -27,7 +27,7 @@ from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
-from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.nats_link import PATIENCE, NatsLink, Refused
 from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND, Now
 
@@ -165,6 +165,8 @@ class JetStreamLog(SqliteLog):
                 appended: Appended = await verdict
         except TimeoutError as error:
             raise Unavailable("this node is behind the cluster's log: send this again") from error
+        except Refused as error:
+            raise Unavailable(f"the cluster does not take the events: {error}") from error
         finally:
             del self._waiting[name]
         return appended
