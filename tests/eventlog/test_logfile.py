@@ -6,28 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog import logfile
-from floorcast.eventlog.logfile import Follows, LogReader, first_id, open_log
+from floorcast.eventlog.files import connect, migrate
+from floorcast.eventlog.logfile import APPLICATION, STEPS, Follows, LogReader, first_id, open_log
 
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
 
 
-def test_a_log_of_an_older_release_is_brought_forward(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
     """With what it holds; each stream's site is known from then on."""
     path = tmp_path / "log.db"
-    with monkeypatch.context() as older:
-        older.setattr(logfile, "STEPS", logfile.STEPS[:1])
-        log = open_log(path)
-        log.execute(
-            "INSERT INTO streams (ordinal, client, site) VALUES (1, 7, x'aa'), (2, 8, NULL)"
-        )
-        log.execute("INSERT INTO streams (ordinal, client, site) VALUES (3, 9, x'bb')")
-        start = first_id(3)
-        for number, kind, payload in ((5, 1, b"c"), (6, 1, b"d"), (7, 0, b"e")):
-            log.execute(ROW, (start + number, number, kind, payload))
-        log.close()
+    log = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
+    migrate(log, STEPS[:1], "log.db")
+    log.execute(f"INSERT INTO origin VALUES ('log'); PRAGMA application_id = {APPLICATION}")
+    log.execute("INSERT INTO streams (ordinal, client, site) VALUES (1, 7, x'aa'), (2, 8, NULL)")
+    log.execute("INSERT INTO streams (ordinal, client, site) VALUES (3, 9, x'bb')")
+    for number, kind, payload in ((5, 1, b"c"), (6, 1, b"d"), (7, 0, b"e")):
+        log.execute(ROW, (first_id(3) + number, number, kind, payload))
+    log.close()
     open_log(path).close()
     reader = LogReader(path)
     assert {row.client: row.site for row in reader.streams()} == {7: b"\xaa", 8: None, 9: b"d"}
