@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from msgspec import structs
 
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
 from floorcast.eventlog.messages import stream_name
 from floorcast.nats_link import NatsLink
 from floorcast.serve import node as a_node
+from floorcast.serve.node import Node
 from floorcast.serve.peers import Peer, ask_peers
 from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
 from tests.nats_servers import NatsServers
@@ -176,6 +180,26 @@ def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
         assert late.take(sms(7, 120))["duplicates"] == 2
 
 
+def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
+    """It is refused, and nothing of it is touched, whatever other nodes could give."""
+    town.open().take(sms("a"))
+    embedded = town.open(log="embedded")
+    embedded.take(sms("kept"))
+    embedded.close()
+    before = {file.name: file.read_bytes() for file in embedded.data.glob("*.db")}
+    settings = Settings(data=embedded.data, log=town.url, streams=STREAMS, replicas=1)
+
+    async def begin() -> None:
+        async with Node(settings, system_now):
+            pass
+
+    with pytest.raises(SettingError, match="holds an embedded log"):
+        embedded.run(begin())
+    assert {file.name: file.read_bytes() for file in embedded.data.glob("*.db")} == before
+    embedded.open()
+    assert embedded.take(sms("kept"))["duplicates"] == 1
+
+
 async def forget(url: str) -> None:
     """Have the streams lose what they hold, as they do with the retention."""
     link = await NatsLink.open(url, "test")
@@ -253,7 +277,7 @@ events_told = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@examples(max_examples=6, deadline=None, phases=[Phase.generate])
 @given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
 def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
     nats_server: NatsServers, batches: list[tuple[Told, int]]

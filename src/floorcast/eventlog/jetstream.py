@@ -93,9 +93,11 @@ class JetStreamLog(SqliteLog):
     @property
     def stalled(self) -> str:
         """See ``EventLog.stalled``."""
-        if self._link.quorum:
-            return ""
-        return "the NATS cluster has no quorum: events are not taken, the feeds go on"
+        if any(follower.gone for follower in self.followers):
+            return "this node was away for too long: restart it, and it takes a copy of another one"
+        if not self._link.connected:
+            return "no NATS server of the cluster can be reached"
+        return "" if self._link.quorum else "the NATS cluster has no quorum: events are not taken"
 
     async def start(self) -> None:
         """Begin to follow, and wait until this node has what the streams have at this moment.
@@ -144,7 +146,7 @@ class JetStreamLog(SqliteLog):
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
         """Have a message stored by the cluster, and followed here; what became of it."""
-        if not self._tasks:
+        if not self._tasks or all(follower.gone for follower in self.followers):
             raise Unavailable("the cluster's log is not followed yet, or no more")
         loop = asyncio.get_running_loop()
         name = uuid.uuid4().hex
