@@ -82,6 +82,7 @@ class NatsLink:
         self._looking: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
         self._closing = False
+        self._trouble = "silence"
         self._up = asyncio.Event()
         self.clock = ClusterClock(now)
         self.client = Client()
@@ -105,6 +106,7 @@ class NatsLink:
             await link.close()
             raise Unavailable(
                 f"no NATS server answers at {', '.join(map(_shown, link._servers))}"
+                f" ({link._trouble})"
             ) from error
         link._looking = asyncio.create_task(link._look())
         return link
@@ -243,7 +245,8 @@ class NatsLink:
             raise SettingError(
                 f"log: the NATS servers do not take the login: {_why(error)}"
             ) from error
-        _log.debug("nats_error", why=_why(error))
+        self._trouble = _why(error)
+        _log.debug("nats_error", why=self._trouble)
 
     async def _lost(self) -> None:
         self._up.clear()
