@@ -120,10 +120,10 @@ def test_a_url_that_cannot_be_one_is_told(url: str, said: str) -> None:
 
 
 def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
-    """Without the password; the same where they refuse the login, with the reason."""
+    """Without the password, with the reason; the same where they refuse the login."""
 
     async def work() -> None:
-        with pytest.raises(Unavailable, match=r"at 127\.0\.0\.1:1$"):
+        with pytest.raises(Unavailable, match=r"at 127\.0\.0\.1:1 \(.*Connect call"):
             await NatsLink.open("nats://u:secret@127.0.0.1:1", "test", patience=0.2)
         wrong = nats_server.account().replace("secret", "wrong")
         with pytest.raises(SettingError, match="do not take the login"):

@@ -24,7 +24,7 @@ from nats.aio.msg import Msg
 from floorcast.errors import FloorcastError, SettingError, Unavailable
 from floorcast.token import TICKS_PER_SECOND, Now, system_now
 
-__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "ended", "reached"]
+__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "ended", "heard", "reached"]
 
 CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
 PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
@@ -82,6 +82,7 @@ class NatsLink:
         self._looking: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
         self._closing = False
+        self._trouble = "silence"
         self._up = asyncio.Event()
         self.clock = ClusterClock(now)
         self.client = Client()
@@ -105,6 +106,7 @@ class NatsLink:
             await link.close()
             raise Unavailable(
                 f"no NATS server answers at {', '.join(map(_shown, link._servers))}"
+                f" ({link._trouble})"
             ) from error
         link._looking = asyncio.create_task(link._look())
         return link
@@ -243,7 +245,8 @@ class NatsLink:
             raise SettingError(
                 f"log: the NATS servers do not take the login: {_why(error)}"
             ) from error
-        _log.debug("nats_error", why=_why(error))
+        self._trouble = _why(error)
+        _log.debug("nats_error", why=self._trouble)
 
     async def _lost(self) -> None:
         self._up.clear()
@@ -328,8 +331,13 @@ def reached(info: Mapping[str, Any]) -> bool:
     """Whether a stream, by its ``STREAM.INFO``, has a leader that reaches most of its replicas."""
     cluster = info.get("cluster") or {}
     replicas = cluster.get("replicas") or []
-    there = [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT]
-    return bool(cluster.get("leader")) and 2 * (1 + len(there)) > 1 + len(replicas)
+    return bool(cluster.get("leader")) and 2 * (1 + len(heard(info))) > 1 + len(replicas)
+
+
+def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The replicas, but for the leader, that it has just heard from."""
+    replicas = (info.get("cluster") or {}).get("replicas") or []
+    return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT]
 
 
 def _read(url: str) -> tuple[list[str], _Login]:

@@ -5,6 +5,7 @@ Events are put into the feeds as the floor would put them; the log is a row of t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
@@ -141,7 +142,9 @@ class FakeFloor:
         return self.calls.get((transaction, session))
 
     async def until_folded(self, number: int) -> None:
-        """At once: what is published is folded."""
+        """At once for what is published; for anything else, whoever waits has to look again."""
+        if number > self.folded:
+            await asyncio.get_running_loop().create_future()
 
 
 class House:

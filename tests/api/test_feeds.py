@@ -448,3 +448,41 @@ def test_a_token_stays_good_while_nothing_happens() -> None:
         assert [event["eventId"] for event in events] == ids
 
     in_house(work)
+
+
+def test_a_token_of_another_node_waits_for_its_place() -> None:
+    """A reader that changes nodes is ahead of the new one for a moment; it sees nothing twice."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        house.publish([call_start])
+        house.log.complete = house.loop.now()
+        soon = house.loop.now() + tokens.TICKS_PER_SECOND
+        ahead = tokens.encode(ACME, soon, tokens.place(2, 0))
+        asked = asyncio.ensure_future(ask(house, session, {"token": ahead}))
+        await house.loop.passing(1)
+        assert not asked.done()
+        ids = house.publish([call_start, call_start])
+        answer = await asked
+        assert [each["eventId"] for each in answer.json()["events"]] == ids[1:]
+
+    in_house(work)
+
+
+def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
+    """While this node may lack something; else the token is one of another log."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        ids = house.publish([call_start, call_start])
+        house.log.complete = house.loop.now()
+        ahead = {"token": tokens.encode(ACME, house.loop.now() + 1, tokens.place(2, 0))}
+        answer = await ask(house, session, ahead)
+        assert (answer.status_code, answer.json()["code"]) == (503, 101)
+        assert 5 < house.loop.elapsed < 20
+        house.log.complete = house.loop.now()
+        taken = tokens.encode(ACME, tokens.decode(ACME, ids[0]).ticks - 1, tokens.place(9, 0))
+        answer = await ask(house, session, {"token": taken})
+        assert len(answer.json()["events"]) == 2
+
+    in_house(work)

@@ -67,7 +67,7 @@ class Cluster:
         home = folder / f"node{number}"
         home.mkdir()
         options = ("--log", url, "--node", f"node{number}", "--streams", STREAMS)
-        return Server(home, options=options)
+        return Server(home, options=options, patience=SOON)
 
 
 def _leaders(found: Mapping[str, Any], account: str, stream: str) -> Iterator[str]:

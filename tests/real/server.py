@@ -74,7 +74,13 @@ class Server:
     ``up`` is set while it answers, and cleared before it is killed. What it logs is in ``log``.
     """
 
-    def __init__(self, folder: Path, site: str = SITE, options: Sequence[object] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        site: str = SITE,
+        options: Sequence[object] = (),
+        patience: float = START,
+    ) -> None:
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.site = folder / "site.toml"
@@ -84,6 +90,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._options = options
+        self._patience = patience
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
@@ -102,7 +109,7 @@ class Server:
                 text=True,
             )
         assert self._process.stdout is not None
-        too_late = threading.Timer(START, self._process.kill)
+        too_late = threading.Timer(self._patience, self._process.kill)
         too_late.start()
         said = self._process.stdout.readline()
         too_late.cancel()

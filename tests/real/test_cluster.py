@@ -7,10 +7,12 @@ say the same at the same place.
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -159,8 +161,6 @@ def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
     cluster: Cluster,
 ) -> None:
     """503 with a time to come back; and all goes on by itself when the quorum is there again."""
-    with under_load(cluster, "before"):
-        pass
     with ExitStack() as stack:
         callers = [stack.enter_context(Caller(node.url)) for node in cluster.nodes]
         for caller in callers:
@@ -199,3 +199,33 @@ def _send(caller: Caller, name: str) -> httpx.Response:
         "Content-Type": "application/x-ndjson",
     }
     return caller.http.post("/ingest/v1/events", content=body, headers=headers)
+
+
+def test_a_node_may_start_before_its_cluster(tmp_path: Path) -> None:
+    """It says that it lives and waits, can be stopped meanwhile, and begins when it can."""
+    servers = NatsServers(tmp_path, 1)
+    options = ("--log", servers.account(), "--replicas", "1")
+    node = Server(tmp_path, options=options, patience=PATIENCE)
+    with ThreadPoolExecutor() as beside, Caller(node.url) as caller:
+        for last in (False, True):
+            starting = beside.submit(node.start)
+            comes_about(partial(_lives, caller))
+            assert caller.http.get("/readyz").status_code == 503
+            if not last:
+                node.tell(signal.SIGTERM)
+                with pytest.raises(AssertionError, match="it said"):
+                    starting.result(PATIENCE)
+        try:
+            servers.start()
+            starting.result(PATIENCE)
+            assert _send(caller, "first").status_code == 200
+        finally:
+            servers.stop()
+            node.kill()
+
+
+def _lives(caller: Caller) -> bool:
+    try:
+        return caller.http.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -6,14 +6,19 @@ import asyncio
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
-from floorcast.serve.moving import export_cluster, import_folder
+from floorcast.eventlog.datafolder import DataFolder
+from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.serve.moving import Moved, export_cluster, import_folder
+from floorcast.token import system_now
 from tests.nats_servers import NatsServers
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment
 from tests.real.sites import event, ndjson
@@ -122,37 +127,41 @@ def test_a_folder_goes_into_a_cluster_and_comes_back(
     assert [one["accountNumber"] for one in whole.read[EVENTS]] == [str(n) for n in range(80)]
 
 
+async def grown(data: Path, site: bytes = b"{}") -> None:
+    """One more entry in an embedded folder, which is made if it is not there."""
+    with DataFolder(data) as folder:
+        log = SqliteLog(folder, system_now)
+        await log.append_site(1, site)
+        await log.close()
+    await open_buckets(data).close()
+
+
+def told(move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path) -> str:
+    """How a move is refused."""
+    with pytest.raises(SettingError) as refusal:
+        asyncio.run(move(Settings(log=url, data=data)))
+    return str(refusal.value)
+
+
 def test_what_cannot_be_moved_is_told(nats_server: NatsServers, tmp_path: Path) -> None:
     """A folder that is none or in use, a cluster that has a log, or a node at work."""
     url = nats_server.account()
-    settings = Settings(log=url, data=tmp_path / "nothing")
     for move in (import_folder, export_cluster):
-        with pytest.raises(SettingError, match="there is no folder"):
-            asyncio.run(move(settings))
-    server = Server(tmp_path)
-    settings = Settings(log=url, data=server.data)
-    with server, pytest.raises(SettingError, match="is in use by process"):
-        asyncio.run(import_folder(settings))
-    shutil.copytree(server.data, tmp_path / "copy")
-    with pytest.raises(SettingError, match="holds no copy of a cluster's log"):
-        asyncio.run(export_cluster(settings))
-    asyncio.run(import_folder(settings))
-    with pytest.raises(SettingError, match="follows a cluster's log"):
-        asyncio.run(import_folder(settings))
-    copy = Settings(log=url, data=tmp_path / "copy")
-    asyncio.run(import_folder(copy))
-    asyncio.run(export_cluster(copy))
-    (tmp_path / "on").mkdir()
-    on = Server(tmp_path / "on")
-    (tmp_path / "copy").rename(on.data)
-    with on:
-        duplicates(on, 0, 1)
-    with pytest.raises(SettingError, match="another state of this folder"):
-        asyncio.run(import_folder(Settings(log=url, data=on.data)))
+        assert "there is no folder" in told(move, url, tmp_path / "nothing")
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    asyncio.run(grown(data))
+    shutil.copytree(data, copy)
+    with DataFolder(data):
+        assert "is in use by process" in told(import_folder, url, data)
+    assert "holds no copy of a cluster's log" in told(export_cluster, url, data)
+    asyncio.run(import_folder(Settings(log=url, data=data)))
+    assert "follows a cluster's log" in told(import_folder, url, data)
+    asyncio.run(grown(copy, b"another"))
+    assert "another state of this folder" in told(import_folder, url, copy)
+    asyncio.run(grown(tmp_path / "other"))
+    assert "has another log already" in told(import_folder, url, tmp_path / "other")
     with Server(tmp_path, options=["--log", url, "--node", "one"]) as one:
         duplicates(one, 0, 1)
-        with pytest.raises(SettingError, match="the cluster has gone on since"):
-            asyncio.run(import_folder(Settings(log=url, data=on.data)))
-        shutil.copytree(server.data, tmp_path / "other", ignore=shutil.ignore_patterns("*.lock"))
-        with pytest.raises(SettingError, match="stop every node first; still running: one"):
-            asyncio.run(export_cluster(Settings(log=url, data=tmp_path / "other")))
+        assert "has gone on since" in told(import_folder, url, copy)
+        shutil.copytree(data, tmp_path / "now", ignore=shutil.ignore_patterns("*.lock"))
+        assert "still running: one" in told(export_cluster, url, tmp_path / "now")

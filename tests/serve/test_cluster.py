@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
+from msgspec import structs
 
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
 from floorcast.eventlog.messages import stream_name
 from floorcast.nats_link import NatsLink
+from floorcast.serve import node as a_node
+from floorcast.serve.node import Node
 from floorcast.serve.peers import Peer, ask_peers
 from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
 from tests.nats_servers import NatsServers
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
-from tests.real.sites import CHILD, event, ndjson
+from tests.real.sites import ACME, CHILD, event, ndjson
 from tests.verify.random_days import agents_heard, calls_told, campaigns_updated, messages
 
 STREAMS = 2
@@ -169,9 +175,29 @@ def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
     town.runner.run(forget(town.url))
     new = town.open()
     away.open()
-    for node in (new, away):
-        assert follow(node, session, begin, 150)[0] == seen
-        assert node.take(sms(7, 120))["duplicates"] == 2
+    for late in (new, away):
+        assert follow(late, session, begin, 150)[0] == seen
+        assert late.take(sms(7, 120))["duplicates"] == 2
+
+
+def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
+    """It is refused, and nothing of it is touched, whatever other nodes could give."""
+    town.open().take(sms("a"))
+    embedded = town.open(log="embedded")
+    embedded.take(sms("kept"))
+    embedded.close()
+    before = {file.name: file.read_bytes() for file in embedded.data.glob("*.db")}
+    settings = Settings(data=embedded.data, log=town.url, streams=STREAMS, replicas=1)
+
+    async def begin() -> None:
+        async with Node(settings, system_now):
+            pass
+
+    with pytest.raises(SettingError, match="holds an embedded log"):
+        embedded.run(begin())
+    assert {file.name: file.read_bytes() for file in embedded.data.glob("*.db")} == before
+    embedded.open()
+    assert embedded.take(sms("kept"))["duplicates"] == 1
 
 
 async def forget(url: str) -> None:
@@ -188,6 +214,29 @@ async def forget(url: str) -> None:
                 break
             await asyncio.sleep(0)
     await link.close()
+
+
+def test_a_site_that_a_late_node_offers_does_not_stay(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the buckets say of a client is what the floors of all nodes end with."""
+    monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
+    one, other = town.open(), town.open()
+    right = other.node.server.floors[ACME].floor.state.plan
+    old = structs.replace(right, services=right.services[:1])
+    one.run(one.node.server.log.append_site(ACME, msgspec.json.encode(old)))  # type: ignore[attr-defined]  # more than handlers see
+
+    def agreed() -> bool:
+        floors = [each.node.server.floors[ACME].floor for each in (one, other)]
+        return all(floor.state.entry == 3 and floor.state.plan == right for floor in floors)
+
+    one.run(soon(agreed))
+
+
+async def soon(so: Callable[[], bool]) -> None:
+    """Until it is so; whoever lets this run does not wait for ever."""
+    while not so():  # noqa: ASYNC110 — another node brings it about
+        await asyncio.sleep(0)
 
 
 def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
@@ -228,7 +277,7 @@ events_told = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@examples(max_examples=6, deadline=None, phases=[Phase.generate])
 @given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
 def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
     nats_server: NatsServers, batches: list[tuple[Told, int]]

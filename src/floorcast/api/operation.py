@@ -30,7 +30,8 @@ async def readiness(exchange: Exchange) -> Answer:
     if not server.readiness.ready:
         raise Unavailable(server.readiness.reason)
     if not server.log.healthy:
-        raise Unavailable("the log cannot be written: events are not taken, the feeds go on")
+        why = server.log.stalled or "the log cannot be written"
+        raise Unavailable(f"{why}: events are not taken, the feeds go on")
     return Answer.of(Status("ready", server.log.stalled))
 
 

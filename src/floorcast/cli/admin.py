@@ -20,6 +20,7 @@ from floorcast.buckets.port import Buckets
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
+from floorcast.serve.telling import set_up_log
 from floorcast.serve.visiting import visit
 from floorcast.site.model import Client
 from floorcast.site.site import Site
@@ -73,6 +74,7 @@ def with_buckets(
     Raises ``SettingError`` when there is no site in them, unless it is to be made.
     """
     settings = load(store, known=known(context))
+    set_up_log("error", settings.log_format)
 
     async def run() -> T:
         async with AsyncExitStack() as stack:

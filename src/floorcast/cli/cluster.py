@@ -13,6 +13,7 @@ from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.errors import SettingError
 from floorcast.serve.stores import require_nats
+from floorcast.serve.telling import set_up_log
 
 __all__ = ["app", "register"]
 
@@ -117,6 +118,7 @@ def _settings(context: typer.Context, **given: object) -> Settings:
     if settings.log == "embedded":
         raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
     require_nats()
+    set_up_log("error", settings.log_format)
     return settings
 
 

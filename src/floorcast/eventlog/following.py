@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from floorcast.errors import Unavailable
+from floorcast.errors import FloorcastError, Unavailable
 from floorcast.eventlog.consuming import Gone, Message, consume
 from floorcast.nats_link import NatsLink, Refused
 from floorcast.token import TICKS_PER_SECOND, Now
@@ -92,8 +92,10 @@ class Follower:
             except Gone as error:
                 self.gone = True
                 _log.error("log_copy_too_old", stream=self.stream, why=error.message)
-            except Unavailable as error:
-                _log.info("following_again", stream=self.stream, why=error.message)
+            except FloorcastError as error:
+                _log.info("following_again", stream=self.stream, why=str(error))
+            except Exception:  # noqa: BLE001 — whatever it is, the copy has to go on
+                _log.exception("following_failed", stream=self.stream)
             await asyncio.gather(*self._under_way, return_exceptions=True)
             self._under_way.clear()
             await asyncio.sleep(AGAIN)
@@ -123,6 +125,8 @@ class Follower:
         epoch = self._copy.epoch
         async with aclosing(consume(self._link, self.stream, self._subjects, self.seq)) as messages:
             async for message in messages:
+                if epoch != self._copy.epoch:
+                    raise Unavailable("something could not be stored")
                 if isinstance(message, float):
                     self._idle(message)
                     continue

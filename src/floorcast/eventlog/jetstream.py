@@ -27,7 +27,7 @@ from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
-from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.nats_link import PATIENCE, NatsLink, Refused
 from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND, Now
 
@@ -93,9 +93,11 @@ class JetStreamLog(SqliteLog):
     @property
     def stalled(self) -> str:
         """See ``EventLog.stalled``."""
-        if self._link.quorum:
-            return ""
-        return "the NATS cluster has no quorum: events are not taken, the feeds go on"
+        if any(follower.gone for follower in self.followers):
+            return "this node was away for too long: restart it, and it takes a copy of another one"
+        if not self._link.connected:
+            return "no NATS server of the cluster can be reached"
+        return "" if self._link.quorum else "the NATS cluster has no quorum: events are not taken"
 
     async def start(self) -> None:
         """Begin to follow, and wait until this node has what the streams have at this moment.
@@ -144,7 +146,7 @@ class JetStreamLog(SqliteLog):
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
         """Have a message stored by the cluster, and followed here; what became of it."""
-        if not self._tasks:
+        if not self._tasks or all(follower.gone for follower in self.followers):
             raise Unavailable("the cluster's log is not followed yet, or no more")
         loop = asyncio.get_running_loop()
         name = uuid.uuid4().hex
@@ -165,6 +167,8 @@ class JetStreamLog(SqliteLog):
                 appended: Appended = await verdict
         except TimeoutError as error:
             raise Unavailable("this node is behind the cluster's log: send this again") from error
+        except Refused as error:
+            raise Unavailable(f"the cluster does not take the events: {error}") from error
         finally:
             del self._waiting[name]
         return appended

@@ -37,6 +37,11 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
     other node can give one now.
     """
     have = held(folder)
+    if have is None and await asyncio.to_thread((folder / "log.db").exists):
+        raise SettingError(  # and nothing of it is touched: it may be all that there is
+            f"data folder {folder} holds an embedded log: move it into the cluster with "
+            "'floorcast cluster import', or give this node another folder with --data"
+        )
     if have is not None and have.follows.identity != follows.identity:
         raise SettingError(
             f"data folder {folder} is a copy of another cluster's log: give this node another "

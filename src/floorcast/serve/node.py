@@ -38,6 +38,7 @@ __all__ = ["Node"]
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
 SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
 LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
+SITE_AGREED = 10.0  # seconds between two looks whether a late node has put an old site in the log
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -83,14 +84,14 @@ class Node:
     async def start(self) -> None:
         """Catch up with the log; when it returns, requests are answered."""
         await self._catch_up()
-        for client in self._site.clients.values():
-            if self.server.serves(client.id):
-                await self._floors.begin(client.id, client.plan)
+        await self._agree_on_site()
         self._site.on_change(self._changes.put_nowait)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
         self._every(SNAPSHOTS, self._floors.snapshot)
         self._every(SESSIONS_KEPT, self.server.sessions.keep)
+        if self._shared:
+            self._every(SITE_AGREED, self._agree_on_site)
         self._chores.append(asyncio.create_task(self._follow_site()))
         self.server.readiness.ready = True
 
@@ -105,7 +106,7 @@ class Node:
     async def _open(self, data: Path) -> None:
         stack = self._stack
         stores = await open_stores(stack, self._settings, self._now, self._committed)
-        self._now, self._catch_up = stores.now, stores.catch_up
+        self._now, self._catch_up, self._shared = stores.now, stores.catch_up, stores.shared
         log, buckets = stores.log, stores.buckets
         if self._settings.site is not None:
             await self._apply_site(buckets, self._settings.site)
@@ -200,6 +201,11 @@ class Node:
 
     async def _refresh_site(self) -> None:
         await self._site.refresh()
+
+    async def _agree_on_site(self) -> None:
+        for client in list(self._site.clients.values()):
+            if self.server.serves(client.id):
+                await self._floors.begin(client.id, client.plan)
 
     async def _follow_site(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from floorcast.buckets.watch import STREAM
 from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog.messages import stream_name
 from floorcast.eventlog.shared_streams import COUNT
-from floorcast.nats_link import NatsLink, Refused, reached
+from floorcast.nats_link import NatsLink, Refused, heard, reached
 from floorcast.serve.peers import Peer, ask_peers
 
 __all__ = ["Overview", "StreamState", "overview"]
@@ -63,14 +63,12 @@ async def _info(link: NatsLink, name: str) -> dict[str, Any] | None:
 
 
 def _state(name: str, info: dict[str, Any] | None) -> StreamState:
-    cluster = (info or {}).get("cluster") or {}
     if info is None or not reached(info):
         return StreamState(name)
-    others = cluster.get("replicas") or []
     return StreamState(
         name,
-        cluster.get("leader", ""),
-        1 + sum(bool(one.get("current")) for one in others),
+        info["cluster"]["leader"],
+        1 + sum(bool(one.get("current")) for one in heard(info)),
         info["config"]["num_replicas"],
         info["state"]["messages"],
         info["state"]["bytes"],

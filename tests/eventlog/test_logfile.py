@@ -1,0 +1,62 @@
+"""The log's file: brought forward from an older release, and what it is a copy of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from floorcast.eventlog.files import connect, migrate
+from floorcast.eventlog.logfile import APPLICATION, STEPS, Follows, LogReader, first_id, open_log
+
+ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
+
+
+def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
+    """With what it holds; each stream's site is known from then on."""
+    path = tmp_path / "log.db"
+    log = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
+    migrate(log, STEPS[:1], "log.db")
+    log.execute(f"INSERT INTO origin VALUES ('log'); PRAGMA application_id = {APPLICATION}")
+    log.execute("INSERT INTO streams (ordinal, client, site) VALUES (1, 7, x'aa'), (2, 8, NULL)")
+    log.execute("INSERT INTO streams (ordinal, client, site) VALUES (3, 9, x'bb')")
+    for number, kind, payload in ((5, 1, b"c"), (6, 1, b"d"), (7, 0, b"e")):
+        log.execute(ROW, (first_id(3) + number, number, kind, payload))
+    log.close()
+    open_log(path).close()
+    reader = LogReader(path)
+    assert {row.client: row.site for row in reader.streams()} == {7: b"\xaa", 8: None, 9: b"d"}
+    assert reader.following() == {}
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "covers"),
+    [
+        ("", "", True),
+        ("", "7,8", True),
+        ("7,8", "8", True),
+        ("7,8", "7,9", False),
+        ("7,8", "", False),
+    ],
+)
+def test_a_copy_of_some_clients_has_those_and_no_others(
+    has: str, wanted: str, covers: bool
+) -> None:
+    """One of all clients has everything; one of another log, or of other streams, nothing."""
+    mine, other = Follows("log", ["a", "b"], has), Follows("log", ["b", "a"], wanted)
+    assert mine.covers(other) == covers
+    assert not mine.covers(other._replace(identity="another"))
+    assert not mine.covers(other._replace(streams=["a"]))
+
+
+def test_a_copy_remembers_what_it_is_of(tmp_path: Path) -> None:
+    """And the clients that it was last opened for: of others it may lack something from then on."""
+    path = tmp_path / "log.db"
+    follows = Follows("log", ["a", "b"])
+    open_log(path, follows).close()
+    open_log(path, follows._replace(clients="7")).close()
+    reader = LogReader(path)
+    assert reader.follows() == Follows("log", ["a", "b"], "7")
+    assert (reader.following(), reader.identity()) == ({"a": 0, "b": 0}, "log")
+    reader.close()

@@ -1,0 +1,47 @@
+"""The form of messages: what a batch becomes, and where it goes."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.errors import TooLarge
+from floorcast.eventlog.messages import HEADERS, cut, stream_of, subject, subjects
+from floorcast.eventlog.port import Batch
+from tests.eventlog.batches import event
+
+lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda text: text.replace(b"\n", b" ")))
+
+
+@given(lines, st.integers(40, 200))
+def test_a_batch_is_cut_into_messages_that_fit(some: list[bytes], room: int) -> None:
+    """Together they are the batch, each as long as it may be and no longer."""
+    batch = Batch(7, some, [event(str(index)) for index in range(len(some))])
+    pieces = list(cut(batch, room + HEADERS))
+    assert [line for piece in pieces for line in piece.batch.lines] == some
+    assert [each for piece in pieces for each in piece.batch.events] == list(batch.events)
+    for piece in pieces:
+        assert piece.payload == b"\n".join(piece.batch.lines)
+        assert len(piece.payload) <= room
+        assert piece.batch.lines == some[piece.start : piece.start + len(piece.batch.lines)]
+    for before, after in itertools.pairwise(pieces):
+        assert len(before.payload) + 1 + len(after.batch.lines[0]) > room
+
+
+def test_an_event_that_fits_into_no_message_is_told() -> None:
+    """With its size, and what may be."""
+    batch = Batch(7, [b"{}", b"x" * 1001], [event("a"), event("b")])
+    with pytest.raises(TooLarge, match=r"1,001 bytes; the cluster takes at most 1,000"):
+        list(cut(batch, 1000 + HEADERS))
+
+
+def test_a_client_is_in_the_same_stream_for_ever() -> None:
+    """In every process, on every machine, in every release: its entries are there."""
+    assert [stream_of(client, 4) for client in (1, 2, 47415, 2**53)] == [3, 1, 2, 1]
+    assert subject(47415, 4) == "floorcast.log.2.47415"
+    assert subjects(1) == "floorcast.log.1.*"
+    spread = [stream_of(client, 8) for client in range(8000)]
+    assert all(900 < spread.count(number) < 1100 for number in range(8))

@@ -1,0 +1,45 @@
+"""Which stores the settings ask for, and what is missing for them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from floorcast.buckets.folder import IN_MEMORY
+from floorcast.config.settings import Settings
+from floorcast.errors import SettingError
+from floorcast.serve import stores
+from floorcast.serve.stores import Stores, open_stores
+from floorcast.token import system_now
+
+
+async def opened(settings: Settings) -> Stores:
+    """The stores, closed again."""
+    async with AsyncExitStack() as stack:
+        return await open_stores(stack, settings, system_now, lambda _seconds, _events: None)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) -> None:
+    """Its clock is the machine's, and nobody else writes to the log."""
+    found = asyncio.run(opened(Settings(data=tmp_path if keeps else IN_MEMORY)))
+    assert not found.shared
+    assert found.now is system_now
+    assert found.counts is not found.buckets
+    assert (tmp_path / "log.db").exists() == keeps
+
+
+def test_a_node_of_a_cluster_needs_a_folder() -> None:
+    """A copy of the log in memory could not go on where it was."""
+    with pytest.raises(SettingError, match="data: a node of a cluster keeps a copy"):
+        asyncio.run(opened(Settings(data=IN_MEMORY, log="nats://127.0.0.1")))
+
+
+def test_a_cluster_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how to get it."""
+    monkeypatch.setattr(stores, "find_spec", lambda _name: None)
+    with pytest.raises(SettingError, match=r"pip install 'floorcast\[cluster\]'"):
+        asyncio.run(opened(Settings(data=tmp_path, log="nats://127.0.0.1")))
