@@ -18,7 +18,8 @@ from nats.aio.msg import Msg
 
 from floorcast.buckets.copy import Copy, Message
 from floorcast.errors import FloorcastError, Unavailable
-from floorcast.nats_link import PATIENCE, NatsLink, ended
+from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND
 
 __all__ = ["EVERYTHING", "OWN", "PARTS", "STREAM", "Watch", "subject"]
