@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from floorcast.errors import SettingError, Unavailable
-from floorcast.nats_link import ClusterClock, NatsLink, Refused
+from floorcast.nats_link import NatsLink, Refused
 from floorcast.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import NatsServers
 
@@ -23,40 +21,6 @@ MINUTE = 60 * TICKS_PER_SECOND
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run it, within a time that no test may take."""
     asyncio.run(asyncio.wait_for(work, SOON))
-
-
-@given(
-    st.integers(-10 * MINUTE, 10 * MINUTE),
-    st.lists(
-        st.tuples(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, MINUTE)),
-        min_size=1,
-        max_size=40,
-    ),
-)
-def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
-    difference: int, answers: list[tuple[int, int, int]]
-) -> None:
-    """However far the own clock is off, and however long other answers take."""
-    own = [0]
-    clock = ClusterClock(lambda: own[0])
-    for there, back, pause in answers:
-        sent = own[0]
-        theirs = sent + there + difference
-        own[0] = came = sent + there + back
-        clock.seen(theirs, sent, came)
-        own[0] += pause
-    quickest = min(there + back for there, back, _ in answers[-16:])
-    assert abs(clock() - (own[0] + difference)) <= quickest
-
-
-def test_a_clock_that_is_set_is_believed_at_once() -> None:
-    """Older answers, however quick, no longer count when they cannot be true."""
-    own = [0]
-    clock = ClusterClock(lambda: own[0])
-    clock.seen(0, 0, 10)
-    own[0] += MINUTE
-    clock.seen(MINUTE // 2, MINUTE, MINUTE + 100)
-    assert abs(clock() - MINUTE // 2) <= 100
 
 
 @pytest.mark.parametrize("minutes", [-7, 0, 7])
@@ -103,20 +67,6 @@ def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
         await link.close()
 
     run(work())
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("nats://127.0.0.1:99999", "127.0.0.1:99999: Port out of range"),
-        ("nats://u:secret@127.0.0.1:x", "127.0.0.1:x: Port could not be cast"),
-    ],
-)
-def test_a_url_that_cannot_be_one_is_told(url: str, said: str) -> None:
-    """With the server that is meant, and without the password."""
-    with pytest.raises(SettingError, match=said) as error:
-        NatsLink(url, "test")
-    assert "secret" not in str(error.value)
 
 
 def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:

@@ -8,12 +8,9 @@ on: whether the cluster has a quorum, and what time it is.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import nats.errors
@@ -21,10 +18,13 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from floorcast.cluster_clock import ClusterClock, ticks_of
 from floorcast.errors import FloorcastError, SettingError, Unavailable
-from floorcast.token import TICKS_PER_SECOND, Now, system_now
+from floorcast.nats_url import read_url, shown
+from floorcast.tasks import ended
+from floorcast.token import Now, system_now
 
-__all__ = ["Ack", "ClusterClock", "NatsLink", "Refused", "ended", "heard", "reached"]
+__all__ = ["Ack", "NatsLink", "Refused", "heard", "reached"]
 
 CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
 PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
@@ -35,7 +35,6 @@ LOOKS: Final = 1.0  # seconds between two looks at the quorum and the clock
 CLOSING: Final = 3.0  # seconds for what is still to be sent when the connection is let go
 SILENT: Final = 3_000_000_000  # ns after which a replica that says nothing does not count
 PINGS: Final = 2  # seconds between two pings; the second without an answer ends a connection
-SAMPLES: Final = 16  # looks at the cluster's clock that are compared
 
 # What passes by itself: the states 409 (the same is under way), 429 and 503 (busy, no leader, no
 # quorum), and JetStream's codes of a stream or consumer whose servers are down.
@@ -61,12 +60,6 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
-class _Login(NamedTuple):
-    user: str | None = None
-    password: str | None = None
-    token: str | None = None
-
-
 class NatsLink:
     """One process's connection to the cluster; ``clock`` is the cluster's time.
 
@@ -75,7 +68,7 @@ class NatsLink:
     """
 
     def __init__(self, url: str, name: str, now: Now = system_now) -> None:
-        self._servers, self._login = _read(url)
+        self._servers, self._login = read_url(url)
         self._name = name
         self._callbacks: list[Callable[[], None]] = []
         self._streams: dict[str, bool] = {}
@@ -105,7 +98,7 @@ class NatsLink:
         except TimeoutError as error:
             await link.close()
             raise Unavailable(
-                f"no NATS server answers at {', '.join(map(_shown, link._servers))}"
+                f"no NATS server answers at {', '.join(map(shown, link._servers))}"
                 f" ({link._trouble})"
             ) from error
         link._looking = asyncio.create_task(link._look())
@@ -148,7 +141,7 @@ class NatsLink:
         asked = b"" if body is None else msgspec.json.encode(body)
         answer, sent, came = await self._ask(f"$JS.API.{request}", asked, {}, patience)
         if stamp := answer.get("ts"):
-            self.clock.seen(_ticks(stamp), sent, came)
+            self.clock.seen(ticks_of(stamp), sent, came)
         return answer
 
     async def publish(
@@ -295,38 +288,6 @@ class NatsLink:
         return reached(info)
 
 
-class ClusterClock:
-    """The cluster's time in ticks: a node's own clock, put right by what the servers say."""
-
-    def __init__(self, own: Now) -> None:
-        self.own = own
-        self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES)  # uncertainty, difference
-        self._offset = 0
-
-    def __call__(self) -> int:
-        """The present, as all nodes of the cluster agree on it."""
-        return self.own() + self._offset
-
-    def seen(self, theirs: int, sent: int, came: int) -> None:
-        """Take a time that a server told between two moments of the own clock."""
-        sample = (came - sent, theirs - (sent + came) // 2)
-        if self._samples:
-            best = min(self._samples)
-            if abs(sample[1] - best[1]) > sample[0] + best[0]:  # a clock was set
-                self._samples.clear()
-        self._samples.append(sample)
-        self._offset = min(self._samples)[1]
-
-
-async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: nats-py waits in ways that can lose a cancellation."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=AGAIN)
-
-
 def reached(info: Mapping[str, Any]) -> bool:
     """Whether a stream, by its ``STREAM.INFO``, has a leader that reaches most of its replicas."""
     cluster = info.get("cluster") or {}
@@ -338,26 +299,6 @@ def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The replicas, but for the leader, that it has just heard from."""
     replicas = (info.get("cluster") or {}).get("replicas") or []
     return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT]
-
-
-def _read(url: str) -> tuple[list[str], _Login]:
-    """The servers of ``nats://a,b,c``, and the login in front of the first."""
-    scheme, _, rest = url.partition("://")
-    login, _, hosts = rest.rpartition("@")
-    servers = [f"{scheme}://{host}" for host in hosts.split(",")]
-    for server in servers:
-        try:
-            urlsplit(server).port  # noqa: B018 — it is read to be checked
-        except ValueError as error:
-            raise SettingError(f"log: {_shown(server)}: {error}") from error
-    user, colon, password = login.partition(":")
-    if colon:
-        return servers, _Login(unquote(user), unquote(password))
-    return servers, _Login(token=unquote(user) or None)
-
-
-def _shown(server: str) -> str:
-    return server.rpartition("@")[2].rpartition("://")[2]
 
 
 def _checked(answer: Msg) -> dict[str, Any]:
@@ -373,10 +314,3 @@ def _checked(answer: Msg) -> dict[str, Any]:
 
 def _why(error: BaseException) -> str:
     return str(error).removeprefix("nats: ") or type(error).__name__
-
-
-def _ticks(stamp: str) -> int:
-    """An RFC 3339 time in ticks; its nanoseconds are cut off."""
-    whole, _, fraction = stamp.rstrip("Z").partition(".")
-    seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
-    return seconds * TICKS_PER_SECOND + int(fraction[:7].ljust(7, "0"))

@@ -7,6 +7,7 @@ say the same at the same place.
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -120,13 +121,15 @@ def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
         cluster.servers.ready()
 
 
-def test_a_node_is_killed(cluster: Cluster) -> None:
-    """The others go on, and it catches up."""
+def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
+    """The others go on, and it begins from a copy of what one of them has."""
     with under_load(cluster, "node") as load:
         node = random.choice(cluster.nodes)
         node.kill()
+        shutil.rmtree(node.data)
         load.wait_for(SOME)
         node.start()
+        assert "copy_taken" in node.log.read_text()
 
 
 def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:

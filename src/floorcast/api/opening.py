@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from floorcast.api.answers import Answer
@@ -11,17 +14,39 @@ from floorcast.errors import Unavailable
 
 __all__ = ["Opening"]
 
+PATIENCE = 10.0  # seconds that a request waits: a browser's EventSource gives up for ever at a 503
+AT_ONCE = ("/healthz", "/readyz")
+
 
 class Opening:
-    """An ASGI application that stands for ``application`` until there is one."""
+    """An ASGI application that stands for another one until that is there."""
 
     def __init__(self) -> None:
-        self.application: ASGIApp | None = None
+        self._application: ASGIApp | None = None
+        self._over = asyncio.Event()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the other one is there."""
+        return self._application is not None
+
+    def become(self, application: ASGIApp) -> None:
+        """Let it answer from now on, what waits included."""
+        self._application = application
+        self._over.set()
+
+    def release(self) -> None:
+        """Let whoever waits be answered now: the server stops."""
+        self._over.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's one request, as ASGI has it."""
-        if self.application is not None:
-            await self.application(scope, receive, send)
+        if self._application is None and scope["type"] == "http" and scope["path"] not in AT_ONCE:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._over.wait()
+        if self._application is not None:
+            await self._application(scope, receive, send)
         elif scope["type"] == "http":
             answer = answer_to(Unavailable("the server is starting"))
             if scope["path"] == "/healthz":

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from floorcast.buckets.port import Item, Listener
 
-__all__ = ["Copy", "Held", "Message"]
+__all__ = ["OWN", "Copy", "Held", "Message"]
+
+OWN = "_"
+"""No bucket: its messages only mark a place in the stream, or carry a condition."""
 
 
 class Message(NamedTuple):
@@ -109,6 +112,8 @@ class Copy:
 
     def _put(self, message: Message) -> bool:
         bucket, key, value, seq, part, parts, at = message
+        if bucket == OWN:
+            return False
         if part:
             if value is not None:
                 self._parts[bucket, key, part] = value

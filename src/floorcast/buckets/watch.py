@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from itertools import count
 from typing import Final
 
 import nats.errors
@@ -16,21 +17,21 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from floorcast.buckets.copy import Copy, Message
+from floorcast.buckets.copy import OWN, Copy, Message
 from floorcast.errors import FloorcastError, Unavailable
-from floorcast.nats_link import PATIENCE, NatsLink, ended
+from floorcast.nats_link import PATIENCE, NatsLink
+from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND
 
-__all__ = ["EVERYTHING", "OWN", "PARTS", "STREAM", "Watch", "subject"]
+__all__ = ["EVERYTHING", "PARTS", "STREAM", "Watch", "subject"]
 
 STREAM: Final = "KV_FLOORCAST"
 PREFIX: Final = "$KV.FLOORCAST"
 EVERYTHING: Final = f"{PREFIX}.>"
-OWN: Final = "_"  # no bucket's name: messages that only mark a place, or carry a condition
 PARTS: Final = "Floorcast-Parts"  # header: how many messages a large value comes in
 
-HEARTBEAT: Final = 2.0  # seconds
-SILENCE: Final = 3 * HEARTBEAT  # without any message a consumer is taken to be lost
+HEARTBEAT: Final = 0.5  # seconds between two signs of life while there is nothing to deliver
+SILENCE: Final = 6.0  # seconds without any message after which a consumer is taken to be lost
 AGAIN: Final = 0.5  # seconds until another consumer is made
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -48,7 +49,7 @@ class Watch:
     def __init__(self, link: NatsLink, copy: Copy) -> None:
         self._link = link
         self._copy = copy
-        self._mark = subject(OWN, secrets.token_hex(8))
+        self._marks = (subject(OWN, f"{secrets.token_hex(8)}-{number}") for number in count())
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._loaded = asyncio.Event()
         self._following: _Following | None = None
@@ -79,7 +80,7 @@ class Watch:
 
     async def marked(self) -> int:
         """Where a message that changes nothing comes to lie in the stream."""
-        ack = await self._link.publish(self._mark, b"", {"Nats-TTL": "1m"})
+        ack = await self._link.publish(next(self._marks), b"", {"Nats-TTL": "1m"})
         return ack.seq
 
     async def close(self) -> None:
@@ -122,6 +123,7 @@ class _Following:
         self._together: list[Message] = []
         self._last = 0
         self._owed = 0
+        self._whole = True
         self._loading_to: int | None = None
         self._loading: list[Message] | None = []
 
@@ -170,6 +172,9 @@ class _Following:
             await self._client.publish(reply)
         elif int(headers.get("Nats-Last-Consumer", "0")) >= self._next:
             self.lost.set()
+        elif self._loading is None and self._whole:  # there is nothing to deliver: nothing is owed
+            self._owed = 0
+            self._flush()
 
     def _take(self, message: Msg, headers: dict[str, str]) -> None:
         place = message.metadata
@@ -185,11 +190,13 @@ class _Following:
         hole = found.seq != self._last + 1
         self._last = found.seq
         # the stream had dropped a message for a later one of its key: half of a write would show
-        # until that one comes, and it is among those that are pending now
-        self._owed = max(self._owed - 1, place.num_pending if hole else 0)
+        # until that one comes. It is among those that are pending now, some of which may be
+        # dropped in turn, so that what is pending later bounds what is still owed
+        pending = place.num_pending
+        self._owed = pending if hole else min(self._owed - 1, pending)
         self._together.append(found)
-        written = "Nats-Batch-Id" not in headers or "Nats-Batch-Commit" in headers
-        if written and self._owed <= 0:
+        self._whole = "Nats-Batch-Id" not in headers or "Nats-Batch-Commit" in headers
+        if self._whole and self._owed <= 0:
             self._flush()
 
     def _loaded(self) -> None:

@@ -63,15 +63,14 @@ async def consume(
     """
     name = f"floorcast-{uuid.uuid4().hex}"
     loop = asyncio.get_running_loop()
+    await link.until_connected()
     client = link.client
     inbox = client.new_inbox()
     answers: asyncio.Queue[Msg] = asyncio.Queue()  # bounded by what is asked for
-    subscription = await client.subscribe(inbox, cb=answers.put)
+    subscription: Subscription | None = None
     try:
-        await link.api(f"CONSUMER.CREATE.{stream}.{name}", _consumer(stream, name, subjects, after))
-        state = (await link.api(f"STREAM.INFO.{stream}"))["state"]
-        if state["first_seq"] > after + 1:
-            raise Gone(f"{stream} begins at {state['first_seq']}, this node knows up to {after}")
+        subscription = await client.subscribe(inbox, cb=answers.put)
+        await _begin(link, stream, name, subjects, after)
         received = left = 0
         asked = loop.time()
         while True:
@@ -99,7 +98,17 @@ async def consume(
     except nats.errors.Error as error:
         raise Unavailable(f"the cluster does not answer: {error}") from error
     finally:
-        await _forget(link, subscription, stream, name)
+        if subscription is not None:
+            await _forget(link, subscription, stream, name)
+
+
+async def _begin(
+    link: NatsLink, stream: str, name: str, subjects: Sequence[str], after: int
+) -> None:
+    await link.api(f"CONSUMER.CREATE.{stream}.{name}", _consumer(stream, name, subjects, after))
+    state = (await link.api(f"STREAM.INFO.{stream}"))["state"]
+    if state["first_seq"] > after + 1:
+        raise Gone(f"{stream} begins at {state['first_seq']}, this node knows up to {after}")
 
 
 def _consumer(stream: str, name: str, subjects: Sequence[str], after: int) -> object:

@@ -68,10 +68,14 @@ class MemoryLog:
         """See ``EventLog.append``."""
         kept = self._open(batch.client)
         keys = keys_of(batch.client, batch.events)
-        news = news_of(batch, keys, kept.keys.keys() & set(keys))
+        since = kept_since(kept.stream.time_of_next(self._now()), self._retention)
+        held = {key for key in keys if kept.keys.get(key, -1) >= since}
+        news = news_of(batch, keys, held)
         for entry in entries_of(batch.client, news, self._next(kept)):
             kept.keep(entry)
-        kept.keys.update(dict.fromkeys(news.keys, kept.stream.head.taken))
+        for key in news.keys:  # the oldest stay in front, also where one comes again
+            kept.keys.pop(key, None)
+            kept.keys[key] = kept.stream.head.taken
         return Appended(kept.stream.head.number, news.duplicates)
 
     async def append_site(self, client: int, payload: bytes) -> int:

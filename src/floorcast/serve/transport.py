@@ -74,7 +74,7 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
 
         async def start() -> None:
             await opened.enter_async_context(node)
-            opening.application = Api(node.server, (*ROUTES, *page_routes()))
+            opening.become(Api(node.server, (*ROUTES, *page_routes())))
             await _start(node, sock, listening)
 
         answering = asyncio.create_task(transport.serve([sock]))
@@ -89,10 +89,11 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
             stopping.cancel()
             await ended([starting])
             transport.should_exit = True
-            if opening.application is not None:
+            opening.release()
+            if opening.answers:
                 node.release()
             await answering
-            if opening.application is not None:
+            if opening.answers:
                 await node.streams_ended(GRACE)
 
 

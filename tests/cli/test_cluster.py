@@ -1,0 +1,91 @@
+"""``floorcast cluster``: what it prints. Moving itself is in tests/real/test_moving.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from floorcast.cli.app import app
+from floorcast.serve import overview
+from floorcast.serve.overview import Overview, StreamState
+from floorcast.serve.peers import Following, Peer
+from tests.nats_servers import NatsServers
+
+WELL = StreamState("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)
+
+
+def does(*words: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, ["cluster", *words])
+
+
+def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
+    """A node as it says of itself."""
+    following = [Following("FLOORCAST_0", 10, lag, lag * 7), Following("FLOORCAST_1", 5, 1, 3)]
+    return Peer(
+        id=name,
+        name=name,
+        ready=ready,
+        log="x",
+        clients="",
+        following=following,
+        disk_bytes=2**20,
+        byte_order="little",
+    )
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, nodes: list[Peer], streams: list[StreamState]) -> Result:
+    """What ``status`` prints of such a cluster."""
+
+    async def found(url: str) -> Overview:
+        assert url == "nats://a,b"
+        return Overview(nodes, streams)
+
+    monkeypatch.setattr(overview, "overview", found)
+    return does("status", "--log", "nats://a,b")
+
+
+def test_status_shows_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entries behind are all streams', the milliseconds the worst one's."""
+    result = shown(monkeypatch, [peer("one"), peer("two", lag=2000)], [WELL])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "node  state  clients  entries behind  ms behind  disk",
+        "one   ready  all      1               3          1.0 MiB",
+        "two   ready  all      2,001           14,000     1.0 MiB",
+        "",
+        "stream       leader  replicas in step  messages  disk of each",
+        "FLOORCAST_0  nats-a  3 of 3            1,234     5.0 MiB",
+    ]
+
+
+def test_status_fails_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream without a quorum, or a node that is not ready: for a script to see."""
+    result = shown(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")])
+    assert result.exit_code == 1
+    assert "no node answers" in result.stdout
+    assert "FLOORCAST_1  none: no quorum" in result.stdout
+    result = shown(monkeypatch, [peer("one", ready=False)], [WELL])
+    assert result.exit_code == 1
+    assert "catching up" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "import", "export"])
+def test_a_cluster_must_be_named(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the option, the environment or the settings' file."""
+    monkeypatch.chdir(tmp_path)
+    assert "name the cluster with --log" in str(does(command).exception)
+    monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
+    monkeypatch.setattr("floorcast.serve.overview.PATIENCE", 0.2)
+    monkeypatch.setattr("floorcast.serve.moving.PATIENCE", 0.2)
+    assert "name the cluster" not in str(does(command).exception)
+
+
+def test_a_cluster_without_a_log_is_told(nats_server: NatsServers) -> None:
+    """As one is to which no node has been yet."""
+    result = does("status", "--log", nats_server.account())
+    assert "holds no log of floorcast" in str(result.exception)
