@@ -28,6 +28,15 @@ def test_what_floorcast_refuses_is_one_clear_line(
     assert caught.value.code == message
 
 
+@pytest.mark.parametrize("group", ["", "site", "user", "key"])
+def test_no_summary_is_cut_short(group: str) -> None:
+    """Each command's line ends with its sentence, in a terminal of 80 columns."""
+    result = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"})
+    listed = result.stdout.split("Commands:\n")[1].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
+
+
 def test_every_command_has_a_summary() -> None:
     """``--help`` lists each with a line of its own."""
     result = CliRunner().invoke(app, ["--help"])

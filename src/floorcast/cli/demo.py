@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _demo(read: Read) -> None:
-    """Run a server with an example site and a floor at work, until Ctrl-C.
+    """Run an example site with a floor at work, until Ctrl-C.
 
     Takes the options of serve. Everything lies in a folder that is removed afterwards, unless
     --data names one.

@@ -87,11 +87,12 @@ def _simulate(
         ),
     ] = None,
 ) -> None:
-    """Send a made-up floor at work to a server: callers, agents, campaigns, messages.
+    """Send a made-up floor at work to a server.
 
-    At the end, or when it is told to stop (Ctrl-C, SIGTERM), the floor closes: every call ends
-    and everybody logs off. Then it prints the truth: what it offered, answered and lost, by
-    service and agent, to be held against the server's figures.
+    It has callers, agents, campaigns and messages. At the end, or when it is told to stop (Ctrl-C,
+    SIGTERM), the floor closes: every call ends and everybody logs off. Then it prints the truth:
+    what it offered, answered and lost, by service and agent, to be held against the server's
+    figures.
     """
     pace = a_speed(speed)
     if hours is None:
