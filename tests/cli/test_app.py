@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from floorcast.cli import app as program
 from floorcast.cli.app import app, main
+from tests.real.server import environment
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "anonymous_bank" / "day.csv"
 
@@ -26,6 +28,15 @@ def test_what_floorcast_refuses_is_one_clear_line(
         main()
     message = "floorcast: floorcast.toml: there is no setting 'keys'; did you mean key?"
     assert caught.value.code == message
+
+
+@pytest.mark.parametrize("group", ["", "site", "user", "key"])
+def test_no_summary_is_cut_short(group: str) -> None:
+    """Each command's line ends with its sentence, in a terminal of 80 columns."""
+    result = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"})
+    listed = result.stdout.split("Commands:\n")[1].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
 
 
 def test_every_command_has_a_summary() -> None:
@@ -44,6 +55,39 @@ def test_commands_are_listed_once() -> None:
     names += [group.name for group in app.registered_groups]
     assert len(set(names)) == len(names)
     assert len(set(program.COMMANDS)) == len(program.COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["version", "--help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_finds_no_room_is_one_clear_line(command: str, unbuffered: str) -> None:
+    """On a full disk, whether each line is written at once or all at the end."""
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "floorcast", command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+        )
+    assert ran.stderr == ("floorcast: the output cannot be written: No space left on device\n")
+    assert ran.returncode == 1
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_went_away_is_no_traceback(unbuffered: str) -> None:
+    """As in ``floorcast version | true``."""
+    read, write = os.pipe()
+    os.close(read)
+    ran = subprocess.run(
+        [sys.executable, "-m", "floorcast", "version"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        env=environment(PYTHONUNBUFFERED=unbuffered),
+    )
+    os.close(write)
+    assert (ran.returncode, ran.stderr) == (1, b"")
 
 
 def test_the_module_is_the_program() -> None:

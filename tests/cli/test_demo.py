@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from floorcast.cli.demo import AGENTS, API_TOKEN, INGEST_KEY, LOAD, SEED
+from floorcast.cli.demo import AGENTS, API_TOKEN, INGEST_KEY, SEED
 from floorcast.simulator.floor import floor_of
 from tests.real.server import EVENTS, Caller, command, environment, free_port
 
@@ -79,7 +79,7 @@ def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
     address, _ = demo
     with logged_in(address) as caller:
         rows = caller.http.post("/realtime/service/stats").json()["stats"]
-        plan = floor_of(AGENTS, load=LOAD, seed=SEED)
+        plan = floor_of(AGENTS, seed=SEED)
         assert {row["serviceName"] for row in rows} == set(plan.services)
         assert sum(row["totalAgents"] for row in rows) > AGENTS / 2
         token = caller.feed(EVENTS).token
@@ -89,6 +89,19 @@ def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
             events, token = caller.feed(EVENTS, token)
             new += len(events)
         assert new >= 10
+
+
+def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> None:
+    """Most services keep their level, at least one needs a hand; few are at lunch at once."""
+    address, _ = demo
+    with logged_in(address) as caller:
+        rows = caller.http.post("/realtime/service/stats").json()["stats"]
+        levels = sorted(row["serviceLevel"] for row in rows)
+        assert levels[0] < 80 < levels[len(levels) // 3]
+        assert sum(row["totalCallsInQueue"] for row in rows) < AGENTS / 5
+        people = caller.http.post("/realtime/service/agents/status").json()["agentDetails"]
+        away = [person for person in people if person["reasonCode"] == "LUNCH"]
+        assert len(away) < len(people) / 5
 
 
 def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path: Path) -> None:

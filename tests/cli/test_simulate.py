@@ -63,6 +63,22 @@ def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
     assert str(services["PS"]["totalOffered"]) in line.split()
 
 
+def test_a_truth_that_finds_no_room_is_told_with_its_file() -> None:
+    """After the tables, so that it is not lost."""
+    with intake_running() as intake:
+        ran = subprocess.run(
+            command(
+                "simulate", "--key", "k", "--url", intake.url, "--agents", 10, "--speed", "max",
+                "--hours", 0.1, "--truth", "/dev/full",
+            ),
+            capture_output=True, text=True, check=False, env=environment(), timeout=TIMEOUT,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert "refused 0" in ran.stdout
+    last = ran.stderr.splitlines()[-1]
+    assert last == "floorcast: /dev/full cannot be written: No space left on device"
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -70,7 +86,9 @@ def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
         (("--agents", "10001"), "--agents"),
         (("--speed", "0"), "neither max nor a number above 0"),
         (("--hours", "0"), "--hours"),
+        (("--hours", "inf", "--speed", "max"), "--hours"),
         (("--load", "-1"), "--load"),
+        (("--load", "inf"), "--load"),
         (("--clock", "noon"), "'noon' is not like 10:00"),
         (("--faults", "late,fire"), "'fire': expected all, or some of duplicates, late"),
         (("--faults", "late=2"), "'late=2': expected all"),

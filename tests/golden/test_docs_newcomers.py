@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from importlib.resources import files
@@ -42,6 +43,17 @@ def clone(tmp_path: Path) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
+
+
+def test_the_readme(tmp_path: Path) -> None:
+    """Its event goes in and comes out, on the site that the demo has."""
+    pasted = [block for block in blocks("../README.md") if block.kind == "sh"]
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    with running(tmp_path, site=site) as server:
+        (printed,) = paste(pasted, server.url, tmp_path)
+    verdict, fed = (json.loads(line) for line in printed.replace("}{", "}\n{").splitlines())
+    assert verdict == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert [event["eventType"] for event in fed["agentEvent"]] == ["LOGON"]
 
 
 def test_the_quickstart(clone: Path) -> None:

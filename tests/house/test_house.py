@@ -109,7 +109,15 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
     """Where packages come from, and where the sources lie, is each machine's own business."""
     texts = [
         file
-        for pattern in ("*.md", "*.toml", "*.txt", "Makefile", ".ci/*", "docs/*", "src/**/*.py")
+        for pattern in (
+            "*.md",
+            "*.toml",
+            "*.txt",
+            "Makefile",
+            ".ci/*",
+            "docs/**/*.md",
+            "src/**/*.py",
+        )
         for file in ROOT.glob(pattern)
         if file.is_file()
     ]

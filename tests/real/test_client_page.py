@@ -1,4 +1,4 @@
-"""The programs of docs/client.md, run as they stand there, through kills of them and the server."""
+"""The programs of docs/client.md and the README, run as they stand there, through kills."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ import pytest
 from tests.real.server import Server, environment, running
 from tests.real.sites import event, ndjson
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [(ROOT / page).read_text("utf-8") for page in ("docs/client.md", "README.md")]
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", "\n".join(PAGES), re.MULTILINE | re.DOTALL)
 EVENTS_AN_ACT = 30
 NUMBERS = itertools.count(1)  # of events; none is sent twice to the module's server
 
@@ -84,15 +85,16 @@ def ready(number: int) -> dict[str, object]:
     return event("agent.state", f"agent {number}", agent="SHARON", eventType="READY", service="PS")
 
 
-def test_every_program_of_the_page_is_tried() -> None:
+def test_every_program_of_the_pages_is_tried() -> None:
     """None is there only to look at."""
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
 
 
 @pytest.mark.parametrize(
     ("containing", "what", "line"),
     [
         ("asyncio.run(main())", ready, "SHARON READY\n"),
+        ("who = Credentials(", ready, "SHARON READY\n"),
         ("case CallStart(", call, "began S{} INBOUND\n"),
         ("answer.feed_token", call, "VOICE 4001\n"),
     ],

@@ -35,5 +35,6 @@ def test_the_figures_are_those_of_the_api_at_the_same_token(wall: Screen) -> Non
     campaigns = wall.answer("/realtime/campaign/stats", wall.token("campaigns"))["stats"]
     assert list(shown) == [str(one["campaignId"]) for one in campaigns]
     assert "27.9% 11,150 of 40,000" in shown["7001"][1]
-    assert shown["7001"][2] == "ET 12,400 · CT 8,100 · PT 6,050 · MT 2,300"
+    zones = shown["7001"][2].replace("\N{NO-BREAK SPACE}", " ")
+    assert zones == "ET 12,400 · CT 8,100 · PT 6,050 · MT 2,300"
     assert "loading" in shown["7003"][1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Protocol
 
@@ -52,6 +54,8 @@ COMMANDS: tuple[Command, ...] = (
 )
 """Every subcommand's module, in the order of ``--help``."""
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # full, over quota, over the limit of a file
+
 app = typer.Typer(
     name="floorcast",
     help=(
@@ -69,8 +73,21 @@ app.callback()(options.take)
 
 
 def main() -> None:
-    """Run the program; what floorcast refuses is one line on standard error and exit code 1."""
+    """Run the program; what it refuses, or has no room for, is one line on standard error and 1."""
     try:
-        app(prog_name="floorcast")
+        try:
+            app(prog_name="floorcast")
+        finally:
+            sys.stdout.flush()  # else what finds no room is told by the interpreter, as it ends
     except FloorcastError as error:
         sys.exit(f"floorcast: {error}")
+    except OSError as error:
+        if error.errno not in {*NO_ROOM, errno.EPIPE}:
+            raise
+        # Python would flush once more at its end, and fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1 if error.errno == errno.EPIPE else f"floorcast: {_no_room(error)}")
+
+
+def _no_room(error: OSError) -> str:
+    return f"{error.filename or 'the output'} cannot be written: {error.strerror}"

@@ -23,7 +23,7 @@ from floorcast.token import TICKS_PER_SECOND, encode, system_now
 
 __all__ = ["register"]
 
-AGENTS, SEED, LOAD = 120, 1999, 0.95
+AGENTS, SEED = 120, 1999
 SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
 BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
 
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _demo(read: Read) -> None:
-    """Run a server with an example site and a floor at work, until Ctrl-C.
+    """Run an example site with a floor at work, until Ctrl-C.
 
     Takes the options of serve. Everything lies in a folder that is removed afterwards, unless
     --data names one.
@@ -62,7 +62,7 @@ def _open_for_work(address: str) -> None:
 
 def _work(address: str) -> None:
     start = datetime.now(UTC) - SO_FAR
-    plan = floor_of(AGENTS, load=LOAD, seed=SEED)
+    plan = floor_of(AGENTS, seed=SEED)
     floor = Simulation(plan, seed=SEED, start=start, begins_at=BEGAN)
     so_far = SO_FAR / timedelta(milliseconds=1)
     try:

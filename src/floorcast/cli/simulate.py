@@ -30,7 +30,8 @@ from floorcast.simulator.simulation import Simulation
 __all__ = ["faults_in", "register"]
 
 HOUR = 3_600_000  # ms
-USUAL_HOURS = 8.0
+USUAL_HOURS, LONGEST = 8.0, 8_760.0
+HEAVIEST = 10.0  # a load with which the queues alone fill the memory is no floor
 
 
 def register(app: typer.Typer) -> None:
@@ -53,6 +54,7 @@ def _simulate(
         float | None,
         typer.Option(
             min=0.01,
+            max=LONGEST,
             help="How long the floor works. Without it: at --speed 1 until it is stopped, else 8.",
         ),
     ] = None,
@@ -70,7 +72,12 @@ def _simulate(
         ),
     ] = None,
     load: Annotated[
-        float, typer.Option(help="The part of the agents' time that the callers take.", min=0.01)
+        float,
+        typer.Option(
+            min=0.01,
+            max=HEAVIEST,
+            help="The part of the agents' time that the callers take; above 1 the queues grow.",
+        ),
     ] = USUAL_LOAD,
     faults: Annotated[
         str,
@@ -87,11 +94,12 @@ def _simulate(
         ),
     ] = None,
 ) -> None:
-    """Send a made-up floor at work to a server: callers, agents, campaigns, messages.
+    """Send a made-up floor at work to a server.
 
-    At the end, or when it is told to stop (Ctrl-C, SIGTERM), the floor closes: every call ends
-    and everybody logs off. Then it prints the truth: what it offered, answered and lost, by
-    service and agent, to be held against the server's figures.
+    It has callers, agents, campaigns and messages. At the end, or when it is told to stop (Ctrl-C,
+    SIGTERM), the floor closes: every call ends and everybody logs off. Then it prints the truth:
+    what it offered, answered and lost, by service and agent, to be held against the server's
+    figures.
     """
     pace = a_speed(speed)
     if hours is None:
@@ -128,7 +136,7 @@ def _simulate(
     print()
     say(work.totals)
     if truth is not None:
-        truth.write_bytes(msgspec.json.format(msgspec.json.encode(known)) + b"\n")
+        _write(truth, known)
     if problem is not None:
         raise problem
     if work.totals.refused:
@@ -143,6 +151,14 @@ def _writable(path: Path | None) -> Path | None:
         except OSError as error:
             raise typer.BadParameter(f"{path}: {error.strerror}") from None
     return path
+
+
+def _write(path: Path, known: dict[str, object]) -> None:
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(known)) + b"\n")
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file
+        raise
 
 
 def _head_start(hours: float, speed: float) -> timedelta:

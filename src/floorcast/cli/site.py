@@ -60,7 +60,7 @@ def apply_file(
 
 @app.command("check")
 def check_file(file: FileArgument) -> None:
-    """Tell what is wrong with FILE, or what it declares, and change nothing."""
+    """Tell what is wrong with FILE, or what it declares."""
     clients = read(file).clients
     rows = [
         (

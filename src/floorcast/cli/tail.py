@@ -69,10 +69,10 @@ def _tail(
         ),
     ] = None,
 ) -> None:
-    """Print events as they happen, until Ctrl-C; a lost connection is taken up again.
+    """Print events as they happen, until Ctrl-C.
 
-    --filter knows service, callCenter and interactionType (VOICE, SMS, EMAIL), for interactions
-    alone. Reasons for waiting go to standard error.
+    A lost connection is taken up again. --filter knows service, callCenter and interactionType
+    (VOICE, SMS, EMAIL), for interactions alone. Reasons for waiting go to standard error.
     """
     if agents and wanted:
         raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")

@@ -54,7 +54,10 @@ def add(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Make a user; the password is asked for, or read from standard input."""
+    """Make a user.
+
+    The password is asked for, or read from standard input.
+    """
     known_role = _role(role)
 
     async def make(buckets: Buckets) -> str:
@@ -131,7 +134,10 @@ def password(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Give a user another password, and end its sessions; of an agent, allow it to log in."""
+    """Give a user another password, and end its sessions.
+
+    An agent may log in from then on.
+    """
 
     async def change(buckets: Buckets) -> str:
         owner = client_named(Site(buckets), client)

@@ -31,10 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def verify_stored(context: typer.Context, data: DataOption = None) -> None:
-    """Recompute every figure from the stored events, in a second way, and compare.
+    """Recompute every figure from the stored events, and compare.
 
-    The moment is that of each client's last event. Works beside a running server, and without
-    one. Prints a table of what differs; the exit code is then 1.
+    It does so in a second way, as of each client's last event. Works beside a running server, and
+    without one. Prints a table of what differs; the exit code is then 1.
     """
     settings = load({"data": data}, known=known(context))
     log = _log_of(settings.data)

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show_version() -> None:
-    """Print the versions of floorcast and of the Python that it runs on."""
+    """Print the versions of floorcast and of its Python."""
     try:
         ours = version("floorcast")
     except PackageNotFoundError:

@@ -19,17 +19,21 @@ MINUTE = 60
 
 
 class Break(NamedTuple):
-    """A time away from the calls: when (seconds into the shift), how long, and how usual."""
+    """A time away from the calls: when (seconds into the shift), how long, and how usual.
+
+    It begins up to ``spread`` seconds earlier or later, so that not all are away at once.
+    """
 
     reason: str
     begins: float
     seconds: float
     share: float = 1.0
+    spread: float = 40 * MINUTE
 
 
 BREAKS = (
     Break("BREAK", 120 * MINUTE, 10 * MINUTE),
-    Break("LUNCH", 240 * MINUTE, 30 * MINUTE),
+    Break("LUNCH", 240 * MINUTE, 30 * MINUTE, spread=90 * MINUTE),
     Break("BREAK", 390 * MINUTE, 10 * MINUTE),
     Break("MEETING", 60 * MINUTE, 15 * MINUTE, 0.3),
     Break("TRAINING", 180 * MINUTE, 25 * MINUTE, 0.15),
@@ -37,7 +41,6 @@ BREAKS = (
     Break("VOICE_MAIL", 330 * MINUTE, 4 * MINUTE, 0.25),
     Break("OTHER", 450 * MINUTE, 3 * MINUTE, 0.3),
 )
-SPREAD = 40 * MINUTE  # about when a break begins, either way
 LOGGING_ON = 20.0  # seconds, at most, within which a shift's agents come
 REGISTERING = 4.0
 SHORTEST_TALK = 0.5  # so that no call ends in the moment in which it was answered
@@ -141,7 +144,7 @@ class Agent:
         chance, now = self.world.chance, self.world.now
         planned = []
         for one in BREAKS if self.world.plan.habits.breaks else ():
-            at = begin + (one.begins + chance.uniform(-SPREAD, SPREAD)) * 1000
+            at = begin + (one.begins + chance.uniform(-one.spread, one.spread)) * 1000
             if self.world.happens(one.share) and now < at < self.ends:
                 planned.append((at, one.reason, one.seconds * chance.uniform(0.8, 1.3)))
                 self.world.after((at - now) / 1000, self._woken)

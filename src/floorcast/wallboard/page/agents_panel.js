@@ -153,7 +153,8 @@ export class AgentsPanel {
     const reason = reasonName(agent);
     write(name, agent.name);
     mark(row.dataset, "login", agent.login);
-    write(state, reason ? `${stateName(agent)} · ${reason}` : stateName(agent));
+    write(state.firstElementChild, reason ? `${stateName(agent)} · ` : "");
+    write(state.lastElementChild, reason || stateName(agent));
     mark(state.dataset, "state", String(agent.state));
     figure(time, duration((clock.now() - agent.since) / 1000), agent.since, level);
     write(service, agent.service);

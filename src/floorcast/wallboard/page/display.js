@@ -44,8 +44,7 @@ export function isWall() {
 function applyTheme(name) {
   const chosen = THEMES.includes(name) ? name : "auto";
   page.dataset.theme = chosen;
-  theme.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[chosen];
-  theme.ariaLabel = `Theme: ${{ auto: "as the system", light: "light", dark: "dark" }[chosen]}`;
+  theme.textContent = `Theme: ${chosen}`;
 }
 
 function applyWall() {
