@@ -63,6 +63,7 @@ class Ack(NamedTuple):
 class NatsLink:
     """One process's connection to the cluster; ``clock`` is the cluster's time.
 
+    ``leaders`` are the servers that lead the watched streams; of one without a quorum, none.
     ``client`` is nats-py's, for subscriptions. It may be another one after a reconnect, so a
     subscription is made (anew) by a callback of ``on_connect``.
     """
@@ -72,6 +73,7 @@ class NatsLink:
         self._name = name
         self._callbacks: list[Callable[[], None]] = []
         self._streams: dict[str, bool] = {}
+        self.leaders: dict[str, str] = {}
         self._looking: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
         self._closing = False
@@ -284,8 +286,10 @@ class NatsLink:
         try:
             info = await self.api(f"STREAM.INFO.{stream}", patience=ANSWER)
         except FloorcastError:
-            return False
-        return reached(info)
+            info = {}
+        has_quorum = reached(info)
+        self.leaders[stream] = info["cluster"]["leader"] if has_quorum else ""
+        return has_quorum
 
 
 def reached(info: Mapping[str, Any]) -> bool:

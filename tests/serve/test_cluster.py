@@ -268,6 +268,7 @@ def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
     assert "floorcast_cluster_connected 1.0" in metrics
     assert "floorcast_cluster_quorum 1.0" in metrics
     assert 'floorcast_cluster_lag_messages{stream="FLOORCAST_0"} 0.0' in metrics
+    assert 'floorcast_cluster_stream_leader{server="nats0",stream="FLOORCAST_0"} 1.0' in metrics
 
 
 Told = list[tuple[str, dict[str, Any]]]

@@ -6,7 +6,7 @@ this module knows Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client import (
@@ -37,11 +37,12 @@ class Lag(NamedTuple):
 
 
 class ClusterState(NamedTuple):
-    """How a node of a cluster does."""
+    """How a node of a cluster does; ``leaders`` are NATS servers by stream, empty for none."""
 
     connected: bool
     quorum: bool
     lags: Sequence[Lag]
+    leaders: Mapping[str, str]
     disk_bytes: int
 
 
@@ -185,6 +186,15 @@ class _Cluster(Collector):
             seconds.add_metric((lag.stream,), lag.seconds)
         yield messages
         yield seconds
+        leading = GaugeMetricFamily(
+            "floorcast_cluster_stream_leader",
+            "1 for the NATS server that leads a stream; no line while none does.",
+            labels=("stream", "server"),
+        )
+        for stream, server in state.leaders.items():
+            if server:
+                leading.add_metric((stream, server), 1)
+        yield leading
 
 
 def _counter(name: str, meaning: str, value: float) -> _Family:

@@ -68,7 +68,8 @@ class Share:
     def state(self) -> ClusterState:
         """How this node does, for the metrics."""
         lags = [Lag(one.stream, one.lag, one.behind_ms / 1000) for one in self.following()]
-        return ClusterState(self.link.connected, self.link.quorum, lags, _size(self._folder))
+        link = self.link
+        return ClusterState(link.connected, link.quorum, lags, link.leaders, _size(self._folder))
 
     def peer(self, peer_id: str) -> Peer:
         """How this node does, for the others."""
