@@ -32,7 +32,7 @@ from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 from tests.real.test_kills import SOURCES, THE_END
 
 KILLS = 3
-LONGEST = 200_000  # bytes that a connection through the proxy lives for
+LONGEST = 30_000  # bytes that a connection through the proxy lives for
 
 HASTY = Timing(chance=lambda: 0.05)  # the server is away for a second or two
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from floorcast.events.incoming import AgentState, Incoming
@@ -58,6 +58,13 @@ def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -
         ("BOB", {10: (60, 0)}),
     ]
     assert services(agent_statistics_ex(views(floor), now).all()[0]) == {10: (30, 0), 20: (70, 0)}
+
+
+def test_who_skips_a_preview_that_nobody_heard_log_on_is_ready() -> None:
+    """Its source was connected in the middle of the day; whoever is offered a call is there."""
+    floor = day_of(agent("PREVIEW_DIAL_OFFERED", 0, service=10), agent("PREVIEW_DIAL_SKIPPED", 20))
+    (row,) = agent_statistics(views(floor, 10), seen(50)).all()
+    assert row.ready_duration == 30
 
 
 def test_calls_count_for_the_service_that_offered_them() -> None:
@@ -140,6 +147,7 @@ def test_the_six_reasons_sum_to_the_total(events: list[Incoming]) -> None:
 
 
 @given(ANY_EVENTS)
+@example([agent("PREVIEW_DIAL_OFFERED", 0), agent("PREVIEW_DIAL_SKIPPED", 1), agent("READY", 2)])
 def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[Incoming]) -> None:
     """From each event that leaves it logged in to the next one, to the ms."""
     floor = day_of(*events)

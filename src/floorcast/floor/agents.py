@@ -109,7 +109,9 @@ def change_state(
     if agent.state is State.WRAP_UP and state is not State.WRAP_UP:
         _count_wrap_up(agent, at, ledger, calendar)
     if event_type == "PREVIEW_DIAL_OFFERED" and agent.state is not State.PREVIEW_DIAL:
-        agent.state_before_offer = agent.state
+        # who is offered a preview is there: its source was connected after the agent had logged on
+        unheard = agent.state is State.LOGOFF
+        agent.state_before_offer = State.READY if unheard else agent.state
     if service is not None:
         agent.service = service
     if state is not agent.state:

@@ -224,7 +224,7 @@ def _stretches(told: Sequence[Heard], until: int) -> list[_Stretch]:
         kind = one.data["eventType"]
         entered = _state(kind, before_offer)
         if kind == "PREVIEW_DIAL_OFFERED" and state != "Preview Dial":
-            before_offer = state
+            before_offer = "Ready" if state == "Logoff" else state
         if one.service is not None:
             service = one.service
         end = told[index + 1].at if index + 1 < len(told) else max(until, one.at)
