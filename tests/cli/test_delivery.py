@@ -12,7 +12,7 @@ import pytest
 
 from floorcast.cli import delivery
 from floorcast.cli.delivery import Delivery, Verdicts
-from floorcast.errors import Refusal, Unavailable
+from floorcast.errors import Refusal, SettingError, Unavailable
 from floorcast.sources.cloud_event import CloudEvent
 from tests.cli.intake import DROP, Answer, Intake, running
 
@@ -200,16 +200,20 @@ def test_a_batch_that_is_refused_whole_is_an_answer() -> None:
     assert (rejected.index, rejected.id, rejected.code) == (0, "0", 202)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://", "http://:x"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     """No amount of waiting makes it one."""
+    with pytest.raises(SettingError, match="the server's address must be like"):
+        Delivery(url, "k", waiting=Pauses().waiting)
+
+
+def test_an_answer_that_cannot_be_decoded_is_none() -> None:
+    """What a broken proxy says; the same is sent again."""
     pauses = Pauses()
-    with (
-        Delivery(url, "k", waiting=pauses.waiting, sleep=pauses.sleep) as found,
-        pytest.raises(Refusal, match="is not an address"),
-    ):
-        found.send(EVENTS)
-    assert pauses.slept == []
+    broken = BUSY.with_headers({"Content-Encoding": "gzip"})
+    with running(broken) as intake, delivering(intake, pauses) as found:
+        assert found.send(EVENTS).accepted == 3
+    assert len(pauses.slept) == 1
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\r\nX: y", "ключ"])

@@ -85,6 +85,8 @@ def test_where_something_has_moved_to_is_told() -> None:
         ("7", 7),
         ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
         ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("999999999", 3_600),
+        ("Tue, 24 Nov 2099 12:00:00 GMT", 3_600),
         ("soon", 0),
         ("", 0),
         ("-1", 0),

@@ -18,8 +18,10 @@ VIEWS: dict[str, tuple[int, int, Literal["light", "dark"], str]] = {
     "phone": (360, 800, "light", ""),
     "wall": (1920, 1080, "dark", "#wall"),
 }
-CUT_OFF = """[...document.querySelectorAll(".panel .scroll")]
-    .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.closest("section").id)"""
+CUT_OFF = """[...document.querySelectorAll(".panel :is(.scroll, .plot)")]
+    .filter((one) => one.scrollWidth > one.clientWidth || one.getBoundingClientRect().bottom >
+        one.closest("section").getBoundingClientRect().bottom)
+    .map((one) => one.closest("section").id)"""
 
 
 def violations(wall: Screen) -> list[Any]:

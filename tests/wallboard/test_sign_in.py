@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from tests.real.server import Server
 from tests.wallboard.screen import Screen
@@ -33,6 +34,34 @@ def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
     assert (
         wall.page.input_value("[name=password]") == wall.page.input_value("[name=apiToken]") == ""
     )
+
+
+def test_a_token_that_no_header_can_carry_is_a_wrong_one(wall: Screen) -> None:
+    """The server is there, so it is not said to be away."""
+    wall.open()
+    for name in ("clientName", "userName", "password", "apiToken"):
+        wall.page.fill(f"[name={name}]", "ключ")
+    wall.page.click("#sign-in button")
+    wall.until_text("#sign-in-failure", "Client, user, password or API token is not right")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "shown"),
+    [
+        (200, "<html>Please accept our terms", "There is no answer from 127.0.0.1"),
+        (502, "<html>Bad gateway", "The server cannot take you in yet: 502"),
+        (502, "null", "The server cannot take you in yet: 502"),
+        (404, '{"error": "route"}', "The server says: 404"),
+    ],
+)
+def test_what_answers_in_front_of_the_server_is_told(
+    wall: Screen, status: int, said: str, shown: str
+) -> None:
+    """A proxy, or a network that wants to be logged in to, in words and not in silence."""
+    wall.open()
+    wall.page.route("**/session/login*", lambda route: route.fulfill(status=status, body=said))
+    wall.fill()
+    wall.until_text("#sign-in-failure", shown)
 
 
 def test_a_session_that_ends_is_renewed_without_anybody(wall: Screen, floor: Server) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import httpx
 import msgspec
 
+from floorcast.client.address import address
 from floorcast.errors import Refusal, Unavailable
 from floorcast.sources.cloud_event import CloudEvent
 
@@ -61,7 +62,8 @@ class Delivery:
     """A connection to ``POST {url}/ingest/v1/events`` that survives the server's restarts.
 
     ``waiting`` is told each pause before it is made: its seconds, and why. ``sleep`` and
-    ``chance`` (0 to 1) are replaceable for tests. Use it as a context manager.
+    ``chance`` (0 to 1) are replaceable for tests. Use it as a context manager. Raises SettingError
+    for what cannot be an address, and Refusal for what cannot be a key.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Delivery:
         self._sleep = sleep
         self._chance = chance
         self._http = httpx.Client(timeout=TIMEOUT)
-        self._url = f"{url.rstrip('/')}/ingest/v1/events"
+        self._url = f"{address(url)}/ingest/v1/events"
         self._headers = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/x-ndjson",
@@ -88,7 +90,7 @@ class Delivery:
     def send(self, events: Sequence[CloudEvent]) -> Verdicts:
         """Send one batch, again and again while the server is away or busy; its verdicts.
 
-        Raises Refusal when sending again cannot help (a wrong key or address), and Unavailable
+        Raises Refusal when sending again cannot help (a wrong key), and Unavailable
         when an hour of waiting did not.
         """
         body = b"".join(_encode(event) + b"\n" for event in events)
@@ -109,9 +111,7 @@ class Delivery:
     def _post(self, body: bytes) -> Verdicts | _Later:
         try:
             response = self._http.post(self._url, content=body, headers=self._headers)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            raise Refusal(f"{self._url} is not an address: {error}") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # an answer that cannot be decoded is no answer
             return _Later(str(error) or type(error).__name__)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
             return _Later(_reason(response), _retry_after(response))

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from msgspec import Struct, structs
 
+from floorcast.client.address import address
 from floorcast.client.answers import LoggedIn
 from floorcast.client.methods import Call, decoded, post
 from floorcast.client.pacing import Backoff, Pace
@@ -77,7 +78,7 @@ class Conversation:
     def __init__(
         self, url: str, credentials: Credentials | None, session: str | None, timing: Timing
     ) -> None:
-        self.url = _address(url)
+        self.url = address(url)
         self.timing = timing
         self.session = None if session is None else _fit_for_a_header(session, "session")
         if credentials is not None:
@@ -221,18 +222,6 @@ def _is_stream(response: Response) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status != HTTPStatus.OK or kind != "text/event-stream":
         raise Refusal(f"the server answered with {kind or 'no type'}, not with an event stream")
-
-
-def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        known = False
-    if not known or parts.query or parts.fragment or parts.username is not None:
-        shown = "" if "@" in url else f", not {url!r}"  # "@": there may be a password
-        raise SettingError(f"the server's address must be like https://HOST:PORT{shown}")
-    return url.rstrip("/")
 
 
 def _fit_for_a_header(text: str, what: str) -> str:

@@ -51,6 +51,7 @@ _BY_STATUS: dict[int, type[Refusal]] = {
     413: TooLarge,
     415: UnsupportedMedia,
 }
+LONGEST_WAIT = 3_600  # seconds
 _LONGEST = 300  # characters shown of a body that is not the API's
 
 
@@ -75,16 +76,19 @@ def refusal(request: Request, response: Response) -> Refusal | Unavailable:
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """The seconds that a server asks to wait, given as seconds or as a date; 0 if it does not."""
+    """The seconds that a server asks to wait, given as seconds or as a date; 0 if it does not.
+
+    An hour at most: who asks for years is mistaken, and a feed would be silent for them.
+    """
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
-        return int(asked[:9])
+        return min(int(asked[:9]), LONGEST_WAIT)
     try:
         # by the server's own clock, which need not agree with ours
         wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError):
         return 0
-    return max(0, round(wait.total_seconds()))
+    return min(max(0, round(wait.total_seconds())), LONGEST_WAIT)
 
 
 def _problem(request: Request, response: Response) -> _Problem:

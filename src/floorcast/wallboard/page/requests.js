@@ -51,19 +51,30 @@ export async function send(method, path, { headers = {}, body } = {}) {
   }
   if (!answer.ok) throw new Refusal(answer.status, failure(answer, said), retryAfter(answer));
   return {
-    body: said && JSON.parse(said),
+    body: said && read(said),
     token: answer.headers.get("Feed-Token"),
     pace: pace(answer),
   };
 }
 
-/** What a failure says; a proxy in front may answer in other words than the API's. */
-function failure(answer, said) {
+/** What a page of a proxy, or of a network that wants a login of its own, is not. */
+function read(said) {
   try {
     return JSON.parse(said);
   } catch {
-    return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
+    throw new Unreachable("the answer is not the API's");
   }
+}
+
+/** What a failure says; a proxy in front may answer in other words than the API's. */
+function failure(answer, said) {
+  try {
+    const { code, message } = JSON.parse(said);
+    if (message) return { code, message };
+  } catch {
+    // not the API's words either
+  }
+  return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
 }
 
 /** What is left of the session's requests, spread over what is left of the minute. */

@@ -8,6 +8,7 @@
 import { Refusal, send } from "./requests.js";
 
 const KEPT = "floorcast.session";
+const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // nor can a header: fetch would fail as if the server were away
 const LAST = "floorcast.last-sign-in"; // client and user, to be offered again
 
 export class Session {
@@ -44,7 +45,7 @@ export class Session {
   /** Sign in; throws what `send` throws. */
   async signIn({ clientName, userName, password, apiToken }) {
     const { body } = await send("POST", "/session/login?cookie=true", {
-      headers: { "LV-Access": apiToken },
+      headers: { "LV-Access": apiToken.replace(NO_TOKEN_HAS, "?") },
       body: { clientName, userName, password },
     });
     this.#id = body.sessionId;

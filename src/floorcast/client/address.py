@@ -1,0 +1,28 @@
+"""The address of a server, as a person gives it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx
+
+from floorcast.errors import SettingError
+
+__all__ = ["address"]
+
+
+def address(url: str) -> str:
+    """The address without a slash at its end.
+
+    Raises SettingError for what cannot be one: no amount of waiting would make it answer.
+    """
+    try:
+        parts = urlsplit(url)
+        httpx.URL(url).host.encode("idna")  # else found out at each connection, as no httpx error
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        known = False
+    if not known or parts.query or parts.fragment or parts.username is not None:
+        shown = "" if "@" in url else f", not {url!r}"  # "@": there may be a password
+        raise SettingError(f"the server's address must be like https://HOST:PORT{shown}")
+    return url.rstrip("/")

@@ -1,0 +1,41 @@
+"""What can be the address of a server, and what cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.client.address import address
+from floorcast.errors import SettingError
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8080",
+        "ftp://host",
+        "http://",
+        "http://:x",
+        "http://host:port",
+        "http://host:0",
+        "http://host?x=1",
+        "http://user:secret@host",
+        "http://[::1",
+        "http://two..dots",
+        "http://xn--/",
+        f"http://{'long' * 20}.example",
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+    """Not waited for as if the server were away."""
+    with pytest.raises(SettingError, match="must be like https://HOST:PORT") as caught:
+        address(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host/reporting/", "http://[::1]:8080", "http://münchen.example"]
+)
+def test_an_address_may_have_a_path_and_a_slash_at_its_end(url: str) -> None:
+    """As behind a proxy that shares a host; and a name in any script."""
+    assert address(url) == url.rstrip("/")
