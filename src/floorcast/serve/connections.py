@@ -12,6 +12,7 @@ import socket
 from typing import Any, Protocol, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from floorcast.api.exchange import GONE
 from floorcast.api.streams import TAKE_OVER
@@ -32,9 +33,6 @@ class Held(Protocol):
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """Let ``stream`` have the connection; False if it is gone."""
 
-    def give_up(self) -> None:
-        """Expect no answer any more."""
-
 
 class Door:
     """Where a connection can be taken over, for as long as it is there.
@@ -49,14 +47,10 @@ class Door:
         self._connection: Held | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
-    def give_up(self) -> bool:
-        """Expect no answer any more, if nothing can be written to the connection; whether so."""
-        if self._connection is None:
-            return True
-        if self._connection.transport.is_closing():
-            self._connection.give_up()
-            return True
-        return False
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be written to the connection any more."""
+        return self._connection is None or self._connection.transport.is_closing()
 
     def until_gone(self) -> asyncio.Future[None]:
         """See ``floorcast.api.exchange.GONE``; of one request at a time."""
@@ -95,10 +89,6 @@ class Connection(NeverUpgraded):
         self._door.shut()
         super().connection_lost(exc)
 
-    def give_up(self) -> None:
-        """Have uvicorn think that the caller is gone, so that it asks for no answer."""
-        self.cycle.disconnected = True
-
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """Write the head of the answer, and let ``stream`` have the connection."""
         transport = self.transport
@@ -108,7 +98,7 @@ class Connection(NeverUpgraded):
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self.give_up()
+        self.cycle.disconnected = True  # what uvicorn thinks, so that it leaves it alone
         self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
         transport.set_protocol(stream)
@@ -135,7 +125,10 @@ def to_who_is_there(api: ASGIApp) -> ASGIApp:
             await api(scope, receive, send)
         except RuntimeError:
             door = scope.get("extensions", {}).get(TAKE_OVER)
-            if not isinstance(door, Door) or not door.give_up():
+            if not isinstance(door, Door) or not door.gone:
                 raise
+            cycle = getattr(send, "__self__", None)
+            if isinstance(cycle, RequestResponseCycle):
+                cycle.disconnected = True  # or uvicorn would ask for the answer's end
 
     return app
