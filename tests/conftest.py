@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.nats_servers import NatsServers
 
 settings.register_profile("floorcast", deadline=None)  # a slow machine is no fault of a test
 settings.load_profile("floorcast")
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """A command sets the log of its process up for good; the next test is in that process."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        for name, module in list(sys.modules.items()):
+            if name.startswith("floorcast."):
+                log = vars(module).get("_log", structlog.get_logger())
+                vars(log).pop("bind", None)  # where structlog keeps a logger once it was used
 
 
 @pytest.fixture(scope="session")
