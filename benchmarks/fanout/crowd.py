@@ -33,10 +33,12 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._sockets)
 
-    def enter(self, one_request: bytes, count: int) -> list[int]:
-        """Have ``count`` more of them ask; their numbers."""
+    def enter(self, one_request: bytes, count: int, *, within: float = 0) -> list[int]:
+        """Have ``count`` more of them ask, evenly within so many seconds; their numbers."""
         numbers = []
-        for _ in range(count):
+        begun = time.perf_counter()
+        for number in range(count):
+            time.sleep(max(0.0, begun + within * number / count - time.perf_counter()))
             sock = socket.create_connection(("127.0.0.1", self._port))
             sock.sendall(one_request)
             sock.setblocking(False)

@@ -29,7 +29,8 @@ import workload
 from crowd import Crowd, request
 
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"
-SECONDS = 8.0  # idle ones are watched: less than a long poll lasts
+KEEPALIVE = 10.0  # seconds between two keep-alives; a long poll lasts as long
+SECONDS = 7.0  # idle ones are watched: less than that
 EVENTS = 1_000_000
 SOURCE = {
     "Authorization": f"Bearer {workload.INGEST_KEY}",
@@ -69,6 +70,13 @@ def token_now(server: processes.Running, session: str) -> str:
     return token
 
 
+def used(server: processes.Running, seconds: float) -> float:
+    """The share of a processor that the server uses from now on."""
+    begun = server.processor()
+    time.sleep(seconds)
+    return (server.processor() - begun) / seconds
+
+
 def streaming(got: bytes) -> bool:
     """Whether the head of the answer is there."""
     return b"\r\n\r\n" in got
@@ -87,18 +95,15 @@ def idle(folder: Path, count: int = 10_000) -> None:
         crowd = Crowd(server.port)
         token = token_now(server, session)
         empty = server.memory()
-        streams = crowd.enter(request(STREAM, session), count // 2)
+        print("readers come in, evenly within the time between two keep-alives ...", flush=True)
+        streams = crowd.enter(request(STREAM, session), count // 2, within=KEEPALIVE)
         crowd.until(streaming, streams, 30)
         with_streams = server.memory()
-        time.sleep(SECONDS)
-        begun = server.processor()
-        time.sleep(SECONDS)
-        of_streams = (server.processor() - begun) / SECONDS
+        of_streams = used(server, 2 * KEEPALIVE)
         polls = crowd.enter(request(FEED, session, f'{{"token": "{token}"}}'), count // 2)
         time.sleep(1)
-        begun, memory = server.processor(), server.memory()
-        time.sleep(SECONDS - 3)
-        processor = (server.processor() - begun) / (SECONDS - 3)
+        memory = server.memory()
+        processor = used(server, SECONDS)
         crowd.forget()
         at = time.perf_counter()
         send(server, range(1, 2))
