@@ -212,7 +212,7 @@ class Api:
             route, exchange.parameter = self._table.find(method, exchange.scope["path"])
             path = route.path
             if route.feed is not None:
-                await self._server.gate.enter()
+                await self._server.readers.enter()
             admit(exchange, route)
             return path, await route.handler(exchange)
         except MethodNotAllowed as refusal:

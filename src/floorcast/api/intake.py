@@ -47,6 +47,7 @@ class NothingTaken(Taken, tag=False):
 async def take_events(exchange: Exchange) -> Answer:
     """Take the events of a request in; answers once they are durable and readable."""
     server = exchange.server
+    await server.sources.enter()
     client = server.keys.client_of_ingest_key(_key(exchange))
     form = _form(exchange.headers.get("content-type", ""))
     floor = server.floors.get(client)

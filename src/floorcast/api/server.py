@@ -10,13 +10,13 @@ from datetime import tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from floorcast.api.gate import Gate
 from floorcast.api.limits import RateLimit
 from floorcast.api.metrics import Metrics
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.feeds.feed import Feed
-from floorcast.feeds.gate import Gate
 from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
@@ -88,6 +88,8 @@ class Server:
 
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
     counts in no figure of now. ``clients`` are those that this server is for; none named: all.
+    ``readers`` of feeds and ``sources`` of events come in by gates of their own, so that neither
+    waits for the others' crowd.
     """
 
     now: Now
@@ -100,7 +102,8 @@ class Server:
     intake: Intake
     clients: frozenset[int] = frozenset()
     floors: dict[int, ClientFloor] = field(default_factory=dict)
-    gate: Gate = field(default_factory=Gate)
+    readers: Gate = field(default_factory=Gate)
+    sources: Gate = field(default_factory=Gate)
     readiness: Readiness = field(default_factory=Readiness)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000

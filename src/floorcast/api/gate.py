@@ -1,7 +1,7 @@
-"""The gate that readers come in by: so many a turn of the loop, however many there are.
+"""The gates that requests come in by: so many a turn of the loop, however many there are.
 
-After a restart thousands of readers ask at once. All of what they ask would be worked on in one
-turn, and whoever asks something else (a source, above all) would wait for several such turns.
+After a restart thousands of readers ask at once, and sources send what they kept. All of that
+would be worked on in one turn, and whoever asks something else would wait for several such turns.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections import deque
 
 __all__ = ["ROOM", "Gate"]
 
-ROOM = 16  # readers let in in one turn of the loop: about 2 ms of work
+ROOM = 16  # requests let in in one turn of the loop: about 2 ms of work
 
 
 class Gate:
-    """Lets readers in, first come, first served. Used on one event loop."""
+    """Lets requests in, first come, first served. Used on one event loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()

@@ -1,4 +1,4 @@
-"""So many readers a turn of the loop, in the order in which they came."""
+"""So many requests a turn of the loop, in the order in which they came."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds.gate import ROOM, Gate
+from floorcast.api.gate import ROOM, Gate
 
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
