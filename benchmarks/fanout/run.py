@@ -42,6 +42,7 @@ class Found(NamedTuple):
     processor: float  # microseconds a delivery
     memory: float  # KiB a reader
     lost: int  # readers whose connection broke
+    offered: tuple[float, float]  # from when till when, by time.perf_counter
 
 
 def measure(load: Path, server: Server, readers: int, rate: int, seconds: float) -> Found:
@@ -61,7 +62,7 @@ def measure(load: Path, server: Server, readers: int, rate: int, seconds: float)
                 raise RuntimeError("the readers could not begin")
             time.sleep(0.5)
             memory = server.memory() - memory
-            before = server.processor()
+            before, begun = server.processor(), time.perf_counter()
             offering = [str(load), "offer", str(server.offer_port), str(rate), str(seconds)]
             source = subprocess.Popen(
                 [*offering, str(CONNECTIONS), str(offer)], stdout=subprocess.PIPE, text=True
@@ -69,6 +70,7 @@ def measure(load: Path, server: Server, readers: int, rate: int, seconds: float)
             time.sleep(seconds)
             print("?", file=reading.stdin, flush=True)
             in_time = int(reading.stdout.readline())
+            ended = time.perf_counter()
             time.sleep(GRACE)
             processor = server.processor() - before
             print("?", file=reading.stdin, flush=True)
@@ -84,6 +86,7 @@ def measure(load: Path, server: Server, readers: int, rate: int, seconds: float)
         processor=1e6 * processor / max(1, arrived),
         memory=memory / 1024 / readers,
         lost=int(figures[5]),
+        offered=(begun, ended),
     )
 
 

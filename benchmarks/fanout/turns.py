@@ -4,7 +4,7 @@
 
 A timer that is due every millisecond tells, by how late it is, how long the turn was that it had
 to wait for; the thread's processor time tells how much of that the loop worked, and did not wait
-for a processor that others had.
+for a processor that others had. Turns in which all the readers come or go are told apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def watched() -> None:
     from floorcast.cli.app import main  # noqa: PLC0415 -- the benchmark itself need not load it
     from floorcast.serve.node import Node  # noqa: PLC0415 -- as above
 
-    late: list[tuple[float, float]] = []
+    late: list[tuple[float, float, float]] = []
     start = Node.start
 
     async def started(node: Node) -> None:
@@ -39,7 +39,7 @@ def watched() -> None:
 
         def look() -> None:
             now, worked = time.perf_counter(), time.thread_time()
-            late.append((now - seen[0] - EVERY, worked - seen[1]))
+            late.append((now, now - seen[0] - EVERY, worked - seen[1]))
             seen[:] = now, worked
             loop.call_later(EVERY, look)
 
@@ -50,7 +50,7 @@ def watched() -> None:
     try:
         main()
     finally:
-        lines = (f"{wall:.6f} {worked:.6f}" for wall, worked in late)
+        lines = (f"{at:.6f} {wall:.6f} {worked:.6f}" for at, wall, worked in late)
         Path(os.environ["TURNS"]).write_text("\n".join(lines))
 
 
@@ -73,12 +73,20 @@ def main() -> None:
             found = measure(load, server, options.readers, options.rate, options.seconds)
         lines = Path(scratch, "turns").read_text().split("\n")
     turns = [tuple(map(float, line.split())) for line in lines]
-    print(f"{found.rate:,.0f} deliveries a second, {len(turns):,} looks")
-    for name, column in (("took", 0), ("worked", 1)):
+    begun, ended = found.offered
+    print(f"{found.rate:,.0f} deliveries a second")
+    tell("while it ran", [turn for turn in turns if begun <= turn[0] <= ended])
+    tell("readers coming and going", [turn for turn in turns if not begun <= turn[0] <= ended])
+
+
+def tell(when: str, turns: list[tuple[float, ...]]) -> None:
+    """Print how long the turns of a time were."""
+    print(f"{when}: {len(turns):,} looks")
+    for name, column in (("took", 1), ("worked", 2)):
         times = sorted(turn[column] * 1000 for turn in turns)
         long = sum(one > LONG * 1000 for one in times)
         print(
-            f"a turn {name:<7} p99 {times[int(len(times) * 0.99)]:6.2f} ms"
+            f"  a turn {name:<7} p99 {times[int(len(times) * 0.99)]:6.2f} ms"
             f"   longest {times[-1]:6.2f} ms   over {LONG * 1000:.0f} ms: {long}"
         )
 

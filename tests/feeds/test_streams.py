@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from floorcast.feeds.streams import SLICE, Streams
+import pytest
+
+from floorcast.feeds.streams import TURN, Streams
 from tests.virtual_time import VirtualLoop, run
 
 
 @dataclass
+class Work:
+    """What is done, by a clock of its own that nothing else moves."""
+
+    done: float = 0.0
+
+    def clock(self) -> float:
+        return self.done
+
+
+@dataclass
 class Crowd:
-    """Readers that wait, told how many may come."""
+    """Readers that wait; each takes a millisecond. ``turns`` is when it had its own."""
 
     left: int
-    rooms: list[int] = field(default_factory=list)
+    work: Work
+    streams: Streams
+    turns: list[float] = field(default_factory=list)
 
     @property
     def busy(self) -> bool:
         return self.left > 0
 
-    def advance(self, room: int) -> int:
-        self.rooms.append(room)
-        served = min(room, self.left)
-        self.left -= served
-        return served
+    def advance(self) -> None:
+        self.turns.append(self.work.done)
+        while self.left:
+            self.left -= 1
+            self.work.done += 0.001
+            if self.streams.turn_is_over():
+                break
 
 
 class Stubborn:
@@ -48,14 +65,24 @@ def test_turns_are_shared_among_all_that_wait() -> None:
     """A small crowd does not wait for a large one to be through."""
 
     async def work(loop: VirtualLoop) -> None:
-        streams = Streams()
-        large, small = Crowd(10_000), Crowd(3)
+        busy = Work()
+        streams = Streams(busy.clock)
+        large, small = Crowd(1000, busy, streams), Crowd(2, busy, streams)
+        between: list[float] = []
+
+        def look() -> None:
+            between.append(busy.done)
+            if large.left:
+                loop.call_soon(look)
+
         streams.wake(large)
         streams.wake(small)
+        loop.call_soon(look)
         await loop.passing(1)
         assert (large.left, small.left) == (0, 0)
-        assert small.rooms == [SLICE]
-        assert max(large.rooms) == SLICE
+        assert small.turns == [pytest.approx(TURN)]
+        # everybody else had a turn of the loop after each of theirs
+        assert max(b - a for a, b in pairwise(between)) == pytest.approx(TURN)
 
     run(work)
 
@@ -84,21 +111,21 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
 class Falling(Crowd):
     """Falls over in the middle of its turn, once."""
 
-    def advance(self, room: int) -> int:
-        super().advance(room)
-        if len(self.rooms) == 1:
+    def advance(self) -> None:
+        super().advance()
+        if len(self.turns) == 1:
             raise ZeroDivisionError
-        return room
 
 
 def test_one_that_falls_over_holds_nobody_up() -> None:
     """The others have their turns; the fault is told to the loop, which logs it."""
 
     async def work(loop: VirtualLoop) -> None:
-        streams = Streams()
+        busy = Work()
+        streams = Streams(busy.clock)
         told: list[object] = []
         loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
-        falling, other = Falling(1000), Crowd(1000)
+        falling, other = Falling(100, busy, streams), Crowd(100, busy, streams)
         streams.wake(falling)
         streams.wake(other)
         await loop.passing(1)

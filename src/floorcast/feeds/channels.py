@@ -20,12 +20,13 @@ from floorcast.feeds import sse
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.reader import Caller, Reader
-from floorcast.feeds.sse import Form
+from floorcast.feeds.sse import Chunk, Form
 from floorcast.feeds.streams import Streams
 
-__all__ = ["WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
+__all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
 
 WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
+FEW = 8  # readers written to between two looks at the clock
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Channel:
         self._ahead: list[tuple[int, list[Reader]]] = []
         self._due: deque[tuple[int, list[Reader]]] = deque()
         self._awake = False
+        self._kept_alive: tuple[float, Chunk] = (0.0, Chunk(b""))
 
     @property
     def busy(self) -> bool:
@@ -89,6 +91,13 @@ class Channel:
         """See ``reader.Place``."""
         return self._source.through if reader in self._idle else None
 
+    def keepalive(self, caller: Caller, now: float) -> Chunk:
+        """See ``reader.Place``; one feed has one client, so all of them have one zone."""
+        if self._kept_alive[0] != now:
+            plain = sse.comment(f"keepalive {caller.moment()}")
+            self._kept_alive = (now, sse.framed(plain, self.form))
+        return self._kept_alive[1]
+
     def notify(self, before: int) -> None:
         """There is an event for them behind ``before``, up to which idle ones have seen all."""
         if self._idle:
@@ -98,30 +107,42 @@ class Channel:
         for cursor, readers in ahead:
             self._go_on(cursor, readers)
 
-    def advance(self, room: int) -> int:
-        """Write what there is to some of those that have waited longest; see ``Streams``."""
+    def advance(self) -> None:
+        """Write what there is to those that have waited longest; see ``streams.Waiting``."""
         if not self._due:
-            return 0
-        cursor, readers = self._due[0]
-        batch = readers[-room:]
-        del readers[-room:]
-        if not readers:
-            self._due.popleft()
-        served = len(batch)
-        batch = self._sifted(batch, cursor)
+            return
+        cursor, readers = self._due.popleft()
         matcher, most, _ = self._wish
+        page, why = None, ""
         try:
             page = self._source.glance(cursor, matcher, most, WRITE_BYTES)
+        except Unavailable as error:
+            why = error.message
+        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+            _log.exception("stream_failed")
+            why = "something went wrong on our side"
+        over = False
+        while readers and not over:
+            batch = readers[-FEW:]
+            del readers[-FEW:]
+            if page is None:
+                _end(batch, why)
+            else:
+                self._give(page, batch, cursor)
+            over = self.streams.turn_is_over()
+        if readers:
+            self._due.appendleft((cursor, readers))
+
+    def _give(self, page: Page, batch: list[Reader], cursor: int) -> None:
+        batch = self._sifted(batch, cursor)
+        try:
             if page.count and batch:
                 self._write(page, batch)
-        except Unavailable as error:
-            _end(batch, error.message)
         except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
             _log.exception("stream_failed")
             _end(batch, "something went wrong on our side")
         else:
             self._settle(page, batch)
-        return served
 
     def _write(self, page: Page, batch: list[Reader]) -> None:
         chunk = sse.events(page, self.form, batch[0].caller.token)

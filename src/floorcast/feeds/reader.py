@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from functools import lru_cache
 from typing import Protocol, cast
 
 from floorcast.feeds import deflate, sse
@@ -57,6 +56,10 @@ class Place(Protocol):
 
     def leave(self, reader: Reader) -> None:
         """Count it out."""
+        ...
+
+    def keepalive(self, caller: Caller, now: float) -> Chunk:
+        """What all of them hear at ``now`` who have not heard anything for long."""
         ...
 
     def head_of(self, reader: Reader) -> int | None:
@@ -186,8 +189,7 @@ class Reader(asyncio.Protocol):
             return now + KEEPALIVE
         if now >= due:
             self._told = now
-            plain = sse.comment(f"keepalive {self.caller.moment()}")
-            self._say(_said(plain, self._place.form))
+            self._say(self._place.keepalive(self.caller, now))
             due = now + KEEPALIVE
         return min(due, self.heard + CLOSE)
 
@@ -210,9 +212,3 @@ class Reader(asyncio.Protocol):
                 self.write(chunk.wire)
             except RuntimeError:  # reset, which the loop has not told us yet
                 self.blocked = True
-
-
-@lru_cache(maxsize=64)
-def _said(plain: bytes, form: Form) -> Chunk:
-    """A comment that many say at about the same time."""
-    return sse.framed(plain, form)

@@ -1,7 +1,7 @@
 """All the streams of a process: whose turn it is, who is visited when, what is counted.
 
-Readers are served in slices, so that intake and everybody else is served in between; one row
-for all feeds, so that slices do not add up.
+Readers are served in turns, so that intake and everybody else is served in between; one row
+for all feeds, so that turns do not add up.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from floorcast.feeds.wheel import Visited, Wheel
 
-__all__ = ["Counts", "Kept", "Streams", "Waiting"]
+__all__ = ["TURN", "Counts", "Kept", "Streams", "Waiting"]
 
-SLICE = 128  # readers written to in one turn of the loop, so that intake is served in between
-_TURN = 0.003  # seconds after which a turn ends, however few readers it had
+TURN = 0.003  # seconds of writing in one turn of the loop, so that intake is served in between
+SLICE = 128  # readers that are told of the end in one turn of the loop
 
 _RELEASED = "the server stops"
 
@@ -31,8 +32,8 @@ class Waiting(Protocol):
         """Whether there are any."""
         ...
 
-    def advance(self, room: int) -> int:
-        """Write to at most ``room`` of them; to how many."""
+    def advance(self) -> None:
+        """Write to some of them: to few, and to more until ``Streams.turn_is_over``."""
         ...
 
 
@@ -59,11 +60,16 @@ class Counts:
 
 
 class Streams:
-    """Every reader of every stream. Used from the event loop's thread only."""
+    """Every reader of every stream. Used from the event loop's thread only.
 
-    def __init__(self) -> None:
+    ``clock`` tells the seconds of a turn: the loop's own time may stand still in one.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.counts = Counts()
         self.readers: set[Kept] = set()
+        self._clock = clock
+        self._until = 0.0
         self._wheel: Wheel[Kept] = Wheel()
         self._due: deque[Waiting] = deque()
         self._released = False
@@ -90,6 +96,10 @@ class Streams:
             asyncio.get_running_loop().call_soon(self._turn)
         self._due.append(waiting)
 
+    def turn_is_over(self) -> bool:
+        """Whether others are to have their turn now."""
+        return self._clock() >= self._until
+
     def release(self) -> None:
         """End every stream: the server stops."""
         self._released = True
@@ -111,15 +121,14 @@ class Streams:
             asyncio.get_running_loop().call_soon(self._end_slice, readers)
 
     def _turn(self) -> None:
-        until = time.perf_counter() + _TURN
-        room = SLICE
+        self._until = self._clock() + TURN
         try:
-            while self._due and room > 0:
+            while self._due:
                 waiting = self._due.popleft()
-                room -= max(1, waiting.advance(room))
+                waiting.advance()
                 if waiting.busy:
                     self._due.append(waiting)
-                if time.perf_counter() > until:
+                if self.turn_is_over():
                     break
         finally:  # or one that falls over would hold all the others up for ever
             if self._due:

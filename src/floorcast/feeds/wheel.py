@@ -44,8 +44,11 @@ class Wheel(Generic[T]):
             self._next = int(loop.time() / TICK) + 1
             loop.call_at(self._next * TICK, self._turn)
         # rounded up, but for the noise of floating point
-        slot = max(self._next, -int(-(at - 1e-6) // TICK))
-        self._slots.setdefault(slot, []).append(one)
+        slot = max(self._next, int((at - 1e-6) / TICK) + 1)
+        try:
+            self._slots[slot].append(one)
+        except KeyError:
+            self._slots[slot] = [one]
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
