@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from floorcast.api.exchange import GONE
 from floorcast.api.streams import TAKE_OVER
 from floorcast.serve.upgrades import NeverUpgraded
+from floorcast.serve.wires import Wires
 
 __all__ = ["Connection", "Door", "to_who_is_there"]
 
@@ -71,7 +72,14 @@ class Door:
 
 
 class Connection(NeverUpgraded):
-    """uvicorn's connection, which can be handed over to a stream."""
+    """uvicorn's connection, which can be handed over to a stream.
+
+    ``wires`` has those that were; where there is none (epoll is Linux's), uvloop keeps them.
+    """
+
+    def __init__(self, wires: Wires | None, **given: object) -> None:
+        super().__init__(**given)  # type: ignore[arg-type]  # what uvicorn gives its own
+        self._wires = wires
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """See ``asyncio.Protocol``."""
@@ -101,9 +109,12 @@ class Connection(NeverUpgraded):
         self.cycle.disconnected = True  # what uvicorn thinks, so that it leaves it alone
         self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
-        transport.set_protocol(stream)
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        if self._wires is not None:
+            transport = self._wires.take(transport, stream)
+        else:
+            transport.set_protocol(stream)
         transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n")))
         try:
             stream.connection_made(transport)

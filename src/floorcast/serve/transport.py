@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import uvicorn
@@ -27,6 +28,7 @@ from floorcast.errors import SettingError
 from floorcast.serve.connections import Connection, to_who_is_there
 from floorcast.serve.node import Node
 from floorcast.serve.pages import page_routes
+from floorcast.serve.wires import Wires
 from floorcast.tasks import ended
 
 __all__ = ["serve"]
@@ -87,8 +89,10 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     opening, node = Opening(), Node(settings)
-    transport = _Uvicorn(_transport_config(opening, settings.trusted_proxies))
     async with AsyncExitStack() as opened:
+        wires = opened.enter_context(closing(Wires())) if sys.platform == "linux" else None
+        connection = partial(Connection, wires)
+        transport = _Uvicorn(_transport_config(opening, connection, settings.trusted_proxies))
 
         async def start() -> None:
             await opened.enter_async_context(node)
@@ -122,11 +126,13 @@ async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
     listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _transport_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _transport_config(
+    application: ASGIApp, connection: Callable[..., Connection], trusted_proxies: Sequence[str]
+) -> uvicorn.Config:
     return uvicorn.Config(
         # the types of Starlette and of uvicorn say it differently
         cast("Any", to_who_is_there(application)),
-        http=Connection,
+        http=cast("type[Connection]", connection),
         ws="none",
         lifespan="off",
         interface="asgi3",
