@@ -8,7 +8,8 @@ down. Printed: deliveries a second while they were offered, the share of all tha
 ``GRACE`` after that, time from offer to reader, processor time a delivery, memory a reader.
 
 floorcast alone has each event on disk, flushed, before a reader sees it: what a flush takes on
-the disk of ``--folder`` is printed in front of each table, and is in its times.
+the disk of ``--folder`` is printed in front of each table, and is in its times. ``in-memory`` is
+floorcast with its folder in memory: what it does itself, without the disk's stalls.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from servers import KINDS, MODULES, Server
+from servers import KINDS, MEMORY, MODULES, Server
 
 GRACE = 1.0  # seconds after the last offer in which deliveries still count
 CONNECTIONS = 64  # over which events are offered
@@ -127,10 +128,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
     needs = {"nchan": shutil.which("nginx") and (MODULES / "ngx_nchan_module.so").exists()}
+    needs["in-memory"] = MEMORY.is_dir()
     needs["python"] = shutil.which("redis-server")
     servers = [name for name in options.servers if needs.get(name, True)]
     for name in set(options.servers) - set(servers):
-        print(f"{name}: not installed, left out")
+        print(f"{name}: not to be had here, left out")
     head = f"{'':<12}{'delivered/s':>12}{'arrived':>8}{'p50 ms':>10}{'p99 ms':>10}"
     head += f"{'cpu µs':>10}{'KiB':>9}{'lost':>6}    of floorcast's: rate, p50, p99, cpu"
     with tempfile.TemporaryDirectory() as scratch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,10 +15,11 @@ from typing import NamedTuple
 import processes
 import workload
 
-__all__ = ["KINDS", "Server", "floorcast", "nchan", "python_app"]
+__all__ = ["KINDS", "MEMORY", "Server", "floorcast", "in_memory", "nchan", "python_app"]
 
 HERE = Path(__file__).parent
 MODULES = Path("/usr/lib/nginx/modules")
+MEMORY = Path("/dev/shm")
 STAMP = "@" * 19  # becomes the time at which the event was offered, in ns
 SIZE = 700  # bytes of an event as a reader gets it
 
@@ -66,6 +68,13 @@ def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Itera
 
 
 @contextmanager
+def in_memory(_folder: Path) -> Iterator[Server]:
+    """floorcast without a disk, as its peers are: its folder is in memory."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder, floorcast(Path(folder)) as server:
+        yield server
+
+
+@contextmanager
 def nchan(folder: Path) -> Iterator[Server]:
     """nginx with nchan, all in memory."""
     port = _free_port()
@@ -98,6 +107,7 @@ def python_app(folder: Path) -> Iterator[Server]:
 
 KINDS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "floorcast": floorcast,
+    "in-memory": in_memory,
     "nchan": nchan,
     "python": python_app,
 }

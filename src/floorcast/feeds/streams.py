@@ -18,7 +18,7 @@ from floorcast.feeds.wheel import Visited, Wheel
 
 __all__ = ["TURN", "Counts", "Kept", "Streams", "Waiting"]
 
-TURN = 0.003  # seconds of writing in one turn of the loop, so that intake is served in between
+TURN = 0.002  # seconds of writing in one turn of the loop, so that intake is served in between
 SLICE = 128  # readers that are told of the end in one turn of the loop
 
 _RELEASED = "the server stops"
