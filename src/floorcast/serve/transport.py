@@ -14,7 +14,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
-from functools import partial
 from typing import Any, cast
 
 import uvicorn
@@ -25,7 +24,7 @@ from floorcast.api.app import ROUTES, Api
 from floorcast.api.opening import Opening
 from floorcast.config.settings import Settings
 from floorcast.errors import SettingError
-from floorcast.serve.connections import Connection, to_who_is_there
+from floorcast.serve.connections import Connection, Shared, to_who_is_there
 from floorcast.serve.node import Node
 from floorcast.serve.pages import page_routes
 from floorcast.serve.wires import Wires
@@ -47,8 +46,9 @@ class _Uvicorn(uvicorn.Server):
     whether to end, which is most of what a server costs that has nothing to do.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, shared: Shared) -> None:
         super().__init__(config)
+        self.server_state = shared
         self._leave = asyncio.Event()
 
     def leave(self) -> None:
@@ -91,8 +91,8 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
     opening, node = Opening(), Node(settings)
     async with AsyncExitStack() as opened:
         wires = opened.enter_context(closing(Wires())) if sys.platform == "linux" else None
-        connection = partial(Connection, wires)
-        transport = _Uvicorn(_transport_config(opening, connection, settings.trusted_proxies))
+        config = _transport_config(opening, settings.trusted_proxies)
+        transport = _Uvicorn(config, Shared(wires))
 
         async def start() -> None:
             await opened.enter_async_context(node)
@@ -126,13 +126,11 @@ async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
     listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _transport_config(
-    application: ASGIApp, connection: Callable[..., Connection], trusted_proxies: Sequence[str]
-) -> uvicorn.Config:
+def _transport_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
         # the types of Starlette and of uvicorn say it differently
         cast("Any", to_who_is_there(application)),
-        http=cast("type[Connection]", connection),
+        http=Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
