@@ -218,7 +218,6 @@ def left_out(
 @SCHEMA.parametrize()
 @settings(
     max_examples=20,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -543,7 +543,6 @@ def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], example
         settings=settings(
             max_examples=examples,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

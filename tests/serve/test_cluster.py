@@ -284,7 +284,7 @@ events_told = st.lists(
 )  # fmt: skip
 
 
-@examples(max_examples=6, deadline=None, phases=[Phase.generate])
+@examples(max_examples=6, phases=[Phase.generate])
 @given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
 def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
     nats_server: NatsServers, batches: list[tuple[Told, int]]
