@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,6 +17,25 @@ from tests.nats_servers import NatsServers
 
 settings.register_profile("floorcast", deadline=None)  # a slow machine is no fault of a test
 settings.load_profile("floorcast")
+
+MEMORY = Path("/dev/shm")
+ROOM = 2 << 30  # bytes; a run takes a part of this, but some containers have next to nothing
+
+
+def write_into_memory() -> None:
+    """Let what tests write lie in memory, where the machine has that and room in it.
+
+    What is killed is processes, never the machine: what a flush to the disk costs is not looked
+    at. ``TMPDIR`` says another place.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start, too
+        tempfile.tempdir = None  # pytest has asked already
+
+
+write_into_memory()
 
 
 @pytest.fixture(autouse=True)
