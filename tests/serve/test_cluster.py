@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from floorcast.serve import node as a_node
 from floorcast.serve.node import Node
 from floorcast.serve.peers import Peer, ask_peers
 from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
-from tests.nats_servers import NatsServers
+from tests.nats_servers import NatsServers, comes_about
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
@@ -230,13 +230,7 @@ def test_a_site_that_a_late_node_offers_does_not_stay(
         floors = [each.node.server.floors[ACME].floor for each in (one, other)]
         return all(floor.state.entry == 3 and floor.state.plan == right for floor in floors)
 
-    one.run(soon(agreed))
-
-
-async def soon(so: Callable[[], bool]) -> None:
-    """Until it is so; whoever lets this run does not wait for ever."""
-    while not so():  # noqa: ASYNC110 — another node brings it about
-        await asyncio.sleep(0)
+    one.run(comes_about(agreed))
 
 
 def _alike(peers: list[Peer]) -> bool:
