@@ -6,6 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would each compile everything again
+
 .PHONY: setup test check demo clean
 .DEFAULT_GOAL := test
 
@@ -37,3 +39,4 @@ demo: $(READY)
 
 clean:
 	@rm -rf "$(VENV)" .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
