@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "ready"
 
 test: $(READY)
-	@"$(BIN)/python" -m pytest -n 2 --dist worksteal $(ARGS)
+	@"$(BIN)/python" -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(READY)
 	@echo "lint ..."   && "$(BIN)/ruff" check --quiet .

@@ -38,6 +38,31 @@ def write_into_memory() -> None:
 write_into_memory()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with long tests: one that begins last is waited for by all others.
+
+    Workers get the tests in equal parts, and take from each other's ends what is left. Those that
+    share three NATS servers stay together, so that they are started once.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    heads: list[list[pytest.Item]] = [[] for _ in range(count)]
+    rest: list[pytest.Item] = []
+    for item in items:
+        if "three_nats_servers" in getattr(item, "fixturenames", ()):
+            heads[0].append(item)
+        elif item.get_closest_marker("long"):
+            min(heads[1:] or heads, key=len).append(item)
+        else:
+            rest.append(item)
+    ordered: list[pytest.Item] = []
+    for number, head in enumerate(heads):
+        share = (len(items) - len(ordered)) // (count - number)
+        ordered += head
+        ordered += rest[: max(0, share - len(head))]
+        del rest[: max(0, share - len(head))]
+    items[:] = ordered
+
+
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
     """A command sets the log of its process up for good; the next test is in that process."""

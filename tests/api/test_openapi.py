@@ -215,6 +215,7 @@ def left_out(
     return [ignored_auth] if enough else []  # asks again without a key, which no body changes
 
 
+@pytest.mark.long
 @SCHEMA.parametrize()
 @settings(
     max_examples=20,

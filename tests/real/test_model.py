@@ -533,6 +533,7 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
     return {"filter": wanted} if path == EVENTS and wanted else {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("machine", "examples"), [(Floorcast, 40), (Forgetful, 15)], ids=["files", "memory"]
 )

@@ -59,6 +59,7 @@ def calls(*numbers: int, pad: int = 0) -> bytes:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
     """As in the reference's example: data lines, keep-alives in the client's zone; packed, too."""
