@@ -14,7 +14,7 @@ from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink
-from tests.nats_servers import SOON, NatsServers, comes_about
+from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 
 STREAM = "KV_FLOORCAST"
 
@@ -141,7 +141,7 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
             async def forgotten() -> None:
                 filters = {"subjects_filter": "$KV.FLOORCAST.site.>"}
                 while (await link.api(f"STREAM.INFO.{STREAM}", filters))["state"].get("subjects"):
-                    pass
+                    await between_looks()
 
             await asyncio.wait_for(forgotten(), SOON)
             await buckets.write([Item("site", "1", b"y")], [Item("site", "1", None)])
