@@ -6,6 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would each compile everything again
+
 .PHONY: setup test check demo clean
 .DEFAULT_GOAL := test
 
@@ -24,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "ready"
 
 test: $(READY)
-	@"$(BIN)/python" -m pytest -n 2 --dist worksteal $(ARGS)
+	@"$(BIN)/python" -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(READY)
 	@echo "lint ..."   && "$(BIN)/ruff" check --quiet .
@@ -37,3 +39,4 @@ demo: $(READY)
 
 clean:
 	@rm -rf "$(VENV)" .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,6 +17,50 @@ from tests.nats_servers import NatsServers
 
 settings.register_profile("floorcast", deadline=None)  # a slow machine is no fault of a test
 settings.load_profile("floorcast")
+
+MEMORY = Path("/dev/shm")
+ROOM = 2 << 30  # bytes; a run takes a part of this, but some containers have next to nothing
+
+
+def write_into_memory() -> None:
+    """Let what tests write lie in memory, where the machine has that and room in it.
+
+    What is killed is processes, never the machine: what a flush to the disk costs is not looked
+    at. ``TMPDIR`` says another place.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start, too
+        tempfile.tempdir = None  # pytest has asked already
+
+
+write_into_memory()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with long tests: one that begins last is waited for by all others.
+
+    Workers get the tests in equal parts, and take from each other's ends what is left. Those that
+    share three NATS servers stay together, so that they are started once.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    heads: list[list[pytest.Item]] = [[] for _ in range(count)]
+    rest: list[pytest.Item] = []
+    for item in items:
+        if "three_nats_servers" in getattr(item, "fixturenames", ()):
+            heads[0].append(item)
+        elif item.get_closest_marker("long"):
+            min(heads[1:] or heads, key=len).append(item)
+        else:
+            rest.append(item)
+    ordered: list[pytest.Item] = []
+    for number, head in enumerate(heads):
+        share = (len(items) - len(ordered)) // (count - number)
+        ordered += head
+        ordered += rest[: max(0, share - len(head))]
+        del rest[: max(0, share - len(head))]
+    items[:] = ordered
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,14 @@ its own, which sees nothing of the others' streams.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,10 +22,12 @@ import httpx
 
 from tests.real.server import free_port
 
-__all__ = ["NatsServer", "NatsServers"]
+__all__ = ["SOON", "NatsServer", "NatsServers", "between_looks", "comes_about"]
 
 READY = 60.0  # seconds after which a cluster that does not come about fails the test
 LOOK = 0.02  # seconds between two looks at a server that starts
+GLANCE = 0.005  # seconds between two looks at what the servers bring about
+SOON = 30.0  # seconds after which what does not come about fails the test
 ACCOUNTS = 500
 PROGRAM = Path(sys.executable).with_name("nats-server")
 
@@ -105,8 +109,9 @@ class NatsServer:
 
     def monitored(self, what: str) -> dict[str, Any]:
         """What its monitoring page says; nothing while it does not answer."""
-        try:
-            answer = httpx.get(f"http://127.0.0.1:{self.monitor}/{what}", trust_env=False)
+        url = f"http://127.0.0.1:{self.monitor}/{what}"
+        try:  # without certificates: to read those takes 40 ms of the processor, at each look
+            answer = httpx.get(url, trust_env=False, verify=False)
         except httpx.TransportError:
             return {}
         found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
@@ -167,3 +172,15 @@ class NatsServers:
         if len(self.servers) == 1:
             return True
         return bool(server.monitored("jsz").get("meta_cluster", {}).get("leader"))
+
+
+async def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
+    """Wait until it is so, and leave the processor to the servers that bring it about."""
+    async with asyncio.timeout(seconds):
+        while not so():
+            await between_looks()
+
+
+async def between_looks() -> None:
+    """Leave the processor to the servers for a moment."""
+    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=GLANCE)

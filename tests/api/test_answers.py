@@ -6,7 +6,7 @@ import asyncio
 import gzip
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
@@ -26,7 +26,6 @@ def sent(answer: Answer, *, gzip: bool, without_body: bool = False) -> tuple[dic
     return {name.decode(): value.decode() for name, value in start["headers"]}, body["body"]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600) | st.integers(60_000, 70_000).map(lambda size: b"ab" * size))
 def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
     """Small ones are wrapped, larger ones deflated, the largest outside of the loop."""

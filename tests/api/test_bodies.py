@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
@@ -49,7 +49,6 @@ def received(
     return asyncio.run(read_body(receive, Headers(headers or {}), limit))
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
 def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
     """In whatever chunks, as it is or as gzip, of one member or of several."""
@@ -131,7 +130,6 @@ def test_half_a_gzip_is_refused(cut: int) -> None:
         received([packed[:cut]], {"content-encoding": "gzip"})
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.booleans())
 def test_garbage_for_gzip_is_refused(garbage: bytes, headed: bool) -> None:
     """Never anything but a refusal."""

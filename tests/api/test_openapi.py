@@ -215,10 +215,10 @@ def left_out(
     return [ignored_auth] if enough else []  # asks again without a key, which no body changes
 
 
+@pytest.mark.long
 @SCHEMA.parametrize()
 @settings(
     max_examples=20,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -236,7 +236,7 @@ def test_who_is_always_counted_against_is_told_to_try_again() -> None:
 ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(ADDRESSES, st.floats(0, 90)), max_size=200))
 def test_whatever_others_do_a_user_is_kept_waiting_for_seconds(
     guesses: list[tuple[str, float]],

@@ -524,7 +524,7 @@ class SharedHistory(History):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestHistory.settings = settings(max_examples=40, stateful_step_count=25)
 
 TestSharedHistory = SharedHistory.TestCase
 TestSharedHistory.settings = TestHistory.settings

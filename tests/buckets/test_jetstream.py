@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,8 @@ from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink
-from tests.nats_servers import NatsServers
+from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 
-SOON = 30.0  # seconds after which what does not come about fails the test
 STREAM = "KV_FLOORCAST"
 
 
@@ -30,16 +29,6 @@ async def node(url: str, replicas: int = 1) -> AsyncIterator[tuple[JetStreamBuck
         await buckets.close()
     finally:
         await link.close()
-
-
-async def comes_about(so: Callable[[], object]) -> None:
-    """Give up the turn until it is so."""
-
-    async def turns() -> None:
-        while not so():  # noqa: ASYNC110 — anything may bring it about
-            await asyncio.sleep(0)
-
-    await asyncio.wait_for(turns(), SOON)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -152,7 +141,7 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
             async def forgotten() -> None:
                 filters = {"subjects_filter": "$KV.FLOORCAST.site.>"}
                 while (await link.api(f"STREAM.INFO.{STREAM}", filters))["state"].get("subjects"):
-                    pass
+                    await between_looks()
 
             await asyncio.wait_for(forgotten(), SOON)
             await buckets.write([Item("site", "1", b"y")], [Item("site", "1", None)])

@@ -20,6 +20,8 @@ from tests.real.server import EVENTS, Caller, command, environment, free_port
 
 DEADLINE = 60.0  # seconds
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:

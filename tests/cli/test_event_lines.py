@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.cli.event_lines import (
@@ -100,7 +100,6 @@ def test_an_interaction_is_a_line_of_what_matters_of_its_kind(
     assert line[INTERACTION_HEAD.index("session") :].startswith(shown[5])
 
 
-@settings(deadline=None)
 @given(st.text("a\n\r\t\x1b\x9b[2Jé\u202e ", max_size=30), st.integers())
 def test_no_event_moves_the_cursor_or_breaks_its_line(text: str, moment: int) -> None:
     """Whoever names a caller must not write to the terminal of who watches."""

@@ -97,7 +97,7 @@ def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 100), st.integers(20, 60))
 def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines: int) -> None:
     """What has no room is counted, never cut off without a word."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, structs, to_builtins
 
@@ -96,7 +96,6 @@ JSON = st.recursive(
 NAMES = sorted({field.encode_name for one in KINDS.values() for field in structs.fields(one)})
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(NAMES), JSON),
     st.sampled_from(["VOICE", "SMS", "Email"]),

@@ -6,7 +6,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client import feeds
@@ -59,7 +59,6 @@ def unlucky_world(seed: int, kind: str, *, streams: bool, trouble: float) -> tup
 KINDS = st.sampled_from(["agents", "interactions by stream", "interactions by long poll"])
 
 
-@settings(deadline=None)
 @given(seed=SEED, kind=KINDS, streams=st.booleans(), trouble=st.sampled_from([0.0, 0.1, 0.3]))
 def test_tokens_resume_exactly_through_faults_and_crashes(
     seed: int, kind: str, streams: bool, trouble: float
@@ -82,7 +81,6 @@ def test_tokens_resume_exactly_through_faults_and_crashes(
     assert got == list(range(len(got)))
 
 
-@settings(deadline=None)
 @given(seed=SEED, kind=KINDS, streams=st.booleans(), trouble=st.sampled_from([0.0, 0.1, 0.3]))
 def test_a_store_gives_every_event_at_least_once(
     seed: int, kind: str, streams: bool, trouble: float

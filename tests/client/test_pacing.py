@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client.pacing import FIRST_PAUSE, LONGEST_PAUSE, Backoff, Pace
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 100))
 def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
     chance: float, asked: float
@@ -47,7 +46,6 @@ class Limited:
         }
 
 
-@settings(deadline=None)
 @given(
     limit=st.integers(1, 100),
     window=st.floats(1, 60),

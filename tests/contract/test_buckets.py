@@ -201,7 +201,7 @@ WRITES = st.lists(
 def test_buckets_are_dictionaries(open_buckets: Store) -> None:
     """Whatever is written, the buckets hold what plain dictionaries would."""
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(WRITES)
     def holds(writes: list[list[tuple[str, str, bytes | None]]]) -> None:
         buckets = open_buckets()

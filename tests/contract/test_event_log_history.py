@@ -242,11 +242,11 @@ def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
             super().__init__()
 
     # not shrunk: every try makes a log, and what a busy machine brought about may not last
-    some = settings(max_examples=8, stateful_step_count=25, deadline=None, phases=[Phase.generate])
+    some = settings(max_examples=8, stateful_step_count=25, phases=[Phase.generate])
     run_state_machine_as_test(InAnAccountOfItsOwn, settings=some)
 
 
 TestMemoryHistory = History.TestCase
 TestSqliteHistory = SqliteHistory.TestCase
-TestMemoryHistory.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
-TestSqliteHistory.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestMemoryHistory.settings = settings(max_examples=20, stateful_step_count=25)
+TestSqliteHistory.settings = settings(max_examples=15, stateful_step_count=25)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.contract.test_event_log import ids_of
 from tests.eventlog.batches import Clock, batch
 from tests.eventlog.faults import failing_disk
 from tests.eventlog.stamped import STREAMS, StampedLog
-from tests.nats_servers import NatsServers
+from tests.nats_servers import NatsServers, comes_about
 
 ACME = 47415
 SOON = 30.0  # seconds after which what does not come about fails the test
@@ -56,12 +56,6 @@ def house(nats_server: NatsServers, tmp_path: Path) -> Iterator[House]:
     one = House(nats_server.account(), tmp_path)
     yield one
     one.close()
-
-
-async def comes_about(so: Callable[[], object]) -> None:
-    """Give up the turn until it is so."""
-    while not so():  # noqa: ASYNC110 — a server, or a disk, brings it about
-        await asyncio.sleep(0)
 
 
 def names(log: JetStreamLog) -> list[str]:

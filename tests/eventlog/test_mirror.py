@@ -408,4 +408,4 @@ class MirrorHistory(RuleBasedStateMachine):
 
 
 TestMirrorHistory = MirrorHistory.TestCase
-TestMirrorHistory.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
+TestMirrorHistory.settings = settings(max_examples=15, stateful_step_count=30)

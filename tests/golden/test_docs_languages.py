@@ -50,7 +50,7 @@ def run(line: str, folder: Path, url: str) -> str:
     found = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
-        env=environment(FLOORCAST_URL=url, KEY=KEY, GOCACHE=str(folder / "go")),
+        env=environment(FLOORCAST_URL=url, KEY=KEY),
         capture_output=True,
         text=True,
         timeout=120,

@@ -481,7 +481,7 @@ ALMOST = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     body=st.binary(max_size=200) | ALMOST.map(lambda one: json.dumps(one).encode()),
     path=st.sampled_from([EVENTS, AGENTS, "/session/login", INTAKE]),

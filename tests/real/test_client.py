@@ -105,6 +105,7 @@ def read_on_a_loop(url: str, path: str, token: str, *, stream: bool) -> Found:
 Read = Callable[..., Found]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [random.randrange(2**32)], ids=["random"])
 def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed: int) -> None:
     """By stream and by long poll, straight and through a network that cuts; in the same order."""

@@ -101,9 +101,15 @@ def _check(
         for caller in callers:
             caller.http.headers["LV-Session"] = session
         for path in STATISTICS:
-            answers = [caller.http.post(path, json={}) for caller in callers]
-            assert len({_place(answer) for answer in answers}) == 1
-            assert len({answer.text for answer in answers}) == 1
+            # seconds that a call waits are told, too, and may be one more in the next answer
+            assert any(_alike(callers, path) for _ in range(3))
+
+
+def _alike(callers: list[Caller], path: str) -> bool:
+    """Whether all nodes, which are at the same place, say the same."""
+    answers = [caller.http.post(path, json={}) for caller in callers]
+    assert len({_place(answer) for answer in answers}) == 1
+    return len({answer.text for answer in answers}) == 1
 
 
 def _place(answer: httpx.Response) -> int:

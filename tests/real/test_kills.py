@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.real.load import PATIENCE, Load, Source, assert_all_once
 from tests.real.server import AGENTS, EVENTS, Caller, running
 from tests.real.sites import event, ndjson
@@ -20,6 +22,7 @@ SOURCES = 3
 THE_END = "the end"
 
 
+@pytest.mark.long
 def test_nothing_is_lost_and_nothing_comes_twice_through_five_kills(tmp_path: Path) -> None:
     """What was acknowledged is in both feeds once, in order, for one session throughout."""
     load, chance = Load(), random.Random()

@@ -533,6 +533,7 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
     return {"filter": wanted} if path == EVENTS and wanted else {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("machine", "examples"), [(Floorcast, 40), (Forgetful, 15)], ids=["files", "memory"]
 )
@@ -543,7 +544,6 @@ def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], example
         settings=settings(
             max_examples=examples,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -92,6 +92,7 @@ def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
     return reader, begin
 
 
+@pytest.mark.long
 def test_a_folder_goes_into_a_cluster_and_comes_back(
     nats_server: NatsServers, tmp_path: Path
 ) -> None:

@@ -141,7 +141,7 @@ def test_each_odd_value_in_each_member(kind: str) -> None:
         send(house, [event("campaign.update", "last", campaign="C")])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_odd_values_together(batches: list[list[dict[str, Any]]]) -> None:
     """Nor do several of them."""

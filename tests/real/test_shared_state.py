@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,10 +25,8 @@ from floorcast.site.reading import parse
 from floorcast.site.site import Site
 from tests.auth.door import Clock
 from tests.cli.desk import Desk
-from tests.nats_servers import NatsServers
+from tests.nats_servers import SOON, NatsServers, comes_about
 from tests.site.sites import CHEAP, SMALL
-
-SOON = 30.0  # seconds after which what does not come about fails the test
 
 
 class Door(NamedTuple):
@@ -62,16 +60,6 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]
             sessions = Sessions(site, buckets, credentials, passwords, clock, shared=True)
             doors.append(Door(buckets, site, sessions))
         yield doors
-
-
-async def comes_about(so: Callable[[], object]) -> None:
-    """Give up the turn until it is so."""
-
-    async def turns() -> None:
-        while not so():  # noqa: ASYNC110 — another node brings it about
-            await asyncio.sleep(0)
-
-    await asyncio.wait_for(turns(), SOON)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

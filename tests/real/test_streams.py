@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -58,28 +59,39 @@ def calls(*numbers: int, pad: int = 0) -> bytes:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize("option", ["--no-compressed", "--compressed"])
-def test_curl_shows_the_bytes_of_the_reference(server: Server, option: str) -> None:
-    """As in the reference's example: data lines, keep-alives in the client's zone."""
-    with Caller(server.url) as caller:
+def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
+    """As in the reference's example: data lines, keep-alives in the client's zone; packed, too."""
+    with Caller(server.url) as caller, ExitStack() as stack:
         session = caller.login()
-        command = ["curl", "-sN", option, "--location", "--request", "POST"]
-        command += [f"{server.url}{STREAM}?count=500", "--header", f"LV-Session: {session}"]
-        command += ["--header", "Content-Type: application/json", "--data-raw", '{"token": ""}']
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
+        curls = []
+        for option in ("--no-compressed", "--compressed"):
+            command = ["curl", "-sN", option, "--location", "--request", "POST"]
+            command += [f"{server.url}{STREAM}?count=500", "--header", f"LV-Session: {session}"]
+            command += ["--header", "Content-Type: application/json", "--data-raw", '{"token": ""}']
+            popen = subprocess.Popen(command, stdout=subprocess.PIPE)
+            curls.append(stack.enter_context(popen))
+        until_open(caller, len(curls))
+        caller.take(calls(1, 2))
+        said = [head(curl, 6) for curl in curls]
+        assert server.terminate() == 0
+        for lines, curl in zip(said, curls, strict=True):
             assert curl.stdout is not None
-            until_open(caller, 1)
-            caller.take(calls(1, 2))
-            said = [curl.stdout.readline() for _ in range(6)]
-            assert server.terminate() == 0
-            said += curl.stdout.readlines()
+            lines.extend(curl.stdout.readlines())
             assert curl.wait() == 0
-    for number, line in enumerate(said[0:4:2], 1):
-        assert json.loads(line.removeprefix(b"data: "))["transactionId"] == number
-    assert said[1] == said[3] == said[5] == b"\n"
-    assert re.fullmatch(rb": keepalive \d{4}-\d\d-\d\d \d\d:\d\d:\d\d-0[45]00\n", said[4])
-    assert said[6:] == [b": closed: the server stops\n", b"\n"]
+    for lines in said:
+        for number, line in enumerate(lines[0:4:2], 1):
+            assert json.loads(line.removeprefix(b"data: "))["transactionId"] == number
+        assert lines[1] == lines[3] == lines[5] == b"\n"
+        assert re.fullmatch(rb": keepalive \d{4}-\d\d-\d\d \d\d:\d\d:\d\d-0[45]00\n", lines[4])
+        assert lines[6:] == [b": closed: the server stops\n", b"\n"]
+
+
+def head(curl: subprocess.Popen[bytes], count: int) -> list[bytes]:
+    """The first lines that it shows."""
+    assert curl.stdout is not None
+    return [curl.stdout.readline() for _ in range(count)]
 
 
 def until_open(caller: Caller, count: int) -> None:

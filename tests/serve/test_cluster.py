@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from floorcast.serve import node as a_node
 from floorcast.serve.node import Node
 from floorcast.serve.peers import Peer, ask_peers
 from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
-from tests.nats_servers import NatsServers
+from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
@@ -40,7 +40,6 @@ STATISTICS = (
     "/realtime/service/liveConnects",
     "/realtime/service/stats",
 )
-TURNS = 600  # looks, a twentieth of a second apart, at what takes a second or two
 
 
 class Wrong(Clock):
@@ -208,11 +207,9 @@ async def forget(url: str) -> None:
         info = await link.api(f"STREAM.INFO.{name}")
         config = {**info["config"], "max_age": 100_000_000, "duplicate_window": 100_000_000}
         await link.api(f"STREAM.UPDATE.{name}", config)
-        for _ in range(TURNS):
-            info = await link.api(f"STREAM.INFO.{name}")
-            if not info["state"]["messages"]:
-                break
-            await asyncio.sleep(0)
+        async with asyncio.timeout(SOON):
+            while (await link.api(f"STREAM.INFO.{name}"))["state"]["messages"]:
+                await between_looks()
     await link.close()
 
 
@@ -230,13 +227,7 @@ def test_a_site_that_a_late_node_offers_does_not_stay(
         floors = [each.node.server.floors[ACME].floor for each in (one, other)]
         return all(floor.state.entry == 3 and floor.state.plan == right for floor in floors)
 
-    one.run(soon(agreed))
-
-
-async def soon(so: Callable[[], bool]) -> None:
-    """Until it is so; whoever lets this run does not wait for ever."""
-    while not so():  # noqa: ASYNC110 — another node brings it about
-        await asyncio.sleep(0)
+    one.run(comes_about(agreed))
 
 
 def _alike(peers: list[Peer]) -> bool:
@@ -252,7 +243,7 @@ def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
         link = await NatsLink.open(town.url, "test")
         async with asyncio.timeout(30):
             while not _alike(peers := await ask_peers(link)):
-                pass  # the other node is a moment behind
+                await between_looks()  # the other node is a moment behind
         await link.close()
         return peers
 
@@ -284,7 +275,7 @@ events_told = st.lists(
 )  # fmt: skip
 
 
-@examples(max_examples=6, deadline=None, phases=[Phase.generate])
+@examples(max_examples=6, phases=[Phase.generate])
 @given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
 def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
     nats_server: NatsServers, batches: list[tuple[Told, int]]

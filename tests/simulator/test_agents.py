@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.events.states import NOT_READY_REASONS, AgentEventType
@@ -80,7 +80,6 @@ def test_a_break_lasts_as_long_as_breaks_do() -> None:
                 assert minutes >= 2
 
 
-@settings(deadline=None)
 @given(st.integers(0, DAY - 1), st.integers(1, DAY), st.floats(0, DAY - 1))
 def test_the_next_shift_is_the_one_that_lasts_or_comes(
     begins: int, length: int, clock: float

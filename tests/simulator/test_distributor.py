@@ -97,4 +97,4 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
-TestDesk.settings = settings(max_examples=50, deadline=None)
+TestDesk.settings = settings(max_examples=50)

@@ -37,7 +37,7 @@ def test_without_faults_all_arrive_as_they_were_told() -> None:
     assert not any(wire.happened.values())
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.builds(Faults, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(0, 2**32))
 def test_nothing_is_lost_or_changed(faults: Faults, seed: int) -> None:
     """Every event arrives, as it was, once more for each duplicate, and none before its time."""

@@ -24,7 +24,7 @@ def there(plan: FloorPlan, clock: int) -> int:
     return sum(shift.begins <= clock < shift.ends for shift in shifts)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(SMALLEST, 400), st.floats(0.2, 2.0), st.integers(0, 99))
 def test_each_service_has_its_agents_and_callers_in_proportion(
     agents: int, load: float, seed: int

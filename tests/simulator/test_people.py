@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name, person
@@ -19,7 +19,6 @@ def test_ten_thousand_agents_have_ten_thousand_names() -> None:
     assert not any(a.split()[1] == b.split()[1] for a, b in pairwise(names))
 
 
-@settings(deadline=None)
 @given(st.integers(), st.sampled_from(sorted(HOURS_FROM_EASTERN)))
 def test_numbers_and_addresses_are_those_kept_for_fiction(seed: int, zone: str) -> None:
     """555-0100 to 555-0199 of an area code, and example.com."""

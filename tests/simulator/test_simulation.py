@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_bytes_however_it_is_cut() -> None:
     assert len(first.splitlines()) > 1_000
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 2**64))
 def test_every_call_is_one_that_could_have_been(seed: int) -> None:
     """It starts once, first; is answered only when it waits or was dialed; ends once, last."""
@@ -57,7 +57,7 @@ def test_every_call_is_one_that_could_have_been(seed: int) -> None:
                 assert before == "call.queue" or (before == "call.start" and not inbound)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 2**64))
 def test_nobody_serves_two_calls_at_once(seed: int) -> None:
     """An agent's calls follow each other, and the states are those of somebody at work."""

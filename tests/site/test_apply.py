@@ -41,7 +41,7 @@ def counting(buckets: Buckets) -> dict[int, Client]:
     return dict(Site(buckets).clients)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(site_files())
 def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
     """The second time there is nothing to tell, and nothing is written, hashes included."""
@@ -54,7 +54,7 @@ def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
     assert (buckets.items("site"), buckets.version("site")) == (stored, version)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(site_files(), site_files())
 def test_what_a_file_makes_does_not_depend_on_the_one_before(
     one: SiteFile, other: SiteFile
@@ -75,7 +75,7 @@ def buckets_by_meaning(buckets: Buckets) -> dict[int, Client]:
     return {number: meaning(client) for number, client in counting(buckets).items()}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(site_files(), site_files())
 def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: SiteFile) -> None:
     """Users and keys made by hand are there after any other file that has their client."""

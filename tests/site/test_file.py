@@ -13,7 +13,7 @@ from floorcast.site.reading import SiteFile
 from tests.site.sites import site_files
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(site_files(), st.randoms(use_true_random=False))
 def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random) -> None:
     """A file whose tables were shuffled has the same plan and logins."""

@@ -14,7 +14,7 @@ from floorcast.site.store import kept, read_by_hand, read_client
 from tests.site.sites import CHEAP, site_files
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(site_files())
 def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
     """Any client comes back as it was."""

@@ -14,7 +14,7 @@ FORM = "#sign-in:not([hidden])"
 
 def end(server: Server, session: str) -> None:
     """End a session behind the page's back, as a password change would."""
-    answer = httpx.delete(f"{server.url}/session/logout/{session}", trust_env=False)
+    answer = httpx.delete(f"{server.url}/session/logout/{session}", trust_env=False, verify=False)
     assert answer.status_code == 204
 
 
@@ -97,7 +97,7 @@ def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
     wall.page.click("#sign-out")
     wall.page.wait_for_selector(FORM)
     assert wall.page.locator("#services tbody tr").count() == 0
-    answer = httpx.get(f"{floor.url}/session/validate/{session}", trust_env=False)
+    answer = httpx.get(f"{floor.url}/session/validate/{session}", trust_env=False, verify=False)
     assert answer.status_code == 404
 
 
