@@ -11,7 +11,7 @@ from collections import deque
 
 __all__ = ["ROOM", "Gate"]
 
-ROOM = 16  # requests let in in one turn of the loop: about 2 ms of work
+ROOM = 8  # requests let in in one turn of the loop: 1 to 2 ms of work
 
 
 class Gate:

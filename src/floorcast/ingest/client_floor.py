@@ -46,7 +46,7 @@ SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 _SLICE = 256  # events between two looks at the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
-_ENTRIES = 16  # folded in one turn: for each a source waits, and is answered in the next
+_ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in the next
 
 _FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt})
 
