@@ -132,7 +132,11 @@ def _running(command: list[str], port: int) -> Iterator[int]:
         yield process.pid
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:  # the Python app first sends all that it is behind with
+            process.kill()
+            process.wait()
 
 
 def _answers(port: int) -> bool:

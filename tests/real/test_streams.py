@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 from httpx_sse import connect_sse
 from playwright.sync_api import Page, sync_playwright
 
+from tests.real.load import PATIENCE
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 
@@ -205,6 +209,91 @@ def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Serve
                 if line.startswith(b"data: ")
             ]
         assert found == list(range(20_000))
+
+
+class Reader:
+    """Takes what it likes of a stream, breaks off when it likes, and goes on where it was."""
+
+    def __init__(self, server: Server, session: str, token: str, temper: random.Random) -> None:
+        self.got: list[int] = []
+        self._rest = b""
+        self._server = server
+        self._session = session
+        self._token = token
+        self._temper = temper
+        self._gulp = temper.choice([4000, 20_000, 1 << 20])  # bytes at most
+        self._breaks = temper.choice([0.0, 0.05, 0.5])  # how often
+        self._begin()
+
+    def fileno(self) -> int:
+        """What a selector asks."""
+        return self.sock.fileno()
+
+    def step(self) -> None:
+        """Take something, and perhaps break off in the middle of it."""
+        try:
+            piece = self.sock.recv(self._temper.randint(1, self._gulp))
+        except ConnectionResetError:
+            piece = b""
+        if not piece:  # the server was killed
+            self.sock.close()
+            self._begin()
+        *events, self._rest = (self._rest + piece).split(b"\n\n")
+        for one in events:
+            _head, _, data = one.rpartition(b"data: ")
+            if data.startswith(b"{"):
+                told = json.loads(data)
+                self.got.append(told["transactionId"])
+                self._token = told["eventId"]
+        if self._temper.random() < self._breaks:
+            if self._temper.random() < 0.5:  # a reset, not an end
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.sock.close()
+            self._begin()
+
+    def _begin(self) -> None:
+        body = json.dumps({"token": self._token, "filter": {"service": [{"id": 38049}]}})
+        head = f"POST {STREAM} HTTP/1.0\r\nLV-Session: {self._session}\r\n"
+        self.sock = socket.socket()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        self.sock.connect(("127.0.0.1", self._server.port))
+        self.sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self._rest = b""
+
+
+def all_step(readers: list[Reader]) -> None:
+    """Those that have something to take, as soon as one has."""
+    for reader in select.select(readers, [], [], 1)[0]:
+        reader.step()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) -> None:
+    """Greedy, sipping and breaking off, beside each other, and through a kill of the server."""
+    temper = random.Random(seed)
+    with Caller(server.url, up=server.up) as caller:
+        session = caller.login()
+        token = caller.feed(EVENTS).token
+        readers = [
+            Reader(server, session, token, random.Random(f"{seed} {number}"))
+            for number in range(24)
+        ]
+        sent = 0
+        for part in range(16):
+            caller.take(calls(*range(sent, sent + 100), pad=500))
+            sent += 100
+            if part == 8:
+                server.kill()
+                server.start()
+            for _ in range(temper.randint(1, 20)):
+                all_step(readers)
+        until = time.monotonic() + PATIENCE
+        while any(len(reader.got) < sent for reader in readers):
+            assert time.monotonic() < until
+            all_step(readers)
+        for reader in readers:
+            assert reader.got == list(range(sent))
+            reader.sock.close()
 
 
 def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> None:
