@@ -296,6 +296,36 @@ def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) 
             reader.sock.close()
 
 
+@pytest.mark.parametrize("answers", [0, 2])
+def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
+    server: Server, answers: int
+) -> None:
+    """Behind others that are answered, and before one that never is."""
+    with Caller(server.url) as caller, socket.socket() as sock:
+        session = caller.login()
+        token = caller.feed(EVENTS).token
+        caller.take(calls(*range(1000)))
+
+        def request(path: str, body: str) -> bytes:
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nLV-Session: {session}\r\n"
+            return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+        before = request(EVENTS, f'{{"token": "{token}"}}')
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", server.port))
+        sock.sendall(before * answers + request(STREAM, "{}") + request(EVENTS, "{}"))
+        until_open(caller, 1)
+        caller.take(calls(1000, 1001))
+        said = b""
+        while said.count(b"\n\ndata: ") < 1:
+            piece = sock.recv(1 << 20)
+            assert piece
+            said += piece
+        assert said.count(b"HTTP/1.1 ") == said.count(b"HTTP/1.1 200 OK\r\n") == answers + 1
+        assert said.endswith(b"}\n\n\r\n")
+    assert "without starting response" not in server.log.read_text()
+
+
 def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> None:
     """And the server with 0."""
     with Caller(server.url) as caller:

@@ -43,9 +43,10 @@ class Door:
     would wait for the garbage collector.
     """
 
-    __slots__ = ("_connection", "_until_gone")
+    __slots__ = ("_connection", "_until_gone", "asked")
 
     def __init__(self, connection: Held) -> None:
+        self.asked = False  # whether a stream wanted the connection: it has it, or it is gone
         self._connection: Held | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
@@ -69,6 +70,7 @@ class Door:
 
     def __call__(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """See ``floorcast.api.streams.TakeOver``."""
+        self.asked = True
         return self._connection is not None and self._connection.hand_over(headers, stream)
 
 
@@ -112,13 +114,12 @@ class Connection(NeverUpgraded):
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """Write the head of the answer, and let ``stream`` have the connection."""
         transport = self.transport
-        if self.cycle.disconnected or transport.is_closing():
+        if transport.is_closing():
             return False
         self._door.shut()
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self.cycle.disconnected = True  # what uvicorn thinks, so that it leaves it alone
         self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
         sock = transport.get_extra_info("socket")
@@ -137,21 +138,26 @@ class Connection(NeverUpgraded):
 
 
 def to_who_is_there(api: ASGIApp) -> ASGIApp:
-    """Let an answer to somebody who has just gone come to nothing.
+    """Let uvicorn ask for no answer's end where there is nobody to answer any more.
 
-    uvloop refuses a write to a connection that was reset before it has told of that, which
-    uvicorn would log as a fault of ours.
+    Either a stream has the connection; or its caller has just gone: uvloop refuses a write to a
+    connection that was reset before it has told of that, which uvicorn would log as a fault of
+    ours.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        door = scope.get("extensions", {}).get(TAKE_OVER)
         try:
             await api(scope, receive, send)
         except RuntimeError:
-            door = scope.get("extensions", {}).get(TAKE_OVER)
             if not isinstance(door, Door) or not door.gone:
                 raise
-            cycle = getattr(send, "__self__", None)
-            if isinstance(cycle, RequestResponseCycle):
-                cycle.disconnected = True  # or uvicorn would ask for the answer's end
+        else:
+            if not isinstance(door, Door) or not door.asked:
+                return
+        # not the connection's newest request: others may have come behind it in one packet
+        cycle = getattr(send, "__self__", None)
+        if isinstance(cycle, RequestResponseCycle):
+            cycle.disconnected = True
 
     return app
