@@ -285,6 +285,29 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
     run(work)
 
 
+def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read() -> None:
+    """It is told once it takes something again, if that is still so."""
+
+    async def work(loop: VirtualLoop) -> None:
+        store = MemoryStore()
+        feed = Feed(7, "interaction", Rings(store, 0))
+        for entry in range(1, 4):
+            records = [(place(entry, index), CLASSES[0], b"{}") for index in range(1000)]
+            feed.publish(records, end_of_entry(entry), entry)
+        feed.seal()
+        store.error = Unavailable("the log cannot be read")
+        wish = Wish(EVERYTHING, 500, Form(chunked=False))
+        connection = Connection(feed.streams.open(wish, 0, Caller()))
+        connection.protocol.pause_writing()
+        await loop.passing(1)
+        assert (bytes(connection.got), connection.lost) == (b"", False)
+        connection.protocol.resume_writing()
+        await loop.passing(1)
+        assert bytes(connection.got) == b": closed: the log cannot be read\n\n"
+
+    run(work)
+
+
 @pytest.mark.parametrize("form", [Form(), Form(gzip=True)])
 def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: Form) -> None:
     """The loop has not told of it yet; the others have every event all the same."""

@@ -27,6 +27,7 @@ __all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
 
 WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
 FEW = 8  # readers written to between two looks at the clock
+FAULT = "something went wrong on our side"
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -112,35 +113,37 @@ class Channel:
         if not self._due:
             return
         cursor, readers = self._due.popleft()
-        matcher, most, _ = self._wish
-        page, why = None, ""
-        try:
-            page = self._source.glance(cursor, matcher, most, WRITE_BYTES)
-        except Unavailable as error:
-            why = error.message
-        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
-            _log.exception("stream_failed")
-            why = "something went wrong on our side"
-        over = False
-        while readers and not over:
-            batch = readers[-FEW:]
+        page = self._glanced(cursor)
+        while readers:
+            batch = self._sifted(readers[-FEW:], cursor)
             del readers[-FEW:]
-            if page is None:
-                _end(batch, why)
+            if isinstance(page, str):
+                _end(batch, page)
             else:
-                self._give(page, batch, cursor)
-            over = self.streams.turn_is_over()
+                self._give(page, batch)
+            if self.streams.turn_is_over():
+                break
         if readers:
             self._due.appendleft((cursor, readers))
 
-    def _give(self, page: Page, batch: list[Reader], cursor: int) -> None:
-        batch = self._sifted(batch, cursor)
+    def _glanced(self, cursor: int) -> Page | str:
+        """What there is behind a cursor, or why nobody can say."""
+        matcher, most, _ = self._wish
+        try:
+            return self._source.glance(cursor, matcher, most, WRITE_BYTES)
+        except Unavailable as error:
+            return error.message
+        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+            _log.exception("stream_failed")
+            return FAULT
+
+    def _give(self, page: Page, batch: list[Reader]) -> None:
         try:
             if page.count and batch:
                 self._write(page, batch)
         except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
             _log.exception("stream_failed")
-            _end(batch, "something went wrong on our side")
+            _end(batch, FAULT)
         else:
             self._settle(page, batch)
 
