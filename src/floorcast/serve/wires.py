@@ -41,13 +41,7 @@ class Wire(asyncio.Transport):
         if self._rest is not None:
             self._rest = memoryview(bytes(self._rest) + data)
             return
-        try:
-            sent = os.write(self._file, data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # reset: the epoll tells
-            self._protocol.pause_writing()
-            return
+        sent = self._sent(data)
         if sent < len(data):
             self._rest = memoryview(data)[sent:]
             self._wires.watch(self._file, select.EPOLLIN | select.EPOLLOUT)
@@ -88,6 +82,13 @@ class Wire(asyncio.Transport):
         elif event & select.EPOLLOUT and self._rest is not None:
             self._go_on(self._rest)
 
+    def _sent(self, data: bytes | bytearray | memoryview) -> int:
+        """How much of it can be sent now; nothing to who was reset, of which the epoll tells."""
+        try:
+            return os.write(self._file, data)
+        except OSError:
+            return 0
+
     def _gone(self) -> bool:
         try:
             return not os.read(self._file, ASIDE)
@@ -97,10 +98,7 @@ class Wire(asyncio.Transport):
             return True
 
     def _go_on(self, rest: memoryview) -> None:
-        try:
-            sent = os.write(self._file, rest)
-        except OSError:  # it takes nothing after all; or it was reset: the epoll tells
-            return
+        sent = self._sent(rest)
         if sent < len(rest):
             self._rest = rest[sent:]
             return
@@ -131,11 +129,8 @@ class Wires:
         It is the transport itself if there is no room for another file, or if something that
         was written to it before is not sent yet.
         """
-        try:
-            if transport.get_write_buffer_size():
-                raise BlockingIOError
-            file = os.dup(transport.get_extra_info("socket").fileno())
-        except OSError:
+        file = None if transport.get_write_buffer_size() else _second(transport)
+        if file is None:
             transport.set_protocol(protocol)
             return transport
         transport.abort()
@@ -161,3 +156,11 @@ class Wires:
                     wire.ready(event)
             if time.perf_counter() >= until:
                 break
+
+
+def _second(transport: asyncio.Transport) -> int | None:
+    """Another file of the same connection, None if there can be none."""
+    try:
+        return os.dup(transport.get_extra_info("socket").fileno())
+    except OSError:
+        return None
