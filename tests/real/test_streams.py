@@ -98,6 +98,12 @@ def head(curl: subprocess.Popen[bytes], count: int) -> list[bytes]:
     return [curl.stdout.readline() for _ in range(count)]
 
 
+def request(session: str, body: str = "", *, path: str = STREAM, version: str = "1.1") -> bytes:
+    """A request as it goes over the wire; by HTTP/1.0 a stream comes without chunks."""
+    head = f"POST {path} HTTP/{version}\r\nHost: x\r\nLV-Session: {session}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
 def until_open(caller: Caller, count: int) -> None:
     """Wait until the server has so many streams."""
     while caller.counted("floorcast_feed_open_streams") != count:
@@ -186,9 +192,8 @@ def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Serve
     """20 MB pass; the server keeps none of it for the sleeper, who then reads it all."""
     with Caller(server.url) as caller, socket.create_connection(("127.0.0.1", server.port)) as sock:
         session = caller.login()
-        head = f"POST {STREAM} HTTP/1.0\r\nLV-Session: {session}\r\nContent-Length: 0\r\n\r\n"
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        sock.sendall(head.encode())
+        sock.sendall(request(session, version="1.0"))
         assert sock.recv(12) == b"HTTP/1.1 200"
         until_open(caller, 1)
         caller.take(calls(*range(1000), pad=500))
@@ -253,11 +258,10 @@ class Reader:
 
     def _begin(self) -> None:
         body = json.dumps({"token": self._token, "filter": {"service": [{"id": 38049}]}})
-        head = f"POST {STREAM} HTTP/1.0\r\nLV-Session: {self._session}\r\n"
         self.sock = socket.socket()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         self.sock.connect(("127.0.0.1", self._server.port))
-        self.sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self.sock.sendall(request(self._session, body, version="1.0"))
         self._rest = b""
 
 
@@ -305,15 +309,10 @@ def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
         session = caller.login()
         token = caller.feed(EVENTS).token
         caller.take(calls(*range(1000)))
-
-        def request(path: str, body: str) -> bytes:
-            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nLV-Session: {session}\r\n"
-            return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-
-        before = request(EVENTS, f'{{"token": "{token}"}}')
+        before = request(session, f'{{"token": "{token}"}}', path=EVENTS)
         sock.settimeout(PATIENCE)
         sock.connect(("127.0.0.1", server.port))
-        sock.sendall(before * answers + request(STREAM, "{}") + request(EVENTS, "{}"))
+        sock.sendall(before * answers + request(session) + before)
         until_open(caller, 1)
         caller.take(calls(1000, 1001))
         said = b""
@@ -330,9 +329,8 @@ def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> N
     """And the server with 0."""
     with Caller(server.url) as caller:
         session = caller.login()
-        head = f"POST {STREAM} HTTP/1.1\r\nHost: x\r\nLV-Session: {session}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
-            sock.sendall(head.encode())
+            sock.sendall(request(session))
             until_open(caller, 1)
             server.tell(signal.SIGTERM)
             said = b""
