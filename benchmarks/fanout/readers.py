@@ -28,9 +28,10 @@ import processes
 import workload
 from crowd import Crowd, request
 
+from floorcast.feeds.reader import KEEPALIVE
+
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"
-KEEPALIVE = 10.0  # seconds between two keep-alives; a long poll lasts as long
-SECONDS = 7.0  # idle ones are watched: less than that
+SECONDS = 7.0  # idle ones are watched: less than a long poll lasts
 EVENTS = 1_000_000
 SOURCE = {
     "Authorization": f"Bearer {workload.INGEST_KEY}",
