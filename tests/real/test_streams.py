@@ -298,6 +298,7 @@ def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) 
         for reader in readers:
             assert reader.got == list(range(sent))
             reader.sock.close()
+    assert '"level": "error"' not in server.log.read_text()
 
 
 @pytest.mark.parametrize("answers", [0, 2])

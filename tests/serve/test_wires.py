@@ -186,6 +186,21 @@ def test_what_the_other_side_says_is_not_listened_to() -> None:
     run(work)
 
 
+def test_what_is_written_to_nobody_is_forgotten() -> None:
+    """From the moment at which it is cut off, also before its writer has been told."""
+
+    async def work(exchange: Exchange) -> None:
+        wire, writer, other = await exchange.taken()
+        wire.abort()
+        wire.write(b"event")
+        assert writer.told == []
+        assert await exchange.got(other, 5) == b""
+        wire.write(b"event")
+        assert writer.told == ["lost"]
+
+    run(work)
+
+
 def test_an_abort_forgets_what_is_unsent() -> None:
     """The other side is told at once, and does not take it for the end of the stream."""
 

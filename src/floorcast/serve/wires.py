@@ -38,6 +38,8 @@ class Wire(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send what can be sent; the rest is kept, and goes on as the other side takes it."""
+        if self._file < 0:  # its protocol is about to be told
+            return
         if self._rest is not None:
             self._rest = memoryview(bytes(self._rest) + data)
             return
