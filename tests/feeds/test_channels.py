@@ -308,6 +308,35 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
     run(work)
 
 
+def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cut off; those beside it are told, those behind it have their turn."""
+
+    async def work(loop: VirtualLoop) -> None:
+        feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
+        wish = Wish(EVERYTHING, 500, Form(chunked=False))
+        crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(3 * FEW)]
+        await loop.passing(1)
+        odd = crowd[FEW]
+        monkeypatch.setattr(odd.protocol, "write", fails)
+        feed.publish([(place(1, 0), CLASSES[0], b"{}")], end_of_entry(1), 1)
+        await loop.passing(1)
+        told = [connection for connection in crowd if connection.lost]
+        assert odd in told
+        assert len(told) <= FEW
+        assert all(
+            one.got.endswith(b": closed: something went wrong on our side\n\n")
+            for one in told
+            if one is not odd
+        )
+        assert all(one.got == b"data: {}\n\n" for one in crowd if one not in told)
+
+    run(work)
+
+
+def fails(_data: bytes) -> None:
+    raise ZeroDivisionError
+
+
 @pytest.mark.parametrize("form", [Form(), Form(gzip=True)])
 def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: Form) -> None:
     """The loop has not told of it yet; the others have every event all the same."""

@@ -114,17 +114,19 @@ class Channel:
             return
         cursor, readers = self._due.popleft()
         page = self._glanced(cursor)
-        while readers:
-            batch = self._sifted(readers[-FEW:], cursor)
-            del readers[-FEW:]
-            if isinstance(page, str):
-                _end(batch, page)
-            else:
-                self._give(page, batch)
-            if self.streams.turn_is_over():
-                break
-        if readers:
-            self._due.appendleft((cursor, readers))
+        try:
+            while readers:
+                batch = self._sifted(readers[-FEW:], cursor)
+                del readers[-FEW:]
+                if isinstance(page, str):
+                    _end(batch, page)
+                else:
+                    self._give(page, batch)
+                if self.streams.turn_is_over():
+                    break
+        finally:
+            if readers:
+                self._due.appendleft((cursor, readers))
 
     def _glanced(self, cursor: int) -> Page | str:
         """What there is behind a cursor, or why nobody can say."""
@@ -201,7 +203,11 @@ class Channel:
 
 def _end(readers: list[Reader], why: str) -> None:
     for reader in readers:
-        reader.end(why)
+        try:
+            reader.end(why)
+        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+            _log.exception("stream_failed")
+            reader.abort()
 
 
 class Channels:

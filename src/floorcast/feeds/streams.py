@@ -125,9 +125,11 @@ class Streams:
         try:
             while self._due:
                 waiting = self._due.popleft()
-                waiting.advance()
-                if waiting.busy:
-                    self._due.append(waiting)
+                try:
+                    waiting.advance()
+                finally:
+                    if waiting.busy:
+                        self._due.append(waiting)
                 if self.turn_is_over():
                     break
         finally:  # or one that falls over would hold all the others up for ever
