@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floorcast.conditions import condition, read_id, read_members
-from floorcast.errors import InvalidParameter, MissingParameter
+from floorcast.model.errors import InvalidParameter, MissingParameter
 
 
 def read(value: object) -> dict[str, frozenset[int] | None]:

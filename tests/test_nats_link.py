@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink, Refused
 from floorcast.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import NatsServers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.nats_url import Login, read_url, shown
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar, cast
 
 from msgspec import Meta, Struct
 
-from floorcast.errors import InvalidParameter, MissingParameter
+from floorcast.model.errors import InvalidParameter, MissingParameter
 
 __all__ = [
     "MAX_ID",

@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.cluster_clock import ClusterClock, ticks_of
-from floorcast.errors import FloorcastError, SettingError, Unavailable
+from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.nats_url import read_url, shown
 from floorcast.tasks import ended
 from floorcast.token import Now, system_now

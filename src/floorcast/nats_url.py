@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["Login", "read_url", "shown"]
 

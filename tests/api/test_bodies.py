@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from floorcast.api.bodies import INTAKE_LIMIT, Disconnected, at_most, read_body, read_json
-from floorcast.errors import (
+from floorcast.model.errors import (
     InvalidParameter,
     NotAnObject,
     Refusal,

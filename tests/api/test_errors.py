@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from floorcast import errors
 from floorcast.api.answers import Answer
 from floorcast.api.errors import MethodNotAllowed, answer_to
-from floorcast.errors import FloorcastError, Refusal
+from floorcast.model import errors
+from floorcast.model.errors import FloorcastError, Refusal
 
 
 def body(answer: Answer) -> dict[str, object]:

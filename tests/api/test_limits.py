@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floorcast.api.limits import RateLimit
-from floorcast.errors import RateLimited
+from floorcast.model.errors import RateLimited
 from floorcast.token import TICKS_PER_SECOND
 from tests.api.servers import House, in_house
 

@@ -9,7 +9,7 @@ from floorcast.api.app import ROUTES
 from floorcast.api.errors import MethodNotAllowed
 from floorcast.api.exchange import Exchange
 from floorcast.api.routes import ANY, Route, Table
-from floorcast.errors import NotFound
+from floorcast.model.errors import NotFound
 
 
 async def nothing(_exchange: Exchange) -> Answer:

@@ -10,7 +10,13 @@ from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.errors import BadCredentials, MissingParameter, RateLimited, Refusal, Unavailable
+from floorcast.model.errors import (
+    BadCredentials,
+    MissingParameter,
+    RateLimited,
+    Refusal,
+    Unavailable,
+)
 from floorcast.site.digests import digest
 from floorcast.site.site import Site
 from tests.auth.door import CHEAP, Clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floorcast.auth.keys import Keys, api_token, bearer, is_api_token
-from floorcast.errors import BadCredentials
+from floorcast.model.errors import BadCredentials
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
 from floorcast.site.site import Site

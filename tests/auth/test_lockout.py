@@ -14,7 +14,7 @@ from floorcast.auth.lockout import ANYWHERE, GOOD, KEPT, Lockout
 from floorcast.auth.lockout import HERE as HERE_BUCKET
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
-from floorcast.errors import RateLimited, Unavailable
+from floorcast.model.errors import RateLimited, Unavailable
 from tests.auth.door import Clock
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from floorcast.auth.passwords import LONGEST, Hasher, Passwords
-from floorcast.errors import Unavailable
+from floorcast.model.errors import Unavailable
 from tests.auth.door import CHEAP
 
 

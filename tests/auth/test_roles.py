@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from floorcast.auth.roles import ALLOWED, Methods, require
-from floorcast.errors import RoleNotAllowed
+from floorcast.model.errors import RoleNotAllowed
 from floorcast.site.model import Role
 
 TABLE = {

@@ -9,7 +9,7 @@ import pytest
 
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from floorcast.buckets import schema
 from floorcast.buckets.schema import MIGRATIONS, migrate
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 
 def test_a_new_file_gets_the_present_layout_once() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from floorcast.buckets.port import Conflict, Item
 from floorcast.buckets.sqlite import SQLiteBuckets
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 
 
 async def filled(file: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.auth.keys import Keys, is_api_token
-from floorcast.errors import BadCredentials, InvalidParameter, NotFound
+from floorcast.model.errors import BadCredentials, InvalidParameter, NotFound
 from floorcast.site.digests import digest, fingerprint
 from tests.cli.desk import Desk
 

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from floorcast.cli import options
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 ENVIRONMENT = {"FLOORCAST_COLOR": "blue", "FLOORCAST_SIZE": "2"}
 

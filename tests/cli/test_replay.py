@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from floorcast.cli.app import app
 from floorcast.cli.delivery import Rejected, Verdicts
 from floorcast.cli.replay import Totals, replay
-from floorcast.errors import Refusal
+from floorcast.model.errors import Refusal
 from floorcast.sources import anonymous_bank, call_records
 from floorcast.sources.cloud_event import CloudEvent
 from floorcast.token import TICKS_PER_SECOND

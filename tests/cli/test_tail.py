@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from floorcast.cli.app import app
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 from tests.cli.terminal import Terminal
 from tests.real.server import EVENTS, Caller, Server, command, environment, running
 from tests.real.sites import PASSWORD, TOKENS, event, ndjson

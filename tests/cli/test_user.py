@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.errors import InvalidParameter, NotFound
+from floorcast.model.errors import InvalidParameter, NotFound
 from tests.cli.desk import Desk
 from tests.site.sites import CHEAP, SMALL
 

@@ -12,12 +12,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from floorcast.cli import options, verify
-from floorcast.errors import SettingError
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.port import Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
 from floorcast.floor.tally import Tally
+from floorcast.model.errors import SettingError
 from floorcast.site.model import Plan, Service
 from tests.statistics.floors import agent_at, at, call_at
 

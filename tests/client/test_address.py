@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floorcast.client.address import address
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from floorcast.client.conversation import Conversation, Timing
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from tests.client.world import CREDENTIALS
 
 

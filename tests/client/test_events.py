@@ -22,8 +22,8 @@ from floorcast.client.events import (
     read_agent_event,
     read_interaction,
 )
-from floorcast.errors import UnexpectedAnswer
 from floorcast.events import fed
+from floorcast.model.errors import UnexpectedAnswer
 
 KINDS: dict[type[Struct], type[Struct]] = {
     fed.AgentEvent: AgentEvent,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from floorcast.client import feeds
 from floorcast.client.events import AgentEvent, Interaction
 from floorcast.client.following import SAVED_EVERY, Following
-from floorcast.errors import InvalidParameter
+from floorcast.model.errors import InvalidParameter
 from tests.client.world import Quiet, World
 
 Feed = Following[AgentEvent] | Following[Interaction]

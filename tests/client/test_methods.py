@@ -12,7 +12,7 @@ from floorcast.client import answers, methods
 from floorcast.client.filters import Filter
 from floorcast.client.methods import Call
 from floorcast.client.steps import Broken, Response
-from floorcast.errors import UnexpectedAnswer
+from floorcast.model.errors import UnexpectedAnswer
 
 TOKEN = "cfaf0a70-1c52-11e6-8080-808080808080"
 ONE = Filter(service=["38049"])

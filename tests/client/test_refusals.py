@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from floorcast import errors
 from floorcast.client.refusals import refusal, retry_after
 from floorcast.client.steps import Request, Response
+from floorcast.model import errors
 
 REQUEST = Request("POST", "/realtime/event/feed")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.client import TokenFile
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from tests.real.server import environment
 
 

@@ -27,7 +27,7 @@ from floorcast.client.steps import (
     Steps,
     Work,
 )
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 
 __all__ = ["CREDENTIALS", "Quiet", "World"]
 

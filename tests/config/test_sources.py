@@ -8,7 +8,7 @@ import pytest
 
 from floorcast.config.settings import Settings
 from floorcast.config.sources import given, load
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 
 def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from floorcast import errors
 from floorcast.client import Credentials, Filter, TokenFile
+from floorcast.model import errors
 from tests.client.reference import AGENTS, EVENTS, Reference, refusal
 from tests.client.shells import Blocking, OnALoop, Shell, Taken
 from tests.client.world import CREDENTIALS as WHO

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog import batches
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
+from floorcast.model.errors import Unavailable
 from tests.eventlog.batches import HOUR, START, Clock, batch, event
 from tests.eventlog.stamped import StampedLog
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.errors import SettingError
 from floorcast.eventlog.datafolder import DataFolder
+from floorcast.model.errors import SettingError
 
 HOLD = """
 import sys

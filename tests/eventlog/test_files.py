@@ -7,7 +7,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog.files import (
     connect,
     fetch,
@@ -18,6 +17,7 @@ from floorcast.eventlog.files import (
     remove,
     transaction,
 )
+from floorcast.model.errors import SettingError, Unavailable
 
 FIRST = "CREATE TABLE calls (id INTEGER); INSERT INTO calls VALUES (1);"
 SECOND = "ALTER TABLE calls ADD COLUMN name TEXT DEFAULT 'unknown';"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from floorcast.errors import SettingError, TooLarge, Unavailable
 from floorcast.eventlog import jetstream
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
@@ -17,6 +16,7 @@ from floorcast.eventlog.logfile import open_log
 from floorcast.eventlog.messages import ID, KIND, stream_name, stream_of, subject
 from floorcast.eventlog.port import Appended
 from floorcast.eventlog.shared_streams import make_streams
+from floorcast.model.errors import SettingError, TooLarge, Unavailable
 from tests.contract.test_event_log import ids_of
 from tests.eventlog.batches import Clock, batch
 from tests.eventlog.faults import failing_disk

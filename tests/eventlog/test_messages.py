@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.errors import TooLarge
 from floorcast.eventlog.messages import HEADERS, cut, stream_of, subject, subjects
 from floorcast.eventlog.port import Batch
+from floorcast.model.errors import TooLarge
 from tests.eventlog.batches import event
 
 lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda text: text.replace(b"\n", b" ")))

@@ -15,11 +15,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog import kept_calls, mirror, scribe
 from floorcast.eventlog.mirror import Mirror, Snapshot
 from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.segment import Segment, SegmentHead
+from floorcast.model.errors import Unavailable
 from floorcast.token import place
 from tests.eventlog.batches import HOUR, START, Clock
 from tests.eventlog.faults import failing_disk

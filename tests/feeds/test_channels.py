@@ -11,7 +11,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog.segment import Klass
 from floorcast.feeds.blocks import Record
 from floorcast.feeds.channels import FEW, WRITE_BYTES, Wish
@@ -20,6 +19,7 @@ from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
 from floorcast.feeds.sse import Form
 from floorcast.feeds.streams import Streams
+from floorcast.model.errors import Unavailable
 from floorcast.token import end_of_entry, place
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.errors import NotAnObject, TooLarge
 from floorcast.ingest.decoding import MAX_EVENTS, decode, split
+from floorcast.model.errors import NotAnObject, TooLarge
 
 NOW_MS = 1_795_428_000_000
 

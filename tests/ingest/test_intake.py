@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.errors import NotAnObject, TooLarge, Unavailable
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.port import Appended, Batch
 from floorcast.ingest import intake as intake_module
 from floorcast.ingest.intake import Busy, Intake, Taken
+from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
 from tests.real.nodes import until
 from tests.real.sites import event, ndjson
 

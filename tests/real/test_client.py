@@ -24,7 +24,7 @@ from floorcast.client import (
     TokenFile,
     sync_client,
 )
-from floorcast.errors import BadCredentials, NotFound, RateLimited, RoleNotAllowed
+from floorcast.model.errors import BadCredentials, NotFound, RateLimited, RoleNotAllowed
 from tests.real.load import PATIENCE, Load, Source, assert_all_once
 from tests.real.proxy import Proxy
 from tests.real.server import AGENTS, EVENTS, Caller, Server, running

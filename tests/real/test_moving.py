@@ -14,9 +14,9 @@ import pytest
 
 from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.model.errors import SettingError
 from floorcast.serve.moving import Moved, export_cluster, import_folder
 from floorcast.token import system_now
 from tests.nats_servers import NatsServers

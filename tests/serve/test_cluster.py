@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
 from floorcast.eventlog.messages import stream_name
+from floorcast.model.errors import SettingError
 from floorcast.nats_link import NatsLink
 from floorcast.serve import node as a_node
 from floorcast.serve.node import Node

@@ -11,7 +11,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.api import server
-from floorcast.errors import Unavailable
 from floorcast.eventlog.kept_calls import CallKey
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
@@ -20,6 +19,7 @@ from floorcast.events.incoming import Incoming
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
 from floorcast.ingest.client_floor import Reports
+from floorcast.model.errors import Unavailable
 from floorcast.serve.floors import Floors
 from floorcast.site.model import Plan
 from tests.real.nodes import until

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from floorcast.auth.passwords import Hasher
 from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds import longpoll
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.serve import node
 from floorcast.serve.node import Node
 from floorcast.site.apply import apply

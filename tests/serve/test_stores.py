@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.buckets.folder import IN_MEMORY
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.serve import stores
 from floorcast.serve.stores import Stores, open_stores
 from floorcast.token import system_now

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.serve.transport import serve
 
 

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.apply import apply
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.site.reading import parse
 from tests.site.sites import SMALL
 

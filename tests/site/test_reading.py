@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.site.reading import MOST, parse, read
 
 EXAMPLE = Path(str(files("floorcast"))) / "example_site.toml"

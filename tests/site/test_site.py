@@ -10,7 +10,7 @@ import pytest
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Item
 from floorcast.buckets.sqlite import SQLiteBuckets
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.site.edits import add_user
 from floorcast.site.model import User
 from floorcast.site.site import Site, SiteChange

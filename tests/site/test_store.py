@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.site.apply import declare
 from floorcast.site.byhand import ByHand
 from floorcast.site.reading import SiteFile

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from floorcast.errors import InvalidParameter
+from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.filter import (
     EVERYTHING,
     CampaignFilter,

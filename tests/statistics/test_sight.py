@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.errors import InvalidParameter
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.model.errors import InvalidParameter
 from floorcast.site.model import CallCenter, Plan, Service
 from floorcast.statistics.filter import ServiceFilter
 from floorcast.statistics.sight import Moment, Sight

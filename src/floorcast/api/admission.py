@@ -8,7 +8,7 @@ from floorcast.api.accept import admits
 from floorcast.api.exchange import Exchange
 from floorcast.api.routes import Route
 from floorcast.auth.roles import Methods, require
-from floorcast.errors import NotAcceptable, RateLimited, Unavailable
+from floorcast.model.errors import NotAcceptable, RateLimited, Unavailable
 
 __all__ = ["SESSION_COOKIE", "admit"]
 

@@ -17,7 +17,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from floorcast.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
+from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
 
 __all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "at_most", "read_body", "read_json"]
 

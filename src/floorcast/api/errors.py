@@ -10,7 +10,7 @@ import structlog
 
 from floorcast.api.answers import Answer
 from floorcast.api.bodies import Disconnected
-from floorcast.errors import (
+from floorcast.model.errors import (
     BadCredentials,
     BadSession,
     FloorcastError,

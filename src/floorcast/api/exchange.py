@@ -14,7 +14,7 @@ from floorcast.api.accept import admits_gzip
 from floorcast.api.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.api.server import Server
 from floorcast.auth.session import Session
-from floorcast.errors import BadSession, MissingParameter
+from floorcast.model.errors import BadSession, MissingParameter
 
 __all__ = ["GONE", "Exchange"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from floorcast.errors import RateLimited
+from floorcast.model.errors import RateLimited
 from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["RateLimit"]

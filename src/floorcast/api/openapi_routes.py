@@ -16,7 +16,7 @@ from floorcast.api.refusals import name_of, refusals, response
 from floorcast.api.routes import ANY, Query, Route
 from floorcast.api.shapes import schema
 from floorcast.auth.roles import ALLOWED
-from floorcast.errors import InvalidParameter, MissingParameter, NotAnObject
+from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject
 
 __all__ = ["Shown", "operation", "tag_of"]
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from floorcast.api.answers import Answer
 from floorcast.api.errors import answer_to
 from floorcast.api.operation import Status
-from floorcast.errors import Unavailable
+from floorcast.model.errors import Unavailable
 
 __all__ = ["Opening"]
 

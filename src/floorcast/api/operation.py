@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from floorcast.api.answers import Answer, Content
 from floorcast.api.exchange import Exchange
-from floorcast.errors import Unavailable
+from floorcast.model.errors import Unavailable
 
 __all__ = ["Status", "health", "metrics", "readiness"]
 

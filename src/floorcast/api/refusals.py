@@ -8,7 +8,7 @@ from typing import Any
 from floorcast.api.errors import STATUS, Failure
 from floorcast.api.routes import Route
 from floorcast.api.shapes import schema
-from floorcast.errors import (
+from floorcast.model.errors import (
     BadCredentials,
     BadSession,
     FeedNotSwitchedOn,

@@ -13,7 +13,7 @@ from floorcast.api.answers import Answer
 from floorcast.api.errors import MethodNotAllowed
 from floorcast.api.exchange import Exchange
 from floorcast.auth.roles import Methods
-from floorcast.errors import FloorcastError, NotFound
+from floorcast.model.errors import FloorcastError, NotFound
 from floorcast.site.model import FeedName
 
 __all__ = ["ANY", "Handler", "Query", "Route", "Table"]

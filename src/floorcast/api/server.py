@@ -15,12 +15,12 @@ from floorcast.api.limits import RateLimit
 from floorcast.api.metrics import Metrics
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
-from floorcast.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
+from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.site.model import FeedName
 from floorcast.site.site import Site
 from floorcast.token import Now

@@ -13,7 +13,7 @@ from floorcast.api.exchange import Exchange
 from floorcast.auth.keys import api_token
 from floorcast.auth.passwords import LONGEST, SHORTEST
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
-from floorcast.errors import InvalidParameter, MissingParameter, NotFound
+from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
 
 __all__ = [
     "LoggedIn",

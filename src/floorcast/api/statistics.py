@@ -16,8 +16,8 @@ from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.exchange import Exchange
 from floorcast.api.shapes import one_of, time_or_ms
 from floorcast.conditions import ServiceConditions
-from floorcast.errors import Unavailable
 from floorcast.feeds.position import token_at
+from floorcast.model.errors import Unavailable
 from floorcast.statistics.agents import (
     AgentStatisticsAnswer,
     AgentStatisticsExAnswer,

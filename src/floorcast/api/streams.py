@@ -19,12 +19,12 @@ from floorcast.api.answers import Answer
 from floorcast.api.exchange import Exchange
 from floorcast.api.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.auth.roles import require
-from floorcast.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.feeds.channels import Wish
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import Form
+from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.site.model import FeedName
 from floorcast.token import TICKS_PER_SECOND, encode, entry_of
 

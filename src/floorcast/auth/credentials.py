@@ -12,7 +12,7 @@ from floorcast.auth.keys import is_api_token
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.once import Once
 from floorcast.auth.passwords import Passwords
-from floorcast.errors import BadCredentials, MissingParameter, Unavailable
+from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
 from floorcast.site.digests import digest
 from floorcast.site.model import User
 from floorcast.site.site import Site

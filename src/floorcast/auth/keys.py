@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 
-from floorcast.errors import BadCredentials
+from floorcast.model.errors import BadCredentials
 from floorcast.site.digests import digest
 from floorcast.site.model import Client
 from floorcast.site.site import Site

@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from floorcast.buckets.port import Buckets, Conflict, Item
-from floorcast.errors import RateLimited, Unavailable
+from floorcast.model.errors import RateLimited, Unavailable
 from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["Attempt", "Lockout"]

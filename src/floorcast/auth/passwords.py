@@ -16,7 +16,7 @@ from typing import TypeVar
 import argon2
 from argon2.exceptions import Argon2Error
 
-from floorcast.errors import Unavailable
+from floorcast.model.errors import Unavailable
 
 __all__ = ["LONGEST", "SHORTEST", "Hasher", "Passwords"]
 

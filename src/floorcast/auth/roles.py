@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from floorcast.errors import RoleNotAllowed
+from floorcast.model.errors import RoleNotAllowed
 from floorcast.site.model import Role
 
 __all__ = ["ALLOWED", "Methods", "require"]

@@ -22,7 +22,7 @@ from floorcast.auth.once import Once
 from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
 from floorcast.auth.session import Session, login_key, proof_of, restored, stored
 from floorcast.buckets.port import Buckets, Conflict, Item
-from floorcast.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
+from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.site.edits import set_password
 from floorcast.site.site import Site
 from floorcast.token import TICKS_PER_SECOND, Now

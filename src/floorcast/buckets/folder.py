@@ -7,7 +7,7 @@ from pathlib import Path
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets
 from floorcast.buckets.sqlite import SQLiteBuckets
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["IN_MEMORY", "open_buckets"]
 

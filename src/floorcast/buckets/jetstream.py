@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 from floorcast.buckets.copy import OWN, Copy
 from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.buckets.watch import EVERYTHING, PARTS, STREAM, Watch, subject
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
 from floorcast.token import TICKS_PER_SECOND
 

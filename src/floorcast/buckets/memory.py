@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from floorcast.buckets.port import Conflict, Item, Listener, checked
-from floorcast.errors import Unavailable
+from floorcast.model.errors import Unavailable
 
 __all__ = ["MemoryBuckets"]
 

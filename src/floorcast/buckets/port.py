@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 
 __all__ = ["Buckets", "Conflict", "Item", "Listener", "checked"]
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import apsw
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["MIGRATIONS", "migrate"]
 

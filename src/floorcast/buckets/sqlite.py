@@ -17,7 +17,7 @@ import apsw
 
 from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.buckets.schema import migrate
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["SQLiteBuckets"]
 

@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.buckets.copy import OWN, Copy, Message
-from floorcast.errors import FloorcastError, Unavailable
+from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.nats_link import PATIENCE, NatsLink
 from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND

@@ -25,7 +25,7 @@ from floorcast.cli import (
     verify,
     version,
 )
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 
 __all__ = ["app", "main"]
 

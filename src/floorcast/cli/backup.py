@@ -12,8 +12,8 @@ from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known
 from floorcast.cli.progress import shown
 from floorcast.config.sources import load
-from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog.copies import FILES, copy_file
+from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["register"]
 

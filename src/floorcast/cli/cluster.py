@@ -11,7 +11,7 @@ from floorcast.cli.admin import DataOption, LogOption, aligned
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.serve.stores import require_nats
 from floorcast.serve.telling import set_up_log
 

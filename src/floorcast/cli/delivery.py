@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from floorcast.client.address import address
-from floorcast.errors import Refusal, Unavailable
+from floorcast.model.errors import Refusal, Unavailable
 from floorcast.sources.cloud_event import CloudEvent
 
 __all__ = ["MOST_A_BATCH", "Delivery", "Rejected", "Verdicts"]

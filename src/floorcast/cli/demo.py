@@ -13,7 +13,7 @@ from floorcast.cli.at_work import AtWork, Pace
 from floorcast.cli.delivery import Delivery
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.serve import Read, with_settings
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 from floorcast.serve.telling import set_up_log
 from floorcast.serve.transport import serve
 from floorcast.simulator.faults import Faults, Wire

@@ -21,7 +21,7 @@ from floorcast.cli.delivery import Delivery
 from floorcast.cli.progress import Shown, shown
 from floorcast.cli.replay import a_speed, say
 from floorcast.cli.truth import tables
-from floorcast.errors import Unavailable
+from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor import LARGEST, SMALLEST, USUAL_LOAD, floor_of
 from floorcast.simulator.report import report

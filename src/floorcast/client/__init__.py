@@ -1,7 +1,7 @@
 """A typed client of the Real-Time Reporting API: this server's, and any other's (LiveVox).
 
 ``AsyncClient`` for asyncio, ``Client`` for everything else; docs/client.md shows both. What a
-server refuses is raised as the exceptions of ``floorcast.errors``.
+server refuses is raised as the exceptions of ``floorcast.model.errors``.
 """
 
 from floorcast.client.async_client import AsyncClient, AsyncFeed

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["address"]
 

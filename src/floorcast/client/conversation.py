@@ -19,7 +19,7 @@ from floorcast.client.methods import Call, decoded, post
 from floorcast.client.pacing import Backoff, Pace
 from floorcast.client.refusals import refusal
 from floorcast.client.steps import Broken, LogIn, Open, Pause, Request, Response, Send, Steps
-from floorcast.errors import (
+from floorcast.model.errors import (
     BadCredentials,
     BadSession,
     NotFound,

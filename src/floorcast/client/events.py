@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, structs
 
-from floorcast.errors import UnexpectedAnswer
+from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
     "AgentEvent",

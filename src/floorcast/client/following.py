@@ -19,7 +19,7 @@ from floorcast.client.conversation import Conversation
 from floorcast.client.events import event_id
 from floorcast.client.methods import Call, Page
 from floorcast.client.steps import Broken, Next, Request, Shut, Silent, Steps, Work
-from floorcast.errors import Refusal
+from floorcast.model.errors import Refusal
 
 __all__ = ["Followed", "Following", "Source", "TokenStore"]
 

@@ -20,7 +20,7 @@ from floorcast.client.answers import AgentEventPage, Answer, InteractionPage
 from floorcast.client.events import read_agent_event, read_interaction
 from floorcast.client.filters import EVERYTHING, Filter
 from floorcast.client.steps import Broken, Request, Response
-from floorcast.errors import UnexpectedAnswer
+from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
     "MOST",

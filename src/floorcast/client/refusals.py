@@ -13,7 +13,7 @@ from http import HTTPStatus
 import msgspec
 
 from floorcast.client.steps import Request, Response
-from floorcast.errors import (
+from floorcast.model.errors import (
     BadCredentials,
     BadSession,
     FeedNotSwitchedOn,

@@ -30,7 +30,7 @@ from floorcast.client.steps import (
     Work,
 )
 from floorcast.client.wire import LIMITS, STREAM_OPEN, TIMEOUT, request_of, response_of, translated
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 
 __all__ = ["Client", "Feed"]
 

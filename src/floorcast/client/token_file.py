@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["TokenFile"]
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from floorcast.config.kinds import PATH
 from floorcast.config.settings import SETTINGS, Settings
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["FILE", "Given", "given", "load"]
 

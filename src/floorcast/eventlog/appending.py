@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.groups import GroupWriter, Outcome, Row, Write
 from floorcast.eventlog.identities import keys_of
@@ -21,6 +20,7 @@ from floorcast.eventlog.logfile import KINDS, Position, StreamRow, first_id
 from floorcast.eventlog.port import Appended, Batch, Entry
 from floorcast.eventlog.seen import Seen, Wave
 from floorcast.eventlog.streams import Stream
+from floorcast.model.errors import Unavailable
 from floorcast.token import Now
 
 __all__ = [

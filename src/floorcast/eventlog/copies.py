@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog.files import fetch_one, open_reader, remove
 from floorcast.eventlog.logfile import Follows, LogReader
+from floorcast.model.errors import Unavailable
 
 __all__ = ["FILES", "Held", "back_up", "copy_file", "held", "install"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 
 __all__ = ["DataFolder"]
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import apsw
 
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = [
     "connect",

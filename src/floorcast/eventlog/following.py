@@ -15,8 +15,8 @@ from typing import Protocol
 
 import structlog
 
-from floorcast.errors import FloorcastError, Unavailable
 from floorcast.eventlog.consuming import Gone, Message, consume
+from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.nats_link import NatsLink, Refused
 from floorcast.token import TICKS_PER_SECOND, Now
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog import messages
 from floorcast.eventlog.appending import Load, Observe, Origin, Planned
 from floorcast.eventlog.consuming import Message
@@ -27,6 +26,7 @@ from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
+from floorcast.model.errors import Unavailable
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
 from floorcast.tasks import ended
 from floorcast.token import TICKS_PER_SECOND, Now

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.errors import SettingError
 from floorcast.eventlog.files import (
     connect,
     fetch,
@@ -25,6 +24,7 @@ from floorcast.eventlog.files import (
     transaction,
 )
 from floorcast.eventlog.port import Entry, EntryKind, Head
+from floorcast.model.errors import SettingError
 
 __all__ = [
     "KINDS",

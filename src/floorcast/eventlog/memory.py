@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from itertools import islice
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.identities import keys_of
 from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.eventlog.streams import Stream
+from floorcast.model.errors import Unavailable
 from floorcast.token import Now
 
 __all__ = ["MemoryLog"]

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 from zlib import crc32
 
-from floorcast.errors import TooLarge
 from floorcast.eventlog.port import Batch
+from floorcast.model.errors import TooLarge
 
 __all__ = [
     "ID",

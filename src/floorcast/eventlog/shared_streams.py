@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import structlog
 
-from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog.logfile import Follows
 from floorcast.eventlog.messages import stream_name, subjects
 from floorcast.eventlog.port import RETENTION
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink, Refused
 
 __all__ = ["COUNT", "make_streams"]

@@ -14,8 +14,8 @@ from typing import Annotated, Literal, NamedTuple, get_args
 from msgspec import Meta, Struct
 
 from floorcast.conditions import IdConditions, condition, read_id, read_members
-from floorcast.errors import InvalidParameter
 from floorcast.eventlog.segment import Klass
+from floorcast.model.errors import InvalidParameter
 
 __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
 

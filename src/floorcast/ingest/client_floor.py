@@ -16,7 +16,6 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 import structlog
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import Entry, EventLog
 from floorcast.events.incoming import (
@@ -37,6 +36,7 @@ from floorcast.floor.state import (
     from_snapshot,
     snapshot_parts,
 )
+from floorcast.model.errors import Unavailable
 from floorcast.site.model import FeedName, Plan
 from floorcast.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
 

@@ -15,11 +15,11 @@ import structlog
 from floorcast.api.metrics import ClusterState, Lag
 from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.config.settings import Settings
-from floorcast.errors import Unavailable
 from floorcast.eventlog.appending import Observe
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.shared_streams import make_streams
+from floorcast.model.errors import Unavailable
 from floorcast.nats_link import NatsLink
 from floorcast.serve.copying import ensure_copy
 from floorcast.serve.peers import Desk, Following, Peer

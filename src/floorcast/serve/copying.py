@@ -13,11 +13,11 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog import copies
 from floorcast.eventlog.copies import held
 from floorcast.eventlog.files import remove
 from floorcast.eventlog.logfile import Follows
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink
 from floorcast.serve.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
 

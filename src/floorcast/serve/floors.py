@@ -9,7 +9,6 @@ import msgspec
 import structlog
 
 from floorcast.api import server
-from floorcast.errors import Unavailable
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import EventLog
 from floorcast.feeds.encode import encode
@@ -17,6 +16,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
 from floorcast.ingest.client_floor import ClientFloor, Reports, last_state
+from floorcast.model.errors import Unavailable
 from floorcast.site.model import FeedName, Plan
 from floorcast.token import Now, end_of_entry
 

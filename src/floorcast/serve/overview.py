@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from floorcast.buckets.watch import STREAM
-from floorcast.errors import SettingError, Unavailable
 from floorcast.eventlog.messages import stream_name
 from floorcast.eventlog.shared_streams import COUNT
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink, Refused, heard, reached
 from floorcast.serve.peers import Peer, ask_peers
 

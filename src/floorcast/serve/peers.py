@@ -22,8 +22,8 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from floorcast.errors import Unavailable
 from floorcast.eventlog import copies
+from floorcast.model.errors import Unavailable
 from floorcast.nats_link import NatsLink
 
 __all__ = ["PEERS", "Desk", "Following", "Offer", "Peer", "Wanted", "ask_peers", "subject_of"]

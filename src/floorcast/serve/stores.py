@@ -12,12 +12,12 @@ from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
 from floorcast.eventlog.appending import Observe
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.port import EventLog
 from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.model.errors import SettingError
 from floorcast.token import Now
 
 __all__ = ["Stores", "open_stores", "require_nats"]

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from floorcast.api.app import ROUTES, Api
 from floorcast.api.opening import Opening
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.serve.connections import Connection, Shared, to_who_is_there
 from floorcast.serve.node import Node
 from floorcast.serve.pages import page_routes

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.serve.stores import require_nats
 
 __all__ = ["visit"]

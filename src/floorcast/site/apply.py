@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from floorcast.buckets.port import Buckets, Conflict, Item
-from floorcast.errors import SettingError, Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.byhand import collisions, laid_over, prune
 from floorcast.site.changes import Change, differences
 from floorcast.site.check import MAX_API_TOKENS, hashed

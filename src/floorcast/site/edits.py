@@ -9,7 +9,7 @@ import msgspec
 from msgspec import structs
 
 from floorcast.buckets.port import Buckets, Conflict, Item
-from floorcast.errors import InvalidParameter, NotFound, Unavailable
+from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.byhand import ByHand, Declined, laid_over, prune
 from floorcast.site.check import MAX_API_TOKENS
 from floorcast.site.model import Client, User

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.site.check import problems
 from floorcast.site.file import FileClient, SiteTables
 from floorcast.site.messages import explain

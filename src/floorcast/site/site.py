@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from floorcast.buckets.port import Buckets
-from floorcast.errors import FloorcastError
+from floorcast.model.errors import FloorcastError
 from floorcast.site.byhand import laid_over
 from floorcast.site.directory import Directory
 from floorcast.site.model import Client, Plan, User

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from floorcast.buckets.port import Item
-from floorcast.errors import SettingError
+from floorcast.model.errors import SettingError
 from floorcast.site.byhand import ByHand
 from floorcast.site.model import Client
 

@@ -13,7 +13,7 @@ from floorcast.conditions import (
     read_id,
     read_members,
 )
-from floorcast.errors import InvalidParameter
+from floorcast.model.errors import InvalidParameter
 
 __all__ = [
     "EVERYTHING",

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from floorcast.errors import InvalidParameter
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
+from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.filter import EVERYTHING, ServiceFilter
 
 __all__ = ["Moment", "Sight", "View"]
