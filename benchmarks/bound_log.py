@@ -22,7 +22,7 @@ from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.port import Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
-from floorcast.token import system_now
+from floorcast.model.token import system_now
 
 APPENDERS = 4
 ROUND = 100  # batches measured at a time, made beforehand

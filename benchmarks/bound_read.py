@@ -16,7 +16,7 @@ import apsw
 from benchmarks.bound_events import report
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.segment import Segment
-from floorcast.token import system_now
+from floorcast.model.token import system_now
 
 SEGMENTS = 500
 EVENTS = 1000

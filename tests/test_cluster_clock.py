@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.cluster_clock import ClusterClock, ticks_of
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 
 MINUTE = 60 * TICKS_PER_SECOND
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -6,7 +6,7 @@ from collections import deque
 from datetime import datetime
 from typing import Final
 
-from floorcast.token import TICKS_PER_SECOND, Now
+from floorcast.model.token import TICKS_PER_SECOND, Now
 
 __all__ = ["ClusterClock", "ticks_of"]
 

@@ -31,11 +31,11 @@ from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.ingest.intake import Intake
+from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
 from floorcast.site.apply import apply
 from floorcast.site.model import FeedName
 from floorcast.site.reading import parse
 from floorcast.site.site import Site
-from floorcast.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 

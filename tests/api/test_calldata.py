@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from floorcast import token as tokens
 from floorcast.floor.call_facts import CallFacts
-from floorcast.token import end_of_entry
+from floorcast.model import token as tokens
+from floorcast.model.token import end_of_entry
 from tests.api.fed import call_start
 from tests.api.servers import ACME, CHILD, STRANGER, House, in_house
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from floorcast import token as tokens
+from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from tests.api.fed import agent_event, call_start, sms
 from tests.api.servers import ACME, DAY, House, in_house

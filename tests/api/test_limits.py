@@ -6,7 +6,7 @@ import pytest
 
 from floorcast.api.limits import RateLimit
 from floorcast.model.errors import RateLimited
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 from tests.api.servers import House, in_house
 
 

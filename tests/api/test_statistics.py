@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from floorcast import token as tokens
 from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
+from floorcast.model import token as tokens
+from floorcast.model.token import place
 from floorcast.site.model import CallCenter, Plan, Service
 from floorcast.statistics import reading
-from floorcast.token import place
 from tests.api.fed import agent_event, call_start
 from tests.api.servers import ACME, CHILD, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded

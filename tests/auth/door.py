@@ -8,8 +8,8 @@ from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.site import Site
-from floorcast.token import TICKS_PER_SECOND
 from tests.site.sites import CHEAP, small
 
 __all__ = ["CHEAP", "Clock", "Door"]

@@ -21,9 +21,9 @@ from floorcast.model.errors import (
     MissingParameter,
     Unavailable,
 )
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.digests import digest
 from floorcast.site.edits import remove_user, revoke_key, set_password
-from floorcast.token import TICKS_PER_SECOND
 from tests.auth.door import CHEAP, Clock, Door, closed, mended
 from tests.site.sites import SMALL, applied, run, small
 

@@ -15,10 +15,10 @@ import pytest
 from floorcast.cli.at_work import AtWork, Pace
 from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.replay import MAX_SPEED
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.simulation import Simulation
-from floorcast.token import TICKS_PER_SECOND
 from tests.cli.intake import DROP, TAKE, Answer, Intake, running
 
 START = datetime(2026, 11, 23, 15, tzinfo=UTC)

@@ -8,7 +8,7 @@ import msgspec
 
 from floorcast.eventlog.port import Batch
 from floorcast.events.incoming import CallQueue, CallQueueData
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 
 HOUR = 3600 * TICKS_PER_SECOND
 START = 1_700_000_000 * TICKS_PER_SECOND

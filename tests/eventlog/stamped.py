@@ -10,8 +10,8 @@ from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.messages import TAKEN
 from floorcast.eventlog.shared_streams import make_streams
+from floorcast.model.token import Now
 from floorcast.nats_link import PATIENCE, Ack, NatsLink
-from floorcast.token import Now
 
 __all__ = ["StampedLog"]
 

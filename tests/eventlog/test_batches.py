@@ -7,7 +7,7 @@ import pytest
 from floorcast.eventlog import batches
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.port import Head
-from floorcast.token import MAX_INDEX
+from floorcast.model.token import MAX_INDEX
 from tests.eventlog.batches import batch
 
 KEYS = [b"a", b"b", b"a", b"c"]

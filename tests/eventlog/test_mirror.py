@@ -20,7 +20,7 @@ from floorcast.eventlog.mirror import Mirror, Snapshot
 from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.model.errors import Unavailable
-from floorcast.token import place
+from floorcast.model.token import place
 from tests.eventlog.batches import HOUR, START, Clock
 from tests.eventlog.faults import failing_disk
 from tests.eventlog.segments import KLASSES, segment

@@ -20,7 +20,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.feeds.sse import Form
 from floorcast.feeds.streams import Streams
 from floorcast.model.errors import Unavailable
-from floorcast.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, place
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run

@@ -14,7 +14,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.longpoll import POLL_WAIT, poll
 from floorcast.feeds.ring import Rings
-from floorcast.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, place
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast import token as tokens
 from floorcast.feeds.position import REACH, local_time, not_here_yet, resolve, token_at
+from floorcast.model import token as tokens
 from floorcast.model.errors import InvalidParameter
-from floorcast.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, place
+from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, place
 from tests.api.servers import Entries
 
 ZONE = ZoneInfo("America/New_York")

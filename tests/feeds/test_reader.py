@@ -13,7 +13,7 @@ from floorcast.feeds.reader import CLOSE, KEEPALIVE, STUCK
 from floorcast.feeds.ring import Rings
 from floorcast.feeds.sse import Form
 from floorcast.feeds.wheel import TICK
-from floorcast.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, place
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run

@@ -7,7 +7,7 @@ from floorcast.feeds.blocks import SEAL_BYTES
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import SEAL_AGE, Rings
-from floorcast.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, place
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import START, VirtualLoop, run
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.model.token import TICKS_PER_MS
 from floorcast.site.model import Agent, CallCenter, Plan, Service
-from floorcast.token import TICKS_PER_MS
 
 MIDDAY = datetime(2026, 11, 23, 17, tzinfo=UTC)  # noon in New York
 PLAN = Plan(

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from floorcast.api.examples import Example, load
-from floorcast.token import TICKS_PER_MS
+from floorcast.model.token import TICKS_PER_MS
 from tests.real.nodes import Clock, House, scratch
 from tests.real.sites import event, ndjson
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from floorcast import token as tokens
 from floorcast.api.examples import load
 from floorcast.events.incoming import Incoming
+from floorcast.model import token as tokens
 from floorcast.site.model import Agent, CallCenter, Plan, Service
 from tests.api.servers import ACME, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded

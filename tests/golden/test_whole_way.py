@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from floorcast.api.examples import load
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 from tests.golden.examples import like
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS

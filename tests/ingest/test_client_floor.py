@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast import token as tokens
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import Batch
@@ -20,9 +19,10 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
 from floorcast.ingest import client_floor
 from floorcast.ingest.client_floor import ClientFloor, Record, Reports, last_state
+from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import end_of_entry, place
 from floorcast.site.model import FeedName, Plan
-from floorcast.token import end_of_entry, place
 from tests.real.nodes import Clock, until
 from tests.real.sites import event
 

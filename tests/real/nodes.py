@@ -20,8 +20,8 @@ from msgspec import structs
 
 from floorcast.api.app import Api
 from floorcast.config.settings import Settings
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.serve.node import Node
-from floorcast.token import TICKS_PER_SECOND
 from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS
 
 __all__ = ["Clock", "House", "scratch", "until"]

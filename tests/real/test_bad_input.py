@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast import token as tokens
+from floorcast.model import token as tokens
 from tests.real.server import AGENTS, EVENTS, Caller, Server, running
 from tests.real.sites import ACME, KEYS, event, ndjson
 

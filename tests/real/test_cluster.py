@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from floorcast import token as tokens
+from floorcast.model import token as tokens
 from tests.nats_servers import NatsServers
 from tests.real.cluster import Cluster, Roamer, comes_about, running_cluster
 from tests.real.load import PATIENCE, Load, Source, assert_all_once

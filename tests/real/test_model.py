@@ -26,13 +26,13 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
-from floorcast import token as tokens
 from floorcast.api import feeds as api_feeds
 from floorcast.feeds import blocks, feed, longpoll
 from floorcast.ingest import client_floor
+from floorcast.model import token as tokens
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.serve import node
 from floorcast.site.model import FeedName
-from floorcast.token import TICKS_PER_SECOND
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson

@@ -17,8 +17,8 @@ from floorcast.config.settings import Settings
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.model.errors import SettingError
+from floorcast.model.token import system_now
 from floorcast.serve.moving import Moved, export_cluster, import_folder
-from floorcast.token import system_now
 from tests.nats_servers import NatsServers
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment
 from tests.real.sites import event, ndjson

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.token import decode
+from floorcast.model.token import decode
 from tests.real.server import AGENTS, Caller, Server, command, environment, running
 from tests.real.sites import ACME, KEYS, event, ndjson
 

@@ -18,11 +18,11 @@ from msgspec import structs
 from floorcast.config.settings import Settings
 from floorcast.eventlog.messages import stream_name
 from floorcast.model.errors import SettingError
+from floorcast.model.token import TICKS_PER_SECOND, system_now, to_ms
 from floorcast.nats_link import NatsLink
 from floorcast.serve import node as a_node
 from floorcast.serve.node import Node
 from floorcast.serve.peers import Peer, ask_peers
-from floorcast.token import TICKS_PER_SECOND, system_now, to_ms
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS

@@ -11,9 +11,9 @@ import pytest
 from floorcast.buckets.folder import IN_MEMORY
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
+from floorcast.model.token import system_now
 from floorcast.serve import stores
 from floorcast.serve.stores import Stores, open_stores
-from floorcast.token import system_now
 
 
 async def opened(settings: Settings) -> Stores:

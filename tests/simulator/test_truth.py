@@ -6,9 +6,9 @@ import random
 
 import pytest
 
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults
 from floorcast.simulator.floor import floor_of
-from floorcast.token import TICKS_PER_SECOND
 from tests.real.nodes import Clock, House, scratch
 from tests.simulator.parity import START, Parity, site_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.token import encode
+from floorcast.model.token import encode
 from tests.wallboard.screen import Screen
 
 ASK = """async (tokens) => {

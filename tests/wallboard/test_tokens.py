@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from floorcast.token import TICKS_PER_MS, encode
+from floorcast.model.token import TICKS_PER_MS, encode
 from tests.wallboard.screen import Screen
 
 READ = """async (tokens) => {

@@ -19,8 +19,8 @@ from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matc
 from floorcast.feeds.longpoll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.model.errors import InvalidParameter, Retired
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.model import FeedName
-from floorcast.token import TICKS_PER_SECOND
 
 __all__ = [
     "AgentFeedAnswer",

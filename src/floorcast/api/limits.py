@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from floorcast.model.errors import RateLimited
-from floorcast.token import TICKS_PER_SECOND, Now
+from floorcast.model.token import TICKS_PER_SECOND, Now
 
 __all__ = ["RateLimit"]
 

@@ -21,9 +21,9 @@ from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
+from floorcast.model.token import Now
 from floorcast.site.model import FeedName
 from floorcast.site.site import Site
-from floorcast.token import Now
 
 __all__ = ["ClientFloor", "Readiness", "Server"]
 

@@ -18,6 +18,7 @@ from floorcast.api.shapes import one_of, time_or_ms
 from floorcast.conditions import ServiceConditions
 from floorcast.feeds.position import token_at
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import to_ms
 from floorcast.statistics.agents import (
     AgentStatisticsAnswer,
     AgentStatisticsExAnswer,
@@ -39,7 +40,6 @@ from floorcast.statistics.services import ServiceAnswer, service_stats
 from floorcast.statistics.sight import Moment, Sight, View
 from floorcast.statistics.status import AgentStatusAnswer, agent_status
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
-from floorcast.token import to_ms
 
 __all__ = [
     "CampaignRequest",

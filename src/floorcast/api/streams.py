@@ -25,8 +25,8 @@ from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import Form
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.model import FeedName
-from floorcast.token import TICKS_PER_SECOND, encode, entry_of
 
 __all__ = [
     "TAKE_OVER",

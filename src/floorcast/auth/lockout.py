@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.model.errors import RateLimited, Unavailable
-from floorcast.token import TICKS_PER_SECOND, Now
+from floorcast.model.token import TICKS_PER_SECOND, Now
 
 __all__ = ["Attempt", "Lockout"]
 

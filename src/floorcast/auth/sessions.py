@@ -23,9 +23,9 @@ from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
 from floorcast.auth.session import Session, login_key, proof_of, restored, stored
 from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.edits import set_password
 from floorcast.site.site import Site
-from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 

@@ -16,8 +16,8 @@ from floorcast.buckets.copy import OWN, Copy
 from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.buckets.watch import EVERYTHING, PARTS, STREAM, Watch, subject
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
-from floorcast.token import TICKS_PER_SECOND
 
 __all__ = ["JetStreamBuckets"]
 

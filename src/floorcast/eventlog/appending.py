@@ -21,7 +21,7 @@ from floorcast.eventlog.port import Appended, Batch, Entry
 from floorcast.eventlog.seen import Seen, Wave
 from floorcast.eventlog.streams import Stream
 from floorcast.model.errors import Unavailable
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = [
     "MAX_BYTES",

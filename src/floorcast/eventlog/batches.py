@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from floorcast.eventlog.port import Batch, Entry, Head
 from floorcast.events.incoming import Incoming
-from floorcast.token import MAX_INDEX
+from floorcast.model.token import MAX_INDEX
 
 __all__ = ["ENTRY_EVENTS", "News", "entries_of", "news_of"]
 

@@ -17,8 +17,8 @@ import structlog
 
 from floorcast.eventlog.consuming import Gone, Message, consume
 from floorcast.model.errors import FloorcastError, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.nats_link import NatsLink, Refused
-from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["Copy", "Follower"]
 

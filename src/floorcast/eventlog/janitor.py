@@ -16,7 +16,7 @@ import apsw
 from floorcast.eventlog.files import fetch_one, transaction
 from floorcast.eventlog.logfile import SITE, first_id
 from floorcast.eventlog.port import kept_since
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = ["BITE", "BITE_BYTES", "Janitor"]
 

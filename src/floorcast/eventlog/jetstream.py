@@ -27,9 +27,9 @@ from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.events.incoming import Incoming
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
 from floorcast.tasks import ended
-from floorcast.token import TICKS_PER_SECOND, Now
 
 __all__ = ["JetStreamLog"]
 

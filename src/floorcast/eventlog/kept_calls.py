@@ -17,7 +17,7 @@ from floorcast.eventlog import rows
 from floorcast.eventlog.derived import reach
 from floorcast.eventlog.files import fetch, reading
 from floorcast.eventlog.scribe import Scribe
-from floorcast.token import entry_of
+from floorcast.model.token import entry_of
 
 __all__ = ["SCHEMA", "CallKey", "CallVersion", "KeptCalls"]
 

@@ -12,7 +12,7 @@ from floorcast.eventlog.derived import reach
 from floorcast.eventlog.files import fetch, fetch_one, reading
 from floorcast.eventlog.scribe import Scribe
 from floorcast.eventlog.segment import Klass, Segment, SegmentHead
-from floorcast.token import entry_of
+from floorcast.model.token import entry_of
 
 __all__ = ["SCHEMA", "KeptSegments"]
 

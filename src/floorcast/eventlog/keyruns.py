@@ -27,7 +27,7 @@ from floorcast.eventlog.keyfilter import mark
 from floorcast.eventlog.port import HOUR, kept_since
 from floorcast.eventlog.rows import blobs
 from floorcast.eventlog.scribe import Scribe
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = ["KeyRuns", "Run"]
 

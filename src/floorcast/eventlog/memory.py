@@ -13,7 +13,7 @@ from floorcast.eventlog.identities import keys_of
 from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.eventlog.streams import Stream
 from floorcast.model.errors import Unavailable
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = ["MemoryLog"]
 

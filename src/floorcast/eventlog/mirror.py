@@ -26,7 +26,7 @@ from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
 from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.scribe import Scribe
 from floorcast.eventlog.segment import Segment, SegmentHead
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = ["Mirror", "Snapshot"]
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct
 
 from floorcast.events.incoming import Incoming
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = [
     "ALWAYS",

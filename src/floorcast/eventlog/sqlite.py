@@ -20,7 +20,7 @@ from floorcast.eventlog.keyruns import KeyRuns
 from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
 from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.eventlog.seen import Seen
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = ["SqliteLog"]
 

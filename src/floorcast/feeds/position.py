@@ -14,7 +14,7 @@ import structlog
 
 from floorcast.eventlog.port import Head
 from floorcast.model.errors import InvalidParameter
-from floorcast.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
+from floorcast.model.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
 
 __all__ = ["REACH", "Times", "local_time", "not_here_yet", "resolve", "token_at"]
 

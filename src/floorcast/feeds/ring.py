@@ -12,7 +12,7 @@ from floorcast.feeds.blocks import Block, Page
 from floorcast.feeds.cache import ByteCache
 from floorcast.feeds.streams import Streams
 from floorcast.feeds.waiting import Waker
-from floorcast.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = ["Counts", "Member", "Ring", "Rings", "Store"]
 

@@ -50,8 +50,8 @@ from floorcast.floor.rosters import OnDuty, Roster, Watchers
 from floorcast.floor.state import FloorState
 from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
+from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.model import Plan
-from floorcast.token import TICKS_PER_MS, to_ms
 
 __all__ = ["Fed", "Floor"]
 

@@ -37,8 +37,8 @@ from floorcast.floor.state import (
     snapshot_parts,
 )
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
 from floorcast.site.model import FeedName, Plan
-from floorcast.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
 
 __all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
 

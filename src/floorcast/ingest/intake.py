@@ -12,7 +12,7 @@ from floorcast.eventlog.port import Batch, EventLog
 from floorcast.ingest.decoding import Form, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.model.errors import Unavailable
-from floorcast.token import Now, to_ms
+from floorcast.model.token import Now, to_ms
 
 __all__ = ["MAX_BYTES", "Busy", "Folding", "Intake", "Taken"]
 

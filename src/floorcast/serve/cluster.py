@@ -20,10 +20,10 @@ from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.shared_streams import make_streams
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import TICKS_PER_MS, Now
 from floorcast.nats_link import NatsLink
 from floorcast.serve.copying import ensure_copy
 from floorcast.serve.peers import Desk, Following, Peer
-from floorcast.token import TICKS_PER_MS, Now
 
 __all__ = ["Share", "join"]
 

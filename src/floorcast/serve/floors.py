@@ -17,8 +17,8 @@ from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
 from floorcast.ingest.client_floor import ClientFloor, Reports, last_state
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import Now, end_of_entry
 from floorcast.site.model import FeedName, Plan
-from floorcast.token import Now, end_of_entry
 
 __all__ = ["Floors"]
 

@@ -27,11 +27,11 @@ from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FloorcastError
+from floorcast.model.token import Now, system_now
 from floorcast.serve.floors import Floors
 from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, reading
 from floorcast.site.site import Site, SiteChange
-from floorcast.token import Now, system_now
 
 __all__ = ["Node"]
 

@@ -18,7 +18,7 @@ from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.port import EventLog
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.model.errors import SettingError
-from floorcast.token import Now
+from floorcast.model.token import Now
 
 __all__ = ["Stores", "open_stores", "require_nats"]
 

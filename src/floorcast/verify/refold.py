@@ -7,8 +7,8 @@ import msgspec
 from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
+from floorcast.model.token import event_id_maker
 from floorcast.site.model import Plan
-from floorcast.token import event_id_maker
 
 __all__ = ["Refold"]
 
