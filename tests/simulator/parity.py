@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from floorcast.events.states import STATE_NAMES, State
+from floorcast.model.states import STATE_NAMES, State
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.plan import FloorPlan

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.events.states import NOT_READY_REASONS, AgentEventType
+from floorcast.model.states import NOT_READY_REASONS, AgentEventType
 from floorcast.simulator.agents import shift_of
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.plan import DAY, AgentPlan, Shift

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.events.states import EVENT_STATE, State
+from floorcast.model.states import EVENT_STATE, State
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.plan import FloorPlan
 from floorcast.simulator.simulation import Simulation

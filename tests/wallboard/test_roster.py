@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from floorcast.events.states import NOT_READY_REASONS, AgentEventType
+from floorcast.model.states import NOT_READY_REASONS, AgentEventType
 from tests.real.server import Caller, Server
 from tests.real.sites import event, ndjson
 from tests.wallboard.screen import Screen

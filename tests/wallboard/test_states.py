@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.events.states import EVENT_STATE, STATE_NAMES
+from floorcast.model.states import EVENT_STATE, STATE_NAMES
 from tests.wallboard.screen import Screen
 
 TABLE = """async (events) => {

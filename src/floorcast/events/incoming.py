@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from floorcast.events.states import AgentEventType
+from floorcast.model.states import AgentEventType
 
 __all__ = [
     "AgentState",

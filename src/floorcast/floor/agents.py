@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from floorcast.events.states import CALL_STATES, EVENT_STATE, State
 from floorcast.floor.calls import Key
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
+from floorcast.model.states import CALL_STATES, EVENT_STATE, State
 
 __all__ = ["CallInHand", "OnFloor", "change_state", "slices", "state_after"]
 

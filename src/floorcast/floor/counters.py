@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from floorcast.events.states import State
+from floorcast.model.states import State
 from floorcast.site.model import Category
 
 __all__ = [

@@ -28,7 +28,6 @@ from floorcast.events.incoming import (
     SmsAttempt,
     milliseconds,
 )
-from floorcast.events.states import State
 from floorcast.floor import messages, voice
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
@@ -50,6 +49,7 @@ from floorcast.floor.rosters import OnDuty, Roster, Watchers
 from floorcast.floor.state import FloorState
 from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
+from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.model import Plan
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from floorcast.events.states import STATE_NAMES, State
+from floorcast.model.states import STATE_NAMES, State
 from floorcast.simulator.truth import AgentTruth, ServiceTruth, Truth, Work
 
 __all__ = ["Row", "agent_rows", "averages", "campaign_rows", "report", "service_rows"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from floorcast.events.states import CALL_STATES, EVENT_STATE, State
+from floorcast.model.states import CALL_STATES, EVENT_STATE, State
 from floorcast.simulator.calls import Call, Disposed
 
 __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]

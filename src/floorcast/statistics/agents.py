@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.events.states import STATE_NAMES, State
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.counters import AgentDay, reason_index
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.present import AgentDays, everyone_today, is_quiet, logged_in
 from floorcast.statistics.reading import AgentReading, Slices
 from floorcast.statistics.sight import Moment, View

@@ -7,7 +7,7 @@ from operator import add
 
 from msgspec import Struct
 
-from floorcast.events.states import State
+from floorcast.model.states import State
 from floorcast.statistics.figures import mean_seconds
 from floorcast.statistics.present import AgentDays, Part, everyone_today
 from floorcast.statistics.reading import AgentReading, Slices

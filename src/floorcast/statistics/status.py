@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.events.states import STATE_NAMES
 from floorcast.floor.agents import CallInHand
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.present import AgentDays, is_quiet, logged_in, logged_off
 from floorcast.statistics.reading import AgentReading, Slices
 from floorcast.statistics.sight import Moment, View
