@@ -15,7 +15,7 @@ import msgspec
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from floorcast.events.incoming import Incoming
+from floorcast.model.inbound import Incoming
 
 _decoder = msgspec.json.Decoder(Incoming)
 _encoder = msgspec.json.Encoder()

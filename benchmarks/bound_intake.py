@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from benchmarks.bound_events import batches, report
-from floorcast.events.incoming import Incoming
+from floorcast.model.inbound import Incoming
 
 BATCHES = 200
 _decoder = msgspec.json.Decoder(Incoming)

@@ -21,7 +21,7 @@ from benchmarks.bound_intake import raw_append
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.port import Batch
 from floorcast.eventlog.sqlite import SqliteLog
-from floorcast.events.incoming import Incoming
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import system_now
 
 APPENDERS = 4

@@ -19,9 +19,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.model.inbound import Incoming
 from floorcast.site.model import Agent, CallCenter, Plan, Service
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages, averages_answer, summed

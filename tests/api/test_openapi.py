@@ -35,7 +35,7 @@ from floorcast.api.examples import examples
 from floorcast.api.openapi import document
 from floorcast.api.routes import ANY
 from floorcast.api.shapes import schema
-from floorcast.events.incoming import CallQueue
+from floorcast.model.inbound import CallQueue
 from tests.golden.examples import like
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import KEYS, PASSWORD, TOKENS, event, ndjson

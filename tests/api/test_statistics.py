@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.model import token as tokens
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import place
 from floorcast.site.model import CallCenter, Plan, Service
 from floorcast.statistics import reading

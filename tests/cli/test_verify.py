@@ -15,9 +15,9 @@ from floorcast.cli import options, verify
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.port import Batch
 from floorcast.eventlog.sqlite import SqliteLog
-from floorcast.events.incoming import Incoming
 from floorcast.floor.tally import Tally
 from floorcast.model.errors import SettingError
+from floorcast.model.inbound import Incoming
 from floorcast.site.model import Plan, Service
 from tests.statistics.floors import agent_at, at, call_at
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from floorcast.eventlog.port import Batch
-from floorcast.events.incoming import CallQueue, CallQueueData
+from floorcast.model.inbound import CallQueue, CallQueueData
 from floorcast.model.token import TICKS_PER_SECOND
 
 HOUR = 3600 * TICKS_PER_SECOND

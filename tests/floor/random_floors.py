@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.site.model import Agent, CallCenter, Plan, Service
 

@@ -8,10 +8,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.events.incoming import CallDisposition, Incoming
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
+from floorcast.model.inbound import CallDisposition, Incoming
 from tests.floor.random_floors import (
     agent,
     agent_events,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.floor import Floor
 from floorcast.floor.rosters import Roster
 from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.model.inbound import Incoming
 from tests.floor.random_floors import (
     agent_events,
     call,

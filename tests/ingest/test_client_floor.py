@@ -13,7 +13,6 @@ import pytest
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import Batch
-from floorcast.events.incoming import Incoming
 from floorcast.feeds.encode import encode
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
@@ -21,6 +20,7 @@ from floorcast.ingest import client_floor
 from floorcast.ingest.client_floor import ClientFloor, Record, Reports, last_state
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import end_of_entry, place
 from floorcast.site.model import FeedName, Plan
 from tests.real.nodes import Clock, until

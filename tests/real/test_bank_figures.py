@@ -19,8 +19,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
+from floorcast.model.inbound import Incoming
 from floorcast.site.model import CallCenter, Formula, Plan, Service
 from floorcast.sources import anonymous_bank, call_records
 from floorcast.statistics.services import ServiceStatistics, service_stats

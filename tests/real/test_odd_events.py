@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from structlog.testing import capture_logs
 
-from floorcast.events.incoming import Incoming
 from floorcast.feeds import longpoll
+from floorcast.model.inbound import Incoming
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import KEYS, event

@@ -15,11 +15,11 @@ from floorcast.eventlog.kept_calls import CallKey
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import Batch
-from floorcast.events.incoming import Incoming
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
 from floorcast.ingest.client_floor import Reports
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import Incoming
 from floorcast.serve.floors import Floors
 from floorcast.site.model import Plan
 from tests.real.nodes import until

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from floorcast.events.incoming import Incoming
+from floorcast.model.inbound import Incoming
 from floorcast.sources import anonymous_bank, call_records
 from floorcast.sources.cloud_event import CloudEvent
 

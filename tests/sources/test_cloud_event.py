@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from floorcast.events.incoming import CallEnd, Incoming
+from floorcast.model.inbound import CallEnd, Incoming
 from floorcast.sources.cloud_event import CloudEvent
 
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from floorcast.events.incoming import Incoming, milliseconds
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.site.model import Plan
 from floorcast.statistics.filter import ServiceFilter
 from floorcast.statistics.sight import Moment, Sight, View

@@ -8,9 +8,9 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from floorcast.events.incoming import AgentState, Incoming
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.model.inbound import AgentState, Incoming
 from floorcast.statistics.agents import (
     AgentServices,
     agent_statistics,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.model.errors import InvalidParameter
+from floorcast.model.inbound import Incoming
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.filter import CampaignFilter, ServiceFilter
 from floorcast.statistics.sight import Sight

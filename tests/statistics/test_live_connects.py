@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
+from floorcast.model.inbound import Incoming
 from floorcast.statistics.live_connects import live_connects
 from tests.floor.random_floors import call, fold_all, new_floor
 from tests.statistics.floors import seen, views

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
+from floorcast.model.inbound import Incoming
 from floorcast.site.model import Agent, Plan, Service
 from floorcast.statistics import reading
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex

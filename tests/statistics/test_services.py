@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.model.inbound import Incoming
 from floorcast.site.model import Formula, Plan, Service
 from floorcast.statistics.services import ServiceStatistics, service_level, service_stats
 from floorcast.statistics.sight import Moment, Sight

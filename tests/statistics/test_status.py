@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
+from floorcast.model.inbound import Incoming
 from floorcast.statistics.status import AgentDetails, agent_status
 from tests.floor.random_floors import (
     AGENT_KINDS,

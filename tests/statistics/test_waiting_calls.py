@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
+from floorcast.model.inbound import Incoming
 from floorcast.statistics.sight import Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, call, fold_all, new_floor

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.events.incoming import Incoming, milliseconds
 from floorcast.floor import agents, campaigns
 from floorcast.floor.calls import Call, Leg, Step
 from floorcast.floor.days import Calendar
@@ -21,6 +20,7 @@ from floorcast.floor.ledger import Ledger
 from floorcast.floor.state import FloorState
 from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
+from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.statistics import services
 from floorcast.statistics.present import AgentDays
 from floorcast.statistics.sight import Moment

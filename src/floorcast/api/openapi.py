@@ -20,8 +20,8 @@ from floorcast.api.routes import ANY, Handler, Route, Table
 from floorcast.api.shapes import components
 from floorcast.conditions import ServiceConditions
 from floorcast.events.fed import InteractionEvent
-from floorcast.events.incoming import Incoming
 from floorcast.feeds.filters import InteractionConditions
+from floorcast.model.inbound import Incoming
 from floorcast.statistics.filter import CampaignConditions
 
 __all__ = ["document"]

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from floorcast.eventlog.port import Batch, Entry, Head
-from floorcast.events.incoming import Incoming
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import MAX_INDEX
 
 __all__ = ["ENTRY_EVENTS", "News", "entries_of", "news_of"]

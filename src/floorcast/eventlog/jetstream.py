@@ -25,8 +25,8 @@ from floorcast.eventlog.logfile import Follows, Position
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
-from floorcast.events.incoming import Incoming
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
 from floorcast.tasks import ended

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from floorcast.events.incoming import Incoming
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = [

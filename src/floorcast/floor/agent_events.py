@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from floorcast.events.fed import AgentEvent
-from floorcast.events.incoming import AgentStateData
 from floorcast.floor.agents import CallInHand, OnFloor
 from floorcast.floor.directory import Directory
+from floorcast.model.inbound import AgentStateData
 
 __all__ = ["agent_event"]
 

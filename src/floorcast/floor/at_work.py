@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from floorcast.events.incoming import CampaignUpdateData
 from floorcast.floor.campaigns import Campaign, update
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import Roster
+from floorcast.model.inbound import CampaignUpdateData
 
 __all__ = ["AtWork"]
 

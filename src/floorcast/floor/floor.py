@@ -14,20 +14,6 @@ from typing import Any
 from msgspec import Struct
 
 from floorcast.events.fed import AgentEvent, InteractionEvent
-from floorcast.events.incoming import (
-    AgentState,
-    AgentStateData,
-    CallAnswer,
-    CallDisposition,
-    CallEnd,
-    CallQueue,
-    CallStart,
-    CampaignUpdate,
-    EmailAttempt,
-    Incoming,
-    SmsAttempt,
-    milliseconds,
-)
 from floorcast.floor import messages, voice
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
@@ -49,6 +35,20 @@ from floorcast.floor.rosters import OnDuty, Roster, Watchers
 from floorcast.floor.state import FloorState
 from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
+from floorcast.model.inbound import (
+    AgentState,
+    AgentStateData,
+    CallAnswer,
+    CallDisposition,
+    CallEnd,
+    CallQueue,
+    CallStart,
+    CampaignUpdate,
+    EmailAttempt,
+    Incoming,
+    SmsAttempt,
+    milliseconds,
+)
 from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.model import Plan

@@ -18,14 +18,6 @@ import structlog
 
 from floorcast.eventlog.mirror import Mirror
 from floorcast.eventlog.port import Entry, EventLog
-from floorcast.events.incoming import (
-    CallDisposition,
-    CallEnd,
-    CallStart,
-    EmailAttempt,
-    Incoming,
-    SmsAttempt,
-)
 from floorcast.floor.call_facts import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Fed, Floor
 from floorcast.floor.state import (
@@ -37,6 +29,14 @@ from floorcast.floor.state import (
     snapshot_parts,
 )
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import (
+    CallDisposition,
+    CallEnd,
+    CallStart,
+    EmailAttempt,
+    Incoming,
+    SmsAttempt,
+)
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
 from floorcast.site.model import FeedName, Plan
 

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from floorcast.events.incoming import Incoming
 from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
+from floorcast.model.inbound import Incoming
 
 __all__ = ["MAX_EVENTS", "Decoded", "Form", "decode", "split"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from floorcast.events.incoming import Incoming
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
+from floorcast.model.inbound import Incoming
 from floorcast.model.token import event_id_maker
 from floorcast.site.model import Plan
 
