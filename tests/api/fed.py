@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.events.fed import AgentEvent, CallStartEvent, SmsEvent
+from floorcast.model.outbound import AgentEvent, CallStartEvent, SmsEvent
 
 __all__ = ["agent_event", "call_start", "sms"]
 

@@ -22,16 +22,16 @@ from floorcast.client.events import (
     read_agent_event,
     read_interaction,
 )
-from floorcast.events import fed
+from floorcast.model import outbound
 from floorcast.model.errors import UnexpectedAnswer
 
 KINDS: dict[type[Struct], type[Struct]] = {
-    fed.AgentEvent: AgentEvent,
-    fed.CallStartEvent: CallStart,
-    fed.CallTerminationEvent: CallTermination,
-    fed.CallDispositionEvent: CallDisposition,
-    fed.EmailEvent: Email,
-    fed.SmsEvent: Sms,
+    outbound.AgentEvent: AgentEvent,
+    outbound.CallStartEvent: CallStart,
+    outbound.CallTerminationEvent: CallTermination,
+    outbound.CallDispositionEvent: CallDisposition,
+    outbound.EmailEvent: Email,
+    outbound.SmsEvent: Sms,
 }
 
 

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.events.fed import AgentEvent
 from floorcast.feeds.encode import encode
+from floorcast.model.outbound import AgentEvent
 from tests.api.fed import sms
 
 

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from floorcast.api.examples import Example, load
-from floorcast.events.fed import (
+from floorcast.floor.call_facts import CallFacts
+from floorcast.model.outbound import (
     AgentEvent,
     CallDispositionEvent,
     CallStartEvent,
@@ -23,7 +24,6 @@ from floorcast.events.fed import (
     InteractionEvent,
     SmsEvent,
 )
-from floorcast.floor.call_facts import CallFacts
 from tests.api.servers import ACME, CHILD, House, in_house
 from tests.golden.examples import like
 

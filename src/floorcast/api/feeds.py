@@ -12,13 +12,13 @@ from floorcast.api.bodies import Disconnected
 from floorcast.api.exchange import Exchange
 from floorcast.api.server import Server
 from floorcast.api.shapes import one_of
-from floorcast.events.fed import AgentEvent, CallEvent, InteractionEvent
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
 from floorcast.feeds.longpoll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.model.errors import InvalidParameter, Retired
+from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.model import FeedName
 

@@ -19,9 +19,9 @@ from floorcast.api.refusals import HEADERS, name_of, refusals, response
 from floorcast.api.routes import ANY, Handler, Route, Table
 from floorcast.api.shapes import components
 from floorcast.conditions import ServiceConditions
-from floorcast.events.fed import InteractionEvent
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.model.inbound import Incoming
+from floorcast.model.outbound import InteractionEvent
 from floorcast.statistics.filter import CampaignConditions
 
 __all__ = ["document"]

@@ -7,4 +7,4 @@ import msgspec
 __all__ = ["encode"]
 
 encode = msgspec.json.Encoder().encode
-"""One element of a feed (see ``floorcast.events.fed``) as JSON, without a line break."""
+"""One element of a feed (see ``floorcast.model.outbound``) as JSON, without a line break."""

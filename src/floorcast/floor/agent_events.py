@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from floorcast.events.fed import AgentEvent
 from floorcast.floor.agents import CallInHand, OnFloor
 from floorcast.floor.directory import Directory
 from floorcast.model.inbound import AgentStateData
+from floorcast.model.outbound import AgentEvent
 
 __all__ = ["agent_event"]
 

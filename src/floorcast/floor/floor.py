@@ -13,7 +13,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from floorcast.events.fed import AgentEvent, InteractionEvent
 from floorcast.floor import messages, voice
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
@@ -49,6 +48,7 @@ from floorcast.model.inbound import (
     SmsAttempt,
     milliseconds,
 )
+from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.model import Plan

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from floorcast.events.fed import EmailEvent, SmsEvent
 from floorcast.floor.directory import Directory
 from floorcast.model.inbound import EmailAttemptData, SmsAttemptData
+from floorcast.model.outbound import EmailEvent, SmsEvent
 
 __all__ = ["email_event", "sms_event"]
 

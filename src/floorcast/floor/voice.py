@@ -12,11 +12,11 @@ from datetime import datetime
 
 from msgspec import UNSET
 
-from floorcast.events.fed import CallDispositionEvent, CallStartEvent, CallTerminationEvent
 from floorcast.floor.calls import Call
 from floorcast.floor.days import utc_stamp
 from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.model.inbound import CallDispositionData, CallEndData, milliseconds
+from floorcast.model.outbound import CallDispositionEvent, CallStartEvent, CallTerminationEvent
 
 __all__ = ["Named", "call_disposition", "call_start", "call_termination"]
 

@@ -1,1 +1,0 @@
-"""The events: what sources send (``incoming``), what feeds give (``fed``), agent states."""
