@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.conditions import MAX_ID
 from floorcast.feeds.filters import EVERYTHING, Filter, matcher, read_filter
 from floorcast.model.errors import InvalidParameter, MissingParameter
+from floorcast.model.filter_parsing import MAX_ID
 
 IDS = st.integers(0, MAX_ID)
 SOME_IDS = st.none() | st.frozensets(st.integers(0, 5), min_size=1)

@@ -15,10 +15,10 @@ from floorcast.api.errors import MethodNotAllowed, answer_to
 from floorcast.api.exchange import Exchange
 from floorcast.api.routes import ANY, Query, Route, Table
 from floorcast.api.server import Server
-from floorcast.conditions import Id
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.ingest.intake import Taken
 from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
+from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agents import AgentStatisticsAnswer, AgentStatisticsExAnswer
 from floorcast.statistics.averages import AgentAveragesAnswer
 from floorcast.statistics.campaigns import CampaignAnswer

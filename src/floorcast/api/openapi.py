@@ -18,8 +18,8 @@ from floorcast.api.openapi_routes import Shown, operation, tag_of
 from floorcast.api.refusals import HEADERS, name_of, refusals, response
 from floorcast.api.routes import ANY, Handler, Route, Table
 from floorcast.api.shapes import components
-from floorcast.conditions import ServiceConditions
 from floorcast.feeds.filters import InteractionConditions
+from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import Incoming
 from floorcast.model.outbound import InteractionEvent
 from floorcast.statistics.filter import CampaignConditions

@@ -15,9 +15,9 @@ from msgspec import Struct
 from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.exchange import Exchange
 from floorcast.api.shapes import one_of, time_or_ms
-from floorcast.conditions import ServiceConditions
 from floorcast.feeds.position import token_at
 from floorcast.model.errors import Unavailable
+from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.token import to_ms
 from floorcast.statistics.agents import (
     AgentStatisticsAnswer,

@@ -6,14 +6,14 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from floorcast.conditions import (
+from floorcast.model.errors import InvalidParameter
+from floorcast.model.filter_parsing import (
     IdConditions,
     ServiceConditions,
     condition,
     read_id,
     read_members,
 )
-from floorcast.model.errors import InvalidParameter
 
 __all__ = [
     "EVERYTHING",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.conditions import condition, read_id, read_members
 from floorcast.model.errors import InvalidParameter, MissingParameter
+from floorcast.model.filter_parsing import condition, read_id, read_members
 
 
 def read(value: object) -> dict[str, frozenset[int] | None]:
