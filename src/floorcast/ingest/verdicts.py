@@ -8,9 +8,9 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct
 
-from floorcast.expected import expected_at
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
 from floorcast.model.inbound import Incoming
+from floorcast.model.wording import expected_at
 
 __all__ = ["Rejected", "rejected", "why_not"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from floorcast.expected import expected_at
+from floorcast.model.wording import expected_at
 
 __all__ = ["explain", "label"]
 
