@@ -19,9 +19,9 @@ from nats.aio.msg import Msg
 
 from floorcast.buckets.copy import OWN, Copy, Message
 from floorcast.model.errors import FloorcastError, Unavailable
+from floorcast.model.tasks import ended
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.nats_link import PATIENCE, NatsLink
-from floorcast.tasks import ended
 
 __all__ = ["EVERYTHING", "PARTS", "STREAM", "Watch", "subject"]
 

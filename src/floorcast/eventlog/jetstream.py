@@ -27,9 +27,9 @@ from floorcast.eventlog.port import RETENTION, Appended, Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
+from floorcast.model.tasks import ended
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.nats_link import PATIENCE, NatsLink, Refused
-from floorcast.tasks import ended
 
 __all__ = ["JetStreamLog"]
 

@@ -24,11 +24,11 @@ from floorcast.api.app import ROUTES, Api
 from floorcast.api.opening import Opening
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
+from floorcast.model.tasks import ended
 from floorcast.serve.connections import Connection, Shared, to_who_is_there
 from floorcast.serve.node import Node
 from floorcast.serve.pages import page_routes
 from floorcast.serve.wires import Wires
-from floorcast.tasks import ended
 
 __all__ = ["serve"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from floorcast import tasks
+from floorcast.model import tasks
 from tests import virtual_time
 
 
