@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from floorcast.eventlog.derived import open_derived, reach
-from floorcast.eventlog.files import fetch
+from floorcast.sqlite.files import fetch
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS facts (fact TEXT);"
 

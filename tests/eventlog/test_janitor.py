@@ -9,9 +9,9 @@ import apsw
 import pytest
 
 from floorcast.eventlog import janitor
-from floorcast.eventlog.files import connect, fetch, fetch_one
 from floorcast.eventlog.janitor import Janitor
 from floorcast.eventlog.logfile import SITE, first_id, open_log
+from floorcast.sqlite.files import connect, fetch, fetch_one
 from tests.eventlog.batches import HOUR, START, Clock
 
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pytest
 
 from floorcast.eventlog import keymerge, keyruns
-from floorcast.eventlog.files import fetch, open_reader
 from floorcast.eventlog.keyfilter import mark
 from floorcast.eventlog.keyruns import KeyRuns, Run
+from floorcast.sqlite.files import fetch, open_reader
 from tests.eventlog.batches import HOUR, Clock
 
 T = TypeVar("T")

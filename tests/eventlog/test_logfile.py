@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog.files import connect, migrate
 from floorcast.eventlog.logfile import APPLICATION, STEPS, Follows, LogReader, first_id, open_log
+from floorcast.sqlite.files import connect, migrate
 
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
 

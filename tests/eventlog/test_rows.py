@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from floorcast.eventlog import rows
-from floorcast.eventlog.files import fetch
+from floorcast.sqlite.files import fetch
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 16, 17, 128, 129, 300])

@@ -11,8 +11,8 @@ import apsw
 import pytest
 
 from floorcast.eventlog import scribe as scribes
-from floorcast.eventlog.files import connect
 from floorcast.eventlog.scribe import Scribe
+from floorcast.sqlite.files import connect
 from tests.eventlog.faults import failing_disk
 
 

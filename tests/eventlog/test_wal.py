@@ -8,8 +8,8 @@ import apsw
 import pytest
 
 from floorcast.eventlog import wal
-from floorcast.eventlog.files import connect, fetch
 from floorcast.eventlog.wal import WriteAheadLog
+from floorcast.sqlite.files import connect, fetch
 
 KIB = 1024
 

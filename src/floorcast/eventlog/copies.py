@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.files import fetch_one, open_reader, remove
 from floorcast.eventlog.logfile import Follows, LogReader
 from floorcast.model.errors import Unavailable
+from floorcast.sqlite.files import fetch_one, open_reader, remove
 
 __all__ = ["FILES", "Held", "back_up", "copy_file", "held", "install"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 import structlog
 
-from floorcast.eventlog.files import connect, fetch, remove, transaction
 from floorcast.model.errors import SettingError
+from floorcast.sqlite.files import connect, fetch, remove, transaction
 
 __all__ = ["open_derived", "reach"]
 

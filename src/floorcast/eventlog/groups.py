@@ -19,11 +19,11 @@ from typing import NamedTuple
 import apsw
 import structlog
 
-from floorcast.eventlog.files import transaction
 from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
 from floorcast.eventlog.logfile import Position, ordinal_of
 from floorcast.eventlog.rows import insert, statement
 from floorcast.eventlog.wal import WriteAheadLog
+from floorcast.sqlite.files import transaction
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.files import fetch_one, transaction
 from floorcast.eventlog.logfile import SITE, first_id
 from floorcast.eventlog.port import kept_since
 from floorcast.model.token import Now
+from floorcast.sqlite.files import fetch_one, transaction
 
 __all__ = ["BITE", "BITE_BYTES", "Janitor"]
 

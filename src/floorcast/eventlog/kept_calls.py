@@ -15,9 +15,9 @@ import apsw
 
 from floorcast.eventlog import rows
 from floorcast.eventlog.derived import reach
-from floorcast.eventlog.files import fetch, reading
 from floorcast.eventlog.scribe import Scribe
 from floorcast.model.token import entry_of
+from floorcast.sqlite.files import fetch, reading
 
 __all__ = ["SCHEMA", "CallKey", "CallVersion", "KeptCalls"]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog.derived import reach
-from floorcast.eventlog.files import fetch_one, reading
 from floorcast.eventlog.scribe import Scribe
+from floorcast.sqlite.files import fetch_one, reading
 
 __all__ = ["SCHEMA", "KeptSnapshots", "Snapshot"]
 

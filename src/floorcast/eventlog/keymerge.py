@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.files import fetch
+from floorcast.sqlite.files import fetch
 
 __all__ = ["NEXT_RUN", "SCHEMA", "step"]
 

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.files import (
+from floorcast.eventlog.port import Entry, EntryKind, Head
+from floorcast.model.errors import SettingError
+from floorcast.sqlite.files import (
     connect,
     fetch,
     fetch_one,
@@ -23,8 +25,6 @@ from floorcast.eventlog.files import (
     reading,
     transaction,
 )
-from floorcast.eventlog.port import Entry, EntryKind, Head
-from floorcast.model.errors import SettingError
 
 __all__ = [
     "KINDS",

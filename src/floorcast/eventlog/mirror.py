@@ -19,7 +19,6 @@ import apsw
 
 from floorcast.eventlog import kept_calls, kept_segments, kept_snapshots
 from floorcast.eventlog.derived import open_derived
-from floorcast.eventlog.files import open_reader
 from floorcast.eventlog.kept_calls import CallKey, KeptCalls
 from floorcast.eventlog.kept_segments import KeptSegments
 from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
@@ -27,6 +26,7 @@ from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.scribe import Scribe
 from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.model.token import Now
+from floorcast.sqlite.files import open_reader
 
 __all__ = ["Mirror", "Snapshot"]
 

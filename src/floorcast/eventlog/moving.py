@@ -12,9 +12,9 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog.copies import Held, held
-from floorcast.eventlog.files import transaction
 from floorcast.eventlog.logfile import Follows, LogReader, Position, open_log
 from floorcast.model.errors import SettingError
+from floorcast.sqlite.files import transaction
 
 __all__ = ["Embedded", "begin_following", "embedded", "end_following", "kept_copy"]
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import apsw
 import structlog
 
-from floorcast.eventlog.files import transaction
+from floorcast.sqlite.files import transaction
 
 __all__ = ["Scribe", "Work"]
 

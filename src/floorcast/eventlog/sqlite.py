@@ -13,7 +13,6 @@ from functools import partial
 
 from floorcast.eventlog.appending import Appender, NumberedStream, Observe
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.files import connect
 from floorcast.eventlog.groups import GroupWriter
 from floorcast.eventlog.janitor import Janitor
 from floorcast.eventlog.keyruns import KeyRuns
@@ -21,6 +20,7 @@ from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, Stre
 from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.eventlog.seen import Seen
 from floorcast.model.token import Now
+from floorcast.sqlite.files import connect
 
 __all__ = ["SqliteLog"]
 

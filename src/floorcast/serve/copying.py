@@ -15,11 +15,11 @@ from nats.aio.msg import Msg
 
 from floorcast.eventlog import copies
 from floorcast.eventlog.copies import held
-from floorcast.eventlog.files import remove
 from floorcast.eventlog.logfile import Follows
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink
 from floorcast.serve.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
+from floorcast.sqlite.files import remove
 
 __all__ = ["ensure_copy"]
 

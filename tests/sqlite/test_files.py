@@ -7,7 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.eventlog.files import (
+from floorcast.model.errors import SettingError, Unavailable
+from floorcast.sqlite.files import (
     connect,
     fetch,
     fetch_one,
@@ -17,7 +18,6 @@ from floorcast.eventlog.files import (
     remove,
     transaction,
 )
-from floorcast.model.errors import SettingError, Unavailable
 
 FIRST = "CREATE TABLE calls (id INTEGER); INSERT INTO calls VALUES (1);"
 SECOND = "ALTER TABLE calls ADD COLUMN name TEXT DEFAULT 'unknown';"
