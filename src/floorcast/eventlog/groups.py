@@ -21,8 +21,8 @@ import structlog
 
 from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
 from floorcast.eventlog.logfile import Position, ordinal_of
-from floorcast.eventlog.rows import insert, statement
 from floorcast.eventlog.wal import WriteAheadLog
+from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.files import transaction
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]

@@ -13,10 +13,10 @@ from zlib import crc32
 
 import apsw
 
-from floorcast.eventlog import rows
 from floorcast.eventlog.derived import reach
 from floorcast.eventlog.scribe import Scribe
 from floorcast.model.token import entry_of
+from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.files import fetch, reading
 
 __all__ = ["SCHEMA", "CallKey", "CallVersion", "KeptCalls"]
@@ -93,7 +93,7 @@ class KeptCalls:
             size += len(body) + OVERHEAD
 
         def work(connection: apsw.Connection) -> None:
-            rows.insert(connection, INSERT, table)
+            bulk_rows.insert(connection, INSERT, table)
             reach(connection, client, entry_of(place))
 
         def done() -> None:

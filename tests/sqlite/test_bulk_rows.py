@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from floorcast.eventlog import rows
+from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.files import fetch
 
 
@@ -15,7 +15,7 @@ def test_all_rows_are_inserted_in_order(count: int) -> None:
     connection = apsw.Connection(":memory:")
     connection.execute("CREATE TABLE t (a, b)")
     wanted = [(number, b"%d" % number) for number in range(count)]
-    rows.insert(connection, "INSERT INTO t", wanted)
+    bulk_rows.insert(connection, "INSERT INTO t", wanted)
     assert fetch(connection, "SELECT a, b FROM t ORDER BY rowid") == wanted
 
 
@@ -23,5 +23,5 @@ def test_bytes_are_bound_as_they_are() -> None:
     """With zeros in them, and empty ones."""
     connection = apsw.Connection(":memory:")
     values = [b"a\x00b", b"", b"\xff" * 1000]
-    found = fetch(connection, "SELECT value FROM carray(?)", (rows.blobs(values),))
+    found = fetch(connection, "SELECT value FROM carray(?)", (bulk_rows.blobs(values),))
     assert [value for (value,) in found] == values
