@@ -15,12 +15,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from floorcast.eventlog import kept_calls, mirror, scribe
+from floorcast.eventlog import kept_calls, mirror
 from floorcast.eventlog.mirror import Mirror, Snapshot
 from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import place
+from floorcast.sqlite import background_writer
 from tests.eventlog.batches import HOUR, START, Clock
 from tests.eventlog.faults import failing_disk
 from tests.eventlog.segments import KLASSES, segment
@@ -257,7 +258,7 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
 
 def test_a_crash_loses_a_suffix_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot that is found has in front of it everything that was handed in before."""
-    monkeypatch.setattr(scribe, "RETRY", 0.001)
+    monkeypatch.setattr(background_writer, "RETRY", 0.001)
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db")
         for number in range(1, 30):
@@ -285,7 +286,7 @@ def test_a_failing_disk_is_seen_and_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is read from memory meanwhile, and is stored when the disk works."""
-    monkeypatch.setattr(scribe, "RETRY", 0.001)
+    monkeypatch.setattr(background_writer, "RETRY", 0.001)
     monkeypatch.setattr(mirror, "MAX_BACKLOG", 10_000)
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db")

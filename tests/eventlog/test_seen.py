@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog import keyruns, scribe, seen
+from floorcast.eventlog import keyruns, seen
 from floorcast.eventlog.identities import keys_of_payload
 from floorcast.eventlog.keyruns import KeyRuns
 from floorcast.eventlog.port import Entry
 from floorcast.eventlog.seen import Seen, Wave
+from floorcast.sqlite import background_writer
 from tests.eventlog.batches import HOUR, START, Clock, batch
 from tests.eventlog.faults import failing_disk
 
@@ -208,7 +209,7 @@ def test_waves_that_wait_for_the_disk_are_bounded(
     """Whoever adds is told, and every key is found in memory meanwhile."""
     monkeypatch.setattr(seen, "WAVE", 2)
     monkeypatch.setattr(seen, "MAX_BACKLOG", 10 * keyruns.KEY_BYTES)
-    monkeypatch.setattr(scribe, "RETRY", 0.001)
+    monkeypatch.setattr(background_writer, "RETRY", 0.001)
     with failing_disk("keys.db") as disk:
         house = House(tmp_path / "keys.db")
         disk.faults = {"full"}

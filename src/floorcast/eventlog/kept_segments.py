@@ -9,9 +9,9 @@ import apsw
 import msgspec
 
 from floorcast.eventlog.derived import reach
-from floorcast.eventlog.scribe import Scribe
 from floorcast.eventlog.segment import Klass, Segment, SegmentHead
 from floorcast.model.token import entry_of
+from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.files import fetch, fetch_one, reading
 
 __all__ = ["SCHEMA", "KeptSegments"]

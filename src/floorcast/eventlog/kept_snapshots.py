@@ -7,7 +7,7 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog.derived import reach
-from floorcast.eventlog.scribe import Scribe
+from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.files import fetch_one, reading
 
 __all__ = ["SCHEMA", "KeptSnapshots", "Snapshot"]

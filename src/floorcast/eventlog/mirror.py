@@ -23,9 +23,9 @@ from floorcast.eventlog.kept_calls import CallKey, KeptCalls
 from floorcast.eventlog.kept_segments import KeptSegments
 from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
 from floorcast.eventlog.port import RETENTION
-from floorcast.eventlog.scribe import Scribe
 from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.model.token import Now
+from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.files import open_reader
 
 __all__ = ["Mirror", "Snapshot"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.eventlog import scribe as scribes
-from floorcast.eventlog.scribe import Scribe
+from floorcast.sqlite import background_writer as scribes
+from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.files import connect
 from tests.eventlog.faults import failing_disk
 
