@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog import appending, groups, keyruns, logfile, seen, wal
+from floorcast.eventlog import appending, groups, keyruns, logfile, seen
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.port import Appended, Entry
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.sqlite import wal
 from floorcast.sqlite.files import remove
 from tests.eventlog.batches import HOUR, Clock, batch
 from tests.eventlog.faults import Fault, failing_disk

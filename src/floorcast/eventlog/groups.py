@@ -21,9 +21,9 @@ import structlog
 
 from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
 from floorcast.eventlog.logfile import Position, ordinal_of
-from floorcast.eventlog.wal import WriteAheadLog
 from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.files import transaction
+from floorcast.sqlite.wal import WriteAheadLog
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.eventlog import wal
-from floorcast.eventlog.wal import WriteAheadLog
+from floorcast.sqlite import wal
 from floorcast.sqlite.files import connect, fetch
+from floorcast.sqlite.wal import WriteAheadLog
 
 KIB = 1024
 
