@@ -13,10 +13,10 @@ from zlib import crc32
 
 import apsw
 
-from floorcast.eventlog.derived import reach
 from floorcast.model.token import entry_of
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, reading
 
 __all__ = ["SCHEMA", "CallKey", "CallVersion", "KeptCalls"]

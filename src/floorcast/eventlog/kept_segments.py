@@ -8,10 +8,10 @@ from typing import NamedTuple
 import apsw
 import msgspec
 
-from floorcast.eventlog.derived import reach
 from floorcast.eventlog.segment import Klass, Segment, SegmentHead
 from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one, reading
 
 __all__ = ["SCHEMA", "KeptSegments"]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.derived import reach
 from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch_one, reading
 
 __all__ = ["SCHEMA", "KeptSnapshots", "Snapshot"]

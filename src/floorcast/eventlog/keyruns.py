@@ -21,12 +21,12 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog import keymerge
-from floorcast.eventlog.derived import open_derived, reach
 from floorcast.eventlog.keyfilter import mark
 from floorcast.eventlog.port import HOUR, kept_since
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.bulk_rows import blobs
+from floorcast.sqlite.derived_files import open_derived, reach
 from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading
 
 __all__ = ["KeyRuns", "Run"]

@@ -18,7 +18,6 @@ from pathlib import Path
 import apsw
 
 from floorcast.eventlog import kept_calls, kept_segments, kept_snapshots
-from floorcast.eventlog.derived import open_derived
 from floorcast.eventlog.kept_calls import CallKey, KeptCalls
 from floorcast.eventlog.kept_segments import KeptSegments
 from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
@@ -26,6 +25,7 @@ from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import open_reader
 
 __all__ = ["Mirror", "Snapshot"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.eventlog.derived import open_derived, reach
+from floorcast.sqlite.derived_files import open_derived, reach
 from floorcast.sqlite.files import fetch
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS facts (fact TEXT);"
