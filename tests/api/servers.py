@@ -22,7 +22,6 @@ from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.eventlog.port import ALWAYS, Head
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
@@ -30,6 +29,7 @@ from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.ingest.intake import Intake
+from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
 from floorcast.site.apply import apply

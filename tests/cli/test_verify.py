@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 
 from floorcast.cli import options, verify
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.port import Batch
 from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.floor.tally import Tally
+from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import Incoming
 from floorcast.site.model import Plan, Service

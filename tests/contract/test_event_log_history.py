@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 from floorcast.eventlog import janitor, keymerge, keyruns, seen, streams
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.memory import MemoryLog
-from floorcast.eventlog.port import Appended, EventLog, kept_since
 from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.port import Appended, EventLog, kept_since
 from floorcast.sqlite.files import remove
 from tests.contract.test_event_log import ids_of
 from tests.eventlog.batches import HOUR, Clock, batch

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from floorcast.eventlog.port import Batch
+from floorcast.log.port import Batch
 from floorcast.model.inbound import CallQueue, CallQueueData
 from floorcast.model.token import TICKS_PER_SECOND
 

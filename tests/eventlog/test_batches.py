@@ -6,7 +6,7 @@ import pytest
 
 from floorcast.eventlog import batches
 from floorcast.eventlog.batches import entries_of, news_of
-from floorcast.eventlog.port import Head
+from floorcast.log.port import Head
 from floorcast.model.token import MAX_INDEX
 from tests.eventlog.batches import batch
 

@@ -14,8 +14,8 @@ from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.logfile import open_log
 from floorcast.eventlog.messages import ID, KIND, stream_name, stream_of, subject
-from floorcast.eventlog.port import Appended
 from floorcast.eventlog.shared_streams import make_streams
+from floorcast.log.port import Appended
 from floorcast.model.errors import SettingError, TooLarge, Unavailable
 from tests.contract.test_event_log import ids_of
 from tests.eventlog.batches import Clock, batch

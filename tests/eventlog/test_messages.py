@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.eventlog.messages import HEADERS, cut, stream_of, subject, subjects
-from floorcast.eventlog.port import Batch
+from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
 from tests.eventlog.batches import event
 

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from floorcast.eventlog import kept_calls, mirror
 from floorcast.eventlog.mirror import Mirror, Snapshot
-from floorcast.eventlog.port import RETENTION
 from floorcast.eventlog.segment import Segment, SegmentHead
+from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import place
 from floorcast.sqlite import background_writer

@@ -11,8 +11,8 @@ import pytest
 from floorcast.eventlog import keyruns, seen
 from floorcast.eventlog.identities import keys_of_payload
 from floorcast.eventlog.keyruns import KeyRuns
-from floorcast.eventlog.port import Entry
 from floorcast.eventlog.seen import Seen, Wave
+from floorcast.log.port import Entry
 from floorcast.sqlite import background_writer
 from tests.eventlog.batches import HOUR, START, Clock, batch
 from tests.eventlog.faults import failing_disk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from floorcast.eventlog.port import Entry, Head
 from floorcast.eventlog.streams import Stream
+from floorcast.log.port import Entry, Head
 
 
 def entry(number: int) -> Entry:

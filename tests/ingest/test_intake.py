@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from floorcast.eventlog.memory import MemoryLog
-from floorcast.eventlog.port import Appended, Batch
 from floorcast.ingest import intake as intake_module
 from floorcast.ingest.intake import Busy, Intake, Taken
+from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
 from tests.real.nodes import until
 from tests.real.sites import event, ndjson

@@ -14,10 +14,10 @@ from floorcast.api import server
 from floorcast.eventlog.kept_calls import CallKey
 from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
-from floorcast.eventlog.port import Batch
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
 from floorcast.ingest.client_floor import Reports
+from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
 from floorcast.serve.floors import Floors

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from floorcast.eventlog.port import Batch, Entry, Head
+from floorcast.log.port import Batch, Entry, Head
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import MAX_INDEX
 

@@ -22,7 +22,7 @@ import apsw
 
 from floorcast.eventlog import keymerge
 from floorcast.eventlog.keyfilter import mark
-from floorcast.eventlog.port import HOUR, kept_since
+from floorcast.log.port import HOUR, kept_since
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.bulk_rows import blobs

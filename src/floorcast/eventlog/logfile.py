@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.port import Entry, EntryKind, Head
+from floorcast.log.port import Entry, EntryKind, Head
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import (
     connect,

@@ -10,8 +10,8 @@ from itertools import islice
 
 from floorcast.eventlog.batches import entries_of, news_of
 from floorcast.eventlog.identities import keys_of
-from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.eventlog.streams import Stream
+from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 from zlib import crc32
 
-from floorcast.eventlog.port import Batch
+from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
 
 __all__ = [

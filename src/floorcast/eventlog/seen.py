@@ -18,7 +18,7 @@ from functools import partial
 from floorcast.eventlog.identities import keys_of_payload
 from floorcast.eventlog.keyfilter import KeyFilter
 from floorcast.eventlog.keyruns import KeyRuns, Run
-from floorcast.eventlog.port import HOUR, Entry, kept_since
+from floorcast.log.port import HOUR, Entry, kept_since
 
 __all__ = ["Seen", "Wave"]
 

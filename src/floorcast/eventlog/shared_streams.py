@@ -13,7 +13,7 @@ import structlog
 
 from floorcast.eventlog.logfile import Follows
 from floorcast.eventlog.messages import stream_name, subjects
-from floorcast.eventlog.port import RETENTION
+from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink, Refused
 

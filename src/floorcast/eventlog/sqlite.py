@@ -17,8 +17,8 @@ from floorcast.eventlog.groups import GroupWriter
 from floorcast.eventlog.janitor import Janitor
 from floorcast.eventlog.keyruns import KeyRuns
 from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
-from floorcast.eventlog.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.eventlog.seen import Seen
+from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.model.token import Now
 from floorcast.sqlite.files import connect
 

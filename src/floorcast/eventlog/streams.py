@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
-from floorcast.eventlog.port import Entry, Head
+from floorcast.log.port import Entry, Head
 
 __all__ = ["Stream"]
 

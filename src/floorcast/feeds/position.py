@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from floorcast.eventlog.port import Head
+from floorcast.log.port import Head
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
 

@@ -17,7 +17,6 @@ import msgspec
 import structlog
 
 from floorcast.eventlog.mirror import Mirror
-from floorcast.eventlog.port import Entry, EventLog
 from floorcast.floor.call_facts import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Fed, Floor
 from floorcast.floor.state import (
@@ -28,6 +27,7 @@ from floorcast.floor.state import (
     from_snapshot,
     snapshot_parts,
 )
+from floorcast.log.port import Entry, EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import (
     CallDisposition,

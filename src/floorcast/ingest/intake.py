@@ -8,9 +8,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from floorcast.eventlog.port import Batch, EventLog
 from floorcast.ingest.decoding import Form, decode, split
 from floorcast.ingest.verdicts import Rejected
+from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, to_ms
 

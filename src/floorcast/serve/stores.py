@@ -15,8 +15,8 @@ from floorcast.config.settings import Settings
 from floorcast.eventlog.appending import Observe
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.memory import MemoryLog
-from floorcast.eventlog.port import EventLog
 from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.port import EventLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import Now
 

@@ -1,0 +1,1 @@
+"""The event log: one durable order per client. The port and its embedded adapters."""
