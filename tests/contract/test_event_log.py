@@ -12,8 +12,8 @@ import pytest
 
 from floorcast.eventlog import batches
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming

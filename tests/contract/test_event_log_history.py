@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 
 from floorcast.eventlog import janitor, keymerge, keyruns, seen, streams
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
 from floorcast.sqlite.files import remove
 from tests.contract.test_event_log import ids_of

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds.encode import encode
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
 from floorcast.ingest import client_floor
 from floorcast.ingest.client_floor import ClientFloor, Record, Reports, last_state
+from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable

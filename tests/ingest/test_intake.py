@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.eventlog.memory import MemoryLog
 from floorcast.ingest import intake as intake_module
 from floorcast.ingest.intake import Busy, Intake, Taken
+from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
 from tests.real.nodes import until

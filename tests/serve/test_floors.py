@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 
 from floorcast.api import server
 from floorcast.eventlog.kept_calls import CallKey
-from floorcast.eventlog.memory import MemoryLog
 from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
 from floorcast.ingest.client_floor import Reports
+from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
