@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from floorcast.cli import options, verify
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.sqlite import SqliteLog
 from floorcast.floor.tally import Tally
+from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import Incoming

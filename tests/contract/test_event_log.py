@@ -12,7 +12,7 @@ import pytest
 
 from floorcast.eventlog import batches
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.model.errors import Unavailable

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from floorcast.eventlog import janitor, keymerge, keyruns, seen, streams
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
 from floorcast.sqlite.files import remove

@@ -15,7 +15,7 @@ import pytest
 from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.embedded import SqliteLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
 from floorcast.serve.moving import Moved, export_cluster, import_folder

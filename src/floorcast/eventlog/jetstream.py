@@ -23,7 +23,7 @@ from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.following import Follower
 from floorcast.eventlog.logfile import Follows, Position
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import RETENTION, Appended, Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming

@@ -14,7 +14,7 @@ from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
 from floorcast.eventlog.appending import Observe
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import EventLog
 from floorcast.model.errors import SettingError

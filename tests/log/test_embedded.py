@@ -15,7 +15,7 @@ import pytest
 
 from floorcast.eventlog import appending, groups, keyruns, logfile, seen
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.sqlite import SqliteLog
+from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite import wal
