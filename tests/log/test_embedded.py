@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog import appending, groups, keyruns, logfile, seen
+from floorcast.eventlog import groups, keyruns, logfile, seen
 from floorcast.eventlog.datafolder import DataFolder
+from floorcast.log import appender
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
@@ -198,7 +199,7 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(
 
 def test_what_is_under_way_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is beyond is refused before anything of it is stored; one request alone never is."""
-    monkeypatch.setattr(appending, "MAX_EVENTS", 5)
+    monkeypatch.setattr(appender, "MAX_EVENTS", 5)
     with a_house(tmp_path) as house:
 
         async def three() -> list[Appended | BaseException]:

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import msgspec
 
 from floorcast.eventlog import messages
-from floorcast.eventlog.appending import Load, Observe, Origin, Planned
 from floorcast.eventlog.consuming import Message
 from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.following import Follower
 from floorcast.eventlog.logfile import Follows, Position
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
+from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import RETENTION, Appended, Batch
 from floorcast.model.errors import Unavailable
