@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.eventlog import batches
-from floorcast.eventlog.batches import entries_of, news_of
+from floorcast.log import batches
+from floorcast.log.batches import entries_of, news_of
 from floorcast.log.port import Head
 from floorcast.model.token import MAX_INDEX
 from tests.eventlog.batches import batch
