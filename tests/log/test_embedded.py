@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog import groups, keyruns, logfile, seen
+from floorcast.eventlog import keyruns, logfile, seen
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.log import appender
+from floorcast.log import appender, group_commit
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
@@ -116,7 +116,7 @@ def test_all_that_is_under_way_fails_with_a_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
     """Later batches count on the earlier ones; none of them is stored, were the disk to work."""
-    monkeypatch.setattr(groups, "GROUP", 1)
+    monkeypatch.setattr(group_commit, "GROUP", 1)
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         house.append("a")
 
