@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from floorcast.eventlog import keyruns, seen
-from floorcast.eventlog.identities import keys_of_payload
 from floorcast.eventlog.keyruns import KeyRuns
 from floorcast.eventlog.seen import Seen, Wave
+from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.port import Entry
 from floorcast.sqlite import background_writer
 from tests.eventlog.batches import HOUR, START, Clock, batch

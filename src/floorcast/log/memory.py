@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from itertools import islice
 
-from floorcast.eventlog.identities import keys_of
 from floorcast.eventlog.streams import Stream
 from floorcast.log.batches import entries_of, news_of
+from floorcast.log.dedup_keys import keys_of
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from floorcast.eventlog.identities import keys_of, keys_of_payload
+from floorcast.log.dedup_keys import keys_of, keys_of_payload
 from tests.eventlog.batches import batch, event
 
 Identity = tuple[int, str, str]
