@@ -19,8 +19,8 @@ from typing import NamedTuple
 import apsw
 import structlog
 
-from floorcast.eventlog.janitor import BITE, BITE_BYTES, Janitor
 from floorcast.eventlog.logfile import Position, ordinal_of
+from floorcast.log.retention import BITE, BITE_BYTES, Janitor
 from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.files import transaction
 from floorcast.sqlite.wal import WriteAheadLog

@@ -8,9 +8,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.eventlog import janitor
-from floorcast.eventlog.janitor import Janitor
 from floorcast.eventlog.logfile import SITE, first_id, open_log
+from floorcast.log import retention
+from floorcast.log.retention import Janitor
 from floorcast.sqlite.files import connect, fetch, fetch_one
 from tests.eventlog.batches import HOUR, START, Clock
 
@@ -42,7 +42,7 @@ def test_the_oldest_goes_first_whosever_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streams take turns by the age of what stands in front."""
-    monkeypatch.setattr(janitor, "BITE", 1)
+    monkeypatch.setattr(retention, "BITE", 1)
     path, clock = tmp_path / "log.db", Clock()
     log = stored(path, [(1, 1, 0, 0, 5), (1, 2, 3, 0, 5), (2, 1, 1, 0, 5), (2, 2, 9, 0, 5)])
     sweeper = a_janitor(path, clock, (1, 2))
@@ -59,7 +59,7 @@ def test_a_bite_ends_early_where_entries_are_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But takes one at least."""
-    monkeypatch.setattr(janitor, "BITE_BYTES", 1000)
+    monkeypatch.setattr(retention, "BITE_BYTES", 1000)
     path, clock = tmp_path / "log.db", Clock()
     stored(path, [(1, n, 0, 0, size) for n, size in enumerate([5000, 400, 400, 400, 10], 1)])
     clock.ticks += 11 * HOUR
