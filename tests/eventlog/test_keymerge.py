@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.eventlog import keymerge
-from floorcast.eventlog.keyfilter import mark
+from floorcast.log.bloom_filter import mark
 from floorcast.sqlite.files import fetch, fetch_one
 
 FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key = ?"

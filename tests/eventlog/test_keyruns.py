@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from floorcast.eventlog import keymerge, keyruns
-from floorcast.eventlog.keyfilter import mark
 from floorcast.eventlog.keyruns import KeyRuns, Run
+from floorcast.log.bloom_filter import mark
 from floorcast.sqlite.files import fetch, open_reader
 from tests.eventlog.batches import HOUR, Clock
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog import keymerge
-from floorcast.eventlog.keyfilter import mark
+from floorcast.log.bloom_filter import mark
 from floorcast.log.port import HOUR, kept_since
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-from floorcast.eventlog.keyfilter import KeyFilter
 from floorcast.eventlog.keyruns import KeyRuns, Run
+from floorcast.log.bloom_filter import KeyFilter
 from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.port import HOUR, Entry, kept_since
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from floorcast.eventlog.keyfilter import KeyFilter, mark
+from floorcast.log.bloom_filter import KeyFilter, mark
 
 
 def some_keys(random: Random, count: int) -> list[bytes]:
