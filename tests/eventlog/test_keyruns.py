@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from floorcast.eventlog import keymerge, keyruns
+from floorcast.eventlog import keyruns
 from floorcast.eventlog.keyruns import KeyRuns, Run
+from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
 from floorcast.sqlite.files import fetch, open_reader
 from tests.eventlog.batches import HOUR, Clock
@@ -66,7 +67,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(keymerge, "FAN_IN", 4)
+    monkeypatch.setattr(compaction, "FAN_IN", 4)
     a_house = House(tmp_path / "keys.db")
     yield a_house
     a_house.runs.close()

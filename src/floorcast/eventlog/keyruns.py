@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog import keymerge
+from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
 from floorcast.log.port import HOUR, kept_since
 from floorcast.model.token import Now
@@ -76,7 +76,7 @@ class KeyRuns:
         self._retention = retention
         connection = open_derived(
             path,
-            keymerge.SCHEMA,
+            compaction.SCHEMA,
             page_size=PAGE,
             cache_kib=CACHE_KIB,
             identity=identity,
@@ -149,7 +149,7 @@ class KeyRuns:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        return keymerge.step(connection, kept_since(self._now(), self._retention) // HOUR)
+        return compaction.step(connection, kept_since(self._now(), self._retention) // HOUR)
 
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:
@@ -158,7 +158,7 @@ def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> lis
 
 
 def _add(connection: apsw.Connection, run: Run) -> None:
-    number = connection.execute(keymerge.NEXT_RUN).get
+    number = connection.execute(compaction.NEXT_RUN).get
     keys = tuple(run.keys)
     marks = array("I")
     for start in range(0, len(keys), MARKS_AT_ONCE):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.eventlog import keymerge
+from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
 from floorcast.sqlite.files import fetch, fetch_one
 
@@ -19,18 +19,18 @@ FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key =
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keymerge, "FAN_IN", 3)
-    monkeypatch.setattr(keymerge, "BITE", 4)
+    monkeypatch.setattr(compaction, "FAN_IN", 3)
+    monkeypatch.setattr(compaction, "BITE", 4)
 
 
 def opened() -> apsw.Connection:
     connection = apsw.Connection(":memory:")
-    connection.execute(keymerge.SCHEMA)
+    connection.execute(compaction.SCHEMA)
     return connection
 
 
 def add(connection: apsw.Connection, keys: set[bytes], hour: int) -> None:
-    run = connection.execute(keymerge.NEXT_RUN).get
+    run = connection.execute(compaction.NEXT_RUN).get
     connection.executemany("INSERT INTO keys VALUES (?, ?)", [(run, key) for key in sorted(keys)])
     connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, ?)", (run, run, run, hour))
     marks = array("I", map(mark, keys)).tobytes()
@@ -44,7 +44,7 @@ def holds(connection: apsw.Connection, key: bytes) -> int:
 
 def finish(connection: apsw.Connection, before: int = 0) -> int:
     steps = 0
-    while keymerge.step(connection, before):
+    while compaction.step(connection, before):
         steps += 1
         assert steps < 10_000
     return steps
@@ -60,7 +60,7 @@ def test_every_key_can_be_found_at_every_step() -> None:
     keys = {b"%d" % number for number in range(60)}
     for start in range(6):
         add(connection, {b"%d" % number for number in range(start * 10, start * 10 + 10)}, 1)
-    while keymerge.step(connection, 0):
+    while compaction.step(connection, 0):
         assert {holds(connection, key) for key in keys} == {1}
     assert levels(connection) == [1, 1]
     tables = ("keys", "marks", "merging", "dropped")
@@ -134,7 +134,7 @@ def test_a_step_that_fails_changes_nothing(seed: int, runs: int) -> None:
     more = True
     while more:
         connection.execute("SAVEPOINT before")
-        more = keymerge.step(connection, 0)
+        more = compaction.step(connection, 0)
         if random.random() < 0.3:
             connection.execute("ROLLBACK TO before")
             more = True
