@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog import keyruns, seen
-from floorcast.eventlog.keyruns import KeyRuns
+from floorcast.eventlog import seen
 from floorcast.eventlog.seen import Seen, Wave
+from floorcast.log import sorted_runs
 from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.port import Entry
+from floorcast.log.sorted_runs import KeyRuns
 from floorcast.sqlite import background_writer
 from tests.eventlog.batches import HOUR, START, Clock, batch
 from tests.eventlog.faults import failing_disk
@@ -208,13 +209,13 @@ def test_waves_that_wait_for_the_disk_are_bounded(
 ) -> None:
     """Whoever adds is told, and every key is found in memory meanwhile."""
     monkeypatch.setattr(seen, "WAVE", 2)
-    monkeypatch.setattr(seen, "MAX_BACKLOG", 10 * keyruns.KEY_BYTES)
+    monkeypatch.setattr(seen, "MAX_BACKLOG", 10 * sorted_runs.KEY_BYTES)
     monkeypatch.setattr(background_writer, "RETRY", 0.001)
     with failing_disk("keys.db") as disk:
         house = House(tmp_path / "keys.db")
         disk.faults = {"full"}
         count = 0
-        while house.runs.backlog <= 10 * keyruns.KEY_BYTES:
+        while house.runs.backlog <= 10 * sorted_runs.KEY_BYTES:
             house.add(str(count))
             count += 1
         assert house.seen.full

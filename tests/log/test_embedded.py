@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog import keyruns, logfile, seen
+from floorcast.eventlog import logfile, seen
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.log import appender, group_commit
+from floorcast.log import appender, group_commit, sorted_runs
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
@@ -169,7 +169,7 @@ def test_keys_that_cannot_be_read_stop_the_append(
 ) -> None:
     """Rather than to take an event twice."""
     monkeypatch.setattr(seen, "WAVE", 2)
-    monkeypatch.setattr(keyruns, "CACHE_KIB", 0)
+    monkeypatch.setattr(sorted_runs, "CACHE_KIB", 0)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         house.append("a", "b")
         house.append("c")
@@ -186,7 +186,7 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(
 ) -> None:
     """They wait in memory, as many as may; then the log takes nothing until they are stored."""
     monkeypatch.setattr(seen, "WAVE", 2)
-    monkeypatch.setattr(seen, "MAX_BACKLOG", 5 * keyruns.KEY_BYTES)
+    monkeypatch.setattr(seen, "MAX_BACKLOG", 5 * sorted_runs.KEY_BYTES)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         disk.faults = {"full"}
         taken = house.append_until_refused()

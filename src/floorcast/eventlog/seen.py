@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-from floorcast.eventlog.keyruns import KeyRuns, Run
 from floorcast.log.bloom_filter import KeyFilter
 from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.port import HOUR, Entry, kept_since
+from floorcast.log.sorted_runs import KeyRuns, Run
 
 __all__ = ["Seen", "Wave"]
 

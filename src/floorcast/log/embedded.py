@@ -12,13 +12,13 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.keyruns import KeyRuns
 from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
 from floorcast.eventlog.seen import Seen
 from floorcast.log.appender import Appender, NumberedStream, Observe
 from floorcast.log.group_commit import GroupWriter
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.retention import Janitor
+from floorcast.log.sorted_runs import KeyRuns
 from floorcast.model.token import Now
 from floorcast.sqlite.files import connect
 

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from floorcast.eventlog import keyruns
-from floorcast.eventlog.keyruns import KeyRuns, Run
-from floorcast.log import compaction
+from floorcast.log import compaction, sorted_runs
 from floorcast.log.bloom_filter import mark
+from floorcast.log.sorted_runs import KeyRuns, Run
 from floorcast.sqlite.files import fetch, open_reader
 from tests.eventlog.batches import HOUR, Clock
 
@@ -77,7 +76,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 @pytest.mark.parametrize("inline", [0, 1000])
 def test_keys_are_found_exactly(house: House, monkeypatch: pytest.MonkeyPatch, inline: int) -> None:
     """On the loop or beside it, whatever bytes they hold."""
-    monkeypatch.setattr(keyruns, "INLINE", inline)
+    monkeypatch.setattr(sorted_runs, "INLINE", inline)
     house.write("a", "b\x00", "ü")
     house.write("c", "b\x001")
     house.settle()
@@ -119,7 +118,7 @@ def test_a_run_older_than_the_retention_is_forgotten(house: House) -> None:
 def test_keys_that_wait_for_the_disk_are_counted(house: House) -> None:
     """Until they are stored."""
     house.write("a", "b", "c")
-    assert house.runs.backlog in (0, 3 * keyruns.KEY_BYTES)
+    assert house.runs.backlog in (0, 3 * sorted_runs.KEY_BYTES)
     house.settle()
 
 
