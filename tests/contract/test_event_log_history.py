@@ -18,9 +18,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from floorcast.eventlog import seen, streams
+from floorcast.eventlog import streams
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.log import compaction, retention, sorted_runs
+from floorcast.log import compaction, duplicates, retention, sorted_runs
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
@@ -200,7 +200,7 @@ class SqliteHistory(History):
         self.files = tempfile.TemporaryDirectory()
         self.folder = DataFolder(Path(self.files.name))
         super().__init__()
-        self.patch.setattr(seen, "WAVE", 8)
+        self.patch.setattr(duplicates, "WAVE", 8)
         self.patch.setattr(sorted_runs, "INLINE", 6)
         self.patch.setattr(compaction, "FAN_IN", 2)
         self.patch.setattr(compaction, "BITE", 5)

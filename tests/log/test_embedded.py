@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog import logfile, seen
+from floorcast.eventlog import logfile
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.log import appender, group_commit, sorted_runs
+from floorcast.log import appender, duplicates, group_commit, sorted_runs
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
@@ -168,7 +168,7 @@ def test_keys_that_cannot_be_read_stop_the_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rather than to take an event twice."""
-    monkeypatch.setattr(seen, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "WAVE", 2)
     monkeypatch.setattr(sorted_runs, "CACHE_KIB", 0)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         house.append("a", "b")
@@ -185,8 +185,8 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They wait in memory, as many as may; then the log takes nothing until they are stored."""
-    monkeypatch.setattr(seen, "WAVE", 2)
-    monkeypatch.setattr(seen, "MAX_BACKLOG", 5 * sorted_runs.KEY_BYTES)
+    monkeypatch.setattr(duplicates, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "MAX_BACKLOG", 5 * sorted_runs.KEY_BYTES)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         disk.faults = {"full"}
         taken = house.append_until_refused()
@@ -251,7 +251,7 @@ def test_the_keys_are_made_again_when_they_are_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are derived from the log, and nothing is taken twice for want of them."""
-    monkeypatch.setattr(seen, "WAVE", 3)
+    monkeypatch.setattr(duplicates, "WAVE", 3)
     names = [str(number) for number in range(20)]
     with a_house(tmp_path) as house:
         for name in names:
@@ -265,7 +265,7 @@ def test_keys_of_a_lost_future_are_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a backup is put back, what came after it is new to the log and is taken again."""
-    monkeypatch.setattr(seen, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "WAVE", 2)
     house_path, backup = tmp_path / "house", tmp_path / "backup"
     with a_house(house_path) as house:
         house.append("a")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog import seen
-from floorcast.eventlog.seen import Seen, Wave
-from floorcast.log import sorted_runs
+from floorcast.log import duplicates, sorted_runs
 from floorcast.log.dedup_keys import keys_of_payload
+from floorcast.log.duplicates import Seen, Wave
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import KeyRuns
 from floorcast.sqlite import background_writer
@@ -61,7 +60,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(seen, "WAVE", 4)
+    monkeypatch.setattr(duplicates, "WAVE", 4)
     a_house = House(tmp_path / "keys.db")
     yield a_house
     a_house.runs.close()
@@ -123,7 +122,7 @@ def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
 
 def test_long_keys_make_short_waves(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wave is bounded in bytes too."""
-    monkeypatch.setattr(seen, "WAVE_BYTES", 1000)
+    monkeypatch.setattr(duplicates, "WAVE_BYTES", 1000)
     house.add("x" * 1000)
     house.add("b")
     house.runs.wait()
@@ -208,8 +207,8 @@ def test_waves_that_wait_for_the_disk_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds is told, and every key is found in memory meanwhile."""
-    monkeypatch.setattr(seen, "WAVE", 2)
-    monkeypatch.setattr(seen, "MAX_BACKLOG", 10 * sorted_runs.KEY_BYTES)
+    monkeypatch.setattr(duplicates, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "MAX_BACKLOG", 10 * sorted_runs.KEY_BYTES)
     monkeypatch.setattr(background_writer, "RETRY", 0.001)
     with failing_disk("keys.db") as disk:
         house = House(tmp_path / "keys.db")
