@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog import logfile
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.log import appender, duplicates, group_commit, sorted_runs
+from floorcast.log import appender, duplicates, group_commit, log_file, sorted_runs
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
@@ -319,7 +318,7 @@ def test_large_entries_are_read_a_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One at least, and no more than the event loop can spare the time for."""
-    monkeypatch.setattr(logfile, "READ_BYTES", 1000)
+    monkeypatch.setattr(log_file, "READ_BYTES", 1000)
     with a_house(tmp_path) as house:
         for size in (4000, 5000, 10, 20, 30):
             house.append("x" * size)

@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.eventlog.logfile import SITE, first_id, open_log
 from floorcast.log import retention
+from floorcast.log.log_file import SITE, first_id, open_log
 from floorcast.log.retention import Janitor
 from floorcast.sqlite.files import connect, fetch, fetch_one
 from tests.eventlog.batches import HOUR, START, Clock

@@ -12,7 +12,7 @@ from floorcast.cli.admin import DataOption, aligned
 from floorcast.cli.options import known
 from floorcast.config.settings import Settings
 from floorcast.config.sources import load
-from floorcast.eventlog.logfile import LogReader, StreamRow
+from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.model.errors import SettingError
 from floorcast.statistics.sight import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify

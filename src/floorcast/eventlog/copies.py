@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.logfile import Follows, LogReader
+from floorcast.log.log_file import Follows, LogReader
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.eventlog.copies import Held, held
-from floorcast.eventlog.logfile import Follows, LogReader, Position, open_log
+from floorcast.log.log_file import Follows, LogReader, Position, open_log
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import transaction
 

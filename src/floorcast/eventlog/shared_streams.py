@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import structlog
 
-from floorcast.eventlog.logfile import Follows
 from floorcast.eventlog.messages import stream_name, subjects
+from floorcast.log.log_file import Follows
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink, Refused

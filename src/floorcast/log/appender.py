@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from floorcast.eventlog.logfile import KINDS, Position, StreamRow, first_id
 from floorcast.eventlog.streams import Stream
 from floorcast.log.batches import entries_of, news_of
 from floorcast.log.dedup_keys import keys_of
 from floorcast.log.duplicates import Seen, Wave
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
+from floorcast.log.log_file import KINDS, Position, StreamRow, first_id
 from floorcast.log.port import Appended, Batch, Entry
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.logfile import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
 from floorcast.log.appender import Appender, NumberedStream, Observe
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
+from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.retention import Janitor
 from floorcast.log.sorted_runs import KeyRuns

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import apsw
 import structlog
 
-from floorcast.eventlog.logfile import Position, ordinal_of
+from floorcast.log.log_file import Position, ordinal_of
 from floorcast.log.retention import BITE, BITE_BYTES, Janitor
 from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.files import transaction

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.logfile import SITE, first_id
+from floorcast.log.log_file import SITE, first_id
 from floorcast.log.port import kept_since
 from floorcast.model.token import Now
 from floorcast.sqlite.files import fetch_one, transaction

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 
 from floorcast.eventlog import copies
 from floorcast.eventlog.copies import held
-from floorcast.eventlog.logfile import Follows
+from floorcast.log.log_file import Follows
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink
 from floorcast.serve.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of

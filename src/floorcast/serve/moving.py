@@ -19,9 +19,9 @@ from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.port import Buckets, Item
 from floorcast.config.settings import Settings
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.eventlog.logfile import Follows, Position
 from floorcast.eventlog.moving import begin_following, embedded, end_following, kept_copy
 from floorcast.eventlog.shared_streams import make_streams
+from floorcast.log.log_file import Follows, Position
 from floorcast.model.errors import SettingError
 from floorcast.nats_link import NatsLink
 from floorcast.serve.peers import ask_peers

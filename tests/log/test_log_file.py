@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog.logfile import APPLICATION, STEPS, Follows, LogReader, first_id, open_log
+from floorcast.log.log_file import APPLICATION, STEPS, Follows, LogReader, first_id, open_log
 from floorcast.sqlite.files import connect, migrate
 
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
