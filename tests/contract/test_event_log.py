@@ -347,7 +347,7 @@ def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
 
 def test_a_slow_follower_gets_everything(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit into its memory it reads again."""
-    monkeypatch.setattr("floorcast.eventlog.streams.FOLLOWER_EVENTS", 5)
+    monkeypatch.setattr("floorcast.log.client_streams.FOLLOWER_EVENTS", 5)
 
     async def follow() -> list[str]:
         following = house.log.follow(ACME, 0)

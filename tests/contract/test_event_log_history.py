@@ -18,9 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from floorcast.eventlog import streams
 from floorcast.eventlog.datafolder import DataFolder
-from floorcast.log import compaction, duplicates, retention, sorted_runs
+from floorcast.log import client_streams, compaction, duplicates, retention, sorted_runs
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
@@ -78,7 +77,7 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(streams, "FOLLOWER_EVENTS", 20)
+        self.patch.setattr(client_streams, "FOLLOWER_EVENTS", 20)
         self.clock = Clock()
         self.latest = self.clock.ticks
         self.runner = asyncio.Runner()

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from floorcast.eventlog.streams import Stream
 from floorcast.log.batches import entries_of, news_of
+from floorcast.log.client_streams import Stream
 from floorcast.log.dedup_keys import keys_of
 from floorcast.log.duplicates import Seen, Wave
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write

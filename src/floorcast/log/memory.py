@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from itertools import islice
 
-from floorcast.eventlog.streams import Stream
 from floorcast.log.batches import entries_of, news_of
+from floorcast.log.client_streams import Stream
 from floorcast.log.dedup_keys import keys_of
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
 from floorcast.model.errors import Unavailable

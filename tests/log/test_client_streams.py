@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from floorcast.eventlog.streams import Stream
+from floorcast.log.client_streams import Stream
 from floorcast.log.port import Entry, Head
 
 
