@@ -18,7 +18,7 @@ import uvloop
 
 from benchmarks.bound_events import batches, report
 from benchmarks.bound_intake import raw_append
-from floorcast.eventlog.datafolder import DataFolder
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
 from floorcast.model.inbound import Incoming

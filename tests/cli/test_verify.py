@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from floorcast.cli import options, verify
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.floor.tally import Tally
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.log import batches
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.log import client_streams, compaction, duplicates, retention, sorted_runs
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since

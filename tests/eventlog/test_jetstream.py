@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from floorcast.eventlog import jetstream
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.messages import ID, KIND, stream_name, stream_of, subject
 from floorcast.eventlog.shared_streams import make_streams
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import open_log
 from floorcast.log.port import Appended
 from floorcast.model.errors import SettingError, TooLarge, Unavailable

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.log import appender, duplicates, group_commit, log_file, sorted_runs
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable

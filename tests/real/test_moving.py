@@ -14,7 +14,7 @@ import pytest
 
 from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
-from floorcast.eventlog.datafolder import DataFolder
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now

@@ -18,10 +18,10 @@ import msgspec
 
 from floorcast.eventlog import messages
 from floorcast.eventlog.consuming import Message
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.following import Follower
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.log.appender import Load, Observe, Origin, Planned
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.log_file import Follows, Position
 from floorcast.log.port import RETENTION, Appended, Batch

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.log.appender import Appender, NumberedStream, Observe
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
 from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log

@@ -15,10 +15,10 @@ import structlog
 from floorcast.api.metrics import ClusterState, Lag
 from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.config.settings import Settings
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.shared_streams import make_streams
 from floorcast.log.appender import Observe
+from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
 from floorcast.nats_link import NatsLink

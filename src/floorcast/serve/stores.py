@@ -12,8 +12,8 @@ from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.eventlog.datafolder import DataFolder
 from floorcast.log.appender import Observe
+from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import EventLog

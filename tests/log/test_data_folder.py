@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.eventlog.datafolder import DataFolder
+from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import SettingError
 
 HOLD = """
 import sys
 from pathlib import Path
-from floorcast.eventlog.datafolder import DataFolder
+from floorcast.log.data_folder import DataFolder
 folder = DataFolder(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
