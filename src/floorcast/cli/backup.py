@@ -12,7 +12,7 @@ from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known
 from floorcast.cli.progress import shown
 from floorcast.config.sources import load
-from floorcast.eventlog.copies import FILES, copy_file
+from floorcast.log.folder_copy import FILES, copy_file
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["register"]

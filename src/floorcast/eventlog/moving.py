@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.eventlog.copies import Held, held
+from floorcast.log.folder_copy import Held, held
 from floorcast.log.log_file import Follows, LogReader, Position, open_log
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import transaction

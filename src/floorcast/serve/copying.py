@@ -13,8 +13,8 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from floorcast.eventlog import copies
-from floorcast.eventlog.copies import held
+from floorcast.log import folder_copy
+from floorcast.log.folder_copy import held
 from floorcast.log.log_file import Follows
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.nats_link import NatsLink
@@ -70,7 +70,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
             "the cluster's streams no longer begin where the log does, and no node that is ready "
             "has a copy of what came before"
         )
-    for name in copies.FILES if have is not None else ():
+    for name in folder_copy.FILES if have is not None else ():
         remove(folder / name)
 
 
@@ -97,7 +97,7 @@ async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
     for name, size in files.items():
         await _fetch(link, peer, into / name, size, progress)
     await link.request(subject_of(peer.id, "done"), reader)
-    copies.install(into, folder)
+    folder_copy.install(into, folder)
     _log.info("copy_taken", node=peer.name, bytes=progress.size)
 
 

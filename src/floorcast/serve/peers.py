@@ -22,7 +22,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from floorcast.eventlog import copies
+from floorcast.log import folder_copy
 from floorcast.model.errors import Unavailable
 from floorcast.nats_link import NatsLink
 
@@ -161,7 +161,7 @@ class Desk:
         self._readers.add(message.data)
         if self._making is None:
             self._making = asyncio.create_task(
-                asyncio.to_thread(copies.back_up, self._folder, self._copy)
+                asyncio.to_thread(folder_copy.back_up, self._folder, self._copy)
             )
         self._keep()
         if not self._making.done():
@@ -180,7 +180,7 @@ class Desk:
 
     async def _piece(self, message: Msg) -> bytes:
         wanted = msgspec.json.decode(message.data, type=Wanted)
-        if wanted.file not in copies.FILES:
+        if wanted.file not in folder_copy.FILES:
             return b""
         self._keep()
         return await asyncio.to_thread(_read, self._copy / wanted.file, wanted.offset)
