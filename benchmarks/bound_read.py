@@ -15,8 +15,8 @@ import apsw
 
 from benchmarks.bound_events import report
 from floorcast.eventlog.mirror import Mirror
-from floorcast.eventlog.segment import Segment
 from floorcast.model.token import system_now
+from floorcast.store.segment import Segment
 
 SEGMENTS = 500
 EVENTS = 1000

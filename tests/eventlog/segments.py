@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 
-from floorcast.eventlog.segment import Klass, Segment
+from floorcast.store.segment import Klass, Segment
 from tests.eventlog.batches import START
 
 KLASSES: tuple[Klass, ...] = (("VOICE", 1, 10), ("SMS", 2, None), ("", None, None))

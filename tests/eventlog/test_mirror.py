@@ -17,11 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from floorcast.eventlog import kept_calls, mirror
 from floorcast.eventlog.mirror import Mirror, Snapshot
-from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import place
 from floorcast.sqlite import background_writer
+from floorcast.store.segment import Segment, SegmentHead
 from tests.eventlog.batches import HOUR, START, Clock
 from tests.eventlog.faults import failing_disk
 from tests.eventlog.segments import KLASSES, segment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.eventlog.segment import Segment, SegmentHead
+from floorcast.store.segment import Segment, SegmentHead
 
 __all__ = ["MemoryStore"]
 

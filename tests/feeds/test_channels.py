@@ -11,7 +11,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from floorcast.eventlog.segment import Klass
 from floorcast.feeds.blocks import Record
 from floorcast.feeds.channels import FEW, WRITE_BYTES, Wish
 from floorcast.feeds.feed import Feed
@@ -21,6 +20,7 @@ from floorcast.feeds.sse import Form
 from floorcast.feeds.streams import Streams
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, place
+from floorcast.store.segment import Klass
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run

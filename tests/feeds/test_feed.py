@@ -9,13 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from floorcast.eventlog.segment import Klass
 from floorcast.feeds import blocks
 from floorcast.feeds.blocks import Page, Record
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
 from floorcast.model.token import end_of_entry, place
+from floorcast.store.segment import Klass
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import run
 

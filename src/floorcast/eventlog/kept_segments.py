@@ -8,11 +8,11 @@ from typing import NamedTuple
 import apsw
 import msgspec
 
-from floorcast.eventlog.segment import Klass, Segment, SegmentHead
 from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one, reading
+from floorcast.store.segment import Klass, Segment, SegmentHead
 
 __all__ = ["SCHEMA", "KeptSegments"]
 

@@ -21,12 +21,12 @@ from floorcast.eventlog import kept_calls, kept_segments, kept_snapshots
 from floorcast.eventlog.kept_calls import CallKey, KeptCalls
 from floorcast.eventlog.kept_segments import KeptSegments
 from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
-from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.log.port import RETENTION
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import open_reader
+from floorcast.store.segment import Segment, SegmentHead
 
 __all__ = ["Mirror", "Snapshot"]
 

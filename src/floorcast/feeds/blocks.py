@@ -12,8 +12,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from floorcast.eventlog.segment import Klass, Segment, as_classes, as_offsets, as_places
 from floorcast.feeds.filters import Matcher
+from floorcast.store.segment import Klass, Segment, as_classes, as_offsets, as_places
 
 __all__ = ["PAGE_BYTES", "SEAL_BYTES", "SEAL_EVENTS", "Block", "Page", "Record", "Scan", "Tail"]
 

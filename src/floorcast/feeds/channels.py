@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from floorcast.eventlog.segment import Klass
 from floorcast.feeds import sse
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.filters import Matcher
@@ -22,6 +21,7 @@ from floorcast.feeds.reader import Caller, Reader
 from floorcast.feeds.sse import Chunk, Form
 from floorcast.feeds.streams import Streams
 from floorcast.model.errors import Unavailable
+from floorcast.store.segment import Klass
 
 __all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
 

@@ -12,13 +12,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from floorcast.eventlog.segment import SegmentHead
 from floorcast.feeds.blocks import Block, Page, Record, Scan, Tail
 from floorcast.feeds.channels import Channels
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings
 from floorcast.feeds.waiting import Waiters
 from floorcast.site.model import FeedName
+from floorcast.store.segment import SegmentHead
 
 __all__ = ["Feed"]
 

@@ -13,9 +13,9 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
-from floorcast.eventlog.segment import Klass
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import IdConditions, condition, read_id, read_members
+from floorcast.store.segment import Klass
 
 __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
 

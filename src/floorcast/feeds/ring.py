@@ -7,12 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from floorcast.eventlog.segment import Segment, SegmentHead
 from floorcast.feeds.blocks import Block, Page
 from floorcast.feeds.cache import ByteCache
 from floorcast.feeds.streams import Streams
 from floorcast.feeds.waiting import Waker
 from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.store.segment import Segment, SegmentHead
 
 __all__ = ["Counts", "Member", "Ring", "Rings", "Store"]
 

@@ -11,8 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from floorcast.eventlog.segment import Klass
 from floorcast.feeds.filters import Matcher
+from floorcast.store.segment import Klass
 
 __all__ = ["WAKE_SLICE", "Waiters", "Waker"]
 

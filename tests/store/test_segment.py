@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.eventlog.segment import as_classes, as_offsets, as_places
+from floorcast.store.segment import as_classes, as_offsets, as_places
 from tests.eventlog.segments import segment
 
 

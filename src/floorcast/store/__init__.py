@@ -1,0 +1,1 @@
+"""The projection's store: feed segments, calls that have left memory, snapshots."""
