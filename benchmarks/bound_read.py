@@ -14,8 +14,8 @@ from pathlib import Path
 import apsw
 
 from benchmarks.bound_events import report
-from floorcast.eventlog.mirror import Mirror
 from floorcast.model.token import system_now
+from floorcast.store.projection_store import Mirror
 from floorcast.store.segment import Segment
 
 SEGMENTS = 500

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds.blocks import SEAL_BYTES
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.model.token import end_of_entry, place
+from floorcast.store.projection_store import Mirror
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import START, VirtualLoop, run
 

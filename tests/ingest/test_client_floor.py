@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds.encode import encode
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
@@ -23,6 +22,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import end_of_entry, place
 from floorcast.site.model import FeedName, Plan
+from floorcast.store.projection_store import Mirror
 from tests.real.nodes import Clock, until
 from tests.real.sites import event
 

@@ -13,13 +13,13 @@ from structlog.testing import capture_logs
 from floorcast.auth.passwords import Hasher
 from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
-from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds import longpoll
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.serve import node
 from floorcast.serve.node import Node
 from floorcast.site.apply import apply
 from floorcast.site.reading import parse
+from floorcast.store.projection_store import Mirror
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson

@@ -16,7 +16,6 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 import structlog
 
-from floorcast.eventlog.mirror import Mirror
 from floorcast.floor.call_facts import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Fed, Floor
 from floorcast.floor.state import (
@@ -39,6 +38,7 @@ from floorcast.model.inbound import (
 )
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
 from floorcast.site.model import FeedName, Plan
+from floorcast.store.projection_store import Mirror
 
 __all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
 

@@ -9,7 +9,6 @@ import msgspec
 import structlog
 
 from floorcast.api import server
-from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
@@ -19,6 +18,7 @@ from floorcast.log.port import EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.site.model import FeedName, Plan
+from floorcast.store.projection_store import Mirror
 
 __all__ = ["Floors"]
 

@@ -22,7 +22,6 @@ from floorcast.auth.sessions import Sessions
 from floorcast.buckets.folder import IN_MEMORY
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
-from floorcast.eventlog.mirror import Mirror
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
@@ -32,6 +31,7 @@ from floorcast.serve.floors import Floors
 from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, reading
 from floorcast.site.site import Site, SiteChange
+from floorcast.store.projection_store import Mirror
 
 __all__ = ["Node"]
 

@@ -15,12 +15,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from floorcast.eventlog import kept_calls, mirror
-from floorcast.eventlog.mirror import Mirror, Snapshot
+from floorcast.eventlog import kept_calls
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import place
 from floorcast.sqlite import background_writer
+from floorcast.store import projection_store
+from floorcast.store.projection_store import Mirror, Snapshot
 from floorcast.store.segment import Segment, SegmentHead
 from tests.eventlog.batches import HOUR, START, Clock
 from tests.eventlog.faults import failing_disk
@@ -287,7 +288,7 @@ def test_a_failing_disk_is_seen_and_survived(
 ) -> None:
     """Everything is read from memory meanwhile, and is stored when the disk works."""
     monkeypatch.setattr(background_writer, "RETRY", 0.001)
-    monkeypatch.setattr(mirror, "MAX_BACKLOG", 10_000)
+    monkeypatch.setattr(projection_store, "MAX_BACKLOG", 10_000)
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db")
         disk.faults = {"full"}
@@ -307,7 +308,7 @@ def test_a_failing_disk_is_seen_and_survived(
 
 def test_a_failed_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is over when the disk reads again."""
-    monkeypatch.setattr(mirror, "CACHE_KIB", 0)
+    monkeypatch.setattr(projection_store, "CACHE_KIB", 0)
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db")
         house.mirror.write_segment(ACME, "agent", segment(list(range(1, 5000))))
