@@ -11,7 +11,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.api import server
-from floorcast.eventlog.kept_calls import CallKey
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
 from floorcast.ingest.client_floor import Reports
@@ -22,6 +21,7 @@ from floorcast.model.inbound import Incoming
 from floorcast.serve.floors import Floors
 from floorcast.site.model import Plan
 from floorcast.store.projection_store import Mirror
+from floorcast.store.stored_calls import CallKey
 from tests.real.nodes import until
 from tests.real.sites import event
 from tests.virtual_time import VirtualLoop, run

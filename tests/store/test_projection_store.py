@@ -15,12 +15,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from floorcast.eventlog import kept_calls
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import place
 from floorcast.sqlite import background_writer
-from floorcast.store import projection_store
+from floorcast.store import projection_store, stored_calls
 from floorcast.store.projection_store import Mirror, Snapshot
 from floorcast.store.segment import Segment, SegmentHead
 from tests.eventlog.batches import HOUR, START, Clock
@@ -177,8 +176,8 @@ def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[i
 
 def test_calls_with_one_mark_are_told_apart(filed: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The index is of numbers that may meet; transaction and session decide."""
-    monkeypatch.setattr(kept_calls, "crc32", lambda _: 0)
-    monkeypatch.setattr(kept_calls, "CLIENT", 0)
+    monkeypatch.setattr(stored_calls, "crc32", lambda _: 0)
+    monkeypatch.setattr(stored_calls, "CLIENT", 0)
     far = 2**40
     calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in "ab"]
     filed.mirror.write_calls(ACME, 1, calls)
