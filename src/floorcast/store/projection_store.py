@@ -17,17 +17,17 @@ from pathlib import Path
 
 import apsw
 
-from floorcast.eventlog import kept_segments, kept_snapshots
-from floorcast.eventlog.kept_segments import KeptSegments
+from floorcast.eventlog import kept_snapshots
 from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
 from floorcast.log.port import RETENTION
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import open_reader
-from floorcast.store import stored_calls
+from floorcast.store import stored_calls, stored_segments
 from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.stored_calls import CallKey, KeptCalls
+from floorcast.store.stored_segments import KeptSegments
 
 __all__ = ["Mirror", "Snapshot"]
 
@@ -35,7 +35,7 @@ PAGE = 8192  # bytes: segments want large pages, the index of calls small ones
 CACHE_KIB = 8192
 MAX_BACKLOG = 64 << 20  # bytes handed in and not stored
 
-SCHEMA = kept_segments.SCHEMA + stored_calls.SCHEMA + kept_snapshots.SCHEMA
+SCHEMA = stored_segments.SCHEMA + stored_calls.SCHEMA + kept_snapshots.SCHEMA
 
 
 class Mirror:
@@ -157,6 +157,6 @@ class Mirror:
 
     def _tidy(self, connection: apsw.Connection) -> bool:
         before = self._now() - self._retention
-        more_segments = kept_segments.trim(connection, before)
+        more_segments = stored_segments.trim(connection, before)
         more_calls = stored_calls.trim(connection, before)
         return more_segments or more_calls
