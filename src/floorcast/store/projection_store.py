@@ -17,15 +17,14 @@ from pathlib import Path
 
 import apsw
 
-from floorcast.eventlog import kept_snapshots
-from floorcast.eventlog.kept_snapshots import KeptSnapshots, Snapshot
 from floorcast.log.port import RETENTION
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import open_reader
-from floorcast.store import stored_calls, stored_segments
+from floorcast.store import snapshots, stored_calls, stored_segments
 from floorcast.store.segment import Segment, SegmentHead
+from floorcast.store.snapshots import KeptSnapshots, Snapshot
 from floorcast.store.stored_calls import CallKey, KeptCalls
 from floorcast.store.stored_segments import KeptSegments
 
@@ -35,7 +34,7 @@ PAGE = 8192  # bytes: segments want large pages, the index of calls small ones
 CACHE_KIB = 8192
 MAX_BACKLOG = 64 << 20  # bytes handed in and not stored
 
-SCHEMA = stored_segments.SCHEMA + stored_calls.SCHEMA + kept_snapshots.SCHEMA
+SCHEMA = stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA
 
 
 class Mirror:
