@@ -28,9 +28,9 @@ from structlog.testing import capture_logs
 
 from floorcast.api import feeds as api_feeds
 from floorcast.feeds import blocks, feed, longpoll
-from floorcast.ingest import client_floor
 from floorcast.model import token as tokens
 from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.projection import runner
 from floorcast.serve import node
 from floorcast.site.model import FeedName
 from tests.real.nodes import Clock, House, scratch, until
@@ -185,8 +185,8 @@ SMALL = (
     (blocks, "SEAL_EVENTS", 20),
     (feed, "_TURN", 2),
     (feed, "_HEADS", 2),
-    (client_floor, "_SLICE", 8),
-    (client_floor, "_TURN", 0),
+    (runner, "_SLICE", 8),
+    (runner, "_TURN", 0),
     (node, "CHORES", 0.001),
     (api_feeds, "LEAST", 1),
     (longpoll, "POLL_WAIT", 0.0),
@@ -238,7 +238,7 @@ class Floorcast(RuleBasedStateMachine):
     )
     def begin(self, batches: list[list[Draft]], snapshot_every: int) -> None:
         """Something is there from the first."""
-        self.patch.setattr(client_floor, "SNAPSHOT_EVERY", snapshot_every)
+        self.patch.setattr(runner, "SNAPSHOT_EVERY", snapshot_every)
         self.send_at_once(batches, twice=False)
 
     @rule(

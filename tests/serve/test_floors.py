@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 from floorcast.api import server
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
-from floorcast.ingest.client_floor import Reports
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
+from floorcast.projection.runner import Reports
 from floorcast.serve.floors import Floors
 from floorcast.site.model import Plan
 from floorcast.store.projection_store import Mirror

@@ -13,10 +13,10 @@ from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
-from floorcast.ingest.client_floor import ClientFloor, Reports, last_state
 from floorcast.log.port import EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
+from floorcast.projection.runner import ClientFloor, Reports, last_state
 from floorcast.site.model import FeedName, Plan
 from floorcast.store.projection_store import Mirror
 

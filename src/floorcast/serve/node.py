@@ -23,10 +23,10 @@ from floorcast.buckets.folder import IN_MEMORY
 from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
-from floorcast.ingest.client_floor import Reports
 from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now
+from floorcast.projection.runner import Reports
 from floorcast.serve.floors import Floors
 from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, reading

@@ -13,14 +13,14 @@ import pytest
 from floorcast.feeds.encode import encode
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
-from floorcast.ingest import client_floor
-from floorcast.ingest.client_floor import ClientFloor, Record, Reports, last_state
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import end_of_entry, place
+from floorcast.projection import runner
+from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
 from floorcast.site.model import FeedName, Plan
 from floorcast.store.projection_store import Mirror
 from tests.real.nodes import Clock, until
@@ -172,8 +172,8 @@ def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
 
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others have their turn in between, and each piece says up to where the feed is whole."""
-    monkeypatch.setattr(client_floor, "_SLICE", 4)
-    monkeypatch.setattr(client_floor, "_TURN", -1.0)
+    monkeypatch.setattr(runner, "_SLICE", 4)
+    monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -267,7 +267,7 @@ def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
 
 def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before, and not twice for the same."""
-    monkeypatch.setattr(client_floor, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(runner, "SNAPSHOT_EVERY", 5)
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -307,8 +307,8 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A start from it would miss the entry's other half."""
-    monkeypatch.setattr(client_floor, "_SLICE", 1)
-    monkeypatch.setattr(client_floor, "_TURN", -1.0)
+    monkeypatch.setattr(runner, "_SLICE", 1)
+    monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -402,8 +402,8 @@ def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A request that comes between two pieces of a long entry finds it, too."""
-    monkeypatch.setattr(client_floor, "_SLICE", 1)
-    monkeypatch.setattr(client_floor, "_TURN", -1.0)
+    monkeypatch.setattr(runner, "_SLICE", 1)
+    monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
