@@ -27,7 +27,7 @@ from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
-from floorcast.serve.floors import Floors
+from floorcast.projection.supervisor import Floors
 from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, reading
 from floorcast.site.site import Site, SiteChange

@@ -18,7 +18,7 @@ from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
 from floorcast.projection.runner import Reports
-from floorcast.serve.floors import Floors
+from floorcast.projection.supervisor import Floors
 from floorcast.site.model import Plan
 from floorcast.store.projection_store import Mirror
 from floorcast.store.stored_calls import CallKey
