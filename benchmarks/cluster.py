@@ -24,8 +24,8 @@ from intake import fresh_bodies, rate, send_all
 from processes import Running, floorcast
 from rich.console import Console
 
+from floorcast.cluster.link import NatsLink
 from floorcast.eventlog.shared_streams import make_streams
-from floorcast.nats_link import NatsLink
 from tests.nats_servers import NatsServers
 
 CONNECTIONS = 4

@@ -12,8 +12,8 @@ import pytest
 from floorcast.buckets import jetstream
 from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.nats_link import NatsLink
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 
 STREAM = "KV_FLOORCAST"

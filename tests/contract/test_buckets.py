@@ -15,8 +15,8 @@ from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import Unavailable
-from floorcast.nats_link import NatsLink
 from tests.nats_servers import NatsServers
 
 T = TypeVar("T")

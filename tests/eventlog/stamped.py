@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Self
 
+from floorcast.cluster.link import PATIENCE, Ack, NatsLink
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.messages import TAKEN
 from floorcast.eventlog.shared_streams import make_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.token import Now
-from floorcast.nats_link import PATIENCE, Ack, NatsLink
 
 __all__ = ["StampedLog"]
 

@@ -16,8 +16,8 @@ from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions
 from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import BadCredentials, RateLimited
-from floorcast.nats_link import NatsLink
 from floorcast.site.apply import apply
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key

@@ -15,11 +15,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from msgspec import structs
 
+from floorcast.cluster.link import NatsLink
 from floorcast.config.settings import Settings
 from floorcast.eventlog.messages import stream_name
 from floorcast.model.errors import SettingError
 from floorcast.model.token import TICKS_PER_SECOND, system_now, to_ms
-from floorcast.nats_link import NatsLink
 from floorcast.serve import node as a_node
 from floorcast.serve.node import Node
 from floorcast.serve.peers import Peer, ask_peers

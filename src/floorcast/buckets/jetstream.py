@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple, Self
 from floorcast.buckets.copy import OWN, Copy
 from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.buckets.watch import EVERYTHING, PARTS, STREAM, Watch, subject
+from floorcast.cluster.link import PATIENCE, NatsLink, Refused
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.nats_link import PATIENCE, NatsLink, Refused
 
 __all__ = ["JetStreamBuckets"]
 

@@ -18,10 +18,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.buckets.copy import OWN, Copy, Message
+from floorcast.cluster.link import PATIENCE, NatsLink
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.tasks import ended
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.nats_link import PATIENCE, NatsLink
 
 __all__ = ["EVERYTHING", "PARTS", "STREAM", "Watch", "subject"]
 

@@ -18,8 +18,8 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import Unavailable
-from floorcast.nats_link import NatsLink
 
 __all__ = ["Gone", "Message", "consume"]
 

@@ -15,10 +15,10 @@ from typing import Protocol
 
 import structlog
 
+from floorcast.cluster.link import NatsLink, Refused
 from floorcast.eventlog.consuming import Gone, Message, consume
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
-from floorcast.nats_link import NatsLink, Refused
 
 __all__ = ["Copy", "Follower"]
 

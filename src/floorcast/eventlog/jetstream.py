@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from floorcast.cluster.link import PATIENCE, NatsLink, Refused
 from floorcast.eventlog import messages
 from floorcast.eventlog.consuming import Message
 from floorcast.eventlog.following import Follower
@@ -29,7 +30,6 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
 from floorcast.model.tasks import ended
 from floorcast.model.token import TICKS_PER_SECOND, Now
-from floorcast.nats_link import PATIENCE, NatsLink, Refused
 
 __all__ = ["JetStreamLog"]
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import structlog
 
+from floorcast.cluster.link import NatsLink, Refused
 from floorcast.eventlog.messages import stream_name, subjects
 from floorcast.log.log_file import Follows
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.nats_link import NatsLink, Refused
 
 __all__ = ["COUNT", "make_streams"]
 

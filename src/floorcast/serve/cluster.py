@@ -14,6 +14,7 @@ import structlog
 
 from floorcast.api.metrics import ClusterState, Lag
 from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.cluster.link import NatsLink
 from floorcast.config.settings import Settings
 from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.shared_streams import make_streams
@@ -21,7 +22,6 @@ from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
-from floorcast.nats_link import NatsLink
 from floorcast.serve.copying import ensure_copy
 from floorcast.serve.peers import Desk, Following, Peer
 

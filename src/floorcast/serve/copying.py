@@ -13,11 +13,11 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
+from floorcast.cluster.link import NatsLink
 from floorcast.log import folder_copy
 from floorcast.log.folder_copy import held
 from floorcast.log.log_file import Follows
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.nats_link import NatsLink
 from floorcast.serve.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
 from floorcast.sqlite.files import remove
 

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from floorcast.buckets.watch import STREAM
+from floorcast.cluster.link import NatsLink, Refused, heard, reached
 from floorcast.eventlog.messages import stream_name
 from floorcast.eventlog.shared_streams import COUNT
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.nats_link import NatsLink, Refused, heard, reached
 from floorcast.serve.peers import Peer, ask_peers
 
 __all__ = ["Overview", "StreamState", "overview"]

@@ -22,9 +22,9 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from floorcast.cluster.link import NatsLink
 from floorcast.log import folder_copy
 from floorcast.model.errors import Unavailable
-from floorcast.nats_link import NatsLink
 
 __all__ = ["PEERS", "Desk", "Following", "Offer", "Peer", "Wanted", "ask_peers", "subject_of"]
 

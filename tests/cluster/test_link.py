@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from floorcast.cluster.link import NatsLink, Refused
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, system_now
-from floorcast.nats_link import NatsLink, Refused
 from tests.nats_servers import NatsServers
 
 SOON = 60.0  # seconds after which what does not come about fails the test
