@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from floorcast.cluster.nats_url import Login, read_url, shown
 from floorcast.model.errors import SettingError
-from floorcast.nats_url import Login, read_url, shown
 
 
 @pytest.mark.parametrize(
