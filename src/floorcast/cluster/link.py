@@ -18,8 +18,8 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from floorcast.cluster.clock import ClusterClock, ticks_of
 from floorcast.cluster.nats_url import read_url, shown
-from floorcast.cluster_clock import ClusterClock, ticks_of
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.tasks import ended
 from floorcast.model.token import Now, system_now

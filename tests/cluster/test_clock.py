@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cluster_clock import ClusterClock, ticks_of
+from floorcast.cluster.clock import ClusterClock, ticks_of
 from floorcast.model.token import TICKS_PER_SECOND
 
 MINUTE = 60 * TICKS_PER_SECOND
