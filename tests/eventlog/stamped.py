@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Self
 
+from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import PATIENCE, Ack, NatsLink
-from floorcast.eventlog.jetstream import JetStreamLog
 from floorcast.eventlog.messages import TAKEN
 from floorcast.eventlog.shared_streams import make_streams
 from floorcast.log.data_folder import DataFolder

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from floorcast.eventlog import jetstream
-from floorcast.eventlog.jetstream import JetStreamLog
+from floorcast.cluster import jetstream_log
+from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.eventlog.messages import ID, KIND, stream_name, stream_of, subject
 from floorcast.eventlog.shared_streams import make_streams
 from floorcast.log.data_folder import DataFolder
@@ -67,7 +67,7 @@ def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cluster has it all the same: once the disk works it is here, once and in order."""
-    monkeypatch.setattr(jetstream, "PATIENCE", 0.3)
+    monkeypatch.setattr(jetstream_log, "PATIENCE", 0.3)
     with failing_disk("log.db") as disk:
         log = house.open()
         house.run(log.append(batch(ACME, ["a"])))
