@@ -17,8 +17,8 @@ from typing import NamedTuple
 import msgspec
 
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
+from floorcast.cluster.ordered_consumer import Message
 from floorcast.eventlog import messages
-from floorcast.eventlog.consuming import Message
 from floorcast.eventlog.following import Follower
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.log.appender import Load, Observe, Origin, Planned

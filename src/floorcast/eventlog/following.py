@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from floorcast.cluster.link import NatsLink, Refused
-from floorcast.eventlog.consuming import Gone, Message, consume
+from floorcast.cluster.ordered_consumer import Gone, Message, consume
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
