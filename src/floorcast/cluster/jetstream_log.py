@@ -18,8 +18,8 @@ import msgspec
 
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
 from floorcast.cluster.ordered_consumer import Message
+from floorcast.cluster.stream_follower import Follower
 from floorcast.eventlog import messages
-from floorcast.eventlog.following import Follower
 from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
