@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from floorcast.eventlog.messages import stream_name, stream_of
+from floorcast.cluster.log_messages import stream_name, stream_of
 from tests.nats_servers import NatsServer, NatsServers
 from tests.real.server import Caller, Server
 from tests.real.sites import ACME

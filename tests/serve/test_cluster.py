@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from floorcast.cluster.link import NatsLink
+from floorcast.cluster.log_messages import stream_name
 from floorcast.config.settings import Settings
-from floorcast.eventlog.messages import stream_name
 from floorcast.model.errors import SettingError
 from floorcast.model.token import TICKS_PER_SECOND, system_now, to_ms
 from floorcast.serve import node as a_node

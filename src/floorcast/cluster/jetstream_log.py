@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from floorcast.cluster import log_messages
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
+from floorcast.cluster.log_messages import MessageKind, cut, stream_of, subject
 from floorcast.cluster.ordered_consumer import Message
 from floorcast.cluster.stream_follower import Follower
-from floorcast.eventlog import messages
-from floorcast.eventlog.messages import MessageKind, cut, stream_of, subject
 from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
@@ -131,7 +131,7 @@ class JetStreamLog(SqliteLog):
 
     def complete_until(self, client: int) -> int:
         """See ``EventLog.complete_until``."""
-        stream = messages.stream_name(stream_of(client, self._streams_count))
+        stream = log_messages.stream_name(stream_of(client, self._streams_count))
         through = [each.through for each in self.followers if each.stream == stream]
         return max(through, default=0) - CERTAIN
 
@@ -159,7 +159,7 @@ class JetStreamLog(SqliteLog):
             await self._link.publish(
                 subject(batch.client, self._streams_count),
                 payload,
-                {messages.KIND: kind, messages.ID: name},
+                {log_messages.KIND: kind, log_messages.ID: name},
                 until - loop.time(),
             )
             self._well_at = loop.time()
@@ -182,11 +182,11 @@ class JetStreamLog(SqliteLog):
         """See ``Copy.take``."""
         while self._appender.full:  # noqa: ASYNC110 — the disk's thread has no event of the loop's
             await asyncio.sleep(FULL)
-        taken = int(message.headers.get(messages.TAKEN, message.at))
+        taken = int(message.headers.get(log_messages.TAKEN, message.at))
         origin = Origin(taken, Position(stream, message.seq), epoch)
         copy = self._stream(message.client)
-        waiting = self._waiting.get(message.headers.get(messages.ID, ""))
-        if message.headers.get(messages.KIND) == "site":
+        waiting = self._waiting.get(message.headers.get(log_messages.ID, ""))
+        if message.headers.get(log_messages.KIND) == "site":
             planned = await self._appender.plan_site(copy, message.payload, origin)
         else:
             batch = await _decoded(message) if waiting is None else waiting.batch
@@ -204,7 +204,7 @@ class JetStreamLog(SqliteLog):
 
 def _subjects(follows: Follows, number: int) -> Sequence[str]:
     if not follows.clients:
-        return [messages.subjects(number)]
+        return [log_messages.subjects(number)]
     count = len(follows.streams)
     clients = map(int, follows.clients.split(","))
     return [subject(client, count) for client in clients if stream_of(client, count) == number]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from floorcast.cluster.link import NatsLink, Refused
-from floorcast.eventlog.messages import stream_name, subjects
+from floorcast.cluster.log_messages import stream_name, subjects
 from floorcast.log.log_file import Follows
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable

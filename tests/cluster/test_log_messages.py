@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.eventlog.messages import HEADERS, cut, stream_of, subject, subjects
+from floorcast.cluster.log_messages import HEADERS, cut, stream_of, subject, subjects
 from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
 from tests.eventlog.batches import event
