@@ -25,7 +25,7 @@ from processes import Running, floorcast
 from rich.console import Console
 
 from floorcast.cluster.link import NatsLink
-from floorcast.eventlog.shared_streams import make_streams
+from floorcast.cluster.log_streams import make_streams
 from tests.nats_servers import NatsServers
 
 CONNECTIONS = 4

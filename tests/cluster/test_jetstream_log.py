@@ -12,7 +12,7 @@ import pytest
 from floorcast.cluster import jetstream_log
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_of, subject
-from floorcast.eventlog.shared_streams import make_streams
+from floorcast.cluster.log_streams import make_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import open_log
 from floorcast.log.port import Appended

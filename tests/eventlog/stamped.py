@@ -9,7 +9,7 @@ from typing import Self
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import PATIENCE, Ack, NatsLink
 from floorcast.cluster.log_messages import TAKEN
-from floorcast.eventlog.shared_streams import make_streams
+from floorcast.cluster.log_streams import make_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.token import Now
 

@@ -16,8 +16,8 @@ from floorcast.api.metrics import ClusterState, Lag
 from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
+from floorcast.cluster.log_streams import make_streams
 from floorcast.config.settings import Settings
-from floorcast.eventlog.shared_streams import make_streams
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from floorcast.buckets.watch import STREAM
 from floorcast.cluster.link import NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
-from floorcast.eventlog.shared_streams import COUNT
+from floorcast.cluster.log_streams import COUNT
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.serve.peers import Peer, ask_peers
 
