@@ -1,1 +1,0 @@
-"""The event log: one durable order a client. The port, its adapters and what mirrors it."""
