@@ -15,7 +15,7 @@ from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions
-from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.site.apply import apply

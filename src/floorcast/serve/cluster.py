@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from floorcast.api.metrics import ClusterState, Lag
-from floorcast.buckets.jetstream import JetStreamBuckets
+from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams

@@ -15,9 +15,9 @@ import msgspec
 
 from floorcast.auth import sessions
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
-from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.port import Buckets, Item
 from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
+from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
 from floorcast.config.settings import Settings

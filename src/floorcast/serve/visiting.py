@@ -36,7 +36,7 @@ async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buc
 
 async def _cluster(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buckets:
     require_nats()
-    from floorcast.buckets.jetstream import JetStreamBuckets  # noqa: PLC0415 — an extra
+    from floorcast.cluster.jetstream_kv import JetStreamBuckets  # noqa: PLC0415 — an extra
     from floorcast.cluster.link import NatsLink  # noqa: PLC0415 — an extra
 
     link = await NatsLink.open(settings.log, "floorcast command", patience=PATIENCE)

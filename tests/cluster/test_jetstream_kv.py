@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from floorcast.buckets import jetstream
-from floorcast.buckets.jetstream import JetStreamBuckets
 from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.cluster import jetstream_kv
+from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import SettingError, Unavailable
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
@@ -130,8 +130,8 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
     nats_server: NatsServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that was deleted long ago is still one that holds nothing."""
-    monkeypatch.setitem(jetstream._DELETED, "Nats-TTL", "1s")  # noqa: SLF001 — an hour otherwise
-    monkeypatch.setattr(jetstream, "TOMBSTONE", 1)
+    monkeypatch.setitem(jetstream_kv._DELETED, "Nats-TTL", "1s")  # noqa: SLF001 — an hour otherwise
+    monkeypatch.setattr(jetstream_kv, "TOMBSTONE", 1)
 
     async def work() -> None:
         async with node(nats_server.account()) as (buckets, link):
@@ -248,7 +248,7 @@ def test_without_a_quorum_reads_go_on_and_writes_are_refused(
     nats_cluster: NatsServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until it is back; then all goes on without a hand."""
-    monkeypatch.setattr(jetstream, "PATIENCE", 1.0)
+    monkeypatch.setattr(jetstream_kv, "PATIENCE", 1.0)
 
     async def work() -> None:
         async with node(nats_cluster.account(), 3) as (buckets, link):
