@@ -17,7 +17,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from floorcast.buckets.copy import OWN, Copy, Message
+from floorcast.cluster.kv_copy import OWN, Copy, Message
 from floorcast.cluster.link import PATIENCE, NatsLink
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.tasks import ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.buckets.copy import Copy, Message
+from floorcast.cluster.kv_copy import Copy, Message
 
 KEYS = st.sampled_from(["a", "b", "c"])
 WRITES = st.lists(
