@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from floorcast.buckets.watch import STREAM
+from floorcast.cluster.kv_watch import STREAM
 from floorcast.cluster.link import NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.log_streams import COUNT
