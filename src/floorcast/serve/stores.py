@@ -56,7 +56,7 @@ async def open_stores(
         if in_memory:
             raise SettingError("data: a node of a cluster keeps a copy of the log, in a folder")
         require_nats()
-        from floorcast.serve.cluster import join  # noqa: PLC0415 — nats-py is an extra
+        from floorcast.cluster.membership import join  # noqa: PLC0415 — nats-py is an extra
 
         share = await join(stack, settings, now, observe)
         shared, clock = share.buckets, share.link.clock
