@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from floorcast.api.metrics import ClusterState, Lag
+from floorcast.cluster.bootstrap import ensure_copy
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
@@ -22,7 +23,6 @@ from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
-from floorcast.serve.copying import ensure_copy
 from floorcast.serve.peers import Desk, Following, Peer
 
 __all__ = ["Share", "join"]
