@@ -81,7 +81,7 @@ def test_a_cluster_must_be_named(
     assert "name the cluster with --log" in str(does(command).exception)
     monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
     monkeypatch.setattr("floorcast.serve.overview.PATIENCE", 0.2)
-    monkeypatch.setattr("floorcast.serve.moving.PATIENCE", 0.2)
+    monkeypatch.setattr("floorcast.cluster.migrate.PATIENCE", 0.2)
     assert "name the cluster" not in str(does(command).exception)
 
 

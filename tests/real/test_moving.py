@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from floorcast.buckets.folder import open_buckets
+from floorcast.cluster.migrate import Moved, export_cluster, import_folder
 from floorcast.config.settings import Settings
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
-from floorcast.serve.moving import Moved, export_cluster, import_folder
 from tests.nats_servers import NatsServers
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment
 from tests.real.sites import event, ndjson

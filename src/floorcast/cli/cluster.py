@@ -87,7 +87,7 @@ def import_(
     other nodes then take their copies from this one.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
-    from floorcast.serve.moving import import_folder  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.migrate import import_folder  # noqa: PLC0415 — nats-py is an extra
 
     moved = asyncio.run(import_folder(settings))
     print(
@@ -104,7 +104,7 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
     Every node must be stopped. Every event, token and session stays as it is.
     """
     settings = _settings(context, data=data, log=log)
-    from floorcast.serve.moving import export_cluster  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.migrate import export_cluster  # noqa: PLC0415 — nats-py is an extra
 
     moved = asyncio.run(export_cluster(settings))
     print(
