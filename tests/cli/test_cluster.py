@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
+from floorcast.cluster.peers import Following, Peer
 from floorcast.serve import overview
 from floorcast.serve.overview import Overview, StreamState
-from floorcast.serve.peers import Following, Peer
 from tests.nats_servers import NatsServers
 
 WELL = StreamState("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)

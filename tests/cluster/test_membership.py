@@ -17,12 +17,12 @@ from msgspec import structs
 
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
+from floorcast.cluster.peers import Peer, ask_peers
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
 from floorcast.model.token import TICKS_PER_SECOND, system_now, to_ms
 from floorcast.serve import node as a_node
 from floorcast.serve.node import Node
-from floorcast.serve.peers import Peer, ask_peers
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS

@@ -14,11 +14,11 @@ import structlog
 from nats.aio.msg import Msg
 
 from floorcast.cluster.link import NatsLink
+from floorcast.cluster.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
 from floorcast.log import folder_copy
 from floorcast.log.folder_copy import held
 from floorcast.log.log_file import Follows
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.serve.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
 from floorcast.sqlite.files import remove
 
 __all__ = ["ensure_copy"]

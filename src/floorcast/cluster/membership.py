@@ -18,12 +18,12 @@ from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
+from floorcast.cluster.peers import Desk, Following, Peer
 from floorcast.config.settings import Settings
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
-from floorcast.serve.peers import Desk, Following, Peer
 
 __all__ = ["Share", "join"]
 

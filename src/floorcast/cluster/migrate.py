@@ -20,11 +20,11 @@ from floorcast.cluster.folder_conversion import begin_following, embedded, end_f
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
+from floorcast.cluster.peers import ask_peers
 from floorcast.config.settings import Settings
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import Follows, Position
 from floorcast.model.errors import SettingError
-from floorcast.serve.peers import ask_peers
 from floorcast.site.store import BY_HAND, DECLARED, FILE
 
 __all__ = ["Moved", "export_cluster", "import_folder"]

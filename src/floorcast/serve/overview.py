@@ -9,8 +9,8 @@ from floorcast.cluster.kv_watch import STREAM
 from floorcast.cluster.link import NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.log_streams import COUNT
+from floorcast.cluster.peers import Peer, ask_peers
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.serve.peers import Peer, ask_peers
 
 __all__ = ["Overview", "StreamState", "overview"]
 
