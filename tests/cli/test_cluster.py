@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
+from floorcast.cluster import status
 from floorcast.cluster.peers import Following, Peer
-from floorcast.serve import overview
-from floorcast.serve.overview import Overview, StreamState
+from floorcast.cluster.status import Overview, StreamState
 from tests.nats_servers import NatsServers
 
 WELL = StreamState("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)
@@ -43,7 +43,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, nodes: list[Peer], streams: list[Stre
         assert url == "nats://a,b"
         return Overview(nodes, streams)
 
-    monkeypatch.setattr(overview, "overview", found)
+    monkeypatch.setattr(status, "overview", found)
     return does("status", "--log", "nats://a,b")
 
 
@@ -80,7 +80,7 @@ def test_a_cluster_must_be_named(
     monkeypatch.chdir(tmp_path)
     assert "name the cluster with --log" in str(does(command).exception)
     monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
-    monkeypatch.setattr("floorcast.serve.overview.PATIENCE", 0.2)
+    monkeypatch.setattr("floorcast.cluster.status.PATIENCE", 0.2)
     monkeypatch.setattr("floorcast.cluster.migrate.PATIENCE", 0.2)
     assert "name the cluster" not in str(does(command).exception)
 

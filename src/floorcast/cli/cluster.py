@@ -42,7 +42,7 @@ def status(context: typer.Context, log: LogOption = None) -> None:
     The exit code is 1 when a stream has no quorum, or a node is not ready.
     """
     settings = _settings(context, log=log)
-    from floorcast.serve.overview import overview  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.status import overview  # noqa: PLC0415 — nats-py is an extra
 
     found = asyncio.run(overview(settings.log))
     nodes = [
