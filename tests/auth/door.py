@@ -7,7 +7,7 @@ from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Buckets
+from floorcast.kv.port import Buckets
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.site import Site
 from tests.site.sites import CHEAP, small

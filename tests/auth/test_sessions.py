@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import LAG, LIFETIME, WRITTEN
-from floorcast.buckets.port import Item
+from floorcast.kv.port import Item
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,

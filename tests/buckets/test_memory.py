@@ -6,7 +6,7 @@ import asyncio
 from typing import cast
 
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Item
+from floorcast.kv.port import Item
 
 
 def test_a_callers_buffer_is_not_kept() -> None:

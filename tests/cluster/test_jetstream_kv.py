@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from floorcast.buckets.port import Buckets, Conflict, Item
 from floorcast.cluster import jetstream_kv
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
+from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import SettingError, Unavailable
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 

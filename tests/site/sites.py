@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from floorcast.auth.passwords import Hasher
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Buckets
+from floorcast.kv.port import Buckets
 from floorcast.site.apply import apply
 from floorcast.site.changes import Change
 from floorcast.site.check import problems

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.apply import apply
 from floorcast.site.digests import digest

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Item
 from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
 from floorcast.site.edits import add_user
 from floorcast.site.model import User

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import RateLimited, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 

@@ -21,7 +21,7 @@ from floorcast.auth.keys import is_api_token
 from floorcast.auth.once import Once
 from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
 from floorcast.auth.session import Session, login_key, proof_of, restored, stored
-from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.edits import set_password

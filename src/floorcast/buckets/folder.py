@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Buckets
 from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.kv.port import Buckets
 from floorcast.model.errors import SettingError
 
 __all__ = ["IN_MEMORY", "open_buckets"]

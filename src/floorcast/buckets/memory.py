@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from floorcast.buckets.port import Conflict, Item, Listener, checked
+from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import Unavailable
 
 __all__ = ["MemoryBuckets"]

@@ -16,10 +16,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from floorcast.auth.passwords import LONGEST, SHORTEST, Hasher
-from floorcast.buckets.port import Buckets
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
+from floorcast.kv.port import Buckets
 from floorcast.serve.telling import set_up_log
 from floorcast.serve.visiting import visit
 from floorcast.site.model import Client

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from floorcast.buckets.port import Buckets
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
@@ -15,6 +14,7 @@ from floorcast.cli.admin import (
     client_named,
     with_buckets,
 )
+from floorcast.kv.port import Buckets
 from floorcast.site.digests import digest, fingerprint, new_key
 from floorcast.site.edits import KeyKind, add_key, revoke_key
 from floorcast.site.site import Site

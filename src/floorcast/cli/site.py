@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from floorcast.buckets.port import Buckets
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
@@ -18,6 +17,7 @@ from floorcast.cli.admin import (
     hasher,
     with_buckets,
 )
+from floorcast.kv.port import Buckets
 from floorcast.site.apply import apply
 from floorcast.site.changes import counted
 from floorcast.site.model import Client

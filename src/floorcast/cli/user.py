@@ -6,7 +6,6 @@ from typing import Annotated, get_args
 
 import typer
 
-from floorcast.buckets.port import Buckets
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
@@ -17,6 +16,7 @@ from floorcast.cli.admin import (
     new_password,
     with_buckets,
 )
+from floorcast.kv.port import Buckets
 from floorcast.site.edits import add_user, remove_user, set_password
 from floorcast.site.model import Client, Role, User
 from floorcast.site.site import Site

@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
-from floorcast.buckets.port import Conflict, Item, Listener, checked
 from floorcast.cluster.kv_copy import OWN, Copy
 from floorcast.cluster.kv_watch import EVERYTHING, PARTS, STREAM, Watch, subject
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
+from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from floorcast.buckets.port import Item, Listener
+from floorcast.kv.port import Item, Listener
 
 __all__ = ["OWN", "Copy", "Held", "Message"]
 

@@ -20,10 +20,10 @@ from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.buckets.folder import IN_MEMORY
-from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.intake import Intake
+from floorcast.kv.port import Buckets
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports

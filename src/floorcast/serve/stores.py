@@ -10,8 +10,8 @@ from typing import NamedTuple
 from floorcast.api.metrics import ClusterState
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.buckets.memory import MemoryBuckets
-from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
+from floorcast.kv.port import Buckets
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
-from floorcast.buckets.port import Buckets
 from floorcast.config.settings import Settings
+from floorcast.kv.port import Buckets
 from floorcast.model.errors import SettingError
 from floorcast.serve.stores import require_nats
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.byhand import collisions, laid_over, prune
 from floorcast.site.changes import Change, differences

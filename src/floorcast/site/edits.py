@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import structs
 
-from floorcast.buckets.port import Buckets, Conflict, Item
+from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.byhand import ByHand, Declined, laid_over, prune
 from floorcast.site.check import MAX_API_TOKENS

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from floorcast.buckets.port import Buckets
+from floorcast.kv.port import Buckets
 from floorcast.model.errors import FloorcastError
 from floorcast.site.byhand import laid_over
 from floorcast.site.directory import Directory

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from floorcast.buckets.port import Item
+from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
 from floorcast.site.byhand import ByHand
 from floorcast.site.model import Client
