@@ -21,7 +21,6 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.buckets.memory import MemoryBuckets
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
@@ -29,6 +28,7 @@ from floorcast.floor.call_facts import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.ingest.intake import Intake
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place

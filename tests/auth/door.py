@@ -6,7 +6,7 @@ from floorcast.auth.credentials import Credentials
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.site import Site

@@ -9,7 +9,7 @@ import pytest
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.model.errors import (
     BadCredentials,
     MissingParameter,

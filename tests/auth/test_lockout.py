@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from floorcast.auth.lockout import ANYWHERE, GOOD, KEPT, Lockout
 from floorcast.auth.lockout import HERE as HERE_BUCKET
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import RateLimited, Unavailable
 from tests.auth.door import Clock

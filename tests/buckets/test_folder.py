@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.model.errors import SettingError
 
 

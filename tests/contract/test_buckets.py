@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import Unavailable
 from tests.nats_servers import NatsServers

@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from floorcast.auth.passwords import Hasher
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.site.apply import apply
 from floorcast.site.changes import Change

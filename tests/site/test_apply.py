@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.apply import apply

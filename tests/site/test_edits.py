@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.digests import digest

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
 from floorcast.site.edits import add_user

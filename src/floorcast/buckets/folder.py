@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floorcast.buckets.memory import MemoryBuckets
 from floorcast.buckets.sqlite import SQLiteBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.model.errors import SettingError
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from floorcast.api.metrics import ClusterState
 from floorcast.buckets.folder import IN_MEMORY, open_buckets
-from floorcast.buckets.memory import MemoryBuckets
 from floorcast.config.settings import Settings
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from floorcast.buckets.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
 
 
