@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import Unavailable
 from tests.nats_servers import NatsServers
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
+from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
+from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import SettingError
 from floorcast.site.edits import add_user
 from floorcast.site.model import User

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
+from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import SettingError
 
 __all__ = ["IN_MEMORY", "open_buckets"]

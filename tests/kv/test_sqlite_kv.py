@@ -13,8 +13,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.buckets.sqlite import SQLiteBuckets
 from floorcast.kv.port import Conflict, Item
+from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import SettingError, Unavailable
 
 
@@ -41,7 +41,7 @@ def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
     script = (
         "import asyncio, pathlib, sys\n"
         "from floorcast.kv.port import Item\n"
-        "from floorcast.buckets.sqlite import SQLiteBuckets\n"
+        "from floorcast.kv.sqlite_kv import SQLiteBuckets\n"
         "buckets = SQLiteBuckets(pathlib.Path(sys.argv[1]))\n"
         "asyncio.run(buckets.write([Item('site', '1', b'theirs')]))\n"
     )
