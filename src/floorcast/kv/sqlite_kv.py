@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import apsw
 
-from floorcast.buckets.schema import migrate
 from floorcast.kv.port import Conflict, Item, Listener, checked
+from floorcast.kv.schema import migrate
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["SQLiteBuckets"]

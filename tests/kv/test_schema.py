@@ -7,8 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.buckets import schema
-from floorcast.buckets.schema import MIGRATIONS, migrate
+from floorcast.kv import schema
+from floorcast.kv.schema import MIGRATIONS, migrate
 from floorcast.model.errors import SettingError
 
 
