@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from floorcast.buckets.folder import open_buckets
 from floorcast.cli import key, options, site, user
+from floorcast.kv.folder import open_buckets
 from floorcast.site.site import Site
 from tests.site.sites import CHEAP, SMALL, run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.buckets.folder import open_buckets
+from floorcast.kv.folder import open_buckets
 from floorcast.model.errors import SettingError
 from floorcast.site.digests import digest, fingerprint
 from floorcast.site.site import Site

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from floorcast.buckets.folder import open_buckets
 from floorcast.cluster.migrate import Moved, export_cluster, import_folder
 from floorcast.config.settings import Settings
+from floorcast.kv.folder import open_buckets
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.model.errors import SettingError

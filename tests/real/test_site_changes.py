@@ -11,7 +11,7 @@ from functools import partial
 import httpx
 import pytest
 
-from floorcast.buckets.folder import open_buckets
+from floorcast.kv.folder import open_buckets
 from floorcast.site.apply import apply as apply_site
 from floorcast.site.reading import parse
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running

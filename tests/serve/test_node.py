@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.auth.passwords import Hasher
-from floorcast.buckets.folder import open_buckets
 from floorcast.config.settings import Settings
 from floorcast.feeds import longpoll
+from floorcast.kv.folder import open_buckets
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.serve import node
 from floorcast.serve.node import Node

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.buckets.folder import IN_MEMORY
 from floorcast.config.settings import Settings
+from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
 from floorcast.serve import stores

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from floorcast.buckets.folder import IN_MEMORY
 from floorcast.cli.admin import DataOption, aligned
 from floorcast.cli.options import known
 from floorcast.config.settings import Settings
 from floorcast.config.sources import load
+from floorcast.kv.folder import IN_MEMORY
 from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.model.errors import SettingError
 from floorcast.statistics.sight import Moment

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import msgspec
 
 from floorcast.auth import sessions
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
 from floorcast.cluster.peers import ask_peers
 from floorcast.config.settings import Settings
+from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.port import Buckets, Item
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import Follows, Position

@@ -19,10 +19,10 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.buckets.folder import IN_MEMORY
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.intake import Intake
+from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import Buckets
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from floorcast.api.metrics import ClusterState
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.config.settings import Settings
+from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.log.appender import Observe

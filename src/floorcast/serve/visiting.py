@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
 from floorcast.config.settings import Settings
+from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.port import Buckets
 from floorcast.model.errors import SettingError
 from floorcast.serve.stores import require_nats

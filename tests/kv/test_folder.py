@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.buckets.folder import IN_MEMORY, open_buckets
+from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.model.errors import SettingError
 

@@ -1,1 +1,0 @@
-"""Buckets: small key-value stores for what is not an event (site, users, keys, sessions)."""
