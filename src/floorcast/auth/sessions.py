@@ -18,9 +18,9 @@ from typing import Final
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.keys import is_api_token
-from floorcast.auth.once import Once
 from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
 from floorcast.auth.session import Session, login_key, proof_of, restored, stored
+from floorcast.auth.single_flight import Once
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now

@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from floorcast.auth.once import Once
+from floorcast.auth.single_flight import Once
 
 
 def test_who_asks_meanwhile_gets_the_same() -> None:
