@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from floorcast.auth.credentials import Credentials
-from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
+from floorcast.auth.throttle import Lockout
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.model.token import TICKS_PER_SECOND

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
-from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
+from floorcast.auth.throttle import Lockout
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.model.errors import (
     BadCredentials,

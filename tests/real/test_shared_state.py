@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from floorcast.auth.credentials import Credentials
-from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions
+from floorcast.auth.throttle import Lockout
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import BadCredentials, RateLimited

@@ -9,9 +9,9 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from floorcast.auth.keys import is_api_token
-from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import Once
+from floorcast.auth.throttle import Lockout
 from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
 from floorcast.site.digests import digest
 from floorcast.site.model import User

@@ -16,9 +16,9 @@ from floorcast.api.metrics import Metrics
 from floorcast.api.server import Server
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
-from floorcast.auth.lockout import Lockout
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
+from floorcast.auth.throttle import Lockout
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.ingest.intake import Intake

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.auth.lockout import ANYWHERE, GOOD, KEPT, Lockout
-from floorcast.auth.lockout import HERE as HERE_BUCKET
+from floorcast.auth.throttle import ANYWHERE, GOOD, KEPT, Lockout
+from floorcast.auth.throttle import HERE as HERE_BUCKET
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import RateLimited, Unavailable
