@@ -9,7 +9,7 @@ import msgspec
 
 from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
-from floorcast.site.byhand import ByHand
+from floorcast.site.manual_changes import ByHand
 from floorcast.site.model import Client
 
 __all__ = ["BY_HAND", "DECLARED", "FILE", "Kept", "kept", "read_by_hand", "read_client"]
