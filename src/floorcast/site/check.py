@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from floorcast.site.client_tree import children_of, family, is_own_ancestor
 from floorcast.site.digests import digest
-from floorcast.site.families import children_of, family, is_own_ancestor
 from floorcast.site.file import FileAgent, FileClient, FileUser
 
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]

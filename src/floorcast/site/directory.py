@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from floorcast.site.families import children_of, family
+from floorcast.site.client_tree import children_of, family
 from floorcast.site.model import Client, User
 
 __all__ = ["Directory"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.site.families import children_of, family, is_own_ancestor
+from floorcast.site.client_tree import children_of, family, is_own_ancestor
 
 PARENTS = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 99}
 
