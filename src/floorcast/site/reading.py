@@ -12,7 +12,7 @@ import msgspec
 from floorcast.model.errors import SettingError
 from floorcast.site.check import problems
 from floorcast.site.file import FileClient, SiteTables
-from floorcast.site.messages import explain
+from floorcast.site.file_errors import explain
 
 __all__ = ["SiteFile", "parse", "read"]
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from floorcast.site.file import SiteTables
-from floorcast.site.messages import explain, label
+from floorcast.site.file_errors import explain, label
 
 
 @pytest.mark.parametrize(
