@@ -33,7 +33,7 @@ from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
 from floorcast.site.apply import apply
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 from floorcast.site.reading import parse
 from floorcast.site.site import Site
 from tests.feeds.stores import MemoryStore

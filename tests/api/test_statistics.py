@@ -10,7 +10,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model import token as tokens
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import place
-from floorcast.site.model import CallCenter, Plan, Service
+from floorcast.site.configuration import CallCenter, Plan, Service
 from floorcast.statistics import reading
 from tests.api.fed import agent_event, call_start
 from tests.api.servers import ACME, CHILD, House, in_house

@@ -8,7 +8,7 @@ import pytest
 
 from floorcast.auth.roles import ALLOWED, Methods, require
 from floorcast.model.errors import RoleNotAllowed
-from floorcast.site.model import Role
+from floorcast.site.configuration import Role
 
 TABLE = {
     "feeds": {"Sysadmin", "Manager"},

@@ -18,7 +18,7 @@ from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import Incoming
-from floorcast.site.model import Plan, Service
+from floorcast.site.configuration import Plan, Service
 from tests.statistics.floors import agent_at, at, call_at
 
 PLAN = Plan(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))

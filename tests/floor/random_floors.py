@@ -12,7 +12,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import TICKS_PER_MS
-from floorcast.site.model import Agent, CallCenter, Plan, Service
+from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 
 MIDDAY = datetime(2026, 11, 23, 17, tzinfo=UTC)  # noon in New York
 PLAN = Plan(

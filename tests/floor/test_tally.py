@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from floorcast.site.model import Service
+from floorcast.site.configuration import Service
 from tests.floor.random_floors import PLAN, call, fold_all, new_floor, ticks
 
 

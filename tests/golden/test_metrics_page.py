@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from floorcast.floor.floor import Floor
-from floorcast.site.model import Formula, Plan, Service
+from floorcast.site.configuration import Formula, Plan, Service
 from floorcast.statistics.agents import AgentServices, AgentStatistics, agent_statistics
 from floorcast.statistics.averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics

@@ -21,7 +21,7 @@ from floorcast.model.inbound import Incoming
 from floorcast.model.token import end_of_entry, place
 from floorcast.projection import runner
 from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
-from floorcast.site.model import FeedName, Plan
+from floorcast.site.configuration import FeedName, Plan
 from floorcast.store.projection_store import Mirror
 from tests.real.nodes import Clock, until
 from tests.real.sites import event

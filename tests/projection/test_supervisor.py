@@ -19,7 +19,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
-from floorcast.site.model import Plan
+from floorcast.site.configuration import Plan
 from floorcast.store.projection_store import Mirror
 from floorcast.store.stored_calls import CallKey
 from tests.real.nodes import until

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import Incoming
-from floorcast.site.model import CallCenter, Formula, Plan, Service
+from floorcast.site.configuration import CallCenter, Formula, Plan, Service
 from floorcast.sources import anonymous_bank, call_records
 from floorcast.statistics.services import ServiceStatistics, service_stats
 from floorcast.statistics.sight import Moment, Sight

@@ -32,7 +32,7 @@ from floorcast.model import token as tokens
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection import runner
 from floorcast.serve import node
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson

@@ -16,8 +16,8 @@ from floorcast.kv.port import Buckets
 from floorcast.site.apply import apply
 from floorcast.site.changes import Change
 from floorcast.site.check import problems
+from floorcast.site.configuration import CallCenter, Service, TermCode
 from floorcast.site.file import FileAgent, FileClient, FileUser
-from floorcast.site.model import CallCenter, Service, TermCode
 from floorcast.site.reading import SiteFile, parse
 
 T = TypeVar("T")

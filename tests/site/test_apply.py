@@ -12,9 +12,9 @@ from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.apply import apply
+from floorcast.site.configuration import Client, User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
-from floorcast.site.model import Client, User
 from floorcast.site.reading import SiteFile, parse
 from floorcast.site.site import Site
 from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small

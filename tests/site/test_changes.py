@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from floorcast.site.changes import differences
-from floorcast.site.model import CallCenter, Client, Plan, TermCode, User
+from floorcast.site.configuration import CallCenter, Client, Plan, TermCode, User
 
 USER = User(id=1, name="u", password_hash="x", role="Manager", call_centers=(1, 2))
 ACME = Client(

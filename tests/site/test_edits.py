@@ -12,9 +12,9 @@ from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
+from floorcast.site.configuration import User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
-from floorcast.site.model import User
 from floorcast.site.site import Site
 from tests.site.sites import run, small
 from tests.site.test_apply import Contested

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from floorcast.site.configuration import Agent, Client, Plan, User
 from floorcast.site.manual_changes import ByHand, Declined, collisions, laid_over, prune
-from floorcast.site.model import Agent, Client, Plan, User
 
 REPORTS = User(id=1, name="reports", password_hash="file's", role="Sysadmin")
 MADE = User(id=2, name="made", password_hash="made", role="Auditor")

@@ -11,8 +11,8 @@ from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import SettingError
+from floorcast.site.configuration import User
 from floorcast.site.edits import add_user
-from floorcast.site.model import User
 from floorcast.site.site import Site, SiteChange
 from tests.site.sites import SMALL, applied, run, small
 

@@ -11,7 +11,7 @@ import msgspec
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import Incoming, milliseconds
-from floorcast.site.model import Plan
+from floorcast.site.configuration import Plan
 from floorcast.statistics.filter import ServiceFilter
 from floorcast.statistics.sight import Moment, Sight, View
 from tests.floor.random_floors import MIDDAY

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from floorcast.site.model import Plan, Service
+from floorcast.site.configuration import Plan, Service
 from floorcast.statistics.agents import ServiceFigures, agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages, averages_answer
 from floorcast.statistics.sight import Moment

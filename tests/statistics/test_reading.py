@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import Incoming
-from floorcast.site.model import Agent, Plan, Service
+from floorcast.site.configuration import Agent, Plan, Service
 from floorcast.statistics import reading
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages

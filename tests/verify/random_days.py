@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.site.model import Agent, CallCenter, Plan, Service, TermCode
+from floorcast.site.configuration import Agent, CallCenter, Plan, Service, TermCode
 from floorcast.verify.verification import StoredEntry
 
 __all__ = ["MIDNIGHT", "PLAN", "Day", "days", "logs"]

@@ -20,7 +20,7 @@ from floorcast.feeds.position import resolve, token_at
 from floorcast.model.errors import InvalidParameter, Retired
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 
 __all__ = [
     "AgentFeedAnswer",

@@ -14,7 +14,7 @@ from floorcast.api.errors import MethodNotAllowed
 from floorcast.api.exchange import Exchange
 from floorcast.auth.roles import Methods
 from floorcast.model.errors import FloorcastError, NotFound
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 
 __all__ = ["ANY", "Handler", "Query", "Route", "Table"]
 

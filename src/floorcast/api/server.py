@@ -22,7 +22,7 @@ from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 from floorcast.site.site import Site
 
 __all__ = ["ClientFloor", "Readiness", "Server"]

@@ -26,7 +26,7 @@ from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import Form
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 
 __all__ = [
     "TAKE_OVER",

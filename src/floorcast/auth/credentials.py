@@ -13,8 +13,8 @@ from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import Once
 from floorcast.auth.throttle import Lockout
 from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
+from floorcast.site.configuration import User
 from floorcast.site.digests import digest
-from floorcast.site.model import User
 from floorcast.site.site import Site
 
 __all__ = ["Claim", "Credentials", "Proven"]

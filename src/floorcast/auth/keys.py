@@ -6,8 +6,8 @@ import hmac
 import re
 
 from floorcast.model.errors import BadCredentials
+from floorcast.site.configuration import Client
 from floorcast.site.digests import digest
-from floorcast.site.model import Client
 from floorcast.site.site import Site
 
 __all__ = ["Keys", "api_token", "bearer", "is_api_token"]

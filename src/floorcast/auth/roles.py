@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from floorcast.model.errors import RoleNotAllowed
-from floorcast.site.model import Role
+from floorcast.site.configuration import Role
 
 __all__ = ["ALLOWED", "Methods", "require"]
 

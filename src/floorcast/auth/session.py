@@ -7,7 +7,7 @@ from hashlib import blake2b, sha256
 import msgspec
 from msgspec import Struct
 
-from floorcast.site.model import Role
+from floorcast.site.configuration import Role
 
 __all__ = ["Session", "login_key", "proof_of", "restored", "stored"]
 

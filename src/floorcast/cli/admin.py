@@ -22,7 +22,7 @@ from floorcast.config.sources import load
 from floorcast.kv.port import Buckets
 from floorcast.serve.telling import set_up_log
 from floorcast.serve.visiting import visit
-from floorcast.site.model import Client
+from floorcast.site.configuration import Client
 from floorcast.site.site import Site
 
 __all__ = [

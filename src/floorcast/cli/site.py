@@ -20,7 +20,7 @@ from floorcast.cli.admin import (
 from floorcast.kv.port import Buckets
 from floorcast.site.apply import apply
 from floorcast.site.changes import counted
-from floorcast.site.model import Client
+from floorcast.site.configuration import Client
 from floorcast.site.reading import read
 from floorcast.site.site import Site
 

@@ -17,8 +17,8 @@ from floorcast.cli.admin import (
     with_buckets,
 )
 from floorcast.kv.port import Buckets
+from floorcast.site.configuration import Client, Role, User
 from floorcast.site.edits import add_user, remove_user, set_password
-from floorcast.site.model import Client, Role, User
 from floorcast.site.site import Site
 from floorcast.site.store import BY_HAND, read_by_hand
 

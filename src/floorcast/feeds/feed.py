@@ -17,7 +17,7 @@ from floorcast.feeds.channels import Channels
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings
 from floorcast.feeds.waiting import Waiters
-from floorcast.site.model import FeedName
+from floorcast.site.configuration import FeedName
 from floorcast.store.segment import SegmentHead
 
 __all__ = ["Feed"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.site.model import Category
+from floorcast.site.configuration import Category
 
 __all__ = ["ANSWER", "END", "QUEUE", "START", "Call", "Disposition", "Key", "Leg", "Step"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from floorcast.model.states import State
-from floorcast.site.model import Category
+from floorcast.site.configuration import Category
 
 __all__ = [
     "CATEGORIES",

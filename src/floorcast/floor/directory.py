@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from floorcast.site.model import Agent, CallCenter, Plan, Service
+from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 
 __all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing"]
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from floorcast.floor.calls import Call, Disposition
 from floorcast.floor.tally import Tally
-from floorcast.site.model import DEFAULT_TERM_CODES, Category, TermCode
+from floorcast.site.configuration import DEFAULT_TERM_CODES, Category, TermCode
 
 __all__ = ["Dispositions"]
 

@@ -51,7 +51,7 @@ from floorcast.model.inbound import (
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
-from floorcast.site.model import Plan
+from floorcast.site.configuration import Plan
 
 __all__ = ["Fed", "Floor"]
 

@@ -21,7 +21,7 @@ from floorcast.floor.calls import Call
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.counters import AgentDay, Counters
 from floorcast.floor.directory import Directory
-from floorcast.site.model import Plan
+from floorcast.site.configuration import Plan
 
 __all__ = [
     "SNAPSHOT_VERSION",

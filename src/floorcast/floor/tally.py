@@ -15,7 +15,7 @@ from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import Watchers
-from floorcast.site.model import Service
+from floorcast.site.configuration import Service
 
 __all__ = ["Tally"]
 

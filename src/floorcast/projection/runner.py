@@ -37,7 +37,7 @@ from floorcast.model.inbound import (
     SmsAttempt,
 )
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
-from floorcast.site.model import FeedName, Plan
+from floorcast.site.configuration import FeedName, Plan
 from floorcast.store.projection_store import Mirror
 
 __all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]

@@ -17,7 +17,7 @@ from floorcast.log.port import EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.runner import ClientFloor, Reports, last_state
-from floorcast.site.model import FeedName, Plan
+from floorcast.site.configuration import FeedName, Plan
 from floorcast.store.projection_store import Mirror
 
 __all__ = ["Floors"]

@@ -17,10 +17,10 @@ from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.changes import Change, differences
 from floorcast.site.check import MAX_API_TOKENS, hashed
+from floorcast.site.configuration import Client, User
 from floorcast.site.digests import fingerprint
 from floorcast.site.file import FileClient, Login
 from floorcast.site.manual_changes import collisions, laid_over, prune
-from floorcast.site.model import Client, User
 from floorcast.site.reading import SiteFile
 from floorcast.site.store import BY_HAND, DECLARED, FILE, Kept, kept
 

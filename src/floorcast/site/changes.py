@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
+from floorcast.site.configuration import Client
 from floorcast.site.digests import fingerprint
-from floorcast.site.model import Client
 
 __all__ = ["Change", "counted", "differences"]
 

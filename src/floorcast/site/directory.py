@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from floorcast.site.client_tree import children_of, family
-from floorcast.site.model import Client, User
+from floorcast.site.configuration import Client, User
 
 __all__ = ["Directory"]
 

@@ -11,8 +11,8 @@ from msgspec import structs
 from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.check import MAX_API_TOKENS
+from floorcast.site.configuration import Client, User
 from floorcast.site.manual_changes import ByHand, Declined, laid_over, prune
-from floorcast.site.model import Client, User
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
 
 __all__ = ["KeyKind", "add_key", "add_user", "remove_user", "revoke_key", "set_password"]

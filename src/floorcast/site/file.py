@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
-from floorcast.site.model import (
+from floorcast.site.configuration import (
     Agent,
     CallCenter,
     FeedName,

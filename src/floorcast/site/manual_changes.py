@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from floorcast.site.model import Client, Id, User
+from floorcast.site.configuration import Client, Id, User
 
 __all__ = ["ByHand", "Declined", "collisions", "laid_over", "prune"]
 

@@ -9,8 +9,8 @@ import msgspec
 
 from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
+from floorcast.site.configuration import Client
 from floorcast.site.manual_changes import ByHand
-from floorcast.site.model import Client
 
 __all__ = ["BY_HAND", "DECLARED", "FILE", "Kept", "kept", "read_by_hand", "read_client"]
 

@@ -10,7 +10,7 @@ from floorcast.floor.calls import Call, Leg
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.floor import Floor
-from floorcast.site.model import Service
+from floorcast.site.configuration import Service
 from floorcast.statistics.campaigns import is_of_today
 from floorcast.statistics.figures import mean_seconds, rate
 from floorcast.statistics.reading import ReadRows, Slices

@@ -8,7 +8,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import event_id_maker
-from floorcast.site.model import Plan
+from floorcast.site.configuration import Plan
 
 __all__ = ["Refold"]
 
