@@ -34,7 +34,7 @@ from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
 from floorcast.site.apply import apply
 from floorcast.site.configuration import FeedName
-from floorcast.site.reading import parse
+from floorcast.site.file_reader import parse
 from floorcast.site.site import Site
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run

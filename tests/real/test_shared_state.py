@@ -21,7 +21,7 @@ from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.site.apply import apply
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
-from floorcast.site.reading import parse
+from floorcast.site.file_reader import parse
 from floorcast.site.site import Site
 from tests.auth.door import Clock
 from tests.cli.desk import Desk

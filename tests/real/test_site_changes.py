@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.kv.folder import open_buckets
 from floorcast.site.apply import apply as apply_site
-from floorcast.site.reading import parse
+from floorcast.site.file_reader import parse
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
 from tests.real.sites import CHEAP, PASSWORD, SITE, event, ndjson
 

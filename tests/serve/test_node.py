@@ -18,7 +18,7 @@ from floorcast.model.errors import SettingError, Unavailable
 from floorcast.serve import node
 from floorcast.serve.node import Node
 from floorcast.site.apply import apply
-from floorcast.site.reading import parse
+from floorcast.site.file_reader import parse
 from floorcast.store.projection_store import Mirror
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS

@@ -18,7 +18,7 @@ from floorcast.site.changes import Change
 from floorcast.site.check import problems
 from floorcast.site.configuration import CallCenter, Service, TermCode
 from floorcast.site.file import FileAgent, FileClient, FileUser
-from floorcast.site.reading import SiteFile, parse
+from floorcast.site.file_reader import SiteFile, parse
 
 T = TypeVar("T")
 

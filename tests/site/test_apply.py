@@ -15,7 +15,7 @@ from floorcast.site.apply import apply
 from floorcast.site.configuration import Client, User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
-from floorcast.site.reading import SiteFile, parse
+from floorcast.site.file_reader import SiteFile, parse
 from floorcast.site.site import Site
 from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
 

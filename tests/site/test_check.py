@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floorcast.model.errors import SettingError
-from floorcast.site.reading import parse
+from floorcast.site.file_reader import parse
 from tests.site.sites import SMALL
 
 DOES_NOT_FIT = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from floorcast.site.file import FileClient
-from floorcast.site.reading import SiteFile
+from floorcast.site.file_reader import SiteFile
 from tests.site.sites import site_files
 
 

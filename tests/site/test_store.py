@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from floorcast.model.errors import SettingError
 from floorcast.site.apply import declare
+from floorcast.site.file_reader import SiteFile
 from floorcast.site.manual_changes import ByHand
-from floorcast.site.reading import SiteFile
 from floorcast.site.store import kept, read_by_hand, read_client
 from tests.site.sites import CHEAP, site_files
 

@@ -21,7 +21,7 @@ from floorcast.kv.port import Buckets
 from floorcast.site.apply import apply
 from floorcast.site.changes import counted
 from floorcast.site.configuration import Client
-from floorcast.site.reading import read
+from floorcast.site.file_reader import read
 from floorcast.site.site import Site
 
 __all__ = ["app", "register"]

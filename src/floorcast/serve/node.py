@@ -29,7 +29,7 @@ from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
 from floorcast.serve.stores import Stores, open_stores
-from floorcast.site import apply, reading
+from floorcast.site import apply, file_reader
 from floorcast.site.site import Site, SiteChange
 from floorcast.store.projection_store import Mirror
 
@@ -163,7 +163,7 @@ class Node:
         self._stack.push_async_callback(self._stop)
 
     async def _apply_site(self, buckets: Buckets, file: Path) -> None:
-        changes = await apply.apply(buckets, reading.read(file), self._hasher)
+        changes = await apply.apply(buckets, file_reader.read(file), self._hasher)
         _log.info("site_applied", file=file.name, changes=len(changes))
 
     async def _close_sessions(self, sessions: Sessions) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.model.errors import SettingError
-from floorcast.site.reading import MOST, parse, read
+from floorcast.site.file_reader import MOST, parse, read
 
 EXAMPLE = Path(str(files("floorcast"))) / "example_site.toml"
 
