@@ -35,7 +35,7 @@ from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_
 from floorcast.site.apply import apply
 from floorcast.site.configuration import FeedName
 from floorcast.site.file_reader import parse
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 

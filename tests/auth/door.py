@@ -9,7 +9,7 @@ from floorcast.auth.throttle import Lockout
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, small
 
 __all__ = ["CHEAP", "Clock", "Door"]

@@ -18,7 +18,7 @@ from floorcast.model.errors import (
     Unavailable,
 )
 from floorcast.site.digests import digest
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.auth.door import CHEAP, Clock
 from tests.site.sites import small
 

@@ -8,7 +8,7 @@ from floorcast.auth.keys import Keys, api_token, bearer, is_api_token
 from floorcast.model.errors import BadCredentials
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.site.sites import run, small
 
 

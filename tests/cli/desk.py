@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from floorcast.cli import key, options, site, user
 from floorcast.kv.folder import open_buckets
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, run
 
 __all__ = ["Desk"]

@@ -10,7 +10,7 @@ import pytest
 from floorcast.kv.folder import open_buckets
 from floorcast.model.errors import SettingError
 from floorcast.site.digests import digest, fingerprint
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.cli.desk import Desk
 from tests.site.sites import SMALL
 

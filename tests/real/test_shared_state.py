@@ -22,7 +22,7 @@ from floorcast.site.apply import apply
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
 from floorcast.site.file_reader import parse
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.auth.door import Clock
 from tests.cli.desk import Desk
 from tests.nats_servers import SOON, NatsServers, comes_about

@@ -200,7 +200,7 @@ def test_a_chore_that_fails_is_told_and_done_again(
         looks.append(1)
         raise (Unavailable("no disk") if len(looks) % 3 else ZeroDivisionError())
 
-    monkeypatch.setattr("floorcast.site.site.Site.refresh", falls_over)
+    monkeypatch.setattr("floorcast.site.live_site.Site.refresh", falls_over)
     with capture_logs() as logged:
         house = House(folder, Clock())
 

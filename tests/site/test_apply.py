@@ -16,7 +16,7 @@ from floorcast.site.configuration import Client, User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
 from floorcast.site.file_reader import SiteFile, parse
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
 
 PASSWORDS = ("one", "two", "three")

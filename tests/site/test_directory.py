@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.site.digests import digest
 from floorcast.site.directory import Directory
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.site.sites import small
 
 

@@ -15,7 +15,7 @@ from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.configuration import User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from tests.site.sites import run, small
 from tests.site.test_apply import Contested
 

@@ -23,7 +23,7 @@ from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now
 from floorcast.site.configuration import FeedName
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 
 __all__ = ["ClientFloor", "Readiness", "Server"]
 

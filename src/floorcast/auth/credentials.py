@@ -15,7 +15,7 @@ from floorcast.auth.throttle import Lockout
 from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
 from floorcast.site.configuration import User
 from floorcast.site.digests import digest
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 
 __all__ = ["Claim", "Credentials", "Proven"]
 

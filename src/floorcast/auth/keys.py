@@ -8,7 +8,7 @@ import re
 from floorcast.model.errors import BadCredentials
 from floorcast.site.configuration import Client
 from floorcast.site.digests import digest
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 
 __all__ = ["Keys", "api_token", "bearer", "is_api_token"]
 

@@ -25,7 +25,7 @@ from floorcast.kv.port import Buckets, Conflict, Item
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.edits import set_password
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 
 __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 

@@ -23,7 +23,7 @@ from floorcast.kv.port import Buckets
 from floorcast.serve.telling import set_up_log
 from floorcast.serve.visiting import visit
 from floorcast.site.configuration import Client
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 
 __all__ = [
     "ClientOption",

@@ -17,7 +17,7 @@ from floorcast.cli.admin import (
 from floorcast.kv.port import Buckets
 from floorcast.site.digests import digest, fingerprint, new_key
 from floorcast.site.edits import KeyKind, add_key, revoke_key
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from floorcast.site.store import BY_HAND, read_by_hand
 
 __all__ = ["app", "register"]

@@ -22,7 +22,7 @@ from floorcast.site.apply import apply
 from floorcast.site.changes import counted
 from floorcast.site.configuration import Client
 from floorcast.site.file_reader import read
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 
 __all__ = ["app", "register"]
 

@@ -19,7 +19,7 @@ from floorcast.cli.admin import (
 from floorcast.kv.port import Buckets
 from floorcast.site.configuration import Client, Role, User
 from floorcast.site.edits import add_user, remove_user, set_password
-from floorcast.site.site import Site
+from floorcast.site.live_site import Site
 from floorcast.site.store import BY_HAND, read_by_hand
 
 __all__ = ["app", "register"]

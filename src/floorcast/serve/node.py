@@ -30,7 +30,7 @@ from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
 from floorcast.serve.stores import Stores, open_stores
 from floorcast.site import apply, file_reader
-from floorcast.site.site import Site, SiteChange
+from floorcast.site.live_site import Site, SiteChange
 from floorcast.store.projection_store import Mirror
 
 __all__ = ["Node"]

@@ -13,7 +13,7 @@ from floorcast.kv.sqlite_kv import SQLiteBuckets
 from floorcast.model.errors import SettingError
 from floorcast.site.configuration import User
 from floorcast.site.edits import add_user
-from floorcast.site.site import Site, SiteChange
+from floorcast.site.live_site import Site, SiteChange
 from tests.site.sites import SMALL, applied, run, small
 
 USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
