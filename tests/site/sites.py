@@ -17,8 +17,8 @@ from floorcast.site.apply import apply
 from floorcast.site.changes import Change
 from floorcast.site.check import problems
 from floorcast.site.configuration import CallCenter, Service, TermCode
-from floorcast.site.file import FileAgent, FileClient, FileUser
 from floorcast.site.file_reader import SiteFile, parse
+from floorcast.site.file_schema import FileAgent, FileClient, FileUser
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from floorcast.site.file import SiteTables
 from floorcast.site.file_errors import explain, label
+from floorcast.site.file_schema import SiteTables
 
 
 @pytest.mark.parametrize(

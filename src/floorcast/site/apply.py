@@ -19,8 +19,8 @@ from floorcast.site.changes import Change, differences
 from floorcast.site.check import MAX_API_TOKENS, hashed
 from floorcast.site.configuration import Client, User
 from floorcast.site.digests import fingerprint
-from floorcast.site.file import FileClient, Login
 from floorcast.site.file_reader import SiteFile
+from floorcast.site.file_schema import FileClient, Login
 from floorcast.site.manual_changes import collisions, laid_over, prune
 from floorcast.site.store import BY_HAND, DECLARED, FILE, Kept, kept
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from floorcast.site.client_tree import children_of, family, is_own_ancestor
 from floorcast.site.digests import digest
-from floorcast.site.file import FileAgent, FileClient, FileUser
+from floorcast.site.file_schema import FileAgent, FileClient, FileUser
 
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 

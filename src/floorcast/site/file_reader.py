@@ -11,8 +11,8 @@ import msgspec
 
 from floorcast.model.errors import SettingError
 from floorcast.site.check import problems
-from floorcast.site.file import FileClient, SiteTables
 from floorcast.site.file_errors import explain
+from floorcast.site.file_schema import FileClient, SiteTables
 
 __all__ = ["SiteFile", "parse", "read"]
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from floorcast.site.file import FileClient
 from floorcast.site.file_reader import SiteFile
+from floorcast.site.file_schema import FileClient
 from tests.site.sites import site_files
 
 
