@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor import agents, campaigns
+from floorcast.floor.call_table import Switchboard
 from floorcast.floor.calls import Call, Leg, Step
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.state import FloorState
-from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.statistics import services

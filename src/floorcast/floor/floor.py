@@ -17,6 +17,7 @@ from floorcast.floor import messages, voice
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
 from floorcast.floor.at_work import AtWork
+from floorcast.floor.call_table import Switchboard
 from floorcast.floor.calls import (
     ANSWER,
     END,
@@ -32,7 +33,6 @@ from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import OnDuty, Roster, Watchers
 from floorcast.floor.state import FloorState
-from floorcast.floor.switchboard import Switchboard
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import (
     AgentState,
