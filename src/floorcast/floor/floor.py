@@ -14,9 +14,9 @@ from typing import Any
 from msgspec import Struct
 
 from floorcast.floor import messages, voice
+from floorcast.floor.active_campaigns import AtWork
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
-from floorcast.floor.at_work import AtWork
 from floorcast.floor.call_table import Switchboard
 from floorcast.floor.calls import (
     ANSWER,
