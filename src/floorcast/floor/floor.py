@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from floorcast.floor import messages, voice
+from floorcast.floor import message_events, voice
 from floorcast.floor.active_campaigns import AtWork
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
@@ -361,7 +361,7 @@ class Floor:
     def _email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> Fed:
         directory = self.state.directory
         service = directory.service(event.data.service)
-        fed = messages.email_event(
+        fed = message_events.email_event(
             self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
         )
         return Fed("interaction", "EMAIL", service, directory.call_center_of(service), fed)
@@ -369,7 +369,7 @@ class Floor:
     def _sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> Fed:
         directory = self.state.directory
         service = directory.service(event.data.service)
-        fed = messages.sms_event(
+        fed = message_events.sms_event(
             self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
         )
         return Fed("interaction", "SMS", service, directory.call_center_of(service), fed)
