@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from floorcast.floor import message_events, voice
+from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import AtWork
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
@@ -301,8 +301,8 @@ class Floor:
         if data.campaign is not None:
             call.campaign = directory.campaign(data.campaign)
         self._step(call, Step(at, START, service, None))
-        named = voice.Named(call, directory)
-        fed = voice.call_start(self.state.client, call, at, event_id, named)
+        named = voice_events.Named(call, directory)
+        fed = voice_events.call_start(self.state.client, call, at, event_id, named)
         return Fed("interaction", "VOICE", named.service, named.call_center, fed)
 
     def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
@@ -338,11 +338,13 @@ class Floor:
         service = None if data.service is None else directory.service(data.service)
         self._step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
-        named = voice.Named(call, directory, None if said is None else directory.agent(said))
+        named = voice_events.Named(call, directory, None if said is None else directory.agent(said))
         threshold = None
         if named.service is not None:
             threshold = directory.services[named.service].sla_seconds
-        fed = voice.call_termination(self.state.client, call, data, at, event_id, named, threshold)
+        fed = voice_events.call_termination(
+            self.state.client, call, data, at, event_id, named, threshold
+        )
         return Fed("interaction", "VOICE", named.service, named.call_center, fed)
 
     def _call_disposition(self, event: CallDisposition, at: int, now: int, event_id: str) -> Fed:
@@ -352,8 +354,8 @@ class Floor:
         if data.account is not None:
             call.account = data.account
         self._dispositions.set(call, at, data.term_code, agent)
-        named = voice.Named(call, directory, agent)
-        fed = voice.call_disposition(self.state.client, call, data, at, event_id, named)
+        named = voice_events.Named(call, directory, agent)
+        fed = voice_events.call_disposition(self.state.client, call, data, at, event_id, named)
         return Fed("interaction", "VOICE", named.service, named.call_center, fed)
 
     # -- messages and campaigns ------------------------------------------------------------
