@@ -24,7 +24,7 @@ from floorcast.auth.throttle import Lockout
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
-from floorcast.floor.call_facts import CallFacts
+from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.ingest.intake import Intake

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.floor.call_facts import CallFacts
+from floorcast.floor.call_data import CallFacts
 from floorcast.model import token as tokens
 from floorcast.model.token import end_of_entry
 from tests.api.fed import call_start

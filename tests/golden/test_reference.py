@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from floorcast.api.examples import Example, load
-from floorcast.floor.call_facts import CallFacts
+from floorcast.floor.call_data import CallFacts
 from floorcast.model.outbound import (
     AgentEvent,
     CallDispositionEvent,

@@ -17,7 +17,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
-from floorcast.floor.call_facts import CallFacts
+from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.ingest.intake import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable

@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 import structlog
 
-from floorcast.floor.call_facts import CallFacts, facts, is_of_day
+from floorcast.floor.call_data import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Fed, Floor
 from floorcast.floor.state import (
     SNAPSHOT_VERSION,
