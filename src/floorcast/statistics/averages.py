@@ -8,9 +8,9 @@ from operator import add
 from msgspec import Struct
 
 from floorcast.model.states import State
-from floorcast.statistics.figures import mean_seconds
 from floorcast.statistics.present import AgentDays, Part, everyone_today
 from floorcast.statistics.reading import AgentReading, Slices
+from floorcast.statistics.rounding import mean_seconds
 from floorcast.statistics.sight import Moment, View
 
 __all__ = [

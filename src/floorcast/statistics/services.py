@@ -12,8 +12,8 @@ from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.floor import Floor
 from floorcast.site.configuration import Service
 from floorcast.statistics.campaigns import is_of_today
-from floorcast.statistics.figures import mean_seconds, rate
 from floorcast.statistics.reading import ReadRows, Slices
+from floorcast.statistics.rounding import mean_seconds, rate
 from floorcast.statistics.sight import Moment, View
 
 __all__ = ["OutboundCall", "ServiceAnswer", "ServiceStatistics", "service_level", "service_stats"]

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.statistics.figures import mean_seconds, rate
+from floorcast.statistics.rounding import mean_seconds, rate
 
 
 def test_a_mean_is_rounded_half_up() -> None:
