@@ -30,8 +30,8 @@ from floorcast.statistics.filter import EVERYTHING, CampaignFilter, ServiceFilte
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.reading import Slices
 from floorcast.statistics.services import service_stats
-from floorcast.statistics.sight import Moment, Sight
 from floorcast.statistics.status import agent_status
+from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 
 NOON = 1_780_000_000_000  # ms

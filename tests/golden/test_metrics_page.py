@@ -19,8 +19,8 @@ from floorcast.statistics.campaigns import CampaignStatistics, campaign_statisti
 from floorcast.statistics.filter import CampaignFilter
 from floorcast.statistics.live_connects import LiveConnects, live_connects
 from floorcast.statistics.services import OutboundCall, ServiceStatistics, service_stats
-from floorcast.statistics.sight import Moment, Sight
 from floorcast.statistics.status import AgentDetails
+from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import WaitingCall
 from tests.statistics.floors import at, event_at, folded, plain, views
 

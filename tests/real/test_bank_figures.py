@@ -24,7 +24,7 @@ from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import CallCenter, Formula, Plan, Service
 from floorcast.sources import anonymous_bank, call_records
 from floorcast.statistics.services import ServiceStatistics, service_stats
-from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.visibility import Moment, Sight
 from tests.statistics.floors import at, folded
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"

@@ -13,7 +13,7 @@ from floorcast.floor.state import FloorState
 from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.site.configuration import Plan
 from floorcast.statistics.filter import ServiceFilter
-from floorcast.statistics.sight import Moment, Sight, View
+from floorcast.statistics.visibility import Moment, Sight, View
 from tests.floor.random_floors import MIDDAY
 
 __all__ = ["agent_at", "at", "call_at", "event_at", "folded", "only", "plain", "seen", "views"]

@@ -10,7 +10,7 @@ import pytest
 from floorcast.site.configuration import Plan, Service
 from floorcast.statistics.agents import ServiceFigures, agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages, averages_answer
-from floorcast.statistics.sight import Moment
+from floorcast.statistics.visibility import Moment
 from tests.statistics.floors import agent_at, at, folded, only, views
 
 HOUR = 3_600_000

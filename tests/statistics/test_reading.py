@@ -16,8 +16,8 @@ from floorcast.statistics import reading
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages
 from floorcast.statistics.reading import AgentReading, Slices
-from floorcast.statistics.sight import Moment, View
 from floorcast.statistics.status import agent_status
+from floorcast.statistics.visibility import Moment, View
 from tests.floor.random_floors import (
     PLAN,
     agent,

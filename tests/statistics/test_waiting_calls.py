@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import Incoming
-from floorcast.statistics.sight import Sight
+from floorcast.statistics.visibility import Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, call, fold_all, new_floor
 from tests.statistics.floors import only, plain, seen, views

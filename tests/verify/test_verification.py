@@ -23,7 +23,7 @@ from floorcast.floor.tally import Tally
 from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.statistics import services
 from floorcast.statistics.present import AgentDays
-from floorcast.statistics.sight import Moment
+from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify
 from tests.statistics.floors import agent_at, at, call_at, event_at
 from tests.verify.random_days import PLAN, Day, logs

@@ -37,8 +37,8 @@ from floorcast.statistics.filter import (
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.reading import Slices
 from floorcast.statistics.services import ServiceAnswer, service_stats
-from floorcast.statistics.sight import Moment, Sight, View
 from floorcast.statistics.status import AgentStatusAnswer, agent_status
+from floorcast.statistics.visibility import Moment, Sight, View
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 
 __all__ = [

@@ -14,7 +14,7 @@ from floorcast.config.sources import load
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.model.errors import SettingError
-from floorcast.statistics.sight import Moment
+from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify
 
 __all__ = ["register"]

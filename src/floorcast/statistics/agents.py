@@ -16,7 +16,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.present import AgentDays, everyone_today, is_quiet, logged_in
 from floorcast.statistics.reading import AgentReading, Slices
-from floorcast.statistics.sight import Moment, View
+from floorcast.statistics.visibility import Moment, View
 
 __all__ = [
     "AgentServices",

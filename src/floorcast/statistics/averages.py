@@ -11,7 +11,7 @@ from floorcast.model.states import State
 from floorcast.statistics.present import AgentDays, Part, everyone_today
 from floorcast.statistics.reading import AgentReading, Slices
 from floorcast.statistics.rounding import mean_seconds
-from floorcast.statistics.sight import Moment, View
+from floorcast.statistics.visibility import Moment, View
 
 __all__ = [
     "AgentAverages",

@@ -8,7 +8,7 @@ from floorcast.floor.campaigns import Campaign
 from floorcast.floor.floor import Floor
 from floorcast.statistics.filter import CampaignFilter
 from floorcast.statistics.reading import ReadRows, Slices
-from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.visibility import Moment, Sight
 
 __all__ = ["CampaignAnswer", "CampaignStatistics", "TimezoneCount", "campaign_statistics"]
 

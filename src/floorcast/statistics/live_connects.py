@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.statistics.sight import Moment, View
+from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["LiveConnects", "LiveConnectsAnswer", "live_connects"]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.counters import AgentDay
-from floorcast.statistics.sight import Moment, View
+from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in", "logged_off"]
 

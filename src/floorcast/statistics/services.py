@@ -14,7 +14,7 @@ from floorcast.site.configuration import Service
 from floorcast.statistics.campaigns import is_of_today
 from floorcast.statistics.reading import ReadRows, Slices
 from floorcast.statistics.rounding import mean_seconds, rate
-from floorcast.statistics.sight import Moment, View
+from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["OutboundCall", "ServiceAnswer", "ServiceStatistics", "service_level", "service_stats"]
 

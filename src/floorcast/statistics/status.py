@@ -11,7 +11,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.present import AgentDays, is_quiet, logged_in, logged_off
 from floorcast.statistics.reading import AgentReading, Slices
-from floorcast.statistics.sight import Moment, View
+from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]
 

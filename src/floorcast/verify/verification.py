@@ -14,8 +14,8 @@ from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.filter import CampaignFilter
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.services import service_stats
-from floorcast.statistics.sight import Moment, Sight
 from floorcast.statistics.status import agent_status
+from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agents import AgentPass
 from floorcast.verify.answers import Answers

@@ -8,7 +8,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, Plan, Service
 from floorcast.statistics.filter import ServiceFilter
-from floorcast.statistics.sight import Moment, Sight
+from floorcast.statistics.visibility import Moment, Sight
 from tests.statistics.floors import agent_at, at, folded
 
 PARENT = folded(
