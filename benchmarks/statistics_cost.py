@@ -26,9 +26,9 @@ from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages, averages_answer, summed
 from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.filter import EVERYTHING, CampaignFilter, ServiceFilter
 from floorcast.statistics.live_connects import live_connects
-from floorcast.statistics.reading import Slices
 from floorcast.statistics.services import service_stats
 from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, Sight

@@ -11,7 +11,7 @@ from floorcast.model import token as tokens
 from floorcast.model.inbound import Incoming
 from floorcast.model.token import place
 from floorcast.site.configuration import CallCenter, Plan, Service
-from floorcast.statistics import reading
+from floorcast.statistics import consistent_scan
 from tests.api.fed import agent_event, call_start
 from tests.api.servers import ACME, CHILD, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
@@ -211,7 +211,7 @@ def test_campaigns_are_asked_for_by_one_kind() -> None:
 
 def test_a_large_answer_is_made_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others get theirs in between; what is folded meanwhile is not in it."""
-    monkeypatch.setattr(reading, "SLICE", 1)
+    monkeypatch.setattr(consistent_scan, "SLICE", 1)
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(9)))

@@ -8,8 +8,8 @@ from operator import add
 from msgspec import Struct
 
 from floorcast.model.states import State
+from floorcast.statistics.consistent_scan import AgentReading, Slices
 from floorcast.statistics.present import AgentDays, Part, everyone_today
-from floorcast.statistics.reading import AgentReading, Slices
 from floorcast.statistics.rounding import mean_seconds
 from floorcast.statistics.visibility import Moment, View
 

@@ -12,7 +12,7 @@ from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.floor import Floor
 from floorcast.site.configuration import Service
 from floorcast.statistics.campaigns import is_of_today
-from floorcast.statistics.reading import ReadRows, Slices
+from floorcast.statistics.consistent_scan import ReadRows, Slices
 from floorcast.statistics.rounding import mean_seconds, rate
 from floorcast.statistics.visibility import Moment, View
 

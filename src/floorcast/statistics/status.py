@@ -9,8 +9,8 @@ from msgspec import Struct
 from floorcast.floor.agents import CallInHand
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES
+from floorcast.statistics.consistent_scan import AgentReading, Slices
 from floorcast.statistics.present import AgentDays, is_quiet, logged_in, logged_off
-from floorcast.statistics.reading import AgentReading, Slices
 from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from floorcast.floor.calls import Call
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.statistics.reading import ReadRows, Slices
+from floorcast.statistics.consistent_scan import ReadRows, Slices
 from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["WaitingCall", "WaitingCallsAnswer", "customer_phone", "waiting_calls"]

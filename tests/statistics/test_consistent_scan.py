@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import Agent, Plan, Service
-from floorcast.statistics import reading
+from floorcast.statistics import consistent_scan
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages
-from floorcast.statistics.reading import AgentReading, Slices
+from floorcast.statistics.consistent_scan import AgentReading, Slices
 from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, View
 from tests.floor.random_floors import (
@@ -46,7 +46,7 @@ def plain(rows: object) -> object:
 
 @pytest.fixture(autouse=True)
 def one_row_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "SLICE", 1)
+    monkeypatch.setattr(consistent_scan, "SLICE", 1)
 
 
 @pytest.mark.parametrize("method", METHODS)
