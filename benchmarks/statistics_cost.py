@@ -27,8 +27,8 @@ from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages, averages_answer, summed
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
-from floorcast.statistics.filter import EVERYTHING, CampaignFilter, ServiceFilter
 from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.requests import EVERYTHING, CampaignFilter, ServiceFilter
 from floorcast.statistics.services import service_stats
 from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, Sight

@@ -16,8 +16,8 @@ from floorcast.site.configuration import Formula, Plan, Service
 from floorcast.statistics.agents import AgentServices, AgentStatistics, agent_statistics
 from floorcast.statistics.averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics
-from floorcast.statistics.filter import CampaignFilter
 from floorcast.statistics.live_connects import LiveConnects, live_connects
+from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.services import OutboundCall, ServiceStatistics, service_stats
 from floorcast.statistics.status import AgentDetails
 from floorcast.statistics.visibility import Moment, Sight

@@ -12,7 +12,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.site.configuration import Plan
-from floorcast.statistics.filter import ServiceFilter
+from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Sight, View
 from tests.floor.random_floors import MIDDAY
 

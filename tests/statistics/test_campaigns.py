@@ -8,7 +8,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.inbound import Incoming
 from floorcast.statistics.campaigns import campaign_statistics
-from floorcast.statistics.filter import CampaignFilter, ServiceFilter
+from floorcast.statistics.requests import CampaignFilter, ServiceFilter
 from floorcast.statistics.visibility import Sight
 from tests.floor.random_floors import call, event, fold_all, new_floor
 from tests.statistics.floors import only, plain, seen

@@ -7,7 +7,7 @@ import pytest
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, Plan, Service
-from floorcast.statistics.filter import ServiceFilter
+from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Sight
 from tests.statistics.floors import agent_at, at, folded
 

@@ -22,7 +22,7 @@ from floorcast.feeds.filters import InteractionConditions
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import Incoming
 from floorcast.model.outbound import InteractionEvent
-from floorcast.statistics.filter import CampaignConditions
+from floorcast.statistics.requests import CampaignConditions
 
 __all__ = ["document"]
 

@@ -28,14 +28,14 @@ from floorcast.statistics.agents import (
 from floorcast.statistics.averages import Totals, agent_averages, averages_answer, summed
 from floorcast.statistics.campaigns import CampaignAnswer, campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
-from floorcast.statistics.filter import (
+from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.requests import (
     FAR,
     CampaignConditions,
     read_campaign_filter,
     read_changed_after,
     read_service_filter,
 )
-from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.services import ServiceAnswer, service_stats
 from floorcast.statistics.status import AgentStatusAnswer, agent_status
 from floorcast.statistics.visibility import Moment, Sight, View

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.floor import Floor
 from floorcast.statistics.consistent_scan import ReadRows, Slices
-from floorcast.statistics.filter import CampaignFilter
+from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.visibility import Moment, Sight
 
 __all__ = ["CampaignAnswer", "CampaignStatistics", "TimezoneCount", "campaign_statistics"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
 from floorcast.model.errors import InvalidParameter
-from floorcast.statistics.filter import EVERYTHING, ServiceFilter
+from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 
 __all__ = ["Moment", "Sight", "View"]
 

@@ -11,8 +11,8 @@ from floorcast.floor.floor import Floor
 from floorcast.statistics.agents import agent_statistics, agent_statistics_ex
 from floorcast.statistics.averages import agent_averages, averages_answer
 from floorcast.statistics.campaigns import campaign_statistics
-from floorcast.statistics.filter import CampaignFilter
 from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.services import service_stats
 from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, Sight

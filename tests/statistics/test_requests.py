@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from floorcast.model.errors import InvalidParameter
-from floorcast.statistics.filter import (
+from floorcast.statistics.requests import (
     EVERYTHING,
     CampaignFilter,
     ServiceFilter,
