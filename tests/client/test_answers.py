@@ -8,7 +8,7 @@ from msgspec import Struct, structs, to_builtins
 from floorcast.api import calldata, sessions
 from floorcast.client import agent_answers, answers
 from floorcast.statistics import (
-    agents,
+    agent_stats,
     averages,
     campaigns,
     live_connects,
@@ -27,11 +27,11 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (campaigns.TimezoneCount, answers.TimezoneCount),
     (averages.AgentAveragesAnswer, agent_answers.AgentAveragesAnswer),
     (averages.AgentAverages, agent_answers.AgentAverages),
-    (agents.AgentStatisticsAnswer, agent_answers.AgentStatisticsAnswer),
-    (agents.AgentStatistics, agent_answers.AgentStatistics),
-    (agents.AgentStatisticsExAnswer, agent_answers.AgentStatisticsExAnswer),
-    (agents.AgentServices, agent_answers.AgentServices),
-    (agents.ServiceFigures, agent_answers.ServiceFigures),
+    (agent_stats.AgentStatisticsAnswer, agent_answers.AgentStatisticsAnswer),
+    (agent_stats.AgentStatistics, agent_answers.AgentStatistics),
+    (agent_stats.AgentStatisticsExAnswer, agent_answers.AgentStatisticsExAnswer),
+    (agent_stats.AgentServices, agent_answers.AgentServices),
+    (agent_stats.ServiceFigures, agent_answers.ServiceFigures),
     (status.AgentStatusAnswer, agent_answers.AgentStatusAnswer),
     (status.AgentDetails, agent_answers.AgentDetails),
     (waiting_calls.WaitingCallsAnswer, answers.WaitingCallsAnswer),

@@ -19,7 +19,7 @@ from floorcast.feeds.position import token_at
 from floorcast.model.errors import Unavailable
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.token import to_ms
-from floorcast.statistics.agents import (
+from floorcast.statistics.agent_stats import (
     AgentStatisticsAnswer,
     AgentStatisticsExAnswer,
     agent_statistics,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import AgentState, Incoming
-from floorcast.statistics.agents import (
+from floorcast.statistics.agent_stats import (
     AgentServices,
     agent_statistics,
     agent_statistics_ex,
