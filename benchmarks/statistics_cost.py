@@ -23,8 +23,8 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service
+from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
-from floorcast.statistics.averages import agent_averages, averages_answer, summed
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects

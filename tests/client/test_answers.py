@@ -8,8 +8,8 @@ from msgspec import Struct, structs, to_builtins
 from floorcast.api import calldata, sessions
 from floorcast.client import agent_answers, answers
 from floorcast.statistics import (
+    agent_averages,
     agent_stats,
-    averages,
     campaigns,
     live_connects,
     services,
@@ -25,8 +25,8 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (campaigns.CampaignAnswer, answers.CampaignAnswer),
     (campaigns.CampaignStatistics, answers.CampaignStatistics),
     (campaigns.TimezoneCount, answers.TimezoneCount),
-    (averages.AgentAveragesAnswer, agent_answers.AgentAveragesAnswer),
-    (averages.AgentAverages, agent_answers.AgentAverages),
+    (agent_averages.AgentAveragesAnswer, agent_answers.AgentAveragesAnswer),
+    (agent_averages.AgentAverages, agent_answers.AgentAverages),
     (agent_stats.AgentStatisticsAnswer, agent_answers.AgentStatisticsAnswer),
     (agent_stats.AgentStatistics, agent_answers.AgentStatistics),
     (agent_stats.AgentStatisticsExAnswer, agent_answers.AgentStatisticsExAnswer),

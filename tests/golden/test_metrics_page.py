@@ -13,8 +13,8 @@ import pytest
 
 from floorcast.floor.floor import Floor
 from floorcast.site.configuration import Formula, Plan, Service
+from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics
-from floorcast.statistics.averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics
 from floorcast.statistics.live_connects import LiveConnects, live_connects
 from floorcast.statistics.requests import CampaignFilter

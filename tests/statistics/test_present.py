@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from floorcast.site.configuration import Plan, Service
+from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import ServiceFigures, agent_statistics, agent_statistics_ex
-from floorcast.statistics.averages import agent_averages, averages_answer
 from floorcast.statistics.visibility import Moment
 from tests.statistics.floors import agent_at, at, folded, only, views
 

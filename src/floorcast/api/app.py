@@ -19,8 +19,8 @@ from floorcast.feeds.filters import InteractionConditions
 from floorcast.ingest.intake import Taken
 from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
+from floorcast.statistics.agent_averages import AgentAveragesAnswer
 from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatisticsExAnswer
-from floorcast.statistics.averages import AgentAveragesAnswer
 from floorcast.statistics.campaigns import CampaignAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
 from floorcast.statistics.services import ServiceAnswer

@@ -19,13 +19,13 @@ from floorcast.feeds.position import token_at
 from floorcast.model.errors import Unavailable
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.token import to_ms
+from floorcast.statistics.agent_averages import Totals, agent_averages, averages_answer, summed
 from floorcast.statistics.agent_stats import (
     AgentStatisticsAnswer,
     AgentStatisticsExAnswer,
     agent_statistics,
     agent_statistics_ex,
 )
-from floorcast.statistics.averages import Totals, agent_averages, averages_answer, summed
 from floorcast.statistics.campaigns import CampaignAnswer, campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects

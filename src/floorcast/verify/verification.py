@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from floorcast.floor.floor import Floor
+from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
-from floorcast.statistics.averages import agent_averages, averages_answer
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import CampaignFilter

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from floorcast.model.inbound import Incoming
-from floorcast.statistics.averages import AgentAverages, agent_averages, averages_answer, summed
+from floorcast.statistics.agent_averages import (
+    AgentAverages,
+    agent_averages,
+    averages_answer,
+    summed,
+)
 from tests.floor.random_floors import agent, fold_all, new_floor
 from tests.statistics.floors import only, seen, views
 
