@@ -25,12 +25,12 @@ from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
+from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import EVERYTHING, CampaignFilter, ServiceFilter
 from floorcast.statistics.services import service_stats
-from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 

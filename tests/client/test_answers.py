@@ -10,10 +10,10 @@ from floorcast.client import agent_answers, answers
 from floorcast.statistics import (
     agent_averages,
     agent_stats,
+    agent_status,
     campaigns,
     live_connects,
     services,
-    status,
     waiting_calls,
 )
 
@@ -32,8 +32,8 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (agent_stats.AgentStatisticsExAnswer, agent_answers.AgentStatisticsExAnswer),
     (agent_stats.AgentServices, agent_answers.AgentServices),
     (agent_stats.ServiceFigures, agent_answers.ServiceFigures),
-    (status.AgentStatusAnswer, agent_answers.AgentStatusAnswer),
-    (status.AgentDetails, agent_answers.AgentDetails),
+    (agent_status.AgentStatusAnswer, agent_answers.AgentStatusAnswer),
+    (agent_status.AgentDetails, agent_answers.AgentDetails),
     (waiting_calls.WaitingCallsAnswer, answers.WaitingCallsAnswer),
     (waiting_calls.WaitingCall, answers.WaitingCall),
     (live_connects.LiveConnectsAnswer, answers.LiveConnectsAnswer),

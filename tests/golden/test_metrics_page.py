@@ -15,11 +15,11 @@ from floorcast.floor.floor import Floor
 from floorcast.site.configuration import Formula, Plan, Service
 from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics
+from floorcast.statistics.agent_status import AgentDetails
 from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics
 from floorcast.statistics.live_connects import LiveConnects, live_connects
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.services import OutboundCall, ServiceStatistics, service_stats
-from floorcast.statistics.status import AgentDetails
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import WaitingCall
 from tests.statistics.floors import at, event_at, folded, plain, views

@@ -15,8 +15,8 @@ from floorcast.site.configuration import Agent, Plan, Service
 from floorcast.statistics import consistent_scan
 from floorcast.statistics.agent_averages import agent_averages
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
+from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, View
 from tests.floor.random_floors import (
     PLAN,

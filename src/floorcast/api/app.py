@@ -21,10 +21,10 @@ from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer
 from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatisticsExAnswer
+from floorcast.statistics.agent_status import AgentStatusAnswer
 from floorcast.statistics.campaigns import CampaignAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
 from floorcast.statistics.services import ServiceAnswer
-from floorcast.statistics.status import AgentStatusAnswer
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES", "Api"]

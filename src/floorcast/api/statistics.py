@@ -26,6 +26,7 @@ from floorcast.statistics.agent_stats import (
     agent_statistics,
     agent_statistics_ex,
 )
+from floorcast.statistics.agent_status import AgentStatusAnswer, agent_status
 from floorcast.statistics.campaigns import CampaignAnswer, campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
@@ -37,7 +38,6 @@ from floorcast.statistics.requests import (
     read_service_filter,
 )
 from floorcast.statistics.services import ServiceAnswer, service_stats
-from floorcast.statistics.status import AgentStatusAnswer, agent_status
 from floorcast.statistics.visibility import Moment, Sight, View
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 

@@ -10,11 +10,11 @@ import msgspec
 from floorcast.floor.floor import Floor
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
+from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.services import service_stats
-from floorcast.statistics.status import agent_status
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agents import AgentPass

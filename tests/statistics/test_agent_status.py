@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import Incoming
-from floorcast.statistics.status import AgentDetails, agent_status
+from floorcast.statistics.agent_status import AgentDetails, agent_status
 from tests.floor.random_floors import (
     AGENT_KINDS,
     AGENTS,
