@@ -30,7 +30,7 @@ from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import EVERYTHING, CampaignFilter, ServiceFilter
-from floorcast.statistics.services import service_stats
+from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 

@@ -13,7 +13,7 @@ from floorcast.statistics import (
     agent_status,
     campaigns,
     live_connects,
-    services,
+    service_stats,
     waiting_calls,
 )
 
@@ -38,9 +38,9 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (waiting_calls.WaitingCall, answers.WaitingCall),
     (live_connects.LiveConnectsAnswer, answers.LiveConnectsAnswer),
     (live_connects.LiveConnects, answers.LiveConnects),
-    (services.ServiceAnswer, answers.ServiceAnswer),
-    (services.ServiceStatistics, answers.ServiceStatistics),
-    (services.OutboundCall, answers.OutboundCall),
+    (service_stats.ServiceAnswer, answers.ServiceAnswer),
+    (service_stats.ServiceStatistics, answers.ServiceStatistics),
+    (service_stats.OutboundCall, answers.OutboundCall),
 ]
 
 

@@ -19,7 +19,7 @@ from floorcast.statistics.agent_status import AgentDetails
 from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics
 from floorcast.statistics.live_connects import LiveConnects, live_connects
 from floorcast.statistics.requests import CampaignFilter
-from floorcast.statistics.services import OutboundCall, ServiceStatistics, service_stats
+from floorcast.statistics.service_stats import OutboundCall, ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import WaitingCall
 from tests.statistics.floors import at, event_at, folded, plain, views

@@ -21,7 +21,7 @@ from floorcast.floor.ledger import Ledger
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import Incoming, milliseconds
-from floorcast.statistics import services
+from floorcast.statistics import service_stats
 from floorcast.statistics.present import AgentDays
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify
@@ -153,8 +153,12 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "agents stay where they were": (Floor, "_locate", lambda *_: None),
     "counters of agents get lost": (Ledger, "_note", lambda *_: None),
     "the present adds nothing": (AgentDays, "accrued", lambda *_: 0),
-    "means are cut off": (services, "mean_seconds", lambda total, n: total // 1000 // max(n, 1)),
-    "rates are whole": (services, "rate", lambda part, whole: 100 * part // max(whole, 1)),
+    "means are cut off": (
+        service_stats,
+        "mean_seconds",
+        lambda total, n: total // 1000 // max(n, 1),
+    ),
+    "rates are whole": (service_stats, "rate", lambda part, whole: 100 * part // max(whole, 1)),
 }
 
 

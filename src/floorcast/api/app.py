@@ -24,7 +24,7 @@ from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatist
 from floorcast.statistics.agent_status import AgentStatusAnswer
 from floorcast.statistics.campaigns import CampaignAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
-from floorcast.statistics.services import ServiceAnswer
+from floorcast.statistics.service_stats import ServiceAnswer
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES", "Api"]

@@ -37,7 +37,7 @@ from floorcast.statistics.requests import (
     read_changed_after,
     read_service_filter,
 )
-from floorcast.statistics.services import ServiceAnswer, service_stats
+from floorcast.statistics.service_stats import ServiceAnswer, service_stats
 from floorcast.statistics.visibility import Moment, Sight, View
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 

@@ -14,7 +14,7 @@ from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaigns import campaign_statistics
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import CampaignFilter
-from floorcast.statistics.services import service_stats
+from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agents import AgentPass

@@ -12,7 +12,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import Formula, Plan, Service
-from floorcast.statistics.services import ServiceStatistics, service_level, service_stats
+from floorcast.statistics.service_stats import ServiceStatistics, service_level, service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import (
