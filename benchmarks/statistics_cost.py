@@ -26,7 +26,7 @@ from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
-from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import EVERYTHING, CampaignFilter, ServiceFilter

@@ -16,7 +16,7 @@ from floorcast.site.configuration import Formula, Plan, Service
 from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics
 from floorcast.statistics.agent_status import AgentDetails
-from floorcast.statistics.campaigns import CampaignStatistics, campaign_statistics
+from floorcast.statistics.campaign_stats import CampaignStatistics, campaign_statistics
 from floorcast.statistics.live_connects import LiveConnects, live_connects
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import OutboundCall, ServiceStatistics, service_stats

@@ -22,7 +22,7 @@ from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer
 from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatisticsExAnswer
 from floorcast.statistics.agent_status import AgentStatusAnswer
-from floorcast.statistics.campaigns import CampaignAnswer
+from floorcast.statistics.campaign_stats import CampaignAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
 from floorcast.statistics.service_stats import ServiceAnswer
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer

@@ -27,7 +27,7 @@ from floorcast.statistics.agent_stats import (
     agent_statistics_ex,
 )
 from floorcast.statistics.agent_status import AgentStatusAnswer, agent_status
-from floorcast.statistics.campaigns import CampaignAnswer, campaign_statistics
+from floorcast.statistics.campaign_stats import CampaignAnswer, campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import (

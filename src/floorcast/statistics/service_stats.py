@@ -11,7 +11,7 @@ from floorcast.floor.counters import ServiceDay
 from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.floor import Floor
 from floorcast.site.configuration import Service
-from floorcast.statistics.campaigns import is_of_today
+from floorcast.statistics.campaign_stats import is_of_today
 from floorcast.statistics.consistent_scan import ReadRows, Slices
 from floorcast.statistics.rounding import mean_seconds, rate
 from floorcast.statistics.visibility import Moment, View

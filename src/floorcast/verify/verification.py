@@ -11,7 +11,7 @@ from floorcast.floor.floor import Floor
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
-from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import service_stats

@@ -7,7 +7,7 @@ import pytest
 from floorcast.floor.floor import Floor
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.inbound import Incoming
-from floorcast.statistics.campaigns import campaign_statistics
+from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.requests import CampaignFilter, ServiceFilter
 from floorcast.statistics.visibility import Sight
 from tests.floor.random_floors import call, event, fold_all, new_floor
