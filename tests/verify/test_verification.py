@@ -22,7 +22,7 @@ from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import Incoming, milliseconds
 from floorcast.statistics import service_stats
-from floorcast.statistics.present import AgentDays
+from floorcast.statistics.present_agents import AgentDays
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify
 from tests.statistics.floors import agent_at, at, call_at, event_at

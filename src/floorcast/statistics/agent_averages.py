@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from floorcast.model.states import State
 from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.present import AgentDays, Part, everyone_today
+from floorcast.statistics.present_agents import AgentDays, Part, everyone_today
 from floorcast.statistics.rounding import mean_seconds
 from floorcast.statistics.visibility import Moment, View
 

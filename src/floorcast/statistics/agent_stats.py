@@ -15,7 +15,7 @@ from floorcast.floor.counters import AgentDay, reason_index
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.present import AgentDays, everyone_today, is_quiet, logged_in
+from floorcast.statistics.present_agents import AgentDays, everyone_today, is_quiet, logged_in
 from floorcast.statistics.visibility import Moment, View
 
 __all__ = [

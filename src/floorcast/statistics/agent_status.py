@@ -10,7 +10,7 @@ from floorcast.floor.agents import CallInHand
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.present import AgentDays, is_quiet, logged_in, logged_off
+from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in, logged_off
 from floorcast.statistics.visibility import Moment, View
 
 __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]
