@@ -17,7 +17,7 @@ from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
-from floorcast.verify.agents import AgentPass
+from floorcast.verify.agent_pass import AgentPass
 from floorcast.verify.answers import Answers
 from floorcast.verify.calls import CallPass
 from floorcast.verify.campaigns import add_campaigns
