@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from floorcast.verify.calls import learn
+from floorcast.verify.call_pass import learn
 from floorcast.verify.days import Days
 from floorcast.verify.records import Heard, Known, Records
 from floorcast.verify.sums import Presence, Sums

@@ -19,7 +19,7 @@ from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agent_pass import AgentPass
 from floorcast.verify.answers import Answers
-from floorcast.verify.calls import CallPass
+from floorcast.verify.call_pass import CallPass
 from floorcast.verify.campaigns import add_campaigns
 from floorcast.verify.days import Days
 from floorcast.verify.records import Records
