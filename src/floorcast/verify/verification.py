@@ -20,7 +20,7 @@ from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agent_pass import AgentPass
 from floorcast.verify.answers import Answers
 from floorcast.verify.call_pass import CallPass
-from floorcast.verify.campaigns import add_campaigns
+from floorcast.verify.campaign_pass import add_campaigns
 from floorcast.verify.days import Days
 from floorcast.verify.records import Records
 from floorcast.verify.refold import Refold
