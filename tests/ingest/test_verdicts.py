@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from floorcast.ingest.decoding import decode
+from floorcast.ingest.decode import decode
 from floorcast.ingest.verdicts import Rejected
 
 NOW_MS = 1_795_428_000_000

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from floorcast.ingest.decoding import Form, decode, split
+from floorcast.ingest.decode import Form, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.ingest.decoding import MAX_EVENTS, decode, split
+from floorcast.ingest.decode import MAX_EVENTS, decode, split
 from floorcast.model.errors import NotAnObject, TooLarge
 
 NOW_MS = 1_795_428_000_000
