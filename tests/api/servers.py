@@ -27,7 +27,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
-from floorcast.ingest.intake import Intake
+from floorcast.ingest.accept import Intake
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent

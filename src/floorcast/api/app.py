@@ -16,7 +16,7 @@ from floorcast.api.exchange import Exchange
 from floorcast.api.routes import ANY, Query, Route, Table
 from floorcast.api.server import Server
 from floorcast.feeds.filters import InteractionConditions
-from floorcast.ingest.intake import Taken
+from floorcast.ingest.accept import Taken
 from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer

@@ -12,8 +12,8 @@ from floorcast.api.bodies import INTAKE_LIMIT, at_most, read_body
 from floorcast.api.exchange import Exchange
 from floorcast.api.server import ClientFloor, Server
 from floorcast.auth.keys import bearer
+from floorcast.ingest.accept import Busy, Taken
 from floorcast.ingest.decode import MAX_EVENTS, Form
-from floorcast.ingest.intake import Busy, Taken
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.model.inbound import Incoming
 

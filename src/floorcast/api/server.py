@@ -19,7 +19,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
-from floorcast.ingest.intake import Intake
+from floorcast.ingest.accept import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now
 from floorcast.site.configuration import FeedName

@@ -21,7 +21,7 @@ from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Lockout
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
-from floorcast.ingest.intake import Intake
+from floorcast.ingest.accept import Intake
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import Buckets
 from floorcast.model.errors import FloorcastError

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.ingest import intake as intake_module
-from floorcast.ingest.intake import Busy, Intake, Taken
+from floorcast.ingest import accept as intake_module
+from floorcast.ingest.accept import Busy, Intake, Taken
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
