@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.api.accept import admits, admits_gzip
+from floorcast.http.content_negotiation import admits, admits_gzip
 
 
 @pytest.mark.parametrize(
