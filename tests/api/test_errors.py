@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from floorcast.api.answers import Answer
 from floorcast.api.errors import MethodNotAllowed, answer_to
+from floorcast.http.responses import Answer
 from floorcast.model import errors
 from floorcast.model.errors import FloorcastError, Refusal
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from floorcast.api.answers import Answer
 from floorcast.api.app import Api
 from floorcast.api.exchange import Exchange
 from floorcast.api.routes import Route
+from floorcast.http.responses import Answer
 from tests.api.servers import House, in_house
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from floorcast.api.answers import Answer
 from floorcast.api.exchange import Exchange
 from floorcast.feeds.position import token_at
 from floorcast.floor.call_data import CallFacts
+from floorcast.http.responses import Answer
 from floorcast.model.errors import InvalidParameter, NotFound
 
 __all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]

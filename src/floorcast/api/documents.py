@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from floorcast.api.answers import Answer, Content
 from floorcast.api.exchange import Exchange
 from floorcast.api.openapi import document
 from floorcast.api.page import POLICY, page
 from floorcast.api.routes import Route
+from floorcast.http.responses import Answer, Content
 
 __all__ = ["Documents"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from floorcast.api.answers import Answer
 from floorcast.api.bodies import Disconnected
+from floorcast.http.responses import Answer
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,

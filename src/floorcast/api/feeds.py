@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
-from floorcast.api.answers import Answer, Content, Headers
 from floorcast.api.bodies import Disconnected
 from floorcast.api.exchange import Exchange
 from floorcast.api.server import Server
@@ -17,6 +16,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
 from floorcast.feeds.longpoll import poll
 from floorcast.feeds.position import resolve, token_at
+from floorcast.http.responses import Answer, Content, Headers
 from floorcast.model.errors import InvalidParameter, Retired
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from floorcast.api.answers import Answer
 from floorcast.api.errors import answer_to
 from floorcast.api.operation import Status
+from floorcast.http.responses import Answer
 from floorcast.model.errors import Unavailable
 
 __all__ = ["Opening"]

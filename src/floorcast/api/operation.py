@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from floorcast.api.answers import Answer, Content
 from floorcast.api.exchange import Exchange
+from floorcast.http.responses import Answer, Content
 from floorcast.model.errors import Unavailable
 
 __all__ = ["Status", "health", "metrics", "readiness"]

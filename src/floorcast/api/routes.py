@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from floorcast.api.answers import Answer
 from floorcast.api.errors import MethodNotAllowed
 from floorcast.api.exchange import Exchange
 from floorcast.auth.roles import Methods
+from floorcast.http.responses import Answer
 from floorcast.model.errors import FloorcastError, NotFound
 from floorcast.site.configuration import FeedName
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from floorcast.api.answers import Answer, Content
 from floorcast.api.exchange import Exchange
 from floorcast.api.routes import Route
+from floorcast.http.responses import Answer, Content
 from floorcast.wallboard.files import PageFile, page_files
 
 __all__ = ["page_routes"]

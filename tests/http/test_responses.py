@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from floorcast.api.answers import Answer, Content
+from floorcast.http.responses import Answer, Content
 
 
 def sent(answer: Answer, *, gzip: bool, without_body: bool = False) -> tuple[dict[str, str], bytes]:
