@@ -12,7 +12,6 @@ from typing import TypeVar, cast
 
 import httpx
 
-from floorcast.api.app import Api
 from floorcast.api.limits import RateLimit
 from floorcast.api.metrics import Metrics
 from floorcast.api.server import Server
@@ -27,6 +26,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.http.app import Api
 from floorcast.ingest.accept import Intake
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.log.port import ALWAYS, Head

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import httpx
 from msgspec import structs
 
-from floorcast.api.app import Api
 from floorcast.config.settings import Settings
+from floorcast.http.app import Api
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.serve.node import Node
 from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from floorcast.api.app import ROUTES, Api
+from floorcast.http.app import ROUTES, Api
 from floorcast.serve.pages import page_routes
 from floorcast.wallboard.files import SECURITY, page_files
 from tests.real.nodes import Clock, House, scratch
