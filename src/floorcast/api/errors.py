@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from floorcast.api.bodies import Disconnected
+from floorcast.http.bodies import Disconnected
 from floorcast.http.responses import Answer
 from floorcast.model.errors import (
     BadCredentials,

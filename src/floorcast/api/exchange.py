@@ -10,9 +10,9 @@ import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope
 
-from floorcast.api.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.api.server import Server
 from floorcast.auth.session import Session
+from floorcast.http.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.http.content_negotiation import admits_gzip
 from floorcast.model.errors import BadSession, MissingParameter
 

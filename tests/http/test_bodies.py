@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from floorcast.api.bodies import INTAKE_LIMIT, Disconnected, at_most, read_body, read_json
+from floorcast.http.bodies import INTAKE_LIMIT, Disconnected, at_most, read_body, read_json
 from floorcast.model.errors import (
     InvalidParameter,
     NotAnObject,
