@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
-from floorcast.api.errors import Failure
 from floorcast.api.examples import examples
 from floorcast.api.intake import NothingTaken
 from floorcast.api.openapi_routes import Shown, operation, tag_of
@@ -19,6 +18,7 @@ from floorcast.api.refusals import HEADERS, name_of, refusals, response
 from floorcast.api.routes import ANY, Handler, Route, Table
 from floorcast.api.shapes import components
 from floorcast.feeds.filters import InteractionConditions
+from floorcast.http.error_responses import Failure
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import Incoming
 from floorcast.model.outbound import InteractionEvent

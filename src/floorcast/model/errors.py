@@ -1,7 +1,7 @@
 """Every refusal that floorcast can give, as named data.
 
 One tree, drawn here. The code is the contract's (section 9 of the API); the HTTP
-status that goes with it is decided once, in ``floorcast.api.errors``.
+status that goes with it is decided once, in ``floorcast.http.error_responses``.
 
     FloorcastError
     ├── Refusal                 the caller can do something about it

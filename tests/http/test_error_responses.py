@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from floorcast.api.errors import MethodNotAllowed, answer_to
+from floorcast.http.error_responses import MethodNotAllowed, answer_to
 from floorcast.http.responses import Answer
 from floorcast.model import errors
 from floorcast.model.errors import FloorcastError, Refusal
