@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.routes import ANY, Route, Table
 from floorcast.http.app import ROUTES
 from floorcast.http.error_responses import MethodNotAllowed
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.model.errors import NotFound
 

@@ -6,9 +6,9 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.routes import Route
 from floorcast.http.app import Api
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from tests.api.fed import call_start
 from tests.api.servers import House, in_house

@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.routes import Route
 from floorcast.http.app import Api
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from tests.api.servers import House, in_house
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from floorcast.api.exchange import Exchange
 from floorcast.feeds.position import token_at
 from floorcast.floor.call_data import CallFacts
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.model.errors import InvalidParameter, NotFound
 

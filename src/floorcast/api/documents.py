@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.openapi import document
 from floorcast.api.page import POLICY, page
 from floorcast.api.routes import Route
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content
 
 __all__ = ["Documents"]

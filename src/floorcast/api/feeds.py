@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.server import Server
 from floorcast.api.shapes import one_of
 from floorcast.feeds.blocks import Page
@@ -16,6 +15,7 @@ from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matc
 from floorcast.feeds.longpoll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.http.bodies import Disconnected
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content, Headers
 from floorcast.model.errors import InvalidParameter, Retired
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.server import ClientFloor, Server
 from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, at_most, read_body
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.ingest.accept import Busy, Taken
 from floorcast.ingest.decode import MAX_EVENTS, Form

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from floorcast.api.exchange import Exchange
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content
 from floorcast.model.errors import Unavailable
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from floorcast.api.exchange import Exchange
 from floorcast.auth.roles import Methods
 from floorcast.http.error_responses import MethodNotAllowed
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.model.errors import FloorcastError, NotFound
 from floorcast.site.configuration import FeedName

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from floorcast.api.exchange import Exchange
 from floorcast.auth.keys import api_token
 from floorcast.auth.passwords import LONGEST, SHORTEST
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.http.authorization import SESSION_COOKIE
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Headers
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
 

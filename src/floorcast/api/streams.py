@@ -15,7 +15,6 @@ from typing import cast
 import msgspec
 from starlette.types import Send
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.auth.roles import require
 from floorcast.feeds.channels import Wish
@@ -23,6 +22,7 @@ from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import Form
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of

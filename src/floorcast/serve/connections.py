@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from floorcast.api.exchange import GONE
 from floorcast.api.streams import TAKE_OVER
+from floorcast.http.request_context import GONE
 from floorcast.serve.upgrades import NeverUpgraded
 from floorcast.serve.wires import Wires
 
@@ -56,7 +56,7 @@ class Door:
         return self._connection is None or self._connection.transport.is_closing()
 
     def until_gone(self) -> asyncio.Future[None]:
-        """See ``floorcast.api.exchange.GONE``; of one request at a time."""
+        """See ``floorcast.http.request_context.GONE``; of one request at a time."""
         self._until_gone = asyncio.get_running_loop().create_future()
         if self._connection is None:
             self._until_gone.set_result(None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from floorcast.api.exchange import Exchange
 from floorcast.api.routes import Route
+from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content
 from floorcast.wallboard.files import PageFile, page_files
 
