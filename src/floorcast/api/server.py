@@ -10,7 +10,6 @@ from datetime import tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from floorcast.api.gate import Gate
 from floorcast.api.limits import RateLimit
 from floorcast.api.metrics import Metrics
 from floorcast.auth.keys import Keys
@@ -19,6 +18,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
+from floorcast.http.turn_limiter import Gate
 from floorcast.ingest.accept import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now

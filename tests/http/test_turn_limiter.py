@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.api.gate import ROOM, Gate
+from floorcast.http.turn_limiter import ROOM, Gate
 
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
