@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.api.limits import RateLimit
+from floorcast.http.rate_limit import RateLimit
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND
 from tests.api.servers import House, in_house
