@@ -12,7 +12,6 @@ from typing import TypeVar, cast
 
 import httpx
 
-from floorcast.api.metrics import Metrics
 from floorcast.api.server import Server
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
@@ -26,6 +25,7 @@ from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
+from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.ingest.accept import Intake
 from floorcast.kv.memory import MemoryBuckets

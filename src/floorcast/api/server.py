@@ -10,13 +10,13 @@ from datetime import tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from floorcast.api.metrics import Metrics
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
+from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import Gate
 from floorcast.ingest.accept import Intake

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import structlog
 
-from floorcast.api.metrics import ClusterState, Lag
 from floorcast.cluster.bootstrap import ensure_copy
 from floorcast.cluster.jetstream_kv import JetStreamBuckets
 from floorcast.cluster.jetstream_log import JetStreamLog
@@ -20,6 +19,7 @@ from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
 from floorcast.cluster.peers import Desk, Following, Peer
 from floorcast.config.settings import Settings
+from floorcast.http.metrics import ClusterState, Lag
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable

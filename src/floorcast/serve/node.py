@@ -11,7 +11,6 @@ from typing import Self
 
 import structlog
 
-from floorcast.api.metrics import Metrics
 from floorcast.api.server import Server
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
@@ -20,6 +19,7 @@ from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Lockout
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
+from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.ingest.accept import Intake
 from floorcast.kv.folder import IN_MEMORY
