@@ -20,9 +20,9 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from floorcast.api.opening import Opening
 from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api
+from floorcast.http.startup_app import Opening
 from floorcast.model.errors import SettingError
 from floorcast.model.tasks import ended
 from floorcast.serve.connections import Connection, Shared, to_who_is_there

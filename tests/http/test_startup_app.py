@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from floorcast.api.opening import PATIENCE, Opening
+from floorcast.http.startup_app import PATIENCE, Opening
 from tests import virtual_time
 from tests.virtual_time import VirtualLoop
 
