@@ -31,10 +31,10 @@ from schemathesis.specs.openapi.checks import (
 
 from floorcast.api.examples import examples
 from floorcast.api.openapi import document
-from floorcast.api.routes import ANY
 from floorcast.api.shapes import schema
 from floorcast.http.app import ROUTES
 from floorcast.http.error_responses import STATUS, MethodNotAllowed
+from floorcast.http.routing import ANY
 from floorcast.model.inbound import CallQueue
 from tests.golden.examples import like
 from tests.real.server import EVENTS, Caller, Server, running

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.api.routes import ANY
 from floorcast.http.app import ROUTES
+from floorcast.http.routing import ANY
 from tests.golden.pages import DOCS, Block, blocks, paste, wrong
 from tests.real.server import Server, running
 

@@ -6,10 +6,10 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from floorcast.api.routes import Route
 from floorcast.http.app import Api
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
+from floorcast.http.routing import Route
 from tests.api.fed import call_start
 from tests.api.servers import House, in_house
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from floorcast.api.routes import Route
 from floorcast.http.app import Api
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
+from floorcast.http.routing import Route
 from tests.api.servers import House, in_house
 
 

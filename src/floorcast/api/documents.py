@@ -9,9 +9,9 @@ import msgspec
 
 from floorcast.api.openapi import document
 from floorcast.api.page import POLICY, page
-from floorcast.api.routes import Route
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content
+from floorcast.http.routing import Route
 
 __all__ = ["Documents"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from floorcast.api.routes import Route
 from floorcast.api.shapes import schema
 from floorcast.http.error_responses import STATUS, Failure
+from floorcast.http.routing import Route
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,

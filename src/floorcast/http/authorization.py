@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
 
-from floorcast.api.routes import Route
 from floorcast.auth.roles import Methods, require
 from floorcast.http.content_negotiation import admits
 from floorcast.http.request_context import Exchange
+from floorcast.http.routing import Route
 from floorcast.model.errors import NotAcceptable, RateLimited, Unavailable
 
 __all__ = ["SESSION_COOKIE", "admit"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from floorcast.api.routes import Route
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content
+from floorcast.http.routing import Route
 from floorcast.wallboard.files import PageFile, page_files
 
 __all__ = ["page_routes"]

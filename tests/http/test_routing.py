@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.api.routes import ANY, Route, Table
 from floorcast.http.app import ROUTES
 from floorcast.http.error_responses import MethodNotAllowed
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
+from floorcast.http.routing import ANY, Route, Table
 from floorcast.model.errors import NotFound
 
 
