@@ -12,7 +12,6 @@ from typing import TypeVar, cast
 
 import httpx
 
-from floorcast.api.server import Server
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
 from floorcast.auth.passwords import Hasher, Passwords
@@ -27,6 +26,7 @@ from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
+from floorcast.http.services import Server
 from floorcast.ingest.accept import Intake
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.log.port import ALWAYS, Head

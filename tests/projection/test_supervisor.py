@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from floorcast.api import server
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
+from floorcast.http import services
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
@@ -38,7 +38,7 @@ class House:
         self.log = MemoryLog(loop.now)
         self.mirror = Mirror(None, loop.now, identity="a log", heads={})
         self.rings = Rings(self.mirror, 1 << 20)
-        self.serving: dict[int, server.ClientFloor] = {}
+        self.serving: dict[int, services.ClientFloor] = {}
         self.floors = self.begin_again()
         self._number = 0
 

@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
-from floorcast.api.server import Server
 from floorcast.api.shapes import one_of
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
@@ -17,6 +16,7 @@ from floorcast.feeds.position import resolve, token_at
 from floorcast.http.bodies import Disconnected
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content, Headers
+from floorcast.http.services import Server
 from floorcast.model.errors import InvalidParameter, Retired
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from floorcast.api.server import ClientFloor, Server
 from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, at_most, read_body
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
+from floorcast.http.services import ClientFloor, Server
 from floorcast.ingest.accept import Busy, Taken
 from floorcast.ingest.decode import MAX_EVENTS, Form
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia

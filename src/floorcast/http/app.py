@@ -9,13 +9,13 @@ from starlette.types import Receive, Scope, Send
 
 from floorcast.api import calldata, feeds, intake, operation, sessions, statistics, streams
 from floorcast.api.documents import Documents
-from floorcast.api.server import Server
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import ANY, Query, Route, Table
+from floorcast.http.services import Server
 from floorcast.ingest.accept import Taken
 from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id

@@ -10,10 +10,10 @@ import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope
 
-from floorcast.api.server import Server
 from floorcast.auth.session import Session
 from floorcast.http.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.http.content_negotiation import admits_gzip
+from floorcast.http.services import Server
 from floorcast.model.errors import BadSession, MissingParameter
 
 __all__ = ["GONE", "Exchange"]

@@ -11,7 +11,6 @@ from typing import Self
 
 import structlog
 
-from floorcast.api.server import Server
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
 from floorcast.auth.passwords import Hasher, Passwords
@@ -21,6 +20,7 @@ from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
+from floorcast.http.services import Server
 from floorcast.ingest.accept import Intake
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import Buckets
