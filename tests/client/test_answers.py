@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec import Struct, structs, to_builtins
 
-from floorcast.api import calldata, sessions
+from floorcast.api import sessions
 from floorcast.client import agent_answers, answers
+from floorcast.http.handlers import call_data
 from floorcast.statistics import (
     agent_averages,
     agent_stats,
@@ -19,9 +20,9 @@ from floorcast.statistics import (
 
 KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (sessions.LoggedIn, answers.LoggedIn),
-    (calldata.InCall, answers.InCall),
-    (calldata.CallConsumer, answers.Consumer),
-    (calldata.PostCall, answers.PostCall),
+    (call_data.InCall, answers.InCall),
+    (call_data.CallConsumer, answers.Consumer),
+    (call_data.PostCall, answers.PostCall),
     (campaign_stats.CampaignAnswer, answers.CampaignAnswer),
     (campaign_stats.CampaignStatistics, answers.CampaignStatistics),
     (campaign_stats.TimezoneCount, answers.TimezoneCount),

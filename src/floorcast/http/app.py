@@ -7,11 +7,12 @@ import time
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from floorcast.api import calldata, feeds, intake, operation, sessions, statistics, streams
+from floorcast.api import feeds, intake, operation, sessions, statistics, streams
 from floorcast.api.documents import Documents
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
+from floorcast.http.handlers import call_data
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import ANY, Query, Route, Table
@@ -103,11 +104,11 @@ ROUTES: tuple[Route, ...] = (
           doc="The same with an id for each event, for a browser's EventSource."),
 
     # call data
-    Route(method="GET", path="/realtime/callData/inCall", handler=calldata.in_call,
-          methods="call data", query=_CALL, refusals=(NotFound,), answer=calldata.InCall,
+    Route(method="GET", path="/realtime/callData/inCall", handler=call_data.in_call,
+          methods="call data", query=_CALL, refusals=(NotFound,), answer=call_data.InCall,
           doc="What is known of a call in progress."),
-    Route(method="GET", path="/realtime/callData/postCall", handler=calldata.post_call,
-          methods="call data", query=_CALL, refusals=(NotFound,), answer=calldata.PostCall,
+    Route(method="GET", path="/realtime/callData/postCall", handler=call_data.post_call,
+          methods="call data", query=_CALL, refusals=(NotFound,), answer=call_data.PostCall,
           doc="What is known of a call that has ended."),
 
     # statistics
