@@ -26,8 +26,8 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
-from floorcast.api import feeds as api_feeds
 from floorcast.feeds import blocks, feed, longpoll
+from floorcast.http.handlers import feeds as api_feeds
 from floorcast.model import token as tokens
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection import runner

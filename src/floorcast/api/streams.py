@@ -15,13 +15,13 @@ from typing import cast
 import msgspec
 from starlette.types import Send
 
-from floorcast.api.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.auth.roles import require
 from floorcast.feeds.channels import Wish
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import Form
+from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
