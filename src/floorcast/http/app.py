@@ -7,12 +7,12 @@ import time
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from floorcast.api import intake, operation, sessions, statistics, streams
+from floorcast.api import operation, sessions, statistics, streams
 from floorcast.api.documents import Documents
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
-from floorcast.http.handlers import call_data, feeds
+from floorcast.http.handlers import call_data, feeds, ingest
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import ANY, Query, Route, Table
@@ -146,8 +146,8 @@ ROUTES: tuple[Route, ...] = (
           doc="Calls, agents and campaigns of each service, today and now."),
 
     # taking events in
-    Route(method="POST", path="/ingest/v1/events", handler=intake.take_events,
-          needs="ingest key", events=intake.BODIES, answer=Taken,
+    Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
+          needs="ingest key", events=ingest.BODIES, answer=Taken,
           doc="Take events in; answers once they are durable and readable."),
 
     # operation
