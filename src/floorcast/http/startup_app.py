@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from floorcast.api.operation import Status
 from floorcast.http.error_responses import answer_to
+from floorcast.http.handlers.operation import Status
 from floorcast.http.responses import Answer
 from floorcast.model.errors import Unavailable
 
