@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import Struct, structs, to_builtins
 
-from floorcast.api import sessions
 from floorcast.client import agent_answers, answers
-from floorcast.http.handlers import call_data
+from floorcast.http.handlers import call_data, sessions
 from floorcast.statistics import (
     agent_averages,
     agent_stats,
