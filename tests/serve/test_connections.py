@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
-from floorcast.api.streams import TAKE_OVER
+from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.serve.connections import Connection, Door, Shared, to_who_is_there
 
 

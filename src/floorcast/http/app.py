@@ -7,12 +7,19 @@ import time
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from floorcast.api import streams
 from floorcast.api.documents import Documents
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
-from floorcast.http.handlers import call_data, feeds, ingest, operation, sessions, statistics
+from floorcast.http.handlers import (
+    call_data,
+    feeds,
+    ingest,
+    operation,
+    sessions,
+    statistics,
+    streams,
+)
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import ANY, Query, Route, Table

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from floorcast.api.streams import TAKE_OVER
+from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
 from floorcast.serve.upgrades import NeverUpgraded
 from floorcast.serve.wires import Wires
@@ -69,7 +69,7 @@ class Door:
             self._until_gone.set_result(None)
 
     def __call__(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
-        """See ``floorcast.api.streams.TakeOver``."""
+        """See ``floorcast.http.handlers.streams.TakeOver``."""
         self.asked = True
         return self._connection is not None and self._connection.hand_over(headers, stream)
 

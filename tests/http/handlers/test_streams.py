@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import pytest
 from starlette.types import Message
 
-from floorcast.api.streams import TAKE_OVER
 from floorcast.feeds.sse import Form
+from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.model import token as tokens
 from tests.api.fed import agent_event, call_start, sms
 from tests.api.servers import ACME, CHILD, House, in_house
