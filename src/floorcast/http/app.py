@@ -7,7 +7,6 @@ import time
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from floorcast.api.documents import Documents
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
@@ -20,6 +19,7 @@ from floorcast.http.handlers import (
     statistics,
     streams,
 )
+from floorcast.http.handlers.documentation import Documents
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import ANY, Query, Route, Table
