@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from floorcast.api.examples import Example, load
+from floorcast.http.openapi.examples import Example, load
 from floorcast.model.token import TICKS_PER_MS
 from tests.real.nodes import Clock, House, scratch
 from tests.real.sites import event, ndjson

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.api.examples import Example, load
 from floorcast.floor.call_data import CallFacts
+from floorcast.http.openapi.examples import Example, load
 from floorcast.model.outbound import (
     AgentEvent,
     CallDispositionEvent,

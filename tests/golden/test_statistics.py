@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.api.examples import load
+from floorcast.http.openapi.examples import load
 from floorcast.model import token as tokens
 from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service

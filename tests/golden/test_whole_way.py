@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.api.examples import load
+from floorcast.http.openapi.examples import load
 from floorcast.model.token import TICKS_PER_SECOND
 from tests.golden.examples import like
 from tests.real.nodes import Clock, House, scratch
