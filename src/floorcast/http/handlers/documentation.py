@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from floorcast.api.page import POLICY, page
 from floorcast.http.openapi.document import document
+from floorcast.http.openapi.page import POLICY, page
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content
 from floorcast.http.routing import Route

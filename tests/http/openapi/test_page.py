@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from floorcast.api.page import POLICY, page
 from floorcast.http.app import ROUTES
 from floorcast.http.openapi.document import document
+from floorcast.http.openapi.page import POLICY, page
 from tests.api.servers import House, in_house
 from tests.golden.pages import Block, blocks, paste
 from tests.real.server import running
