@@ -16,7 +16,7 @@ from importlib.resources import files
 from shlex import quote
 from typing import Any
 
-from floorcast.api.page_types import inline, members, prose, table
+from floorcast.http.openapi.type_words import inline, members, prose, table
 
 __all__ = ["POLICY", "page"]
 
