@@ -29,11 +29,11 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from floorcast.api.shapes import schema
 from floorcast.http.app import ROUTES
 from floorcast.http.error_responses import STATUS, MethodNotAllowed
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.examples import examples
+from floorcast.http.openapi.schemas import schema
 from floorcast.http.routing import ANY
 from floorcast.model.inbound import CallQueue
 from tests.golden.examples import like

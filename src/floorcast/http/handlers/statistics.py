@@ -12,8 +12,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Struct
 
-from floorcast.api.shapes import one_of, time_or_ms
 from floorcast.feeds.position import token_at
+from floorcast.http.openapi.schemas import one_of, time_or_ms
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer, Content, Headers
 from floorcast.model.errors import Unavailable

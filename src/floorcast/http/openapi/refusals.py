@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from floorcast.api.shapes import schema
 from floorcast.http.error_responses import STATUS, Failure
+from floorcast.http.openapi.schemas import schema
 from floorcast.http.routing import Route
 from floorcast.model.errors import (
     BadCredentials,
