@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from floorcast.auth.passwords import Hasher
 from floorcast.config.settings import Settings
-from floorcast.feeds import longpoll
+from floorcast.feeds import long_poll
 from floorcast.kv.folder import open_buckets
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.serve import node
@@ -158,7 +158,7 @@ def test_who_waits_is_answered_when_it_is_released(
     assert (events.json()["events"], agents.json()["agentEvent"]) == ([], [])
     house.close()
     house.open()
-    monkeypatch.setattr(longpoll, "POLL_WAIT", 0.0)
+    monkeypatch.setattr(long_poll, "POLL_WAIT", 0.0)
     house.take(SMS)
     page = house.ask("POST", EVENTS, session, json={"token": events.json()["token"]}).json()
     assert len(page["events"]) == 1

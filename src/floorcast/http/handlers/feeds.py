@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
-from floorcast.feeds.longpoll import poll
+from floorcast.feeds.long_poll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.http.bodies import Disconnected
 from floorcast.http.openapi.schemas import one_of

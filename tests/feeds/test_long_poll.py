@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
-from floorcast.feeds.longpoll import POLL_WAIT, poll
+from floorcast.feeds.long_poll import POLL_WAIT, poll
 from floorcast.feeds.ring import Rings
 from floorcast.model.token import end_of_entry, place
 from tests.feeds.stores import MemoryStore
