@@ -27,7 +27,7 @@ LONG = 0.010  # seconds that no turn should take
 def watched() -> None:
     """Be ``floorcast``, and write what was seen to the file that the environment names."""
     from floorcast.cli.app import main  # noqa: PLC0415 -- the benchmark itself need not load it
-    from floorcast.serve.node import Node  # noqa: PLC0415 -- as above
+    from floorcast.server.node import Node  # noqa: PLC0415 -- as above
 
     late: list[tuple[float, float, float]] = []
     start = Node.start

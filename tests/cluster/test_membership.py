@@ -21,8 +21,8 @@ from floorcast.cluster.peers import Peer, ask_peers
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
 from floorcast.model.token import TICKS_PER_SECOND, system_now, to_ms
-from floorcast.serve import node as a_node
-from floorcast.serve.node import Node
+from floorcast.server import node as a_node
+from floorcast.server.node import Node
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS

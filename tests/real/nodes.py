@@ -21,7 +21,7 @@ from msgspec import structs
 from floorcast.config.settings import Settings
 from floorcast.http.app import Api
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.serve.node import Node
+from floorcast.server.node import Node
 from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS
 
 __all__ = ["Clock", "House", "scratch", "until"]

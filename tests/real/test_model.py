@@ -31,7 +31,7 @@ from floorcast.http.handlers import feeds as api_feeds
 from floorcast.model import token as tokens
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection import runner
-from floorcast.serve import node
+from floorcast.server import node
 from floorcast.site.configuration import FeedName
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS

@@ -15,8 +15,8 @@ from floorcast.config.settings import Settings
 from floorcast.feeds import long_poll
 from floorcast.kv.folder import open_buckets
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.serve import node
-from floorcast.serve.node import Node
+from floorcast.server import node
+from floorcast.server.node import Node
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
 from floorcast.store.projection_store import Mirror
