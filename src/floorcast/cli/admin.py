@@ -20,8 +20,8 @@ from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
 from floorcast.kv.port import Buckets
-from floorcast.serve.telling import set_up_log
 from floorcast.serve.visiting import visit
+from floorcast.server.logging import set_up_log
 from floorcast.site.configuration import Client
 from floorcast.site.live_site import Site
 

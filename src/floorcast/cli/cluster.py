@@ -13,7 +13,7 @@ from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 from floorcast.serve.stores import require_nats
-from floorcast.serve.telling import set_up_log
+from floorcast.server.logging import set_up_log
 
 __all__ = ["app", "register"]
 

@@ -12,7 +12,7 @@ import pytest
 SPEAKS = """
 import logging
 import structlog
-from floorcast.serve.telling import set_up_log
+from floorcast.server.logging import set_up_log
 set_up_log({level!r}, {form!r})
 log = structlog.stdlib.get_logger("floorcast")
 log.debug("detail")
