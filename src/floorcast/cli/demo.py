@@ -15,8 +15,8 @@ from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.serve import Read, with_settings
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
-from floorcast.serve.transport import serve
 from floorcast.server.logging import set_up_log
+from floorcast.server.uvicorn_server import serve
 from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.simulation import Simulation

@@ -11,8 +11,8 @@ import typer
 from floorcast.cli import options
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
-from floorcast.serve.transport import serve
 from floorcast.server.logging import set_up_log
+from floorcast.server.uvicorn_server import serve
 
 __all__ = ["Read", "register", "with_settings"]
 

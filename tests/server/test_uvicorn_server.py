@@ -12,7 +12,7 @@ import pytest
 
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
-from floorcast.serve.transport import serve
+from floorcast.server.uvicorn_server import serve
 
 
 @pytest.fixture(autouse=True)
