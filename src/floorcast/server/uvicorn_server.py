@@ -25,9 +25,9 @@ from floorcast.http.app import ROUTES, Api
 from floorcast.http.startup_app import Opening
 from floorcast.model.errors import SettingError
 from floorcast.model.tasks import ended
-from floorcast.serve.connections import Connection, Shared, to_who_is_there
 from floorcast.serve.pages import page_routes
 from floorcast.serve.wires import Wires
+from floorcast.server.connections import Connection, Shared, to_who_is_there
 from floorcast.server.node import Node
 
 __all__ = ["serve"]

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
 from floorcast.http.handlers.streams import TAKE_OVER
-from floorcast.serve.connections import Connection, Door, Shared, to_who_is_there
+from floorcast.server.connections import Connection, Door, Shared, to_who_is_there
 
 
 class Transport:
