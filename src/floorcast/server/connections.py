@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
-from floorcast.serve.wires import Wires
+from floorcast.server.epoll_transport import Wires
 from floorcast.server.upgrades import NeverUpgraded
 
 __all__ = ["Connection", "Door", "Shared", "to_who_is_there"]

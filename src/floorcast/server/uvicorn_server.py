@@ -26,8 +26,8 @@ from floorcast.http.startup_app import Opening
 from floorcast.model.errors import SettingError
 from floorcast.model.tasks import ended
 from floorcast.serve.pages import page_routes
-from floorcast.serve.wires import Wires
 from floorcast.server.connections import Connection, Shared, to_who_is_there
+from floorcast.server.epoll_transport import Wires
 from floorcast.server.node import Node
 
 __all__ = ["serve"]

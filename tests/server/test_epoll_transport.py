@@ -14,8 +14,8 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.serve import wires
-from floorcast.serve.wires import FEW, Wires
+from floorcast.server import epoll_transport
+from floorcast.server.epoll_transport import FEW, Wires
 
 SMALL = 4096  # bytes of a writer in the kernel, or nearly so: it is soon held up
 ENOUGH = 10  # seconds in which whatever is to happen has happened, or never will
@@ -247,7 +247,7 @@ def no_file_left(_file: int) -> int:
 
 def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others have their turn in between."""
-    monkeypatch.setattr(wires, "TURN", 0.0)
+    monkeypatch.setattr(epoll_transport, "TURN", 0.0)
 
     async def work(exchange: Exchange) -> None:
         crowd = [await exchange.taken() for _ in range(5 * FEW)]
