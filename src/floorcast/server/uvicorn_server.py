@@ -25,10 +25,10 @@ from floorcast.http.app import ROUTES, Api
 from floorcast.http.startup_app import Opening
 from floorcast.model.errors import SettingError
 from floorcast.model.tasks import ended
-from floorcast.serve.pages import page_routes
 from floorcast.server.connections import Connection, Shared, to_who_is_there
 from floorcast.server.epoll_transport import Wires
 from floorcast.server.node import Node
+from floorcast.server.wallboard_routes import page_routes
 
 __all__ = ["serve"]
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from floorcast.http.app import ROUTES, Api
-from floorcast.serve.pages import page_routes
+from floorcast.server.wallboard_routes import page_routes
 from floorcast.wallboard.files import SECURITY, page_files
 from tests.real.nodes import Clock, House, scratch
 
