@@ -12,8 +12,8 @@ from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
-from floorcast.serve.stores import require_nats
 from floorcast.server.logging import set_up_log
+from floorcast.server.stores import require_nats
 
 __all__ = ["app", "register"]
 

@@ -8,7 +8,7 @@ from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.port import Buckets
 from floorcast.model.errors import SettingError
-from floorcast.serve.stores import require_nats
+from floorcast.server.stores import require_nats
 
 __all__ = ["visit"]
 

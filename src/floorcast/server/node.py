@@ -28,7 +28,7 @@ from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
-from floorcast.serve.stores import Stores, open_stores
+from floorcast.server.stores import Stores, open_stores
 from floorcast.site import apply, file_reader
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.store.projection_store import Mirror

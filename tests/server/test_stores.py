@@ -12,8 +12,8 @@ from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
-from floorcast.serve import stores
-from floorcast.serve.stores import Stores, open_stores
+from floorcast.server import stores
+from floorcast.server.stores import Stores, open_stores
 
 
 async def opened(settings: Settings) -> Stores:
