@@ -20,7 +20,7 @@ from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
 from floorcast.kv.port import Buckets
-from floorcast.serve.visiting import visit
+from floorcast.server.admin_store import visit
 from floorcast.server.logging import set_up_log
 from floorcast.site.configuration import Client
 from floorcast.site.live_site import Site

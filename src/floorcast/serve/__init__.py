@@ -1,1 +1,0 @@
-"""The server: its parts put together, started, watched over and stopped."""
