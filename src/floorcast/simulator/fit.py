@@ -15,8 +15,8 @@ from math import log
 from pathlib import Path
 from statistics import fmean, pstdev
 
+from floorcast.connectors import anonymous_bank
 from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
-from floorcast.sources import anonymous_bank
 from floorcast.sources.call_records import Call
 
 __all__ = ["fit", "main", "toml"]

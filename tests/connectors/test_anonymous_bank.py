@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from floorcast.connectors import anonymous_bank
 from floorcast.model.inbound import Incoming
-from floorcast.sources import anonymous_bank, call_records
+from floorcast.sources import call_records
 from floorcast.sources.cloud_event import CloudEvent
 
 HERE = Path(__file__).resolve()
