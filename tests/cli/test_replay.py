@@ -13,10 +13,9 @@ from typer.testing import CliRunner, Result
 from floorcast.cli.app import app
 from floorcast.cli.delivery import Rejected, Verdicts
 from floorcast.cli.replay import Totals, replay
-from floorcast.connectors import anonymous_bank
+from floorcast.connectors import anonymous_bank, call_records
 from floorcast.model.errors import Refusal
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.sources import call_records
 from floorcast.sources.cloud_event import CloudEvent
 from tests.cli.intake import DROP, TAKE, Answer, Intake, running
 

@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from floorcast.connectors import anonymous_bank
+from floorcast.connectors import anonymous_bank, call_records
 from floorcast.model.inbound import Incoming
-from floorcast.sources import call_records
 from floorcast.sources.cloud_event import CloudEvent
 
 HERE = Path(__file__).resolve()

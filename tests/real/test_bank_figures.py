@@ -19,11 +19,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from floorcast.connectors import anonymous_bank
+from floorcast.connectors import anonymous_bank, call_records
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import CallCenter, Formula, Plan, Service
-from floorcast.sources import call_records
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from tests.statistics.floors import at, folded

@@ -10,9 +10,9 @@ from random import Random
 import msgspec
 import pytest
 
+from floorcast.connectors.call_records import Call
 from floorcast.simulator.fit import fit, main, toml
 from floorcast.simulator.fitted import Bank, bank
-from floorcast.sources.call_records import Call
 
 BANK = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
 DAY = date(1999, 8, 1)

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 
-from floorcast.sources.call_records import Call
+from floorcast.connectors.call_records import Call
 
 __all__ = ["read"]
 

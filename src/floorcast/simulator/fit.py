@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import fmean, pstdev
 
 from floorcast.connectors import anonymous_bank
+from floorcast.connectors.call_records import Call
 from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
-from floorcast.sources.call_records import Call
 
 __all__ = ["fit", "main", "toml"]
 

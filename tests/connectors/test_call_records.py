@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.sources.call_records import Call, ending_at, events, on_day
+from floorcast.connectors.call_records import Call, ending_at, events, on_day
 from floorcast.sources.cloud_event import CloudEvent
 
 DAY = date(1999, 8, 1)
