@@ -12,8 +12,8 @@ import pytest
 
 from floorcast.cli import delivery
 from floorcast.cli.delivery import Delivery, Verdicts
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.errors import Refusal, SettingError, Unavailable
-from floorcast.sources.cloud_event import CloudEvent
 from tests.cli.intake import DROP, Answer, Intake, running
 
 EVENTS = [

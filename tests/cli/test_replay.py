@@ -14,9 +14,9 @@ from floorcast.cli.app import app
 from floorcast.cli.delivery import Rejected, Verdicts
 from floorcast.cli.replay import Totals, replay
 from floorcast.connectors import anonymous_bank, call_records
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.errors import Refusal
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.sources.cloud_event import CloudEvent
 from tests.cli.intake import DROP, TAKE, Answer, Intake, running
 
 HERE = Path(__file__).resolve()

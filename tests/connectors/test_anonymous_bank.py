@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from floorcast.connectors import anonymous_bank, call_records
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.inbound import Incoming
-from floorcast.sources.cloud_event import CloudEvent
 
 HERE = Path(__file__).resolve()
 GOLDEN = HERE.parents[1] / "golden" / "anonymous_bank"

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.plan import FloorPlan
 from floorcast.simulator.report import Row, report
 from floorcast.simulator.simulation import Simulation
-from floorcast.sources.cloud_event import CloudEvent
 from tests.real.nodes import Clock, House
 from tests.real.sites import SITE
 

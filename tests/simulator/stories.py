@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.distributions import Exponential
 from floorcast.simulator.plan import AgentPlan, FloorPlan, ServicePlan
 from floorcast.simulator.simulation import Simulation
-from floorcast.sources.cloud_event import CloudEvent
 from tests.simulator.parity import START
 
 __all__ = ["MINUTE", "advanced", "by_call", "seconds", "stationary"]

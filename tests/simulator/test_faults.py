@@ -8,10 +8,10 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.simulation import Simulation
-from floorcast.sources.cloud_event import CloudEvent
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced
 

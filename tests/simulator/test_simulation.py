@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.states import EVENT_STATE, State
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.plan import FloorPlan
 from floorcast.simulator.simulation import Simulation
-from floorcast.sources.cloud_event import CloudEvent
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced, by_call, seconds, stationary
 

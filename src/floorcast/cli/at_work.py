@@ -9,10 +9,10 @@ from typing import NamedTuple
 from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.progress import Shown, Silent
 from floorcast.cli.replay import MAX_SPEED, Totals
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.simulator.faults import Wire
 from floorcast.simulator.simulation import Simulation
-from floorcast.sources.cloud_event import CloudEvent
 
 __all__ = ["AtWork", "Pace"]
 

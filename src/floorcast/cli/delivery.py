@@ -17,8 +17,8 @@ import httpx
 import msgspec
 
 from floorcast.client.address import address
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.errors import Refusal, Unavailable
-from floorcast.sources.cloud_event import CloudEvent
 
 __all__ = ["MOST_A_BATCH", "Delivery", "Rejected", "Verdicts"]
 

@@ -19,8 +19,8 @@ import typer
 from floorcast.cli.delivery import MOST_A_BATCH, Delivery, Verdicts
 from floorcast.cli.progress import Shown, Silent, shown
 from floorcast.connectors import anonymous_bank, call_records
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
-from floorcast.sources.cloud_event import CloudEvent
 
 __all__ = ["MAX_SPEED", "Reason", "Totals", "a_speed", "register", "replay", "say"]
 

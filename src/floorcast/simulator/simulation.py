@@ -12,6 +12,7 @@ from random import Random
 
 import simpy
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.agents import Agent
 from floorcast.simulator.callers import arrivals
 from floorcast.simulator.dialer import Dialer
@@ -22,7 +23,6 @@ from floorcast.simulator.self_dialing import SelfDialing
 from floorcast.simulator.telling import Teller
 from floorcast.simulator.truth import AgentTruth, Truth
 from floorcast.simulator.world import Process, World
-from floorcast.sources.cloud_event import CloudEvent
 
 __all__ = ["Simulation"]
 

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 import simpy
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.calls import Call, Disposed
 from floorcast.simulator.people import Person
 from floorcast.simulator.plan import AgentPlan, CampaignPlan
 from floorcast.simulator.truth import CampaignTruth, Truth
-from floorcast.sources.cloud_event import CloudEvent
 
 __all__ = ["Teller"]
 

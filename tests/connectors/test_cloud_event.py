@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.inbound import CallEnd, Incoming
-from floorcast.sources.cloud_event import CloudEvent
 
 
 def test_what_a_source_writes_the_intake_reads() -> None:

@@ -1,1 +1,0 @@
-"""Where events come from: one module a kind of source, each a pure reader of its records."""
