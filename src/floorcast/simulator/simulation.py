@@ -13,13 +13,13 @@ from random import Random
 import simpy
 
 from floorcast.connectors.cloud_event import CloudEvent
-from floorcast.simulator.agents import Agent
 from floorcast.simulator.callers import arrivals
 from floorcast.simulator.dialer import Dialer
 from floorcast.simulator.lists import CallList
 from floorcast.simulator.messages import emails, texts
 from floorcast.simulator.plan import FloorPlan
 from floorcast.simulator.self_dialing import SelfDialing
+from floorcast.simulator.shifts import Agent
 from floorcast.simulator.telling import Teller
 from floorcast.simulator.truth import AgentTruth, Truth
 from floorcast.simulator.world import Process, World

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.model.states import NOT_READY_REASONS, AgentEventType
-from floorcast.simulator.agents import shift_of
 from floorcast.simulator.floor import floor_of
 from floorcast.simulator.plan import DAY, AgentPlan, Shift
+from floorcast.simulator.shifts import shift_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced
