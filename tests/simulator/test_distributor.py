@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from floorcast.simulator.calls import Call
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import person
+from floorcast.simulator.simulated_call import Call
 
 SERVICES = ("A", "B", "C")
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
-from floorcast.simulator.calls import Call
+from floorcast.simulator.simulated_call import Call
 
 __all__ = ["Distributor", "Operator"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.calls import Call
 from floorcast.simulator.plan import AgentPlan
+from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.world import World
 
 __all__ = ["queue", "somewhere_else"]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import simpy
 
-from floorcast.simulator.calls import Call
 from floorcast.simulator.plan import DAY, AgentPlan
 from floorcast.simulator.queueing import queue, somewhere_else
+from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.world import CallToCome, Process, World
 
 __all__ = ["Agent", "shift_of"]

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import simpy
 
 from floorcast.connectors.cloud_event import CloudEvent
-from floorcast.simulator.calls import Call, Disposed
 from floorcast.simulator.people import Person
 from floorcast.simulator.plan import AgentPlan, CampaignPlan
+from floorcast.simulator.simulated_call import Call, Disposed
 from floorcast.simulator.truth import CampaignTruth, Truth
 
 __all__ = ["Teller"]

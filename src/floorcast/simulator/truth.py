@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from floorcast.model.states import CALL_STATES, EVENT_STATE, State
-from floorcast.simulator.calls import Call, Disposed
+from floorcast.simulator.simulated_call import Call, Disposed
 
 __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import simpy
 
-from floorcast.simulator.calls import Call, Direction
 from floorcast.simulator.distributions import Distribution
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import Person
 from floorcast.simulator.plan import DAY, AgentPlan, FloorPlan
+from floorcast.simulator.simulated_call import Call, Direction
 from floorcast.simulator.telling import Teller
 
 __all__ = ["CallToCome", "Process", "World"]
