@@ -17,7 +17,7 @@ from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults, Wire
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.cli.intake import DROP, TAKE, Answer, Intake, running
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from floorcast.cli.demo import AGENTS, API_TOKEN, INGEST_KEY, SEED
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from tests.real.server import EVENTS, Caller, command, environment, free_port
 
 DEADLINE = 60.0  # seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from floorcast.cli.truth import MOST_AGENTS, tables
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.report import report
 from floorcast.simulator.simulation import Simulation
 

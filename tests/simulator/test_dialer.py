@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.floor import OUTBOUND, floor_of
+from floorcast.simulator.floor_sizing import OUTBOUND, floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced, by_call, seconds

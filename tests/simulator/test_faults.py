@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.faults import FAULTS, Faults, Wire
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced, seconds

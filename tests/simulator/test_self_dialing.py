@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from floorcast.simulator.floor import BY_HAND, floor_of
+from floorcast.simulator.floor_sizing import BY_HAND, floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced, by_call

@@ -8,7 +8,7 @@ import pytest
 
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from tests.real.nodes import Clock, House, scratch
 from tests.simulator.parity import START, Parity, site_of
 

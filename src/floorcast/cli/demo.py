@@ -18,7 +18,7 @@ from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.server.logging import set_up_log
 from floorcast.server.uvicorn_server import serve
 from floorcast.simulator.faults import Faults, Wire
-from floorcast.simulator.floor import floor_of
+from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 
 __all__ = ["register"]

@@ -23,7 +23,7 @@ from floorcast.cli.replay import a_speed, say
 from floorcast.cli.truth import tables
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire
-from floorcast.simulator.floor import LARGEST, SMALLEST, USUAL_LOAD, floor_of
+from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
 from floorcast.simulator.report import report
 from floorcast.simulator.simulation import Simulation
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.simulator.fitted import bank
-from floorcast.simulator.floor import BY_HAND, LARGEST, OUTBOUND, SMALLEST, floor_of
+from floorcast.simulator.floor_sizing import BY_HAND, LARGEST, OUTBOUND, SMALLEST, floor_of
 from floorcast.simulator.plan import DAY, HALF_HOUR, FloorPlan, ServicePlan
 
 
