@@ -12,8 +12,8 @@ from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.simulator.faults import Faults, Wire
-from floorcast.simulator.plan import FloorPlan
 from floorcast.simulator.report import Row, report
+from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from tests.real.nodes import Clock, House
 from tests.real.sites import SITE

@@ -9,7 +9,7 @@ from typing import Any
 
 from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.distributions import Exponential
-from floorcast.simulator.plan import AgentPlan, FloorPlan, ServicePlan
+from floorcast.simulator.scenario import AgentPlan, FloorPlan, ServicePlan
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floorcast.simulator.fitted import bank
 from floorcast.simulator.floor_sizing import BY_HAND, LARGEST, OUTBOUND, SMALLEST, floor_of
-from floorcast.simulator.plan import DAY, HALF_HOUR, FloorPlan, ServicePlan
+from floorcast.simulator.scenario import DAY, HALF_HOUR, FloorPlan, ServicePlan
 
 
 def work(service: ServicePlan) -> float:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from floorcast.model.states import NOT_READY_REASONS, AgentEventType
 from floorcast.simulator.floor_sizing import floor_of
-from floorcast.simulator.plan import DAY, AgentPlan, Shift
+from floorcast.simulator.scenario import DAY, AgentPlan, Shift
 from floorcast.simulator.shifts import shift_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.states import EVENT_STATE, State
 from floorcast.simulator.floor_sizing import floor_of
-from floorcast.simulator.plan import FloorPlan
+from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced, by_call, seconds, stationary

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from floorcast.simulator.people import person
-from floorcast.simulator.plan import ServicePlan
 from floorcast.simulator.queueing import queue
+from floorcast.simulator.scenario import ServicePlan
 from floorcast.simulator.world import Process, World
 
 __all__ = ["arrivals"]

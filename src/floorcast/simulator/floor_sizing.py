@@ -9,7 +9,7 @@ from random import Random
 from floorcast.simulator.distributions import Exponential, Lognormal
 from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService, bank
 from floorcast.simulator.people import HOURS_FROM_EASTERN, NAMES, agent_name
-from floorcast.simulator.plan import (
+from floorcast.simulator.scenario import (
     DAY,
     HALF_HOUR,
     AgentPlan,

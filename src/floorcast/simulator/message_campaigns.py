@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from floorcast.simulator.people import HOURS_FROM_EASTERN, Person, person
-from floorcast.simulator.plan import CampaignPlan
+from floorcast.simulator.scenario import CampaignPlan
 from floorcast.simulator.world import Process, World
 
 __all__ = ["emails", "texts"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.plan import AgentPlan
+from floorcast.simulator.scenario import AgentPlan
 from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.simulator.lists import CallList
 from floorcast.simulator.people import Person, person
-from floorcast.simulator.plan import AgentPlan
+from floorcast.simulator.scenario import AgentPlan
 from floorcast.simulator.shifts import Agent
 from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.world import CallToCome, World

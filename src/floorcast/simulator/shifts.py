@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import simpy
 
-from floorcast.simulator.plan import DAY, AgentPlan
 from floorcast.simulator.queueing import queue, somewhere_else
+from floorcast.simulator.scenario import DAY, AgentPlan
 from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.world import CallToCome, Process, World
 

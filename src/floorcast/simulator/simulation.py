@@ -17,7 +17,7 @@ from floorcast.simulator.callers import arrivals
 from floorcast.simulator.dialer import Dialer
 from floorcast.simulator.lists import CallList
 from floorcast.simulator.message_campaigns import emails, texts
-from floorcast.simulator.plan import FloorPlan
+from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.self_dialing import SelfDialing
 from floorcast.simulator.shifts import Agent
 from floorcast.simulator.telling import Teller

@@ -13,7 +13,7 @@ import simpy
 
 from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.simulator.people import Person
-from floorcast.simulator.plan import AgentPlan, CampaignPlan
+from floorcast.simulator.scenario import AgentPlan, CampaignPlan
 from floorcast.simulator.simulated_call import Call, Disposed
 from floorcast.simulator.truth import CampaignTruth, Truth
 

@@ -13,7 +13,7 @@ import simpy
 from floorcast.simulator.distributions import Distribution
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import Person
-from floorcast.simulator.plan import DAY, AgentPlan, FloorPlan
+from floorcast.simulator.scenario import DAY, AgentPlan, FloorPlan
 from floorcast.simulator.simulated_call import Call, Direction
 from floorcast.simulator.telling import Teller
 
