@@ -17,10 +17,10 @@ from floorcast.simulator.callers import arrivals
 from floorcast.simulator.dialer import Dialer
 from floorcast.simulator.lists import CallList
 from floorcast.simulator.message_campaigns import emails, texts
+from floorcast.simulator.recorder import Teller
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.self_dialing import SelfDialing
 from floorcast.simulator.shifts import Agent
-from floorcast.simulator.telling import Teller
 from floorcast.simulator.truth import AgentTruth, Truth
 from floorcast.simulator.world import Process, World
 

@@ -13,9 +13,9 @@ import simpy
 from floorcast.simulator.distributions import Distribution
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import Person
+from floorcast.simulator.recorder import Teller
 from floorcast.simulator.scenario import DAY, AgentPlan, FloorPlan
 from floorcast.simulator.simulated_call import Call, Direction
-from floorcast.simulator.telling import Teller
 
 __all__ = ["CallToCome", "Process", "World"]
 
