@@ -9,10 +9,10 @@ from importlib.resources import as_file, files
 
 import typer
 
-from floorcast.cli.at_work import AtWork, Pace
 from floorcast.cli.delivery import Delivery
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.serve import Read, with_settings
+from floorcast.cli.simulation_run import AtWork, Pace
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.server.logging import set_up_log

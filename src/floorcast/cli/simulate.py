@@ -16,10 +16,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from floorcast.cli.at_work import AtWork, Pace
 from floorcast.cli.delivery import Delivery
 from floorcast.cli.progress import Shown, shown
 from floorcast.cli.replay import a_speed, say
+from floorcast.cli.simulation_run import AtWork, Pace
 from floorcast.cli.truth import tables
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire

@@ -12,9 +12,9 @@ from http import HTTPStatus
 
 import pytest
 
-from floorcast.cli.at_work import AtWork, Pace
 from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.replay import MAX_SPEED
+from floorcast.cli.simulation_run import AtWork, Pace
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
