@@ -18,9 +18,9 @@ from floorcast.log.log_file import open_log
 from floorcast.log.port import Appended
 from floorcast.model.errors import SettingError, TooLarge, Unavailable
 from tests.contract.test_event_log import ids_of
-from tests.eventlog.batches import Clock, batch
-from tests.eventlog.faults import failing_disk
-from tests.eventlog.stamped import STREAMS, StampedLog
+from tests.log.batches import Clock, batch
+from tests.log.faults import failing_disk
+from tests.log.stamped import STREAMS, StampedLog
 from tests.nats_servers import NatsServers, comes_about
 
 ACME = 47415

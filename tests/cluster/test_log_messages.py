@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from floorcast.cluster.log_messages import HEADERS, cut, stream_of, subject, subjects
 from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
-from tests.eventlog.batches import event
+from tests.log.batches import event
 
 lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda text: text.replace(b"\n", b" ")))
 

@@ -17,8 +17,8 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
-from tests.eventlog.batches import HOUR, START, Clock, batch, event
-from tests.eventlog.stamped import StampedLog
+from tests.log.batches import HOUR, START, Clock, batch, event
+from tests.log.stamped import StampedLog
 
 T = TypeVar("T")
 

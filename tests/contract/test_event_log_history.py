@@ -25,8 +25,8 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
 from floorcast.sqlite.files import remove
 from tests.contract.test_event_log import ids_of
-from tests.eventlog.batches import HOUR, Clock, batch
-from tests.eventlog.stamped import StampedLog
+from tests.log.batches import HOUR, Clock, batch
+from tests.log.stamped import StampedLog
 from tests.nats_servers import NatsServers
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from floorcast.feeds.encode import encode
 from floorcast.model.outbound import AgentEvent
-from tests.api.fed import sms
+from tests.http.fed import sms
 
 
 @given(st.text())

@@ -13,7 +13,7 @@ from floorcast.feeds.position import REACH, local_time, not_here_yet, resolve, t
 from floorcast.model import token as tokens
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, place
-from tests.api.servers import Entries
+from tests.http.servers import Entries
 
 ZONE = ZoneInfo("America/New_York")
 NOW = 1_700_000_000 * TICKS_PER_SECOND

@@ -24,8 +24,8 @@ from floorcast.model.outbound import (
     InteractionEvent,
     SmsEvent,
 )
-from tests.api.servers import ACME, CHILD, House, in_house
 from tests.golden.examples import like
+from tests.http.servers import ACME, CHILD, House, in_house
 
 AGENT = "/realtime/agentEvent/feed"
 VARIANTS = ["", "/", "version"]

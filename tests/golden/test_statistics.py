@@ -16,7 +16,7 @@ from floorcast.http.openapi.examples import load
 from floorcast.model import token as tokens
 from floorcast.model.inbound import Incoming
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service
-from tests.api.servers import ACME, House, in_house
+from tests.http.servers import ACME, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
 from tests.virtual_time import START
 

@@ -10,8 +10,8 @@ from floorcast.http.app import Api
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import Route
-from tests.api.fed import call_start
-from tests.api.servers import House, in_house
+from tests.http.fed import call_start
+from tests.http.servers import House, in_house
 
 FEED = "/realtime/event/feed"
 

@@ -9,7 +9,7 @@ from floorcast.http.app import Api
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.routing import Route
-from tests.api.servers import House, in_house
+from tests.http.servers import House, in_house
 
 
 async def who(exchange: Exchange) -> Answer:

@@ -7,7 +7,7 @@ import pytest
 from floorcast.http.rate_limit import RateLimit
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND
-from tests.api.servers import House, in_house
+from tests.http.servers import House, in_house
 
 
 class Clock:

@@ -8,7 +8,7 @@ from floorcast.log import batches
 from floorcast.log.batches import entries_of, news_of
 from floorcast.log.port import Head
 from floorcast.model.token import MAX_INDEX
-from tests.eventlog.batches import batch
+from tests.log.batches import batch
 
 KEYS = [b"a", b"b", b"a", b"c"]
 

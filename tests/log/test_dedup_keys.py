@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from floorcast.log.dedup_keys import keys_of, keys_of_payload
-from tests.eventlog.batches import batch, event
+from tests.log.batches import batch, event
 
 Identity = tuple[int, str, str]
 

@@ -14,8 +14,8 @@ from floorcast.log.duplicates import Seen, Wave
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import KeyRuns
 from floorcast.sqlite import background_writer
-from tests.eventlog.batches import HOUR, START, Clock, batch
-from tests.eventlog.faults import failing_disk
+from tests.log.batches import HOUR, START, Clock, batch
+from tests.log.faults import failing_disk
 
 ACME = 47415
 RETENTION = 26 * HOUR

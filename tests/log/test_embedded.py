@@ -20,8 +20,8 @@ from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite import wal
 from floorcast.sqlite.files import remove
-from tests.eventlog.batches import HOUR, Clock, batch
-from tests.eventlog.faults import Fault, failing_disk
+from tests.log.batches import HOUR, Clock, batch
+from tests.log.faults import Fault, failing_disk
 
 T = TypeVar("T")
 ACME = 47415

@@ -12,7 +12,7 @@ from floorcast.log import retention
 from floorcast.log.log_file import SITE, first_id, open_log
 from floorcast.log.retention import Janitor
 from floorcast.sqlite.files import connect, fetch, fetch_one
-from tests.eventlog.batches import HOUR, START, Clock
+from tests.log.batches import HOUR, START, Clock
 
 
 def stored(path: Path, entries: Sequence[tuple[int, int, int, int, int]]) -> apsw.Connection:

@@ -13,7 +13,7 @@ from floorcast.log import compaction, sorted_runs
 from floorcast.log.bloom_filter import mark
 from floorcast.log.sorted_runs import KeyRuns, Run
 from floorcast.sqlite.files import fetch, open_reader
-from tests.eventlog.batches import HOUR, Clock
+from tests.log.batches import HOUR, Clock
 
 T = TypeVar("T")
 

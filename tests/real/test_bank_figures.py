@@ -1,7 +1,7 @@
 """The bank, call by call: every figure of the two real days against the file itself.
 
 What is expected is computed here from the CSV alone, with the csv module and a few sums: not
-with the reader of ``floorcast.sources``, nor with anything else of floorcast.
+with the reader of ``floorcast.connectors``, nor with anything else of floorcast.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from floorcast.sqlite import background_writer as scribes
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.files import connect
-from tests.eventlog.faults import failing_disk
+from tests.log.faults import failing_disk
 
 
 def opened(path: Path | None) -> apsw.Connection:

@@ -22,9 +22,9 @@ from floorcast.sqlite import background_writer
 from floorcast.store import projection_store, stored_calls
 from floorcast.store.projection_store import Mirror, Snapshot
 from floorcast.store.segment import Segment, SegmentHead
-from tests.eventlog.batches import HOUR, START, Clock
-from tests.eventlog.faults import failing_disk
-from tests.eventlog.segments import KLASSES, segment
+from tests.log.batches import HOUR, START, Clock
+from tests.log.faults import failing_disk
+from tests.store.segments import KLASSES, segment
 
 T = TypeVar("T")
 ACME, OTHER = 47415, 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floorcast.store.segment import as_classes, as_offsets, as_places
-from tests.eventlog.segments import segment
+from tests.store.segments import segment
 
 
 def test_its_arrays_have_one_element_an_event() -> None:

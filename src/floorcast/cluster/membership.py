@@ -18,8 +18,8 @@ from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
 from floorcast.cluster.peers import Desk, Following, Peer
+from floorcast.cluster.state import ClusterState, Lag
 from floorcast.config.settings import Settings
-from floorcast.http.metrics import ClusterState, Lag
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import Unavailable

@@ -6,8 +6,7 @@ this module knows Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,30 +19,13 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from floorcast.cluster.state import ClusterState
 from floorcast.feeds.ring import Rings
 
-__all__ = ["ClusterState", "Lag", "Metrics"]
+__all__ = ["Metrics"]
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _Family = CounterMetricFamily | GaugeMetricFamily
-
-
-class Lag(NamedTuple):
-    """What a node lacks of a stream: messages, and for how many seconds it has not had all."""
-
-    stream: str
-    messages: int
-    seconds: float
-
-
-class ClusterState(NamedTuple):
-    """How a node of a cluster does; ``leaders`` are NATS servers by stream, empty for none."""
-
-    connected: bool
-    quorum: bool
-    lags: Sequence[Lag]
-    leaders: Mapping[str, str]
-    disk_bytes: int
 
 
 class Metrics:

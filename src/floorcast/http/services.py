@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -14,14 +13,13 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
-from floorcast.floor.call_data import CallFacts
-from floorcast.floor.floor import Floor
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import Gate
 from floorcast.ingest.accept import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now
+from floorcast.projection import runner
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 
@@ -45,33 +43,8 @@ class Log(Times, Protocol):
         ...
 
 
-class ClientFloor(Protocol):
-    """One client's floor and feeds, as far as the handlers look at them."""
-
-    client: int
-
-    @property
-    def feeds(self) -> Mapping[FeedName, Feed]:
-        """The client's feeds, those that are not switched on included."""
-        ...
-
-    @property
-    def floor(self) -> Floor:
-        """The floor, folded as far as the feeds are published."""
-        ...
-
-    @property
-    def folded(self) -> int:
-        """The newest entry that the floor and the feeds hold."""
-        ...
-
-    async def until_folded(self, number: int) -> None:
-        """Wait until an entry is folded; raises Unavailable when the floor fails before."""
-        ...
-
-    def find_call(self, transaction: int, session: str) -> CallFacts | None:
-        """A call of the client's present day, in progress or ended."""
-        ...
+ClientFloor = runner.ClientFloor[Feed]
+"""One client's floor and feeds."""
 
 
 @dataclass(slots=True)

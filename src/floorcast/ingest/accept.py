@@ -14,7 +14,7 @@ from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, to_ms
 
-__all__ = ["MAX_BYTES", "Busy", "Folding", "Intake", "Taken"]
+__all__ = ["MAX_BYTES", "Busy", "Folding", "Intake", "NothingTaken", "Taken"]
 
 MAX_BYTES = 512 << 20
 """What the bodies of all requests that are taken in at once may come to: 32 of the largest."""
@@ -41,6 +41,13 @@ class Taken(Struct):
     accepted: int
     duplicates: int
     rejected: Sequence[Rejected]
+
+
+class NothingTaken(Taken, tag=False):
+    """Every event of the request was refused."""
+
+    code: int = 202
+    message: str = "none of the events could be taken: 'rejected' says why, one by one"
 
 
 class Intake:

@@ -12,7 +12,6 @@ from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
-from floorcast.http import services
 from floorcast.log.port import EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
@@ -39,7 +38,7 @@ class Floors:
         log: EventLog,
         mirror: Mirror,
         rings: Rings,
-        serving: MutableMapping[int, services.ClientFloor],
+        serving: MutableMapping[int, ClientFloor[Feed]],
         *,
         quiet_call_ms: int,
         now: Now,

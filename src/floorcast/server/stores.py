@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from floorcast.cluster.state import ClusterState
 from floorcast.config.settings import Settings
-from floorcast.http.metrics import ClusterState
 from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.kv.port import Buckets

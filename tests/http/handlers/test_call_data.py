@@ -5,8 +5,8 @@ from __future__ import annotations
 from floorcast.floor.call_data import CallFacts
 from floorcast.model import token as tokens
 from floorcast.model.token import end_of_entry
-from tests.api.fed import call_start
-from tests.api.servers import ACME, CHILD, STRANGER, House, in_house
+from tests.http.fed import call_start
+from tests.http.servers import ACME, CHILD, STRANGER, House, in_house
 
 IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
 KEY = {"session": "S@1", "transaction": "7"}

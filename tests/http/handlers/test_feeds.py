@@ -11,8 +11,8 @@ from starlette.types import Message
 
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
-from tests.api.fed import agent_event, call_start, sms
-from tests.api.servers import ACME, DAY, House, in_house
+from tests.http.fed import agent_event, call_start, sms
+from tests.http.servers import ACME, DAY, House, in_house
 
 AGENT, EVENTS, CALLS = (
     "/realtime/agentEvent/feed",

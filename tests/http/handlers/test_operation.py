@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.api.fed import call_start
-from tests.api.servers import House, in_house
+from tests.http.fed import call_start
+from tests.http.servers import House, in_house
 
 
 def test_health_and_readiness() -> None:

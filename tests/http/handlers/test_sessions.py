@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.servers import ACME, House, in_house
+from tests.http.servers import ACME, House, in_house
 
 LOGIN = {"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}
 ACCESS = {"LV-Access": "acme-token"}

@@ -12,8 +12,8 @@ from floorcast.model.inbound import Incoming
 from floorcast.model.token import place
 from floorcast.site.configuration import CallCenter, Plan, Service
 from floorcast.statistics import consistent_scan
-from tests.api.fed import agent_event, call_start
-from tests.api.servers import ACME, CHILD, House, in_house
+from tests.http.fed import agent_event, call_start
+from tests.http.servers import ACME, CHILD, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
 from tests.virtual_time import START
 

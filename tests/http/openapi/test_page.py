@@ -15,8 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 from floorcast.http.app import ROUTES
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
-from tests.api.servers import House, in_house
 from tests.golden.pages import Block, blocks, paste
+from tests.http.servers import House, in_house
 from tests.real.server import running
 
 DOCUMENT = document(ROUTES)

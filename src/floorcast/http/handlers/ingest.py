@@ -12,12 +12,12 @@ from floorcast.http.bodies import INTAKE_LIMIT, at_most, read_body
 from floorcast.http.request_context import Exchange
 from floorcast.http.responses import Answer
 from floorcast.http.services import ClientFloor, Server
-from floorcast.ingest.accept import Busy, Taken
+from floorcast.ingest.accept import Busy, NothingTaken, Taken
 from floorcast.ingest.decode import MAX_EVENTS, Form
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.model.inbound import Incoming
 
-__all__ = ["BODIES", "NothingTaken", "take_events"]
+__all__ = ["BODIES", "take_events"]
 
 _FORMS: dict[str, Form] = {
     "application/cloudevents-batch+json": "batch",
@@ -35,13 +35,6 @@ _BODIES: dict[Form, object] = {
 }
 BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 """What may be sent, by media type."""
-
-
-class NothingTaken(Taken, tag=False):
-    """Every event of the request was refused."""
-
-    code: int = 202
-    message: str = "none of the events could be taken: 'rejected' says why, one by one"
 
 
 async def take_events(exchange: Exchange) -> Answer:

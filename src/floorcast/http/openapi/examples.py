@@ -40,7 +40,7 @@ def examples() -> dict[str, Example]:
 
 
 def _folder() -> Traversable:
-    return files("floorcast.api").joinpath("reference")
+    return files("floorcast.http.openapi").joinpath("reference")
 
 
 def _read(text: str) -> Example:

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from floorcast.auth.roles import ALLOWED
 from floorcast.http.error_responses import Failure
-from floorcast.http.handlers.ingest import NothingTaken
 from floorcast.http.openapi.examples import Example
 from floorcast.http.openapi.refusals import name_of, refusals, response
 from floorcast.http.openapi.schemas import schema
 from floorcast.http.routing import ANY, Query, Route
+from floorcast.ingest.accept import NothingTaken
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject
 
 __all__ = ["Shown", "operation", "tag_of"]

@@ -20,7 +20,7 @@ from floorcast.http.openapi.type_words import inline, members, prose, table
 
 __all__ = ["POLICY", "page"]
 
-_STYLE = files("floorcast.api").joinpath("page.css").read_text("utf-8")
+_STYLE = files("floorcast.http.openapi").joinpath("page.css").read_text("utf-8")
 _HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 POLICY = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from floorcast.store.segment import Klass, Segment
-from tests.eventlog.batches import START
+from tests.log.batches import START
 
 KLASSES: tuple[Klass, ...] = (("VOICE", 1, 10), ("SMS", 2, None), ("", None, None))
 

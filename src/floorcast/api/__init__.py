@@ -1,1 +1,0 @@
-"""The HTTP API: one table of routes, its handlers, and how refusals become answers."""
