@@ -70,7 +70,7 @@ def _segment(first: int) -> Segment:
         last_taken=now,
         count=EVENTS,
         table=(("VOICE", 1, 2),),
-        places=array("Q", range(first, first + EVENTS)).tobytes(),
+        positions=array("Q", range(first, first + EVENTS)).tobytes(),
         classes=bytes(2 * EVENTS),
         offsets=OFFSETS,
         body=BODY,

@@ -52,10 +52,10 @@ def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
     with ExitStack() as stack:
         running = []
         for number in range(count):
-            place = folder / f"node{number}"
-            place.mkdir()
+            position = folder / f"node{number}"
+            position.mkdir()
             options = ("--log", url, "--node", f"node{number}")
-            running.append(stack.enter_context(floorcast(place / "data", *options)))
+            running.append(stack.enter_context(floorcast(position / "data", *options)))
         yield running
 
 

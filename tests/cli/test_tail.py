@@ -146,7 +146,7 @@ def test_a_store_goes_on_where_it_was_stopped(
     server: Server, caller: Caller, tmp_path: Path
 ) -> None:
     """Whatever ends it once the line is out and the place is saved: nothing comes twice."""
-    store = tmp_path / "place"
+    store = tmp_path / "position"
     store.write_text(caller.feed(EVENTS).token)
     for name, ending in (("one", signal.SIGINT), ("two", signal.SIGKILL), ("three", None)):
         before = store.read_text()

@@ -103,7 +103,7 @@ class World:
         finally:
             steps.close()
 
-    def place(self, token: str) -> int:
+    def position(self, token: str) -> int:
         """What a token says: how many events are behind it."""
         return int(token[1:]) + (token[0] == "e") if token else len(self.events)
 
@@ -141,7 +141,7 @@ class World:
         if opening and not self._streams:
             return self._refusal(404, 404)
         members = json.loads(request.content or b"{}") or dict(request.query)
-        behind = self.place(members["token"])
+        behind = self.position(members["token"])
         if opening:
             self._at = behind
             return Response(200, STREAM, b"")

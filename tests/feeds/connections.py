@@ -106,9 +106,9 @@ class Caller:
         """The loop's time."""
         return f"{asyncio.get_running_loop().time():.2f}"
 
-    def token(self, place: int) -> str:
+    def token(self, position: int) -> str:
         """The place."""
-        return str(place)
+        return str(position)
 
     def token_now(self, cursor: int) -> str:
         """The cursor."""

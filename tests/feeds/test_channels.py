@@ -19,7 +19,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.feeds.sse import Form
 from floorcast.feeds.streams import Streams
 from floorcast.model.errors import Unavailable
-from floorcast.model.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, position
 from floorcast.store.segment import Klass
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
@@ -96,7 +96,7 @@ class StreamsMachine(RuleBasedStateMachine):
         """An entry in two slices; streams may have had a turn in between, or not."""
         self.entry += 1
         records = [
-            (place(self.entry, index), CLASSES[kind], b'{"at":%d,"pad":"%b"}')
+            (position(self.entry, index), CLASSES[kind], b'{"at":%d,"pad":"%b"}')
             for index, kind in enumerate(kinds * times)
         ]
         records = [(at, klass, body % (at, b"x" * size)) for at, klass, body in records]
@@ -119,8 +119,8 @@ class StreamsMachine(RuleBasedStateMachine):
     @rule(sight=st.sampled_from(SIGHTS), form=FORMS, data=st.data())
     def follow(self, sight: Matcher, form: Form, data: st.DataObject) -> None:
         """Somebody begins, from now or from some event."""
-        places = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
-        follower = Follower(sight, form, data.draw(st.sampled_from(places)))
+        positions = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
+        follower = Follower(sight, form, data.draw(st.sampled_from(positions)))
         self.followers.append(follower)
         self.connect(follower, data.draw(st.sampled_from([None, 0, 100, 5000])))
 
@@ -252,7 +252,7 @@ def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
         crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(1000)]
         await loop.passing(1)
         for entry in range(1, 4):
-            feed.publish([(place(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
+            feed.publish([(position(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
         await asyncio.sleep(0)
         assert sum(connection.writes for connection in crowd) == FEW
         await loop.passing(0.1)
@@ -272,7 +272,7 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
         store = MemoryStore()
         feed = Feed(7, "interaction", Rings(store, 0))
         for entry in range(1, 4):
-            records = [(place(entry, index), CLASSES[0], b"{}") for index in range(1000)]
+            records = [(position(entry, index), CLASSES[0], b"{}") for index in range(1000)]
             feed.publish(records, end_of_entry(entry), entry)
         feed.seal()
         store.error = Unavailable("the log cannot be read")
@@ -292,7 +292,7 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
         store = MemoryStore()
         feed = Feed(7, "interaction", Rings(store, 0))
         for entry in range(1, 4):
-            records = [(place(entry, index), CLASSES[0], b"{}") for index in range(1000)]
+            records = [(position(entry, index), CLASSES[0], b"{}") for index in range(1000)]
             feed.publish(records, end_of_entry(entry), entry)
         feed.seal()
         store.error = Unavailable("the log cannot be read")
@@ -318,7 +318,7 @@ def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.Monk
         await loop.passing(1)
         odd = crowd[FEW]
         monkeypatch.setattr(odd.protocol, "write", fails)
-        feed.publish([(place(1, 0), CLASSES[0], b"{}")], end_of_entry(1), 1)
+        feed.publish([(position(1, 0), CLASSES[0], b"{}")], end_of_entry(1), 1)
         await loop.passing(1)
         told = [connection for connection in crowd if connection.lost]
         assert odd in told
@@ -349,7 +349,7 @@ def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: Form) -> None:
         for connection in crowd[::100]:
             connection.lost = True
         for entry in (1, 2):
-            feed.publish([(place(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
+            feed.publish([(position(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
             await loop.passing(1)
         for index, connection in enumerate(crowd):
             seen = 0 if index % 100 == 0 else 2

@@ -14,7 +14,7 @@ from floorcast.feeds.blocks import Page, Record
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
-from floorcast.model.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, position
 from floorcast.store.segment import Klass
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import run
@@ -86,7 +86,7 @@ class Feeds(RuleBasedStateMachine):
         """An entry with up to 1,800 events, in two slices; other entries may fed nothing."""
         self.entry += 1 + gap
         records = [
-            record(place(self.entry, 2 * index), CLASSES[kind], size=index % 7)
+            record(position(self.entry, 2 * index), CLASSES[kind], size=index % 7)
             for index, kind in enumerate(kinds * times)
         ]
         half = len(records) // 2
@@ -116,8 +116,8 @@ class Feeds(RuleBasedStateMachine):
     @rule(a_filter=FILTERS, sight=SIGHTS, data=st.data())
     def join(self, a_filter: Filter, sight: frozenset[int] | None, data: st.DataObject) -> None:
         """Somebody begins to read, from now or from any place of the past."""
-        places = [0, self.feed.through] + [at for at, _, _ in self.events[-50:]]
-        cursor = data.draw(st.sampled_from(places))
+        positions = [0, self.feed.through] + [at for at, _, _ in self.events[-50:]]
+        cursor = data.draw(st.sampled_from(positions))
         self.readers.append(Reader(matcher(a_filter, sight), cursor, cursor))
 
     @precondition(lambda self: self.readers)

@@ -14,7 +14,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.long_poll import POLL_WAIT, poll
 from floorcast.feeds.ring import Rings
-from floorcast.model.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, position
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 
@@ -52,7 +52,7 @@ def test_the_first_event_that_is_seen_ends_the_wait(moments: list[tuple[float, s
         feed = Feed(1, "interaction", Rings(MemoryStore(), 1000))
         ordered = sorted(moments)
         for number, (moment, kind) in enumerate(ordered, 1):
-            records = [(place(number, 0), (kind, 1, 1), b"{}")] if kind else []
+            records = [(position(number, 0), (kind, 1, 1), b"{}")] if kind else []
             loop.call_later(moment, feed.publish, records, end_of_entry(number), number)
         page = await polled(feed, 0, SMS)
         first = min([moment for moment, kind in ordered if kind == "SMS"], default=99)
@@ -72,7 +72,7 @@ def test_a_crowd_is_answered_by_one_event() -> None:
         crowd = [asyncio.ensure_future(polled(feed, 0)) for _ in range(2000)]
         await loop.passing(3)
         assert feed.waiting == 2000
-        feed.publish([(place(1, 0), ("SMS", 1, 1), b"{}")], end_of_entry(1), 1)
+        feed.publish([(position(1, 0), ("SMS", 1, 1), b"{}")], end_of_entry(1), 1)
         pages = await asyncio.gather(*crowd)
         assert len({id(page) for page in pages}) == 1
         assert loop.elapsed == pytest.approx(3)

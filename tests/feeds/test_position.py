@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from floorcast.feeds.position import REACH, local_time, not_here_yet, resolve, token_at
 from floorcast.model import token as tokens
 from floorcast.model.errors import InvalidParameter
-from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, place
+from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, position
 from tests.http.servers import Entries
 
 ZONE = ZoneInfo("America/New_York")
@@ -42,7 +42,7 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
     """Whatever place a page ended at within the day, its token leads back to it exactly."""
     log = log_of(gaps)
     number = data.draw(st.integers(1, log.head(CLIENT).number))
-    cursor = place(number, data.draw(st.integers(0, MAX_INDEX)))
+    cursor = position(number, data.draw(st.integers(0, MAX_INDEX)))
     at_head = data.draw(st.booleans())
     text = token_at(CLIENT, cursor, log, NOW, at_head=at_head)
     ticks = tokens.decode(CLIENT, text).ticks
@@ -61,7 +61,7 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
 def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry: int) -> None:
     """Everything taken after that time comes, nothing taken up to it."""
     log = log_of(gaps)
-    cursor = resolved(log, tokens.encode(CLIENT, NOW - ago, place(entry, 5)))
+    cursor = resolved(log, tokens.encode(CLIENT, NOW - ago, position(entry, 5)))
     number = entry_of(cursor)
     assert cursor == end_of_entry(number)
     before, after = log.taken_at(CLIENT, number), log.taken_at(CLIENT, number + 1)
@@ -72,15 +72,15 @@ def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry
 def test_a_restored_log_is_recognised_by_its_times() -> None:
     """An entry of that number, but taken later than the token says, is another one."""
     log = log_of([10, 10, 10])
-    lost = tokens.encode(CLIENT, NOW - 25, place(3, 0))
+    lost = tokens.encode(CLIENT, NOW - 25, position(3, 0))
     assert entry_of(resolved(log, lost)) == 1
 
 
 def test_an_entry_that_the_retention_removed_is_not_known() -> None:
     """The token means its time then."""
     log = log_of([10, 10, 10])
-    text = token_at(CLIENT, place(2, 1), log, NOW, at_head=False)
-    assert resolved(log, text) == place(2, 1)
+    text = token_at(CLIENT, position(2, 1), log, NOW, at_head=False)
+    assert resolved(log, text) == position(2, 1)
     log.removed = 2
     assert resolved(log, text) == end_of_entry(2)
 
@@ -166,5 +166,5 @@ def test_a_place_that_another_node_has_seen_may_still_come(
     log = log_of([1, 1])
     log.complete = complete
     entry = log.head(CLIENT).number + ahead
-    text = tokens.encode(CLIENT, NOW, place(entry, 3))
+    text = tokens.encode(CLIENT, NOW, position(entry, 3))
     assert not_here_yet(CLIENT, text, log) == (entry if waits else None)

@@ -13,7 +13,7 @@ from floorcast.feeds.reader import CLOSE, KEEPALIVE, STUCK
 from floorcast.feeds.ring import Rings
 from floorcast.feeds.sse import Form
 from floorcast.feeds.wheel import TICK
-from floorcast.model.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, position
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
@@ -35,7 +35,7 @@ class Desk:
         """An entry with so many events."""
         self.entry += 1
         body = b'"%b"' % (b"x" * size)
-        records = [(place(self.entry, i), (kind, 1, 1), body) for i in range(count)]
+        records = [(position(self.entry, i), (kind, 1, 1), body) for i in range(count)]
         self.feed.publish(records, end_of_entry(self.entry), self.entry)
 
     def open(

@@ -6,7 +6,7 @@ from floorcast.feeds.blocks import SEAL_BYTES
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import SEAL_AGE, Rings
-from floorcast.model.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, position
 from floorcast.store.projection_store import Mirror
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import START, VirtualLoop, run
@@ -16,7 +16,7 @@ LIMIT = 400_000
 
 def fill(feed: Feed, entry: int, events: int = 1000) -> None:
     """An entry with that many events of a hundred bytes."""
-    records = [(place(entry, i), ("VOICE", 1, 1), b"%100d" % i) for i in range(events)]
+    records = [(position(entry, i), ("VOICE", 1, 1), b"%100d" % i) for i in range(events)]
     feed.publish(records, end_of_entry(entry), START + entry)
 
 

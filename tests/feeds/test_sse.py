@@ -17,7 +17,7 @@ FORMS = [Form(*flags) for flags in itertools.product((False, True), repeat=3)]
 @pytest.mark.parametrize("form", FORMS)
 def test_an_event_is_one_data_line_and_a_blank_line(form: Form) -> None:
     """And in front of it its id, where ids are wanted; whatever the framing."""
-    page = Page(b'{"a":1}\n{"b":2}', 2, 8, at_head=True, places=([7], [8]))
+    page = Page(b'{"a":1}\n{"b":2}', 2, 8, at_head=True, positions=([7], [8]))
     chunk = sse.events(page, form, str)
     head = sse.opening(form, "5")
     expected = (

@@ -31,7 +31,7 @@ from floorcast.ingest.accept import Intake
 from floorcast.kv.memory import MemoryBuckets
 from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
-from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place
+from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, position
 from floorcast.site.apply import apply
 from floorcast.site.configuration import FeedName
 from floorcast.site.file_reader import parse
@@ -207,7 +207,11 @@ class House:
         for index, one in enumerate(make):
             event = one(ids[index])
             is_agent = isinstance(event, AgentEvent)
-            record = (place(number, index), ("", *klass[1:]) if is_agent else klass, encode(event))
+            record = (
+                position(number, index),
+                ("", *klass[1:]) if is_agent else klass,
+                encode(event),
+            )
             records.setdefault("agent" if is_agent else "interaction", []).append(record)
         for name, feed in self.floors[client].feeds.items():
             feed.publish(records.get(name, []), end_of_entry(number), taken)

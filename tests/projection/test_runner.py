@@ -18,7 +18,7 @@ from floorcast.log.port import Batch
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
-from floorcast.model.token import end_of_entry, place
+from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
 from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
 from floorcast.site.configuration import FeedName, Plan
@@ -134,11 +134,11 @@ def test_what_is_fed_bears_its_place_and_its_class() -> None:
             await floor.until_folded(number)
             calls, agents = floor.feeds["interaction"], floor.feeds["agent"]
             assert [(at, klass) for at, klass, _ in calls.records] == [
-                (place(number, 0), ("VOICE", 5, None)),
-                (place(number, 3), ("SMS", 1, None)),
+                (position(number, 0), ("VOICE", 5, None)),
+                (position(number, 3), ("SMS", 1, None)),
             ]
             assert [(at, klass) for at, klass, _ in agents.records] == [
-                (place(number, 2), ("", 5, None))
+                (position(number, 2), ("", 5, None))
             ]
             taken = house.log.head(CLIENT).taken
             for at, _, body in calls.records:
@@ -183,7 +183,7 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
         async with house.at_work(floor):
             assert await until(lambda: floor.folded == number) > 2
         pieces = [(len(records), through) for records, through, _ in fed.published if records]
-        assert pieces == [(4, place(2, 3)), (4, place(2, 7)), (2, end_of_entry(2))]
+        assert pieces == [(4, position(2, 3)), (4, position(2, 7)), (2, end_of_entry(2))]
 
     run(work)
 
@@ -204,7 +204,10 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
         monkeypatch.setattr(floor.floor, "fold", falls_over)
         async with house.at_work(floor):
             await floor.until_folded(await house.take(*[house.sms() for _ in range(3)]))
-        assert [at for at, _, _ in floor.feeds["interaction"].records] == [place(2, 0), place(2, 2)]
+        assert [at for at, _, _ in floor.feeds["interaction"].records] == [
+            position(2, 0),
+            position(2, 2),
+        ]
         assert house.failed == 1
 
     run(work)
@@ -356,7 +359,7 @@ def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
             await floor.until_folded(last)
             fed = floor.feeds["interaction"]
             assert fed.switched_on
-            assert [at for at, _, _ in fed.records] == [place(last, 0)]
+            assert [at for at, _, _ in fed.records] == [position(last, 0)]
 
     run(work)
 

@@ -53,8 +53,8 @@ def nothing_changes(caller: Caller) -> Iterator[None]:
 
 def heads(caller: Caller) -> list[float]:
     """How far the feeds are, and how many events were ever accepted."""
-    places = [tokens.decode(ACME, caller.feed(path).token).place for path in (EVENTS, AGENTS)]
-    return [*places, caller.counted('floorcast_intake_events_total{outcome="accepted"}')]
+    positions = [tokens.decode(ACME, caller.feed(path).token).position for path in (EVENTS, AGENTS)]
+    return [*positions, caller.counted('floorcast_intake_events_total{outcome="accepted"}')]
 
 
 def send(

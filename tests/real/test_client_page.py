@@ -152,7 +152,7 @@ def test_with_the_token_in_the_transaction_every_event_is_there_once(
     chance, database = random.Random(seed), tmp_path / "calls.db"
     sent = 0
     with started(server, "sqlite3", tmp_path):
-        _wait_for(database, "place", 1)
+        _wait_for(database, "position", 1)
     for act in range(3):
         with started(server, "sqlite3", tmp_path):
             send(server, *(call(next(NUMBERS)) for _ in range(EVENTS_AN_ACT)))

@@ -114,7 +114,7 @@ def _alike(callers: list[Caller], path: str) -> bool:
 
 def _place(answer: httpx.Response) -> int:
     assert answer.status_code == 200, answer.text
-    return tokens.decode(ACME, answer.headers["feed-token"]).place
+    return tokens.decode(ACME, answer.headers["feed-token"]).position
 
 
 def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:

@@ -263,8 +263,8 @@ class Floorcast(RuleBasedStateMachine):
         known = [one for sent in self.sent for one in sent]
         for pick in again if known else ():
             batch.insert(pick % (len(batch) + 1), known[pick % len(known)])
-        for place, one in refused:
-            batch.insert(place % (len(batch) + 1), one)
+        for position, one in refused:
+            batch.insert(position % (len(batch) + 1), one)
         bad = [index for index, one in enumerate(batch) if one in REFUSED]
         good = [one for one in batch if one not in REFUSED]
         answer = self.house.run(self._post(batch, packed=packed, batch_form=batch_form))
@@ -304,7 +304,7 @@ class Floorcast(RuleBasedStateMachine):
         assert sum(one["accepted"] for one in verdicts) == total
         assert sum(one["duplicates"] for one in verdicts) == total * twice
         events = _events(EVENTS, self._ask(EVENTS, {"token": self.ends[EVENTS]}).json())
-        came = {one.get("accountNumber"): place for place, one in enumerate(events)}
+        came = {one.get("accountNumber"): position for position, one in enumerate(events)}
         requests.sort(key=lambda batch: came[batch[0]["data"]["accountNumber"]])
         for batch in requests:
             self._acknowledged(batch)
@@ -362,9 +362,11 @@ class Floorcast(RuleBasedStateMachine):
             assert "is more than 24 hours old" in answer.json()["message"]
             return
         sees = seen_by(wanted, user)
-        places = [place for place, told in enumerate(self.order) if told.path == path]
-        shown = zip(places, self.read[path], strict=True)
-        expected = [(place, one) for place, one in shown if place >= mark.position and sees(one)]
+        positions = [position for position, told in enumerate(self.order) if told.path == path]
+        shown = zip(positions, self.read[path], strict=True)
+        expected = [
+            (position, one) for position, one in shown if position >= mark.position and sees(one)
+        ]
         for start in range(0, min(len(expected), 12 * count) + 1, count):
             page = self._ask(path, body, user, count).json()
             piece = expected[start : start + count]
@@ -462,8 +464,8 @@ class Floorcast(RuleBasedStateMachine):
         if pick < len(self.bookmarks):
             return self.bookmarks[pick]
         pick -= len(self.bookmarks)
-        places = [place for place, told in enumerate(self.order) if told.path == EVENTS]
-        return Bookmark(self.read[EVENTS][pick]["eventId"], places[pick] + 1)
+        positions = [position for position, told in enumerate(self.order) if told.path == EVENTS]
+        return Bookmark(self.read[EVENTS][pick]["eventId"], positions[pick] + 1)
 
     def _is_old(self, token: str) -> bool:
         return self.clock() - tokens.decode(ACME, token).ticks > DAY * TICKS_PER_SECOND

@@ -63,7 +63,7 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
         answers: dict[int, tuple[list[Row], str]] = {}
         while len(answers) < ROUNDS:
             rows, token = asked(caller)
-            answers[decode(ACME, token).place] = rows, token
+            answers[decode(ACME, token).position] = rows, token
         stop.set()
         pouring.join()
         told = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]

@@ -102,8 +102,8 @@ def test_every_call_is_there_once_and_ends_after_it_began(day: Day) -> None:
     assert len(starts) == len(ends) == CALLS
     assert len(told) == 2 * CALLS
     assert set(starts) == set(ends) == set(day.records)
-    places = {one: place for place, one in enumerate(told)}
-    assert all(places[s, "CALL_START"] < places[s, "CALL_TERMINATION"] for s in starts)
+    positions = {one: position for position, one in enumerate(told)}
+    assert all(positions[s, "CALL_START"] < positions[s, "CALL_TERMINATION"] for s in starts)
 
 
 def test_the_calls_come_in_the_order_in_which_they_happened(day: Day) -> None:

@@ -12,18 +12,18 @@ from tests.log.batches import START
 KLASSES: tuple[Klass, ...] = (("VOICE", 1, 10), ("SMS", 2, None), ("", None, None))
 
 
-def segment(places: Sequence[int], taken: int = START) -> Segment:
-    bodies = [b'{"place":%d}' % place for place in places]
-    classes = [place % len(KLASSES) for place in places]
+def segment(positions: Sequence[int], taken: int = START) -> Segment:
+    bodies = [b'{"place":%d}' % position for position in positions]
+    classes = [position % len(KLASSES) for position in positions]
     sizes = (len(body) + 1 for body in bodies[:-1])
     return Segment(
-        first=places[0],
-        last=places[-1],
+        first=positions[0],
+        last=positions[-1],
         first_taken=taken,
         last_taken=taken,
-        count=len(places),
+        count=len(positions),
         table=KLASSES,
-        places=array("Q", places).tobytes(),
+        positions=array("Q", positions).tobytes(),
         classes=array("H", classes).tobytes(),
         offsets=array("I", accumulate(sizes, initial=0)).tobytes(),
         body=b"\n".join(bodies),

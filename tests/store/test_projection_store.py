@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
-from floorcast.model.token import place
+from floorcast.model.token import position
 from floorcast.sqlite import background_writer
 from floorcast.store import projection_store, stored_calls
 from floorcast.store.projection_store import Mirror, Snapshot
@@ -97,7 +97,7 @@ def test_segments_are_found_behind_a_place(house: House) -> None:
         assert (heads[0].first_taken, heads[0].last_taken) == (START + 20, START + 20)
         whole = house.mirror.segment(ACME, "agent", heads[0])
         assert whole is not None
-        for name in ("first", "last", "places", "classes", "offsets", "body", "table"):
+        for name in ("first", "last", "positions", "classes", "offsets", "body", "table"):
             assert getattr(whole, name) == getattr(segments[1], name)
         assert [head.first for head in house.mirror.segments(ACME, "agent", 11, 9)] == [
             10,
@@ -166,11 +166,11 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
 def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[int, ...]) -> None:
     """A floor that is folded again from an older snapshot repeats what it wrote."""
     for index, (number, body) in enumerate(((1, b"first"), (2, b"second"), (1, b"first"))):
-        filed.mirror.write_calls(ACME, place(number, 0), [(1, "s", 5, body)])
+        filed.mirror.write_calls(ACME, position(number, 0), [(1, "s", 5, body)])
         filed.mirror.write_snapshot(ACME, number, 1, body)
         if index in flushed:
             filed.flush()
-    assert filed.mirror.find_call(ACME, 1, "s", place(9, 0)) == b"second"
+    assert filed.mirror.find_call(ACME, 1, "s", position(9, 0)) == b"second"
     assert filed.mirror.newest_snapshot(ACME, 9) == Snapshot(2, 1, b"second")
 
 
@@ -235,7 +235,7 @@ def test_a_mirror_that_does_not_fit_the_log_is_begun_anew(
     filed: House, identity: str, heads: dict[int, int], kept: bool
 ) -> None:
     """One of another log, or one that knows what the log does not."""
-    filed.mirror.write_calls(ACME, place(7, 3), [(1, "s", 0, b"x")])
+    filed.mirror.write_calls(ACME, position(7, 3), [(1, "s", 0, b"x")])
     filed.reopen(identity, heads)
     assert filed.mirror.find_call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
 
@@ -262,8 +262,8 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db")
         for number in range(1, 30):
-            house.mirror.write_segment(ACME, "agent", segment([place(number, 0)]))
-            house.mirror.write_calls(ACME, place(number, 0), [(number, "s", 0, b"x")])
+            house.mirror.write_segment(ACME, "agent", segment([position(number, 0)]))
+            house.mirror.write_calls(ACME, position(number, 0), [(number, "s", 0, b"x")])
             house.mirror.write_snapshot(ACME, number, 1, b"x")
             if number == 20:
                 house.flush()
@@ -276,7 +276,7 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
     snapshot = after.mirror.newest_snapshot(ACME, 1000)
     assert snapshot is not None
     assert snapshot.entry == 20
-    assert after.mirror.covered(ACME, "agent") == place(20, 0)
+    assert after.mirror.covered(ACME, "agent") == position(20, 0)
     assert after.mirror.find_call(ACME, 20, "s", 2**62 - 1) == b"x"
     assert after.mirror.find_call(ACME, 21, "s", 2**62 - 1) is None
     after.close()
@@ -332,7 +332,7 @@ class MirrorHistory(RuleBasedStateMachine):
         super().__init__()
         self.files = tempfile.TemporaryDirectory()
         self.house = House(Path(self.files.name) / "mirror.db")
-        self.place = 0
+        self.position = 0
         self.segments: dict[tuple[int, str], list[Segment]] = {}
         self.calls_at: dict[tuple[int, int, str], list[tuple[int, bytes]]] = {}
         self.snapshots: dict[int, list[int]] = {}
@@ -340,19 +340,19 @@ class MirrorHistory(RuleBasedStateMachine):
     @rule(feed=feeds, count=st.integers(1, 3))
     def write_segment(self, feed: tuple[int, str], count: int) -> None:
         """The next of a feed."""
-        self.place += count
-        new = segment(list(range(self.place - count + 1, self.place + 1)), START)
+        self.position += count
+        new = segment(list(range(self.position - count + 1, self.position + 1)), START)
         self.segments.setdefault(feed, []).append(new)
         self.house.mirror.write_segment(*feed, new)
 
     @rule(client=clients, keys=calls)
     def write_calls(self, client: int, keys: list[tuple[int, str]]) -> None:
         """New versions of some calls."""
-        self.place += 1
-        body = b"%d" % self.place
+        self.position += 1
+        body = b"%d" % self.position
         for key in keys:
-            self.calls_at.setdefault((client, *key), []).append((self.place, body))
-        self.house.mirror.write_calls(client, self.place, [(*key, 0, body) for key in keys])
+            self.calls_at.setdefault((client, *key), []).append((self.position, body))
+        self.house.mirror.write_calls(client, self.position, [(*key, 0, body) for key in keys])
 
     @rule(client=clients)
     def write_snapshot(self, client: int) -> None:
@@ -387,7 +387,7 @@ class MirrorHistory(RuleBasedStateMachine):
     @rule(client=clients, keys=calls, back=st.integers(0, 20))
     def find_calls(self, client: int, keys: list[tuple[int, str]], back: int) -> None:
         """As they were at some place."""
-        at = self.place - back
+        at = self.position - back
         wanted = {}
         for key in keys:
             versions = [v for v in self.calls_at.get((client, *key), []) if v[0] <= at]

@@ -9,8 +9,8 @@ from tests.store.segments import segment
 def test_its_arrays_have_one_element_an_event() -> None:
     """Of 64, 16 and 32 bits; an offset is where the event begins."""
     one = segment([2**61, 2**61 + 1, 2**62 - 1])
-    assert list(as_places(one.places)) == [2**61, 2**61 + 1, 2**62 - 1]
-    assert list(as_classes(one.classes)) == [place % 3 for place in as_places(one.places)]
+    assert list(as_places(one.positions)) == [2**61, 2**61 + 1, 2**62 - 1]
+    assert list(as_classes(one.classes)) == [position % 3 for position in as_places(one.positions)]
     assert [one.body[start:][:9] for start in as_offsets(one.offsets)] == [b'{"place":'] * 3
 
 

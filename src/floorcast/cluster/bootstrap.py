@@ -48,10 +48,10 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
             "folder with --data"
         )
     usable = have is not None and have.follows.covers(follows)
-    positions = have.positions if have is not None and usable else {}
+    stream_positions = have.stream_positions if have is not None and usable else {}
     states = await _states(link, follows)
     reaches = all(
-        state["first_seq"] <= positions.get(name, 0) + 1 for name, state in states.items()
+        state["first_seq"] <= stream_positions.get(name, 0) + 1 for name, state in states.items()
     )
     if reaches and (usable or not any(state["last_seq"] for state in states.values())):
         return

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.folder_copy import Held, held
-from floorcast.log.log_file import Follows, LogReader, Position, open_log
+from floorcast.log.log_file import Follows, LogReader, StreamPosition, open_log
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import transaction
 
@@ -43,12 +43,12 @@ def embedded(folder: Path) -> Embedded:
         reader.close()
 
 
-def begin_following(folder: Path, positions: list[Position]) -> None:
+def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> None:
     """Let the folder's log follow these streams from here on, for all clients."""
     connection = open_log(folder / "log.db")
     try:
         with transaction(connection):
-            connection.executemany(FOLLOW, [(name, "", seq) for name, seq in positions])
+            connection.executemany(FOLLOW, [(name, "", seq) for name, seq in stream_positions])
     except apsw.Error as error:
         raise SettingError(f"{folder} cannot be written: {error}") from error
     finally:

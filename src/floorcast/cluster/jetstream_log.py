@@ -24,7 +24,7 @@ from floorcast.cluster.stream_follower import Follower
 from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
-from floorcast.log.log_file import Follows, Position
+from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import Incoming
@@ -183,7 +183,7 @@ class JetStreamLog(SqliteLog):
         while self._appender.full:  # noqa: ASYNC110 — the disk's thread has no event of the loop's
             await asyncio.sleep(FULL)
         taken = int(message.headers.get(log_messages.TAKEN, message.at))
-        origin = Origin(taken, Position(stream, message.seq), epoch)
+        origin = Origin(taken, StreamPosition(stream, message.seq), epoch)
         copy = self._stream(message.client)
         waiting = self._waiting.get(message.headers.get(log_messages.ID, ""))
         if message.headers.get(log_messages.KIND) == "site":

@@ -177,8 +177,8 @@ class _Following:
             self._flush()
 
     def _take(self, message: Msg, headers: dict[str, str]) -> None:
-        place = message.metadata
-        if place.sequence.consumer != self._next:
+        position = message.metadata
+        if position.sequence.consumer != self._next:
             self.lost.set()
             return
         self._next += 1
@@ -192,7 +192,7 @@ class _Following:
         # the stream had dropped a message for a later one of its key: half of a write would show
         # until that one comes. It is among those that are pending now, some of which may be
         # dropped in turn, so that what is pending later bounds what is still owed
-        pending = place.num_pending
+        pending = position.num_pending
         self._owed = pending if hole else min(self._owed - 1, pending)
         self._together.append(found)
         self._whole = "Nats-Batch-Id" not in headers or "Nats-Batch-Commit" in headers
@@ -232,13 +232,13 @@ def _consumer(name: str, inbox: str) -> dict[str, object]:
 
 def _message(message: Msg, headers: dict[str, str]) -> Message:
     bucket, key, *part = message.subject.removeprefix(f"{PREFIX}.").split(".")
-    place = message.metadata
+    position = message.metadata
     return Message(
         bucket=bucket.replace("/", "."),
         key=key.replace("/", "."),
         value=None if headers.get("KV-Operation") == "DEL" else bytes(message.data),
-        seq=place.sequence.stream,
+        seq=position.sequence.stream,
         part=int(part[0]) if part else 0,
         parts=int(headers.get(PARTS, "0")),
-        at=round(place.timestamp.timestamp() * TICKS_PER_SECOND),
+        at=round(position.timestamp.timestamp() * TICKS_PER_SECOND),
     )

@@ -23,7 +23,7 @@ from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_buckets
 from floorcast.kv.port import Buckets, Item
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.log_file import Follows, Position
+from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError
 from floorcast.site.store import BY_HAND, DECLARED, FILE
 
@@ -66,7 +66,7 @@ async def import_folder(settings: Settings) -> Moved:
         own = open_buckets(folder.path)
         stack.push_async_callback(own.close)
         keys = await _copy(own, shared)
-        begin_following(folder.path, [Position(name, FIRST - 1) for name in follows.streams])
+        begin_following(folder.path, [StreamPosition(name, FIRST - 1) for name in follows.streams])
         return Moved(keys, len(follows.streams))
 
 
@@ -84,9 +84,9 @@ async def export_cluster(settings: Settings) -> Moved:
                 f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
             )
         for name, end in (await _ends(link, copy.follows)).items():
-            if copy.positions[name] < end:
+            if copy.stream_positions[name] < end:
                 raise SettingError(
-                    f"data: {end - copy.positions[name]:,} messages of {name} are not in"
+                    f"data: {end - copy.stream_positions[name]:,} messages of {name} are not in"
                     f" {folder.path}: start this node until it is ready, with no source sending,"
                     " or take another node's folder"
                 )

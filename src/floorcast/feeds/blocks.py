@@ -34,7 +34,7 @@ class Block:
         self.segment = segment
         self.first = segment.first
         self.last = segment.last
-        self._places = as_places(segment.places)
+        self._places = as_places(segment.positions)
         self._offsets = as_offsets(segment.offsets)
         self._classes: array[int] | None = None
         self.size = 2 * segment.size() - len(segment.body)
@@ -107,10 +107,10 @@ class Tail:
         if not self._places:
             self.first_taken = taken
         self.last_taken = max(self.last_taken, taken)
-        places, classes, bodies = zip(*records[: SEAL_EVENTS - len(self._places)], strict=True)
+        positions, classes, bodies = zip(*records[: SEAL_EVENTS - len(self._places)], strict=True)
         sizes = list(accumulate(map(len, bodies), initial=self.size))
         added = min(bisect_left(sizes, SEAL_BYTES, 1), len(bodies))
-        self._places += places[:added]
+        self._places += positions[:added]
         self._classes += classes[:added]
         self._bodies += bodies[:added]
         self.size = sizes[added]
@@ -127,7 +127,7 @@ class Tail:
             last_taken=self.last_taken,
             count=len(self._places),
             table=tuple(table),
-            places=array("Q", self._places).tobytes(),
+            positions=array("Q", self._places).tobytes(),
             classes=array("H", [table[klass] for klass in self._classes]).tobytes(),
             offsets=array("I", accumulate(sizes, initial=0)).tobytes(),
             body=b"\n".join(self._bodies),
@@ -135,17 +135,17 @@ class Tail:
 
     def give(self, scan: Scan) -> None:
         """Let ``scan`` take what it sees after its cursor."""
-        places = self._places
-        start = bisect_right(places, scan.cursor)
+        positions = self._places
+        start = bisect_right(positions, scan.cursor)
         if scan.matcher.matches_all:
-            seen: Sequence[int] = range(start, min(len(places), start + scan.room))
+            seen: Sequence[int] = range(start, min(len(positions), start + scan.room))
             bodies = self._bodies[start : start + scan.room]
         else:
             matcher, classes = scan.matcher, self._classes
-            seen = [i for i in range(start, len(places)) if matcher(classes[i])][: scan.room]
+            seen = [i for i in range(start, len(positions)) if matcher(classes[i])][: scan.room]
             bodies = [self._bodies[i] for i in seen]
         if seen:
-            scan.take_lines(bodies, [places[i] for i in seen])
+            scan.take_lines(bodies, [positions[i] for i in seen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Page:
     """Some events of a feed, oldest first: ``lines`` is their JSON, a newline in between.
 
     Everything up to ``cursor`` has been looked at. ``at_head``: that was all there is.
-    ``places`` has each event's, in as many pieces as the page was put together of. ``built`` is
+    ``positions`` has each event's, in as many pieces as the page was put together of. ``built`` is
     for what readers of the same page make of it.
     """
 
@@ -161,7 +161,7 @@ class Page:
     count: int
     cursor: int
     at_head: bool
-    places: tuple[Sequence[int], ...] = ()
+    positions: tuple[Sequence[int], ...] = ()
     built: dict[Hashable, object] = field(default_factory=dict)
 
 
@@ -172,7 +172,17 @@ class Scan:
     ``asked`` is what it was begun with.
     """
 
-    __slots__ = ("asked", "count", "cursor", "full", "matcher", "pieces", "places", "room", "space")
+    __slots__ = (
+        "asked",
+        "count",
+        "cursor",
+        "full",
+        "matcher",
+        "pieces",
+        "positions",
+        "room",
+        "space",
+    )
 
     def __init__(self, cursor: int, matcher: Matcher, room: int, space: int = PAGE_BYTES) -> None:
         self.cursor = cursor
@@ -181,25 +191,25 @@ class Scan:
         self.room = room
         self.space = space
         self.pieces: list[bytes] = []
-        self.places: list[Sequence[int]] = []
+        self.positions: list[Sequence[int]] = []
         self.count = 0
         self.full = False
 
-    def take(self, lines: bytes, places: Sequence[int]) -> None:
+    def take(self, lines: bytes, positions: Sequence[int]) -> None:
         """Append events that fit, and go on behind the last one."""
         self.pieces.append(lines)
-        self.places.append(places)
-        self.count += len(places)
-        self.room -= len(places)
-        self.cursor = places[-1]
+        self.positions.append(positions)
+        self.count += len(positions)
+        self.room -= len(positions)
+        self.cursor = positions[-1]
         self.space -= len(lines) + 1
         self.full = self.full or self.room == 0 or self.space <= 0
 
-    def take_lines(self, lines: Sequence[bytes], places: Sequence[int]) -> None:
+    def take_lines(self, lines: Sequence[bytes], positions: Sequence[int]) -> None:
         """Append as many of these events as fit, and go on behind the last one taken."""
         sizes = list(accumulate((len(line) + 1 for line in lines), initial=0))
         fitting = max(1, bisect_right(sizes, self.space + 1) - 1)
         if fitting < len(lines):
             self.full = True
-            lines, places = lines[:fitting], places[:fitting]
-        self.take(b"\n".join(lines), places)
+            lines, positions = lines[:fitting], positions[:fitting]
+        self.take(b"\n".join(lines), positions)

@@ -153,7 +153,7 @@ class Feed:
     def _made(self, scan: Scan, *, at_head: bool) -> Page:
         lines = scan.pieces[0] if len(scan.pieces) == 1 else b"\n".join(scan.pieces)
         end = max(scan.cursor, self.through) if at_head else scan.cursor
-        page = Page(lines, scan.count, end, at_head, tuple(scan.places))
+        page = Page(lines, scan.count, end, at_head, tuple(scan.positions))
         if page.count:
             counts = self._rings.counts
             counts.pages += 1

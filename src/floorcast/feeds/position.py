@@ -55,19 +55,19 @@ def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
     InvalidParameter when the token is malformed, older than 24 hours, or from the future.
     """
     token = _read(client, text)
-    place = _known_place(client, token, log)
+    position = _known_place(client, token, log)
     if now - token.ticks > REACH:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" is more than 24 hours old. '
             "This type of data is kept for 24 hours."
         )
-    if token.ticks - now > (_SLACK if place is None else _OWN_SLACK):
+    if token.ticks - now > (_SLACK if position is None else _OWN_SLACK):
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
             "expected a token or an eventId that a feed gave"
         )
-    if place is not None:
-        return place
+    if position is not None:
+        return position
     entry = log.last_at(client, token.ticks)
     _log.info("token_taken_by_time", client=client, entry=entry)
     return end_of_entry(entry)
@@ -79,7 +79,7 @@ def not_here_yet(client: int, text: str, log: Times) -> int | None:
     Raises InvalidParameter when the token is malformed.
     """
     token = _read(client, text)
-    entry = entry_of(token.place)
+    entry = entry_of(token.position)
     ahead = 0 < entry - log.head(client).number <= _NEWS
     return entry if ahead and token.ticks > log.complete_until(client) else None
 
@@ -119,12 +119,12 @@ def _read(client: int, text: str) -> Token:
 
 
 def _known_place(client: int, token: Token, log: Times) -> int | None:
-    entry = entry_of(token.place)
+    entry = entry_of(token.position)
     head = log.head(client)
     if entry > head.number:
         return None
     taken = _taken(client, entry, head, log)
-    return token.place if taken is not None and taken <= token.ticks else None
+    return token.position if taken is not None and taken <= token.ticks else None
 
 
 def _taken(client: int, entry: int, head: Head, log: Times) -> int | None:

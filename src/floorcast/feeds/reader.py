@@ -35,7 +35,7 @@ class Caller(Protocol):
         """The present, as keep-alives print it."""
         ...
 
-    def token(self, place: int) -> str:
+    def token(self, position: int) -> str:
         """The token of a place."""
         ...
 
@@ -92,8 +92,8 @@ class Reader(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, place: Place, cursor: int, caller: Caller) -> None:
-        self._place = place
+    def __init__(self, position: Place, cursor: int, caller: Caller) -> None:
+        self._place = position
         self.caller = caller
         self.cursor: int | None = cursor
         self.blocked = self.gone = self._ending = False

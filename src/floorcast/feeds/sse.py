@@ -36,8 +36,8 @@ def events(page: Page, form: Form, token: Callable[[int], str]) -> Chunk:
     chunk = page.built.get(form)
     if not isinstance(chunk, Chunk):
         if form.ids:
-            places = (place for piece in page.places for place in piece)
-            plain = _with_ids(page.lines, map(token, places))
+            positions = (position for piece in page.positions for position in piece)
+            plain = _with_ids(page.lines, map(token, positions))
         else:
             plain = b"data: %b\n\n" % page.lines.replace(b"\n", b"\n\ndata: ")
         chunk = page.built[form] = framed(plain, form)

@@ -18,7 +18,7 @@ from floorcast.log.client_streams import Stream
 from floorcast.log.dedup_keys import keys_of
 from floorcast.log.duplicates import Seen, Wave
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
-from floorcast.log.log_file import KINDS, Position, StreamRow, first_id
+from floorcast.log.log_file import KINDS, StreamPosition, StreamRow, first_id
 from floorcast.log.port import Appended, Batch, Entry
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
@@ -100,7 +100,7 @@ class Origin(NamedTuple):
     """
 
     at: int
-    position: Position
+    stream_position: StreamPosition
     epoch: int
 
 
@@ -226,8 +226,8 @@ class Appender:
         origin: Origin | None,
     ) -> asyncio.Future[None] | None:
         if entries or origin is not None:
-            position = None if origin is None else origin.position
-            return self._submit(stream, entries, keys, position)
+            stream_position = None if origin is None else origin.stream_position
+            return self._submit(stream, entries, keys, stream_position)
         # the first copies may be under way: a duplicate is as durable as they are
         return self._plans[-1].future if self._plans else None
 
@@ -236,7 +236,7 @@ class Appender:
         stream: NumberedStream,
         entries: Sequence[Entry],
         keys: Sequence[bytes],
-        position: Position | None,
+        stream_position: StreamPosition | None,
     ) -> asyncio.Future[None]:
         self._loop = asyncio.get_running_loop()
         future = self._loop.create_future()
@@ -248,7 +248,7 @@ class Appender:
         ]
         size = sum(len(row.payload) for row in rows)
         may_be_new = None if stream.stored or not rows else (stream.ordinal, stream.client)
-        self._writer.submit(Write(self.epoch, rows, size, may_be_new, position))
+        self._writer.submit(Write(self.epoch, rows, size, may_be_new, stream_position))
         return future
 
     def _hear(self, outcome: Outcome) -> None:

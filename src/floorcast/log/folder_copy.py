@@ -27,7 +27,7 @@ class Held(NamedTuple):
     """What a folder has of a log: of which, and how far of each stream."""
 
     follows: Follows
-    positions: Mapping[str, int]
+    stream_positions: Mapping[str, int]
 
 
 def held(folder: Path) -> Held | None:
@@ -40,8 +40,8 @@ def held(folder: Path) -> Held | None:
     except apsw.Error as error:
         raise Unavailable(f"{path} cannot be read: {error}") from error
     try:
-        positions = reader.following()
-        return Held(reader.follows(), positions) if positions else None
+        stream_positions = reader.following()
+        return Held(reader.follows(), stream_positions) if stream_positions else None
     except Unavailable:
         return None  # of a release that knew no clusters: opening it says what is to be done
     finally:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import apsw
 import structlog
 
-from floorcast.log.log_file import Position, ordinal_of
+from floorcast.log.log_file import StreamPosition, ordinal_of
 from floorcast.log.retention import BITE, BITE_BYTES, Janitor
 from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.files import transaction
@@ -56,14 +56,14 @@ class Row(NamedTuple):
 class Write(NamedTuple):
     """Rows that are stored together; ``stream`` is (ordinal, client) of one that may be new.
 
-    ``position`` is how far a followed stream is taken in with them.
+    ``stream_position`` is how far a followed stream is taken in with them.
     """
 
     epoch: int
     rows: Sequence[Row]
     size: int
     stream: tuple[int, int] | None
-    position: Position | None = None
+    stream_position: StreamPosition | None = None
 
 
 class Outcome(NamedTuple):
@@ -166,8 +166,10 @@ class GroupWriter:
     def _insert(self, writes: Sequence[Write]) -> None:
         stored = [row for write in writes for row in write.rows]
         streams = {write.stream for write in writes if write.stream is not None}
-        positions = dict(write.position for write in writes if write.position is not None)
-        if not streams and not positions and len(stored) <= GROUP:
+        stream_positions = dict(
+            write.stream_position for write in writes if write.stream_position is not None
+        )
+        if not streams and not stream_positions and len(stored) <= GROUP:
             values = tuple(chain.from_iterable(stored))
             self._connection.execute(statement(ADD_ENTRIES, len(Row._fields), len(stored)), values)
             return
@@ -175,8 +177,8 @@ class GroupWriter:
             for stream in streams:
                 self._connection.execute(ADD_STREAM, stream)
             insert(self._connection, ADD_ENTRIES, stored)
-            for position in positions.items():
-                self._connection.execute(MOVE_ON, position)
+            for stream_position in stream_positions.items():
+                self._connection.execute(MOVE_ON, stream_position)
 
     def _count(self, writes: Sequence[Write]) -> None:
         for write in writes:

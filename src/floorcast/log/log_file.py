@@ -31,7 +31,7 @@ __all__ = [
     "SITE",
     "Follows",
     "LogReader",
-    "Position",
+    "StreamPosition",
     "StreamRow",
     "first_id",
     "open_log",
@@ -124,7 +124,7 @@ class Follows(NamedTuple):
         return same and (not self.clients or mine >= others)
 
 
-class Position(NamedTuple):
+class StreamPosition(NamedTuple):
     """How far a stream of another log, by its name, has been taken in: up to message ``seq``."""
 
     stream: str

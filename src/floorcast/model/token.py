@@ -1,13 +1,13 @@
 """Places in the log, and the tokens that carry them.
 
-A *place* names one event of a client's stream: the entry (44 bits, from 1 on, without a
-gap) and the event's index in it (18 bits), packed into one integer, so that places compare
+A *position* names one event of a client's stream: the entry (44 bits, from 1 on, without a
+gap) and the event's index in it (18 bits), packed into one integer, so that positions compare
 as they follow each other. Used as a cursor it means "everything up to and including this".
 
 A *token* is a version 1 UUID. Its 60 time bits are the time that it speaks for; the 62 bits
-behind them are the place, mixed with a mask made from the client's id. So a token can be
+behind them are the position, mixed with a mask made from the client's id. So a token can be
 read by every node without a table, its time can be read by whoever knows UUIDs, and one
-that was made for another client (or by another program) decodes to a place that no log
+that was made for another client (or by another program) decodes to a position that no log
 has ever reached, and is then taken by its time.
 
 Times are *ticks*: whole 100 ns since the Unix epoch, which is the resolution of a
@@ -35,7 +35,7 @@ __all__ = [
     "end_of_entry",
     "entry_of",
     "event_id_maker",
-    "place",
+    "position",
     "system_now",
     "to_ms",
 ]
@@ -64,13 +64,13 @@ def to_ms(ticks: int) -> int:
     return ticks // TICKS_PER_MS
 
 
-def place(entry: int, index: int) -> int:
-    """The place of the event at ``index`` in ``entry``."""
+def position(entry: int, index: int) -> int:
+    """The position of the event at ``index`` in ``entry``."""
     return entry << INDEX_BITS | index
 
 
 def entry_of(a_place: int) -> int:
-    """The entry that a place lies in."""
+    """The entry that a position lies in."""
     return a_place >> INDEX_BITS
 
 
@@ -80,10 +80,10 @@ def end_of_entry(entry: int) -> int:
 
 
 class Token(NamedTuple):
-    """What a token says: a time in ticks, and the place it carries (meaningless if foreign)."""
+    """What a token says: a time in ticks, and the position it carries (meaningless if foreign)."""
 
     ticks: int
-    place: int
+    position: int
 
 
 @lru_cache(maxsize=4096)
@@ -103,7 +103,7 @@ def _place_fields(mixed: int) -> str:
 
 
 def encode(client: int, ticks: int, a_place: int) -> str:
-    """The token of ``client`` for a time and a place."""
+    """The token of ``client`` for a time and a position."""
     return f"{_time_fields(ticks)}-{_place_fields(a_place ^ _mask(client))}"
 
 

@@ -36,7 +36,14 @@ from floorcast.model.inbound import (
     Incoming,
     SmsAttempt,
 )
-from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, place, to_ms
+from floorcast.model.token import (
+    TICKS_PER_SECOND,
+    Now,
+    end_of_entry,
+    event_id_maker,
+    position,
+    to_ms,
+)
 from floorcast.site.configuration import FeedName, Plan
 from floorcast.store.projection_store import Mirror
 
@@ -230,7 +237,7 @@ class ClientFloor(Generic[P]):
             piece = events[start : start + _SLICE]
             end = start + len(piece) - 1
             self._bring_back(piece, entry)
-            through = end_of_entry(entry.number) if end == last else place(entry.number, end)
+            through = end_of_entry(entry.number) if end == last else position(entry.number, end)
             self._publish(self._fold(piece, entry, start), through, entry.taken)
             if end != last and time.perf_counter() - begun > _TURN:
                 await asyncio.sleep(0)
@@ -255,7 +262,7 @@ class ClientFloor(Generic[P]):
                 continue
             if fed is not None and fed.feed in switched_on:
                 klass = (fed.kind, fed.service, fed.call_center)
-                records[fed.feed].append((place(entry.number, index), klass, encode(fed.event)))
+                records[fed.feed].append((position(entry.number, index), klass, encode(fed.event)))
         return records
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
@@ -265,7 +272,7 @@ class ClientFloor(Generic[P]):
     def _bring_back(self, events: Sequence[Incoming], entry: Entry) -> None:
         strangers = self.floor.strangers(events)
         if strangers:
-            found = self._mirror.find_calls(self.client, strangers, place(entry.number, 0))
+            found = self._mirror.find_calls(self.client, strangers, position(entry.number, 0))
             for blob in found.values():
                 self.floor.board.recall(decode_call(blob))
 
@@ -276,7 +283,7 @@ class ClientFloor(Generic[P]):
                 (call.transaction, call.session, call.last_event, encode_call(call))
                 for call in evicted
             ]
-            self._mirror.write_calls(self.client, place(entry.number, 0), rows)
+            self._mirror.write_calls(self.client, position(entry.number, 0), rows)
             evicted.clear()
 
     def _wake(self) -> None:

@@ -64,7 +64,7 @@ def _of(view: View, moment: Moment, changed_after: int | None) -> AgentReading[A
         ids |= logged_off(view)
     days = AgentDays(view, moment)
     agents, names = view.floor.state.agents, view.floor.state.directory.agents
-    places = _Places(view)
+    positions = _Places(view)
 
     def read(number: int) -> AgentDetails | None:
         agent, named = agents[number], names[number]
@@ -77,7 +77,7 @@ def _of(view: View, moment: Moment, changed_after: int | None) -> AgentReading[A
         for _, day in days.of(number):
             inbound += day.inbound
             outbound += day.outbound
-        service, service_name, center, center_name = places.of(agent.service)
+        service, service_name, center, center_name = positions.of(agent.service)
         return AgentDetails(
             service,
             service_name,
@@ -117,10 +117,10 @@ class _Places:
         self._known: dict[int, _Place] = {}
 
     def of(self, service: int) -> _Place:
-        place = self._known.get(service)
-        if place is None:
-            place = self._known[service] = self._look_up(service)
-        return place
+        position = self._known.get(service)
+        if position is None:
+            position = self._known[service] = self._look_up(service)
+        return position
 
     def _look_up(self, service: int) -> _Place:
         known = self._services.get(service)

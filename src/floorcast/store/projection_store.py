@@ -107,10 +107,13 @@ class Mirror:
         return self._segments.whole(client, feed, head)
 
     def write_calls(
-        self, client: int, place: int, versions: Iterable[tuple[int, str, int, bytes]]
+        self, client: int, position: int, versions: Iterable[tuple[int, str, int, bytes]]
     ) -> None:
-        """Keep how calls are from ``place`` on: (transaction, session, last event in ms, body)."""
-        self._calls.write(client, place, versions, self._now())
+        """Keep the state of calls from ``position`` on.
+
+        A version is (transaction, session, last event in ms, body).
+        """
+        self._calls.write(client, position, versions, self._now())
 
     def find_call(self, client: int, transaction: int, session: str, at_place: int) -> bytes | None:
         """The newest version of a call at or before ``at_place``. Raises Unavailable."""

@@ -39,23 +39,23 @@ class SegmentHead(Struct, gc=False):
 class Segment(SegmentHead, gc=False, kw_only=True):
     """A segment with its events.
 
-    ``places`` (64 bits each), ``classes`` (16 bits, an index into ``table``) and ``offsets``
+    ``positions`` (64 bits each), ``classes`` (16 bits, an index into ``table``) and ``offsets``
     (32 bits, where the event begins in ``body``) have one element an event; ``body`` is the
     events as JSON, with a newline between them.
     """
 
-    places: bytes
+    positions: bytes
     classes: bytes
     offsets: bytes
     body: bytes
 
     def size(self) -> int:
         """About how many bytes of memory it takes."""
-        return len(self.places) + len(self.classes) + len(self.offsets) + len(self.body) + 256
+        return len(self.positions) + len(self.classes) + len(self.offsets) + len(self.body) + 256
 
 
 def as_places(data: bytes) -> array[int]:
-    """The ``places`` of a segment, as an array."""
+    """The ``positions`` of a segment, as an array."""
     return array("Q", data)
 
 

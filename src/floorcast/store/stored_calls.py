@@ -76,25 +76,27 @@ class KeptCalls:
     def write(
         self,
         client: int,
-        place: int,
+        position: int,
         versions: Iterable[tuple[int, str, int, bytes]],
         written: int,
     ) -> None:
-        """Hand in how calls are from ``place`` on; ``written`` is the present in ticks."""
+        """Hand in how calls are from ``position`` on; ``written`` is the present in ticks."""
         keys: list[tuple[int, CallKey]] = []
         table = []
         size = 0
         for transaction, session, last_event_ms, body in versions:
             key = client, (transaction, session)
             keys.append(key)
-            self._pending.setdefault(key, []).append((place, body))
+            self._pending.setdefault(key, []).append((position, body))
             mark = _mark(client, transaction, session)
-            table.append((mark, client, place, transaction, session, last_event_ms, written, body))
+            table.append(
+                (mark, client, position, transaction, session, last_event_ms, written, body)
+            )
             size += len(body) + OVERHEAD
 
         def work(connection: apsw.Connection) -> None:
             bulk_rows.insert(connection, INSERT, table)
-            reach(connection, client, entry_of(place))
+            reach(connection, client, entry_of(position))
 
         def done() -> None:
             for key in keys:
@@ -120,10 +122,10 @@ class KeptCalls:
             with reading():
                 rows_found = fetch(self._reader, FIND, (apsw.carray(marks), client, at_place))
             wanted = set(keys)
-            for transaction, session, place, body in rows_found:
+            for transaction, session, position, body in rows_found:
                 key = transaction, session
                 if key in wanted:  # another call may have the same mark
-                    _improve(best, key, at_place, ((place, body),))
+                    _improve(best, key, at_place, ((position, body),))
         return {key: body for key, (_, body) in best.items()}
 
 

@@ -103,7 +103,7 @@ class KeptSegments:
                     segment.count,
                     table,
                     segment.classes,
-                    segment.places,
+                    segment.positions,
                     segment.offsets,
                     segment.body,
                 ),
@@ -155,7 +155,7 @@ class KeptSegments:
             row = fetch_one(self._reader, REST, (head.id, feed.id, head.last))
         if row is None:
             return None
-        classes, places, offsets, body = row
+        classes, positions, offsets, body = row
         return Segment(
             first=head.first,
             last=head.last,
@@ -165,7 +165,7 @@ class KeptSegments:
             table=head.table,
             id=head.id,
             classes=classes,
-            places=places,
+            positions=positions,
             offsets=offsets,
             body=body,
         )

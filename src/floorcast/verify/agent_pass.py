@@ -102,11 +102,11 @@ class AgentPass:
         self, agent: int, heard: Sequence[Heard], stretches: Sequence[_Stretch]
     ) -> None:
         """Each wrap-up that follows a handled call, when it ends, for the call's service."""
-        first = heard[0].place
-        known = [one for one in self._records.known_of(agent) if one.place >= first]
+        first = heard[0].position
+        known = [one for one in self._records.known_of(agent) if one.position >= first]
         moments: list[_Stretch | Known] = [*stretches, *known]
         after = _AfterCalls()
-        for one in sorted(moments, key=lambda one: (one.place, isinstance(one, Known))):
+        for one in sorted(moments, key=lambda one: (one.position, isinstance(one, Known))):
             if isinstance(one, Known):
                 after.take_known(one)
                 continue
@@ -154,7 +154,7 @@ class AgentPass:
         number, session = _int(said.get("transactionId")), said.get("sessionId")
         facts: dict[str, Any] = {}
         if number is not None and session is not None:
-            for earlier in self._records.story((number, session), event.place):
+            for earlier in self._records.story((number, session), event.position):
                 learn(facts, earlier)
         dialed = facts.get("callerId" if facts.get("direction") == "INBOUND" else "phoneDialed")
         return {
@@ -170,7 +170,7 @@ class AgentPass:
 class _Stretch:
     """From one event of an agent to the next; ``continues`` the state of the one before."""
 
-    place: int
+    position: int
     begin: int
     end: int
     state: str
@@ -230,7 +230,7 @@ def _stretches(told: Sequence[Heard], until: int) -> list[_Stretch]:
         end = told[index + 1].at if index + 1 < len(told) else max(until, one.at)
         reason = one.data.get("reason")
         continues = entered == state and bool(found)
-        found.append(_Stretch(one.place, one.at, end, entered, service, reason, continues))
+        found.append(_Stretch(one.position, one.at, end, entered, service, reason, continues))
         state = entered
     return found
 

@@ -50,7 +50,7 @@ class CallPass:
             self._note_agent(told, so_far)
             if is_step(told) and facts.get("campaign") is not None:
                 service = course(so_far).service
-                report = Report(told.place, facts["campaign"], told.at, service, None)
+                report = Report(told.position, facts["campaign"], told.at, service, None)
                 self._records.note_report(report)
         way = course(story)
         if said is not None:
@@ -138,7 +138,7 @@ class CallPass:
         his = [t for t in course(so_far).turns if t.agent == told.agent and t.answered is not None]
         if his or told.kind == "state":
             service = his[-1].service if his else None
-            self._records.note_known(told.agent, Known(told.place, told.at, service, bool(his)))
+            self._records.note_known(told.agent, Known(told.position, told.at, service, bool(his)))
 
 
 class _Said(NamedTuple):

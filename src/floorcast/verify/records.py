@@ -40,7 +40,7 @@ class Told(NamedTuple):
     the call; ``terms`` numbers the site entry in force.
     """
 
-    place: int
+    position: int
     at: int
     kind: str
     service: int | None
@@ -53,7 +53,7 @@ class Told(NamedTuple):
 class Heard(NamedTuple):
     """An agent's event: where in the log, when by its own time (ms), and what it says."""
 
-    place: int
+    position: int
     at: int
     service: int | None
     data: Json
@@ -80,7 +80,7 @@ class Terms:
 class Known(NamedTuple):
     """What a call says of an agent: whether the call is his, and of which service."""
 
-    place: int
+    position: int
     at: int
     service: int | None
     is_his: bool
@@ -89,7 +89,7 @@ class Known(NamedTuple):
 class Report(NamedTuple):
     """Something about a campaign: an update, or (no ``data``) something in one of its calls."""
 
-    place: int
+    position: int
     campaign: int
     at: int
     service: int | None
@@ -153,7 +153,7 @@ class Records:
     def note_known(self, agent: int, known: Known) -> None:
         """Keep what a call says of an agent."""
         self._base.execute(
-            "INSERT INTO known VALUES (?, ?, ?)", (agent, known.place, json.dumps(known))
+            "INSERT INTO known VALUES (?, ?, ?)", (agent, known.position, json.dumps(known))
         )
 
     def known_of(self, agent: int) -> list[Known]:
@@ -166,7 +166,7 @@ class Records:
 
     def note_report(self, report: Report) -> None:
         """Keep what is known of a campaign."""
-        row = (report.place, json.dumps(report))
+        row = (report.position, json.dumps(report))
         self._base.execute("INSERT INTO campaigns VALUES (?, ?)", row)
 
     def reports(self) -> Iterator[Report]:

@@ -67,7 +67,7 @@ def is_step(told: Told) -> bool:
 
 def course(story: Sequence[Told]) -> Course:
     """The way of a call as far as it was told."""
-    steps = sorted((one for one in story if is_step(one)), key=lambda one: (one.at, one.place))
+    steps = sorted((one for one in story if is_step(one)), key=lambda one: (one.at, one.position))
     starts = [one for one in steps if one.kind == "start"]
     way = Course([], None, None, None)
     if starts:

@@ -458,7 +458,7 @@ def test_a_token_of_another_node_waits_for_its_place() -> None:
         house.publish([call_start])
         house.log.complete = house.loop.now()
         soon = house.loop.now() + tokens.TICKS_PER_SECOND
-        ahead = tokens.encode(ACME, soon, tokens.place(2, 0))
+        ahead = tokens.encode(ACME, soon, tokens.position(2, 0))
         asked = asyncio.ensure_future(ask(house, session, {"token": ahead}))
         await house.loop.passing(1)
         assert not asked.done()
@@ -476,12 +476,12 @@ def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
         session = await house.login()
         ids = house.publish([call_start, call_start])
         house.log.complete = house.loop.now()
-        ahead = {"token": tokens.encode(ACME, house.loop.now() + 1, tokens.place(2, 0))}
+        ahead = {"token": tokens.encode(ACME, house.loop.now() + 1, tokens.position(2, 0))}
         answer = await ask(house, session, ahead)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
         assert 5 < house.loop.elapsed < 20
         house.log.complete = house.loop.now()
-        taken = tokens.encode(ACME, tokens.decode(ACME, ids[0]).ticks - 1, tokens.place(9, 0))
+        taken = tokens.encode(ACME, tokens.decode(ACME, ids[0]).ticks - 1, tokens.position(9, 0))
         answer = await ask(house, session, {"token": taken})
         assert len(answer.json()["events"]) == 2
 

@@ -9,7 +9,7 @@ import pytest
 from floorcast.floor.floor import Floor
 from floorcast.model import token as tokens
 from floorcast.model.inbound import Incoming
-from floorcast.model.token import place
+from floorcast.model.token import position
 from floorcast.site.configuration import CallCenter, Plan, Service
 from floorcast.statistics import consistent_scan
 from tests.http.fed import agent_event, call_start
@@ -159,11 +159,11 @@ def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
         feeds = house.floors[ACME].feeds
         number = house.log.take(ACME, house.loop.now())
         for feed in feeds.values():
-            feed.publish([], place(number, 4), house.loop.now())
+            feed.publish([], position(number, 4), house.loop.now())
         for path in METHODS:
             answer = await house.http.post(path, headers=session)
             token = tokens.decode(ACME, answer.headers["feed-token"])
-            assert token.place == place(number, 4)
+            assert token.position == position(number, 4)
         house.publish([agent_event])
         body = {"token": answer.headers["feed-token"]}
         answer = await house.http.post("/realtime/agentEvent/feed", headers=session, json=body)

@@ -138,10 +138,10 @@ class _Caller:
         second = self._server.now() // TICKS_PER_SECOND
         return _moment(second, self._server.zone(self._client))
 
-    def token(self, place: int) -> str:
+    def token(self, position: int) -> str:
         """The token of an event's place; in the interaction feed it is the ``eventId``."""
-        taken = _taken(self._server.log.taken_at, self._client, entry_of(place))
-        return encode(self._client, taken, place)
+        taken = _taken(self._server.log.taken_at, self._client, entry_of(position))
+        return encode(self._client, taken, position)
 
     def token_now(self, cursor: int) -> str:
         """The token of a reader that has seen everything: it speaks for now."""
