@@ -60,7 +60,7 @@ def a_floor(
         yield AtWork(floor, wire, delivery, wall, clock=wall.now), floor
 
 
-def taken(intake: Intake) -> list[str]:
+def recorded_at(intake: Intake) -> list[str]:
     return [json.loads(line)["id"] for one in intake.requests for line in one.body.splitlines()]
 
 
@@ -73,7 +73,7 @@ def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
     sizes = [len(one.body.splitlines()) for one in intake.requests]
     assert max(sizes) == MOST_A_BATCH
     assert len(sizes) < sum(sizes) / 400
-    assert taken(intake) == [str(number + 1) for number in range(sum(sizes))]
+    assert recorded_at(intake) == [str(number + 1) for number in range(sum(sizes))]
     assert wall.seconds == 0
     assert work.totals.accepted == sum(sizes)
 
@@ -114,10 +114,10 @@ def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
         work.go_on(Pace(60.0, behind=HOUR))
         work.close()
     assert wall.seconds == pytest.approx(20, abs=0.2)
-    ids = {int(one) for one in taken(intake)}
+    ids = {int(one) for one in recorded_at(intake)}
     assert ids == set(range(1, max(ids) + 1))
-    kinds = Counter(event["type"] for event in intake.taken.values())
-    states = Counter(event["data"].get("eventType") for event in intake.taken.values())
+    kinds = Counter(event["type"] for event in intake.recorded_at.values())
+    states = Counter(event["data"].get("eventType") for event in intake.recorded_at.values())
     assert kinds["call.start"] == kinds["call.end"] > 0
     assert states["LOGON"] == states["LOGOFF"] > 0
 
@@ -128,5 +128,5 @@ def test_a_server_that_is_busy_or_dies_gets_each_event_once() -> None:
         work.go_on(Pace(MAX_SPEED, behind=HOUR), HOUR)
         work.close()
     totals = work.totals
-    assert len(intake.taken) == totals.accepted + totals.duplicates == totals.sent
+    assert len(intake.recorded_at) == totals.accepted + totals.duplicates == totals.sent
     assert totals.duplicates > 0

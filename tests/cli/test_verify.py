@@ -32,7 +32,7 @@ def verified(folder: Path | str) -> Result:
     return CliRunner().invoke(program, ["verify", "--data", str(folder)], catch_exceptions=False)
 
 
-def taken(folder: Path, events: Sequence[Incoming], client: int = 47415) -> None:
+def recorded_at(folder: Path, events: Sequence[Incoming], client: int = 47415) -> None:
     """Have a server take these events in, some a request."""
 
     async def take() -> None:
@@ -61,8 +61,8 @@ def a_call(client: int) -> list[Incoming]:
 
 def test_a_log_without_a_difference(tmp_path: Path) -> None:
     """Each client's line says what was looked at; the exit code is 0."""
-    taken(tmp_path, a_call(1))
-    taken(tmp_path, a_call(2)[:2], client=4199)
+    recorded_at(tmp_path, a_call(1))
+    recorded_at(tmp_path, a_call(2)[:2], client=4199)
     result = verified(tmp_path)
     assert result.exit_code == 0
     first, second = result.stdout.splitlines()
@@ -75,7 +75,7 @@ def test_a_difference_is_a_row_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what is shown and what was recomputed; the exit code is 1."""
-    taken(tmp_path, a_call(1))
+    recorded_at(tmp_path, a_call(1))
     monkeypatch.setattr(Tally, "_talk", lambda *_: None)
     result = verified(tmp_path)
     assert result.exit_code == 1
@@ -86,7 +86,7 @@ def test_a_difference_is_a_row_of_the_table(
 
 def test_it_works_beside_a_running_server(tmp_path: Path) -> None:
     """The server owns the folder; the log is only read."""
-    taken(tmp_path, a_call(1))
+    recorded_at(tmp_path, a_call(1))
     with DataFolder(tmp_path):
         assert verified(tmp_path).exit_code == 0
 

@@ -106,14 +106,14 @@ class OnALoop:
         return self._runner.run(all_of_them())
 
     def take(self, feed: AsyncFeed[Any], count: int) -> Taken:
-        async def taken() -> Taken:
+        async def recorded_at() -> Taken:
             found: Taken = []
             while len(found) < count:
                 await anext(feed)
                 found.append((feed.json, feed.token))
             return found
 
-        return self._runner.run(taken())
+        return self._runner.run(recorded_at())
 
     def leave(self, feed: AsyncFeed[Any]) -> None:
         self._runner.run(feed.aclose())

@@ -108,7 +108,7 @@ def test_what_was_appended_is_read_as_it_came(house: House) -> None:
     (entry,) = house.log.read(ACME, 0, 10)
     assert entry.payload == b"\n".join(a_batch.lines)
     assert (entry.client, entry.number, entry.kind, entry.count) == (ACME, 1, "events", 2)
-    assert house.log.head(ACME) == Head(1, entry.taken)
+    assert house.log.head(ACME) == Head(1, entry.recorded_at)
 
 
 def test_entries_are_numbered_without_a_gap(house: House) -> None:
@@ -122,14 +122,14 @@ def test_entries_are_numbered_without_a_gap(house: House) -> None:
 
 def test_time_never_runs_backwards(house: House) -> None:
     """An entry's time is the clock's, or just after the entry before it."""
-    taken: list[int] = []
+    recorded_at: list[int] = []
     for jump in (0, 0, -HOUR, 2 * HOUR, -50 * HOUR):
         house.clock.ticks += jump
-        house.append(ACME, str(len(taken)))
-        taken.append(house.log.head(ACME).taken)
+        house.append(ACME, str(len(recorded_at)))
+        recorded_at.append(house.log.head(ACME).recorded_at)
         house.reopen()
     later = START + HOUR
-    assert taken == [START, START + 1, START + 2, later, later + 1]
+    assert recorded_at == [START, START + 1, START + 2, later, later + 1]
 
 
 def test_an_event_is_kept_once(house: House) -> None:
@@ -279,7 +279,7 @@ def test_the_site_in_front_of_what_is_left_is_kept(house: House) -> None:
     removed = house.log.removed_site(ACME)
     assert removed is not None
     assert (removed.number, removed.kind, removed.payload) == (2, "site", b"second")
-    assert removed.taken == START + 1
+    assert removed.recorded_at == START + 1
 
 
 def test_an_event_is_known_for_the_whole_retention(house: House) -> None:

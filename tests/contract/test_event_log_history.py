@@ -50,10 +50,10 @@ class Model:
         return max(now, self.head[1] + 1)
 
     def append(self, now: int, ids: list[str]) -> None:
-        number, taken = self.head[0] + 1, self.next_taken(now)
-        self.head = (number, taken)
-        self.entries.append((number, taken, ids))
-        self.keys.update(dict.fromkeys(ids, taken))
+        number, recorded_at = self.head[0] + 1, self.next_taken(now)
+        self.head = (number, recorded_at)
+        self.entries.append((number, recorded_at, ids))
+        self.keys.update(dict.fromkeys(ids, recorded_at))
 
 
 class Follower:
@@ -133,11 +133,11 @@ class History(RuleBasedStateMachine):
             if name in new:
                 assert index in appended.duplicates
                 continue
-            taken, now = model.keys.get(name, -1), model.next_taken(self.clock.ticks)
+            recorded_at, now = model.keys.get(name, -1), model.next_taken(self.clock.ticks)
             if index in appended.duplicates:
-                assert taken >= kept_since(now)
+                assert recorded_at >= kept_since(now)
             else:  # a clock that was ahead may have let it be forgotten early
-                assert taken < kept_since(max(now, self.latest))
+                assert recorded_at < kept_since(max(now, self.latest))
                 new.append(name)
         if new:
             model.append(self.clock.ticks, new)
@@ -168,18 +168,21 @@ class History(RuleBasedStateMachine):
             assert tuple(self.log.head(follower.client)) == model.head
             assert follower.ids == [name for _, _, ids in model.entries for name in ids]
             removed = self.log.removed(follower.client)
-            assert all(taken < kept_since(self.latest) for _, taken, _ in model.entries[:removed])
+            assert all(
+                recorded_at < kept_since(self.latest)
+                for _, recorded_at, _ in model.entries[:removed]
+            )
             kept = model.entries[removed:]
             assert not kept or kept[0][1] >= kept_since(self.clock.ticks)
             assert self.stored(follower.client) == kept
-            for number, taken, _ in kept[:3]:
-                assert self.log.last_at(follower.client, taken) == number
-                assert self.log.last_at(follower.client, taken - 1) == number - 1
+            for number, recorded_at, _ in kept[:3]:
+                assert self.log.last_at(follower.client, recorded_at) == number
+                assert self.log.last_at(follower.client, recorded_at - 1) == number - 1
 
     def stored(self, client: int) -> list[tuple[int, int, list[str]]]:
         found: list[tuple[int, int, list[str]]] = []
         while some := self.log.read(client, found[-1][0] if found else 0, 4):
-            found += [(entry.number, entry.taken, ids_of(entry)) for entry in some]
+            found += [(entry.number, entry.recorded_at, ids_of(entry)) for entry in some]
         return found
 
     def teardown(self) -> None:

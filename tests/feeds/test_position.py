@@ -46,10 +46,10 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
     at_head = data.draw(st.booleans())
     text = token_at(CLIENT, cursor, log, NOW, at_head=at_head)
     ticks = tokens.decode(CLIENT, text).ticks
-    taken = log.taken_at(CLIENT, number)
+    recorded_at = log.taken_at(CLIENT, number)
     following = log.taken_at(CLIENT, number + 1)
-    assert taken is not None
-    assert taken <= ticks <= NOW
+    assert recorded_at is not None
+    assert recorded_at <= ticks <= NOW
     assert following is None or ticks < following
     if at_head and following is None:
         assert ticks == NOW

@@ -79,7 +79,7 @@ def test_campaigns_leave_when_nobody_can_ask_for_their_day() -> None:
     floor = new_floor()
     fold_all(floor, [event("campaign.update", 0, campaign=5, service=10)])
     assert list(floor.at_work.of(10)) == [5]
-    two_days_on = floor.state.taken + 2 * 24 * 3600 * 10_000_000
+    two_days_on = floor.state.recorded_at + 2 * 24 * 3600 * 10_000_000
     floor.begin_entry(9, two_days_on)
     assert list(floor.at_work.of(10)) == []
     start = call("call.start", 48 * 3600, service=20, direction="OUTBOUND", campaign=5)

@@ -95,27 +95,27 @@ class Entries:
         self.healthy = True
         self.stalled = ""
         self.complete = ALWAYS
-        self.taken: dict[int, list[int]] = {}
+        self.recorded_at: dict[int, list[int]] = {}
         self.removed = 0
         self.error: Exception | None = None
 
     def take(self, client: int, ticks: int) -> int:
         """One more entry; its number."""
-        entries = self.taken.setdefault(client, [])
+        entries = self.recorded_at.setdefault(client, [])
         entries.append(max(ticks, entries[-1] + 1) if entries else ticks)
         return len(entries)
 
     def head(self, client: int) -> Head:
         """The newest entry."""
-        entries = self.taken.get(client, [])
+        entries = self.recorded_at.get(client, [])
         return Head(len(entries), entries[-1]) if entries else Head(0, 0)
 
     def last_at(self, client: int, ticks: int) -> int:
         """The last entry at or before."""
         if self.error is not None:
             raise self.error
-        entries = self.taken.get(client, [])
-        return max(self.removed, sum(taken <= ticks for taken in entries))
+        entries = self.recorded_at.get(client, [])
+        return max(self.removed, sum(recorded_at <= ticks for recorded_at in entries))
 
     def complete_until(self, client: int) -> int:
         """Other nodes may be ahead of this log, where the test says so."""
@@ -123,7 +123,7 @@ class Entries:
 
     def taken_at(self, client: int, number: int) -> int | None:
         """When an entry was taken."""
-        entries = self.taken.get(client, [])
+        entries = self.recorded_at.get(client, [])
         return entries[number - 1] if self.removed < number <= len(entries) else None
 
 
@@ -200,8 +200,8 @@ class House:
     ) -> list[str]:
         """An entry with these events, each made with its eventId; the ids."""
         number = self.log.take(client, self.loop.now())
-        taken = self.log.head(client).taken
-        event_id = event_id_maker(client, taken, number)
+        recorded_at = self.log.head(client).recorded_at
+        event_id = event_id_maker(client, recorded_at, number)
         ids = [event_id(index) for index in range(len(make))]
         records: dict[FeedName, list[tuple[int, tuple[str, int | None, int | None], bytes]]] = {}
         for index, one in enumerate(make):
@@ -214,7 +214,7 @@ class House:
             )
             records.setdefault("agent" if is_agent else "interaction", []).append(record)
         for name, feed in self.floors[client].feeds.items():
-            feed.publish(records.get(name, []), end_of_entry(number), taken)
+            feed.publish(records.get(name, []), end_of_entry(number), recorded_at)
         self.floors[client].folded = number
         return ids
 

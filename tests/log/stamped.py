@@ -21,7 +21,7 @@ STREAMS = 2
 class _StampingLink(NatsLink):
     """Gives every message a time, as one that comes from another log has."""
 
-    taken: Now
+    recorded_at: Now
 
     async def publish(
         self,
@@ -30,7 +30,7 @@ class _StampingLink(NatsLink):
         headers: Mapping[str, str] = MappingProxyType({}),
         patience: float = PATIENCE,
     ) -> Ack:
-        stamped = {**headers, TAKEN: str(self.taken())}
+        stamped = {**headers, TAKEN: str(self.recorded_at())}
         return await super().publish(subject, payload, stamped, patience)
 
 
@@ -44,7 +44,7 @@ class StampedLog(JetStreamLog):
     async def open(cls, url: str, folder: DataFolder, clock: Now) -> Self:
         """Connect, make the streams where there are none, and catch up."""
         link = await _StampingLink.open(url, "test")
-        link.taken = clock
+        link.recorded_at = clock
         follows, _ = await make_streams(link, STREAMS, 1)
         log = cls(folder, link, follows, clock)
         log.link, log.clock = link, clock

@@ -42,8 +42,8 @@ def test_a_long_batch_becomes_several_entries(monkeypatch: pytest.MonkeyPatch) -
     heads = iter([Head(5, 50), Head(6, 51)])
     news = news_of(batch(1, "abc"), [b"a", b"b", b"c"], set())
     first, second = entries_of(1, news, lambda: next(heads))
-    assert (first.number, first.taken, first.count) == (5, 50, 2)
-    assert (second.number, second.taken, second.count) == (6, 51, 1)
+    assert (first.number, first.recorded_at, first.count) == (5, 50, 2)
+    assert (second.number, second.recorded_at, second.count) == (6, 51, 1)
     assert first.payload + b"\n" + second.payload == b"\n".join(news.lines)
     assert first.events is not None
     assert [event.id for event in first.events] == ["a", "b"]

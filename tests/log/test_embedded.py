@@ -188,12 +188,12 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(
     monkeypatch.setattr(duplicates, "MAX_BACKLOG", 5 * sorted_runs.KEY_BYTES)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         disk.faults = {"full"}
-        taken = house.append_until_refused()
-        assert 4 <= taken < 12
+        recorded_at = house.append_until_refused()
+        assert 4 <= recorded_at < 12
         disk.works()
     with a_house(tmp_path) as house:
-        names = [str(number) for number in range(taken + 1)]
-        assert house.append(*names).duplicates == list(range(taken))
+        names = [str(number) for number in range(recorded_at + 1)]
+        assert house.append(*names).duplicates == list(range(recorded_at))
 
 
 def test_what_is_under_way_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

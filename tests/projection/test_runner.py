@@ -140,14 +140,18 @@ def test_what_is_fed_bears_its_place_and_its_class() -> None:
             assert [(at, klass) for at, klass, _ in agents.records] == [
                 (position(number, 2), ("", 5, None))
             ]
-            taken = house.log.head(CLIENT).taken
+            recorded_at = house.log.head(CLIENT).recorded_at
             for at, _, body in calls.records:
                 event_id = msgspec.json.decode(body)["eventId"]
-                assert event_id == tokens.encode(CLIENT, taken, at)
+                assert event_id == tokens.encode(CLIENT, recorded_at, at)
             number = await house.take(house.event("call.queue", 1))
             await floor.until_folded(number)
             for fed in (calls, agents):
-                assert fed.published[-1] == ([], end_of_entry(number), house.log.head(CLIENT).taken)
+                assert fed.published[-1] == (
+                    [],
+                    end_of_entry(number),
+                    house.log.head(CLIENT).recorded_at,
+                )
         assert len(house.folded) == 3
 
     run(work)
@@ -196,10 +200,10 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
         floor = house.floor()
         fold = floor.floor.fold
 
-        def falls_over(one: Incoming, taken: int, event_id: str) -> object:
+        def falls_over(one: Incoming, recorded_at: int, event_id: str) -> object:
             if one.id == "2":
                 raise ZeroDivisionError
-            return fold(one, taken, event_id)
+            return fold(one, recorded_at, event_id)
 
         monkeypatch.setattr(floor.floor, "fold", falls_over)
         async with house.at_work(floor):

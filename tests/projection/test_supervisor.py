@@ -153,11 +153,11 @@ def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.M
         with monkeypatch.context() as patch:
             patch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
             patch.setattr(house.mirror, "newest_snapshot", _raising(Unavailable("no disk")))
-            await house.take(account="taken")
+            await house.take(account="recorded_at")
             await until(lambda: ACME not in house.serving)
             await house.loop.passing(5)
         await house.loop.passing(2)
-        assert await house.fed() == ["taken"]
+        assert await house.fed() == ["recorded_at"]
 
     logged = in_house(work)
     assert "folding_waits" in {one["event"] for one in logged}

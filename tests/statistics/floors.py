@@ -49,15 +49,15 @@ def at(when: str) -> int:
 def folded(plan: Plan, events: Iterable[Incoming], client: int = 1) -> Floor:
     """A floor that took each event at its own time, or just after the one before."""
     floor = Floor(FloorState(client=client))
-    taken = 0
+    recorded_at = 0
     for number, event in enumerate(events, 2):
         own = 0 if event.time is None else milliseconds(event.time) * 10_000
-        taken = max(own, taken + 1)
+        recorded_at = max(own, recorded_at + 1)
         if number == 2:
-            floor.begin_entry(1, taken - 1)
+            floor.begin_entry(1, recorded_at - 1)
             floor.apply(plan)
-        floor.begin_entry(number, taken)
-        floor.fold(event, taken, "-")
+        floor.begin_entry(number, recorded_at)
+        floor.fold(event, recorded_at, "-")
     return floor
 
 

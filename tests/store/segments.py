@@ -12,15 +12,15 @@ from tests.log.batches import START
 KLASSES: tuple[Klass, ...] = (("VOICE", 1, 10), ("SMS", 2, None), ("", None, None))
 
 
-def segment(positions: Sequence[int], taken: int = START) -> Segment:
+def segment(positions: Sequence[int], recorded_at: int = START) -> Segment:
     bodies = [b'{"place":%d}' % position for position in positions]
     classes = [position % len(KLASSES) for position in positions]
     sizes = (len(body) + 1 for body in bodies[:-1])
     return Segment(
         first=positions[0],
         last=positions[-1],
-        first_taken=taken,
-        last_taken=taken,
+        first_taken=recorded_at,
+        last_taken=recorded_at,
         count=len(positions),
         table=KLASSES,
         positions=array("Q", positions).tobytes(),

@@ -114,8 +114,8 @@ def in_entries(events: list[Incoming]) -> list[StoredEntry]:
     entries = [StoredEntry(1, 10_000, "site", msgspec.json.encode(PLAN))]
     for number, event in enumerate(events, 2):
         assert event.time is not None
-        taken = max(milliseconds(event.time) * 10_000, entries[-1].taken + 1)
-        entries.append(StoredEntry(number, taken, "events", msgspec.json.encode(event)))
+        recorded_at = max(milliseconds(event.time) * 10_000, entries[-1].recorded_at + 1)
+        entries.append(StoredEntry(number, recorded_at, "events", msgspec.json.encode(event)))
     return entries
 
 
@@ -184,7 +184,7 @@ def test_a_shown_floor_can_be_given() -> None:
     behind = Floor(FloorState(client=1))
     assert whole.differences == []
     for entry in without[:1]:
-        behind.begin_entry(entry.number, entry.taken)
+        behind.begin_entry(entry.number, entry.recorded_at)
         behind.apply(PLAN)
     assert verify(1, entries, NOW, behind).differences
 

@@ -64,9 +64,9 @@ def add(
         site = Site(buckets)
         owner = client_named(site, client)
         _check_centers(site, owner, call_center or [])
-        taken = [user.id for user in owner.users if not user.agent]
+        recorded_at = [user.id for user in owner.users if not user.agent]
         user = User(
-            id=max(taken, default=0) + 1 if user_id is None else user_id,
+            id=max(recorded_at, default=0) + 1 if user_id is None else user_id,
             name=name,
             password_hash=hasher().hash(new_password()),
             role=known_role,

@@ -82,9 +82,9 @@ def _entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
     """The entries that are stored, behind the site as it was in front of them."""
     removed = log.removed_site(stream.ordinal)
     if removed is not None:
-        yield StoredEntry(removed.number, removed.taken, removed.kind, removed.payload)
+        yield StoredEntry(removed.number, removed.recorded_at, removed.kind, removed.payload)
     after = 0
     while entries := log.read(stream, after, READ):
         for entry in entries:
-            yield StoredEntry(entry.number, entry.taken, entry.kind, entry.payload)
+            yield StoredEntry(entry.number, entry.recorded_at, entry.kind, entry.payload)
         after = entries[-1].number

@@ -86,7 +86,7 @@ def _suits(peer: Peer, follows: Follows) -> bool:
 
 async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
     _log.info("copy_begins", node=peer.name)
-    into = folder / "taken"
+    into = folder / "recorded_at"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(mode=0o700)
     reader = uuid.uuid4().bytes

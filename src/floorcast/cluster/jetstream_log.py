@@ -182,8 +182,8 @@ class JetStreamLog(SqliteLog):
         """See ``Copy.take``."""
         while self._appender.full:  # noqa: ASYNC110 — the disk's thread has no event of the loop's
             await asyncio.sleep(FULL)
-        taken = int(message.headers.get(log_messages.TAKEN, message.at))
-        origin = Origin(taken, StreamPosition(stream, message.seq), epoch)
+        recorded_at = int(message.headers.get(log_messages.TAKEN, message.at))
+        origin = Origin(recorded_at, StreamPosition(stream, message.seq), epoch)
         copy = self._stream(message.client)
         waiting = self._waiting.get(message.headers.get(log_messages.ID, ""))
         if message.headers.get(log_messages.KIND) == "site":

@@ -99,14 +99,14 @@ class Tail:
         """It has as much as a block should."""
         return len(self._places) >= SEAL_EVENTS or self.size >= SEAL_BYTES
 
-    def add(self, records: Sequence[Record], taken: int) -> int:
+    def add(self, records: Sequence[Record], recorded_at: int) -> int:
         """Append the first of ``records``, as many as there is room for; how many that were.
 
         There must be room for one: the tail is not ``ripe``.
         """
         if not self._places:
-            self.first_taken = taken
-        self.last_taken = max(self.last_taken, taken)
+            self.first_taken = recorded_at
+        self.last_taken = max(self.last_taken, recorded_at)
         positions, classes, bodies = zip(*records[: SEAL_EVENTS - len(self._places)], strict=True)
         sizes = list(accumulate(map(len, bodies), initial=self.size))
         added = min(bisect_left(sizes, SEAL_BYTES, 1), len(bodies))

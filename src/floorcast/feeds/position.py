@@ -93,11 +93,11 @@ def token_at(client: int, cursor: int, log: Times, now: int, *, at_head: bool) -
     """
     entry = entry_of(cursor)
     head = log.head(client)
-    taken = _taken(client, entry, head, log) or 0
+    recorded_at = _recorded_at(client, entry, head, log) or 0
     if at_head:
         following = log.taken_at(client, entry + 1) if entry < head.number else None
-        taken = max(taken, now if following is None else min(now, following - 1))
-    return encode(client, taken, cursor)
+        recorded_at = max(recorded_at, now if following is None else min(now, following - 1))
+    return encode(client, recorded_at, cursor)
 
 
 def local_time(ticks: int, zone: tzinfo) -> str:
@@ -123,11 +123,11 @@ def _known_place(client: int, token: Token, log: Times) -> int | None:
     head = log.head(client)
     if entry > head.number:
         return None
-    taken = _taken(client, entry, head, log)
-    return token.position if taken is not None and taken <= token.ticks else None
+    recorded_at = _recorded_at(client, entry, head, log)
+    return token.position if recorded_at is not None and recorded_at <= token.ticks else None
 
 
-def _taken(client: int, entry: int, head: Head, log: Times) -> int | None:
+def _recorded_at(client: int, entry: int, head: Head, log: Times) -> int | None:
     if entry == head.number:
-        return head.taken
+        return head.recorded_at
     return log.taken_at(client, entry) if entry else 0

@@ -195,9 +195,9 @@ class Reader(asyncio.Protocol):
 
     def _is_stuck(self, now: float) -> bool:
         unsent = self._transport.get_write_buffer_size()
-        taken = self.sent - unsent
-        if not unsent or taken > self._checked:
-            self._checked = taken
+        recorded_at = self.sent - unsent
+        if not unsent or recorded_at > self._checked:
+            self._checked = recorded_at
             self._stuck = now
         return now >= self._stuck + STUCK
 

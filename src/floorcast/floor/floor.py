@@ -84,7 +84,7 @@ class Floor:
         self.off_duty: Roster[OnFloor] = Roster()
         self.at_work = AtWork(state.campaigns, self.ledger)
         self.watchers: Watchers = []
-        self._tidied = to_ms(state.taken) // _TIDY_MS
+        self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         self._folds: dict[type[Any], Callable[..., Fed | None]] = {
             AgentState: self._agent_state,
             CallStart: self._call_start,
@@ -124,10 +124,10 @@ class Floor:
 
     # -- entries ---------------------------------------------------------------------------
 
-    def begin_entry(self, number: int, taken: int) -> None:
-        """An entry begins: the log has reached ``taken`` (ticks). Tidies what is over."""
-        self.state.entry, self.state.taken = number, taken
-        now = to_ms(taken)
+    def begin_entry(self, number: int, recorded_at: int) -> None:
+        """An entry begins: the log has reached ``recorded_at`` (ticks). Tidies what is over."""
+        self.state.entry, self.state.recorded_at = number, recorded_at
+        now = to_ms(recorded_at)
         if self.ledger.begin_day(self.calendar.day_of(now)):
             self.at_work.begin_day(self.calendar)
         self.board.evict_ended(now)
@@ -157,10 +157,10 @@ class Floor:
                 found[key] = None
         return list(found)
 
-    def fold(self, event: Incoming, taken: int, event_id: str) -> Fed | None:
+    def fold(self, event: Incoming, recorded_at: int, event_id: str) -> Fed | None:
         """Fold one event; ``event_id`` is the id that it bears in the interaction feed."""
-        at = taken // TICKS_PER_MS if event.time is None else milliseconds(event.time)
-        return self._folds[type(event)](event, at, taken // TICKS_PER_MS, event_id)
+        at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
+        return self._folds[type(event)](event, at, recorded_at // TICKS_PER_MS, event_id)
 
     # -- agents ----------------------------------------------------------------------------
 

@@ -40,13 +40,13 @@ _PART = 500  # agents, calls or counters in a part: about a millisecond's work
 class FloorState(Struct):
     """The floor of one client, folded up to and including entry ``entry``.
 
-    ``taken`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
+    ``recorded_at`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
     dispositioned as a right-party contact in the last half hour and when, in ms.
     """
 
     client: int
     entry: int = 0
-    taken: int = 0
+    recorded_at: int = 0
     plan: Plan = field(default_factory=Plan)
     directory: Directory = field(default_factory=Directory)
     counters: Counters = field(default_factory=Counters)

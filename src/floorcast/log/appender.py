@@ -172,12 +172,12 @@ class Appender:
         """
         # A look at the disk may have to wait: until it is done, nobody else asks or reserves.
         async with self._gate:
-            taken = stream.time_of_next(self._now() if origin is None else origin.at)
+            recorded_at = stream.time_of_next(self._now() if origin is None else origin.at)
             keys = keys_of(stream.client, batch.events)
-            news = news_of(batch, keys, await self._seen.held(set(keys), taken))
+            news = news_of(batch, keys, await self._seen.held(set(keys), recorded_at))
             self._check_open()
             self._check_epoch(origin)
-            entries = entries_of(stream.client, news, lambda: stream.next(taken))
+            entries = entries_of(stream.client, news, lambda: stream.next(recorded_at))
             appended = Appended(stream.planned.number, news.duplicates)
             return Planned(appended, self._put(stream, entries, news.keys, origin))
 
@@ -190,8 +190,8 @@ class Appender:
             self._check_epoch(origin)
             entries = []
             if payload != stream.planned_site:
-                number, taken = stream.next(self._now() if origin is None else origin.at)
-                entries = [Entry(stream.client, number, taken, "site", 0, payload)]
+                number, recorded_at = stream.next(self._now() if origin is None else origin.at)
+                entries = [Entry(stream.client, number, recorded_at, "site", 0, payload)]
                 stream.planned_site = payload
             appended = Appended(stream.planned.number, ())
             return Planned(appended, self._put(stream, entries, (), origin))
@@ -240,11 +240,12 @@ class Appender:
     ) -> asyncio.Future[None]:
         self._loop = asyncio.get_running_loop()
         future = self._loop.create_future()
-        wave = self._seen.reserve(keys, entries[-1].taken) if keys else None
+        wave = self._seen.reserve(keys, entries[-1].recorded_at) if keys else None
         self._plans.append(_Plan(stream, entries, keys, wave, future))
         start = first_id(stream.ordinal)
         rows = [
-            Row(start + e.number, e.taken, KINDS.index(e.kind), e.count, e.payload) for e in entries
+            Row(start + e.number, e.recorded_at, KINDS.index(e.kind), e.count, e.payload)
+            for e in entries
         ]
         size = sum(len(row.payload) for row in rows)
         may_be_new = None if stream.stored or not rows else (stream.ordinal, stream.client)

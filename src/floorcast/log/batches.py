@@ -57,6 +57,6 @@ def entries_of(client: int, news: News, next_head: Callable[[], Head]) -> list[E
     entries = []
     for start, payload in zip(pieces, payloads, strict=True):
         events = news.events[start : start + ENTRY_EVENTS] if len(pieces) > 1 else news.events
-        number, taken = next_head()
-        entries.append(Entry(client, number, taken, "events", len(events), payload, events))
+        number, recorded_at = next_head()
+        entries.append(Entry(client, number, recorded_at, "events", len(events), payload, events))
     return entries

@@ -56,7 +56,7 @@ class Stream:
 
     def time_of_next(self, now: int) -> int:
         """The time of the next entry: the clock's, or just behind the entry before."""
-        return max(now, self.planned.taken + 1)
+        return max(now, self.planned.recorded_at + 1)
 
     def next(self, now: int) -> Head:
         """Number and time of the next entry."""
@@ -69,7 +69,7 @@ class Stream:
 
     def publish(self, entry: Entry) -> None:
         """Make a durable entry the head, and give it to who follows."""
-        self.head = Head(entry.number, entry.taken)
+        self.head = Head(entry.number, entry.recorded_at)
         for follower in self._followers:
             follower.give(entry)
 

@@ -109,7 +109,7 @@ class Seen:
         """Take the keys of a stored entry; for a start, in order for each client. May wait."""
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
         self._filter.sift(keys)
-        wave = self.reserve(keys, entry.taken)
+        wave = self.reserve(keys, entry.recorded_at)
         self.confirm(wave, entry.client, entry.number)
         if self.full:
             self._runs.wait()

@@ -42,7 +42,7 @@ class Row(NamedTuple):
     """An entry as it is stored; ``id`` packs the stream's ordinal and the entry's number."""
 
     id: int
-    taken: int
+    recorded_at: int
     kind: int
     events: int
     payload: bytes
@@ -185,7 +185,7 @@ class GroupWriter:
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
             for row in write.rows:
-                self._janitor.note(row.ordinal, row.id, row.taken)
+                self._janitor.note(row.ordinal, row.id, row.recorded_at)
 
     def _fail(self, writes: Sequence[Write], error: Exception, seconds: float) -> None:
         self._failed_epoch = writes[-1].epoch

@@ -227,12 +227,12 @@ class LogReader:
         size = 0
         with reading():
             bounds = start + max(after, 0), start + stream.head.number, limit
-            for row_id, taken, kind, count, payload in self._connection.execute(READ, bounds):
+            for row_id, recorded_at, kind, count, payload in self._connection.execute(READ, bounds):
                 size += len(payload)
                 if entries and size > READ_BYTES:
                     break
                 entries.append(
-                    Entry(stream.client, row_id - start, taken, KINDS[kind], count, payload)
+                    Entry(stream.client, row_id - start, recorded_at, KINDS[kind], count, payload)
                 )
         return entries
 
@@ -247,8 +247,8 @@ class LogReader:
         low, high = self.removed(stream.ordinal), stream.head.number
         while low < high:
             middle = (low + high + 1) // 2
-            taken = self.taken_at(stream.ordinal, middle)
-            if taken is None or taken <= ticks:  # None: removed while we search
+            recorded_at = self.taken_at(stream.ordinal, middle)
+            if recorded_at is None or recorded_at <= ticks:  # None: removed while we search
                 low = middle
             else:
                 high = middle - 1
@@ -266,8 +266,8 @@ class LogReader:
             row = fetch_one(self._connection, REMOVED_SITE, (ordinal,))
         if row is None or row[1] is None:
             return None
-        client, number, taken, payload = row
-        return Entry(client, number, taken, "site", 0, payload)
+        client, number, recorded_at, payload = row
+        return Entry(client, number, recorded_at, "site", 0, payload)
 
     def close(self) -> None:
         """Let go of the file."""

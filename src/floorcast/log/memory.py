@@ -36,15 +36,15 @@ class _Kept:
     def forget(self, before: int) -> int:
         """Remove what was taken before the tick; the number of entries."""
         count = 0
-        while self.entries and self.entries[0].taken < before:
+        while self.entries and self.entries[0].recorded_at < before:
             entry = self.entries.popleft()
             self.removed = entry.number
             count += 1
             if entry.kind == "site":
                 self.removed_site = entry
         old = []
-        for key, taken in self.keys.items():
-            if taken >= before:
+        for key, recorded_at in self.keys.items():
+            if recorded_at >= before:
                 break
             old.append(key)
         for key in old:
@@ -75,15 +75,15 @@ class MemoryLog:
             kept.keep(entry)
         for key in news.keys:  # the oldest stay in front, also where one comes again
             kept.keys.pop(key, None)
-            kept.keys[key] = kept.stream.head.taken
+            kept.keys[key] = kept.stream.head.recorded_at
         return Appended(kept.stream.head.number, news.duplicates)
 
     async def append_site(self, client: int, payload: bytes) -> int:
         """See ``EventLog.append_site``."""
         kept = self._open(client)
         if payload != kept.site:
-            number, taken = self._next(kept)()
-            kept.keep(Entry(client, number, taken, "site", 0, payload))
+            number, recorded_at = self._next(kept)()
+            kept.keep(Entry(client, number, recorded_at, "site", 0, payload))
             kept.site = payload
         return kept.stream.head.number
 
@@ -112,7 +112,7 @@ class MemoryLog:
         low, high = 0, len(kept.entries)
         while low < high:
             middle = (low + high) // 2
-            if kept.entries[middle].taken <= ticks:
+            if kept.entries[middle].recorded_at <= ticks:
                 low = middle + 1
             else:
                 high = middle
@@ -123,7 +123,7 @@ class MemoryLog:
         kept = self._kept.get(client)
         if kept is None or not kept.removed < number <= kept.stream.head.number:
             return None
-        return kept.entries[number - kept.removed - 1].taken
+        return kept.entries[number - kept.removed - 1].recorded_at
 
     def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
         """See ``EventLog.complete_until``."""

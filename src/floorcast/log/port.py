@@ -53,14 +53,14 @@ EntryKind = Literal["events", "site"]
 class Entry(Struct, gc=False):
     """One durable entry of a client's stream.
 
-    ``taken`` is the time in ticks at which the log took it; it grows strictly within the
+    ``recorded_at`` is the time in ticks at which the log took it; it grows strictly within the
     stream. ``events`` are the decoded lines of ``payload`` where the appending process still
     has them, else None.
     """
 
     client: int
     number: int
-    taken: int
+    recorded_at: int
     kind: EntryKind
     count: int
     payload: bytes
@@ -93,7 +93,7 @@ class Head(NamedTuple):
     """The newest durable entry of a stream: its number and time in ticks; (0, 0) for none."""
 
     number: int
-    taken: int
+    recorded_at: int
 
 
 class EventLog(Protocol):

@@ -47,7 +47,7 @@ DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
 class _Front(NamedTuple):
     """The oldest entry of a stream."""
 
-    taken: int
+    recorded_at: int
     ordinal: int
     id: int
 
@@ -66,16 +66,16 @@ class Janitor:
         for ordinal in ordinals:
             self._find_front(ordinal, first_id(ordinal))
 
-    def note(self, ordinal: int, row_id: int, taken: int) -> None:
+    def note(self, ordinal: int, row_id: int, recorded_at: int) -> None:
         """An entry was stored; it is the front of a stream that had none."""
         if ordinal not in self._known:
             self._known.add(ordinal)
-            heapq.heappush(self._fronts, _Front(taken, ordinal, row_id))
+            heapq.heappush(self._fronts, _Front(recorded_at, ordinal, row_id))
 
     @property
     def due(self) -> bool:
         """Whether there is an entry that is older than the retention."""
-        return bool(self._fronts) and self._fronts[0].taken < self._before()
+        return bool(self._fronts) and self._fronts[0].recorded_at < self._before()
 
     def bite(self) -> int:
         """Remove some entries that are older than the retention; how many."""
@@ -84,12 +84,12 @@ class Janitor:
         before = self._before()
         front = self._fronts[0]
         with transaction(self._connection):
-            last, taken, count, site = self._choose(front, before)
+            last, recorded_at, count, site = self._choose(front, before)
             if site is not None:
                 start = first_id(front.ordinal)
                 self._connection.execute(KEEP_SITE, (front.ordinal, start, site))
             number = last - first_id(front.ordinal)
-            self._connection.execute(NOTE, (front.ordinal, number, taken))
+            self._connection.execute(NOTE, (front.ordinal, number, recorded_at))
             self._connection.execute(DELETE, (front.id, last))
         heapq.heappop(self._fronts)
         self._known.discard(front.ordinal)

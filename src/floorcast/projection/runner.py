@@ -209,12 +209,12 @@ class ClientFloor(Generic[P]):
 
     async def _take(self, entry: Entry) -> None:
         floor, begun = self.floor, time.perf_counter()
-        floor.begin_entry(entry.number, entry.taken)
+        floor.begin_entry(entry.number, entry.recorded_at)
         self._let_go(entry)
         if entry.kind == "site":
             floor.apply(_plan_decoder.decode(entry.payload))
             self._switch_feeds()
-            self._publish({}, end_of_entry(entry.number), entry.taken)
+            self._publish({}, end_of_entry(entry.number), entry.recorded_at)
         else:
             await self._fold_events(entry)
         self.folded = entry.number
@@ -238,7 +238,7 @@ class ClientFloor(Generic[P]):
             end = start + len(piece) - 1
             self._bring_back(piece, entry)
             through = end_of_entry(entry.number) if end == last else position(entry.number, end)
-            self._publish(self._fold(piece, entry, start), through, entry.taken)
+            self._publish(self._fold(piece, entry, start), through, entry.recorded_at)
             if end != last and time.perf_counter() - begun > _TURN:
                 await asyncio.sleep(0)
                 begun = time.perf_counter()
@@ -248,12 +248,12 @@ class ClientFloor(Generic[P]):
     ) -> dict[str, list[Record]]:
         fold, encode = self.floor.fold, self._encode
         switched_on = self.floor.state.plan.feeds
-        event_id = event_id_maker(self.client, entry.taken, entry.number)
+        event_id = event_id_maker(self.client, entry.recorded_at, entry.number)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
             try:
                 fed: Fed | None = fold(
-                    event, entry.taken, event_id(index) if type(event) in _FED_BY_ID else ""
+                    event, entry.recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
                 # a bug of ours: told and counted, and the rest goes on

@@ -43,8 +43,10 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 def laid_over(declared: Client, by_hand: ByHand) -> Client:
     """The client as it counts: what the file declares, with what was changed by hand."""
     users = tuple(_logins(declared, by_hand))
-    taken = {(user.agent, user.name) for user in users} | {(user.agent, user.id) for user in users}
-    own = (user for user in by_hand.users if not _keys(user) & taken)
+    recorded_at = {(user.agent, user.name) for user in users} | {
+        (user.agent, user.id) for user in users
+    }
+    own = (user for user in by_hand.users if not _keys(user) & recorded_at)
     revoked = set(by_hand.revoked)
     return structs.replace(
         declared,
@@ -66,8 +68,8 @@ def prune(declared: Client, by_hand: ByHand) -> ByHand:
 
 def collisions(declared: Client, by_hand: ByHand) -> list[User]:
     """The users made by hand whose name or id the file gives to a user of its own."""
-    taken = set[tuple[bool, int | str]]().union(*map(_keys, declared.users))
-    return [user for user in by_hand.users if _keys(user) & taken]
+    recorded_at = set[tuple[bool, int | str]]().union(*map(_keys, declared.users))
+    return [user for user in by_hand.users if _keys(user) & recorded_at]
 
 
 def _keys(user: User) -> set[tuple[bool, int | str]]:

@@ -70,7 +70,7 @@ class Scribe:
         self._name = name
         self._tidy = tidy
         self._given = 0
-        self._taken = 0
+        self._recorded_at = 0
         self._queue: SimpleQueue[_Job | _Mark] = SimpleQueue()
         self._stored: deque[_Job] = deque()
         self._closing = threading.Event()
@@ -82,7 +82,7 @@ class Scribe:
     @property
     def backlog(self) -> int:
         """Bytes handed in and not yet known to be stored."""
-        return self._given - self._taken
+        return self._given - self._recorded_at
 
     def submit(self, size: int, work: Work, done: Callable[[], None]) -> None:
         """Have ``work`` done on the connection; ``settle`` calls ``done`` once it is stored.
@@ -106,7 +106,7 @@ class Scribe:
         stored = self._stored
         while stored:
             job = stored.popleft()
-            self._taken += job.size
+            self._recorded_at += job.size
             job.done()
 
     def wait(self, *, tidied: bool = False, timeout: float = 60.0) -> bool:

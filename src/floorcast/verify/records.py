@@ -102,7 +102,7 @@ class Records:
     def __init__(self) -> None:
         self.site = Site()
         self.terms = [Terms({})]
-        self.taken = 0
+        self.recorded_at = 0
         self._place = 0
         self._at_services: dict[int, tuple[int, int | None]] = {}
         self._at = 0
@@ -116,9 +116,9 @@ class Records:
         """Let the file go."""
         self._base.close()
 
-    def take(self, taken: int, kind: str, payload: bytes) -> None:
-        """Take an entry; ``taken`` in ticks of 100 ns."""
-        self.taken = taken // 10_000
+    def take(self, recorded_at: int, kind: str, payload: bytes) -> None:
+        """Take an entry; ``recorded_at`` in ticks of 100 ns."""
+        self.recorded_at = recorded_at // 10_000
         if kind == "site":
             plan = json.loads(payload)
             self.site.declare(plan)
@@ -177,7 +177,7 @@ class Records:
     def _take(self, event: Json) -> None:
         self._place += 1
         moment = event.get("time")
-        self._at = self.taken if moment is None else _ms(moment)
+        self._at = self.recorded_at if moment is None else _ms(moment)
         data = event["data"]
         kind = event["type"]
         if kind == "agent.state":

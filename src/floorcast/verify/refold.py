@@ -23,10 +23,10 @@ class Refold:
         self.floor = Floor(FloorState(client=client), quiet_call_ms)
         self._gone: dict[tuple[int, str], bytes] = {}
 
-    def take(self, number: int, taken: int, kind: str, payload: bytes) -> None:
-        """Fold an entry; ``taken`` in ticks."""
+    def take(self, number: int, recorded_at: int, kind: str, payload: bytes) -> None:
+        """Fold an entry; ``recorded_at`` in ticks."""
         floor = self.floor
-        floor.begin_entry(number, taken)
+        floor.begin_entry(number, recorded_at)
         self._gone.update((call.key, encode_call(call)) for call in floor.board.evicted)
         floor.board.evicted.clear()
         if kind == "site":
@@ -36,6 +36,6 @@ class Refold:
         for key in floor.strangers(events):
             if key in self._gone:
                 floor.board.recall(decode_call(self._gone.pop(key)))
-        event_id = event_id_maker(floor.state.client, taken, number)
+        event_id = event_id_maker(floor.state.client, recorded_at, number)
         for index, event in enumerate(events):
-            floor.fold(event, taken, event_id(index))
+            floor.fold(event, recorded_at, event_id(index))

@@ -32,10 +32,10 @@ Rows = list[dict[str, Any]]
 
 
 class StoredEntry(NamedTuple):
-    """An entry as the log keeps it; ``taken`` in ticks, ``kind`` events or site."""
+    """An entry as the log keeps it; ``recorded_at`` in ticks, ``kind`` events or site."""
 
     number: int
-    taken: int
+    recorded_at: int
     kind: str
     payload: bytes
 
@@ -77,10 +77,10 @@ def verify(
         count = 0
         for entry in entries:
             count += 1
-            records.take(entry.taken, entry.kind, entry.payload)
+            records.take(entry.recorded_at, entry.kind, entry.payload)
             if refold is not None:
                 refold.take(*entry)
-        now = limits.now or records.taken
+        now = limits.now or records.recorded_at
         limits = limits._replace(now=now)
         looked_at = floor if refold is None else refold.floor
         assert looked_at is not None

@@ -442,7 +442,7 @@ def test_a_token_stays_good_while_nothing_happens() -> None:
             answer = await ask(house, session, {"token": token})
             assert answer.status_code == 200, answer.text
             token = answer.json()["token"]
-        assert house.loop.now() - house.log.head(ACME).taken > DAY
+        assert house.loop.now() - house.log.head(ACME).recorded_at > DAY
         ids = house.publish([call_start])
         events = (await ask(house, session, {"token": token})).json()["events"]
         assert [event["eventId"] for event in events] == ids
@@ -481,8 +481,10 @@ def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
         assert 5 < house.loop.elapsed < 20
         house.log.complete = house.loop.now()
-        taken = tokens.encode(ACME, tokens.decode(ACME, ids[0]).ticks - 1, tokens.position(9, 0))
-        answer = await ask(house, session, {"token": taken})
+        recorded_at = tokens.encode(
+            ACME, tokens.decode(ACME, ids[0]).ticks - 1, tokens.position(9, 0)
+        )
+        answer = await ask(house, session, {"token": recorded_at})
         assert len(answer.json()["events"]) == 2
 
     in_house(work)

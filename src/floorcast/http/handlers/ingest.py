@@ -50,21 +50,21 @@ async def take_events(exchange: Exchange) -> Answer:
     try:
         with server.intake.admit(at_most(exchange.headers, INTAKE_LIMIT)):
             body = await read_body(exchange.receive, exchange.headers, INTAKE_LIMIT)
-            taken = await _take(server, floor, body, form)
+            recorded_at = await _take(server, floor, body, form)
     except Busy:
         server.metrics.intake_refused.inc()
         raise
     server.metrics.intake_seconds.observe(time.perf_counter() - begun)
     for outcome, count in (
-        ("accepted", taken.accepted),
-        ("duplicate", taken.duplicates),
-        ("rejected", len(taken.rejected)),
+        ("accepted", recorded_at.accepted),
+        ("duplicate", recorded_at.duplicates),
+        ("rejected", len(recorded_at.rejected)),
     ):
         if count:
             server.metrics.intake_events.labels(outcome).inc(count)
-    if taken.rejected and not taken.accepted and not taken.duplicates:
-        return Answer.of(NothingTaken(0, 0, taken.rejected), status=400)
-    return Answer.of(taken)
+    if recorded_at.rejected and not recorded_at.accepted and not recorded_at.duplicates:
+        return Answer.of(NothingTaken(0, 0, recorded_at.rejected), status=400)
+    return Answer.of(recorded_at)
 
 
 async def _take(server: Server, floor: ClientFloor, body: bytes, form: Form) -> Taken:

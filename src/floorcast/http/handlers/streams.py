@@ -140,8 +140,8 @@ class _Caller:
 
     def token(self, position: int) -> str:
         """The token of an event's place; in the interaction feed it is the ``eventId``."""
-        taken = _taken(self._server.log.taken_at, self._client, entry_of(position))
-        return encode(self._client, taken, position)
+        recorded_at = _recorded_at(self._server.log.taken_at, self._client, entry_of(position))
+        return encode(self._client, recorded_at, position)
 
     def token_now(self, cursor: int) -> str:
         """The token of a reader that has seen everything: it speaks for now."""
@@ -200,5 +200,5 @@ def _moment(second: int, zone: tzinfo) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _taken(look: Callable[[int, int], int | None], client: int, entry: int) -> int:
+def _recorded_at(look: Callable[[int, int], int | None], client: int, entry: int) -> int:
     return look(client, entry) or 0

@@ -104,7 +104,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "tags": [{"name": name} for name in dict.fromkeys(map(tag_of, routes))],
         "paths": paths,
         "components": {
-            "schemas": components(_taken(routes), _given(routes)),
+            "schemas": components(_recorded_at(routes), _given(routes)),
             "responses": _refused(routes),
             "headers": HEADERS,
             "securitySchemes": SECURITY,
@@ -119,7 +119,7 @@ def _version() -> str:
         return "0"
 
 
-def _taken(routes: list[Route]) -> list[object]:
+def _recorded_at(routes: list[Route]) -> list[object]:
     kinds: list[object] = [route.body for route in routes if route.body is not None]
     return [*kinds, InteractionConditions, ServiceConditions, CampaignConditions, Incoming]
 
