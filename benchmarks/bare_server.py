@@ -15,9 +15,9 @@ import msgspec
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 _encoder = msgspec.json.Encoder()
 
 

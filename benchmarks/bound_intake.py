@@ -14,10 +14,10 @@ import apsw
 import msgspec
 
 from benchmarks.bound_events import batches, report
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 
 BATCHES = 200
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def raw_decode(many: list[list[bytes]]) -> float:

@@ -21,12 +21,12 @@ from benchmarks.bound_intake import raw_append
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import system_now
 
 APPENDERS = 4
 ROUND = 100  # batches measured at a time, made beforehand
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 
 
 async def append_round(log: SqliteLog, seed: int) -> tuple[float, float]:

@@ -21,7 +21,7 @@ import msgspec
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
@@ -40,7 +40,7 @@ STATES = ("READY", "NOT_READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD")
 
 R = TypeVar("R")
 
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 _encoder = msgspec.json.Encoder()
 
 
@@ -78,7 +78,7 @@ def _plan(size: Size) -> Plan:
     )
 
 
-def _events(size: Size, dice: random.Random) -> Iterator[Incoming]:
+def _events(size: Size, dice: random.Random) -> Iterator[InboundEvent]:
     for agent in range(size.agents):
         service = 1 + agent % size.services
         begin = NOON - 3_600_000
@@ -107,14 +107,14 @@ def _name(number: int) -> dict[str, object]:
     return {"transactionId": number, "sessionId": f"U{number:08X}@10.10.112.81"}
 
 
-def _agent(agent: int, kind: str, at: int, service: int, **more: object) -> Incoming:
+def _agent(agent: int, kind: str, at: int, service: int, **more: object) -> InboundEvent:
     return _event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
 
 
-def _event(kind: str, at: int, data: dict[str, object], **more: object) -> Incoming:
+def _event(kind: str, at: int, data: dict[str, object], **more: object) -> InboundEvent:
     when = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     raw = {"specversion": "1.0", "id": "-", "source": "-", "type": kind, "time": when}
-    event: Incoming = _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
+    event: InboundEvent = _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
     return event
 
 

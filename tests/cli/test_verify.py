@@ -17,7 +17,7 @@ from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Plan, Service
 from tests.statistics.floors import agent_at, at, call_at
 
@@ -32,7 +32,7 @@ def verified(folder: Path | str) -> Result:
     return CliRunner().invoke(program, ["verify", "--data", str(folder)], catch_exceptions=False)
 
 
-def recorded_at(folder: Path, events: Sequence[Incoming], client: int = 47415) -> None:
+def recorded_at(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
     """Have a server take these events in, some a request."""
 
     async def take() -> None:
@@ -49,7 +49,7 @@ def recorded_at(folder: Path, events: Sequence[Incoming], client: int = 47415) -
     asyncio.run(take())
 
 
-def a_call(client: int) -> list[Incoming]:
+def a_call(client: int) -> list[InboundEvent]:
     return [
         agent_at("READY", NOON - 60_000, service=10),
         call_at("start", NOON - 50_000, client, service=10, direction="INBOUND"),

@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.connectors import anonymous_bank, call_records
 from floorcast.connectors.cloud_event import CloudEvent
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 
 HERE = Path(__file__).resolve()
 GOLDEN = HERE.parents[1] / "golden" / "anonymous_bank"
@@ -90,7 +90,7 @@ def test_every_dirty_case_becomes_the_events_that_the_rules_say() -> None:
 def test_what_the_reader_makes_is_what_the_intake_takes() -> None:
     """Every event of the small day decodes as an event of the contract."""
     for event in golden_events():
-        msgspec.json.decode(msgspec.json.encode(event), type=Incoming)
+        msgspec.json.decode(msgspec.json.encode(event), type=InboundEvent)
 
 
 def test_an_empty_file_holds_no_calls() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from floorcast.connectors.cloud_event import CloudEvent
-from floorcast.model.inbound import CallEnd, Incoming
+from floorcast.model.inbound import CallEnd, InboundEvent
 
 
 def test_what_a_source_writes_the_intake_reads() -> None:
@@ -15,7 +15,7 @@ def test_what_a_source_writes_the_intake_reads() -> None:
     at = datetime(2026, 3, 4, 10, 0, 0, 250_000, tzinfo=UTC)
     data: dict[str, object] = {"transactionId": 7, "sessionId": "s"}
     event = CloudEvent(id="1", source="bank", type="call.end", time=at, data=data)
-    read = msgspec.json.decode(msgspec.json.encode(event), type=Incoming)
+    read = msgspec.json.decode(msgspec.json.encode(event), type=InboundEvent)
     assert isinstance(read, CallEnd)
     assert (read.id, read.source, read.time) == ("1", "bank", at)
     assert (read.data.transaction_id, read.data.session_id) == (7, "s")

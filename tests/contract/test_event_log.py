@@ -16,7 +16,7 @@ from floorcast.log.embedded import SqliteLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from tests.log.batches import HOUR, START, Clock, batch, event
 from tests.log.stamped import StampedLog
 
@@ -73,7 +73,7 @@ class House:
 
 
 def ids_of(entry: Entry) -> list[str]:
-    events: list[Incoming] = msgspec.json.Decoder(Incoming).decode_lines(entry.payload)
+    events: list[InboundEvent] = msgspec.json.Decoder(InboundEvent).decode_lines(entry.payload)
     assert entry.count == len(events)
     assert entry.events is None or list(entry.events) == events
     return [each.id for each in events]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 
@@ -41,29 +41,29 @@ AGENT_KINDS: tuple[str, ...] = (
 
 SERVICES = st.sampled_from([10, 20, "Sales", "Elsewhere"])
 AGENTS: st.SearchStrategy[str | int] = st.sampled_from(["ANN", "BOB", 9])
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 
 
-def event(kind: str, seconds: float, **data: object) -> Incoming:
+def event(kind: str, seconds: float, **data: object) -> InboundEvent:
     """An event ``seconds`` after midday."""
     at = (MIDDAY + timedelta(seconds=seconds)).isoformat()
     raw = {"specversion": "1.0", "id": "x", "source": "test", "type": kind, "time": at}
-    decoded: Incoming = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
+    decoded: InboundEvent = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
     return decoded
 
 
-def call(kind: str, seconds: float, number: int = 1, **data: object) -> Incoming:
+def call(kind: str, seconds: float, number: int = 1, **data: object) -> InboundEvent:
     """An event of call ``number``."""
     return event(kind, seconds, transactionId=number, sessionId=f"S{number}", **data)
 
 
-def agent(kind: str, seconds: float, who: str | int = "ANN", **data: object) -> Incoming:
+def agent(kind: str, seconds: float, who: str | int = "ANN", **data: object) -> InboundEvent:
     """An ``agent.state`` event."""
     return event("agent.state", seconds, **{"agent": who, "eventType": kind, **data})
 
 
 @st.composite
-def call_events(draw: st.DrawFn) -> Incoming:
+def call_events(draw: st.DrawFn) -> InboundEvent:
     """One event of one of four calls, with whatever may or may not be known."""
     kind = draw(st.sampled_from(CALL_KINDS))
     data: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def call_events(draw: st.DrawFn) -> Incoming:
 
 
 @st.composite
-def agent_events(draw: st.DrawFn) -> Incoming:
+def agent_events(draw: st.DrawFn) -> InboundEvent:
     """One event of an agent, which may name a call."""
     data: dict[str, Any] = {}
     who: str | int = draw(AGENTS)
@@ -108,7 +108,7 @@ def ticks(seconds: float) -> int:
     return int((MIDDAY.timestamp() + seconds) * 1000) * TICKS_PER_MS
 
 
-def fold_all(floor: Floor, events: list[Incoming], begin: int = 2) -> list[Any]:
+def fold_all(floor: Floor, events: list[InboundEvent], begin: int = 2) -> list[Any]:
     """Fold each event as an entry of its own, a second apart; what was fed."""
     fed = []
     for number, one in enumerate(events, begin):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
-from floorcast.model.inbound import CallDisposition, Incoming
+from floorcast.model.inbound import CallDisposition, InboundEvent
 from tests.floor.random_floors import (
     agent,
     agent_events,
@@ -147,7 +147,7 @@ def test_half_known_calls_are_fed() -> None:
 
 @given(ANY_EVENTS)
 def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
-    events: list[Incoming],
+    events: list[InboundEvent],
 ) -> None:
     """offered = handled + abandoned + moved on + waiting, on every service."""
     floor = new_floor()
@@ -165,9 +165,9 @@ def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
 
 
 @given(st.lists(call_events(), max_size=24), st.randoms(use_true_random=False))
-def test_the_order_of_arrival_does_not_matter(events: list[Incoming], random: object) -> None:
+def test_the_order_of_arrival_does_not_matter(events: list[InboundEvent], random: object) -> None:
     """Call events of different times give the same counters in whatever order they come."""
-    apart: dict[object, Incoming] = {}
+    apart: dict[object, InboundEvent] = {}
     for one in events:
         apart.setdefault((getattr(one.data, "transaction_id", None), one.time), one)
     in_order = sorted(apart.values(), key=lambda one: str(one.time))
@@ -189,7 +189,7 @@ def test_the_order_of_arrival_does_not_matter(events: list[Incoming], random: ob
 
 
 @given(ANY_EVENTS, st.integers(0, 40))
-def test_a_snapshot_and_what_follows_is_the_whole(events: list[Incoming], cut: int) -> None:
+def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cut: int) -> None:
     """Folding in one go, or from a snapshot at any place, gives the same floor."""
     whole = new_floor()
     fold_all(whole, events)
@@ -202,7 +202,7 @@ def test_a_snapshot_and_what_follows_is_the_whole(events: list[Incoming], cut: i
 
 
 @given(ANY_EVENTS)
-def test_calls_that_leave_and_come_back_count_the_same(events: list[Incoming]) -> None:
+def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent]) -> None:
     """A floor that forgets every ended call at once, and is told again, counts the same."""
     keeps, forgets = new_floor(), new_floor()
     store: dict[object, bytes] = {}

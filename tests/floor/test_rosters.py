@@ -9,7 +9,7 @@ from floorcast.floor.agents import OnFloor
 from floorcast.floor.floor import Floor
 from floorcast.floor.rosters import Roster
 from floorcast.floor.state import from_snapshot, snapshot_parts
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from tests.floor.random_floors import (
     agent_events,
     call,
@@ -52,7 +52,7 @@ def assert_right(floor: Floor) -> None:
 
 
 @given(ANY_EVENTS)
-def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[Incoming]) -> None:
+def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[InboundEvent]) -> None:
     """After any events, and again from a snapshot."""
     floor = new_floor()
     fold_all(floor, events)
@@ -61,7 +61,7 @@ def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[Incoming
 
 
 @given(ANY_EVENTS, st.lists(st.integers(-50, 250)))
-def test_who_was_heard_of_is_counted_right(events: list[Incoming], moments: list[int]) -> None:
+def test_who_was_heard_of_is_counted_right(events: list[InboundEvent], moments: list[int]) -> None:
     """Whatever was asked before, and whatever happens between two questions."""
     floor = new_floor()
     for number, one in enumerate(events, 2):

@@ -14,7 +14,7 @@ import pytest
 
 from floorcast.http.openapi.examples import load
 from floorcast.model import token as tokens
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, Plan, Service
 from tests.http.servers import ACME, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
@@ -46,7 +46,9 @@ PLAN = Plan(
 )
 
 
-def asked(path: str, body: object, events: Iterable[Incoming], plan: Plan = PLAN) -> dict[str, Any]:
+def asked(
+    path: str, body: object, events: Iterable[InboundEvent], plan: Plan = PLAN
+) -> dict[str, Any]:
     """The answer of a floor on which these events happened."""
     answers: list[dict[str, Any]] = []
 
@@ -78,7 +80,7 @@ class Stay:
     """An agent's day: states one after the other, each of some seconds."""
 
     def __init__(self, who: str, service: int, begin: int) -> None:
-        self.events: list[Incoming] = []
+        self.events: list[InboundEvent] = []
         self.who, self.service, self.at = who, service, begin
         self.calls = begin
 
@@ -100,13 +102,13 @@ class Stay:
             said = call_at("disposition", self.at, self.calls, termCode=code, agent=self.who)
             self.events.append(said)
 
-    def off(self) -> list[Incoming]:
+    def off(self) -> list[InboundEvent]:
         """Log off; all that happened."""
         self.to("LOGOFF", 0)
         return self.events
 
 
-def in_time(*days: Iterable[Incoming]) -> list[Incoming]:
+def in_time(*days: Iterable[InboundEvent]) -> list[InboundEvent]:
     """Several agents' events as they came."""
     return sorted((event for day in days for event in day), key=lambda event: str(event.time))
 

@@ -17,7 +17,7 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
 from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
@@ -90,7 +90,7 @@ class House:
     async def take(self, *events: dict[str, Any]) -> int:
         """An entry with these events; its number."""
         lines = [msgspec.json.encode(one) for one in events]
-        decoded = [msgspec.json.decode(line, type=Incoming) for line in lines]
+        decoded = [msgspec.json.decode(line, type=InboundEvent) for line in lines]
         return (await self.log.append(Batch(CLIENT, lines, decoded))).number
 
     def event(self, kind: str, number: int = 0, **data: object) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
         floor = house.floor()
         fold = floor.floor.fold
 
-        def falls_over(one: Incoming, recorded_at: int, event_id: str) -> object:
+        def falls_over(one: InboundEvent, recorded_at: int, event_id: str) -> object:
             if one.id == "2":
                 raise ZeroDivisionError
             return fold(one, recorded_at, event_id)

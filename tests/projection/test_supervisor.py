@@ -16,7 +16,7 @@ from floorcast.http import services
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
 from floorcast.site.configuration import Plan
@@ -60,7 +60,7 @@ class House:
         line = msgspec.json.encode(
             event("call.end", self._number, **{"transactionId": 1, "sessionId": "s", **data})
         )
-        one = msgspec.json.decode(line, type=Incoming)
+        one = msgspec.json.decode(line, type=InboundEvent)
         return (await self.log.append(Batch(client, [line], [one]))).number
 
     async def fed(self, client: int = ACME) -> list[str]:

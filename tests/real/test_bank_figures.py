@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from floorcast.connectors import anonymous_bank, call_records
 from floorcast.floor.floor import Floor
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, Formula, Plan, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Sight
@@ -92,13 +92,13 @@ def records(day: str) -> list[Record]:
 
 
 @lru_cache
-def events(day: str) -> list[Incoming]:
+def events(day: str) -> list[InboundEvent]:
     """The file as the intake takes it."""
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
     shift = call_records.on_day(calls, ON, ZoneInfo(ZONE))
     told = call_records.events(calls, shift, "anonymous-bank")
-    return [msgspec.json.decode(msgspec.json.encode(one), type=Incoming) for one in told]
+    return [msgspec.json.decode(msgspec.json.encode(one), type=InboundEvent) for one in told]
 
 
 def plan(formula: Formula = "excluding_abandons_within_sla") -> Plan:
@@ -116,7 +116,7 @@ def floor_at(day: str, clock: str) -> Floor:
     return folded(plan(), [one for one in events(day) if own_ms(one) <= moment])
 
 
-def own_ms(event: Incoming) -> int:
+def own_ms(event: InboundEvent) -> int:
     assert event.time is not None
     return round(event.time.timestamp() * 1000)
 

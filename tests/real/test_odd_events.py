@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from structlog.testing import capture_logs
 
 from floorcast.feeds import long_poll
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import KEYS, event
@@ -56,7 +56,7 @@ def members(kind: type[msgspec.Struct]) -> list[str]:
     return [field.encode_name for field in msgspec.structs.fields(data)]
 
 
-MEMBERS = {str(kind.__struct_config__.tag): members(kind) for kind in get_args(Incoming)}
+MEMBERS = {str(kind.__struct_config__.tag): members(kind) for kind in get_args(InboundEvent)}
 INNER = st.dictionaries(
     st.sampled_from(["transactionId", "sessionId", "service", "phoneNumber", "ET", "firstName"]),
     st.sampled_from(ODD),

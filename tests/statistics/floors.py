@@ -10,7 +10,7 @@ import msgspec
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
-from floorcast.model.inbound import Incoming, milliseconds
+from floorcast.model.inbound import InboundEvent, milliseconds
 from floorcast.site.configuration import Plan
 from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Sight, View
@@ -19,24 +19,24 @@ from tests.floor.random_floors import MIDDAY
 __all__ = ["agent_at", "at", "call_at", "event_at", "folded", "only", "plain", "seen", "views"]
 
 R = TypeVar("R")
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 
 
-def event_at(kind: str, when: str | int, **data: object) -> Incoming:
+def event_at(kind: str, when: str | int, **data: object) -> InboundEvent:
     """An event at an ISO time with offset, or at epoch ms."""
     if isinstance(when, int):
         when = datetime.fromtimestamp(when / 1000, MIDDAY.tzinfo).isoformat()
     raw = {"specversion": "1.0", "id": "x", "source": "test", "type": kind, "time": when}
-    event: Incoming = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
+    event: InboundEvent = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
     return event
 
 
-def call_at(kind: str, when: str | int, number: int = 1, **data: object) -> Incoming:
+def call_at(kind: str, when: str | int, number: int = 1, **data: object) -> InboundEvent:
     """An event of call ``number``."""
     return event_at(f"call.{kind}", when, transactionId=number, sessionId=f"S{number}", **data)
 
 
-def agent_at(kind: str, when: str | int, who: str | int = "ANN", **data: object) -> Incoming:
+def agent_at(kind: str, when: str | int, who: str | int = "ANN", **data: object) -> InboundEvent:
     """An agent entered a state."""
     return event_at("agent.state", when, agent=who, eventType=kind, **data)
 
@@ -46,7 +46,7 @@ def at(when: str) -> int:
     return milliseconds(datetime.fromisoformat(when))
 
 
-def folded(plan: Plan, events: Iterable[Incoming], client: int = 1) -> Floor:
+def folded(plan: Plan, events: Iterable[InboundEvent], client: int = 1) -> Floor:
     """A floor that took each event at its own time, or just after the one before."""
     floor = Floor(FloorState(client=client))
     recorded_at = 0

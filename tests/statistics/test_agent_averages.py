@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.agent_averages import (
     AgentAverages,
     agent_averages,
@@ -13,7 +13,9 @@ from tests.floor.random_floors import agent, fold_all, new_floor
 from tests.statistics.floors import only, seen, views
 
 
-def averages(seconds: float, *events: Incoming, services: tuple[int, ...] = ()) -> AgentAverages:
+def averages(
+    seconds: float, *events: InboundEvent, services: tuple[int, ...] = ()
+) -> AgentAverages:
     floor = new_floor()
     fold_all(floor, list(events))
     totals = agent_averages(views(floor, *services), seen(seconds)).all()

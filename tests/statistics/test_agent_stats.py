@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
-from floorcast.model.inbound import AgentState, Incoming
+from floorcast.model.inbound import AgentState, InboundEvent
 from floorcast.statistics.agent_stats import (
     AgentServices,
     agent_statistics,
@@ -30,7 +30,7 @@ ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
 REASONS = ("Lunch", "Training", "Break", "Meeting", "TechDiff", "Other")
 
 
-def day_of(*events: Incoming) -> Floor:
+def day_of(*events: InboundEvent) -> Floor:
     floor = new_floor()
     fold_all(floor, list(events))
     return floor
@@ -113,7 +113,7 @@ def test_an_agent_without_a_name_goes_by_its_login() -> None:
 
 
 @given(ANY_EVENTS)
-def test_statistics_ex_summed_over_services_is_statistics(events: list[Incoming]) -> None:
+def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEvent]) -> None:
     """Every figure of both methods, as shown, for every agent that is logged in."""
     floor = day_of(*events)
     now = seen(431.7)
@@ -132,7 +132,7 @@ def test_statistics_ex_summed_over_services_is_statistics(events: list[Incoming]
 
 
 @given(ANY_EVENTS)
-def test_the_six_reasons_sum_to_the_total(events: list[Incoming]) -> None:
+def test_the_six_reasons_sum_to_the_total(events: list[InboundEvent]) -> None:
     """As shown, on each service and over all of them."""
     floor = day_of(*events)
     rows = [plain(row) for row in agent_statistics(views(floor), seen(300.3)).all()]
@@ -148,7 +148,7 @@ def test_the_six_reasons_sum_to_the_total(events: list[Incoming]) -> None:
 
 @given(ANY_EVENTS)
 @example([agent("PREVIEW_DIAL_OFFERED", 0), agent("PREVIEW_DIAL_SKIPPED", 1), agent("READY", 2)])
-def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[Incoming]) -> None:
+def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[InboundEvent]) -> None:
     """From each event that leaves it logged in to the next one, to the ms."""
     floor = day_of(*events)
     logged_in: Counter[int] = Counter()
@@ -172,7 +172,9 @@ def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[Incoming]) 
 
 
 @given(ANY_EVENTS, st.integers(0, 40))
-def test_a_restart_at_any_place_gives_the_same_answers(events: list[Incoming], cut: int) -> None:
+def test_a_restart_at_any_place_gives_the_same_answers(
+    events: list[InboundEvent], cut: int
+) -> None:
     """Folded in one go, or from a snapshot on: rows and their order are the same."""
     whole = day_of(*events)
     first = day_of(*events[:cut])

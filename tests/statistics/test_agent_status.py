@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.agent_status import AgentDetails, agent_status
 from tests.floor.random_floors import (
     AGENT_KINDS,
@@ -34,7 +34,7 @@ STATE_IDS = {
 }
 
 
-def day_of(*events: Incoming) -> Floor:
+def day_of(*events: InboundEvent) -> Floor:
     floor = new_floor()
     fold_all(floor, list(events))
     return floor
@@ -112,7 +112,7 @@ def test_a_quiet_agent_is_not_shown() -> None:
 
 
 @st.composite
-def agents_in_order(draw: st.DrawFn) -> list[Incoming]:
+def agents_in_order(draw: st.DrawFn) -> list[InboundEvent]:
     """Agents' events, each agent's own in the order of time."""
     events = []
     for seconds in range(draw(st.integers(0, 30))):
@@ -126,7 +126,7 @@ def agents_in_order(draw: st.DrawFn) -> list[Incoming]:
 
 @given(agents_in_order(), st.integers(0, 30))
 def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
-    events: list[Incoming], cut: int
+    events: list[InboundEvent], cut: int
 ) -> None:
     """A wallboard that draws the status and follows the feed shows what the status then says."""
     floor = new_floor()

@@ -6,7 +6,7 @@ import pytest
 
 from floorcast.floor.floor import Floor
 from floorcast.model.errors import InvalidParameter
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.requests import CampaignFilter, ServiceFilter
 from floorcast.statistics.visibility import Sight
@@ -16,13 +16,13 @@ from tests.statistics.floors import only, plain, seen
 DAY = 24 * 3600
 
 
-def day_of(*events: Incoming) -> Floor:
+def day_of(*events: InboundEvent) -> Floor:
     floor = new_floor()
     fold_all(floor, list(events))
     return floor
 
 
-def update(seconds: float, campaign: int | str = 5, **data: object) -> Incoming:
+def update(seconds: float, campaign: int | str = 5, **data: object) -> InboundEvent:
     return event("campaign.update", seconds, campaign=campaign, **data)
 
 

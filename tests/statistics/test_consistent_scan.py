@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, Plan, Service
 from floorcast.statistics import consistent_scan
 from floorcast.statistics.agent_averages import agent_averages
@@ -52,7 +52,7 @@ def one_row_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @given(before=EVENTS, meanwhile=EVENTS, change=st.booleans())
 def test_what_is_folded_meanwhile_does_not_show(
-    method: str, before: list[Incoming], meanwhile: list[Incoming], *, change: bool
+    method: str, before: list[InboundEvent], meanwhile: list[InboundEvent], *, change: bool
 ) -> None:
     """All rows are as the floor was when the reading began, the site's names too."""
     floor, same = new_floor(), new_floor()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from floorcast.floor.floor import Floor
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.live_connects import live_connects
 from tests.floor.random_floors import call, fold_all, new_floor
 from tests.statistics.floors import seen, views
 
 
-def day_of(*events: Incoming) -> Floor:
+def day_of(*events: InboundEvent) -> Floor:
     floor = new_floor()
     fold_all(floor, list(events))
     return floor
 
 
-def said(code: str, seconds: float, number: int = 1, service: int = 10) -> list[Incoming]:
+def said(code: str, seconds: float, number: int = 1, service: int = 10) -> list[InboundEvent]:
     start = call("call.start", 0, number, service=service, direction="OUTBOUND")
     return [start, call("call.disposition", seconds, number, termCode=code)]
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Formula, Plan, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_level, service_stats
 from floorcast.statistics.visibility import Moment, Sight
@@ -30,7 +30,7 @@ ANY_EVENTS = st.lists(call_events() | agent_events(), max_size=40)
 HOUR = 3_600_000
 
 
-def day_of(*events: Incoming) -> Floor:
+def day_of(*events: InboundEvent) -> Floor:
     floor = new_floor()
     fold_all(floor, list(events))
     return floor
@@ -42,7 +42,7 @@ def row_of(floor: Floor, seconds: float, service: int = 10) -> ServiceStatistics
 
 def inbound(
     number: int, queued: float, answered: float, ended: float, **who: object
-) -> list[Incoming]:
+) -> list[InboundEvent]:
     """A call that is answered and ends."""
     return [
         call("call.start", queued, number, service=10, direction="INBOUND"),
@@ -248,7 +248,7 @@ def test_campaigns_of_today_add_up() -> None:
 
 
 @given(ANY_EVENTS)
-def test_offered_is_the_sum_of_what_became_of_it(events: list[Incoming]) -> None:
+def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> None:
     """offered = handled + abandoned + moved on + still waiting, for every service."""
     floor = day_of(*events)
     for row in service_stats(views(floor), seen(500)).all():
@@ -268,7 +268,9 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[Incoming]) -> None
 
 
 @given(ANY_EVENTS, st.integers(0, 40))
-def test_a_restart_at_any_place_gives_the_same_answers(events: list[Incoming], cut: int) -> None:
+def test_a_restart_at_any_place_gives_the_same_answers(
+    events: list[InboundEvent], cut: int
+) -> None:
     """Folded in one go, or from a snapshot on: every row is the same."""
     whole, first = day_of(*events), day_of(*events[:cut])
     again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))

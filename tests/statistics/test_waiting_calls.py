@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from floorcast.floor.floor import Floor
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.visibility import Sight
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, call, fold_all, new_floor
 from tests.statistics.floors import only, plain, seen, views
 
 
-def day_of(*events: Incoming) -> Floor:
+def day_of(*events: InboundEvent) -> Floor:
     floor = new_floor()
     fold_all(floor, list(events))
     return floor

@@ -20,7 +20,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
-from floorcast.model.inbound import Incoming, milliseconds
+from floorcast.model.inbound import InboundEvent, milliseconds
 from floorcast.statistics import service_stats
 from floorcast.statistics.present_agents import AgentDays
 from floorcast.statistics.visibility import Moment
@@ -109,7 +109,7 @@ def named(number: int) -> dict[str, object]:
     return {"transactionId": number, "sessionId": f"S{number}"}
 
 
-def in_entries(events: list[Incoming]) -> list[StoredEntry]:
+def in_entries(events: list[InboundEvent]) -> list[StoredEntry]:
     """A site entry, then an entry for each event, taken as it happened or just after another."""
     entries = [StoredEntry(1, 10_000, "site", msgspec.json.encode(PLAN))]
     for number, event in enumerate(events, 2):

@@ -27,7 +27,7 @@ from floorcast.log.embedded import SqliteLog
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.tasks import ended
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
@@ -38,7 +38,7 @@ FULL = 0.02  # seconds until a copy that is busy with its keys is looked at agai
 CERTAIN = 2 * TICKS_PER_SECOND  # for which clocks, and replicas, of the cluster may differ
 SLICE = 500  # events of another node decoded in one turn of the event loop
 
-_line_decoder = msgspec.json.Decoder(Incoming)
+_line_decoder = msgspec.json.Decoder(InboundEvent)
 
 
 class _Waiting(NamedTuple):
@@ -219,7 +219,7 @@ def _tell(
 
 async def _decoded(message: Message) -> Batch:
     lines = message.payload.split(b"\n") if message.payload else []
-    events: list[Incoming] = []
+    events: list[InboundEvent] = []
     for start in range(0, len(lines), SLICE):
         if start:
             await asyncio.sleep(0)

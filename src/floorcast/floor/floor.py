@@ -44,7 +44,7 @@ from floorcast.model.inbound import (
     CallStart,
     CampaignUpdate,
     EmailAttempt,
-    Incoming,
+    InboundEvent,
     SmsAttempt,
     milliseconds,
 )
@@ -139,7 +139,7 @@ class Floor:
         self.board.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
         self._dispositions.tidy(now)
 
-    def strangers(self, events: Iterable[Incoming]) -> list[Key]:
+    def strangers(self, events: Iterable[InboundEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
         calls = self.board.calls
@@ -157,7 +157,7 @@ class Floor:
                 found[key] = None
         return list(found)
 
-    def fold(self, event: Incoming, recorded_at: int, event_id: str) -> Fed | None:
+    def fold(self, event: InboundEvent, recorded_at: int, event_id: str) -> Fed | None:
         """Fold one event; ``event_id`` is the id that it bears in the interaction feed."""
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
         return self._folds[type(event)](event, at, recorded_at // TICKS_PER_MS, event_id)

@@ -14,7 +14,7 @@ import msgspec
 
 from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 
 __all__ = ["MAX_EVENTS", "Decoded", "Form", "decode", "split"]
 
@@ -24,7 +24,7 @@ AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 _SLICE = 500  # events decoded in one turn of the event loop: about a millisecond
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_decoder = msgspec.json.Decoder(Incoming)
+_decoder = msgspec.json.Decoder(InboundEvent)
 _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -32,7 +32,7 @@ class Decoded(NamedTuple):
     """The events of a request that can be taken, each with its line and index, and the rest."""
 
     lines: Sequence[bytes]
-    events: Sequence[Incoming]
+    events: Sequence[InboundEvent]
     indices: Sequence[int]
     rejected: Sequence[Rejected]
 
@@ -66,7 +66,7 @@ def _on_one_line(text: bytes) -> bytes:
 
 async def decode(lines: list[bytes], now_ms: int) -> Decoded:
     """Check the events, a slice a turn of the event loop; ``now_ms`` is the present."""
-    events: list[Incoming] = []
+    events: list[InboundEvent] = []
     refused: list[Rejected] = []
     latest = _EPOCH + timedelta(milliseconds=now_ms + AHEAD_MS)
     for start in range(0, len(lines), _SLICE):
@@ -84,11 +84,11 @@ async def decode(lines: list[bytes], now_ms: int) -> Decoded:
     return Decoded([lines[index] for index in indices], events, indices, refused)
 
 
-def _checked(line: bytes, latest: datetime) -> Incoming:
+def _checked(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
             line.decode()  # members that we do not know are not looked into by the decoder
-        event: Incoming = _decoder.decode(line)
+        event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise why_not(line, error) from error
     if event.time is not None:

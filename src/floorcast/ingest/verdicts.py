@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.wording import expected_at
 
 __all__ = ["Rejected", "rejected", "why_not"]
@@ -17,7 +17,7 @@ __all__ = ["Rejected", "rejected", "why_not"]
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
-_KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(Incoming)}
+_KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(InboundEvent)}
 
 
 class Rejected(Struct):

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = [
@@ -64,7 +64,7 @@ class Entry(Struct, gc=False):
     kind: EntryKind
     count: int
     payload: bytes
-    events: Sequence[Incoming] | None = None
+    events: Sequence[InboundEvent] | None = None
 
 
 class Batch(NamedTuple):
@@ -75,7 +75,7 @@ class Batch(NamedTuple):
 
     client: int
     lines: Sequence[bytes]
-    events: Sequence[Incoming]
+    events: Sequence[InboundEvent]
 
 
 class Appended(NamedTuple):

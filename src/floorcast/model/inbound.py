@@ -34,7 +34,7 @@ __all__ = [
     "Consumer",
     "EmailAttempt",
     "EmailAttemptData",
-    "Incoming",
+    "InboundEvent",
     "SmsAttempt",
     "SmsAttemptData",
     "Supervisor",
@@ -286,7 +286,7 @@ class CampaignUpdate(_Event, tag="campaign.update"):
     data: CampaignUpdateData
 
 
-Incoming = (
+InboundEvent = (
     AgentState
     | CallStart
     | CallQueue

@@ -33,7 +33,7 @@ from floorcast.model.inbound import (
     CallEnd,
     CallStart,
     EmailAttempt,
-    Incoming,
+    InboundEvent,
     SmsAttempt,
 )
 from floorcast.model.token import (
@@ -58,7 +58,7 @@ _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in 
 _FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt})
 
 _log = structlog.stdlib.get_logger(__name__)
-_lines_decoder = msgspec.json.Decoder(Incoming)
+_lines_decoder = msgspec.json.Decoder(InboundEvent)
 _plan_decoder = msgspec.json.Decoder(Plan)
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
@@ -244,7 +244,7 @@ class ClientFloor(Generic[P]):
                 begun = time.perf_counter()
 
     def _fold(
-        self, events: Sequence[Incoming], entry: Entry, start: int
+        self, events: Sequence[InboundEvent], entry: Entry, start: int
     ) -> dict[str, list[Record]]:
         fold, encode = self.floor.fold, self._encode
         switched_on = self.floor.state.plan.feeds
@@ -269,7 +269,7 @@ class ClientFloor(Generic[P]):
         for name, feed in self.feeds.items():
             feed.publish(records.get(name, ()), through, ticks)
 
-    def _bring_back(self, events: Sequence[Incoming], entry: Entry) -> None:
+    def _bring_back(self, events: Sequence[InboundEvent], entry: Entry) -> None:
         strangers = self.floor.strangers(events)
         if strangers:
             found = self._mirror.find_calls(self.client, strangers, position(entry.number, 0))

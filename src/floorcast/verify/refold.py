@@ -6,13 +6,13 @@ import msgspec
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import event_id_maker
 from floorcast.site.configuration import Plan
 
 __all__ = ["Refold"]
 
-_lines = msgspec.json.Decoder(Incoming)
+_lines = msgspec.json.Decoder(InboundEvent)
 _plans = msgspec.json.Decoder(Plan)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from floorcast.floor.floor import Floor
 from floorcast.model import token as tokens
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import position
 from floorcast.site.configuration import CallCenter, Plan, Service
 from floorcast.statistics import consistent_scan
@@ -40,11 +40,11 @@ PLAN = Plan(
 CHILD_PLAN = Plan(services=(Service(id=4, name="Claims"),))
 
 
-def floor(*events: Incoming, plan: Plan = PLAN, client: int = ACME) -> Floor:
+def floor(*events: InboundEvent, plan: Plan = PLAN, client: int = ACME) -> Floor:
     return folded(plan, events, client)
 
 
-def ready(who: str, service: int = 38049) -> Incoming:
+def ready(who: str, service: int = 38049) -> InboundEvent:
     return agent_at("READY", NOW - 60_000, who, service=service)
 
 

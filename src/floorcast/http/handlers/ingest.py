@@ -15,7 +15,7 @@ from floorcast.http.services import ClientFloor, Server
 from floorcast.ingest.accept import Busy, NothingTaken, Taken
 from floorcast.ingest.decode import MAX_EVENTS, Form
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 
 __all__ = ["BODIES", "take_events"]
 
@@ -29,8 +29,8 @@ _Lines = Annotated[
     str, Meta(description="One event a line, each as in `application/cloudevents+json`.")
 ]
 _BODIES: dict[Form, object] = {
-    "one": Incoming,
-    "batch": Annotated[list[Incoming], Meta(description=f"At most {MAX_EVENTS:,} events.")],
+    "one": InboundEvent,
+    "batch": Annotated[list[InboundEvent], Meta(description=f"At most {MAX_EVENTS:,} events.")],
     "lines": _Lines,
 }
 BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}

@@ -20,7 +20,7 @@ from floorcast.http.openapi.schemas import components
 from floorcast.http.routing import ANY, Handler, Route, Table
 from floorcast.ingest.accept import NothingTaken
 from floorcast.model.filter_parsing import ServiceConditions
-from floorcast.model.inbound import Incoming
+from floorcast.model.inbound import InboundEvent
 from floorcast.model.outbound import InteractionEvent
 from floorcast.statistics.requests import CampaignConditions
 
@@ -121,7 +121,7 @@ def _version() -> str:
 
 def _recorded_at(routes: list[Route]) -> list[object]:
     kinds: list[object] = [route.body for route in routes if route.body is not None]
-    return [*kinds, InteractionConditions, ServiceConditions, CampaignConditions, Incoming]
+    return [*kinds, InteractionConditions, ServiceConditions, CampaignConditions, InboundEvent]
 
 
 def _given(routes: list[Route]) -> list[object]:
