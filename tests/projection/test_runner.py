@@ -31,7 +31,7 @@ HOUR = 3600
 BOTH: tuple[FeedName, ...] = ("agent", "interaction")
 
 
-class Fed:
+class OutboundEvent:
     """A feed that keeps what it is given."""
 
     def __init__(self) -> None:
@@ -64,15 +64,17 @@ class House:
         self.failed = 0
         self._number = 0
 
-    def floor(self) -> ClientFloor[Fed]:
+    def floor(self) -> ClientFloor[OutboundEvent]:
         """A floor as a start would make it."""
         floor = Floor(last_state(CLIENT, self.mirror, self.log))
-        feeds: dict[FeedName, Fed] = {name: Fed() for name in BOTH}
+        feeds: dict[FeedName, OutboundEvent] = {name: OutboundEvent() for name in BOTH}
         reports = Reports(self.folded.append, self._count)
         return ClientFloor(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
 
     @asynccontextmanager
-    async def at_work(self, floor: ClientFloor[Fed]) -> AsyncIterator[ClientFloor[Fed]]:
+    async def at_work(
+        self, floor: ClientFloor[OutboundEvent]
+    ) -> AsyncIterator[ClientFloor[OutboundEvent]]:
         """Let a floor fold while the block runs."""
         folding = asyncio.create_task(floor.run())
         try:
@@ -237,7 +239,7 @@ def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
     run(work)
 
 
-def whole(floor: ClientFloor[Fed]) -> list[bytes]:
+def whole(floor: ClientFloor[OutboundEvent]) -> list[bytes]:
     """All that the floor knows, as bytes."""
     return list(snapshot_parts(floor.floor.captured()))
 
@@ -368,7 +370,7 @@ def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
     run(work)
 
 
-async def ended_call(house: House, floor: ClientFloor[Fed]) -> None:
+async def ended_call(house: House, floor: ClientFloor[OutboundEvent]) -> None:
     """Call 1 begins and ends, and is let go by the next entry that comes."""
     number = await house.take(
         house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),

@@ -53,12 +53,12 @@ from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.configuration import Plan
 
-__all__ = ["Fed", "Floor"]
+__all__ = ["Floor", "OutboundEvent"]
 
 _TIDY_MS = 60_000
 
 
-class Fed(Struct, gc=False):
+class OutboundEvent(Struct, gc=False):
     """What an event puts into a feed: the class that filters look at, and the event."""
 
     feed: str
@@ -85,7 +85,7 @@ class Floor:
         self.at_work = AtWork(state.campaigns, self.ledger)
         self.watchers: Watchers = []
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
-        self._folds: dict[type[Any], Callable[..., Fed | None]] = {
+        self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
             AgentState: self._agent_state,
             CallStart: self._call_start,
             CallQueue: self._call_queue,
@@ -157,14 +157,14 @@ class Floor:
                 found[key] = None
         return list(found)
 
-    def fold(self, event: InboundEvent, recorded_at: int, event_id: str) -> Fed | None:
+    def fold(self, event: InboundEvent, recorded_at: int, event_id: str) -> OutboundEvent | None:
         """Fold one event; ``event_id`` is the id that it bears in the interaction feed."""
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
         return self._folds[type(event)](event, at, recorded_at // TICKS_PER_MS, event_id)
 
     # -- agents ----------------------------------------------------------------------------
 
-    def _agent_state(self, event: AgentState, at: int, now: int, _event_id: str) -> Fed:
+    def _agent_state(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
         data = event.data
         state, directory = self.state, self.state.directory
         agent_id = directory.agent(data.agent)
@@ -190,7 +190,7 @@ class Floor:
         served = None if service == NO_SERVICE else service
         in_hand = call or agent.call
         fed = agent_event(state.client, agent, data, in_hand, served, at, directory)
-        return Fed("agent", "", served, directory.call_center_of(served), fed)
+        return OutboundEvent("agent", "", served, directory.call_center_of(served), fed)
 
     def _enter(
         self,
@@ -287,7 +287,7 @@ class Floor:
         else:
             call.direction = direction
 
-    def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> Fed:
+    def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
@@ -303,7 +303,7 @@ class Floor:
         self._step(call, Step(at, START, service, None))
         named = voice_events.Named(call, directory)
         fed = voice_events.call_start(self.state.client, call, at, event_id, named)
-        return Fed("interaction", "VOICE", named.service, named.call_center, fed)
+        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
         data = event.data
@@ -324,7 +324,7 @@ class Floor:
         if agent is not None:
             self._handled(agent, call, at)
 
-    def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> Fed:
+    def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
         for name in _END_MEMBERS:
@@ -345,9 +345,11 @@ class Floor:
         fed = voice_events.call_termination(
             self.state.client, call, data, at, event_id, named, threshold
         )
-        return Fed("interaction", "VOICE", named.service, named.call_center, fed)
+        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
-    def _call_disposition(self, event: CallDisposition, at: int, now: int, event_id: str) -> Fed:
+    def _call_disposition(
+        self, event: CallDisposition, at: int, now: int, event_id: str
+    ) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
         agent = call.agent if data.agent is None else directory.agent(data.agent)
@@ -356,25 +358,27 @@ class Floor:
         self._dispositions.set(call, at, data.term_code, agent)
         named = voice_events.Named(call, directory, agent)
         fed = voice_events.call_disposition(self.state.client, call, data, at, event_id, named)
-        return Fed("interaction", "VOICE", named.service, named.call_center, fed)
+        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     # -- messages and campaigns ------------------------------------------------------------
 
-    def _email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> Fed:
+    def _email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
         directory = self.state.directory
         service = directory.service(event.data.service)
         fed = message_events.email_event(
             self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
         )
-        return Fed("interaction", "EMAIL", service, directory.call_center_of(service), fed)
+        return OutboundEvent(
+            "interaction", "EMAIL", service, directory.call_center_of(service), fed
+        )
 
-    def _sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> Fed:
+    def _sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
         directory = self.state.directory
         service = directory.service(event.data.service)
         fed = message_events.sms_event(
             self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
         )
-        return Fed("interaction", "SMS", service, directory.call_center_of(service), fed)
+        return OutboundEvent("interaction", "SMS", service, directory.call_center_of(service), fed)
 
     def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:
         data, directory = event.data, self.state.directory

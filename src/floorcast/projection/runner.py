@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from floorcast.floor.call_data import CallFacts, facts, is_of_day
-from floorcast.floor.floor import Fed, Floor
+from floorcast.floor.floor import Floor, OutboundEvent
 from floorcast.floor.state import (
     SNAPSHOT_VERSION,
     FloorState,
@@ -252,7 +252,7 @@ class ClientFloor(Generic[P]):
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
             try:
-                fed: Fed | None = fold(
+                fed: OutboundEvent | None = fold(
                     event, entry.recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
