@@ -31,7 +31,7 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
         records.append((at, ("VOICE", service, None), b"%d" % at))
     tail = Tail()
     assert tail.add(records, 1) == len(records)
-    expected = [body for at, klass, body in records if at > cursor and sight(klass)][:room]
+    expected = [body for at, facets, body in records if at > cursor and sight(facets)][:room]
     for source in (tail, Block(tail.seal())):
         scan = Scan(cursor, sight, room)
         source.give(scan)

@@ -20,12 +20,12 @@ from floorcast.feeds.sse import Form
 from floorcast.feeds.streams import Streams
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
-from floorcast.store.segment import Klass
+from floorcast.store.segment import Facets
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 
-CLASSES: list[Klass] = [("VOICE", 1, 10), ("VOICE", 2, None), ("SMS", 1, 10), ("EMAIL", 3, 20)]
+CLASSES: list[Facets] = [("VOICE", 1, 10), ("VOICE", 2, None), ("SMS", 1, 10), ("EMAIL", 3, 20)]
 SIGHTS: list[Matcher] = [
     EVERYTHING,
     matcher(Filter(kinds=frozenset({"VOICE"}))),
@@ -99,7 +99,7 @@ class StreamsMachine(RuleBasedStateMachine):
             (position(self.entry, index), CLASSES[kind], b'{"at":%d,"pad":"%b"}')
             for index, kind in enumerate(kinds * times)
         ]
-        records = [(at, klass, body % (at, b"x" * size)) for at, klass, body in records]
+        records = [(at, facets, body % (at, b"x" * size)) for at, facets, body in records]
         half = len(records) // 2
         slices = [(records[half:], end_of_entry(self.entry))]
         if half:
@@ -210,8 +210,8 @@ class StreamsMachine(RuleBasedStateMachine):
             follower.read()
             expected = [
                 body
-                for at, klass, body in self.events
-                if at > follower.began and follower.sight(klass)
+                for at, facets, body in self.events
+                if at > follower.began and follower.sight(facets)
             ]
             connection = follower.connection
             if connection is not None and connection.window is None and not connection.lost:

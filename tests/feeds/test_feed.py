@@ -15,11 +15,11 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
 from floorcast.model.token import end_of_entry, position
-from floorcast.store.segment import Klass
+from floorcast.store.segment import Facets
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import run
 
-CLASSES: list[Klass] = [
+CLASSES: list[Facets] = [
     ("VOICE", 1, 10),
     ("VOICE", 2, None),
     ("SMS", 1, 10),
@@ -35,9 +35,9 @@ FILTERS = st.builds(
 SIGHTS = st.none() | st.frozensets(st.sampled_from([10, 20]), min_size=1)
 
 
-def record(at: int, klass: Klass = CLASSES[0], size: int = 0) -> Record:
+def record(at: int, facets: Facets = CLASSES[0], size: int = 0) -> Record:
     """An event that says where it is."""
-    return at, klass, b'{"at":%d,"pad":"%b"}' % (at, b"x" * size)
+    return at, facets, b'{"at":%d,"pad":"%b"}' % (at, b"x" * size)
 
 
 def read(feed: Feed, cursor: int, sight: Matcher = EVERYTHING, count: int = 1000) -> Page:
@@ -136,8 +136,8 @@ class Feeds(RuleBasedStateMachine):
     def expected(self, reader: Reader, through: int) -> list[bytes]:
         return [
             body
-            for at, klass, body in self.events
-            if reader.began < at <= through and reader.sight(klass)
+            for at, facets, body in self.events
+            if reader.began < at <= through and reader.sight(facets)
         ]
 
     @invariant()

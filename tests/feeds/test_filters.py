@@ -27,7 +27,7 @@ CLASSES = st.tuples(
     SOME_IDS,
 )
 def test_kinds_are_joined_by_and_values_by_or(
-    klass: tuple[str, int | None, int | None],
+    facets: tuple[str, int | None, int | None],
     kinds: frozenset[str] | None,
     services: frozenset[int] | None,
     call_centers: frozenset[int] | None,
@@ -35,16 +35,16 @@ def test_kinds_are_joined_by_and_values_by_or(
 ) -> None:
     """And the user's own call centers come on top; asking twice changes nothing."""
     conditions = [
-        (kinds, klass[0]),
-        (services, klass[1]),
-        (call_centers, klass[2]),
-        (sight, klass[2]),
+        (kinds, facets[0]),
+        (services, facets[1]),
+        (call_centers, facets[2]),
+        (sight, facets[2]),
     ]
     expected = all(allowed is None or value in allowed for allowed, value in conditions)
     sees = matcher(Filter(kinds, services, call_centers), sight)
-    assert sees(klass) == sees(klass) == sees.any_of([klass]) == expected
-    assert list(sees.verdicts([klass])) in ([expected], [])
-    assert all(sees.verdicts([klass])) == expected
+    assert sees(facets) == sees(facets) == sees.any_of([facets]) == expected
+    assert list(sees.verdicts([facets])) in ([expected], [])
+    assert all(sees.verdicts([facets])) == expected
 
 
 def test_equal_filters_are_one_object() -> None:

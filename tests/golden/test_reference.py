@@ -101,8 +101,8 @@ def test_events(name: str, variant: str) -> None:
         for event in printed:
             kind = event.get("interactionType", "").upper()
             ids = [event.get("serviceId") or 0, event.get("callCenterId") or 0]
-            klass = (kind, int(ids[0]), int(ids[1]))
-            house.publish([partial(as_fed, event)], klass=klass)
+            facets = (kind, int(ids[0]), int(ids[1]))
+            house.publish([partial(as_fed, event)], facets=facets)
         answer = await send(house, example, path=varied(example.target, variant))
         assert like(example.answer, answer) == []
         assert len(answer[member]) == len(printed)

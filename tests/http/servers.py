@@ -196,7 +196,7 @@ class House:
         self,
         make: Sequence[Callable[[str], AgentEvent | InteractionEvent]],
         client: int = ACME,
-        klass: tuple[str, int | None, int | None] = ("VOICE", 38049, 1623),
+        facets: tuple[str, int | None, int | None] = ("VOICE", 38049, 1623),
     ) -> list[str]:
         """An entry with these events, each made with its eventId; the ids."""
         number = self.log.take(client, self.loop.now())
@@ -209,7 +209,7 @@ class House:
             is_agent = isinstance(event, AgentEvent)
             record = (
                 position(number, index),
-                ("", *klass[1:]) if is_agent else klass,
+                ("", *facets[1:]) if is_agent else facets,
                 encode(event),
             )
             records.setdefault("agent" if is_agent else "interaction", []).append(record)

@@ -135,11 +135,11 @@ def test_what_is_fed_bears_its_place_and_its_class() -> None:
             )
             await floor.until_folded(number)
             calls, agents = floor.feeds["interaction"], floor.feeds["agent"]
-            assert [(at, klass) for at, klass, _ in calls.records] == [
+            assert [(at, facets) for at, facets, _ in calls.records] == [
                 (position(number, 0), ("VOICE", 5, None)),
                 (position(number, 3), ("SMS", 1, None)),
             ]
-            assert [(at, klass) for at, klass, _ in agents.records] == [
+            assert [(at, facets) for at, facets, _ in agents.records] == [
                 (position(number, 2), ("", 5, None))
             ]
             recorded_at = house.log.head(CLIENT).recorded_at

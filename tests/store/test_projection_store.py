@@ -24,7 +24,7 @@ from floorcast.store.projection_store import Mirror, Snapshot
 from floorcast.store.segment import Segment, SegmentHead
 from tests.log.batches import HOUR, START, Clock
 from tests.log.faults import failing_disk
-from tests.store.segments import KLASSES, segment
+from tests.store.segments import FACETS, segment
 
 T = TypeVar("T")
 ACME, OTHER = 47415, 8
@@ -93,7 +93,7 @@ def test_segments_are_found_behind_a_place(house: House) -> None:
     for _ in range(2):
         heads = house.mirror.segments(ACME, "agent", 12, 2)
         assert [(head.first, head.last, head.count) for head in heads] == [(20, 22, 3), (30, 32, 3)]
-        assert heads[0].table == KLASSES
+        assert heads[0].table == FACETS
         assert (heads[0].first_taken, heads[0].last_taken) == (START + 20, START + 20)
         whole = house.mirror.segment(ACME, "agent", heads[0])
         assert whole is not None

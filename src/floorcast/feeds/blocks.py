@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from floorcast.feeds.filters import Matcher
-from floorcast.store.segment import Klass, Segment, as_classes, as_offsets, as_places
+from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_places
 
 __all__ = ["PAGE_BYTES", "SEAL_BYTES", "SEAL_EVENTS", "Block", "Page", "Record", "Scan", "Tail"]
 
@@ -21,7 +21,7 @@ SEAL_EVENTS = 1000  # events of a block
 SEAL_BYTES = 1024 * 1024  # bytes of a block, whatever its events
 PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
 
-Record = tuple[int, Klass, bytes]
+Record = tuple[int, Facets, bytes]
 """An event as a feed takes it: its place, its class, and its JSON without a line break."""
 
 
@@ -86,7 +86,7 @@ class Tail:
 
     def __init__(self) -> None:
         self._places: list[int] = []
-        self._classes: list[Klass] = []
+        self._classes: list[Facets] = []
         self._bodies: list[bytes] = []
         self.first_taken = self.last_taken = 0
         self.size = 0
@@ -118,7 +118,7 @@ class Tail:
 
     def seal(self) -> Segment:
         """What it holds, as a segment; it must hold something."""
-        table = {klass: index for index, klass in enumerate(dict.fromkeys(self._classes))}
+        table = {facets: index for index, facets in enumerate(dict.fromkeys(self._classes))}
         sizes = [len(body) + 1 for body in self._bodies[:-1]]
         return Segment(
             first=self._places[0],
@@ -128,7 +128,7 @@ class Tail:
             count=len(self._places),
             table=tuple(table),
             positions=array("Q", self._places).tobytes(),
-            classes=array("H", [table[klass] for klass in self._classes]).tobytes(),
+            classes=array("H", [table[facets] for facets in self._classes]).tobytes(),
             offsets=array("I", accumulate(sizes, initial=0)).tobytes(),
             body=b"\n".join(self._bodies),
         )

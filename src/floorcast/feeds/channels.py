@@ -21,7 +21,7 @@ from floorcast.feeds.reader import Caller, Reader
 from floorcast.feeds.sse import Chunk, Form
 from floorcast.feeds.streams import Streams
 from floorcast.model.errors import Unavailable
-from floorcast.store.segment import Klass
+from floorcast.store.segment import Facets
 
 __all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
 
@@ -223,7 +223,7 @@ class Channels:
         """Whether there are any."""
         return bool(self._channels)
 
-    def notify(self, classes: Sequence[Klass], before: int) -> None:
+    def notify(self, classes: Sequence[Facets], before: int) -> None:
         """Events of these classes were published behind ``before``."""
         for wish, channel in self._channels.items():
             if wish.matcher.any_of(classes):

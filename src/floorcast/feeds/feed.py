@@ -81,7 +81,7 @@ class Feed:
             if self._tail.ripe:
                 self.seal()
         if self._waiters.some or self.streams.some:
-            classes = list({klass for _, klass, _ in records})
+            classes = list({facets for _, facets, _ in records})
             self._waiters.notify(classes)
             self.streams.notify(classes, before)
 

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import IdConditions, condition, read_id, read_members
-from floorcast.store.segment import Klass
+from floorcast.store.segment import Facets
 
 __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
 
@@ -57,28 +57,28 @@ class Matcher:
     def __init__(self, a_filter: Filter, sight: frozenset[int] | None) -> None:
         self._filter = a_filter
         self._sight = sight
-        self._verdicts: dict[Klass, bool] = {}
+        self._verdicts: dict[Facets, bool] = {}
         self.matches_all = sight is None and a_filter == _NOTHING_GIVEN
 
-    def __call__(self, klass: Klass) -> bool:
+    def __call__(self, facets: Facets) -> bool:
         """Whether events of this class are seen."""
-        verdict = self._verdicts.get(klass)
+        verdict = self._verdicts.get(facets)
         if verdict is None:
             if len(self._verdicts) >= _REMEMBERED:
                 self._verdicts.clear()
-            verdict = self._verdicts[klass] = self._decide(klass)
+            verdict = self._verdicts[facets] = self._decide(facets)
         return verdict
 
-    def verdicts(self, classes: Sequence[Klass]) -> Sequence[bool]:
+    def verdicts(self, classes: Sequence[Facets]) -> Sequence[bool]:
         """For each class, whether its events are seen; empty if all are."""
-        return () if self.matches_all else [self(klass) for klass in classes]
+        return () if self.matches_all else [self(facets) for facets in classes]
 
-    def any_of(self, classes: Sequence[Klass]) -> bool:
+    def any_of(self, classes: Sequence[Facets]) -> bool:
         """Whether events of at least one of these classes are seen."""
         return self.matches_all or any(map(self, classes))
 
-    def _decide(self, klass: Klass) -> bool:
-        kind, service, call_center = klass
+    def _decide(self, facets: Facets) -> bool:
+        kind, service, call_center = facets
         kinds, services, call_centers = self._filter
         return (
             (self._sight is None or call_center in self._sight)

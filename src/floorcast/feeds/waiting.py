@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from floorcast.feeds.filters import Matcher
-from floorcast.store.segment import Klass
+from floorcast.store.segment import Facets
 
 __all__ = ["WAKE_SLICE", "Waiters", "Waker"]
 
@@ -58,7 +58,7 @@ class Waiters:
         """Whether anybody waits."""
         return bool(self._groups)
 
-    def notify(self, classes: Sequence[Klass]) -> None:
+    def notify(self, classes: Sequence[Facets]) -> None:
         """Wake the readers that see an event of one of these classes."""
         for matcher in [matcher for matcher in self._groups if matcher.any_of(classes)]:
             self._waker.wake(self._groups.pop(matcher))

@@ -261,8 +261,8 @@ class ClientFloor(Generic[P]):
                 _log.exception("fold_failed", client=self.client, entry=entry.number, index=index)
                 continue
             if fed is not None and fed.feed in switched_on:
-                klass = (fed.kind, fed.service, fed.call_center)
-                records[fed.feed].append((position(entry.number, index), klass, encode(fed.event)))
+                facets = (fed.kind, fed.service, fed.call_center)
+                records[fed.feed].append((position(entry.number, index), facets, encode(fed.event)))
         return records
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:

@@ -13,9 +13,9 @@ from array import array
 
 from msgspec import Struct
 
-__all__ = ["Klass", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_places"]
+__all__ = ["Facets", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_places"]
 
-Klass = tuple[str, int | None, int | None]
+Facets = tuple[str, int | None, int | None]
 """What a filter can ask of an event: its kind, service and call center."""
 
 
@@ -32,7 +32,7 @@ class SegmentHead(Struct, gc=False):
     first_taken: int
     last_taken: int
     count: int
-    table: tuple[Klass, ...]
+    table: tuple[Facets, ...]
     id: int = 0
 
 

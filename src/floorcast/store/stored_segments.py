@@ -12,7 +12,7 @@ from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one, reading
-from floorcast.store.segment import Klass, Segment, SegmentHead
+from floorcast.store.segment import Facets, Segment, SegmentHead
 
 __all__ = ["SCHEMA", "KeptSegments"]
 
@@ -59,7 +59,7 @@ WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
 
 BITE = 4  # segments deleted at a time; each is a megabyte or so to be given back
 
-_table = msgspec.msgpack.Decoder(tuple[Klass, ...])
+_table = msgspec.msgpack.Decoder(tuple[Facets, ...])
 
 
 class _Feed(NamedTuple):

@@ -109,7 +109,7 @@ def test_the_first_matching_event_ends_the_wait() -> None:
         house.publish([call_start])
         await house.loop.passing(1)
         assert not waiting.done()
-        (sms_id,) = house.publish([sms], klass=("SMS", 38049, 1623))
+        (sms_id,) = house.publish([sms], facets=("SMS", 38049, 1623))
         answer = (await waiting).json()
         assert house.loop.elapsed == pytest.approx(3.0)
         assert [event["eventId"] for event in answer["events"]] == [sms_id]
@@ -144,7 +144,7 @@ def test_the_deprecated_feed_has_voice_alone_twice_named_and_says_so() -> None:
         session = await house.login()
         token = await first_token(house, session)
         (call,) = house.publish([call_start])
-        house.publish([sms], klass=("SMS", 38049, 1623))
+        house.publish([sms], facets=("SMS", 38049, 1623))
         answer = await ask(house, session, {"token": token}, CALLS)
         assert [event["eventId"] for event in answer.json()["events"]] == [call]
         assert answer.json()["events"] == answer.json()["callEvent"]
@@ -163,8 +163,8 @@ def test_a_limited_user_sees_its_call_centers_alone_in_both_feeds() -> None:
         session = await house.login("limited")
         token = await first_token(house, session)
         mine = house.publish([call_start, agent_event])
-        house.publish([call_start, agent_event], klass=("VOICE", 2, 1700))
-        house.publish([call_start, agent_event], klass=("VOICE", None, None))
+        house.publish([call_start, agent_event], facets=("VOICE", 2, 1700))
+        house.publish([call_start, agent_event], facets=("VOICE", None, None))
         events = (await ask(house, session, {"token": token})).json()["events"]
         assert [event["eventId"] for event in events] == [mine[0]]
         agents = (await ask(house, session, {"token": token}, AGENT)).json()["agentEvent"]

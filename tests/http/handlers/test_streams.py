@@ -162,8 +162,8 @@ def test_filters_and_sight_hold_in_streams() -> None:
         seen = await ask(house, limited)
         agents = await ask(house, limited, path=AGENTS)
         mine = house.publish([call_start, agent_event])
-        other = house.publish([call_start, agent_event], klass=("VOICE", 2, 1700))
-        house.publish([sms], klass=("SMS", 2, 1700))
+        other = house.publish([call_start, agent_event], facets=("VOICE", 2, 1700))
+        house.publish([sms], facets=("SMS", 2, 1700))
         await house.loop.passing(1)
         assert filtered.events == queried.events == [other[0]]
         assert seen.events == [mine[0]]
