@@ -22,7 +22,7 @@ import msgspec
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import Agent, CallCenter, Plan, Service
+from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
@@ -64,8 +64,8 @@ def floor_of(size: Size) -> Floor:
     return floor
 
 
-def _plan(size: Size) -> Plan:
-    return Plan(
+def _plan(size: Size) -> FloorConfig:
+    return FloorConfig(
         time_zone="America/New_York",
         call_centers=tuple(CallCenter(id=n, name=f"Center {n}") for n in range(1, 6)),
         services=tuple(

@@ -18,10 +18,10 @@ from floorcast.log.embedded import SqliteLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import Plan, Service
+from floorcast.site.configuration import FloorConfig, Service
 from tests.statistics.floors import agent_at, at, call_at
 
-PLAN = Plan(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
+PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
 NOON = at("2026-11-23T12:00:00-05:00")
 
 

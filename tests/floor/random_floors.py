@@ -12,10 +12,10 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import TICKS_PER_MS
-from floorcast.site.configuration import Agent, CallCenter, Plan, Service
+from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 
 MIDDAY = datetime(2026, 11, 23, 17, tzinfo=UTC)  # noon in New York
-PLAN = Plan(
+PLAN = FloorConfig(
     time_zone="America/New_York",
     feeds=("agent", "interaction"),
     call_centers=(CallCenter(id=1, name="North"),),
@@ -95,7 +95,7 @@ def agent_events(draw: st.DrawFn) -> InboundEvent:
     return agent(kind, draw(st.integers(0, 200)), who, **data)
 
 
-def new_floor(plan: Plan = PLAN) -> Floor:
+def new_floor(plan: FloorConfig = PLAN) -> Floor:
     """An empty floor of the plan."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, ticks(0))

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from floorcast.floor.floor import Floor
-from floorcast.site.configuration import Formula, Plan, Service
+from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics
 from floorcast.statistics.agent_status import AgentDetails
@@ -61,7 +61,7 @@ def morning(formula: Formula = "excluding_abandons_within_sla") -> Floor:
         Service(id=2, name="Support"),
     )
     events = [event_at(kind, when, **data) for when, kind, data in happened()]
-    return folded(Plan(services=services), events)
+    return folded(FloorConfig(services=services), events)
 
 
 def answers() -> dict[str, dict[str, Any]]:

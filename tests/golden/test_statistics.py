@@ -15,14 +15,14 @@ import pytest
 from floorcast.http.openapi.examples import load
 from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import Agent, CallCenter, Plan, Service
+from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 from tests.http.servers import ACME, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
 from tests.virtual_time import START
 
 NOW = START // 10_000  # ms: 17:13:20 in New York
 ONE = {"filter": {"service": [{"id": "38049"}]}}
-PLAN = Plan(
+PLAN = FloorConfig(
     time_zone="America/New_York",
     call_centers=(CallCenter(id=1623, name="Call Center"),),
     services=(
@@ -47,7 +47,7 @@ PLAN = Plan(
 
 
 def asked(
-    path: str, body: object, events: Iterable[InboundEvent], plan: Plan = PLAN
+    path: str, body: object, events: Iterable[InboundEvent], plan: FloorConfig = PLAN
 ) -> dict[str, Any]:
     """The answer of a floor on which these events happened."""
     answers: list[dict[str, Any]] = []
@@ -212,7 +212,7 @@ def test_waiting_calls() -> None:
         ),
         call_at("queue", began),
     ]
-    answer = asked("/realtime/service/calls/status", ONE, events, Plan(services=(service,)))
+    answer = asked("/realtime/service/calls/status", ONE, events, FloorConfig(services=(service,)))
     expected = load("calls_status").answer
     expected["callsDetails"][0]["timeStamp"] = str(began // 1000)
     expected["timeStamp"] = str(NOW)

@@ -21,7 +21,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
 from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
-from floorcast.site.configuration import FeedName, Plan
+from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import Mirror
 from tests.real.nodes import Clock, until
 from tests.real.sites import event
@@ -86,7 +86,7 @@ class House:
 
     async def plan(self, *feeds: FeedName) -> int:
         """A site entry; its number."""
-        plan = Plan(time_zone="UTC", feeds=feeds)
+        plan = FloorConfig(time_zone="UTC", feeds=feeds)
         return await self.log.append_site(CLIENT, msgspec.json.encode(plan))
 
     async def take(self, *events: dict[str, Any]) -> int:

@@ -19,7 +19,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
-from floorcast.site.configuration import Plan
+from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import Mirror
 from floorcast.store.stored_calls import CallKey
 from tests.real.nodes import until
@@ -27,7 +27,7 @@ from tests.real.sites import event
 from tests.virtual_time import VirtualLoop, run
 
 ACME, OTHER = 7, 8
-PLAN = Plan(time_zone="UTC", feeds=("agent", "interaction"))
+PLAN = FloorConfig(time_zone="UTC", feeds=("agent", "interaction"))
 
 
 class House:
@@ -105,7 +105,7 @@ def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
 
     async def work(house: House) -> None:
         heads = []
-        for plan in (PLAN, PLAN, Plan(time_zone="UTC"), Plan(time_zone="UTC"), PLAN):
+        for plan in (PLAN, PLAN, FloorConfig(time_zone="UTC"), FloorConfig(time_zone="UTC"), PLAN):
             await house.floors.begin(ACME, plan)
             heads.append(house.log.head(ACME).number)
         assert heads == [1, 1, 2, 2, 3]

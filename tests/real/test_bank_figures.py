@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from floorcast.connectors import anonymous_bank, call_records
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import CallCenter, Formula, Plan, Service
+from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from tests.statistics.floors import at, folded
@@ -101,12 +101,14 @@ def events(day: str) -> list[InboundEvent]:
     return [msgspec.json.decode(msgspec.json.encode(one), type=InboundEvent) for one in told]
 
 
-def plan(formula: Formula = "excluding_abandons_within_sla") -> Plan:
+def plan(formula: Formula = "excluding_abandons_within_sla") -> FloorConfig:
     services = tuple(
         Service(id=number, name=name, call_center=1, sla_seconds=SLA, service_level=formula)
         for number, name in enumerate(SERVICES, 1)
     )
-    return Plan(time_zone=ZONE, call_centers=(CallCenter(id=1, name="Bank"),), services=services)
+    return FloorConfig(
+        time_zone=ZONE, call_centers=(CallCenter(id=1, name="Bank"),), services=services
+    )
 
 
 @lru_cache

@@ -5,14 +5,14 @@ from __future__ import annotations
 from msgspec import structs
 
 from floorcast.site.changes import differences
-from floorcast.site.configuration import CallCenter, Client, Plan, TermCode, User
+from floorcast.site.configuration import CallCenter, Client, FloorConfig, TermCode, User
 
 USER = User(id=1, name="u", password_hash="x", role="Manager", call_centers=(1, 2))
 ACME = Client(
     id=7,
     name="ACME",
     users=(USER,),
-    plan=Plan(feeds=("agent",), term_codes=(TermCode(code="Paid", category="wpc"),)),
+    plan=FloorConfig(feeds=("agent",), term_codes=(TermCode(code="Paid", category="wpc"),)),
 )
 
 
@@ -47,7 +47,7 @@ def test_a_clients_own_members_are_one_line() -> None:
 def test_parts_are_told_one_by_one_and_hashes_never() -> None:
     """Ids in the order of numbers; a password only as that it changed."""
     centers = tuple(CallCenter(id=number, name="c") for number in (2, 10))
-    plan = Plan(
+    plan = FloorConfig(
         feeds=("agent",),
         call_centers=centers,
         term_codes=(TermCode(code="Paid", category="rpcComplete"),),

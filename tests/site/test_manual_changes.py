@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from floorcast.site.configuration import Agent, Client, Plan, User
+from floorcast.site.configuration import Agent, Client, FloorConfig, User
 from floorcast.site.manual_changes import ByHand, Declined, collisions, laid_over, prune
 
 REPORTS = User(id=1, name="reports", password_hash="file's", role="Sysadmin")
@@ -15,7 +15,7 @@ ACME = Client(
     api_tokens=("a",),
     ingest_keys=("k",),
     users=(REPORTS,),
-    plan=Plan(agents=(Agent(id=5, login="BOB"),)),
+    plan=FloorConfig(agents=(Agent(id=5, login="BOB"),)),
 )
 CHANGED = ByHand(
     users=(MADE,),
@@ -53,7 +53,7 @@ def test_what_the_file_declares_anew_is_the_files_again() -> None:
         ACME,
         users=(structs.replace(REPORTS, password_hash="new"),),
         api_tokens=("c",),
-        plan=Plan(),
+        plan=FloorConfig(),
     )
     assert prune(other, CHANGED) == ByHand(users=(MADE,), api_tokens=("b",), ingest_keys=("l",))
     assert laid_over(other, CHANGED).users == (*other.users, MADE)

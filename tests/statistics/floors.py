@@ -11,7 +11,7 @@ import msgspec
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import InboundEvent, milliseconds
-from floorcast.site.configuration import Plan
+from floorcast.site.configuration import FloorConfig
 from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Sight, View
 from tests.floor.random_floors import MIDDAY
@@ -46,7 +46,7 @@ def at(when: str) -> int:
     return milliseconds(datetime.fromisoformat(when))
 
 
-def folded(plan: Plan, events: Iterable[InboundEvent], client: int = 1) -> Floor:
+def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -> Floor:
     """A floor that took each event at its own time, or just after the one before."""
     floor = Floor(FloorState(client=client))
     recorded_at = 0

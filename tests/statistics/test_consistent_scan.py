@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import Agent, Plan, Service
+from floorcast.site.configuration import Agent, FloorConfig, Service
 from floorcast.statistics import consistent_scan
 from floorcast.statistics.agent_averages import agent_averages
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
@@ -37,7 +37,7 @@ METHODS: dict[str, Method] = {
     "averages": agent_averages,  # type: ignore[dict-item]  # as above
 }
 EVENTS = st.lists(agent_events() | call_events(), max_size=20)
-OTHER_PLAN = Plan(services=(Service(id=10, name="New"),), agents=(Agent(id=7, login="Q"),))
+OTHER_PLAN = FloorConfig(services=(Service(id=10, name="New"),), agents=(Agent(id=7, login="Q"),))
 
 
 def plain(rows: object) -> object:

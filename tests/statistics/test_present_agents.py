@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from floorcast.site.configuration import Plan, Service
+from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import ServiceFigures, agent_statistics, agent_statistics_ex
 from floorcast.statistics.visibility import Moment
@@ -16,8 +16,8 @@ from tests.statistics.floors import agent_at, at, folded, only, views
 HOUR = 3_600_000
 
 
-def plan(zone: str) -> Plan:
-    return Plan(time_zone=zone, services=(Service(id=10, name="Sales"),))
+def plan(zone: str) -> FloorConfig:
+    return FloorConfig(time_zone=zone, services=(Service(id=10, name="Sales"),))
 
 
 def figures(zone: str, begin: str, now: int, kind: str = "READY") -> ServiceFigures:

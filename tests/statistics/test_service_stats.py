@@ -11,7 +11,7 @@ from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import Formula, Plan, Service
+from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_level, service_stats
 from floorcast.statistics.visibility import Moment, Sight
 from floorcast.statistics.waiting_calls import waiting_calls
@@ -188,7 +188,7 @@ def test_a_quiet_call_counts_in_no_figure_of_now() -> None:
 
 
 MIDNIGHT = at("2026-11-23T00:00:00-05:00")
-PLAN = Plan(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
+PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
 
 
 def offered(floor: Floor, moment: int) -> tuple[int, int, int]:

@@ -6,13 +6,13 @@ import pytest
 
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import InvalidParameter
-from floorcast.site.configuration import CallCenter, Plan, Service
+from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Sight
 from tests.statistics.floors import agent_at, at, folded
 
 PARENT = folded(
-    Plan(
+    FloorConfig(
         time_zone="America/New_York",
         call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
         services=(
@@ -24,7 +24,7 @@ PARENT = folded(
     [agent_at("READY", "2026-11-23T12:00:00-05:00", service=10)],
 )
 CHILD = folded(
-    Plan(call_centers=(CallCenter(id=3, name="East"),), services=(
+    FloorConfig(call_centers=(CallCenter(id=3, name="East"),), services=(
         Service(id=10, name="Sales", call_center=3), Service(id=40, name="Claims", call_center=3),
     )),
     [agent_at("READY", "2026-11-23T12:00:00-05:00", service=40)],

@@ -9,13 +9,13 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.site.configuration import Agent, CallCenter, Plan, Service, TermCode
+from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service, TermCode
 from floorcast.verify.verification import StoredEntry
 
 __all__ = ["MIDNIGHT", "PLAN", "Day", "days", "logs"]
 
 MIDNIGHT = datetime(2026, 11, 23, 5, tzinfo=UTC)  # in New York
-PLAN = Plan(
+PLAN = FloorConfig(
     time_zone="America/New_York",
     call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
     services=(
@@ -25,7 +25,7 @@ PLAN = Plan(
     ),
     agents=(Agent(id=7, login="ANN", name="Ann"), Agent(id=8, login="BOB")),
 )
-OTHER_PLAN = Plan(
+OTHER_PLAN = FloorConfig(
     time_zone="America/New_York",
     call_centers=(CallCenter(id=1, name="North End"),),
     services=(
@@ -129,7 +129,7 @@ def messages(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
 
 
 @st.composite
-def logs(draw: st.DrawFn, plan: Plan = PLAN, begin: datetime = MIDNIGHT) -> Day:
+def logs(draw: st.DrawFn, plan: FloorConfig = PLAN, begin: datetime = MIDNIGHT) -> Day:
     """A log of a few dozen events; its first entry is the site."""
     at = int(begin.timestamp() * 1000) - draw(st.sampled_from([0, HOUR, 6 * HOUR, 20 * HOUR]))
     entries = [StoredEntry(1, at * 10_000, "site", msgspec.json.encode(plan))]

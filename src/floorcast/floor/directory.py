@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from floorcast.site.configuration import Agent, CallCenter, Plan, Service
+from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 
 __all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing"]
 
@@ -35,7 +35,7 @@ class Directory(Struct):
     team_keys: dict[Thing, int] = field(default_factory=dict)
     next_free: int = FIRST_FREE_ID
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: FloorConfig) -> None:
         """Take over what the site declares. What it no longer declares keeps its name."""
         declared = {service.id for service in plan.services}
         for gone in self.services.keys() - declared:

@@ -51,7 +51,7 @@ from floorcast.model.inbound import (
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
-from floorcast.site.configuration import Plan
+from floorcast.site.configuration import FloorConfig
 
 __all__ = ["Floor", "OutboundEvent"]
 
@@ -107,7 +107,7 @@ class Floor:
         self.state.calls = list(self.board.calls.values())
         return self.state
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: FloorConfig) -> None:
         """Fold a change of the client's site."""
         for watcher in list(self.watchers):
             watcher(None)
@@ -115,7 +115,7 @@ class Floor:
         self.state.directory.apply(plan)
         self._use_plan(plan)
 
-    def _use_plan(self, plan: Plan) -> None:
+    def _use_plan(self, plan: FloorConfig) -> None:
         self.calendar = Calendar(plan.time_zone)
         self._tally = Tally(
             self.ledger, self.calendar, self.state.directory.services, self.watchers

@@ -21,7 +21,7 @@ from floorcast.floor.calls import Call
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.counters import AgentDay, Counters
 from floorcast.floor.directory import Directory
-from floorcast.site.configuration import Plan
+from floorcast.site.configuration import FloorConfig
 
 __all__ = [
     "SNAPSHOT_VERSION",
@@ -47,7 +47,7 @@ class FloorState(Struct):
     client: int
     entry: int = 0
     recorded_at: int = 0
-    plan: Plan = field(default_factory=Plan)
+    plan: FloorConfig = field(default_factory=FloorConfig)
     directory: Directory = field(default_factory=Directory)
     counters: Counters = field(default_factory=Counters)
     agents: dict[int, OnFloor] = field(default_factory=dict)

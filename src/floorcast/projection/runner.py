@@ -44,7 +44,7 @@ from floorcast.model.token import (
     position,
     to_ms,
 )
-from floorcast.site.configuration import FeedName, Plan
+from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import Mirror
 
 __all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
@@ -59,7 +59,7 @@ _FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAt
 
 _log = structlog.stdlib.get_logger(__name__)
 _lines_decoder = msgspec.json.Decoder(InboundEvent)
-_plan_decoder = msgspec.json.Decoder(Plan)
+_plan_decoder = msgspec.json.Decoder(FloorConfig)
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 Record = tuple[int, tuple[str, int | None, int | None], bytes]

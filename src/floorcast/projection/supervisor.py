@@ -16,7 +16,7 @@ from floorcast.log.port import EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.runner import ClientFloor, Reports, last_state
-from floorcast.site.configuration import FeedName, Plan
+from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import Mirror
 
 __all__ = ["Floors"]
@@ -55,7 +55,7 @@ class Floors:
         self._floors: dict[int, ClientFloor[Feed]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def begin(self, client: int, plan: Plan) -> None:
+    async def begin(self, client: int, plan: FloorConfig) -> None:
         """Have the client's floor at work and caught up, and know its plan.
 
         Raises Unavailable when the log cannot be read or written.

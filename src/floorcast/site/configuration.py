@@ -1,6 +1,6 @@
 """What a site is made of (section 10 of the contract).
 
-A client's ``Plan`` is all that the floor's figures and feeds depend on. It enters the log as
+A client's ``FloorConfig`` is all that the floor's figures and feeds depend on. It enters the log as
 an entry of its own whenever it changes, so that folding the log again gives the same floor.
 What only opens doors (users, tokens, keys, passwords) stays out of the log, and is kept as
 hashes.
@@ -19,8 +19,8 @@ __all__ = [
     "Category",
     "Client",
     "FeedName",
+    "FloorConfig",
     "Formula",
-    "Plan",
     "Role",
     "Service",
     "TermCode",
@@ -92,7 +92,7 @@ DEFAULT_TERM_CODES = (
 )
 
 
-class Plan(_Part, frozen=True):
+class FloorConfig(_Part, frozen=True):
     """What a client's floor is made of; no secrets. An empty term-code table means the default."""
 
     time_zone: Name = "UTC"
@@ -123,4 +123,4 @@ class Client(_Part, frozen=True):
     api_tokens: tuple[str, ...] = ()
     ingest_keys: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
-    plan: Plan = Plan()
+    plan: FloorConfig = FloorConfig()

@@ -11,9 +11,9 @@ from floorcast.site.configuration import (
     Agent,
     CallCenter,
     FeedName,
+    FloorConfig,
     Id,
     Name,
-    Plan,
     Role,
     Service,
     TermCode,
@@ -74,12 +74,12 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     term_code: tuple[TermCode, ...] = ()
     user: tuple[FileUser, ...] = ()
 
-    def plan(self) -> Plan:
+    def plan(self) -> FloorConfig:
         """The floor's part, in an order that does not depend on the file's."""
         agents = (
             Agent(id=one.id, login=one.login, name=one.name, team=one.team) for one in self.agent
         )
-        return Plan(
+        return FloorConfig(
             time_zone=self.time_zone,
             feeds=tuple(sorted(set(self.feeds))),
             call_centers=tuple(sorted(self.call_center, key=lambda one: one.id)),

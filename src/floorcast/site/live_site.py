@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from floorcast.kv.port import Buckets
 from floorcast.model.errors import FloorcastError
-from floorcast.site.configuration import Client, Plan, User
+from floorcast.site.configuration import Client, FloorConfig, User
 from floorcast.site.directory import Directory
 from floorcast.site.manual_changes import laid_over
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
@@ -26,7 +26,7 @@ class SiteChange(NamedTuple):
     the clients that there are no more.
     """
 
-    plans: Mapping[int, Plan]
+    plans: Mapping[int, FloorConfig]
     gone: tuple[int, ...]
 
 

@@ -8,12 +8,12 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import event_id_maker
-from floorcast.site.configuration import Plan
+from floorcast.site.configuration import FloorConfig
 
 __all__ = ["Refold"]
 
 _lines = msgspec.json.Decoder(InboundEvent)
-_plans = msgspec.json.Decoder(Plan)
+_plans = msgspec.json.Decoder(FloorConfig)
 
 
 class Refold:

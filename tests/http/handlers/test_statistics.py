@@ -10,7 +10,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import position
-from floorcast.site.configuration import CallCenter, Plan, Service
+from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics import consistent_scan
 from tests.http.fed import agent_event, call_start
 from tests.http.servers import ACME, CHILD, House, in_house
@@ -29,7 +29,7 @@ METHODS = (
     f"{SERVICE}/liveConnects",
     f"{SERVICE}/stats",
 )
-PLAN = Plan(
+PLAN = FloorConfig(
     time_zone="America/New_York",
     call_centers=(CallCenter(id=1623, name="Call Center"), CallCenter(id=1700, name="South")),
     services=(
@@ -37,10 +37,10 @@ PLAN = Plan(
         Service(id=2, name="South", call_center=1700),
     ),
 )
-CHILD_PLAN = Plan(services=(Service(id=4, name="Claims"),))
+CHILD_PLAN = FloorConfig(services=(Service(id=4, name="Claims"),))
 
 
-def floor(*events: InboundEvent, plan: Plan = PLAN, client: int = ACME) -> Floor:
+def floor(*events: InboundEvent, plan: FloorConfig = PLAN, client: int = ACME) -> Floor:
     return folded(plan, events, client)
 
 
