@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor import agents, campaigns
-from floorcast.floor.call_table import Switchboard
+from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call, Leg, Step
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
@@ -148,7 +148,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "visits are not counted": (agents, "_count_visit", lambda *_: None),
     "nobody is credited": (Tally, "_credit", lambda *_: None),
     "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
-    "calls are not located": (Switchboard, "_locate", lambda *_: None),
+    "calls are not located": (CallTable, "_locate", lambda *_: None),
     "dispositions do not count": (Tally, "count_disposition", lambda *_: None),
     "agents stay where they were": (Floor, "_locate", lambda *_: None),
     "counters of agents get lost": (Ledger, "_note", lambda *_: None),

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from floorcast.floor.calls import Call, Key, Step
 from floorcast.floor.tally import Tally
 
-__all__ = ["ENDED_STAYS_MS", "Switchboard"]
+__all__ = ["ENDED_STAYS_MS", "CallTable"]
 
 ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follows it
 
 
-class Switchboard:
+class CallTable:
     """The calls of one floor that are in memory. Moments are in ms."""
 
     def __init__(self, calls: Iterable[Call], quiet_ms: int) -> None:

@@ -2,7 +2,7 @@
 
 ``fold`` is deterministic and pure: what it does depends on the events, their order and their
 times, never on a clock. Before an entry is folded, its caller brings back the calls that it
-speaks of and that have left the memory (``strangers``, ``Switchboard.recall``), so that the
+speaks of and that have left the memory (``strangers``, ``CallTable.recall``), so that the
 result is as if none had ever left.
 """
 
@@ -17,7 +17,7 @@ from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import AtWork
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
-from floorcast.floor.call_table import Switchboard
+from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import (
     ANSWER,
     END,
@@ -78,7 +78,7 @@ class Floor:
 
     def __init__(self, state: FloorState, quiet_call_ms: int = 4 * 3_600_000) -> None:
         self.state = state
-        self.board = Switchboard(state.calls, quiet_call_ms)
+        self.board = CallTable(state.calls, quiet_call_ms)
         self.ledger = Ledger(state.counters)
         self.on_duty = OnDuty()
         self.off_duty: Roster[OnFloor] = Roster()
