@@ -77,7 +77,7 @@ def test_a_call_is_offered_answered_and_ended() -> None:
     )
     (day,) = floor.state.counters.agent_days.values()
     assert day[10][7].inbound == 1
-    assert floor.board.in_progress[10] == {}
+    assert floor.call_table.in_progress[10] == {}
 
 
 def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
@@ -152,7 +152,7 @@ def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
     """offered = handled + abandoned + moved on + waiting, on every service."""
     floor = new_floor()
     fold_all(floor, events)
-    calls = floor.board.calls.values()
+    calls = floor.call_table.calls.values()
     for service, day in floor.state.counters.service_days.get(DAY, {}).items():
         undecided = 0
         for one in calls:
@@ -209,13 +209,13 @@ def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent
     for number, one in enumerate(events, 2):
         for floor in (keeps, forgets):
             floor.begin_entry(number, ticks(200 + number))
-        forgets.board.evict_ended(ticks(9_999) // 10_000)
-        for gone in forgets.board.evicted:
+        forgets.call_table.evict_ended(ticks(9_999) // 10_000)
+        for gone in forgets.call_table.evicted:
             store[gone.key] = encode_call(gone)
-        forgets.board.evicted.clear()
-        for key in forgets.strangers([one]):
+        forgets.call_table.evicted.clear()
+        for key in forgets.unknown_calls([one]):
             if key in store:
-                forgets.board.recall(decode_call(store[key]))
+                forgets.call_table.reload(decode_call(store[key]))
         for floor in (keeps, forgets):
             floor.fold(copy.copy(one), ticks(200 + number), "x")
     assert counts(keeps) == counts(forgets)

@@ -388,7 +388,7 @@ def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
         async with house.at_work(house.floor()) as floor:
             await ended_call(house, floor)
             await floor.until_folded(await house.take(house.sms()))
-            assert not floor.floor.board.calls
+            assert not floor.floor.call_table.calls
             found = floor.find_call(1, "s")
             assert found is not None
             assert (found.account, found.term_code) == ("A1", None)
@@ -398,7 +398,7 @@ def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
             assert (body["account"], body["serviceId"]) == ("A1", 5)
             house.clock.move(11 * 60)
             await floor.until_folded(await house.take(house.sms()))
-            assert not floor.floor.board.calls
+            assert not floor.floor.call_table.calls
             found = floor.find_call(1, "s")
             assert found is not None
             assert found.term_code == "RPC"
@@ -420,7 +420,7 @@ def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
             last = await house.take(*[house.sms() for _ in range(4)])
             looked = 0
             while floor.folded < last:
-                looked += bool(not floor.floor.board.calls)
+                looked += bool(not floor.floor.call_table.calls)
                 assert floor.find_call(1, "s") is not None
                 await asyncio.sleep(0)
             assert looked > 1

@@ -69,8 +69,8 @@ class Calls:
 
     def in_memory(self, number: int) -> bool:
         """Whether the floor still has call ``number`` at hand."""
-        board = self.house.node.server.floors[ACME].floor.board
-        return (number, f"s{number}") in board.calls
+        call_table = self.house.node.server.floors[ACME].floor.call_table
+        return (number, f"s{number}") in call_table.calls
 
 
 @pytest.fixture

@@ -69,12 +69,12 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
         told = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]
     shown = [drawn(rows) for rows, _ in answers.values()]
     for number in range(ROUNDS - 1):
-        board = dict(shown[number])
+        call_table = dict(shown[number])
         events, rest = told[number], told[number + 1]
         for one in events[: len(events) - len(rest)]:
             state = STATES[one["eventType"]]
-            board[one["agentLoginId"]] = (state, one["agentServiceId"])
-        assert board == shown[number + 1]
+            call_table[one["agentLoginId"]] = (state, one["agentServiceId"])
+        assert call_table == shown[number + 1]
 
 
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's day is not here: ../shared/data")

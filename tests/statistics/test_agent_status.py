@@ -131,11 +131,13 @@ def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
     """A wallboard that draws the status and follows the feed shows what the status then says."""
     floor = new_floor()
     fold_all(floor, events[:cut])
-    board = {row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()}
+    call_table = {
+        row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()
+    }
     for fed in fold_all(floor, events[cut:], begin=100):
-        follow(board, plain(fed.event))
+        follow(call_table, plain(fed.event))
     fresh = {row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()}
-    assert {who: row for who, row in board.items() if row["state"] != 0} == fresh
+    assert {who: row for who, row in call_table.items() if row["state"] != 0} == fresh
 
 
 def drawn(row: AgentDetails) -> dict[str, Any]:
@@ -147,10 +149,10 @@ def drawn(row: AgentDetails) -> dict[str, Any]:
     }
 
 
-def follow(board: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
+def follow(call_table: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
     """Take one agent event over, as any reader of the feed would."""
     state = STATE_IDS[event["eventType"]]
-    row = board.setdefault(event["agentLoginId"], {"state": 0, "since": 0})
+    row = call_table.setdefault(event["agentLoginId"], {"state": 0, "since": 0})
     if row["state"] != state:
         row["state"], row["since"] = state, event["timestamp"]
     row["service"] = event.get("agentServiceId")

@@ -228,7 +228,7 @@ def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -
     assert offered(floor, MIDNIGHT + 18 * HOUR) == (1, 0, 0)
     assert waiting_calls(Sight([floor]).views(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
     floor = folded(PLAN, [waits, *hours, agent_at("READY", MIDNIGHT + 30 * HOUR)])
-    assert floor.board.calls == {}
+    assert floor.call_table.calls == {}
 
 
 def test_campaigns_of_today_add_up() -> None:
@@ -253,7 +253,7 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> 
     floor = day_of(*events)
     for row in service_stats(views(floor), seen(500)).all():
         moved_on = 0
-        for one in floor.board.calls.values():
+        for one in floor.call_table.calls.values():
             turns = [leg for leg in one.legs if str(leg.service) == row.service_id]
             was_handled = any(leg.answered is not None for leg in turns)
             is_last = bool(turns) and turns[-1] is one.legs[-1]
@@ -262,7 +262,7 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> 
         again = sum(
             one.waiting and any(leg.answered is not None for leg in one.legs[:-1]
                                 if leg.service == one.legs[-1].service)
-            for one in floor.board.in_progress.get(int(row.service_id), {}).values()
+            for one in floor.call_table.in_progress.get(int(row.service_id), {}).values()
         )  # fmt: skip
         assert row.total_offered == decided + row.total_calls_in_queue - again
 
@@ -282,6 +282,6 @@ def test_a_restart_at_any_place_gives_the_same_answers(
 def test_one_service_costs_the_same_beside_many() -> None:
     """Only what the service holds is looked at: other services' calls are never touched."""
     floor = day_of(agent("LOGON", 0, service=10), call("call.queue", 0, service=20))
-    floor.board.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
+    floor.call_table.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
     assert row_of(floor, 1).total_agents == 1
     assert replace(row_of(floor, 1), calls=[]) == row_of(floor, 1)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from floorcast.floor import agents, campaigns
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import Call, Leg, Step
+from floorcast.floor.calls import Call, QueueSegment, Step
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.ledger import Ledger
@@ -135,10 +135,10 @@ def _append(call: Call, step: Step) -> None:
     call._apply(step)  # noqa: SLF001 — the mistake is made inside
 
 
-_WAIT = Leg.wait
+_WAIT = QueueSegment.wait
 
 WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
-    "waits are a second longer": (Leg, "wait", lambda leg, _: 1000 + _WAIT(leg, _)),
+    "waits are a second longer": (QueueSegment, "wait", lambda leg, _: 1000 + _WAIT(leg, _)),
     "late events are appended": (Call, "take", _append),
     "reasons are mixed up": (agents, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),

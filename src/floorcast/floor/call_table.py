@@ -2,7 +2,7 @@
 
 Calls that have ended leave the memory some minutes later, calls that nothing is heard of some
 hours later, so that memory is as large as the floor and not as the day. They go to ``evicted``,
-where the shell fetches them; it brings them back (``recall``) when an event speaks of them.
+where the shell fetches them; it brings them back (``reload``) when an event speaks of them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CallTable:
             self._ended.append((call.last_taken, call.key))
         self._locate(call)
 
-    def recall(self, call: Call) -> None:
+    def reload(self, call: Call) -> None:
         """Bring back a call that had left; it leaves again unless the entry touches it."""
         self.calls[call.key] = call
         self._locate(call)

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.site.configuration import Category
 
-__all__ = ["ANSWER", "END", "QUEUE", "START", "Call", "Disposition", "Key", "Leg", "Step"]
+__all__ = ["ANSWER", "END", "QUEUE", "START", "Call", "Disposition", "Key", "QueueSegment", "Step"]
 
 Key = tuple[int, str]
 """A call's name: its transaction id and its session id."""
@@ -31,7 +31,7 @@ class Step(Struct, array_like=True, gc=False):
     agent: int | None
 
 
-class Leg(Struct, gc=False):
+class QueueSegment(Struct, gc=False):
     """The call's turn at one service; moments in ms, None for what did not happen (yet).
 
     ``within`` and ``short``: the wait as it was last judged (``floorcast.floor.tally``).
@@ -69,7 +69,7 @@ class Call(Struct, gc=False):
     transaction: int
     session: str
     steps: list[Step] = field(default_factory=list)
-    legs: list[Leg] = field(default_factory=list)
+    legs: list[QueueSegment] = field(default_factory=list)
     service: int | None = None
     started: int | None = None
     ended: int | None = None
@@ -100,7 +100,7 @@ class Call(Struct, gc=False):
         return (self.transaction, self.session)
 
     @property
-    def leg(self) -> Leg | None:
+    def leg(self) -> QueueSegment | None:
         """The present leg: the one that waits or talks, or the last one."""
         return self.legs[-1] if self.legs else None
 
@@ -192,7 +192,7 @@ class Call(Struct, gc=False):
             leg.left = step.at
         if self.service is None and step.service is not None:
             self.service = service
-        self.legs.append(Leg(service, joined=step.at))
+        self.legs.append(QueueSegment(service, joined=step.at))
 
     def _answer(self, step: Step) -> None:
         leg = self.leg
@@ -200,7 +200,7 @@ class Call(Struct, gc=False):
             service = self.service if self.service is not None else step.service
             self.service = service
             named = NO_SERVICE if service is None else service
-            self.legs.append(Leg(named, answered=step.at, agent=step.agent))
+            self.legs.append(QueueSegment(named, answered=step.at, agent=step.agent))
         elif leg.answered is None:
             leg.answered, leg.agent = step.at, step.agent
         elif leg.agent is None:

@@ -2,7 +2,7 @@
 
 ``fold`` is deterministic and pure: what it does depends on the events, their order and their
 times, never on a clock. Before an entry is folded, its caller brings back the calls that it
-speaks of and that have left the memory (``strangers``, ``CallTable.recall``), so that the
+speaks of and that have left the memory (``unknown_calls``, ``CallTable.reload``), so that the
 result is as if none had ever left.
 """
 
@@ -78,7 +78,7 @@ class Floor:
 
     def __init__(self, state: FloorState, quiet_call_ms: int = 4 * 3_600_000) -> None:
         self.state = state
-        self.board = CallTable(state.calls, quiet_call_ms)
+        self.call_table = CallTable(state.calls, quiet_call_ms)
         self.ledger = Ledger(state.counters)
         self.on_duty = OnDuty()
         self.off_duty: Roster[OnFloor] = Roster()
@@ -104,7 +104,7 @@ class Floor:
 
     def captured(self) -> FloorState:
         """All of the floor, ready for a snapshot."""
-        self.state.calls = list(self.board.calls.values())
+        self.state.calls = list(self.call_table.calls.values())
         return self.state
 
     def apply(self, plan: FloorConfig) -> None:
@@ -130,19 +130,19 @@ class Floor:
         now = to_ms(recorded_at)
         if self.ledger.begin_day(self.calendar.day_of(now)):
             self.at_work.begin_day(self.calendar)
-        self.board.evict_ended(now)
+        self.call_table.evict_ended(now)
         if now // _TIDY_MS != self._tidied:
             self._tidied = now // _TIDY_MS
             self._tidy(now)
 
     def _tidy(self, now: int) -> None:
-        self.board.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
+        self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
         self._dispositions.tidy(now)
 
-    def strangers(self, events: Iterable[InboundEvent]) -> list[Key]:
+    def unknown_calls(self, events: Iterable[InboundEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
-        calls = self.board.calls
+        calls = self.call_table.calls
         for event in events:
             data: Any = event.data
             kind = type(event)
@@ -230,7 +230,7 @@ class Floor:
             ref.campaign_type,
             ref.direction,
         )
-        known = None if call.key is None else self.board.calls.get(call.key)
+        known = None if call.key is None else self.call_table.calls.get(call.key)
         if known is not None:
             if call.phone is None:
                 inbound = known.direction == "INBOUND"
@@ -243,7 +243,7 @@ class Floor:
         return call
 
     def _service_of(self, key: Key) -> int | None:
-        known = self.board.calls.get(key)
+        known = self.call_table.calls.get(key)
         if known is None or known.present_service == NO_SERVICE:
             return None
         return known.present_service
@@ -252,7 +252,7 @@ class Floor:
         self, agent: OnFloor, ref: CallInHand, service: int | None, at: int, now: int
     ) -> None:
         assert ref.key is not None
-        call = self.board.touch(ref.key, at, now)
+        call = self.call_table.touch(ref.key, at, now)
         if call.direction is None:
             self._direct(call, ref.direction)
         named = ref.service if ref.service is not None else service
@@ -273,7 +273,7 @@ class Floor:
     # -- calls -----------------------------------------------------------------------------
 
     def _step(self, call: Call, step: Step) -> None:
-        self.board.settle(call, step, self._tally)
+        self.call_table.settle(call, step, self._tally)
         self._dispositions.follow(call)
         if call.campaign is not None:
             self.at_work.had_call(call.campaign, call.service, step.at, self.calendar)
@@ -289,7 +289,7 @@ class Floor:
 
     def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
-        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
         self._direct(call, data.direction)
         for name in _START_MEMBERS:
@@ -307,7 +307,7 @@ class Floor:
 
     def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
         data = event.data
-        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         if data.skill is not None:
             call.skill = data.skill
         if data.priority is not None:
@@ -317,7 +317,7 @@ class Floor:
 
     def _call_answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
         data = event.data
-        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         agent_id = None if data.agent is None else self.state.directory.agent(data.agent)
         self._step(call, Step(at, ANSWER, None, agent_id))
         agent = None if agent_id is None else self.state.agents.get(agent_id)
@@ -326,7 +326,7 @@ class Floor:
 
     def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
-        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         for name in _END_MEMBERS:
             value = getattr(data, name)
             if value is not None:
@@ -351,7 +351,7 @@ class Floor:
         self, event: CallDisposition, at: int, now: int, event_id: str
     ) -> OutboundEvent:
         data, directory = event.data, self.state.directory
-        call = self.board.touch((int(data.transaction_id), data.session_id), at, now)
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         agent = call.agent if data.agent is None else directory.agent(data.agent)
         if data.account is not None:
             call.account = data.account

@@ -10,7 +10,7 @@ there again that day, and counts as handled there if it was answered in any of i
 
 from __future__ import annotations
 
-from floorcast.floor.calls import ANSWER, END, Call, Leg, Step
+from floorcast.floor.calls import ANSWER, END, Call, QueueSegment, Step
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
@@ -73,7 +73,7 @@ class Tally:
             return False
         return step.kind == END or (step.kind == ANSWER and leg.answered is None)
 
-    def _add(self, leg: Leg, call: Call, step: Step) -> None:
+    def _add(self, leg: QueueSegment, call: Call, step: Step) -> None:
         if step.kind == ANSWER:
             self._handle(call, leg, 1, [], [])
         elif leg.answered is not None:
@@ -90,7 +90,7 @@ class Tally:
             if day is not None:
                 day.dispositions[CATEGORIES.index(said.category)] += sign
 
-    def _offer(self, leg: Leg, sign: int, offered: _Seen) -> None:
+    def _offer(self, leg: QueueSegment, sign: int, offered: _Seen) -> None:
         begin = leg.joined if leg.joined is not None else leg.answered
         end = leg.answered if leg.answered is not None else leg.left
         assert begin is not None
@@ -107,7 +107,7 @@ class Tally:
     def _handle(
         self,
         call: Call,
-        leg: Leg,
+        leg: QueueSegment,
         sign: int,
         handled: _Seen,
         answered_by: list[tuple[int, int, int]],
@@ -139,7 +139,7 @@ class Tally:
             elif call.direction is not None:
                 counter.outbound += sign
 
-    def _judge_again(self, leg: Leg, answered: int) -> None:
+    def _judge_again(self, leg: QueueSegment, answered: int) -> None:
         """The threshold may have changed since the answer was counted."""
         within = self._within(leg.service, leg.wait(answered))
         if within is not leg.within:
@@ -156,7 +156,7 @@ class Tally:
             watcher(agent)
         return self._ledger.agent(day, service, agent)
 
-    def _talk(self, leg: Leg, sign: int) -> None:
+    def _talk(self, leg: QueueSegment, sign: int) -> None:
         assert leg.answered is not None
         assert leg.left is not None
         counter = self._ledger.service(self._day_of(leg.left), leg.service)
@@ -164,7 +164,7 @@ class Tally:
             counter.talks += sign
             counter.talk += sign * (leg.left - leg.answered)
 
-    def _abandon(self, leg: Leg, left: int, sign: int, handled: _Seen) -> None:
+    def _abandon(self, leg: QueueSegment, left: int, sign: int, handled: _Seen) -> None:
         day = self._day_of(left)
         if (day, leg.service) in handled:
             return

@@ -156,7 +156,7 @@ class ClientFloor(Generic[P]):
     def find_call(self, transaction: int, session: str) -> CallFacts | None:
         """A call that began today or was in progress today, in memory or from the mirror."""
         key = (transaction, session)
-        call = self.floor.board.calls.get(key)
+        call = self.floor.call_table.calls.get(key)
         if call is None:
             # up to the entry that is being folded: it may have let the call go a moment ago
             reached = end_of_entry(self.floor.state.entry)
@@ -270,14 +270,14 @@ class ClientFloor(Generic[P]):
             feed.publish(records.get(name, ()), through, ticks)
 
     def _bring_back(self, events: Sequence[InboundEvent], entry: Entry) -> None:
-        strangers = self.floor.strangers(events)
-        if strangers:
-            found = self._mirror.find_calls(self.client, strangers, position(entry.number, 0))
+        unknown_calls = self.floor.unknown_calls(events)
+        if unknown_calls:
+            found = self._mirror.find_calls(self.client, unknown_calls, position(entry.number, 0))
             for blob in found.values():
-                self.floor.board.recall(decode_call(blob))
+                self.floor.call_table.reload(decode_call(blob))
 
     def _let_go(self, entry: Entry) -> None:
-        evicted = self.floor.board.evicted
+        evicted = self.floor.call_table.evicted
         if evicted:
             rows = [
                 (call.transaction, call.session, call.last_event, encode_call(call))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from floorcast.floor.calls import Call, Leg
+from floorcast.floor.calls import Call, QueueSegment
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.floor import Floor
@@ -132,7 +132,7 @@ class _Calls:
         self._now = self._joined = moment.now
         self.outbound: list[OutboundCall] = []
         heard_of = moment.now - moment.quiet_call
-        for call in floor.board.in_progress.get(service, {}).values():
+        for call in floor.call_table.in_progress.get(service, {}).values():
             leg = call.legs[-1] if call.legs else None
             since = None if leg is None or leg.answered is not None else leg.joined
             if since is not None and since < midnight:
@@ -173,7 +173,7 @@ def _outbound(call: Call, directory: Directory) -> OutboundCall:
     )
 
 
-def _state(leg: Leg | None) -> str:
+def _state(leg: QueueSegment | None) -> str:
     if leg is None:
         return "DIALING"
     return "QUEUED" if leg.answered is None else "CONNECTED"

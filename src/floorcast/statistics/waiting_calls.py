@@ -41,7 +41,7 @@ def waiting_calls(views: Sequence[View], moment: Moment) -> Slices[WaitingCall]:
     for view in views:
         services = view.floor.state.directory.services
         for service in view.services:
-            calls = view.floor.board.in_progress.get(service)
+            calls = view.floor.call_table.in_progress.get(service)
             if calls:
                 known = services.get(service)
                 name = None if known is None else known.name

@@ -27,15 +27,15 @@ class Refold:
         """Fold an entry; ``recorded_at`` in ticks."""
         floor = self.floor
         floor.begin_entry(number, recorded_at)
-        self._gone.update((call.key, encode_call(call)) for call in floor.board.evicted)
-        floor.board.evicted.clear()
+        self._gone.update((call.key, encode_call(call)) for call in floor.call_table.evicted)
+        floor.call_table.evicted.clear()
         if kind == "site":
             floor.apply(_plans.decode(payload))
             return
         events = _lines.decode_lines(payload)
-        for key in floor.strangers(events):
+        for key in floor.unknown_calls(events):
             if key in self._gone:
-                floor.board.recall(decode_call(self._gone.pop(key)))
+                floor.call_table.reload(decode_call(self._gone.pop(key)))
         event_id = event_id_maker(floor.state.client, recorded_at, number)
         for index, event in enumerate(events):
             floor.fold(event, recorded_at, event_id(index))
