@@ -15,7 +15,7 @@ import apsw
 
 from benchmarks.bound_events import report
 from floorcast.model.token import system_now
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.segment import Segment
 
 SEGMENTS = 500
@@ -43,7 +43,7 @@ def raw_read(folder: Path) -> float:
 
 async def mirror_write_and_read(folder: Path) -> tuple[float, float]:
     """Events a second stored by the mirror, and read back from it a segment at a time."""
-    mirror = Mirror(folder / "mirror.db", system_now, identity="bench", heads={})
+    mirror = ProjectionStore(folder / "mirror.db", system_now, identity="bench", heads={})
     begun = time.perf_counter()
     for number in range(SEGMENTS):
         mirror.write_segment(1, "interaction", _segment(number * EVENTS + 1))

@@ -7,7 +7,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.model.token import end_of_entry, position
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import START, VirtualLoop, run
 
@@ -54,7 +54,7 @@ def test_the_mirror_is_such_a_store() -> None:
     """Also for the feed that is made anew after a restart: it begins where the mirror ends."""
 
     async def work(_loop: VirtualLoop) -> None:
-        mirror = Mirror(None, lambda: START, identity="log", heads={1: 10**6})
+        mirror = ProjectionStore(None, lambda: START, identity="log", heads={1: 10**6})
         rings = Rings(mirror, 2 * SEAL_BYTES)
         feed = Feed(1, "interaction", rings)
         for entry in range(1, 60):

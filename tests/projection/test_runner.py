@@ -22,7 +22,7 @@ from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
 from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 from tests.real.nodes import Clock, until
 from tests.real.sites import event
 
@@ -59,7 +59,7 @@ class House:
     def __init__(self) -> None:
         self.clock = Clock()
         self.log = MemoryLog(self.clock)
-        self.mirror = Mirror(None, self.clock, identity="a log", heads={})
+        self.mirror = ProjectionStore(None, self.clock, identity="a log", heads={})
         self.folded: list[float] = []
         self.failed = 0
         self._number = 0

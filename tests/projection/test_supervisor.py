@@ -20,7 +20,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import Floors
 from floorcast.site.configuration import FloorConfig
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.stored_calls import CallKey
 from tests.real.nodes import until
 from tests.real.sites import event
@@ -36,7 +36,7 @@ class House:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.log = MemoryLog(loop.now)
-        self.mirror = Mirror(None, loop.now, identity="a log", heads={})
+        self.mirror = ProjectionStore(None, loop.now, identity="a log", heads={})
         self.rings = Rings(self.mirror, 1 << 20)
         self.serving: dict[int, services.ClientFloor] = {}
         self.floors = self.begin_again()

@@ -19,7 +19,7 @@ from floorcast.server import node
 from floorcast.server.node import Node
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
@@ -241,7 +241,7 @@ def test_it_takes_nothing_in_while_the_mirror_is_too_far_behind(
 ) -> None:
     """Its backlog is in memory, and memory is bounded."""
     with monkeypatch.context() as patch:
-        patch.setattr(Mirror, "full", property(lambda _: True))
+        patch.setattr(ProjectionStore, "full", property(lambda _: True))
         answer = house.ask("POST", INTAKE, content=SMS, headers=SOURCE)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
     assert house.take(SMS)["accepted"] == 1

@@ -20,7 +20,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.token import position
 from floorcast.sqlite import background_writer
 from floorcast.store import projection_store, stored_calls
-from floorcast.store.projection_store import Mirror, Snapshot
+from floorcast.store.projection_store import ProjectionStore, Snapshot
 from floorcast.store.segment import Segment, SegmentHead
 from tests.log.batches import HOUR, START, Clock
 from tests.log.faults import failing_disk
@@ -40,8 +40,8 @@ class House:
         self.runner = asyncio.Runner()
         self.mirror = self.open()
 
-    def open(self, identity: str = "log", heads: dict[int, int] = HEADS) -> Mirror:
-        return Mirror(self.path, self.clock, identity=identity, heads=heads)
+    def open(self, identity: str = "log", heads: dict[int, int] = HEADS) -> ProjectionStore:
+        return ProjectionStore(self.path, self.clock, identity=identity, heads=heads)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)

@@ -45,7 +45,7 @@ from floorcast.model.token import (
     to_ms,
 )
 from floorcast.site.configuration import FeedName, FloorConfig
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
 
@@ -97,7 +97,7 @@ class ClientFloor(Generic[P]):
         self,
         floor: Floor,
         log: EventLog,
-        mirror: Mirror,
+        mirror: ProjectionStore,
         feeds: Mapping[FeedName, P],
         encode: Callable[[object], bytes],
         now: Now,
@@ -302,7 +302,7 @@ def _folds_no_more() -> Unavailable:
     return Unavailable("the floor is begun anew: send this again")
 
 
-def last_state(client: int, mirror: Mirror, log: EventLog) -> FloorState:
+def last_state(client: int, mirror: ProjectionStore, log: EventLog) -> FloorState:
     """Where a start begins: the newest snapshot, else the floor in front of what the log has."""
     removed = log.removed(client)
     found = mirror.newest_snapshot(client, log.head(client).number)

@@ -17,7 +17,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.runner import ClientFloor, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["Floors"]
 
@@ -36,7 +36,7 @@ class Floors:
     def __init__(
         self,
         log: EventLog,
-        mirror: Mirror,
+        mirror: ProjectionStore,
         rings: Rings,
         serving: MutableMapping[int, ClientFloor[Feed]],
         *,

@@ -31,7 +31,7 @@ from floorcast.projection.supervisor import Floors
 from floorcast.server.stores import Stores, open_stores
 from floorcast.site import apply, file_reader
 from floorcast.site.live_site import Site, SiteChange
-from floorcast.store.projection_store import Mirror
+from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["Node"]
 
@@ -112,7 +112,7 @@ class Node:
             await self._apply_site(buckets, self._settings.site)
         self._site = Site(buckets)
         heads = {client: log.head(client).number for client in log.clients()}
-        mirror = Mirror(
+        mirror = ProjectionStore(
             None if data == IN_MEMORY else data / "mirror.db",
             self._now,
             identity=log.identity,
@@ -126,7 +126,7 @@ class Node:
         self.server.metrics.log_append_seconds.observe(seconds)
         self.server.metrics.log_commit_events.observe(events)
 
-    def _make_server(self, stores: Stores, mirror: Mirror) -> None:
+    def _make_server(self, stores: Stores, mirror: ProjectionStore) -> None:
         log, now, settings = stores.log, stores.now, self._settings
         metrics = Metrics(self._rings)
         if stores.cluster is not None:

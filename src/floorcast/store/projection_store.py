@@ -24,11 +24,11 @@ from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import open_reader
 from floorcast.store import snapshots, stored_calls, stored_segments
 from floorcast.store.segment import Segment, SegmentHead
-from floorcast.store.snapshots import KeptSnapshots, Snapshot
-from floorcast.store.stored_calls import CallKey, KeptCalls
-from floorcast.store.stored_segments import KeptSegments
+from floorcast.store.snapshots import Snapshot, StoredSnapshots
+from floorcast.store.stored_calls import CallKey, StoredCalls
+from floorcast.store.stored_segments import StoredSegments
 
-__all__ = ["Mirror", "Snapshot"]
+__all__ = ["ProjectionStore", "Snapshot"]
 
 PAGE = 8192  # bytes: segments want large pages, the index of calls small ones
 CACHE_KIB = 8192
@@ -37,7 +37,7 @@ MAX_BACKLOG = 64 << 20  # bytes handed in and not stored
 SCHEMA = stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA
 
 
-class Mirror:
+class ProjectionStore:
     """The mirror of one log. Not thread-safe: used from the event loop's thread.
 
     ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads``
@@ -65,9 +65,9 @@ class Mirror:
         if path is not None:
             self._reader = open_reader(path, cache_kib=CACHE_KIB)
         self._scribe = Scribe(connection, "mirror.db", background=path is not None, tidy=self._tidy)
-        self._segments = KeptSegments(self._reader, self._scribe)
-        self._calls = KeptCalls(self._reader, self._scribe)
-        self._snapshots = KeptSnapshots(self._reader, self._scribe)
+        self._segments = StoredSegments(self._reader, self._scribe)
+        self._calls = StoredCalls(self._reader, self._scribe)
+        self._snapshots = StoredSnapshots(self._reader, self._scribe)
 
     @property
     def healthy(self) -> bool:

@@ -10,7 +10,7 @@ from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch_one, reading
 
-__all__ = ["SCHEMA", "KeptSnapshots", "Snapshot"]
+__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots"]
 
 SCHEMA = """
 CREATE TABLE snapshots (
@@ -45,7 +45,7 @@ class Snapshot(NamedTuple):
     blob: bytes
 
 
-class KeptSnapshots:
+class StoredSnapshots:
     """The newest snapshots by client; what is not stored yet is read from memory."""
 
     def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:

@@ -19,7 +19,7 @@ from floorcast.sqlite.background_writer import Scribe
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, reading
 
-__all__ = ["SCHEMA", "CallKey", "CallVersion", "KeptCalls"]
+__all__ = ["SCHEMA", "CallKey", "CallVersion", "StoredCalls"]
 
 SCHEMA = """
 CREATE TABLE calls (
@@ -65,7 +65,7 @@ class CallVersion(NamedTuple):
     body: bytes
 
 
-class KeptCalls:
+class StoredCalls:
     """Versions of calls by client and key; what is not stored yet is read from memory."""
 
     def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:

@@ -14,7 +14,7 @@ from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one, reading
 from floorcast.store.segment import Facets, Segment, SegmentHead
 
-__all__ = ["SCHEMA", "KeptSegments"]
+__all__ = ["SCHEMA", "StoredSegments"]
 
 SCHEMA = """
 CREATE TABLE feeds (
@@ -67,7 +67,7 @@ class _Feed(NamedTuple):
     pending: deque[Segment]
 
 
-class KeptSegments:
+class StoredSegments:
     """Segments by client and feed; what is not stored yet is read from memory."""
 
     def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
