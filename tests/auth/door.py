@@ -5,9 +5,9 @@ from __future__ import annotations
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.auth.throttle import Lockout
-from floorcast.kv.memory import MemoryBuckets
-from floorcast.kv.port import Buckets
+from floorcast.auth.throttle import Throttle
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import KeyValueStore
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, small
@@ -33,31 +33,31 @@ class Door:
     """The small site's sessions; ``restarted`` gives those of the next process."""
 
     def __init__(
-        self, buckets: Buckets | None = None, clock: Clock | None = None, *, shared: bool = False
+        self, kv: KeyValueStore | None = None, clock: Clock | None = None, *, shared: bool = False
     ) -> None:
         self._shared = shared
         self.clock = clock or Clock()
-        self.buckets = buckets or small()
-        self.site = Site(self.buckets)
+        self.kv = kv or small()
+        self.site = Site(self.kv)
         self.passwords = Passwords(CHEAP)
-        self.lockout = Lockout(MemoryBuckets(), self.clock)
+        self.lockout = Throttle(MemoryKeyValueStore(), self.clock)
         credentials = Credentials(self.site, self.passwords, self.lockout)
         self.sessions = Sessions(
-            self.site, self.buckets, credentials, self.passwords, self.clock, shared=shared
+            self.site, self.kv, credentials, self.passwords, self.clock, shared=shared
         )
 
     def restarted(self) -> Door:
         """What comes up after a crash: nothing of the old process but what is on disk."""
         self.passwords.close()
-        return Door(self.buckets, self.clock, shared=self._shared)
+        return Door(self.kv, self.clock, shared=self._shared)
 
 
-def closed(buckets: MemoryBuckets) -> MemoryBuckets:
+def closed(kv: MemoryKeyValueStore) -> MemoryKeyValueStore:
     """Buckets that refuse everything, as a failing disk does."""
-    buckets._closed = True  # noqa: SLF001 - a disk that fails, and can be mended
-    return buckets
+    kv._closed = True  # noqa: SLF001 - a disk that fails, and can be mended
+    return kv
 
 
-def mended(buckets: MemoryBuckets) -> None:
+def mended(kv: MemoryKeyValueStore) -> None:
     """The same buckets, working again."""
-    buckets._closed = False  # noqa: SLF001 - see above
+    kv._closed = False  # noqa: SLF001 - see above

@@ -8,8 +8,8 @@ import pytest
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.passwords import Hasher, Passwords
-from floorcast.auth.throttle import Lockout
-from floorcast.kv.memory import MemoryBuckets
+from floorcast.auth.throttle import Throttle
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.model.errors import (
     BadCredentials,
     MissingParameter,
@@ -46,7 +46,7 @@ class Doors:
         self.hasher = Counted()
         self.passwords = Passwords(self.hasher, waiting)
         self.credentials = Credentials(
-            Site(small()), self.passwords, Lockout(MemoryBuckets(), self.clock)
+            Site(small()), self.passwords, Throttle(MemoryKeyValueStore(), self.clock)
         )
 
     def prove(self, **changed: object) -> Proven:

@@ -40,14 +40,14 @@ def test_the_api_token_is_lv_access_or_else_the_bearer() -> None:
 
 def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
     """An API token is none, nor is the digest of a key."""
-    buckets = small()
-    site = Site(buckets)
+    kv = small()
+    site = Site(kv)
     keys = Keys(site)
     assert keys.client_of_ingest_key("key-1") == 1
     for wrong in (None, "", "token-1", "key-2", digest("key-1"), "\udc80"):
         with pytest.raises(BadCredentials, match="ingest key"):
             keys.client_of_ingest_key(wrong)
-    run(revoke_key(buckets, 1, digest("key-1")))
+    run(revoke_key(kv, 1, digest("key-1")))
     site.reload()
     with pytest.raises(BadCredentials):
         keys.client_of_ingest_key("key-1")

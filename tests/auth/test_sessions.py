@@ -82,9 +82,9 @@ def test_an_id_cannot_be_guessed() -> None:
 
 def test_the_same_user_and_token_have_one_session() -> None:
     """Logging in again gives the session that is there; another token another one."""
-    buckets = small()
-    applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), buckets)
-    door = Door(buckets)
+    kv = small()
+    applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), kv)
+    door = Door(kv)
 
     async def many() -> list[Session]:
         at_once = await asyncio.gather(*(login(door) for _ in range(20)))
@@ -93,7 +93,7 @@ def test_the_same_user_and_token_have_one_session() -> None:
     *same, other = run(many())
     assert len({session.id for session in same}) == 1
     assert other.id != same[0].id
-    assert len(door.sessions) == len(buckets.items("sessions")) == 2
+    assert len(door.sessions) == len(kv.items("sessions")) == 2
 
 
 def test_a_session_lives_while_it_is_used() -> None:
@@ -181,32 +181,32 @@ def test_use_is_written_once_a_minute_at_most() -> None:
     """A session in constant use costs the disk one write a minute; none in use, none."""
     door = Door()
     session = run(login(door))
-    before = door.buckets.version("sessions")
+    before = door.kv.version("sessions")
     for _ in range(605):
         door.clock.go(1)
         door.sessions.find(session.id)
         run(door.sessions.keep())
-    assert door.buckets.version("sessions") - before == 10
+    assert door.kv.version("sessions") - before == 10
     for _ in range(10):
         door.clock.go(60)
         run(door.sessions.keep())
-    assert door.buckets.version("sessions") - before == 11
+    assert door.kv.version("sessions") - before == 11
 
 
 def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """No write grows with the number of sessions, and none is left out."""
     monkeypatch.setattr("floorcast.auth.sessions.GROUP", 2)
-    buckets = small()
+    kv = small()
     tokens = [f"token-{number}" for number in range(5)]
-    applied(SMALL.replace('"token-1"', ", ".join(f'"{token}"' for token in tokens)), buckets)
-    door = Door(buckets)
+    applied(SMALL.replace('"token-1"', ", ".join(f'"{token}"' for token in tokens)), kv)
+    door = Door(kv)
     sessions = [run(login(door, user, token)) for user in ("reports", "north") for token in tokens]
     door.clock.go(HOUR)
     for session in sessions:
         door.sessions.find(session.id)
-    before = buckets.version("sessions")
+    before = kv.version("sessions")
     run(door.sessions.close())
-    assert buckets.version("sessions") - before == 5
+    assert kv.version("sessions") - before == 5
     door.clock.go(1.5 * HOUR)
     again = door.restarted()
     assert all(again.sessions.validate(session.id) for session in sessions)
@@ -219,18 +219,18 @@ def test_what_has_ended_leaves_the_disk() -> None:
     door.clock.go(LIFETIME + 1)
     run(door.sessions.keep())
     assert len(door.sessions) == 0
-    assert not door.buckets.items("sessions")
+    assert not door.kv.items("sessions")
 
 
 def test_a_damaged_session_is_nobodys_and_goes() -> None:
     """Damage on disk costs that session, not the start of the server."""
     door = Door()
     session = run(login(door))
-    run(door.buckets.write([Item("sessions", session.key, b"{")]))
+    run(door.kv.write([Item("sessions", session.key, b"{")]))
     again = door.restarted()
     assert not again.sessions.validate(session.id)
     run(again.sessions.keep())
-    assert not door.buckets.items("sessions")
+    assert not door.kv.items("sessions")
 
 
 def test_changing_the_password_ends_the_users_sessions() -> None:
@@ -241,7 +241,7 @@ def test_changing_the_password_ends_the_users_sessions() -> None:
     assert not lives(door, session)
     assert lives(door, other)
     assert not door.restarted().sessions.validate(session.id)
-    door = Door(door.buckets, door.clock)
+    door = Door(door.kv, door.clock)
     with pytest.raises(BadCredentials):
         run(login(door))
     assert run(door.sessions.login("ACME", "reports", "new secret", "token-1")).id != session.id
@@ -287,19 +287,19 @@ def test_an_agent_can_change_its_password() -> None:
 def test_what_the_site_takes_away_ends_sessions() -> None:
     """The user, the password, the token or the client, by a command or the file, at once."""
     for how in range(5):
-        buckets = small()
-        door = Door(buckets)
+        kv = small()
+        door = Door(kv)
         session, other = run(login(door)), run(login(door, "north"))
         if how == 0:
-            run(remove_user(buckets, 1, "reports"))
+            run(remove_user(kv, 1, "reports"))
         elif how == 1:
-            run(set_password(buckets, 1, "reports", CHEAP.hash("correct horse")))
+            run(set_password(kv, 1, "reports", CHEAP.hash("correct horse")))
         elif how == 2:
-            run(revoke_key(buckets, 1, digest("token-1")))
+            run(revoke_key(kv, 1, digest("token-1")))
         elif how == 3:
-            applied(SMALL.replace("correct horse", "new secret"), buckets)
+            applied(SMALL.replace("correct horse", "new secret"), kv)
         else:
-            applied("", buckets)
+            applied("", kv)
         assert lives(door, session)
         run(door.site.refresh())
         assert not lives(door, session)
@@ -308,11 +308,11 @@ def test_what_the_site_takes_away_ends_sessions() -> None:
 
 def test_what_the_site_grants_counts_from_the_next_request_on() -> None:
     """A new role, other call centers, another child client: the session stays."""
-    buckets = small()
-    door = Door(buckets)
+    kv = small()
+    door = Door(kv)
     session = run(login(door, "north"))
     text = SMALL.replace('role = "Manager", call_centers = [11]', 'role = "Auditor"')
-    applied(text.replace("parent = 1", ""), buckets)
+    applied(text.replace("parent = 1", ""), kv)
     door.site.reload()
     found = door.sessions.find(session.id)
     assert (found.role, found.call_centers, found.clients_seen) == ("Auditor", None, (1,))
@@ -322,24 +322,24 @@ def test_a_session_from_before_the_change_does_not_come_back_with_a_restart() ->
     """The site is asked again when sessions are read from the disk."""
     door = Door()
     session = run(login(door))
-    applied(SMALL.replace("correct horse", "new secret"), door.buckets)
+    applied(SMALL.replace("correct horse", "new secret"), door.kv)
     assert not door.restarted().sessions.validate(session.id)
 
 
 def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
     """A login is Unavailable; what could not be written is written later."""
-    buckets = small()
-    door = Door(buckets)
+    kv = small()
+    door = Door(kv)
     session = run(login(door))
     door.clock.go(HOUR)
     door.sessions.find(session.id)
-    closed(buckets)
+    closed(kv)
     with pytest.raises(Unavailable):
         run(login(door, "north"))
     for write in (door.sessions.close, door.sessions.keep, door.sessions.keep):
         with pytest.raises(Unavailable):
             run(write())
-    mended(buckets)
+    mended(kv)
     assert len(door.sessions) == 1
     run(door.sessions.keep())
     door.clock.go(1.5 * HOUR)
@@ -348,8 +348,8 @@ def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
 
 def test_two_nodes_that_open_at_once_open_one_session() -> None:
     """Who was second has the session of the first; a third node has it, too."""
-    buckets, clock = small(), Clock()
-    doors = [Door(buckets, clock, shared=True) for _ in range(3)]
+    kv, clock = small(), Clock()
+    doors = [Door(kv, clock, shared=True) for _ in range(3)]
 
     async def at_once() -> list[Session]:
         return await asyncio.gather(*(login(door) for door in doors[:2] * 5))
@@ -363,23 +363,23 @@ def test_two_nodes_that_open_at_once_open_one_session() -> None:
 
 def test_nodes_write_a_use_once_between_them() -> None:
     """A session that is used on all nodes costs the store one write a minute, not one each."""
-    buckets, clock = small(), Clock()
-    doors = [Door(buckets, clock, shared=True) for _ in range(3)]
+    kv, clock = small(), Clock()
+    doors = [Door(kv, clock, shared=True) for _ in range(3)]
     session = run(login(doors[0]))
-    before = buckets.version("sessions")
+    before = kv.version("sessions")
     for second in range(600):
         clock.go(1)
         for number, door in enumerate(doors):
             assert door.sessions.validate(session.id)
             if second % 12 == 4 * number:
                 run(door.sessions.keep())
-    assert 8 <= buckets.version("sessions") - before <= 10
+    assert 8 <= kv.version("sessions") - before <= 10
 
 
 def test_a_use_that_was_not_written_yet_outlives_the_other_nodes_view() -> None:
     """No node ends a session that another one sees used, and a logout there ends it here."""
-    buckets, clock = small(), Clock()
-    one, two = (Door(buckets, clock, shared=True) for _ in range(2))
+    kv, clock = small(), Clock()
+    one, two = (Door(kv, clock, shared=True) for _ in range(2))
     session = run(login(one))
     clock.go(50)
     one.sessions.find(session.id)  # of this, two knows nothing
@@ -394,7 +394,7 @@ def test_a_use_that_was_not_written_yet_outlives_the_other_nodes_view() -> None:
     clock.go(WRITTEN)
     run(one.sessions.keep())
     assert not one.sessions.validate(session.id)
-    assert not buckets.items("sessions")
+    assert not kv.items("sessions")
 
 
 class History(RuleBasedStateMachine):
@@ -402,17 +402,17 @@ class History(RuleBasedStateMachine):
 
     The model knows of each user and token the session and when it was last used. ``keep`` runs
     every 12 s of the machine's time, as in a server. Each step is taken at one of the nodes,
-    which share the buckets.
+    which share the key-value store.
     """
 
     nodes = 1
 
     def __init__(self) -> None:
         super().__init__()
-        buckets = small()
-        applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), buckets)
+        kv = small()
+        applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), kv)
         self.clock = Clock()
-        self.doors = [Door(buckets, self.clock, shared=self.nodes > 1) for _ in range(self.nodes)]
+        self.doors = [Door(kv, self.clock, shared=self.nodes > 1) for _ in range(self.nodes)]
         self.door = self.doors[0]
         self.used: dict[tuple[str, str], tuple[str, int]] = {}
         self.ended: set[str] = set()
@@ -499,7 +499,7 @@ class History(RuleBasedStateMachine):
     def change_password(self, user: str) -> None:
         """Somebody gives the user its own password anew, which ends its sessions."""
         hashed = CHEAP.hash({"reports": "correct horse", "north": "battery staple"}[user])
-        run(set_password(self.door.buckets, 1, user, hashed))
+        run(set_password(self.door.kv, 1, user, hashed))
         for door in self.doors:
             run(door.site.refresh())
         for key in [key for key in self.used if key[0] == user]:

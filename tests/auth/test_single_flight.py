@@ -7,14 +7,14 @@ import gc
 
 import pytest
 
-from floorcast.auth.single_flight import Once
+from floorcast.auth.single_flight import SingleFlight
 
 
 def test_who_asks_meanwhile_gets_the_same() -> None:
     """Work that is under way is not begun again; afterwards it is, and keys are apart."""
 
     async def ask() -> list[int]:
-        once, calls, gate = Once[int](), [0], asyncio.Event()
+        once, calls, gate = SingleFlight[int](), [0], asyncio.Event()
 
         async def work() -> int:
             calls[0] += 1
@@ -34,7 +34,7 @@ def test_an_error_is_everybodys_and_is_not_kept() -> None:
     """All who asked get it; who asks later begins anew."""
 
     async def ask() -> list[object]:
-        once = Once[int]()
+        once = SingleFlight[int]()
 
         async def fail() -> int:
             await asyncio.sleep(0)
@@ -55,7 +55,7 @@ def test_the_work_goes_on_when_who_asked_has_gone() -> None:
     """Cancelling one who asked stops neither the work nor the others, nor is an error lost."""
 
     async def ask() -> int:
-        once, gate, done = Once[int](), asyncio.Event(), []
+        once, gate, done = SingleFlight[int](), asyncio.Event(), []
 
         async def work() -> int:
             await gate.wait()

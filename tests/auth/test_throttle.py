@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.auth.throttle import ANYWHERE, GOOD, KEPT, Lockout
+from floorcast.auth.throttle import ANYWHERE, GOOD, KEPT, Throttle
 from floorcast.auth.throttle import HERE as HERE_BUCKET
-from floorcast.kv.memory import MemoryBuckets
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import RateLimited, Unavailable
 from tests.auth.door import Clock
 
@@ -32,12 +32,12 @@ def done(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits")
 
 
-def counts(clock: Clock, buckets: Buckets | None = None, kept: int = KEPT) -> Lockout:
+def counts(clock: Clock, kv: KeyValueStore | None = None, kept: int = KEPT) -> Throttle:
     """Counts that a process has for itself, or shares."""
-    return Lockout(buckets or MemoryBuckets(), clock, kept)
+    return Throttle(kv or MemoryKeyValueStore(), clock, kept)
 
 
-def guess(lockout: Lockout, address: str = HERE, user: str = "reports") -> int:
+def guess(lockout: Throttle, address: str = HERE, user: str = "reports") -> int:
     """One wrong password; how many seconds it has to wait instead, 0 when it was looked at."""
     try:
         done(lockout.attempt("ACME", user, address))
@@ -46,12 +46,12 @@ def guess(lockout: Lockout, address: str = HERE, user: str = "reports") -> int:
     return 0
 
 
-def get_in(lockout: Lockout, user: str = "reports") -> None:
+def get_in(lockout: Throttle, user: str = "reports") -> None:
     """The right password."""
     done(lockout.succeeded(done(lockout.attempt("ACME", user, HERE))))
 
 
-def give_up(lockout: Lockout, address: str = HERE) -> None:
+def give_up(lockout: Throttle, address: str = HERE) -> None:
     """A try that nobody looks at."""
     done(lockout.withdrawn(done(lockout.attempt("ACME", "reports", address))))
 
@@ -177,8 +177,8 @@ def test_a_try_that_came_to_no_answer_does_not_count() -> None:
 def test_memory_is_bounded() -> None:
     """Of too many counts, the ones without a wrong password for the longest go."""
     clock = Clock()
-    buckets = MemoryBuckets()
-    lockout = counts(clock, buckets, kept=10)
+    kv = MemoryKeyValueStore()
+    lockout = counts(clock, kv, kept=10)
     while not guess(lockout):
         pass
     for number in range(9):
@@ -186,10 +186,10 @@ def test_memory_is_bounded() -> None:
         get_in(lockout, user=f"good {number}")
     assert guess(lockout, user="last") == 0
     assert guess(lockout) == 0
-    assert {len(buckets.items(bucket)) <= 10 for bucket in (HERE_BUCKET, ANYWHERE, GOOD)} == {True}
+    assert {len(kv.items(bucket)) <= 10 for bucket in (HERE_BUCKET, ANYWHERE, GOOD)} == {True}
 
 
-class Raced(MemoryBuckets):
+class Raced(MemoryKeyValueStore):
     """Before each of the next writes, another node counts a wrong password."""
 
     def __init__(self, clock: Clock, times: int) -> None:
@@ -206,7 +206,7 @@ class Raced(MemoryBuckets):
         await super().write(items, seen)
 
 
-class Torn(MemoryBuckets):
+class Torn(MemoryKeyValueStore):
     """Another node is always first."""
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
@@ -216,8 +216,8 @@ class Torn(MemoryBuckets):
 def test_nodes_that_share_the_buckets_share_the_counts() -> None:
     """A try anywhere counts everywhere, also one that is made at the same moment."""
     clock = Clock()
-    buckets = Raced(clock, times=1)
-    one, two = counts(clock, buckets), counts(clock, buckets)
+    kv = Raced(clock, times=1)
+    one, two = counts(clock, kv), counts(clock, kv)
     assert [guess(one), guess(two), guess(one), guess(two)] == [0] * 4
     assert [guess(one), guess(two)] == [1, 1]
     clock.go(1)
@@ -227,10 +227,10 @@ def test_nodes_that_share_the_buckets_share_the_counts() -> None:
 
 def test_who_is_always_counted_against_is_told_to_try_again() -> None:
     """Not let in uncounted, nor kept for ever."""
-    buckets = Torn()
+    kv = Torn()
     with pytest.raises(Unavailable, match="too many logins of one user"):
-        done(counts(Clock(), buckets).attempt("ACME", "reports", HERE))
-    assert not buckets.items(HERE_BUCKET)
+        done(counts(Clock(), kv).attempt("ACME", "reports", HERE))
+    assert not kv.items(HERE_BUCKET)
 
 
 ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")

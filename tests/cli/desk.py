@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from floorcast.cli import key, options, site, user
-from floorcast.kv.folder import open_buckets
+from floorcast.kv.folder import open_kv
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, run
 
@@ -48,7 +48,7 @@ class Desk:
 
     def site(self, data: str = "floorcast-data") -> Site:
         """The site as a server would read it now."""
-        buckets = open_buckets(self.folder / data)
-        found = Site(buckets)
-        run(buckets.close())
+        kv = open_kv(self.folder / data)
+        found = Site(kv)
+        run(kv.close())
         return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.kv.folder import open_buckets
+from floorcast.kv.folder import open_kv
 from floorcast.model.errors import SettingError
 from floorcast.site.digests import digest, fingerprint
 from floorcast.site.live_site import Site
@@ -42,14 +42,14 @@ def test_applying_tells_what_it_changed(desk: Desk) -> None:
 def test_a_running_server_sees_what_was_applied(desk: Desk) -> None:
     """A process that has the folder open finds the new site the next time it looks."""
     desk.says("site", "apply", "site.toml")
-    buckets = open_buckets(desk.folder / "floorcast-data")
-    site = Site(buckets)
+    kv = open_kv(desk.folder / "floorcast-data")
+    site = Site(kv)
     (desk.folder / "site.toml").write_text(SMALL.replace("Sales", "Sale"))
     desk.says("site", "apply", "site.toml")
     change = asyncio.run(site.refresh())
     assert change is not None
     assert list(change.plans) == [1]
-    asyncio.run(buckets.close())
+    asyncio.run(kv.close())
 
 
 @pytest.mark.parametrize("command", ["apply", "check"])

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from floorcast.cluster import jetstream_kv
-from floorcast.cluster.jetstream_kv import JetStreamBuckets
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import NatsLink
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 
@@ -20,13 +20,15 @@ STREAM = "KV_FLOORCAST"
 
 
 @asynccontextmanager
-async def node(url: str, replicas: int = 1) -> AsyncIterator[tuple[JetStreamBuckets, NatsLink]]:
+async def node(
+    url: str, replicas: int = 1
+) -> AsyncIterator[tuple[JetStreamKeyValueStore, NatsLink]]:
     """One node's buckets, and its link."""
     link = await NatsLink.open(url, "test")
     try:
-        buckets = await JetStreamBuckets.open(link, replicas)
-        yield buckets, link
-        await buckets.close()
+        kv = await JetStreamKeyValueStore.open(link, replicas)
+        yield kv, link
+        await kv.close()
     finally:
         await link.close()
 
@@ -36,11 +38,11 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 4 * SOON))
 
 
-async def counted(buckets: Buckets, key: str = "count") -> bool:
+async def counted(kv: KeyValueStore, key: str = "count") -> bool:
     """Count one more, by what is there; whether nobody else did in the meantime."""
-    raw = buckets.get("site", key)
+    raw = kv.get("site", key)
     try:
-        await buckets.write(
+        await kv.write(
             [Item("site", key, str(int(raw or b"0") + 1).encode())], [Item("site", key, raw)]
         )
     except Conflict:
@@ -134,9 +136,9 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
     monkeypatch.setattr(jetstream_kv, "TOMBSTONE", 1)
 
     async def work() -> None:
-        async with node(nats_server.account()) as (buckets, link):
-            await buckets.write([Item("site", "1", b"x")])
-            await buckets.write([Item("site", "1", None)])
+        async with node(nats_server.account()) as (kv, link):
+            await kv.write([Item("site", "1", b"x")])
+            await kv.write([Item("site", "1", None)])
 
             async def forgotten() -> None:
                 filters = {"subjects_filter": "$KV.FLOORCAST.site.>"}
@@ -144,8 +146,8 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
                     await between_looks()
 
             await asyncio.wait_for(forgotten(), SOON)
-            await buckets.write([Item("site", "1", b"y")], [Item("site", "1", None)])
-            assert buckets.get("site", "1") == b"y"
+            await kv.write([Item("site", "1", b"y")], [Item("site", "1", None)])
+            assert kv.get("site", "1") == b"y"
 
     run(work())
 
@@ -170,11 +172,11 @@ def test_more_keys_than_a_batch_may_have_are_refused(nats_server: NatsServers) -
     """A thousand go, more is told as too many; nothing of it is written."""
 
     async def work() -> None:
-        async with node(nats_server.account()) as (buckets, _):
-            await buckets.write([Item("site", str(number), b"x") for number in range(1000)])
+        async with node(nats_server.account()) as (kv, _):
+            await kv.write([Item("site", str(number), b"x") for number in range(1000)])
             with pytest.raises(Unavailable, match="1,001 keys at once"):
-                await buckets.write([Item("more", str(number), b"x") for number in range(1001)])
-            assert (len(buckets.items("site")), len(buckets.items("more"))) == (1000, 0)
+                await kv.write([Item("more", str(number), b"x") for number in range(1001)])
+            assert (len(kv.items("site")), len(kv.items("more"))) == (1000, 0)
 
     run(work())
 
@@ -186,7 +188,7 @@ def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) 
         link = await NatsLink.open(nats_server.account(), "test")
         await link.api(f"STREAM.CREATE.{STREAM}", {"name": STREAM, "subjects": ["$KV.FLOORCAST.>"]})
         with pytest.raises(SettingError, match=r"nats-server 2\.12"):
-            await JetStreamBuckets.open(link, 1)
+            await JetStreamKeyValueStore.open(link, 1)
         await link.close()
 
     run(work())
@@ -221,15 +223,15 @@ def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
             told = {"done": 0, "unknown": 0}
             over = asyncio.Event()
 
-            async def raise_it(buckets: JetStreamBuckets) -> None:
+            async def raise_it(kv: JetStreamKeyValueStore) -> None:
                 while not over.is_set():
                     try:
-                        done = await counted(buckets)
+                        done = await counted(kv)
                         told["done"] += done
                     except Unavailable:
                         told["unknown"] += 1
 
-            raising = [asyncio.create_task(raise_it(buckets)) for buckets in (one, two)]
+            raising = [asyncio.create_task(raise_it(kv)) for kv in (one, two)]
             await comes_about(lambda: told["done"] > 50)
             info = await link.api(f"STREAM.INFO.{STREAM}")
             nats_cluster.named(info["cluster"]["leader"]).kill()
@@ -251,17 +253,17 @@ def test_without_a_quorum_reads_go_on_and_writes_are_refused(
     monkeypatch.setattr(jetstream_kv, "PATIENCE", 1.0)
 
     async def work() -> None:
-        async with node(nats_cluster.account(), 3) as (buckets, link):
-            await buckets.write([Item("site", "1", b"x")])
+        async with node(nats_cluster.account(), 3) as (kv, link):
+            await kv.write([Item("site", "1", b"x")])
             for server in nats_cluster.servers[:2]:
                 server.kill()
             with pytest.raises(Unavailable):
-                await buckets.write([Item("site", "1", b"y")])
-            assert buckets.get("site", "1") in {b"x", b"y"}
+                await kv.write([Item("site", "1", b"y")])
+            assert kv.get("site", "1") in {b"x", b"y"}
             await comes_about(lambda: not link.quorum)
             await asyncio.to_thread(nats_cluster.start)
             await comes_about(lambda: link.quorum)
-            await buckets.write([Item("site", "1", b"z")])
-            assert buckets.get("site", "1") == b"z"
+            await kv.write([Item("site", "1", b"z")])
+            assert kv.get("site", "1") == b"z"
 
     run(work())

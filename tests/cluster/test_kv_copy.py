@@ -1,4 +1,4 @@
-"""A node's copy of the buckets, made of the stream's messages."""
+"""A node's copy of the key-value store, made of the stream's messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def messages(writes: Writes, piece: int) -> list[list[Message]]:
 
 
 def model(writes: Writes) -> dict[str, dict[str, bytes]]:
-    """What the buckets hold after the writes."""
+    """What the key-value store hold after the writes."""
     held: dict[str, dict[str, bytes]] = {bucket: {} for bucket in "abc"}
     for write in writes:
         for (bucket, key), value in write.items():

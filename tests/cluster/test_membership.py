@@ -216,7 +216,7 @@ async def forget(url: str) -> None:
 def test_a_site_that_a_late_node_offers_does_not_stay(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the buckets say of a client is what the floors of all nodes end with."""
+    """What the key-value store say of a client is what the floors of all nodes end with."""
     monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
     one, other = town.open(), town.open()
     right = other.node.server.floors[ACME].floor.state.plan

@@ -16,7 +16,7 @@ from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.auth.throttle import Lockout
+from floorcast.auth.throttle import Throttle
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
@@ -28,7 +28,7 @@ from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.services import ClientFloor, Server
 from floorcast.ingest.accept import Intake
-from floorcast.kv.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, position
@@ -224,12 +224,12 @@ def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
 
     async def begin(loop: VirtualLoop) -> House:
         hasher = Hasher(memory_kib=8, passes=1)
-        buckets = MemoryBuckets()
-        await apply(buckets, parse(SITE), hasher)
-        site = Site(buckets)
+        kv = MemoryKeyValueStore()
+        await apply(kv, parse(SITE), hasher)
+        site = Site(kv)
         passwords = InstantPasswords(hasher)
-        credentials = Credentials(site, passwords, Lockout(MemoryBuckets(), loop.now))
-        house = House(loop, site, Sessions(site, buckets, credentials, passwords, loop.now), rate)
+        credentials = Credentials(site, passwords, Throttle(MemoryKeyValueStore(), loop.now))
+        house = House(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
         try:
             await work(house)
         finally:

@@ -7,8 +7,8 @@ import structlog
 from starlette.types import Message
 
 from floorcast.http.app import Api
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.http.routing import Route
 from tests.http.fed import call_start
 from tests.http.servers import House, in_house
@@ -145,7 +145,7 @@ def test_a_server_that_starts_answers_503() -> None:
 def test_our_own_fault_is_told_by_an_id_alone() -> None:
     """The id is in the log, with what happened; the answer says nothing of it."""
 
-    async def broken(_exchange: Exchange) -> Answer:
+    async def broken(_exchange: RequestContext) -> Response:
         """Breaks."""
         raise KeyError("a secret of ours")
 

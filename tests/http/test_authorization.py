@@ -6,20 +6,20 @@ import httpx
 import pytest
 
 from floorcast.http.app import Api
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.http.routing import Route
 from tests.http.servers import House, in_house
 
 
-async def who(exchange: Exchange) -> Answer:
+async def who(context: RequestContext) -> Response:
     """Tells who asks."""
-    return Answer.of(exchange.session.name)
+    return Response.of(context.session.name)
 
 
-async def whoever(exchange: Exchange) -> Answer:
+async def whoever(context: RequestContext) -> Response:
     """Needs a session that nobody asked for."""
-    return Answer.of(exchange.session.name)
+    return Response.of(context.session.name)
 
 
 ROUTES = (

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
-from floorcast.http.responses import Answer
+from floorcast.http.responses import Response
 from floorcast.model import errors
 from floorcast.model.errors import FloorcastError, Refusal
 
 
-def body(answer: Answer) -> dict[str, object]:
+def body(answer: Response) -> dict[str, object]:
     """What an answer says."""
     assert answer.content is not None
     said: dict[str, object] = json.loads(answer.content.plain)

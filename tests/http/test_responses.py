@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from floorcast.http.responses import Answer, Content
+from floorcast.http.responses import Content, Response
 
 
-def sent(answer: Answer, *, gzip: bool, without_body: bool = False) -> tuple[dict[str, str], bytes]:
+def sent(
+    answer: Response, *, gzip: bool, without_body: bool = False
+) -> tuple[dict[str, str], bytes]:
     """The headers and the body of an answer as it goes out."""
     messages: list[Message] = []
 
@@ -29,7 +31,7 @@ def sent(answer: Answer, *, gzip: bool, without_body: bool = False) -> tuple[dic
 @given(st.binary(max_size=600) | st.integers(60_000, 70_000).map(lambda size: b"ab" * size))
 def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
     """Small ones are wrapped, larger ones deflated, the largest outside of the loop."""
-    headers, body = sent(Answer(200, Content(plain)), gzip=True)
+    headers, body = sent(Response(200, Content(plain)), gzip=True)
     assert headers["content-encoding"] == "gzip"
     assert int(headers["content-length"]) == len(body)
     assert gzip.decompress(body) == plain
@@ -38,7 +40,7 @@ def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
 
 def test_headers() -> None:
     """Nothing is stored, what varies is said, and the body's length is right."""
-    answer = Answer.of({"a": 1}, status=201, headers=(("x-y", "z"),))
+    answer = Response.of({"a": 1}, status=201, headers=(("x-y", "z"),))
     assert sent(answer, gzip=False) == (
         {
             "cache-control": "no-store",
@@ -49,18 +51,18 @@ def test_headers() -> None:
         },
         b'{"a":1}',
     )
-    assert sent(Answer(204), gzip=True) == ({"cache-control": "no-store"}, b"")
+    assert sent(Response(204), gzip=True) == ({"cache-control": "no-store"}, b"")
 
 
 def test_an_answer_may_be_kept_where_it_says_so() -> None:
     """Its own ``Cache-Control`` takes the place of ours; 304 has no body, and no length."""
     kept = (("cache-control", "no-cache"),)
-    assert sent(Answer(304, headers=kept), gzip=True) == (dict(kept), b"")
+    assert sent(Response(304, headers=kept), gzip=True) == (dict(kept), b"")
 
 
 def test_head_has_the_headers_alone() -> None:
     """With the length that the body would have."""
-    headers, body = sent(Answer.of({"a": 1}), gzip=False, without_body=True)
+    headers, body = sent(Response.of({"a": 1}), gzip=False, without_body=True)
     assert headers["content-length"] == "7"
     assert body == b""
 

@@ -6,26 +6,26 @@ import pytest
 
 from floorcast.http.app import ROUTES
 from floorcast.http.error_responses import MethodNotAllowed
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Route, Table
 from floorcast.model.errors import NotFound
 
 
-async def nothing(_exchange: Exchange) -> Answer:
+async def nothing(_exchange: RequestContext) -> Response:
     """A handler."""
-    return Answer(204)
+    return Response(204)
 
 
-def route(method: str, path: str, misspelt: str | None = None) -> Route:
+def route(method: str, path: str, alias: str | None = None) -> Route:
     """A row of a table."""
-    return Route(method=method, path=path, handler=nothing, doc="", misspelt=misspelt)
+    return Route(method=method, path=path, handler=nothing, doc="", alias=alias)
 
 
 TABLE = Table(
     [
         route("POST", "/realtime/service/stats"),
-        route("POST", "/realtime/service/agents/status", misspelt="/realtime/service/status"),
+        route("POST", "/realtime/service/agents/status", alias="/realtime/service/status"),
         route("GET", "/session/validate"),
         route("GET", "/session/validate/{sessionId}"),
         route("DELETE", "/session/logout/{sessionId}"),

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from floorcast.http.startup_app import PATIENCE, Opening
+from floorcast.http.startup_app import PATIENCE, StartupApp
 from tests import virtual_time
 from tests.virtual_time import VirtualLoop
 
@@ -23,7 +23,7 @@ def test_until_there_is_an_application_only_the_process_is_told_to_live() -> Non
     """All else is 503, with a time to come back, at once or when it takes long."""
 
     async def ask(loop: VirtualLoop) -> list[httpx.Response]:
-        opening = Opening()
+        opening = StartupApp()
         transport = httpx.ASGITransport(app=opening)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             found = [await http.get("/healthz"), await http.get("/readyz")]
@@ -49,7 +49,7 @@ def test_what_waits_is_answered_by_the_application_or_when_the_server_stops(
     """A browser's EventSource would give up for ever at a 503 of a restart."""
 
     async def ask(loop: VirtualLoop) -> httpx.Response:
-        opening = Opening()
+        opening = StartupApp()
         transport = httpx.ASGITransport(app=opening)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             asked = asyncio.ensure_future(http.get("/realtime/event/feed/sse"))
@@ -75,7 +75,7 @@ def test_a_websocket_is_refused() -> None:
         async def receive() -> dict[str, str]:
             return {"type": "websocket.connect"}
 
-        await Opening()({"type": "websocket", "path": "/"}, receive, send)
+        await StartupApp()({"type": "websocket", "path": "/"}, receive, send)
 
     asyncio.run(ask())
     assert sent == [{"type": "websocket.close"}]

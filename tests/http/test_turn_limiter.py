@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.http.turn_limiter import ROOM, Gate
+from floorcast.http.turn_limiter import ROOM, TurnLimiter
 
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
@@ -15,7 +15,7 @@ def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
     """At most ``ROOM`` in one turn, in order, and whoever has gone takes nobody's place."""
 
     async def work() -> None:
-        gate = Gate()
+        gate = TurnLimiter()
         turns: list[list[int]] = [[]]
 
         async def reader(number: int) -> None:
@@ -42,7 +42,7 @@ def test_a_reader_alone_does_not_wait() -> None:
     """It goes in without giving up its turn."""
 
     async def work() -> None:
-        gate = Gate()
+        gate = TurnLimiter()
         for _ in range(3):
             entering = gate.enter()
             try:

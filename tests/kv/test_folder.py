@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.kv.folder import IN_MEMORY, open_buckets
-from floorcast.kv.memory import MemoryBuckets
+from floorcast.kv.folder import IN_MEMORY, open_kv
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.model.errors import SettingError
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     """The first command makes the folder, for its owner alone, and its admin.db."""
-    buckets = open_buckets(tmp_path / "deep" / "data")
-    asyncio.run(buckets.close())
+    kv = open_kv(tmp_path / "deep" / "data")
+    asyncio.run(kv.close())
     assert (tmp_path / "deep" / "data" / "admin.db").is_file()
     assert (tmp_path / "deep" / "data").stat().st_mode & 0o077 == 0
 
 
 def test_memory_has_no_folder() -> None:
     """``:memory:`` leaves nothing behind."""
-    assert isinstance(open_buckets(IN_MEMORY), MemoryBuckets)
+    assert isinstance(open_kv(IN_MEMORY), MemoryKeyValueStore)
     assert not IN_MEMORY.exists()
 
 
@@ -30,4 +30,4 @@ def test_a_folder_that_cannot_be_made_is_a_setting_error(tmp_path: Path) -> None
     """A data folder below a file is refused, naming it."""
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match=r"data folder .*file"):
-        open_buckets(tmp_path / "file" / "data")
+        open_kv(tmp_path / "file" / "data")

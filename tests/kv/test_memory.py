@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from floorcast.kv.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Item
 
 
 def test_a_callers_buffer_is_not_kept() -> None:
     """Changing the bytes after the write does not change the bucket."""
-    buckets = MemoryBuckets()
+    kv = MemoryKeyValueStore()
     buffer = bytearray(b"x")
-    asyncio.run(buckets.write([Item("site", "1", cast(bytes, buffer))]))
+    asyncio.run(kv.write([Item("site", "1", cast(bytes, buffer))]))
     buffer[0] = 0
-    assert buckets.get("site", "1") == b"x"
+    assert kv.get("site", "1") == b"x"

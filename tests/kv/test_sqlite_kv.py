@@ -14,30 +14,30 @@ import apsw
 import pytest
 
 from floorcast.kv.port import Conflict, Item
-from floorcast.kv.sqlite_kv import SQLiteBuckets
+from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 
 
 async def filled(file: Path) -> None:
     """Leave one item in the file."""
-    buckets = SQLiteBuckets(file)
-    await buckets.write([Item("site", "1", b"x")])
-    await buckets.close()
+    kv = SqliteKeyValueStore(file)
+    await kv.write([Item("site", "1", b"x")])
+    await kv.close()
 
 
 def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
     """The file keeps everything, versions included."""
     asyncio.run(filled(tmp_path / "admin.db"))
-    buckets = SQLiteBuckets(tmp_path / "admin.db")
-    assert buckets.get("site", "1") == b"x"
-    assert buckets.version("site") == 1
-    asyncio.run(buckets.close())
+    kv = SqliteKeyValueStore(tmp_path / "admin.db")
+    assert kv.get("site", "1") == b"x"
+    assert kv.version("site") == 1
+    asyncio.run(kv.close())
 
 
 def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
     """A write by another process changes the version and is read at once."""
-    buckets = SQLiteBuckets(tmp_path / "admin.db")
-    before = buckets.version("site")
+    kv = SqliteKeyValueStore(tmp_path / "admin.db")
+    before = kv.version("site")
     script = (
         "import asyncio, pathlib, sys\n"
         "from floorcast.kv.port import Item\n"
@@ -46,9 +46,9 @@ def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
         "asyncio.run(buckets.write([Item('site', '1', b'theirs')]))\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "admin.db")], check=True)
-    assert buckets.version("site") != before
-    assert buckets.get("site", "1") == b"theirs"
-    asyncio.run(buckets.close())
+    assert kv.version("site") != before
+    assert kv.get("site", "1") == b"theirs"
+    asyncio.run(kv.close())
 
 
 def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
 
     async def race() -> int:
         file = tmp_path / "admin.db"
-        ours, theirs = SQLiteBuckets(file), SQLiteBuckets(file)
+        ours, theirs = SqliteKeyValueStore(file), SqliteKeyValueStore(file)
         seen = [Item("site", "1", None)]
         done = await asyncio.gather(
             ours.write([Item("site", "1", b"ours")], seen),
@@ -73,29 +73,29 @@ def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
 def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     """A server and commands that start together on a new folder all get on."""
     with ThreadPoolExecutor(8) as threads:
-        opened = list(threads.map(SQLiteBuckets, [tmp_path / "admin.db"] * 8))
-    for buckets in opened:
-        assert buckets.items("site") == {}
-        asyncio.run(buckets.close())
+        opened = list(threads.map(SqliteKeyValueStore, [tmp_path / "admin.db"] * 8))
+    for kv in opened:
+        assert kv.items("site") == {}
+        asyncio.run(kv.close())
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     """The file and its companions hold hashes, and are for their owner alone."""
     file = tmp_path / "admin.db"
 
-    buckets = SQLiteBuckets(file)
-    asyncio.run(buckets.write([Item("site", "1", b"x")]))
+    kv = SqliteKeyValueStore(file)
+    asyncio.run(kv.write([Item("site", "1", b"x")]))
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
-    asyncio.run(buckets.close())
+    asyncio.run(kv.close())
 
 
 def test_a_write_is_flushed(tmp_path: Path) -> None:
     """Both connections keep a write-ahead log and flush every commit."""
-    buckets = SQLiteBuckets(tmp_path / "admin.db")
-    for connection in (buckets._reader, buckets._writer):  # noqa: SLF001 - only they know
+    kv = SqliteKeyValueStore(tmp_path / "admin.db")
+    for connection in (kv._reader, kv._writer):  # noqa: SLF001 - only they know
         assert connection.pragma("journal_mode") == "wal"
         assert connection.pragma("synchronous") == 2
-    asyncio.run(buckets.close())
+    asyncio.run(kv.close())
 
 
 def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
@@ -104,19 +104,19 @@ def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
     (tmp_path / "folder.db").mkdir()
     for name in ("folder.db", "text.db", "missing/admin.db"):
         with pytest.raises(SettingError, match=re.escape(name)):
-            SQLiteBuckets(tmp_path / name)
+            SqliteKeyValueStore(tmp_path / name)
 
 
 def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     """A failing disk shows as Unavailable, and a later write works again."""
-    buckets = SQLiteBuckets(tmp_path / "admin.db")
+    kv = SqliteKeyValueStore(tmp_path / "admin.db")
     blocker = apsw.Connection(str(tmp_path / "admin.db"))
-    buckets._writer.set_busy_timeout(1)  # noqa: SLF001 - the test's patience is shorter
+    kv._writer.set_busy_timeout(1)  # noqa: SLF001 - the test's patience is shorter
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="cannot be written"):
-        asyncio.run(buckets.write([Item("site", "1", b"x")]))
+        asyncio.run(kv.write([Item("site", "1", b"x")]))
     blocker.execute("ROLLBACK")
     blocker.close()
-    asyncio.run(buckets.write([Item("site", "1", b"x")]))
-    assert buckets.get("site", "1") == b"x"
-    asyncio.run(buckets.close())
+    asyncio.run(kv.write([Item("site", "1", b"x")]))
+    assert kv.get("site", "1") == b"x"
+    asyncio.run(kv.close())

@@ -14,7 +14,7 @@ import pytest
 
 from floorcast.cluster.migrate import Moved, export_cluster, import_folder
 from floorcast.config.settings import Settings
-from floorcast.kv.folder import open_buckets
+from floorcast.kv.folder import open_kv
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
 from floorcast.model.errors import SettingError
@@ -134,7 +134,7 @@ async def grown(data: Path, site: bytes = b"{}") -> None:
         log = SqliteLog(folder, system_now)
         await log.append_site(1, site)
         await log.close()
-    await open_buckets(data).close()
+    await open_kv(data).close()
 
 
 def told(move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path) -> str:

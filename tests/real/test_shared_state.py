@@ -14,8 +14,8 @@ from floorcast.auth.credentials import Credentials
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions
-from floorcast.auth.throttle import Lockout
-from floorcast.cluster.jetstream_kv import JetStreamBuckets
+from floorcast.auth.throttle import Throttle
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.site.apply import apply
@@ -32,7 +32,7 @@ from tests.site.sites import CHEAP, SMALL
 class Door(NamedTuple):
     """Where users come in at one node."""
 
-    buckets: JetStreamBuckets
+    kv: JetStreamKeyValueStore
     site: Site
     sessions: Sessions
 
@@ -51,14 +51,14 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]
         for _ in range(count):
             link = await NatsLink.open(url, "test")
             stack.push_async_callback(link.close)
-            buckets = await JetStreamBuckets.open(link, 1)
-            stack.push_async_callback(buckets.close)
+            kv = await JetStreamKeyValueStore.open(link, 1)
+            stack.push_async_callback(kv.close)
             if not doors:
-                await apply(buckets, parse(SMALL), CHEAP)
-            site = Site(buckets)
-            credentials = Credentials(site, passwords, Lockout(buckets, clock))
-            sessions = Sessions(site, buckets, credentials, passwords, clock, shared=True)
-            doors.append(Door(buckets, site, sessions))
+                await apply(kv, parse(SMALL), CHEAP)
+            site = Site(kv)
+            credentials = Credentials(site, passwords, Throttle(kv, clock))
+            sessions = Sessions(site, kv, credentials, passwords, clock, shared=True)
+            doors.append(Door(kv, site, sessions))
         yield doors
 
 
@@ -96,11 +96,11 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
                     "ACME", "reports", "correct horse", "new secret", "token-1"
                 )
             else:
-                await revoke_key(two.buckets, 1, digest("token-1"))
+                await revoke_key(two.kv, 1, digest("token-1"))
             await comes_about(lambda: not one.sessions.validate(session.id))
             await comes_about(lambda: not two.sessions.validate(session.id))
             await one.sessions.keep()
-            assert not one.buckets.items("sessions")
+            assert not one.kv.items("sessions")
 
     run(work())
 
@@ -116,9 +116,9 @@ def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> 
             for _ in range(10):
                 clock.go(3600)
                 assert one.sessions.validate(session.id)
-                before = two.buckets.version("sessions")
+                before = two.kv.version("sessions")
                 await one.sessions.keep()
-                await comes_about(lambda: two.buckets.version("sessions") > before)  # noqa: B023 — now
+                await comes_about(lambda: two.kv.version("sessions") > before)  # noqa: B023 — now
                 await two.sessions.keep()
             assert two.sessions.validate(session.id)
             clock.go(3 * 3600)

@@ -11,7 +11,7 @@ from functools import partial
 import httpx
 import pytest
 
-from floorcast.kv.folder import open_buckets
+from floorcast.kv.folder import open_kv
 from floorcast.site.apply import apply as apply_site
 from floorcast.site.file_reader import parse
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
@@ -49,9 +49,9 @@ def apply_here(server: Server, *changes: tuple[str, str]) -> None:
     """What the command does, without the time that its start takes."""
 
     async def change() -> None:
-        buckets = open_buckets(server.data)
-        await apply_site(buckets, parse(written(server, *changes)), CHEAP)
-        await buckets.close()
+        kv = open_kv(server.data)
+        await apply_site(kv, parse(written(server, *changes)), CHEAP)
+        await kv.close()
 
     asyncio.run(change())
 

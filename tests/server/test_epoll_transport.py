@@ -45,7 +45,7 @@ class Writer(asyncio.Protocol):
         self.lost.set()
 
 
-class Exchange:
+class RequestContext:
     """Connections of uvloop's, taken over as they come."""
 
     def __init__(self) -> None:
@@ -103,14 +103,14 @@ class Exchange:
         return bytes(got)
 
 
-def run(work: Callable[[Exchange], Coroutine[None, None, None]]) -> None:
+def run(work: Callable[[RequestContext], Coroutine[None, None, None]]) -> None:
     async def begin() -> None:
-        exchange = Exchange()
-        await exchange.open()
+        context = RequestContext()
+        await context.open()
         try:
-            await work(exchange)
+            await work(context)
         finally:
-            await exchange.close()
+            await context.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(begin())
@@ -123,10 +123,10 @@ def run(work: Callable[[Exchange], Coroutine[None, None, None]]) -> None:
 def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
     """Whether the writer waits while it is held up or not; the end comes behind all of it."""
 
-    async def work(exchange: Exchange) -> None:
-        wire, writer, other = await exchange.recorded_at()
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.recorded_at()
         pieces = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
-        reading = asyncio.create_task(exchange.got(other, 1 << 30))
+        reading = asyncio.create_task(context.got(other, 1 << 30))
         for piece in pieces:
             if patient:
                 async with asyncio.timeout(ENOUGH):
@@ -151,9 +151,9 @@ def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
 def test_who_goes_is_told_of_once(way: str) -> None:
     """Also one that was held up; writing on harms nobody."""
 
-    async def work(exchange: Exchange) -> None:
+    async def work(context: RequestContext) -> None:
         for unsent in (0, 1 << 20):
-            wire, writer, other = await exchange.recorded_at()
+            wire, writer, other = await context.recorded_at()
             wire.write(b"x" * (unsent + 1))
             assert writer.told == ["paused"] * bool(unsent)
             if way == "resets":
@@ -173,12 +173,12 @@ def test_who_goes_is_told_of_once(way: str) -> None:
 def test_what_the_other_side_says_is_not_listened_to() -> None:
     """It still is there behind it, and so is its end."""
 
-    async def work(exchange: Exchange) -> None:
-        wire, writer, other = await exchange.recorded_at()
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.recorded_at()
         for _ in range(3):
             other.send(b"GET / HTTP/1.1\r\n\r\n")
             wire.write(b"event")
-            assert await exchange.got(other, 5) == b"event"
+            assert await context.got(other, 5) == b"event"
         other.shutdown(socket.SHUT_WR)
         async with asyncio.timeout(ENOUGH):
             await writer.lost.wait()
@@ -189,12 +189,12 @@ def test_what_the_other_side_says_is_not_listened_to() -> None:
 def test_what_is_written_to_nobody_is_forgotten() -> None:
     """From the moment at which it is cut off, also before its writer has been told."""
 
-    async def work(exchange: Exchange) -> None:
-        wire, writer, other = await exchange.recorded_at()
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.recorded_at()
         wire.abort()
         wire.write(b"event")
         assert writer.told == []
-        assert await exchange.got(other, 5) == b""
+        assert await context.got(other, 5) == b""
         wire.write(b"event")
         assert writer.told == ["lost"]
 
@@ -204,12 +204,12 @@ def test_what_is_written_to_nobody_is_forgotten() -> None:
 def test_an_abort_forgets_what_is_unsent() -> None:
     """The other side is told at once, and does not take it for the end of the stream."""
 
-    async def work(exchange: Exchange) -> None:
-        wire, writer, other = await exchange.recorded_at()
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.recorded_at()
         wire.write(bytes(1 << 22))
         wire.abort()
         with pytest.raises(ConnectionResetError):
-            await exchange.got(other, 1 << 22)
+            await context.got(other, 1 << 22)
         async with asyncio.timeout(ENOUGH):
             await writer.lost.wait()
 
@@ -221,20 +221,20 @@ def test_a_connection_that_cannot_be_taken_over_stays_uvloops(
 ) -> None:
     """No file is left for it, or an answer in front of the stream is still on its way."""
 
-    async def work(exchange: Exchange) -> None:
+    async def work(context: RequestContext) -> None:
         for on_its_way in (0, 1 << 20):
-            transport, other = await exchange.connected()
+            transport, other = await context.connected()
             transport.write(b"-" * on_its_way)
             writer = Writer()
             with monkeypatch.context() as patch:
                 if not on_its_way:
                     patch.setattr(os, "dup", no_file_left)
-                wire = exchange.wires.take(transport, writer)
+                wire = context.wires.take(transport, writer)
             assert wire is transport
             wire.write(b"event")
             wire.close()
             whole = b"-" * on_its_way + b"event"
-            assert await exchange.got(other, len(whole)) == whole
+            assert await context.got(other, len(whole)) == whole
             async with asyncio.timeout(ENOUGH):
                 await writer.lost.wait()
 
@@ -249,8 +249,8 @@ def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch)
     """Others have their turn in between."""
     monkeypatch.setattr(epoll_transport, "TURN", 0.0)
 
-    async def work(exchange: Exchange) -> None:
-        crowd = [await exchange.recorded_at() for _ in range(5 * FEW)]
+    async def work(context: RequestContext) -> None:
+        crowd = [await context.recorded_at() for _ in range(5 * FEW)]
         for _, _, other in crowd:
             other.close()
         before, most = 0, 0

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from floorcast.auth.passwords import Hasher
 from floorcast.config.settings import Settings
 from floorcast.feeds import long_poll
-from floorcast.kv.folder import open_buckets
+from floorcast.kv.folder import open_kv
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.server import node
 from floorcast.server.node import Node
@@ -173,9 +173,9 @@ def test_it_takes_up_what_others_write_into_its_folder(
     house.open()
 
     async def change(text: str) -> None:
-        buckets = open_buckets(house.data)
-        await apply(buckets, parse(text), Hasher(memory_kib=8, passes=1))
-        await buckets.close()
+        kv = open_kv(house.data)
+        await apply(kv, parse(text), Hasher(memory_kib=8, passes=1))
+        await kv.close()
 
     async def served(*clients: int) -> None:
         end = asyncio.get_running_loop().time() + 10

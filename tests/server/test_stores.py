@@ -28,7 +28,7 @@ def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) ->
     found = asyncio.run(opened(Settings(data=tmp_path if keeps else IN_MEMORY)))
     assert not found.shared
     assert found.now is system_now
-    assert found.counts is not found.buckets
+    assert found.counts is not found.kv
     assert (tmp_path / "log.db").exists() == keeps
 
 

@@ -11,8 +11,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from floorcast.auth.passwords import Hasher
-from floorcast.kv.memory import MemoryBuckets
-from floorcast.kv.port import Buckets
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import KeyValueStore
 from floorcast.site.apply import apply
 from floorcast.site.changes import Change
 from floorcast.site.check import problems
@@ -55,16 +55,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def applied(text: str, buckets: Buckets) -> list[Change]:
+def applied(text: str, kv: KeyValueStore) -> list[Change]:
     """Apply a site file, given as text, with cheap hashes."""
-    return run(apply(buckets, parse(text), CHEAP))
+    return run(apply(kv, parse(text), CHEAP))
 
 
-def small() -> MemoryBuckets:
+def small() -> MemoryKeyValueStore:
     """Buckets that hold the small site."""
-    buckets = MemoryBuckets()
-    applied(SMALL, buckets)
-    return buckets
+    kv = MemoryKeyValueStore()
+    applied(SMALL, kv)
+    return kv
 
 
 def site_file(clients: Sequence[FileClient]) -> SiteFile:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
-from floorcast.kv.memory import MemoryBuckets
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.apply import apply
 from floorcast.site.configuration import Client, User
@@ -36,22 +36,22 @@ def meaning(client: Client) -> Client:
     return structs.replace(client, users=users)
 
 
-def counting(buckets: Buckets) -> dict[int, Client]:
+def counting(kv: KeyValueStore) -> dict[int, Client]:
     """The site as it counts now."""
-    return dict(Site(buckets).clients)
+    return dict(Site(kv).clients)
 
 
 @settings(max_examples=40)
 @given(site_files())
 def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
     """The second time there is nothing to tell, and nothing is written, hashes included."""
-    buckets = MemoryBuckets()
-    run(apply(buckets, site_file, CHEAP))
-    stored, version = buckets.items("site"), buckets.version("site")
-    assert run(apply(buckets, site_file, CHEAP)) == []
+    kv = MemoryKeyValueStore()
+    run(apply(kv, site_file, CHEAP))
+    stored, version = kv.items("site"), kv.version("site")
+    assert run(apply(kv, site_file, CHEAP)) == []
     edited = site_file._replace(digest="the same tables under another comment")
-    assert run(apply(buckets, edited, CHEAP)) == []
-    assert (buckets.items("site"), buckets.version("site")) == (stored, version)
+    assert run(apply(kv, edited, CHEAP)) == []
+    assert (kv.items("site"), kv.version("site")) == (stored, version)
 
 
 @settings(max_examples=60)
@@ -60,7 +60,7 @@ def test_what_a_file_makes_does_not_depend_on_the_one_before(
     one: SiteFile, other: SiteFile
 ) -> None:
     """A then B is B, and only what differs is told and touched."""
-    fresh, changed = MemoryBuckets(), MemoryBuckets()
+    fresh, changed = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(fresh, other, CHEAP))
     run(apply(changed, one, CHEAP))
     before = buckets_by_meaning(changed)
@@ -70,26 +70,26 @@ def test_what_a_file_makes_does_not_depend_on_the_one_before(
     assert bool(changes) == (before != after)
 
 
-def buckets_by_meaning(buckets: Buckets) -> dict[int, Client]:
+def buckets_by_meaning(kv: KeyValueStore) -> dict[int, Client]:
     """Every client of the site by what it means."""
-    return {number: meaning(client) for number, client in counting(buckets).items()}
+    return {number: meaning(client) for number, client in counting(kv).items()}
 
 
 @settings(max_examples=40)
 @given(site_files(), site_files())
 def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: SiteFile) -> None:
     """Users and keys made by hand are there after any other file that has their client."""
-    buckets, fresh = MemoryBuckets(), MemoryBuckets()
-    run(apply(buckets, one, CHEAP))
+    kv, fresh = MemoryKeyValueStore(), MemoryKeyValueStore()
+    run(apply(kv, one, CHEAP))
     had = {client.id for client in one.clients}
     for number in had:
         user = User(id=900, name="made", password_hash=CHEAP.hash("one"), role="Auditor")
-        run(add_user(buckets, number, user))
-        run(add_key(buckets, number, "ingest_keys", digest(f"made {number}")))
-    run(apply(buckets, other, CHEAP))
+        run(add_user(kv, number, user))
+        run(add_key(kv, number, "ingest_keys", digest(f"made {number}")))
+    run(apply(kv, other, CHEAP))
     run(apply(fresh, other, CHEAP))
     expected = buckets_by_meaning(fresh)
-    for number, client in buckets_by_meaning(buckets).items():
+    for number, client in buckets_by_meaning(kv).items():
         made = number in had
         assert any(user.name == "made" for user in client.users) is made
         assert (digest(f"made {number}") in client.ingest_keys) is made
@@ -103,11 +103,9 @@ def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: Site
 
 def test_no_secret_is_stored_in_clear() -> None:
     """Nothing in any bucket has a password, token or key as it stood in the file."""
-    buckets = small()
+    kv = small()
     stored = b"".join(
-        value
-        for bucket in ("site", "by-hand", "site-file")
-        for value in buckets.items(bucket).values()
+        value for bucket in ("site", "by-hand", "site-file") for value in kv.items(bucket).values()
     )
     for secret in ("token-1", "key-1", "ann's own", "correct horse", "battery staple"):
         assert secret.encode() not in stored
@@ -116,15 +114,15 @@ def test_no_secret_is_stored_in_clear() -> None:
 
 def test_a_changed_file_changes_just_that() -> None:
     """Other passwords keep their hashes; the changes are told, without secrets."""
-    buckets = small()
-    before = Site(buckets).clients[1]
+    kv = small()
+    before = Site(kv).clients[1]
     text = (
         SMALL.replace("correct horse", "new secret")
         .replace('name = "Help"', 'name = "Help", sla_seconds = 30')
         .replace("{id = 202, login", "{id = 203, login")
         .replace("token-1", "token-3")
     )
-    changes = applied(text, buckets)
+    changes = applied(text, kv)
     assert [tuple(change) for change in changes] == [
         ("changed", "client 1 ACME, service 102 Help", "sla_seconds 20 → 30"),
         ("removed", "client 1 ACME, agent 202 BOB", ""),
@@ -133,7 +131,7 @@ def test_a_changed_file_changes_just_that() -> None:
         ("added", f"client 1 ACME, API token {digest('token-3')[:12]}", ""),
         ("removed", f"client 1 ACME, API token {digest('token-1')[:12]}", ""),
     ]
-    after = Site(buckets).clients[1]
+    after = Site(kv).clients[1]
     hashes = [
         {user.name: user.password_hash for user in client.users} for client in (before, after)
     ]
@@ -142,16 +140,16 @@ def test_a_changed_file_changes_just_that() -> None:
 
 def test_a_client_is_told_as_a_whole() -> None:
     """A new client, and one that goes, is one line with what it has."""
-    buckets = small()
+    kv = small()
     assert [
-        tuple(change) for change in applied(SMALL.partition("\n[[client]]\nid = 2")[0], buckets)
+        tuple(change) for change in applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     ] == [("removed", "client 2 ACME West", "1 call center, 1 API token")]
-    assert [change[:2] for change in applied(SMALL, buckets)] == [("added", "client 2 ACME West")]
+    assert [change[:2] for change in applied(SMALL, kv)] == [("added", "client 2 ACME West")]
 
 
 def test_hashes_in_the_file_are_taken_as_they_are() -> None:
     """password_hash, api_token_hashes and ingest_key_hashes do as well as the secrets."""
-    buckets = MemoryBuckets()
+    kv = MemoryKeyValueStore()
     hashed = CHEAP.hash("secret")
     applied(
         f"""
@@ -162,86 +160,86 @@ def test_hashes_in_the_file_are_taken_as_they_are() -> None:
         ingest_key_hashes = ["{digest("k")}"]
         user = [{{id = 1, name = "u", password_hash = "{hashed}", role = "Auditor"}}]
         """,
-        buckets,
+        kv,
     )
-    client = Site(buckets).clients[1]
+    client = Site(kv).clients[1]
     assert (client.api_tokens, client.ingest_keys) == ((digest("t"),), (digest("k"),))
     assert client.users[0].password_hash == hashed
 
 
 def test_a_password_changed_by_its_user_outlives_the_file() -> None:
     """Another change of the file leaves it; another password in the file replaces it."""
-    buckets = small()
-    run(set_password(buckets, 1, "reports", CHEAP.hash("their own")))
-    changes = applied(SMALL.replace("Sales", "Sale"), buckets)
+    kv = small()
+    run(set_password(kv, 1, "reports", CHEAP.hash("their own")))
+    changes = applied(SMALL.replace("Sales", "Sale"), kv)
     assert ("kept", "client 1 ACME, user reports", "with the password by command") in changes
-    assert CHEAP.verify(password_of(buckets, "reports"), "their own")
-    applied(SMALL.replace("correct horse", "new secret"), buckets)
-    assert CHEAP.verify(password_of(buckets, "reports"), "new secret")
-    applied(SMALL, buckets)
-    assert CHEAP.verify(password_of(buckets, "reports"), "correct horse")
+    assert CHEAP.verify(password_of(kv, "reports"), "their own")
+    applied(SMALL.replace("correct horse", "new secret"), kv)
+    assert CHEAP.verify(password_of(kv, "reports"), "new secret")
+    applied(SMALL, kv)
+    assert CHEAP.verify(password_of(kv, "reports"), "correct horse")
 
 
-def password_of(buckets: Buckets, name: str) -> str:
+def password_of(kv: KeyValueStore, name: str) -> str:
     """The hash that counts for a user of client 1."""
-    user = Site(buckets).user(1, name)
+    user = Site(kv).user(1, name)
     assert user is not None
     return user.password_hash
 
 
 def test_what_was_taken_away_by_command_stays_away() -> None:
     """A removed user and a revoked key do not return with the file that still has them."""
-    buckets = small()
-    run(remove_user(buckets, 1, "reports"))
-    run(revoke_key(buckets, 1, digest("key-1")[:8]))
-    changes = applied(SMALL.replace("Sales", "Sale"), buckets)
+    kv = small()
+    run(remove_user(kv, 1, "reports"))
+    run(revoke_key(kv, 1, digest("key-1")[:8]))
+    changes = applied(SMALL.replace("Sales", "Sale"), kv)
     assert [change for change in changes if change.action == "kept"] == [
         ("kept", "client 1 ACME, user reports", "removed by command"),
         ("kept", f"client 1 ACME, key {digest('key-1')[:12]}", "revoked by command"),
     ]
-    client = Site(buckets).clients[1]
+    client = Site(kv).clients[1]
     assert "reports" not in {user.name for user in client.users}
     assert client.ingest_keys == ()
-    applied(SMALL.replace('"key-1"', ""), buckets)
-    applied(SMALL, buckets)
-    assert Site(buckets).clients[1].ingest_keys == (digest("key-1"),)
+    applied(SMALL.replace('"key-1"', ""), kv)
+    applied(SMALL, kv)
+    assert Site(kv).clients[1].ingest_keys == (digest("key-1"),)
 
 
 def test_a_client_that_returns_finds_what_was_made_by_command() -> None:
     """While it is not in the file nobody logs in; then its own users may again."""
-    buckets = small()
+    kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash("one"), role="Auditor")
-    run(add_user(buckets, 2, user))
-    applied(SMALL.partition("\n[[client]]\nid = 2")[0], buckets)
-    assert set(Site(buckets).clients) == {1}
-    applied(SMALL, buckets)
-    assert Site(buckets).user(2, "made") == user
+    run(add_user(kv, 2, user))
+    applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
+    assert set(Site(kv).clients) == {1}
+    applied(SMALL, kv)
+    assert Site(kv).user(2, "made") == user
 
 
 @pytest.mark.parametrize(("number", "name"), [(900, "other"), (7, "made")])
 def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) -> None:
     """The same id or name is refused as a whole, and the message says what to do."""
-    buckets = small()
+    kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash("one"), role="Auditor")
-    run(add_user(buckets, 1, user))
-    stored = buckets.items("site")
+    run(add_user(kv, 1, user))
+    stored = kv.items("site")
     text = SMALL.replace('{id = 301, name = "reports"', f'{{id = {number}, name = "{name}"')
     with pytest.raises(SettingError, match=r"client 1, user 900 made: .*user remove made"):
-        applied(text, buckets)
-    assert buckets.items("site") == stored
+        applied(text, kv)
+    assert kv.items("site") == stored
 
 
 def test_tokens_made_by_command_count_towards_the_five() -> None:
     """Four in the file and two by command are one too many."""
-    buckets = small()
-    run(add_key(buckets, 1, "api_tokens", digest("a")))
-    run(add_key(buckets, 1, "api_tokens", digest("b")))
+    kv = small()
+    run(add_key(kv, 1, "api_tokens", digest("a")))
+    run(add_key(kv, 1, "api_tokens", digest("b")))
     four = ", ".join(f'"token-{number}"' for number in range(4))
     with pytest.raises(SettingError, match=r"client 1: api_tokens: .* there are 6; .*at most 5"):
-        applied(SMALL.replace('"token-1"', four), buckets)
+        applied(SMALL.replace('"token-1"', four), kv)
 
 
-class Contested(MemoryBuckets):
+class Contested(MemoryKeyValueStore):
     """Buckets in which somebody else adds a user in the middle of a write, ``times`` times."""
 
     def __init__(self, times: int) -> None:
@@ -258,16 +256,16 @@ class Contested(MemoryBuckets):
 
 def test_others_who_write_meanwhile_are_waited_for() -> None:
     """A conflict begins the work anew; an endless one is Unavailable."""
-    buckets = Contested(3)
-    assert applied(SMALL, buckets)
-    assert set(Site(buckets).clients) == {1, 2}
+    kv = Contested(3)
+    assert applied(SMALL, kv)
+    assert set(Site(kv).clients) == {1, 2}
     with pytest.raises(Unavailable, match="changed by others"):
         applied(SMALL, Contested(100))
 
 
 def test_a_file_with_nothing_in_it_empties_the_site() -> None:
     """No client declared means no client; it is told, and can be undone."""
-    buckets = small()
-    assert [change.action for change in applied("", buckets)] == ["removed", "removed"]
-    assert not Site(buckets).clients
-    assert run(apply(buckets, parse(SMALL), CHEAP))
+    kv = small()
+    assert [change.action for change in applied("", kv)] == ["removed", "removed"]
+    assert not Site(kv).clients
+    assert run(apply(kv, parse(SMALL), CHEAP))

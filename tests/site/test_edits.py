@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from floorcast.kv.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Item
-from floorcast.kv.sqlite_kv import SQLiteBuckets
+from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.configuration import User
 from floorcast.site.digests import digest
@@ -24,15 +24,15 @@ MADE = User(id=900, name="made", password_hash="$argon2id$made", role="Auditor")
 
 def test_a_user_comes_and_goes() -> None:
     """It counts from when it was made until it was removed."""
-    buckets = small()
-    run(add_user(buckets, 1, MADE))
-    assert Site(buckets).user(1, "made") == MADE
-    run(set_password(buckets, 1, "made", "$argon2id$other"))
-    assert Site(buckets).user(1, "made") == structs.replace(MADE, password_hash="$argon2id$other")
-    run(remove_user(buckets, 1, "made"))
-    assert Site(buckets).user(1, "made") is None
+    kv = small()
+    run(add_user(kv, 1, MADE))
+    assert Site(kv).user(1, "made") == MADE
+    run(set_password(kv, 1, "made", "$argon2id$other"))
+    assert Site(kv).user(1, "made") == structs.replace(MADE, password_hash="$argon2id$other")
+    run(remove_user(kv, 1, "made"))
+    assert Site(kv).user(1, "made") is None
     with pytest.raises(NotFound, match="client ACME has no user made"):
-        run(remove_user(buckets, 1, "made"))
+        run(remove_user(kv, 1, "made"))
 
 
 @pytest.mark.parametrize(
@@ -41,68 +41,68 @@ def test_a_user_comes_and_goes() -> None:
 )
 def test_a_name_or_id_that_is_taken_is_refused(number: int, name: str, message: str) -> None:
     """By a user of the file, or one made before, even while that one is removed."""
-    buckets = small()
-    run(remove_user(buckets, 1, "reports"))
+    kv = small()
+    run(remove_user(kv, 1, "reports"))
     with pytest.raises(InvalidParameter, match=message):
-        run(add_user(buckets, 1, structs.replace(MADE, id=number, name=name)))
+        run(add_user(kv, 1, structs.replace(MADE, id=number, name=name)))
 
 
 def test_a_users_name_may_be_an_agents_login() -> None:
     """Users and agents are apart."""
-    buckets = small()
-    run(add_user(buckets, 1, structs.replace(MADE, id=201, name="ANN")))
-    site = Site(buckets)
+    kv = small()
+    run(add_user(kv, 1, structs.replace(MADE, id=201, name="ANN")))
+    site = Site(kv)
     assert site.user(1, "ANN") != site.user(1, "ANN", agent=True)
 
 
 def test_an_agent_of_the_site_can_be_let_in_and_out() -> None:
     """A password lets it log in, removing ends that; an agent who is not there has none."""
-    buckets = small()
-    run(set_password(buckets, 1, "BOB", "$argon2id$bob", agent=True))
-    bob = Site(buckets).user(1, "BOB", agent=True)
+    kv = small()
+    run(set_password(kv, 1, "BOB", "$argon2id$bob", agent=True))
+    bob = Site(kv).user(1, "BOB", agent=True)
     assert bob == User(id=202, name="BOB", password_hash="$argon2id$bob", role="Agent", agent=True)
-    run(remove_user(buckets, 1, "BOB", agent=True))
-    assert Site(buckets).user(1, "BOB", agent=True) is None
+    run(remove_user(kv, 1, "BOB", agent=True))
+    assert Site(kv).user(1, "BOB", agent=True) is None
     for agent, name in ((True, "EVE"), (False, "BOB")):
         with pytest.raises(NotFound, match=name):
-            run(set_password(buckets, 1, name, "$argon2id$x", agent=agent))
+            run(set_password(kv, 1, name, "$argon2id$x", agent=agent))
 
 
 def test_a_removed_user_of_the_file_gets_a_password_only_from_the_file() -> None:
     """Giving a removed user a password is told as what it is: it does not exist."""
-    buckets = small()
-    run(remove_user(buckets, 1, "ANN", agent=True))
-    assert Site(buckets).user(1, "ANN", agent=True) is None
-    run(remove_user(buckets, 1, "reports"))
+    kv = small()
+    run(remove_user(kv, 1, "ANN", agent=True))
+    assert Site(kv).user(1, "ANN", agent=True) is None
+    run(remove_user(kv, 1, "reports"))
     with pytest.raises(NotFound, match="reports"):
-        run(set_password(buckets, 1, "reports", "$argon2id$x"))
+        run(set_password(kv, 1, "reports", "$argon2id$x"))
 
 
 def test_keys_come_and_go_by_their_fingerprints() -> None:
     """Of either kind, of the file or made by command; a sixth token is refused."""
-    buckets = small()
+    kv = small()
     for number in range(4):
-        run(add_key(buckets, 1, "api_tokens", digest(f"made {number}")))
+        run(add_key(kv, 1, "api_tokens", digest(f"made {number}")))
     with pytest.raises(InvalidParameter, match="5 API tokens"):
-        run(add_key(buckets, 1, "api_tokens", digest("one more")))
-    run(add_key(buckets, 1, "ingest_keys", digest("made")))
+        run(add_key(kv, 1, "api_tokens", digest("one more")))
+    run(add_key(kv, 1, "ingest_keys", digest("made")))
     for key in ("made", "made 0", "token-1", "key-1"):
-        assert run(revoke_key(buckets, 1, digest(key)[:12].upper())) == digest(key)
-    client = Site(buckets).clients[1]
+        assert run(revoke_key(kv, 1, digest(key)[:12].upper())) == digest(key)
+    client = Site(kv).clients[1]
     assert set(client.api_tokens) == {digest(f"made {number}") for number in (1, 2, 3)}
     assert client.ingest_keys == ()
 
 
 def test_a_key_is_named_well_enough_or_not_at_all() -> None:
     """Too few digits, no such key, and more than one of them are refused."""
-    buckets = small()
+    kv = small()
     for key in ("abcdef0", "abcdef1"):
-        run(add_key(buckets, 1, "ingest_keys", key * 9))
+        run(add_key(kv, 1, "ingest_keys", key * 9))
     for named in ("", digest("key-1")[:5], "123456"):
         with pytest.raises(NotFound, match="has no key"):
-            run(revoke_key(buckets, 1, named))
+            run(revoke_key(kv, 1, named))
     with pytest.raises(InvalidParameter, match="2 keys begin with abcdef"):
-        run(revoke_key(buckets, 1, "abcdef"))
+        run(revoke_key(kv, 1, "abcdef"))
 
 
 def test_a_client_that_is_not_there_is_told() -> None:
@@ -116,13 +116,13 @@ def test_commands_at_the_same_moment_all_count(tmp_path: Path) -> None:
     declared = small().get("site", "1")
 
     async def race() -> set[str]:
-        buckets = [SQLiteBuckets(tmp_path / "admin.db") for _ in range(3)]
-        await buckets[0].write([Item("site", "1", declared)])
+        kv = [SqliteKeyValueStore(tmp_path / "admin.db") for _ in range(3)]
+        await kv[0].write([Item("site", "1", declared)])
         users = [structs.replace(MADE, id=900 + one, name=f"made {one}") for one in range(3)]
-        pairs = zip(buckets, users, strict=True)
+        pairs = zip(kv, users, strict=True)
         await asyncio.gather(*(add_user(one, 1, user) for one, user in pairs))
-        names = {user.name for user in Site(buckets[0]).clients[1].users}
-        await asyncio.gather(*(one.close() for one in buckets))
+        names = {user.name for user in Site(kv[0]).clients[1].users}
+        await asyncio.gather(*(one.close() for one in kv))
         return names
 
     assert run(race()) >= {"made 0", "made 1", "made 2"}
@@ -130,8 +130,8 @@ def test_commands_at_the_same_moment_all_count(tmp_path: Path) -> None:
 
 def test_an_endless_conflict_is_unavailable() -> None:
     """A store that always has somebody else first is not waited for for ever."""
-    buckets = Contested(0)
-    run(MemoryBuckets.write(buckets, [Item("site", "1", small().get("site", "1"))]))
-    buckets.times = 100
+    kv = Contested(0)
+    run(MemoryKeyValueStore.write(kv, [Item("site", "1", small().get("site", "1"))]))
+    kv.times = 100
     with pytest.raises(Unavailable, match="changed by others"):
-        run(add_user(buckets, 1, MADE))
+        run(add_user(kv, 1, MADE))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.kv.memory import MemoryBuckets
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Item
-from floorcast.kv.sqlite_kv import SQLiteBuckets
+from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import SettingError
 from floorcast.site.configuration import User
 from floorcast.site.edits import add_user
@@ -31,17 +31,17 @@ def test_nothing_new_is_nothing_told() -> None:
 
 def test_a_change_is_told_with_the_plans_that_changed() -> None:
     """Only clients whose floor's part is new or different are among the plans."""
-    buckets = small()
-    site = Site(buckets)
+    kv = small()
+    site = Site(kv)
     told: list[SiteChange] = []
     site.on_change(told.append)
-    applied(SMALL.replace("Sales", "Sale").replace("token-2", "token-3"), buckets)
+    applied(SMALL.replace("Sales", "Sale").replace("token-2", "token-3"), kv)
     change = run(site.refresh())
     assert change is not None
     assert (set(change.plans), change.gone) == ({1}, ())
     assert change.plans[1].services[0].name == "Sale"
     assert told == [change]
-    applied(SMALL.partition("\n[[client]]\nid = 2")[0], buckets)
+    applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     change = site.reload()
     assert change is not None
     assert (set(change.plans), change.gone) == ({1}, (2,))
@@ -51,10 +51,10 @@ def test_a_change_is_told_with_the_plans_that_changed() -> None:
 
 def test_a_new_user_is_no_new_plan() -> None:
     """What only opens doors changes the site but nobody's floor."""
-    buckets = small()
-    site = Site(buckets)
+    kv = small()
+    site = Site(kv)
     untouched = site.clients[2]
-    run(add_user(buckets, 1, USER))
+    run(add_user(kv, 1, USER))
     assert run(site.refresh()) == SiteChange({}, ())
     assert site.user(1, "made") == USER
     assert site.clients[2] is untouched
@@ -65,7 +65,7 @@ def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
     declared = small().get("site", "1")
 
     async def notice() -> bool:
-        ours, theirs = (SQLiteBuckets(tmp_path / "admin.db") for _ in range(2))
+        ours, theirs = (SqliteKeyValueStore(tmp_path / "admin.db") for _ in range(2))
         site = Site(ours)
         assert not site.clients
         await theirs.write([Item("site", "1", declared)])
@@ -82,23 +82,23 @@ def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
 
 def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> None:
     """Damage in the store is a SettingError, not half a site."""
-    buckets = small()
-    site = Site(buckets)
-    run(buckets.write([Item("site", "1", b'{"id": 1}')]))
+    kv = small()
+    site = Site(kv)
+    run(kv.write([Item("site", "1", b'{"id": 1}')]))
     with pytest.raises(SettingError, match="stored site cannot be understood"):
         run(site.refresh())
     assert set(site.clients) == {1, 2}
     with pytest.raises(SettingError, match="stored site"):
-        Site(buckets)
+        Site(kv)
 
 
 def test_many_who_ask_at_once_read_once() -> None:
     """Refreshes that meet tell a change once."""
-    buckets = MemoryBuckets()
-    site = Site(buckets)
+    kv = MemoryKeyValueStore()
+    site = Site(kv)
     told: list[SiteChange] = []
     site.on_change(told.append)
-    applied(SMALL, buckets)
+    applied(SMALL, kv)
 
     async def ask() -> list[SiteChange | None]:
         return await asyncio.gather(*(site.refresh() for _ in range(5)))

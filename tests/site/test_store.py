@@ -1,4 +1,4 @@
-"""How the site lies in the buckets."""
+"""How the site lies in the key-value store."""
 
 from __future__ import annotations
 

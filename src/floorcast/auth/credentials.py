@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from floorcast.auth.keys import is_api_token
 from floorcast.auth.passwords import Passwords
-from floorcast.auth.single_flight import Once
-from floorcast.auth.throttle import Lockout
+from floorcast.auth.single_flight import SingleFlight
+from floorcast.auth.throttle import Throttle
 from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
 from floorcast.site.configuration import User
 from floorcast.site.digests import digest
@@ -46,11 +46,11 @@ class Credentials:
     turned away at once, can neither keep the password threads busy nor slow anybody's login.
     """
 
-    def __init__(self, site: Site, passwords: Passwords, lockout: Lockout) -> None:
+    def __init__(self, site: Site, passwords: Passwords, lockout: Throttle) -> None:
         self._site = site
         self._passwords = passwords
         self._lockout = lockout
-        self._verifying: Once[bool] = Once()
+        self._verifying: SingleFlight[bool] = SingleFlight()
         self._secret = secrets.token_bytes(32)
 
     async def prove(self, claim: Claim) -> Proven:

@@ -20,8 +20,8 @@ from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.keys import is_api_token
 from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
 from floorcast.auth.session import Session, login_key, proof_of, restored, stored
-from floorcast.auth.single_flight import Once
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.auth.single_flight import SingleFlight
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.edits import set_password
@@ -45,15 +45,15 @@ BUCKET: Final = "sessions"
 class Sessions:
     """Every session there is.
 
-    Reads them all from the buckets when it is made. ``keep`` wants to be awaited every 10 to
-    15 s, and ``close`` before the buckets are closed. Where the buckets are ``shared`` by nodes,
-    a session lives ``LAG`` longer: another node may know of a use that is not written yet.
+    Reads them all from the key-value store when it is made. Await ``keep`` every 10 to 15 s, and
+    ``close`` before the store is closed. Where nodes share the store, a session lives ``LAG``
+    longer: another node may know of a use that is not written yet.
     """
 
     def __init__(
         self,
         site: Site,
-        buckets: Buckets,
+        kv: KeyValueStore,
         credentials: Credentials,
         passwords: Passwords,
         now: Now,
@@ -62,17 +62,17 @@ class Sessions:
     ) -> None:
         self._lifetime = (LIFETIME + shared * LAG) * TICKS_PER_SECOND
         self._site = site
-        self._buckets = buckets
+        self._kv = kv
         self._credentials = credentials
         self._passwords = passwords
         self._now = now
         self._living: OrderedDict[str, Session] = OrderedDict()  # the longest unused first
         self._by_key: dict[str, Session] = {}
-        self._opening: Once[Session] = Once()
+        self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # whose use is not all written yet
         self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
         self._load(0 if shared else LAG * TICKS_PER_SECOND)
-        buckets.listen(BUCKET, self._hear)
+        kv.listen(BUCKET, self._hear)
 
     def __len__(self) -> int:
         return len(self._living)
@@ -145,7 +145,7 @@ class Sessions:
         if not SHORTEST <= len(new_password) <= LONGEST:
             raise InvalidParameter(f"newPassword must have {SHORTEST} to {LONGEST} characters")
         new = await self._passwords.hash(new_password)
-        await set_password(self._buckets, proven.client, proven.user.name, new, agent=agent)
+        await set_password(self._kv, proven.client, proven.user.name, new, agent=agent)
         await self._site.refresh()
 
     async def keep(self) -> None:
@@ -180,11 +180,9 @@ class Sessions:
                 proof=proof_of(user.password_hash),
                 last_used=self._now(),
             )
-            there = self._buckets.get(BUCKET, key)
+            there = self._kv.get(BUCKET, key)
             try:
-                await self._buckets.write(
-                    [Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)]
-                )
+                await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
             except Conflict:  # another node was first: its session is heard of by now
                 continue
         raise Unavailable("the user is logging in and out on many nodes at once; try again")
@@ -266,7 +264,7 @@ class Sessions:
         while self._ended and conflicts < TRIES:
             ended = dict(islice(self._ended.items(), GROUP))
             try:
-                await self._buckets.write(
+                await self._kv.write(
                     [Item(BUCKET, key, None) for key in ended],
                     [Item(BUCKET, key, raw) for key, raw in ended.items()],
                 )
@@ -296,7 +294,7 @@ class Sessions:
         if not items:
             return True
         try:
-            await self._buckets.write(items, seen)
+            await self._kv.write(items, seen)
         except BaseException as error:
             for (session, written, kept), item in zip(due, items, strict=True):
                 if session.written is item.value:
@@ -309,7 +307,7 @@ class Sessions:
 
     def _load(self, favour: int) -> None:
         found = []
-        for key, raw in self._buckets.items(BUCKET).items():
+        for key, raw in self._kv.items(BUCKET).items():
             session = restored(raw)
             if session is None or session.key != key:
                 self._ended[key] = raw

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Once"]
+__all__ = ["SingleFlight"]
 
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class SingleFlight(Generic[T]):
     """Work by key: who asks while it is under way gets the same outcome, error or not.
 
     The work goes on when those who asked for it have gone away.

@@ -25,11 +25,11 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import RateLimited, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
-__all__ = ["Attempt", "Lockout"]
+__all__ = ["Attempt", "Throttle"]
 
 FREE = 5  # wrong passwords from one address before its first delay
 LONGEST = 60  # seconds, the longest delay of an address
@@ -64,14 +64,14 @@ class _Count(Struct, array_like=True):
     until: int = 0
 
 
-class Lockout:
+class Throttle:
     """The counts of wrong passwords; that a restart may lose them is to nobody's harm.
 
-    Every method raises ``Unavailable`` when the buckets cannot be written.
+    Every method raises ``Unavailable`` when the key-value store cannot be written.
     """
 
-    def __init__(self, buckets: Buckets, now: Now, kept: int = KEPT) -> None:
-        self._buckets = buckets
+    def __init__(self, kv: KeyValueStore, now: Now, kept: int = KEPT) -> None:
+        self._kv = kv
         self._now = now
         self._kept = kept
         self._attempts = 0
@@ -135,16 +135,16 @@ class Lockout:
         keys = (HERE, attempt.here), (ANYWHERE, attempt.user)
         async with self._turn:
             for _ in range(TRIES):
-                seen = [Item(*key, self._buckets.get(*key)) for key in keys]
+                seen = [Item(*key, self._kv.get(*key)) for key in keys]
                 try:
-                    await self._buckets.write(count(), seen)
+                    await self._kv.write(count(), seen)
                 except Conflict:
                     continue
                 return
         raise Unavailable("too many logins of one user at once; try again in a second")
 
     def _get(self, bucket: str, key: str) -> _Count:
-        raw = self._buckets.get(bucket, key)
+        raw = self._kv.get(bucket, key)
         return _Count() if raw is None else _read(raw)
 
     def _until(self, attempt: Attempt, now: int) -> int:
@@ -163,13 +163,13 @@ class Lockout:
     async def _forget(self) -> None:
         """Forget the oldest of too many, and some more, so that it is not for every try."""
         for bucket in (HERE, ANYWHERE, GOOD):
-            raw = self._buckets.items(bucket)
+            raw = self._kv.items(bucket)
             if len(raw) <= self._kept:
                 continue
             last = {key: _read(one).last for key, one in raw.items()}
             old = sorted(last, key=last.__getitem__)[: len(raw) - self._kept * 9 // 10]
             for at in range(0, len(old), GROUP):
-                await self._buckets.write([Item(bucket, key, None) for key in old[at : at + GROUP]])
+                await self._kv.write([Item(bucket, key, None) for key in old[at : at + GROUP]])
 
 
 def _one_more(count: _Count, now: int, quiet: int, most: int) -> _Count:

@@ -19,7 +19,7 @@ from floorcast.auth.passwords import LONGEST, SHORTEST, Hasher
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
-from floorcast.kv.port import Buckets
+from floorcast.kv.port import KeyValueStore
 from floorcast.server.admin_store import visit
 from floorcast.server.logging import set_up_log
 from floorcast.site.configuration import Client
@@ -33,7 +33,7 @@ __all__ = [
     "client_named",
     "hasher",
     "new_password",
-    "with_buckets",
+    "with_kv",
 ]
 
 T = TypeVar("T")
@@ -62,14 +62,14 @@ def hasher() -> Hasher:
     return Hasher()
 
 
-def with_buckets(
+def with_kv(
     context: typer.Context,
     store: Mapping[str, object],
-    work: Callable[[Buckets], Coroutine[Any, Any, T]],
+    work: Callable[[KeyValueStore], Coroutine[Any, Any, T]],
     *,
     make: bool = False,
 ) -> T:
-    """What ``work`` gives with the buckets of ``store`` (``data``, ``log``), closed after it.
+    """Run ``work`` on the key-value store of ``store`` (``data``, ``log``), then close it.
 
     Raises ``SettingError`` when there is no site in them, unless it is to be made.
     """

@@ -12,9 +12,9 @@ from floorcast.cli.admin import (
     LogOption,
     aligned,
     client_named,
-    with_buckets,
+    with_kv,
 )
-from floorcast.kv.port import Buckets
+from floorcast.kv.port import KeyValueStore
 from floorcast.site.digests import digest, fingerprint, new_key
 from floorcast.site.edits import KeyKind, add_key, revoke_key
 from floorcast.site.live_site import Site
@@ -49,12 +49,12 @@ def new(
     kind: KeyKind = "api_tokens" if api_token else "ingest_keys"
     key = new_key()
 
-    async def make(buckets: Buckets) -> str:
-        owner = client_named(Site(buckets), client)
-        await add_key(buckets, owner.id, kind, digest(key))
+    async def make(kv: KeyValueStore) -> str:
+        owner = client_named(Site(kv), client)
+        await add_key(kv, owner.id, kind, digest(key))
         return f"{NAMES[kind]} {fingerprint(digest(key))} of client {owner.name}; it is shown once"
 
-    typer.echo(with_buckets(context, {"data": data, "log": log}, make), err=True)
+    typer.echo(with_kv(context, {"data": data, "log": log}, make), err=True)
     print(key)
 
 
@@ -67,9 +67,9 @@ def show(
 ) -> None:
     """Print the keys of a client by their fingerprints."""
 
-    async def look(buckets: Buckets) -> list[tuple[str, ...]]:
-        owner = client_named(Site(buckets), client)
-        by_hand = read_by_hand(buckets.get(BY_HAND, str(owner.id)))
+    async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
+        owner = client_named(Site(kv), client)
+        by_hand = read_by_hand(kv.get(BY_HAND, str(owner.id)))
         made = {*by_hand.api_tokens, *by_hand.ingest_keys}
         return [
             (fingerprint(key), name, "command" if key in made else "site file")
@@ -77,7 +77,7 @@ def show(
             for key in getattr(owner, kind)
         ]
 
-    rows = with_buckets(context, {"data": data, "log": log}, look)
+    rows = with_kv(context, {"data": data, "log": log}, look)
     print("\n".join(aligned([("fingerprint", "kind", "made by"), *rows])))
 
 
@@ -91,9 +91,9 @@ def revoke(
 ) -> None:
     """End a key; sessions that were opened with it end too."""
 
-    async def take(buckets: Buckets) -> str:
-        owner = client_named(Site(buckets), client)
-        ended = await revoke_key(buckets, owner.id, key)
+    async def take(kv: KeyValueStore) -> str:
+        owner = client_named(Site(kv), client)
+        ended = await revoke_key(kv, owner.id, key)
         return f"{fingerprint(ended)} of client {owner.name} is no longer accepted"
 
-    print(with_buckets(context, {"data": data, "log": log}, take))
+    print(with_kv(context, {"data": data, "log": log}, take))

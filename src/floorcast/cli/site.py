@@ -15,9 +15,9 @@ from floorcast.cli.admin import (
     aligned,
     client_named,
     hasher,
-    with_buckets,
+    with_kv,
 )
-from floorcast.kv.port import Buckets
+from floorcast.kv.port import KeyValueStore
 from floorcast.site.apply import apply
 from floorcast.site.changes import counted
 from floorcast.site.configuration import Client
@@ -46,10 +46,10 @@ def apply_file(
     running server takes the change up within a second.
     """
     site_file = read(file)
-    changes = with_buckets(
+    changes = with_kv(
         context,
         {"data": data, "log": log},
-        lambda buckets: apply(buckets, site_file, hasher()),
+        lambda kv: apply(kv, site_file, hasher()),
         make=True,
     )
     if changes:
@@ -83,11 +83,11 @@ def show_site(
 ) -> None:
     """Print the site as it counts now: every client, or one."""
 
-    async def look(buckets: Buckets) -> list[Client]:
-        site = Site(buckets)
+    async def look(kv: KeyValueStore) -> list[Client]:
+        site = Site(kv)
         return [client_named(site, client)] if client else list(site.clients.values())
 
-    clients = with_buckets(context, {"data": data, "log": log}, look)
+    clients = with_kv(context, {"data": data, "log": log}, look)
     print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
 
 

@@ -14,9 +14,9 @@ from floorcast.cli.admin import (
     client_named,
     hasher,
     new_password,
-    with_buckets,
+    with_kv,
 )
-from floorcast.kv.port import Buckets
+from floorcast.kv.port import KeyValueStore
 from floorcast.site.configuration import Client, Role, User
 from floorcast.site.edits import add_user, remove_user, set_password
 from floorcast.site.live_site import Site
@@ -60,8 +60,8 @@ def add(
     """
     known_role = _role(role)
 
-    async def make(buckets: Buckets) -> str:
-        site = Site(buckets)
+    async def make(kv: KeyValueStore) -> str:
+        site = Site(kv)
         owner = client_named(site, client)
         _check_centers(site, owner, call_center or [])
         recorded_at = [user.id for user in owner.users if not user.agent]
@@ -72,10 +72,10 @@ def add(
             role=known_role,
             call_centers=tuple(sorted(set(call_center))) if call_center else None,
         )
-        await add_user(buckets, owner.id, user)
+        await add_user(kv, owner.id, user)
         return f"user {user.id} {name} of client {owner.name} may log in now"
 
-    print(with_buckets(context, {"data": data, "log": log}, make))
+    print(with_kv(context, {"data": data, "log": log}, make))
 
 
 @app.command("list")
@@ -87,9 +87,9 @@ def show(
 ) -> None:
     """Print who may log in to a client."""
 
-    async def look(buckets: Buckets) -> list[tuple[str, ...]]:
-        owner = client_named(Site(buckets), client)
-        by_hand = read_by_hand(buckets.get(BY_HAND, str(owner.id)))
+    async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
+        owner = client_named(Site(kv), client)
+        by_hand = read_by_hand(kv.get(BY_HAND, str(owner.id)))
         made = {(user.agent, user.name) for user in by_hand.users}
         return [
             (
@@ -102,7 +102,7 @@ def show(
             for user in owner.users
         ]
 
-    rows = with_buckets(context, {"data": data, "log": log}, look)
+    rows = with_kv(context, {"data": data, "log": log}, look)
     print("\n".join(aligned([("id", "name", "role", "call centers", "made by"), *rows])))
 
 
@@ -117,12 +117,12 @@ def remove(
 ) -> None:
     """Take a login away, and end its sessions."""
 
-    async def take(buckets: Buckets) -> str:
-        owner = client_named(Site(buckets), client)
-        await remove_user(buckets, owner.id, name, agent=agent)
+    async def take(kv: KeyValueStore) -> str:
+        owner = client_named(Site(kv), client)
+        await remove_user(kv, owner.id, name, agent=agent)
         return f"{name} of client {owner.name} may not log in any more"
 
-    print(with_buckets(context, {"data": data, "log": log}, take))
+    print(with_kv(context, {"data": data, "log": log}, take))
 
 
 @app.command("password")
@@ -139,12 +139,12 @@ def password(
     An agent may log in from then on.
     """
 
-    async def change(buckets: Buckets) -> str:
-        owner = client_named(Site(buckets), client)
-        await set_password(buckets, owner.id, name, hasher().hash(new_password()), agent=agent)
+    async def change(kv: KeyValueStore) -> str:
+        owner = client_named(Site(kv), client)
+        await set_password(kv, owner.id, name, hasher().hash(new_password()), agent=agent)
         return f"{name} of client {owner.name} has the new password"
 
-    print(with_buckets(context, {"data": data, "log": log}, change))
+    print(with_kv(context, {"data": data, "log": log}, change))
 
 
 def _role(named: str) -> Role:

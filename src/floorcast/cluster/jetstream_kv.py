@@ -1,4 +1,4 @@
-"""Buckets in a JetStream stream, shared by every node of a cluster.
+"""A key-value store in a JetStream stream, shared by every node of a cluster.
 
 The stream keeps the last message of each key. A node reads from its own copy, which follows the
 stream, and writes by JetStream's atomic batches: all messages of a write are stored, or, where a
@@ -19,7 +19,7 @@ from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["JetStreamBuckets"]
+__all__ = ["JetStreamKeyValueStore"]
 
 MOST: Final = 1000  # messages that a server takes as one batch
 AT_ONCE: Final = 16  # batches of this node; a server takes 50
@@ -45,8 +45,8 @@ class _Publication(NamedTuple):
     headers: dict[str, str]
 
 
-class JetStreamBuckets:
-    """The buckets of a cluster, as one node has them. ``close`` leaves the link open."""
+class JetStreamKeyValueStore:
+    """The key-value store of a cluster, as one node has them. ``close`` leaves the link open."""
 
     def __init__(self, link: NatsLink) -> None:
         self._link = link
@@ -67,13 +67,13 @@ class JetStreamBuckets:
         if not made["config"].get("allow_atomic"):
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
         link.watch(STREAM)
-        buckets = cls(link)
+        kv = cls(link)
         try:
-            await asyncio.wait_for(buckets._watch.start(), PATIENCE)
+            await asyncio.wait_for(kv._watch.start(), PATIENCE)
         except TimeoutError as error:
-            await buckets.close()
-            raise Unavailable("the cluster's buckets cannot be read") from error
-        return buckets
+            await kv.close()
+            raise Unavailable("the cluster's key-value store cannot be read") from error
+        return kv
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """What the key holds, or None."""
@@ -128,7 +128,7 @@ class JetStreamBuckets:
                 if no.code == DUPLICATE:  # an earlier try came through, and its answer did not
                     return await self._watch.marked()
                 if loop.time() > until or no.code not in {INCOMPLETE, *WRONG_SEQUENCE}:
-                    raise Unavailable(f"the buckets cannot be written: {no}") from no
+                    raise Unavailable(f"the key-value store cannot be written: {no}") from no
                 if no.code in WRONG_SEQUENCE:
                     batch = self._batch(changes, await self._renewed(known))
             await asyncio.sleep(AGAIN)
@@ -139,7 +139,7 @@ class JetStreamBuckets:
         To be asked once for all tries: at the next one, the copy may know of other writes.
         """
         if not self._open().holds(known):
-            raise Conflict("the buckets have changed since they were read")
+            raise Conflict("the key-value store has changed since they were read")
         forgotten = self._link.clock() - (TOMBSTONE + LATE) * TICKS_PER_SECOND
         held = {(item.bucket, item.key): self._copy.held(*item[:2]) for item in known}
         return {
@@ -237,7 +237,9 @@ async def _made(link: NatsLink, replicas: int) -> dict[str, Any]:
         if no.code == NOT_A_CLUSTER:
             return await _made(link, 1)
         if no.code == TOO_FEW_SERVERS:
-            raise Unavailable(f"the buckets cannot have {replicas} replicas now: {no}") from no
+            raise Unavailable(
+                f"the key-value store cannot have {replicas} replicas now: {no}"
+            ) from no
         if no.code != IN_USE:
             raise
     return await _found(link)

@@ -1,4 +1,4 @@
-"""Following the stream of the buckets into a node's own copy, for as long as the node runs.
+"""Following the stream of the key-value store into a node's own copy, for as long as the node runs.
 
 A consumer is read until it misses a message, falls silent or the connection is lost; then a new
 one is made, which begins with the last message of every key.
@@ -70,7 +70,9 @@ class Watch:
         try:
             await asyncio.wait_for(future, PATIENCE)
         except TimeoutError as error:
-            raise Unavailable("the cluster's buckets do not come back to this node") from error
+            raise Unavailable(
+                "the cluster's key-value store does not come back to this node"
+            ) from error
         finally:
             del self._waiting[future]
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from floorcast.cluster.bootstrap import ensure_copy
-from floorcast.cluster.jetstream_kv import JetStreamBuckets
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
@@ -41,13 +41,13 @@ class Share:
         self,
         link: NatsLink,
         log: JetStreamLog,
-        buckets: JetStreamBuckets,
+        kv: JetStreamKeyValueStore,
         name: str,
         folder: Path,
     ) -> None:
         self.link = link
         self.log = log
-        self.buckets = buckets
+        self.kv = kv
         self._name = name
         self._folder = folder
         self._ready = False
@@ -107,12 +107,12 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
         lambda: make_streams(link, settings.streams, settings.replicas)
     )
     follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
-    buckets = await _patiently(lambda: JetStreamBuckets.open(link, replicas))
-    stack.push_async_callback(buckets.close)
+    kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas))
+    stack.push_async_callback(kv.close)
     await _patiently(lambda: ensure_copy(link, folder.path, follows))
     log = JetStreamLog(folder, link, follows, link.clock, observe=observe)
     stack.push_async_callback(log.close)
-    share = Share(link, log, buckets, name, folder.path)
+    share = Share(link, log, kv, name, folder.path)
     desk = Desk(link, folder.path, share.peer)
     await desk.open()
     stack.push_async_callback(desk.close)

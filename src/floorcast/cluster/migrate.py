@@ -2,7 +2,7 @@
 
 The folder itself moves: it becomes the first node's, with every entry as it is, and the cluster's
 streams begin behind it, so that the other nodes take their copies from that node. What nodes
-share (the site, users, keys, sessions) goes into the cluster's buckets, and comes out of them.
+share (the site, users, keys, sessions) moves into the cluster's key-value store, and back.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import msgspec
 
 from floorcast.auth import sessions
 from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
-from floorcast.cluster.jetstream_kv import JetStreamBuckets
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
 from floorcast.cluster.peers import ask_peers
 from floorcast.config.settings import Settings
-from floorcast.kv.folder import IN_MEMORY, open_buckets
-from floorcast.kv.port import Buckets, Item
+from floorcast.kv.folder import IN_MEMORY, open_kv
+from floorcast.kv.port import Item, KeyValueStore
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError
@@ -37,7 +37,7 @@ PATIENCE = 5.0  # seconds for the cluster to answer
 
 
 class Moved(NamedTuple):
-    """What went over: keys of the buckets, and the streams that the log now has or had."""
+    """What went over: keys of the key-value store, and the streams that the log now has or had."""
 
     keys: int
     streams: int
@@ -60,10 +60,10 @@ async def import_folder(settings: Settings) -> Moved:
             raise SettingError("log: the cluster has another log already; import into a new one")
         if any(seq >= FIRST for seq in (await _ends(link, follows)).values()):
             raise SettingError("log: the cluster has gone on since this folder was imported")
-        shared = await JetStreamBuckets.open(link, replicas)
+        shared = await JetStreamKeyValueStore.open(link, replicas)
         stack.push_async_callback(shared.close)
         await _claim(shared, msgspec.json.encode(sorted(log.heads.items())))
-        own = open_buckets(folder.path)
+        own = open_kv(folder.path)
         stack.push_async_callback(own.close)
         keys = await _copy(own, shared)
         begin_following(folder.path, [StreamPosition(name, FIRST - 1) for name in follows.streams])
@@ -90,16 +90,16 @@ async def export_cluster(settings: Settings) -> Moved:
                     f" {folder.path}: start this node until it is ready, with no source sending,"
                     " or take another node's folder"
                 )
-        shared = await JetStreamBuckets.open(link, settings.replicas, make=False)
+        shared = await JetStreamKeyValueStore.open(link, settings.replicas, make=False)
         stack.push_async_callback(shared.close)
-        own = open_buckets(folder.path)
+        own = open_kv(folder.path)
         stack.push_async_callback(own.close)
         keys = await _copy(shared, own)
         end_following(folder.path, copy.follows)
         return Moved(keys, len(copy.follows.streams))
 
 
-async def _claim(shared: Buckets, heads: bytes) -> None:
+async def _claim(shared: KeyValueStore, heads: bytes) -> None:
     """Let the cluster be this folder's, as it is now: copies that went on apart would not agree."""
     if shared.get(*IMPORTED) == heads:
         return
@@ -132,7 +132,7 @@ async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
     }
 
 
-async def _copy(source: Buckets, target: Buckets) -> int:
+async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
     """Make the target's buckets what the source's are; how many keys they hold."""
     keys = 0
     for bucket in BUCKETS:

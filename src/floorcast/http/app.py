@@ -20,8 +20,8 @@ from floorcast.http.handlers import (
     streams,
 )
 from floorcast.http.handlers.documentation import Documents
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Query, Route, Table
 from floorcast.http.services import Server
 from floorcast.ingest.accept import Taken
@@ -120,7 +120,7 @@ ROUTES: tuple[Route, ...] = (
 
     # statistics
     Route(method="POST", path="/realtime/campaign/stats", handler=statistics.campaigns,
-          misspelt="/realtime/realtime/campaign/stats", methods="campaign statistics",
+          alias="/realtime/realtime/campaign/stats", methods="campaign statistics",
           body=statistics.CampaignRequest, answer=CampaignAnswer,
           doc="What of each of today's campaigns is loaded, done and left."),
     Route(method="POST", path="/realtime/service/agents/averages", handler=statistics.averages,
@@ -136,7 +136,7 @@ ROUTES: tuple[Route, ...] = (
           body=statistics.StatisticsRequest, answer=AgentStatisticsExAnswer,
           doc="What all of today's agents did, service by service."),
     Route(method="POST", path="/realtime/service/agents/status", handler=statistics.status,
-          misspelt="/realtime/service/status", methods="service methods",
+          alias="/realtime/service/status", methods="service methods",
           body=statistics.StatusRequest, answer=AgentStatusAnswer,
           doc="What each agent is at, now."),
     Route(method="POST", path="/realtime/service/calls/status", handler=statistics.calls,
@@ -193,14 +193,14 @@ class Api:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        exchange = Exchange(self._server, scope, receive)
-        path, answer = await self._answer(exchange)
-        answer.headers += exchange.extra
+        context = RequestContext(self._server, scope, receive)
+        path, answer = await self._answer(context)
+        answer.headers += context.extra
         is_head = scope["method"] == "HEAD"
-        size = await answer.send(send, gzip=exchange.takes_gzip, without_body=is_head)
+        size = await answer.send(send, gzip=context.takes_gzip, without_body=is_head)
         seconds = time.perf_counter() - began
         self._server.metrics.answered(path, answer.status, seconds, size)
-        session = exchange.admitted
+        session = context.admitted
         log = _log.debug if path in _QUIET else _log.info
         log(
             "request",
@@ -212,20 +212,20 @@ class Api:
             client=session.client if session is not None else None,
         )
 
-    async def _answer(self, exchange: Exchange) -> tuple[str, Answer]:
+    async def _answer(self, context: RequestContext) -> tuple[str, Response]:
         """The answer, and the path as the table has it: a path that was sent may hold secrets."""
         path = "-"
         try:
-            method = exchange.scope["method"]
-            route, exchange.parameter = self._table.find(method, exchange.scope["path"])
+            method = context.scope["method"]
+            route, context.parameter = self._table.find(method, context.scope["path"])
             path = route.path
             if route.feed is not None:
                 await self._server.readers.enter()
-            admit(exchange, route)
-            return path, await route.handler(exchange)
+            admit(context, route)
+            return path, await route.handler(context)
         except MethodNotAllowed as refusal:
-            if exchange.scope["method"] == "OPTIONS":
-                return path, Answer(204, headers=(("allow", refusal.allowed),))
+            if context.scope["method"] == "OPTIONS":
+                return path, Response(204, headers=(("allow", refusal.allowed),))
             return path, answer_to(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             return path, answer_to(error)

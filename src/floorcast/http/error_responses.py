@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from floorcast.http.bodies import Disconnected
-from floorcast.http.responses import Answer
+from floorcast.http.responses import Response
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,
@@ -62,10 +62,10 @@ class MethodNotAllowed(Refusal):
         super().__init__(f"{method[:16]} is not a method of this path: expected {self.allowed}")
 
 
-def answer_to(error: Exception) -> Answer:
+def answer_to(error: Exception) -> Response:
     """The answer that an exception becomes; one that nobody meant is logged under an id."""
     if isinstance(error, Disconnected):
-        return Answer(499)  # nobody reads it; proxies log this number for it
+        return Response(499)  # nobody reads it; proxies log this number for it
     if isinstance(error, Refusal | Unavailable):
         status = STATUS[error.code]
         return _failure(status, error.code, error.message, _headers(error))
@@ -76,8 +76,8 @@ def answer_to(error: Exception) -> Answer:
 
 def _failure(
     status: int, code: int, message: str, headers: tuple[tuple[str, str], ...] = ()
-) -> Answer:
-    return Answer.of(Failure(code, message), status=status, headers=headers)
+) -> Response:
+    return Response.of(Failure(code, message), status=status, headers=headers)
 
 
 def _headers(error: FloorcastError) -> tuple[tuple[str, str], ...]:

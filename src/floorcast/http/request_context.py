@@ -16,7 +16,7 @@ from floorcast.http.content_negotiation import admits_gzip
 from floorcast.http.services import Server
 from floorcast.model.errors import BadSession, MissingParameter
 
-__all__ = ["GONE", "Exchange"]
+__all__ = ["GONE", "RequestContext"]
 
 GONE = "floorcast.gone"
 """The ASGI extension that makes a future which is done once the caller has gone away."""
@@ -24,7 +24,7 @@ GONE = "floorcast.gone"
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Exchange:
+class RequestContext:
     """A request, the server that answers it and, once admitted, the caller's session.
 
     ``parameter`` is the last part of the path where the route leaves it open. ``extra`` are

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 from starlette.types import Send
 
-__all__ = ["Answer", "Content"]
+__all__ = ["Content", "Response"]
 
 GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
 _STORED = 256  # bytes up to which deflating costs more than it saves: wrapped, not deflated
@@ -46,7 +46,7 @@ class Content:
         return self._packed
 
 
-class Answer:
+class Response:
     """A status, a body and headers; ``Cache-Control`` is ``no-store`` unless they say another."""
 
     __slots__ = ("content", "headers", "media_type", "status")

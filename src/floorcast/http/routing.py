@@ -11,14 +11,14 @@ from msgspec import Meta, Struct
 
 from floorcast.auth.roles import Methods
 from floorcast.http.error_responses import MethodNotAllowed
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.model.errors import FloorcastError, NotFound
 from floorcast.site.configuration import FeedName
 
 __all__ = ["ANY", "Handler", "Query", "Route", "Table"]
 
-Handler = Callable[[Exchange], Awaitable[Answer]]
+Handler = Callable[[RequestContext], Awaitable[Response]]
 
 ANY = "*"
 """In place of a method: whatever method is sent."""
@@ -43,7 +43,7 @@ class Route:
 
     ``methods`` is the group whose roles may call it; None: no session is asked for.
     ``always``: answered while the server starts, too.
-    ``misspelt``: the path as the reference's own example has it.
+    ``alias``: the path as the reference's own example has it.
     ``needs``: what opens it, where that is no session.
     ``events``: what may be sent by media type, where that is not one JSON object (``body``).
     ``refusals``: those that the other members do not tell of.
@@ -60,7 +60,7 @@ class Route:
     answer: type[Struct] | None = None
     status: int = 200
     media_type: str = "application/json"
-    misspelt: str | None = None
+    alias: str | None = None
     deprecated: bool = False
     cookie: bool = False
     always: bool = False
@@ -81,7 +81,7 @@ class Table:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._paths: dict[str, _Methods] = {}
         for route in routes:
-            for path in filter(None, (route.path, route.misspelt)):
+            for path in filter(None, (route.path, route.alias)):
                 methods = self._paths.setdefault(_open(path), {})
                 if route.method in methods:
                     raise ValueError(f"{route.method} {path} is there twice")

@@ -15,7 +15,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
-from floorcast.http.turn_limiter import Gate
+from floorcast.http.turn_limiter import TurnLimiter
 from floorcast.ingest.accept import Intake
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now
@@ -75,8 +75,8 @@ class Server:
     intake: Intake
     clients: frozenset[int] = frozenset()
     floors: dict[int, ClientFloor] = field(default_factory=dict)
-    readers: Gate = field(default_factory=Gate)
-    sources: Gate = field(default_factory=Gate)
+    readers: TurnLimiter = field(default_factory=TurnLimiter)
+    sources: TurnLimiter = field(default_factory=TurnLimiter)
     readiness: Readiness = field(default_factory=Readiness)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000

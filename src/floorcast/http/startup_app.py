@@ -9,16 +9,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from floorcast.http.error_responses import answer_to
 from floorcast.http.handlers.operation import Status
-from floorcast.http.responses import Answer
+from floorcast.http.responses import Response
 from floorcast.model.errors import Unavailable
 
-__all__ = ["Opening"]
+__all__ = ["StartupApp"]
 
 PATIENCE = 10.0  # seconds that a request waits: a browser's EventSource gives up for ever at a 503
 AT_ONCE = ("/healthz", "/readyz")
 
 
-class Opening:
+class StartupApp:
     """An ASGI application that stands for another one until that is there."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Opening:
         elif scope["type"] == "http":
             answer = answer_to(Unavailable("the server is starting"))
             if scope["path"] == "/healthz":
-                answer = Answer.of(Status("ok"))
+                answer = Response.of(Status("ok"))
             await answer.send(send, gzip=False, without_body=scope["method"] == "HEAD")
         else:
             await send({"type": "websocket.close"})

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-__all__ = ["ROOM", "Gate"]
+__all__ = ["ROOM", "TurnLimiter"]
 
 ROOM = 8  # requests let in in one turn of the loop: 1 to 2 ms of work
 
 
-class Gate:
+class TurnLimiter:
     """Lets requests in, first come, first served. Used on one event loop."""
 
     def __init__(self) -> None:

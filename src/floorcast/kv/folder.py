@@ -1,30 +1,30 @@
-"""Where the buckets of a data folder are."""
+"""Where the key-value store of a data folder are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from floorcast.kv.memory import MemoryBuckets
-from floorcast.kv.port import Buckets
-from floorcast.kv.sqlite_kv import SQLiteBuckets
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import KeyValueStore
+from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import SettingError
 
-__all__ = ["IN_MEMORY", "open_buckets"]
+__all__ = ["IN_MEMORY", "open_kv"]
 
 IN_MEMORY = Path(":memory:")
 
 
-def open_buckets(data: Path) -> Buckets:
-    """Open (and, the first time, make) the buckets of a data folder; ``:memory:`` for none.
+def open_kv(data: Path) -> KeyValueStore:
+    """Open (and, the first time, make) the key-value store of a data folder; ``:memory:`` for none.
 
     Raises ``SettingError`` when the folder cannot be made or its store not be used.
     """
     if data == IN_MEMORY:
-        return MemoryBuckets()
+        return MemoryKeyValueStore()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(
             f"the data folder {data} cannot be made: {error.strerror or error}"
         ) from error
-    return SQLiteBuckets(data / "admin.db")
+    return SqliteKeyValueStore(data / "admin.db")

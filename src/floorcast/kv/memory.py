@@ -1,4 +1,4 @@
-"""Buckets in memory: for tests and for ``--data :memory:``. One process, gone with it."""
+"""A key-value store in memory: for tests and for ``--data :memory:``. One process, gone with it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import Unavailable
 
-__all__ = ["MemoryBuckets"]
+__all__ = ["MemoryKeyValueStore"]
 
 
-class MemoryBuckets:
-    """The buckets of one process, for as long as it lives."""
+class MemoryKeyValueStore:
+    """The key-value store of one process, for as long as it lives."""
 
     def __init__(self) -> None:
         self._kept: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
@@ -33,7 +33,7 @@ class MemoryBuckets:
         changes, known = checked(items), checked(seen)
         kept = self._open()
         if any(kept[bucket].get(key) != value for bucket, key, value in known):
-            raise Conflict("the buckets have changed since they were read")
+            raise Conflict("the key-value store has changed since they were read")
         for bucket, key, value in changes:
             if value is None:
                 kept[bucket].pop(key, None)

@@ -1,4 +1,4 @@
-"""The buckets' port: what sites, users, keys and sessions need of a store.
+"""The key-value store' port: what sites, users, keys and sessions need of a store.
 
 A bucket is a named set of keys with bytes as their values. Reading is immediate, as every
 adapter keeps what it reads close by; writing waits for the disk (or a quorum) and is therefore
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["Buckets", "Conflict", "Item", "Listener", "checked"]
+__all__ = ["Conflict", "Item", "KeyValueStore", "Listener", "checked"]
 
 Listener = Callable[[str, bytes | None], None]
 """Is told a key of its bucket and what that holds now; raises nothing."""
@@ -33,7 +33,7 @@ class Conflict(FloorcastError):
     """Somebody else wrote first: what the writer had seen is no longer there."""
 
 
-class Buckets(Protocol):
+class KeyValueStore(Protocol):
     """Named sets of keys, shared by every process that opens the same store.
 
     Names of buckets and keys are 1 to 128 of the letters, digits and ``_ = . -`` (so that a

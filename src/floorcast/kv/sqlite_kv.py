@@ -1,4 +1,4 @@
-"""Buckets in one SQLite file, shared by the server and the commands beside it.
+"""A key-value store in one SQLite file, shared by the server and the commands beside it.
 
 The loop's thread reads through one connection; one thread writes through another, so that a
 flush of the disk never holds the loop up.
@@ -19,7 +19,7 @@ from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.kv.schema import migrate
 from floorcast.model.errors import SettingError, Unavailable
 
-__all__ = ["SQLiteBuckets"]
+__all__ = ["SqliteKeyValueStore"]
 
 T = TypeVar("T")
 
@@ -39,8 +39,8 @@ GROW = """
 """
 
 
-class SQLiteBuckets:
-    """The buckets of a file that several processes may have open.
+class SqliteKeyValueStore:
+    """The key-value store of a file that several processes may have open.
 
     Raises ``SettingError`` when the file cannot be opened, or is not one of ours.
     """
@@ -48,7 +48,7 @@ class SQLiteBuckets:
     def __init__(self, file: Path) -> None:
         self._reader = _connect(file)
         self._writer = _connect(file)
-        self._thread = ThreadPoolExecutor(1, "buckets")
+        self._thread = ThreadPoolExecutor(1, "kv")
         self._closed = False
         self._at = -1
         self._versions: dict[str, int] = {}
@@ -128,7 +128,7 @@ def _closed() -> Unavailable:
 def _change(writer: apsw.Connection, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
     for bucket, key, value in known:
         if writer.execute(GET, (bucket, key)).get != value:
-            raise Conflict("the buckets have changed since they were read")
+            raise Conflict("the key-value store has changed since they were read")
     writer.executemany(PUT, (item for item in changes if item.value is not None))
     writer.executemany(DELETE, ((item.bucket, item.key) for item in changes if item.value is None))
     writer.executemany(GROW, ((name,) for name in sorted({item.bucket for item in changes})))

@@ -1,12 +1,12 @@
-"""What a command beside the server opens: the buckets, and nothing of the log."""
+"""What a command beside the server opens: the key-value store, and nothing of the log."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
 from floorcast.config.settings import Settings
-from floorcast.kv.folder import IN_MEMORY, open_buckets
-from floorcast.kv.port import Buckets
+from floorcast.kv.folder import IN_MEMORY, open_kv
+from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import SettingError
 from floorcast.server.stores import require_nats
 
@@ -15,8 +15,8 @@ __all__ = ["visit"]
 PATIENCE = 5.0  # seconds for the cluster to answer
 
 
-async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buckets:
-    """Open the buckets of the folder, or of the cluster; ``stack`` closes them.
+async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
+    """Open the key-value store of the folder, or of the cluster; ``stack`` closes them.
 
     Raises SettingError when there is nothing in them yet, unless it is to be ``make``, and
     Unavailable when a cluster does not answer.
@@ -29,18 +29,18 @@ async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buc
         raise SettingError(
             f"{settings.data} holds no site yet: floorcast site apply FILE --data {settings.data}"
         )
-    buckets = open_buckets(settings.data)
-    stack.push_async_callback(buckets.close)
-    return buckets
+    kv = open_kv(settings.data)
+    stack.push_async_callback(kv.close)
+    return kv
 
 
-async def _cluster(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Buckets:
+async def _cluster(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
     require_nats()
-    from floorcast.cluster.jetstream_kv import JetStreamBuckets  # noqa: PLC0415 — an extra
+    from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore  # noqa: PLC0415 — an extra
     from floorcast.cluster.link import NatsLink  # noqa: PLC0415 — an extra
 
     link = await NatsLink.open(settings.log, "floorcast command", patience=PATIENCE)
     stack.push_async_callback(link.close)
-    buckets = await JetStreamBuckets.open(link, settings.replicas, make=make)
-    stack.push_async_callback(buckets.close)
-    return buckets
+    kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=make)
+    stack.push_async_callback(kv.close)
+    return kv

@@ -15,7 +15,7 @@ from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import Keys
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
-from floorcast.auth.throttle import Lockout
+from floorcast.auth.throttle import Throttle
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.metrics import Metrics
@@ -23,7 +23,7 @@ from floorcast.http.rate_limit import RateLimit
 from floorcast.http.services import Server
 from floorcast.ingest.accept import Intake
 from floorcast.kv.folder import IN_MEMORY
-from floorcast.kv.port import Buckets
+from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
@@ -107,10 +107,10 @@ class Node:
         stack = self._stack
         stores = await open_stores(stack, self._settings, self._now, self._committed)
         self._now, self._catch_up, self._shared = stores.now, stores.catch_up, stores.shared
-        log, buckets = stores.log, stores.buckets
+        log, kv = stores.log, stores.kv
         if self._settings.site is not None:
-            await self._apply_site(buckets, self._settings.site)
-        self._site = Site(buckets)
+            await self._apply_site(kv, self._settings.site)
+        self._site = Site(kv)
         heads = {client: log.head(client).number for client in log.clients()}
         mirror = ProjectionStore(
             None if data == IN_MEMORY else data / "mirror.db",
@@ -133,9 +133,9 @@ class Node:
             metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
-        credentials = Credentials(self._site, passwords, Lockout(stores.counts, now))
+        credentials = Credentials(self._site, passwords, Throttle(stores.counts, now))
         sessions = Sessions(
-            self._site, stores.buckets, credentials, passwords, now, shared=stores.shared
+            self._site, stores.kv, credentials, passwords, now, shared=stores.shared
         )
         self._stack.push_async_callback(self._close_sessions, sessions)
         self.server = Server(
@@ -162,8 +162,8 @@ class Node:
         )
         self._stack.push_async_callback(self._stop)
 
-    async def _apply_site(self, buckets: Buckets, file: Path) -> None:
-        changes = await apply.apply(buckets, file_reader.read(file), self._hasher)
+    async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
+        changes = await apply.apply(kv, file_reader.read(file), self._hasher)
         _log.info("site_applied", file=file.name, changes=len(changes))
 
     async def _close_sessions(self, sessions: Sessions) -> None:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from floorcast.cluster.state import ClusterState
 from floorcast.config.settings import Settings
-from floorcast.kv.folder import IN_MEMORY, open_buckets
-from floorcast.kv.memory import MemoryBuckets
-from floorcast.kv.port import Buckets
+from floorcast.kv.folder import IN_MEMORY, open_kv
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import KeyValueStore
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import SqliteLog
@@ -26,14 +26,14 @@ __all__ = ["Stores", "open_stores", "require_nats"]
 class Stores(NamedTuple):
     """A log and buckets, and the clock that goes with them: a cluster has one of its own.
 
-    ``counts`` are the buckets for what all nodes count together and a restart may forget.
+    ``counts`` are the key-value store for what all nodes count together and a restart may forget.
     ``catch_up`` returns when the log here has what others have put into it; ``cluster`` says
     how the node does there, where there is one.
     """
 
     log: EventLog
-    buckets: Buckets
-    counts: Buckets
+    kv: KeyValueStore
+    counts: KeyValueStore
     now: Now
     catch_up: Callable[[], Awaitable[None]]
     cluster: Callable[[], ClusterState] | None = None
@@ -59,14 +59,14 @@ async def open_stores(
         from floorcast.cluster.membership import join  # noqa: PLC0415 — nats-py is an extra
 
         share = await join(stack, settings, now, observe)
-        shared, clock = share.buckets, share.link.clock
+        shared, clock = share.kv, share.link.clock
         return Stores(share.log, shared, shared, clock, share.catch_up, share.state)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
-    buckets = open_buckets(settings.data)
-    stack.push_async_callback(buckets.close)
+    kv = open_kv(settings.data)
+    stack.push_async_callback(kv.close)
     log = MemoryLog(now) if folder is None else SqliteLog(folder, now, observe=observe)
     stack.push_async_callback(log.close)
-    return Stores(log, buckets, MemoryBuckets(), now, _at_once)
+    return Stores(log, kv, MemoryKeyValueStore(), now, _at_once)
 
 
 async def _at_once() -> None:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api
-from floorcast.http.startup_app import Opening
+from floorcast.http.startup_app import StartupApp
 from floorcast.model.errors import SettingError
 from floorcast.model.tasks import ended
 from floorcast.server.connections import Connection, Shared, to_who_is_there
@@ -88,7 +88,7 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    opening, node = Opening(), Node(settings)
+    opening, node = StartupApp(), Node(settings)
     async with AsyncExitStack() as opened:
         wires = opened.enter_context(closing(Wires())) if sys.platform == "linux" else None
         config = _transport_config(opening, settings.trusted_proxies)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer, Content
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Response
 from floorcast.http.routing import Route
 from floorcast.wallboard.files import PageFile, page_files
 
@@ -27,7 +27,7 @@ def page_routes() -> tuple[Route, ...]:
     )
 
 
-async def _send(file: PageFile, content: Content, exchange: Exchange) -> Answer:
-    if file.is_known_to(exchange.headers.get("if-none-match", "")):
-        return Answer(304, headers=file.headers)
-    return Answer(200, content, headers=file.headers, media_type=file.media_type)
+async def _send(file: PageFile, content: Content, context: RequestContext) -> Response:
+    if file.is_known_to(context.headers.get("if-none-match", "")):
+        return Response(304, headers=file.headers)
+    return Response(200, content, headers=file.headers, media_type=file.media_type)

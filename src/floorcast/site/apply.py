@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.changes import Change, differences
 from floorcast.site.check import MAX_API_TOKENS, hashed
@@ -46,7 +46,7 @@ class _Plan(NamedTuple):
     mark: bytes
 
 
-async def apply(buckets: Buckets, site_file: SiteFile, hashing: Hashing) -> list[Change]:
+async def apply(kv: KeyValueStore, site_file: SiteFile, hashing: Hashing) -> list[Change]:
     """Make the stored site what the file declares; what that changed, in the order of ids.
 
     Users and keys made by command stay. Applying the same file again changes nothing. Raises
@@ -55,15 +55,15 @@ async def apply(buckets: Buckets, site_file: SiteFile, hashing: Hashing) -> list
     """
     for _ in range(TRIES):
         try:
-            return await _apply(buckets, site_file, hashing)
+            return await _apply(kv, site_file, hashing)
         except Conflict:
             continue
     raise Unavailable("the site is being changed by others; try again")
 
 
-async def _apply(buckets: Buckets, site_file: SiteFile, hashing: Hashing) -> list[Change]:
-    mark = buckets.get(FILE.bucket, FILE.key)
-    raw = {bucket: buckets.items(bucket) for bucket in (DECLARED, BY_HAND)}
+async def _apply(kv: KeyValueStore, site_file: SiteFile, hashing: Hashing) -> list[Change]:
+    mark = kv.get(FILE.bucket, FILE.key)
+    raw = {bucket: kv.items(bucket) for bucket in (DECLARED, BY_HAND)}
     old = kept(raw[DECLARED], raw[BY_HAND])
     new = await asyncio.to_thread(_plan, mark, site_file, old, hashing)
     if new is None:
@@ -74,7 +74,7 @@ async def _apply(buckets: Buckets, site_file: SiteFile, hashing: Hashing) -> lis
     seen.append(Item(FILE.bucket, FILE.key, mark))
     wanted = [Item(FILE.bucket, FILE.key, new.mark), *_items(new.declared, old)]
     known = set(seen)
-    await buckets.write([item for item in wanted if item not in known], seen)
+    await kv.write([item for item in wanted if item not in known], seen)
     return list(_told(old, new.declared))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import structs
 
-from floorcast.kv.port import Buckets, Conflict, Item
+from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.check import MAX_API_TOKENS
 from floorcast.site.configuration import Client, User
@@ -24,7 +24,7 @@ TRIES = 5  # against others who write at the same moment
 SHORTEST = 6  # hexadecimal digits by which a key may be named
 
 
-async def add_user(buckets: Buckets, client: int, user: User) -> None:
+async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
     """Make a user by hand; raises ``InvalidParameter`` when its name or id is taken."""
 
     def edit(declared: Client, made: ByHand) -> ByHand:
@@ -35,10 +35,10 @@ async def add_user(buckets: Buckets, client: int, user: User) -> None:
                 raise InvalidParameter(f"the id {user.id} belongs to user {other.name}")
         return structs.replace(made, users=(*made.users, user))
 
-    await _edit(buckets, client, edit)
+    await _edit(kv, client, edit)
 
 
-async def remove_user(buckets: Buckets, client: int, name: str, *, agent: bool = False) -> None:
+async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool = False) -> None:
     """Take a login away; raises ``NotFound``.
 
     One that the site file declares stays away until the file declares another password for it.
@@ -48,11 +48,11 @@ async def remove_user(buckets: Buckets, client: int, name: str, *, agent: bool =
         _exists(declared, made, name, agent)
         return _decided(declared, made, name, agent, None)
 
-    await _edit(buckets, client, edit)
+    await _edit(kv, client, edit)
 
 
 async def set_password(
-    buckets: Buckets, client: int, name: str, password_hash: str, *, agent: bool = False
+    kv: KeyValueStore, client: int, name: str, password_hash: str, *, agent: bool = False
 ) -> None:
     """Give a user, or an agent of the site, another password; raises ``NotFound``.
 
@@ -64,10 +64,10 @@ async def set_password(
             _exists(declared, made, name, agent)
         return _decided(declared, made, name, agent, password_hash)
 
-    await _edit(buckets, client, edit)
+    await _edit(kv, client, edit)
 
 
-async def add_key(buckets: Buckets, client: int, kind: KeyKind, digest: str) -> None:
+async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) -> None:
     """Add an API token or ingest key by its digest.
 
     Raises ``InvalidParameter`` when the client has as many API tokens as it may.
@@ -82,10 +82,10 @@ async def add_key(buckets: Buckets, client: int, kind: KeyKind, digest: str) -> 
             )
         return structs.replace(made, **{kind: (*getattr(made, kind), digest)})
 
-    await _edit(buckets, client, edit)
+    await _edit(kv, client, edit)
 
 
-async def revoke_key(buckets: Buckets, client: int, fingerprint: str) -> str:
+async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
     """End a key named by (the beginning of) its digest; the whole digest.
 
     Raises ``NotFound``, and ``InvalidParameter`` where more than one begins so. A key of the
@@ -108,20 +108,20 @@ async def revoke_key(buckets: Buckets, client: int, fingerprint: str) -> str:
         found = near[0]
         return _without(declared, made, found)
 
-    await _edit(buckets, client, edit)
+    await _edit(kv, client, edit)
     return found
 
 
-async def _edit(buckets: Buckets, client: int, edit: Edit) -> None:
+async def _edit(kv: KeyValueStore, client: int, edit: Edit) -> None:
     key = str(client)
     for _ in range(TRIES):
-        seen = [Item(name, key, buckets.get(name, key)) for name in (DECLARED, BY_HAND)]
+        seen = [Item(name, key, kv.get(name, key)) for name in (DECLARED, BY_HAND)]
         raw, made = seen[0].value, seen[1].value
         if raw is None:
             raise NotFound(f"there is no client {client}")
         after = edit(read_client(raw), read_by_hand(made))
         try:
-            await buckets.write([Item(BY_HAND, key, msgspec.json.encode(after))], seen)
+            await kv.write([Item(BY_HAND, key, msgspec.json.encode(after))], seen)
         except Conflict:
             continue
         return

@@ -1,4 +1,4 @@
-"""The site of a running server: read from the buckets, and read again when they change."""
+"""The site of a running server: read from the key-value store, and read again when they change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from floorcast.kv.port import Buckets
+from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.site.configuration import Client, FloorConfig, User
 from floorcast.site.directory import Directory
@@ -44,8 +44,8 @@ class Site:
     the store cannot be read; what was read before then stays.
     """
 
-    def __init__(self, buckets: Buckets) -> None:
-        self._buckets = buckets
+    def __init__(self, kv: KeyValueStore) -> None:
+        self._kv = kv
         self._callbacks: list[Callable[[SiteChange], None]] = []
         self._reading = _Reading((-1, -1), {}, Directory(), SiteChange({}, ()))
         self._turn = asyncio.Lock()
@@ -53,7 +53,7 @@ class Site:
         self._stirred: asyncio.Task[None] | None = None
         self.reload()
         for bucket in (DECLARED, BY_HAND):
-            buckets.listen(bucket, self._stir)
+            kv.listen(bucket, self._stir)
 
     @property
     def clients(self) -> Mapping[int, Client]:
@@ -115,10 +115,10 @@ class Site:
 
     def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
         # the version first: a write in between is then read now, and once more next time
-        version = self._buckets.version(DECLARED), self._buckets.version(BY_HAND)
+        version = self._kv.version(DECLARED), self._kv.version(BY_HAND)
         if version == self._reading.version:
             return None
-        declared, by_hand = self._buckets.items(DECLARED), self._buckets.items(BY_HAND)
+        declared, by_hand = self._kv.items(DECLARED), self._kv.items(BY_HAND)
         return version, {key: (value, by_hand.get(key)) for key, value in declared.items()}
 
     def _take(self, reading: _Reading) -> SiteChange:

@@ -1,4 +1,4 @@
-"""How the site lies in the buckets: what the file declares, and what was changed by hand."""
+"""The site in the key-value store: what the file declares, and what was changed by hand."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from floorcast.feeds.position import token_at
 from floorcast.floor.call_data import CallFacts
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, NotFound
 
 __all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]
@@ -43,14 +43,14 @@ class PostCall(Struct, rename="camel"):
     term_code_name: str | None
 
 
-async def in_call(exchange: Exchange) -> Answer:
+async def in_call(context: RequestContext) -> Response:
     """The call while it is in progress; raises NotFound once it has ended."""
-    call = _find(exchange)
+    call = _find(context)
     if call.ended is not None:
         raise NotFound("the call has ended: ask for it at /realtime/callData/postCall")
     consumer = CallConsumer(call.first_name, call.last_name)
     return _answer(
-        exchange,
+        context,
         InCall(
             consumer=consumer,
             service_id=call.service,
@@ -64,13 +64,13 @@ async def in_call(exchange: Exchange) -> Answer:
     )
 
 
-async def post_call(exchange: Exchange) -> Answer:
+async def post_call(context: RequestContext) -> Response:
     """The call once it has ended; raises NotFound while it is in progress."""
-    call = _find(exchange)
+    call = _find(context)
     if call.ended is None:
         raise NotFound("the call is still in progress: ask for it at /realtime/callData/inCall")
     return _answer(
-        exchange,
+        context,
         PostCall(
             service_id=call.service,
             call_end_time=call.ended,
@@ -81,14 +81,14 @@ async def post_call(exchange: Exchange) -> Answer:
     )
 
 
-def _find(exchange: Exchange) -> CallFacts:
+def _find(context: RequestContext) -> CallFacts:
     """The call that the request names, if the user may see it."""
-    call_session = exchange.parameter_of("session")
-    transaction = _number("transaction", exchange.parameter_of("transaction"))
-    session = exchange.session
-    named = exchange.query.get("client", "").strip()
+    call_session = context.parameter_of("session")
+    transaction = _number("transaction", context.parameter_of("transaction"))
+    session = context.session
+    named = context.query.get("client", "").strip()
     client = _number("client", named) if named else session.client
-    floor = exchange.server.floors.get(client) if client in session.clients_seen else None
+    floor = context.server.floors.get(client) if client in session.clients_seen else None
     call = floor.find_call(transaction, call_session) if floor is not None else None
     limits = session.call_centers
     if call is None or (limits is not None and call.call_center not in limits):
@@ -102,10 +102,10 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
-def _answer(exchange: Exchange, body: Struct) -> Answer:
+def _answer(context: RequestContext, body: Struct) -> Response:
     # the feeds that the caller follows are those of its own client, whosever call it is
-    server, client = exchange.server, exchange.session.client
+    server, client = context.server, context.session.client
     # the feeds are published piece by piece of an entry, as the floor is folded
     through = server.floors[client].feeds["interaction"].through
     token = token_at(client, through, server.log, server.now(), at_head=True)
-    return Answer.of(body, headers=(("feed-token", token),))
+    return Response.of(body, headers=(("feed-token", token),))

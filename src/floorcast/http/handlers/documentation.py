@@ -9,8 +9,8 @@ import msgspec
 
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer, Content
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Response
 from floorcast.http.routing import Route
 
 __all__ = ["Documents"]
@@ -28,15 +28,15 @@ class Documents:
         self._routes = routes
         self._made: tuple[Content, Content] | None = None
 
-    async def openapi(self, _exchange: Exchange) -> Answer:
+    async def openapi(self, _exchange: RequestContext) -> Response:
         """The OpenAPI document."""
         content, _ = await self._both()
-        return Answer(200, content)
+        return Response(200, content)
 
-    async def page(self, _exchange: Exchange) -> Answer:
+    async def page(self, _exchange: RequestContext) -> Response:
         """The page, which asks for nothing else and runs nothing."""
         _, content = await self._both()
-        return Answer(
+        return Response(
             200,
             content,
             media_type="text/html; charset=utf-8",

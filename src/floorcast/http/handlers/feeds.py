@@ -14,8 +14,8 @@ from floorcast.feeds.long_poll import poll
 from floorcast.feeds.position import resolve, token_at
 from floorcast.http.bodies import Disconnected
 from floorcast.http.openapi.schemas import one_of
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer, Content, Headers
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Headers, Response
 from floorcast.http.services import Server
 from floorcast.model.errors import InvalidParameter, Retired
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
@@ -90,42 +90,42 @@ class _Built(NamedTuple):
     at: int
 
 
-async def agent_feed(exchange: Exchange) -> Answer:
+async def agent_feed(context: RequestContext) -> Response:
     """The agents' changes of state."""
-    request = await exchange.json(AgentFeedRequest)
-    sight = matcher(sight=exchange.session.call_centers)
-    return await _answer(exchange, "agent", request.token, sight, _agent_shape)
+    request = await context.json(AgentFeedRequest)
+    sight = matcher(sight=context.session.call_centers)
+    return await _answer(context, "agent", request.token, sight, _agent_shape)
 
 
-async def interaction_feed(exchange: Exchange) -> Answer:
+async def interaction_feed(context: RequestContext) -> Response:
     """Calls, emails and SMS."""
-    request = await exchange.json(FeedRequest)
-    sight = matcher(read_filter(request.filter), exchange.session.call_centers)
-    return await _answer(exchange, "interaction", request.token, sight, _event_shape)
+    request = await context.json(FeedRequest)
+    sight = matcher(read_filter(request.filter), context.session.call_centers)
+    return await _answer(context, "interaction", request.token, sight, _event_shape)
 
 
-async def call_feed(exchange: Exchange) -> Answer:
+async def call_feed(context: RequestContext) -> Response:
     """Calls alone; deprecated, the interaction feed has them."""
-    request = await exchange.json(FeedRequest)
-    sight = matcher(_voice(read_filter(request.filter)), exchange.session.call_centers)
-    answer = await _answer(exchange, "interaction", request.token, sight, _call_shape)
+    request = await context.json(FeedRequest)
+    sight = matcher(_voice(read_filter(request.filter)), context.session.call_centers)
+    answer = await _answer(context, "interaction", request.token, sight, _call_shape)
     answer.headers += _DEPRECATED
     return answer
 
 
-async def retired_agent_event(_exchange: Exchange) -> Answer:
+async def retired_agent_event(_exchange: RequestContext) -> Response:
     """What this path once did is retired."""
     raise Retired("Agent Event is retired: use POST /realtime/agentEvent/feed")
 
 
-async def retired_call_event(_exchange: Exchange) -> Answer:
+async def retired_call_event(_exchange: RequestContext) -> Response:
     """What this path once did is retired."""
     raise Retired("Call Event is retired: use POST /realtime/event/feed")
 
 
-def read_count(exchange: Exchange) -> int:
+def read_count(context: RequestContext) -> int:
     """How many events the caller wants at most; raises InvalidParameter."""
-    given = exchange.query.get("count")
+    given = context.query.get("count")
     if given is None:
         return MOST
     if given.isascii() and given.isdigit() and len(given) < 9 and LEAST <= int(given) <= MOST:
@@ -134,15 +134,15 @@ def read_count(exchange: Exchange) -> int:
 
 
 async def _answer(
-    exchange: Exchange,
+    context: RequestContext,
     name: FeedName,
     token: str | None,
     sight: Matcher,
     shape: Shape,
-) -> Answer:
-    server, client = exchange.server, exchange.session.client
+) -> Response:
+    server, client = context.server, context.session.client
     feed = server.feed(client, name)
-    count = read_count(exchange)
+    count = read_count(context)
     if token is None or not token.strip():
         page = Page(b"", 0, feed.through, at_head=True)
     else:
@@ -151,8 +151,8 @@ async def _answer(
         cursor = resolve(client, token.strip(), server.log, server.now(), zone)
         page = await feed.page(cursor, sight, count)
         if not page.count:
-            page = await _wait(exchange, feed, page, sight, count)
-    return Answer(200, _content(server, client, page, shape))
+            page = await _wait(context, feed, page, sight, count)
+    return Response(200, _content(server, client, page, shape))
 
 
 def _content(server: Server, client: int, page: Page, shape: Shape) -> Content:
@@ -167,8 +167,10 @@ def _content(server: Server, client: int, page: Page, shape: Shape) -> Content:
     return content
 
 
-async def _wait(exchange: Exchange, feed: Feed, page: Page, sight: Matcher, count: int) -> Page:
-    gone = exchange.gone()
+async def _wait(
+    context: RequestContext, feed: Feed, page: Page, sight: Matcher, count: int
+) -> Page:
+    gone = context.gone()
     try:
         page = await poll(feed, page, sight, count, gone)
         if gone.done():

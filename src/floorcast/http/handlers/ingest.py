@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, at_most, read_body
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.http.services import ClientFloor, Server
 from floorcast.ingest.accept import Busy, NothingTaken, Taken
 from floorcast.ingest.decode import MAX_EVENTS, Form
@@ -37,19 +37,19 @@ BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 """What may be sent, by media type."""
 
 
-async def take_events(exchange: Exchange) -> Answer:
+async def take_events(context: RequestContext) -> Response:
     """Take the events of a request in; answers once they are durable and readable."""
-    server = exchange.server
+    server = context.server
     await server.sources.enter()
-    client = server.keys.client_of_ingest_key(_key(exchange))
-    form = _form(exchange.headers.get("content-type", ""))
+    client = server.keys.client_of_ingest_key(_key(context))
+    form = _form(context.headers.get("content-type", ""))
     floor = server.floors.get(client)
     if floor is None:
         raise Unavailable("the client's floor is being set up: send this again in a second")
     begun = time.perf_counter()
     try:
-        with server.intake.admit(at_most(exchange.headers, INTAKE_LIMIT)):
-            body = await read_body(exchange.receive, exchange.headers, INTAKE_LIMIT)
+        with server.intake.admit(at_most(context.headers, INTAKE_LIMIT)):
+            body = await read_body(context.receive, context.headers, INTAKE_LIMIT)
             recorded_at = await _take(server, floor, body, form)
     except Busy:
         server.metrics.intake_refused.inc()
@@ -63,8 +63,8 @@ async def take_events(exchange: Exchange) -> Answer:
         if count:
             server.metrics.intake_events.labels(outcome).inc(count)
     if recorded_at.rejected and not recorded_at.accepted and not recorded_at.duplicates:
-        return Answer.of(NothingTaken(0, 0, recorded_at.rejected), status=400)
-    return Answer.of(recorded_at)
+        return Response.of(NothingTaken(0, 0, recorded_at.rejected), status=400)
+    return Response.of(recorded_at)
 
 
 async def _take(server: Server, floor: ClientFloor, body: bytes, form: Form) -> Taken:
@@ -75,8 +75,8 @@ async def _take(server: Server, floor: ClientFloor, body: bytes, form: Form) -> 
         raise
 
 
-def _key(exchange: Exchange) -> str:
-    key = bearer(exchange.headers.get("authorization"))
+def _key(context: RequestContext) -> str:
+    key = bearer(context.headers.get("authorization"))
     if key is None:
         raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
     return key

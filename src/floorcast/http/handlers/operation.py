@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer, Content
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Response
 from floorcast.model.errors import Unavailable
 
 __all__ = ["Status", "health", "metrics", "readiness"]
@@ -19,24 +19,24 @@ class Status(Struct, omit_defaults=True):
     reason: str = ""
 
 
-async def health(_exchange: Exchange) -> Answer:
+async def health(_exchange: RequestContext) -> Response:
     """The process lives."""
-    return Answer.of(Status("ok"))
+    return Response.of(Status("ok"))
 
 
-async def readiness(exchange: Exchange) -> Answer:
+async def readiness(context: RequestContext) -> Response:
     """The server has caught up with its log and takes requests; raises Unavailable."""
-    server = exchange.server
+    server = context.server
     if not server.readiness.ready:
         raise Unavailable(server.readiness.reason)
     if not server.log.healthy:
         why = server.log.stalled or "the log cannot be written"
         raise Unavailable(f"{why}: events are not taken, the feeds go on")
-    return Answer.of(Status("ready", server.log.stalled))
+    return Response.of(Status("ready", server.log.stalled))
 
 
-async def metrics(exchange: Exchange) -> Answer:
+async def metrics(context: RequestContext) -> Response:
     """Everything that is counted, for Prometheus."""
-    server = exchange.server
+    server = context.server
     server.metrics.ready.set(server.readiness.ready)
-    return Answer(200, Content(server.metrics.text()), media_type=CONTENT_TYPE_LATEST)
+    return Response(200, Content(server.metrics.text()), media_type=CONTENT_TYPE_LATEST)

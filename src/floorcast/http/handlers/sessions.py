@@ -11,8 +11,8 @@ from floorcast.auth.keys import api_token
 from floorcast.auth.passwords import LONGEST, SHORTEST
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.http.authorization import SESSION_COOKIE
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer, Headers
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Headers, Response
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
 
 __all__ = [
@@ -57,64 +57,64 @@ class LoggedIn(msgspec.Struct, rename="camel"):
     days_until_password_expires: int
 
 
-async def login(exchange: Exchange) -> Answer:
+async def login(context: RequestContext) -> Response:
     """Log in; with ``?cookie=true`` the session is also set as a cookie, for ``EventSource``."""
-    with_cookie = _wants_cookie(exchange)
-    body = await exchange.json(Login)
+    with_cookie = _wants_cookie(context)
+    body = await context.json(Login)
     client_name, user_name, password = _required(body)
-    session = await exchange.server.sessions.login(
+    session = await context.server.sessions.login(
         client_name,
         user_name,
         password,
-        _api_token(exchange),
+        _api_token(context),
         agent=body.agent or False,
-        address=exchange.address,
+        address=context.address,
     )
     logged_in = LoggedIn(session.id, session.client, session.user, DAYS_UNTIL_PASSWORD_EXPIRES)
-    return Answer.of(logged_in, headers=_cookie(exchange, session.id) if with_cookie else ())
+    return Response.of(logged_in, headers=_cookie(context, session.id) if with_cookie else ())
 
 
-async def validate(exchange: Exchange) -> Answer:
+async def validate(context: RequestContext) -> Response:
     """204 while the session lives, else 404."""
-    return _answer(exchange.server.sessions.validate(exchange.parameter))
+    return _answer(context.server.sessions.validate(context.parameter))
 
 
-async def validate_by_query(exchange: Exchange) -> Answer:
+async def validate_by_query(context: RequestContext) -> Response:
     """The same, with the session in the query."""
-    return _answer(exchange.server.sessions.validate(exchange.parameter_of("sessionId")))
+    return _answer(context.server.sessions.validate(context.parameter_of("sessionId")))
 
 
-async def logout(exchange: Exchange) -> Answer:
+async def logout(context: RequestContext) -> Response:
     """End a session."""
-    found = await exchange.server.sessions.logout(exchange.parameter)
-    had_cookie = "cookie" in exchange.headers
-    return _answer(found, _cookie(exchange, "", "; Max-Age=0") if had_cookie else ())
+    found = await context.server.sessions.logout(context.parameter)
+    had_cookie = "cookie" in context.headers
+    return _answer(found, _cookie(context, "", "; Max-Age=0") if had_cookie else ())
 
 
-async def change_password(exchange: Exchange) -> Answer:
+async def change_password(context: RequestContext) -> Response:
     """Set a new password; it ends the user's sessions."""
-    body = await exchange.json(PasswordChange)
+    body = await context.json(PasswordChange)
     client_name, user_name, password, new_password = _required(body)
-    await exchange.server.sessions.change_password(
+    await context.server.sessions.change_password(
         client_name,
         user_name,
         password,
         new_password,
-        _api_token(exchange),
+        _api_token(context),
         agent=body.agent or False,
-        address=exchange.address,
+        address=context.address,
     )
-    return Answer(204)
+    return Response(204)
 
 
-def _answer(found: bool, headers: Headers = ()) -> Answer:
+def _answer(found: bool, headers: Headers = ()) -> Response:
     if not found:
         raise NotFound("there is no such session")
-    return Answer(204, headers=headers)
+    return Response(204, headers=headers)
 
 
-def _api_token(exchange: Exchange) -> str | None:
-    headers = exchange.headers
+def _api_token(context: RequestContext) -> str | None:
+    headers = context.headers
     return api_token(headers.get("lv-access"), headers.get("authorization"))
 
 
@@ -126,14 +126,14 @@ def _required(body: Login) -> list[str]:
     return [given[member] for member in body.required]
 
 
-def _wants_cookie(exchange: Exchange) -> bool:
-    wanted = exchange.query.get("cookie", "false").lower()
+def _wants_cookie(context: RequestContext) -> bool:
+    wanted = context.query.get("cookie", "false").lower()
     if wanted not in ("true", "false"):
         raise InvalidParameter("cookie must be true or false")
     return wanted == "true"
 
 
-def _cookie(exchange: Exchange, session_id: str, more: str = "") -> Headers:
-    secure = "; Secure" if exchange.scope.get("scheme") == "https" else ""
+def _cookie(context: RequestContext, session_id: str, more: str = "") -> Headers:
+    secure = "; Secure" if context.scope.get("scheme") == "https" else ""
     cookie = f"{SESSION_COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"
     return (("set-cookie", cookie),)

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from floorcast.feeds.position import token_at
 from floorcast.http.openapi.schemas import one_of, time_or_ms
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer, Content, Headers
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Headers, Response
 from floorcast.model.errors import Unavailable
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.token import to_ms
@@ -81,8 +81,8 @@ class StatusRequest(StatisticsRequest, rename="camel"):
 class _Asked:
     """A request at its moment: what its user sees, the present, and the place in the log."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        server, session = exchange.server, exchange.session
+    def __init__(self, context: RequestContext) -> None:
+        server, session = context.server, context.session
         floors = [server.floors.get(client) for client in session.clients_seen]
         seen = [one.floor for one in floors if one is not None]
         if len(seen) < len(floors):
@@ -95,76 +95,76 @@ class _Asked:
         self.headers: Headers = (("feed-token", token),)
 
 
-async def services(exchange: Exchange) -> Answer:
+async def services(context: RequestContext) -> Response:
     """Service statistics."""
-    asked, views = await _services_asked(exchange)
+    asked, views = await _services_asked(context)
     return await _rows(asked, ServiceAnswer([]), service_stats(views, asked.moment))
 
 
-async def stats(exchange: Exchange) -> Answer:
+async def stats(context: RequestContext) -> Response:
     """Agent statistics."""
-    asked, views = await _services_asked(exchange)
+    asked, views = await _services_asked(context)
     return await _rows(asked, AgentStatisticsAnswer([]), agent_statistics(views, asked.moment))
 
 
-async def stats_ex(exchange: Exchange) -> Answer:
+async def stats_ex(context: RequestContext) -> Response:
     """Agent statistics, service by service."""
-    asked, views = await _services_asked(exchange)
+    asked, views = await _services_asked(context)
     return await _rows(asked, AgentStatisticsExAnswer([]), agent_statistics_ex(views, asked.moment))
 
 
-async def status(exchange: Exchange) -> Answer:
+async def status(context: RequestContext) -> Response:
     """Agent status."""
-    request = await exchange.json(StatusRequest)
-    zone = exchange.server.zone(exchange.session.client)
+    request = await context.json(StatusRequest)
+    zone = context.server.zone(context.session.client)
     after = read_changed_after(request.state_changed_after, zone)
     wanted = read_service_filter(request.filter)
-    asked = _Asked(exchange)
+    asked = _Asked(context)
     rows = agent_status(asked.sight.views(wanted), asked.moment, after)
     return await _rows(asked, AgentStatusAnswer([], asked.moment.now), rows)
 
 
-async def averages(exchange: Exchange) -> Answer:
+async def averages(context: RequestContext) -> Response:
     """Agent averages."""
-    asked, views = await _services_asked(exchange)
+    asked, views = await _services_asked(context)
     totals: list[Totals] = []
     with agent_averages(views, asked.moment) as slices:
         for rows in slices:
             totals.append(summed(rows))
             await asyncio.sleep(0)
-    return Answer.of(averages_answer(totals, asked.moment), headers=asked.headers)
+    return Response.of(averages_answer(totals, asked.moment), headers=asked.headers)
 
 
-async def calls(exchange: Exchange) -> Answer:
+async def calls(context: RequestContext) -> Response:
     """The calls that wait for an agent."""
-    asked, views = await _services_asked(exchange)
+    asked, views = await _services_asked(context)
     empty = WaitingCallsAnswer([], str(asked.moment.now))
     return await _rows(asked, empty, waiting_calls(views, asked.moment))
 
 
-async def connects(exchange: Exchange) -> Answer:
+async def connects(context: RequestContext) -> Response:
     """Right-party contacts of the last half hour."""
-    asked, views = await _services_asked(exchange)
-    return Answer.of(live_connects(views, asked.moment), headers=asked.headers)
+    asked, views = await _services_asked(context)
+    return Response.of(live_connects(views, asked.moment), headers=asked.headers)
 
 
-async def campaigns(exchange: Exchange) -> Answer:
+async def campaigns(context: RequestContext) -> Response:
     """Campaign statistics."""
-    request = await exchange.json(CampaignRequest)
+    request = await context.json(CampaignRequest)
     wanted = read_campaign_filter(request.filter)
-    asked = _Asked(exchange)
+    asked = _Asked(context)
     rows = campaign_statistics(asked.sight, wanted, asked.moment)
     return await _rows(asked, CampaignAnswer([]), rows)
 
 
-async def _services_asked(exchange: Exchange) -> tuple[_Asked, list[View]]:
-    request = await exchange.json(StatisticsRequest)
+async def _services_asked(context: RequestContext) -> tuple[_Asked, list[View]]:
+    request = await context.json(StatisticsRequest)
     wanted = read_service_filter(request.filter)
-    asked = _Asked(exchange)
+    asked = _Asked(context)
     return asked, asked.sight.views(wanted)
 
 
-async def _rows(asked: _Asked, empty: Struct, slices: Slices[R]) -> Answer:
+async def _rows(asked: _Asked, empty: Struct, slices: Slices[R]) -> Response:
     """The answer that is ``empty`` but for its rows, made a slice a turn of the loop."""
     pieces = []
     with slices:
@@ -174,4 +174,4 @@ async def _rows(asked: _Asked, empty: Struct, slices: Slices[R]) -> Answer:
             await asyncio.sleep(0)
     head, tail = _encoder.encode(empty).split(b"[]", 1)
     body = b"".join((head, b"[", b",".join(pieces), b"]", tail))
-    return Answer(200, Content(body), headers=asked.headers)
+    return Response(200, Content(body), headers=asked.headers)

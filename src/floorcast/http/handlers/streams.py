@@ -22,8 +22,8 @@ from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import Form
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
-from floorcast.http.request_context import Exchange
-from floorcast.http.responses import Answer
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
@@ -46,40 +46,42 @@ TakeOver = Callable[[list[tuple[bytes, bytes]], asyncio.Protocol], bool]
 _MEDIA_TYPE = "text/event-stream"
 
 
-async def interaction_stream(exchange: Exchange) -> Answer:
+async def interaction_stream(context: RequestContext) -> Response:
     """Calls, emails and SMS, as they come."""
-    request = await exchange.json(FeedRequest)
-    sight = matcher(read_filter(request.filter), exchange.session.call_centers)
-    return await _stream(exchange, "interaction", request.token, sight)
+    request = await context.json(FeedRequest)
+    sight = matcher(read_filter(request.filter), context.session.call_centers)
+    return await _stream(context, "interaction", request.token, sight)
 
 
-async def agent_stream(exchange: Exchange) -> Answer:
+async def agent_stream(context: RequestContext) -> Response:
     """The agents' changes of state, as they come."""
-    request = await exchange.json(AgentFeedRequest)
-    sight = matcher(sight=exchange.session.call_centers)
-    return await _stream(exchange, "agent", request.token, sight)
+    request = await context.json(AgentFeedRequest)
+    sight = matcher(sight=context.session.call_centers)
+    return await _stream(context, "agent", request.token, sight)
 
 
-async def interaction_source(exchange: Exchange) -> Answer:
+async def interaction_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``, which can send no body and no headers."""
-    sight = matcher(read_filter(_queried_filter(exchange)), exchange.session.call_centers)
-    return await _stream(exchange, "interaction", _queried_token(exchange), sight, ids=True)
+    sight = matcher(read_filter(_queried_filter(context)), context.session.call_centers)
+    return await _stream(context, "interaction", _queried_token(context), sight, ids=True)
 
 
-async def agent_source(exchange: Exchange) -> Answer:
+async def agent_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``."""
-    sight = matcher(sight=exchange.session.call_centers)
-    return await _stream(exchange, "agent", _queried_token(exchange), sight, ids=True)
+    sight = matcher(sight=context.session.call_centers)
+    return await _stream(context, "agent", _queried_token(context), sight, ids=True)
 
 
-class _Stream(Answer):
+class _Stream(Response):
     """An answer that goes on: sending it hands the connection to the feed."""
 
     __slots__ = ("_begin", "_exchange", "_ids")
 
-    def __init__(self, exchange: Exchange, begin: Callable[[Form], Reader], *, ids: bool) -> None:
+    def __init__(
+        self, context: RequestContext, begin: Callable[[Form], Reader], *, ids: bool
+    ) -> None:
         super().__init__(200, media_type=_MEDIA_TYPE)
-        self._exchange = exchange
+        self._exchange = context
         self._begin = begin
         self._ids = ids
 
@@ -113,9 +115,9 @@ class _Caller:
 
     __slots__ = ("_client", "_name", "_server", "_session", "_sight", "feed", "opening")
 
-    def __init__(self, exchange: Exchange, name: FeedName) -> None:
-        session = exchange.session
-        self._server = exchange.server
+    def __init__(self, context: RequestContext, name: FeedName) -> None:
+        session = context.session
+        self._server = context.server
         self._client = session.client
         self._session = session.id
         self._sight = session.call_centers
@@ -150,42 +152,42 @@ class _Caller:
 
 
 async def _stream(
-    exchange: Exchange, name: FeedName, token: str | None, sight: Matcher, *, ids: bool = False
-) -> Answer:
-    caller = _Caller(exchange, name)
-    count = read_count(exchange)
+    context: RequestContext, name: FeedName, token: str | None, sight: Matcher, *, ids: bool = False
+) -> Response:
+    caller = _Caller(context, name)
+    count = read_count(context)
     cursor = caller.feed.through
     token = token.strip() if token is not None else ""
     if token:
-        server, client = exchange.server, exchange.session.client
+        server, client = context.server, context.session.client
         zone = server.zone(client)
         await server.until_known(client, token)
         cursor = resolve(client, token, server.log, server.now(), zone)
     if ids:
         caller.opening = token or caller.token_now(cursor)
-    if exchange.scope["method"] != "HEAD":
-        _take_over(exchange)
+    if context.scope["method"] != "HEAD":
+        _take_over(context)
 
     def begin(form: Form) -> Reader:
         return caller.feed.streams.open(Wish(sight, count, form), cursor, caller)
 
-    return _Stream(exchange, begin, ids=ids)
+    return _Stream(context, begin, ids=ids)
 
 
-def _take_over(exchange: Exchange) -> TakeOver:
-    found = exchange.scope.get("extensions", {}).get(TAKE_OVER)
+def _take_over(context: RequestContext) -> TakeOver:
+    found = context.scope.get("extensions", {}).get(TAKE_OVER)
     if found is None:
         raise Unavailable("streams need floorcast's own transport: floorcast serve")
     return cast("TakeOver", found)
 
 
-def _queried_token(exchange: Exchange) -> str | None:
+def _queried_token(context: RequestContext) -> str | None:
     """A browser that comes back says where it was; what the page first asked for is older."""
-    return exchange.headers.get("last-event-id", "").strip() or exchange.query.get("token")
+    return context.headers.get("last-event-id", "").strip() or context.query.get("token")
 
 
-def _queried_filter(exchange: Exchange) -> object:
-    given = exchange.query.get("filter", "").strip()
+def _queried_filter(context: RequestContext) -> object:
+    given = context.query.get("filter", "").strip()
     if not given:
         return None
     try:

@@ -64,8 +64,8 @@ def _remarks(route: Route) -> Iterator[str]:
         yield f"Roles: {', '.join(ALLOWED[route.methods])}."
     if route.method == ANY:
         yield "Whatever the method is."
-    if route.misspelt is not None:
-        yield f"Also answered at `{route.misspelt}`, as the reference's own example has it."
+    if route.alias is not None:
+        yield f"Also answered at `{route.alias}`, as the reference's own example has it."
     if route.cookie:
         yield "For a browser's `EventSource`: the session may come as a cookie, too."
 

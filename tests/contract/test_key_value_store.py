@@ -1,0 +1,213 @@
+"""What every adapter of the key-value store' port does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
+from floorcast.cluster.link import NatsLink
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import Conflict, Item, KeyValueStore
+from floorcast.kv.sqlite_kv import SqliteKeyValueStore
+from floorcast.model.errors import Unavailable
+from tests.nats_servers import NatsServers
+
+T = TypeVar("T")
+
+
+class Store:
+    """Buckets of one kind on a loop that goes on from call to call."""
+
+    def __init__(self, make: Callable[[int], Coroutine[Any, Any, KeyValueStore]]) -> None:
+        self._make = make
+        self._runner = asyncio.Runner()
+        self._opened: list[KeyValueStore] = []
+        self.links: list[NatsLink] = []
+
+    def __call__(self) -> KeyValueStore:
+        """New buckets, empty."""
+        self._opened.append(self.run(self._make(len(self._opened))))
+        return self._opened[-1]
+
+    def run(self, what: Coroutine[Any, Any, T]) -> T:
+        """Let the loop run until this is done."""
+        return self._runner.run(what)
+
+    def put(self, kv: KeyValueStore, *items: Item, seen: tuple[Item, ...] = ()) -> None:
+        """Write and wait."""
+        self.run(kv.write(items, seen))
+
+    def close(self) -> None:
+        """Let all of them go."""
+        for kv in self._opened:
+            self.run(kv.close())
+        for link in self.links:
+            self.run(link.close())
+        self._runner.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "jetstream"])
+def open_kv(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Make buckets, each empty, of every kind there is."""
+
+    async def memory(number: int) -> KeyValueStore:
+        return MemoryKeyValueStore()
+
+    async def sqlite(number: int) -> KeyValueStore:
+        return SqliteKeyValueStore(tmp_path / f"{number}.db")
+
+    async def jetstream(number: int) -> KeyValueStore:
+        servers: NatsServers = request.getfixturevalue("nats_server")
+        link = await NatsLink.open(servers.account(), "test")
+        store.links.append(link)
+        return await JetStreamKeyValueStore.open(link, replicas=1)
+
+    store = Store({"memory": memory, "sqlite": sqlite, "jetstream": jetstream}[request.param])
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def test_a_key_holds_what_was_put_last(open_kv: Store) -> None:
+    """The last value put wins; an absent key is None; buckets do not share keys."""
+    kv = open_kv()
+    open_kv.put(kv, Item("site", "1", b"old"))
+    open_kv.put(kv, Item("site", "1", b"new"), Item("sessions", "1", b""))
+    assert kv.get("site", "1") == b"new"
+    assert kv.get("sessions", "1") == b""
+    assert kv.get("site", "2") is None
+    assert kv.get("nowhere", "1") is None
+
+
+def test_a_value_of_none_deletes(open_kv: Store) -> None:
+    """Deleting takes the key away, and deleting what is not there is no error."""
+    kv = open_kv()
+    open_kv.put(kv, Item("site", "1", b"x"), Item("site", "2", b"y"))
+    open_kv.put(kv, Item("site", "1", None), Item("site", "3", None))
+    assert dict(kv.items("site")) == {"2": b"y"}
+
+
+def test_items_are_a_copy(open_kv: Store) -> None:
+    """What was read does not change with the bucket."""
+    kv = open_kv()
+    open_kv.put(kv, Item("site", "1", b"x"))
+    items = kv.items("site")
+    open_kv.put(kv, Item("site", "2", b"y"))
+    assert dict(items) == {"1": b"x"}
+
+
+def test_the_version_changes_with_its_bucket_only(open_kv: Store) -> None:
+    """A write or a deletion changes the version of the bucket it touches, and of no other."""
+    kv = open_kv()
+    versions = [kv.version("site")]
+    open_kv.put(kv, Item("site", "1", b"x"))
+    versions.append(kv.version("site"))
+    open_kv.put(kv, Item("site", "1", None))
+    versions.append(kv.version("site"))
+    assert len(set(versions)) == 3
+    open_kv.put(kv, Item("sessions", "1", b"x"))
+    assert kv.version("site") == versions[-1]
+
+
+def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> None:
+    """Where a seen key holds something else by now, all of the write is refused."""
+    kv = open_kv()
+    open_kv.put(kv, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
+    before = kv.version("site")
+    for seen in (Item("site", "1", b"y"), Item("site", "1", None), Item("site", "2", b"x")):
+        with pytest.raises(Conflict):
+            open_kv.put(kv, Item("site", "1", b"z"), Item("site", "3", b"z"), seen=(seen,))
+    assert dict(kv.items("site")) == {"1": b"x"}
+    assert kv.version("site") == before
+    open_kv.put(kv, Item("site", "1", b"z"), seen=(Item("site", "1", b"x"),))
+    assert kv.get("site", "1") == b"z"
+
+
+def test_a_listener_is_told_of_every_change_of_its_bucket(open_kv: Store) -> None:
+    """Each key with what it holds now, when all of the write shows and before it returns."""
+    kv = open_kv()
+    told: list[tuple[str, bytes | None, dict[str, bytes]]] = []
+    kv.listen("site", lambda key, value: told.append((key, value, dict(kv.items("site")))))
+    open_kv.put(kv, Item("site", "1", b"x"), Item("site", "2", b"y"), Item("sessions", "1", b"z"))
+    both = {"1": b"x", "2": b"y"}
+    assert sorted(told, key=lambda one: one[0]) == [("1", b"x", both), ("2", b"y", both)]
+    with pytest.raises(Conflict):
+        open_kv.put(kv, Item("site", "1", b"n"), seen=(Item("site", "1", None),))
+    open_kv.put(kv, Item("site", "1", None))
+    assert told[2:] == [("1", None, {"2": b"y"})]
+
+
+@pytest.mark.parametrize("size", [600_000, 3_000_000])
+def test_a_value_may_be_large(open_kv: Store, size: int) -> None:
+    """Megabytes, which a large client's site has; and be small again later."""
+    kv = open_kv()
+    large = bytes(range(250)) * (size // 250)
+    open_kv.put(kv, Item("site", "1", large), Item("site", "2", b""))
+    assert kv.get("site", "1") == large
+    open_kv.put(kv, Item("site", "1", b"small"), seen=(Item("site", "1", large),))
+    assert dict(kv.items("site")) == {"1": b"small", "2": b""}
+
+
+@pytest.mark.parametrize("name", ["", ".x", "x.", "a b", "a/b", "ä", "a\0", "*", "a" * 129])
+def test_names_that_a_network_store_could_not_hold_are_refused(open_kv: Store, name: str) -> None:
+    """Names of buckets and keys keep to letters, digits and a few signs."""
+    kv = open_kv()
+    for item in (Item(name, "1", b"x"), Item("site", name, b"x")):
+        with pytest.raises(ValueError, match="cannot be the name"):
+            open_kv.put(kv, Item("site", "1", b"x"), item)
+    assert not kv.items("site")
+
+
+def test_closed_buckets_are_unavailable(open_kv: Store) -> None:
+    """After closing, every use is refused as Unavailable; closing twice is no error."""
+    kv = open_kv()
+    open_kv.run(kv.close())
+    open_kv.run(kv.close())
+    for use in (
+        lambda: kv.get("site", "1"),
+        lambda: kv.items("site"),
+        lambda: kv.version("site"),
+        lambda: open_kv.put(kv, Item("site", "1", b"x")),
+    ):
+        with pytest.raises(Unavailable):
+            use()
+
+
+NAMES = st.sampled_from(["a", "b-1", "c.c", "c..c", "c", "0_=", "d" * 128])
+WRITES = st.lists(
+    st.lists(
+        st.tuples(NAMES, NAMES, st.none() | st.binary(max_size=40)), unique_by=lambda i: i[:2]
+    ),
+    max_size=8,
+)
+
+
+def test_buckets_are_dictionaries(open_kv: Store) -> None:
+    """Whatever is written, the key-value store hold what plain dictionaries would."""
+
+    @settings(max_examples=60)
+    @given(WRITES)
+    def holds(writes: list[list[tuple[str, str, bytes | None]]]) -> None:
+        kv = open_kv()
+        model: dict[str, dict[str, bytes]] = {}
+        for write in writes:
+            open_kv.put(kv, *(Item(*change) for change in write))
+            for bucket, key, value in write:
+                if value is None:
+                    model.setdefault(bucket, {}).pop(key, None)
+                else:
+                    model.setdefault(bucket, {})[key] = value
+        for bucket, kept in model.items():
+            assert dict(kv.items(bucket)) == kept
+            assert all(kv.get(bucket, key) == value for key, value in kept.items())
+        open_kv.run(kv.close())
+
+    holds()
