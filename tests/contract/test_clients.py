@@ -11,7 +11,7 @@ import pytest
 from floorcast.client import Credentials, Filter, TokenFile
 from floorcast.model import errors
 from tests.client.reference import AGENTS, EVENTS, Reference, refusal
-from tests.client.shells import Blocking, OnALoop, Shell, Taken
+from tests.client.shells import Blocking, IngestResult, OnALoop, Shell
 from tests.client.world import CREDENTIALS as WHO
 
 Make = Callable[..., Shell]
@@ -33,7 +33,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         one.close()
 
 
-def numbers(recorded_at: Taken) -> list[int]:
+def numbers(recorded_at: IngestResult) -> list[int]:
     """Which of the reference's interactions these are."""
     return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in recorded_at]
 

@@ -26,7 +26,7 @@ from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
-from floorcast.http.services import ClientFloor, Server
+from floorcast.http.services import Projection, Server
 from floorcast.ingest.accept import Intake
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.port import ALWAYS, Head
@@ -176,7 +176,7 @@ class House:
             floor.begin_entry(0, now())
             floor.apply(client.plan)
             self.floors[client.id] = FakeFloor(client.id, feeds, floor)
-        self.server.floors.update(cast(dict[int, ClientFloor], self.floors))
+        self.server.floors.update(cast(dict[int, Projection], self.floors))
         self.server.readiness.ready = True
         self.api = Api(self.server)
         transport = httpx.ASGITransport(app=self.api, client=("192.0.2.1", 1234))

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from floorcast.ingest import accept as intake_module
-from floorcast.ingest.accept import Busy, Intake, Taken
+from floorcast.ingest.accept import Busy, IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
@@ -70,7 +70,7 @@ def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
         assert log.head(CLIENT).number == 1
         assert not taking.done()
         floor.may.set()
-        assert await taking == Taken(2, 0, [])
+        assert await taking == IngestResult(2, 0, [])
         assert floor.asked == [1]
 
     run(work())
@@ -84,14 +84,14 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
         floor = Floor(log)
         floor.may.set()
         intake = Intake(log, lambda: NOW, 5)
-        assert await intake.take(floor, queued(1, 1, 2), "lines") == Taken(2, 1, [])
-        assert await intake.take(floor, queued(2, 3), "lines") == Taken(1, 1, [])
+        assert await intake.take(floor, queued(1, 1, 2), "lines") == IngestResult(2, 1, [])
+        assert await intake.take(floor, queued(2, 3), "lines") == IngestResult(1, 1, [])
         floor.may.clear()
         again = asyncio.create_task(intake.take(floor, queued(1, 2, 3), "lines"))
         await until(lambda: len(floor.asked) == 3)
         assert not again.done()
         floor.may.set()
-        assert await again == Taken(0, 3, [])
+        assert await again == IngestResult(0, 3, [])
         assert log.head(CLIENT).number == 2
 
     run(work())

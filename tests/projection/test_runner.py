@@ -20,7 +20,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
-from floorcast.projection.runner import ClientFloor, Record, Reports, last_state
+from floorcast.projection.runner import Projection, Record, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from tests.real.nodes import Clock, until
@@ -64,17 +64,17 @@ class House:
         self.failed = 0
         self._number = 0
 
-    def floor(self) -> ClientFloor[OutboundEvent]:
+    def floor(self) -> Projection[OutboundEvent]:
         """A floor as a start would make it."""
         floor = Floor(last_state(CLIENT, self.mirror, self.log))
         feeds: dict[FeedName, OutboundEvent] = {name: OutboundEvent() for name in BOTH}
         reports = Reports(self.folded.append, self._count)
-        return ClientFloor(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
+        return Projection(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
 
     @asynccontextmanager
     async def at_work(
-        self, floor: ClientFloor[OutboundEvent]
-    ) -> AsyncIterator[ClientFloor[OutboundEvent]]:
+        self, floor: Projection[OutboundEvent]
+    ) -> AsyncIterator[Projection[OutboundEvent]]:
         """Let a floor fold while the block runs."""
         folding = asyncio.create_task(floor.run())
         try:
@@ -239,7 +239,7 @@ def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
     run(work)
 
 
-def whole(floor: ClientFloor[OutboundEvent]) -> list[bytes]:
+def whole(floor: Projection[OutboundEvent]) -> list[bytes]:
     """All that the floor knows, as bytes."""
     return list(snapshot_parts(floor.floor.captured()))
 
@@ -370,7 +370,7 @@ def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
     run(work)
 
 
-async def ended_call(house: House, floor: ClientFloor[OutboundEvent]) -> None:
+async def ended_call(house: House, floor: Projection[OutboundEvent]) -> None:
     """Call 1 begins and ends, and is let go by the next entry that comes."""
     number = await house.take(
         house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),

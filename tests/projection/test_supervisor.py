@@ -18,7 +18,7 @@ from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Reports
-from floorcast.projection.supervisor import Floors
+from floorcast.projection.supervisor import ProjectionSupervisor
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.stored_calls import CallKey
@@ -38,13 +38,13 @@ class House:
         self.log = MemoryLog(loop.now)
         self.mirror = ProjectionStore(None, loop.now, identity="a log", heads={})
         self.rings = Rings(self.mirror, 1 << 20)
-        self.serving: dict[int, services.ClientFloor] = {}
+        self.serving: dict[int, services.Projection] = {}
         self.floors = self.begin_again()
         self._number = 0
 
-    def begin_again(self) -> Floors:
+    def begin_again(self) -> ProjectionSupervisor:
         """Floors as a process makes them."""
-        return Floors(
+        return ProjectionSupervisor(
             self.log,
             self.mirror,
             self.rings,

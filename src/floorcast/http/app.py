@@ -24,7 +24,7 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Query, Route, Table
 from floorcast.http.services import Server
-from floorcast.ingest.accept import Taken
+from floorcast.ingest.accept import IngestResult
 from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer
@@ -154,7 +154,7 @@ ROUTES: tuple[Route, ...] = (
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
-          needs="ingest key", events=ingest.BODIES, answer=Taken,
+          needs="ingest key", events=ingest.BODIES, answer=IngestResult,
           doc="Take events in; answers once they are durable and readable."),
 
     # operation

@@ -23,7 +23,7 @@ from floorcast.projection import runner
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 
-__all__ = ["ClientFloor", "Readiness", "Server"]
+__all__ = ["Projection", "Readiness", "Server"]
 
 CATCH_UP = 8.0  # seconds that a reader waits for what it has seen on another node
 LOOK = 0.25  # seconds between two looks whether it can still come
@@ -43,7 +43,7 @@ class Log(Times, Protocol):
         ...
 
 
-ClientFloor = runner.ClientFloor[Feed]
+Projection = runner.Projection[Feed]
 """One client's floor and feeds."""
 
 
@@ -74,7 +74,7 @@ class Server:
     keys: Keys
     intake: Intake
     clients: frozenset[int] = frozenset()
-    floors: dict[int, ClientFloor] = field(default_factory=dict)
+    floors: dict[int, Projection] = field(default_factory=dict)
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)
     readiness: Readiness = field(default_factory=Readiness)

@@ -14,7 +14,7 @@ from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, to_ms
 
-__all__ = ["MAX_BYTES", "Busy", "Folding", "Intake", "NothingTaken", "Taken"]
+__all__ = ["MAX_BYTES", "Busy", "Folding", "IngestResult", "Intake", "NothingAccepted"]
 
 MAX_BYTES = 512 << 20
 """What the bodies of all requests that are taken in at once may come to: 32 of the largest."""
@@ -35,7 +35,7 @@ class Folding(Protocol):
         """Wait until entry ``number`` is readable; raises Unavailable."""
 
 
-class Taken(Struct):
+class IngestResult(Struct):
     """What became of a request, in the contract's words."""
 
     accepted: int
@@ -43,7 +43,7 @@ class Taken(Struct):
     rejected: Sequence[Rejected]
 
 
-class NothingTaken(Taken, tag=False):
+class NothingAccepted(IngestResult, tag=False):
     """Every event of the request was refused."""
 
     code: int = 202
@@ -85,7 +85,7 @@ class Intake:
             self.under_way -= 1
             self._bytes -= size
 
-    async def take(self, floor: Folding, body: bytes, form: Form) -> Taken:
+    async def take(self, floor: Folding, body: bytes, form: Form) -> IngestResult:
         """Take the events of a body in; when it returns they are durable and readable.
 
         Raises NotAnObject or TooLarge when the body cannot be taken at all, Unavailable when
@@ -93,8 +93,8 @@ class Intake:
         """
         decoded = await decode(split(body, form), to_ms(self._now()))
         if not decoded.events:
-            return Taken(0, 0, decoded.rejected)
+            return IngestResult(0, 0, decoded.rejected)
         appended = await self._log.append(Batch(floor.client, decoded.lines, decoded.events))
         await floor.until_folded(appended.number)
         duplicates = len(appended.duplicates)
-        return Taken(len(decoded.events) - duplicates, duplicates, decoded.rejected)
+        return IngestResult(len(decoded.events) - duplicates, duplicates, decoded.rejected)

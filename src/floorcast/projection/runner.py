@@ -47,7 +47,7 @@ from floorcast.model.token import (
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["ClientFloor", "Publisher", "Record", "Reports", "last_state"]
+__all__ = ["Projection", "Publisher", "Record", "Reports", "last_state"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to fold again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
@@ -90,7 +90,7 @@ class Reports(NamedTuple):
 P = TypeVar("P", bound=Publisher)
 
 
-class ClientFloor(Generic[P]):
+class Projection(Generic[P]):
     """Folds one client's stream. ``folded`` is the newest entry that is folded whole."""
 
     def __init__(

@@ -15,11 +15,11 @@ from floorcast.floor.floor import Floor
 from floorcast.log.port import EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, end_of_entry
-from floorcast.projection.runner import ClientFloor, Reports, last_state
+from floorcast.projection.runner import Projection, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["Floors"]
+__all__ = ["ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
 _AGAIN = 1.0  # seconds before a floor that failed is begun anew
@@ -27,8 +27,8 @@ _AGAIN = 1.0  # seconds before a floor that failed is begun anew
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Floors:
-    """Keeps one ``ClientFloor`` folding for each client.
+class ProjectionSupervisor:
+    """Keeps one ``Projection`` folding for each client.
 
     ``serving`` is what requests look at: a client is in it while its floor is caught up.
     """
@@ -38,7 +38,7 @@ class Floors:
         log: EventLog,
         mirror: ProjectionStore,
         rings: Rings,
-        serving: MutableMapping[int, ClientFloor[Feed]],
+        serving: MutableMapping[int, Projection[Feed]],
         *,
         quiet_call_ms: int,
         now: Now,
@@ -52,7 +52,7 @@ class Floors:
         self._now = now
         self._reports = reports
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
-        self._floors: dict[int, ClientFloor[Feed]] = {}
+        self._floors: dict[int, Projection[Feed]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def begin(self, client: int, plan: FloorConfig) -> None:
@@ -92,7 +92,7 @@ class Floors:
             except Exception:  # noqa: BLE001 — the other floors still have theirs to leave
                 _log.exception("snapshot_failed", client=floor.client)
 
-    async def _caught_up(self, client: int) -> ClientFloor[Feed]:
+    async def _caught_up(self, client: int) -> Projection[Feed]:
         if client not in self._tasks:
             floor = self._make(client)
             ready = asyncio.get_running_loop().create_future()
@@ -103,7 +103,7 @@ class Floors:
             raise Unavailable("the client's floor is begun anew")
         return floor_now
 
-    async def _keep_folding(self, floor: ClientFloor[Feed], ready: asyncio.Future[None]) -> None:
+    async def _keep_folding(self, floor: Projection[Feed], ready: asyncio.Future[None]) -> None:
         while True:
             try:
                 await self._fold(floor, ready)
@@ -116,7 +116,7 @@ class Floors:
             floor.fail()
             floor = await self._begun_anew(floor.client)
 
-    async def _fold(self, floor: ClientFloor[Feed], ready: asyncio.Future[None]) -> None:
+    async def _fold(self, floor: Projection[Feed], ready: asyncio.Future[None]) -> None:
         folding = asyncio.create_task(floor.run())
         head = asyncio.create_task(floor.until_folded(self._log.head(floor.client).number))
         try:
@@ -132,7 +132,7 @@ class Floors:
             # not left behind in the middle of an entry that somebody else looks at
             await asyncio.gather(folding, head, return_exceptions=True)
 
-    async def _begun_anew(self, client: int) -> ClientFloor[Feed]:
+    async def _begun_anew(self, client: int) -> Projection[Feed]:
         while True:
             await asyncio.sleep(_AGAIN)
             try:
@@ -140,7 +140,7 @@ class Floors:
             except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass
                 _log.exception("folding_waits", client=client)
 
-    def _make(self, client: int) -> ClientFloor[Feed]:
+    def _make(self, client: int) -> Projection[Feed]:
         state = last_state(client, self._mirror, self._log)
         floor = Floor(state, self._quiet_call_ms)
         feeds = self._feeds.get(client)
@@ -149,7 +149,7 @@ class Floors:
                 name: Feed(client, name, self._rings, self._complete(client, name, state.entry))
                 for name in FEEDS
             }
-        return ClientFloor(floor, self._log, self._mirror, feeds, encode, self._now, self._reports)
+        return Projection(floor, self._log, self._mirror, feeds, encode, self._now, self._reports)
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
         """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""

@@ -27,7 +27,7 @@ from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
-from floorcast.projection.supervisor import Floors
+from floorcast.projection.supervisor import ProjectionSupervisor
 from floorcast.server.stores import Stores, open_stores
 from floorcast.site import apply, file_reader
 from floorcast.site.live_site import Site, SiteChange
@@ -151,7 +151,7 @@ class Node:
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
-        self._floors = Floors(
+        self._floors = ProjectionSupervisor(
             log,
             mirror,
             self._rings,

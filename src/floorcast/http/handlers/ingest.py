@@ -11,8 +11,8 @@ from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, at_most, read_body
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
-from floorcast.http.services import ClientFloor, Server
-from floorcast.ingest.accept import Busy, NothingTaken, Taken
+from floorcast.http.services import Projection, Server
+from floorcast.ingest.accept import Busy, IngestResult, NothingAccepted
 from floorcast.ingest.decode import MAX_EVENTS, Form
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.model.inbound import InboundEvent
@@ -63,11 +63,11 @@ async def take_events(context: RequestContext) -> Response:
         if count:
             server.metrics.intake_events.labels(outcome).inc(count)
     if recorded_at.rejected and not recorded_at.accepted and not recorded_at.duplicates:
-        return Response.of(NothingTaken(0, 0, recorded_at.rejected), status=400)
+        return Response.of(NothingAccepted(0, 0, recorded_at.rejected), status=400)
     return Response.of(recorded_at)
 
 
-async def _take(server: Server, floor: ClientFloor, body: bytes, form: Form) -> Taken:
+async def _take(server: Server, floor: Projection, body: bytes, form: Form) -> IngestResult:
     try:
         return await server.intake.take(floor, body, form)
     except Unavailable:

@@ -18,7 +18,7 @@ from floorcast.http.openapi.operations import Shown, operation, tag_of
 from floorcast.http.openapi.refusals import HEADERS, name_of, refusals, response
 from floorcast.http.openapi.schemas import components
 from floorcast.http.routing import ANY, Handler, Route, Table
-from floorcast.ingest.accept import NothingTaken
+from floorcast.ingest.accept import NothingAccepted
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.outbound import InteractionEvent
@@ -126,7 +126,7 @@ def _recorded_at(routes: list[Route]) -> list[object]:
 
 def _given(routes: list[Route]) -> list[object]:
     kinds: list[object] = [route.answer for route in routes if route.answer is not None]
-    return [*kinds, *get_args(InteractionEvent), Failure, NothingTaken]
+    return [*kinds, *get_args(InteractionEvent), Failure, NothingAccepted]
 
 
 def _refused(routes: list[Route]) -> dict[str, Any]:

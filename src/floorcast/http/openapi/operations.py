@@ -15,7 +15,7 @@ from floorcast.http.openapi.examples import Example
 from floorcast.http.openapi.refusals import name_of, refusals, response
 from floorcast.http.openapi.schemas import schema
 from floorcast.http.routing import ANY, Query, Route
-from floorcast.ingest.accept import NothingTaken
+from floorcast.ingest.accept import NothingAccepted
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject
 
 __all__ = ["Shown", "operation", "tag_of"]
@@ -129,7 +129,7 @@ def _responses(route: Route, shown: Shown) -> dict[str, Any]:
     for status, classes in refusals(route).items():
         found[str(status)] = {"$ref": f"#/components/responses/{name_of(classes)}"}
     if route.events:
-        shape = {"anyOf": [schema(NothingTaken), schema(Failure)]}
+        shape = {"anyOf": [schema(NothingAccepted), schema(Failure)]}
         nothing = [MissingParameter, InvalidParameter, NotAnObject]
         found["400"] = {**response(nothing), "content": {"application/json": {"schema": shape}}}
     for name, example in shown.items():
