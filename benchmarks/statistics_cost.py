@@ -31,7 +31,7 @@ from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import EVERYTHING, CampaignFilter, ServiceFilter
 from floorcast.statistics.service_stats import service_stats
-from floorcast.statistics.visibility import Moment, Sight
+from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
 
 NOON = 1_780_000_000_000  # ms
@@ -118,7 +118,7 @@ def _event(kind: str, at: int, data: dict[str, object], **more: object) -> Inbou
     return event
 
 
-Method = Callable[[Sight, ServiceFilter, Moment], int]
+Method = Callable[[Visibility, ServiceFilter, Moment], int]
 """Answers a request, and says how many bytes the answer has."""
 
 
@@ -127,20 +127,20 @@ def _sliced(slices: Slices[R]) -> int:
         return sum(len(_encoder.encode(rows)) for rows in slices)
 
 
-def _averages(sight: Sight, wanted: ServiceFilter, moment: Moment) -> int:
-    with agent_averages(sight.views(wanted), moment) as slices:
+def _averages(visibility: Visibility, wanted: ServiceFilter, moment: Moment) -> int:
+    with agent_averages(visibility.scopes(wanted), moment) as slices:
         totals = [summed(rows) for rows in slices]
     return len(_encoder.encode(averages_answer(totals, moment)))
 
 
 METHODS: dict[str, Method] = {
     "agents/averages": _averages,
-    "agent/stats": lambda s, w, m: _sliced(agent_statistics(s.views(w), m)),
-    "agent/stats/ex": lambda s, w, m: _sliced(agent_statistics_ex(s.views(w), m)),
-    "agents/status": lambda s, w, m: _sliced(agent_status(s.views(w), m)),
-    "calls/status": lambda s, w, m: _sliced(waiting_calls(s.views(w), m)),
-    "liveConnects": lambda s, w, m: len(_encoder.encode(live_connects(s.views(w), m))),
-    "service/stats": lambda s, w, m: _sliced(service_stats(s.views(w), m)),
+    "agent/stats": lambda s, w, m: _sliced(agent_statistics(s.scopes(w), m)),
+    "agent/stats/ex": lambda s, w, m: _sliced(agent_statistics_ex(s.scopes(w), m)),
+    "agents/status": lambda s, w, m: _sliced(agent_status(s.scopes(w), m)),
+    "calls/status": lambda s, w, m: _sliced(waiting_calls(s.scopes(w), m)),
+    "liveConnects": lambda s, w, m: len(_encoder.encode(live_connects(s.scopes(w), m))),
+    "service/stats": lambda s, w, m: _sliced(service_stats(s.scopes(w), m)),
     "campaign/stats": lambda s, w, m: _sliced(campaign_statistics(s, CampaignFilter(of=w), m)),
 }
 
@@ -154,13 +154,13 @@ class Cost(NamedTuple):
 
 def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
     """Ask often, and take the best: whatever else the machine does only adds to it."""
-    sight, moment = Sight([floor]), Moment(NOON + 40_000)
-    size = method(sight, wanted, moment)
+    visibility, moment = Visibility([floor]), Moment(NOON + 40_000)
+    size = method(visibility, wanted, moment)
     best = float("inf")
     stop = time.perf_counter() + 0.5
     while time.perf_counter() < stop:
         begun = time.process_time_ns()
-        method(sight, wanted, moment)
+        method(visibility, wanted, moment)
         best = min(best, (time.process_time_ns() - begun) / 1e6)
     return Cost(best, size)
 
@@ -171,7 +171,7 @@ def longest_turn(floor: Floor) -> float:
     for _ in range(5):
         begun = time.perf_counter()
         worst = 0.0
-        with agent_status(Sight([floor]).views(), Moment(NOON + 40_000)) as slices:
+        with agent_status(Visibility([floor]).scopes(), Moment(NOON + 40_000)) as slices:
             for rows in slices:
                 _encoder.encode(rows)
                 worst = max(worst, time.perf_counter() - begun)

@@ -7,7 +7,7 @@ import re
 import zlib
 from dataclasses import dataclass, field
 
-from floorcast.feeds.sse import Form
+from floorcast.feeds.sse import StreamFormat
 
 __all__ = ["Caller", "Connection", "messages", "plain"]
 
@@ -115,7 +115,7 @@ class Caller:
         return str(cursor)
 
 
-def plain(got: bytes | bytearray, form: Form) -> bytes:
+def plain(got: bytes | bytearray, form: StreamFormat) -> bytes:
     """The stream's text, as far as it can be read of what arrived."""
     body = bytes(got)
     if form.chunked:

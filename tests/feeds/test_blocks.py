@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds.blocks import PAGE_BYTES, SEAL_BYTES, SEAL_EVENTS, Block, Scan, Tail
+from floorcast.feeds.blocks import PAGE_BYTES, SEAL_BYTES, SEAL_EVENTS, Block, PageBuilder, Tail
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 
 SIGHTS = [
@@ -33,13 +33,13 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
     assert tail.add(records, 1) == len(records)
     expected = [body for at, facets, body in records if at > cursor and sight(facets)][:room]
     for source in (tail, Block(tail.seal())):
-        scan = Scan(cursor, sight, room)
-        source.give(scan)
-        assert [line for piece in scan.pieces for line in piece.split(b"\n")] == expected
-        assert scan.count == len(expected)
-        assert scan.full == (len(expected) == room)
-        if scan.full:
-            assert scan.cursor == int(expected[-1])
+        builder = PageBuilder(cursor, sight, room)
+        source.give(builder)
+        assert [line for piece in builder.pieces for line in piece.split(b"\n")] == expected
+        assert builder.count == len(expected)
+        assert builder.full == (len(expected) == room)
+        if builder.full:
+            assert builder.cursor == int(expected[-1])
 
 
 def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
@@ -56,15 +56,15 @@ def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
 
 def test_a_page_of_large_events_ends_early() -> None:
     """However many events were asked for, a page's bytes are bounded."""
-    scan = Scan(0, EVERYTHING, 1000)
+    builder = PageBuilder(0, EVERYTHING, 1000)
     at = 0
-    while not scan.full:
+    while not builder.full:
         tail = Tail()
         tail.add([(at + 1, ("", 1, 1), b"x" * SEAL_BYTES)], 1)
         at += 1
-        Block(tail.seal()).give(scan)
-    assert scan.count == PAGE_BYTES // SEAL_BYTES
-    assert scan.cursor == at
+        Block(tail.seal()).give(builder)
+    assert builder.count == PAGE_BYTES // SEAL_BYTES
+    assert builder.cursor == at
 
 
 def test_a_segment_says_what_it_holds() -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from floorcast.feeds.blocks import Record
-from floorcast.feeds.channels import FEW, WRITE_BYTES, Wish
+from floorcast.feeds.channels import FEW, WRITE_BYTES, Subscription
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
-from floorcast.feeds.sse import Form
-from floorcast.feeds.streams import Streams
+from floorcast.feeds.sse import StreamFormat
+from floorcast.feeds.streams import Hub
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
 from floorcast.store.segment import Facets
@@ -32,7 +32,7 @@ SIGHTS: list[Matcher] = [
     matcher(Filter(services=frozenset({3})), frozenset({20})),
     matcher(sight=frozenset({10})),
 ]
-FORMS = st.builds(Form, st.booleans(), st.booleans(), st.booleans())
+FORMS = st.builds(StreamFormat, st.booleans(), st.booleans(), st.booleans())
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Follower:
     """Follows a feed by streams, resuming behind the last event that it got whole."""
 
     sight: Matcher
-    form: Form
+    form: StreamFormat
     began: int
     got: list[bytes] = field(default_factory=list)
     connection: Connection | None = None
@@ -117,7 +117,7 @@ class StreamsMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.followers) < 8)
     @rule(sight=st.sampled_from(SIGHTS), form=FORMS, data=st.data())
-    def follow(self, sight: Matcher, form: Form, data: st.DataObject) -> None:
+    def follow(self, sight: Matcher, form: StreamFormat, data: st.DataObject) -> None:
         """Somebody begins, from now or from some event."""
         positions = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
         follower = Follower(sight, form, data.draw(st.sampled_from(positions)))
@@ -128,8 +128,8 @@ class StreamsMachine(RuleBasedStateMachine):
         follower.whole = len(follower.got)
 
         async def work() -> None:
-            wish = Wish(follower.sight, 500, follower.form)
-            reader = self.feed.streams.open(wish, follower.cursor, Caller())
+            subscription = Subscription(follower.sight, 500, follower.form)
+            reader = self.feed.streams.open(subscription, follower.cursor, Caller())
             follower.connection = Connection(reader, window)
 
         self.runner.run(work())
@@ -243,13 +243,13 @@ def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Everything that waits comes in one write, the same bytes for everybody."""
-    monkeypatch.setattr(Streams, "turn_is_over", lambda _: True)
+    monkeypatch.setattr(Hub, "turn_is_over", lambda _: True)
 
     async def work(loop: VirtualLoop) -> None:
         rings = Rings(MemoryStore(), 1 << 20)
         feed = Feed(7, "interaction", rings)
-        wish = Wish(EVERYTHING, 500, Form())
-        crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(1000)]
+        subscription = Subscription(EVERYTHING, 500, StreamFormat())
+        crowd = [Connection(feed.streams.open(subscription, 0, Caller())) for _ in range(1000)]
         await loop.passing(1)
         for entry in range(1, 4):
             feed.publish([(position(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
@@ -276,8 +276,8 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
             feed.publish(records, end_of_entry(entry), entry)
         feed.seal()
         store.error = Unavailable("the log cannot be read")
-        wish = Wish(EVERYTHING, 500, Form(chunked=False))
-        connection = Connection(feed.streams.open(wish, 0, Caller()))
+        subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
+        connection = Connection(feed.streams.open(subscription, 0, Caller()))
         await loop.passing(1)
         assert bytes(connection.got) == b": closed: the log cannot be read\n\n"
         assert connection.lost
@@ -296,8 +296,8 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
             feed.publish(records, end_of_entry(entry), entry)
         feed.seal()
         store.error = Unavailable("the log cannot be read")
-        wish = Wish(EVERYTHING, 500, Form(chunked=False))
-        connection = Connection(feed.streams.open(wish, 0, Caller()))
+        subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
+        connection = Connection(feed.streams.open(subscription, 0, Caller()))
         connection.protocol.pause_writing()
         await loop.passing(1)
         assert (bytes(connection.got), connection.lost) == (b"", False)
@@ -313,8 +313,8 @@ def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.Monk
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
-        wish = Wish(EVERYTHING, 500, Form(chunked=False))
-        crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(3 * FEW)]
+        subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
+        crowd = [Connection(feed.streams.open(subscription, 0, Caller())) for _ in range(3 * FEW)]
         await loop.passing(1)
         odd = crowd[FEW]
         monkeypatch.setattr(odd.protocol, "write", fails)
@@ -337,14 +337,14 @@ def fails(_data: bytes) -> None:
     raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("form", [Form(), Form(gzip=True)])
-def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: Form) -> None:
+@pytest.mark.parametrize("form", [StreamFormat(), StreamFormat(gzip=True)])
+def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -> None:
     """The loop has not told of it yet; the others have every event all the same."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
-        wish = Wish(EVERYTHING, 500, form)
-        crowd = [Connection(feed.streams.open(wish, 0, Caller())) for _ in range(300)]
+        subscription = Subscription(EVERYTHING, 500, form)
+        crowd = [Connection(feed.streams.open(subscription, 0, Caller())) for _ in range(300)]
         await loop.passing(1)
         for connection in crowd[::100]:
             connection.lost = True

@@ -6,20 +6,20 @@ import itertools
 
 import pytest
 
-from floorcast.feeds.channels import WRITE_BYTES, Wish
+from floorcast.feeds.channels import WRITE_BYTES, Subscription
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, matcher
 from floorcast.feeds.reader import CLOSE, KEEPALIVE, STUCK
 from floorcast.feeds.ring import Rings
-from floorcast.feeds.sse import Form
+from floorcast.feeds.sse import StreamFormat
 from floorcast.feeds.wheel import TICK
 from floorcast.model.token import end_of_entry, position
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 
-PLAIN = Form(chunked=False)
-FORMS = [Form(*flags) for flags in itertools.product((False, True), repeat=3)]
+PLAIN = StreamFormat(chunked=False)
+FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repeat=3)]
 SMS = matcher(Filter(kinds=frozenset({"SMS"})))
 
 
@@ -39,11 +39,11 @@ class Desk:
         self.feed.publish(records, end_of_entry(self.entry), self.entry)
 
     def open(
-        self, form: Form = PLAIN, caller: Caller | None = None, window: int | None = None
+        self, form: StreamFormat = PLAIN, caller: Caller | None = None, window: int | None = None
     ) -> Connection:
         """A reader of SMS from now."""
-        wish = Wish(SMS, 500, form)
-        reader = self.feed.streams.open(wish, self.feed.through, caller or Caller())
+        subscription = Subscription(SMS, 500, form)
+        reader = self.feed.streams.open(subscription, self.feed.through, caller or Caller())
         return Connection(reader, window)
 
 
@@ -75,7 +75,7 @@ def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> No
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_ends_as_it_should(form: Form) -> None:
+def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
     """The last chunk and gzip's CRC are there, so that nobody takes it for broken."""
 
     async def work(loop: VirtualLoop) -> None:

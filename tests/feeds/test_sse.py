@@ -8,14 +8,14 @@ import pytest
 
 from floorcast.feeds import sse
 from floorcast.feeds.blocks import Page
-from floorcast.feeds.sse import Form
+from floorcast.feeds.sse import StreamFormat
 from tests.feeds.connections import plain
 
-FORMS = [Form(*flags) for flags in itertools.product((False, True), repeat=3)]
+FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repeat=3)]
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_event_is_one_data_line_and_a_blank_line(form: Form) -> None:
+def test_an_event_is_one_data_line_and_a_blank_line(form: StreamFormat) -> None:
     """And in front of it its id, where ids are wanted; whatever the framing."""
     page = Page(b'{"a":1}\n{"b":2}', 2, 8, at_head=True, positions=([7], [8]))
     chunk = sse.events(page, form, str)

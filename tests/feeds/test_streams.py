@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from floorcast.feeds.streams import TURN, Streams
+from floorcast.feeds.streams import TURN, Hub
 from tests.virtual_time import VirtualLoop, run
 
 
@@ -27,7 +27,7 @@ class Crowd:
 
     left: int
     work: Work
-    streams: Streams
+    streams: Hub
     turns: list[float] = field(default_factory=list)
 
     @property
@@ -46,7 +46,7 @@ class Crowd:
 class Stubborn:
     """Does not go by itself."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Hub) -> None:
         self.streams = streams
         self.told: list[str] = []
 
@@ -66,7 +66,7 @@ def test_turns_are_shared_among_all_that_wait() -> None:
 
     async def work(loop: VirtualLoop) -> None:
         busy = Work()
-        streams = Streams(busy.clock)
+        streams = Hub(busy.clock)
         large, small = Crowd(1000, busy, streams), Crowd(2, busy, streams)
         between: list[float] = []
 
@@ -91,7 +91,7 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
     """Who does not go is cut off."""
 
     async def work(loop: VirtualLoop) -> None:
-        streams = Streams()
+        streams = Hub()
         await streams.ended(5)
         assert loop.elapsed == 0
         readers = [Stubborn(streams) for _ in range(300)]
@@ -122,7 +122,7 @@ def test_one_that_falls_over_holds_nobody_up() -> None:
 
     async def work(loop: VirtualLoop) -> None:
         busy = Work()
-        streams = Streams(busy.clock)
+        streams = Hub(busy.clock)
         told: list[object] = []
         loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
         falling, other = Falling(100, busy, streams), Crowd(100, busy, streams)

@@ -36,8 +36,12 @@ def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
         for guest in guests:
             assert len(guest.visits) == len(guest.times)
             before = 0.0
-            for wish, visit in zip(guest.times, guest.visits, strict=True):
-                assert max(wish, before) - 1e-5 <= visit <= max(wish, before) + TICK + 1e-5
+            for subscription, visit in zip(guest.times, guest.visits, strict=True):
+                assert (
+                    max(subscription, before) - 1e-5
+                    <= visit
+                    <= max(subscription, before) + TICK + 1e-5
+                )
                 before = visit
 
     run(work)

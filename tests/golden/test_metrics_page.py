@@ -20,9 +20,9 @@ from floorcast.statistics.campaign_stats import CampaignStatistics, campaign_sta
 from floorcast.statistics.live_connects import LiveConnects, live_connects
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import OutboundCall, ServiceStatistics, service_stats
-from floorcast.statistics.visibility import Moment, Sight
+from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import WaitingCall
-from tests.statistics.floors import at, event_at, folded, plain, views
+from tests.statistics.floors import at, event_at, folded, plain, scopes
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
 ON = "2026-11-23"
@@ -66,9 +66,9 @@ def morning(formula: Formula = "excluding_abandons_within_sla") -> Floor:
 
 def answers() -> dict[str, dict[str, Any]]:
     """What each section's tables are about."""
-    seen = views(morning())
+    seen = scopes(morning())
     averages = averages_answer(agent_averages(seen, NOW).all(), NOW).agent_averages[0]
-    campaigns = campaign_statistics(Sight([morning()]), CampaignFilter(), NOW).all()
+    campaigns = campaign_statistics(Visibility([morning()]), CampaignFilter(), NOW).all()
     return {
         "Calls of a service": plain(service_stats(seen, NOW).all()[0]),
         "Agents": plain(agent_statistics(seen, NOW).all()[0]) | plain(averages),
@@ -90,7 +90,7 @@ def told() -> Iterator[tuple[str, str, str]]:
 def test_each_example_is_right(section: str, figure: str, result: str) -> None:
     """The number in the example is what the floor answers about its events."""
     if section == "Service levels":
-        row = service_stats(views(morning(figure)), NOW).all()[0]
+        row = service_stats(scopes(morning(figure)), NOW).all()[0]
         assert str(row.service_level) == result
     else:
         assert str(answers()[section][figure]) == result
@@ -100,7 +100,7 @@ def test_the_example_has_its_live_connect_where_the_page_says() -> None:
     """In the last interval but one."""
     said = re.search(r"totals\n([\d, *]+)\.", PAGE)
     assert said is not None
-    rows = live_connects(views(morning()), NOW).live_connects
+    rows = live_connects(scopes(morning()), NOW).live_connects
     assert ", ".join(row.total for row in rows) == said[1].replace("*", "")
 
 

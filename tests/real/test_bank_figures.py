@@ -24,7 +24,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
-from floorcast.statistics.visibility import Moment, Sight
+from floorcast.statistics.visibility import Moment, Visibility
 from tests.statistics.floors import at, folded
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
@@ -128,7 +128,7 @@ def clock_ms(clock: str) -> int:
 
 
 def stats(floor: Floor, moment: int) -> dict[str, ServiceStatistics]:
-    rows = service_stats(Sight([floor]).views(), Moment(moment)).all()
+    rows = service_stats(Visibility([floor]).scopes(), Moment(moment)).all()
     return {row.service_name: row for row in rows}
 
 

@@ -13,10 +13,10 @@ from floorcast.floor.state import FloorState
 from floorcast.model.inbound import InboundEvent, milliseconds
 from floorcast.site.configuration import FloorConfig
 from floorcast.statistics.requests import ServiceFilter
-from floorcast.statistics.visibility import Moment, Sight, View
+from floorcast.statistics.visibility import Moment, Scope, Visibility
 from tests.floor.random_floors import MIDDAY
 
-__all__ = ["agent_at", "at", "call_at", "event_at", "folded", "only", "plain", "seen", "views"]
+__all__ = ["agent_at", "at", "call_at", "event_at", "folded", "only", "plain", "scopes", "seen"]
 
 R = TypeVar("R")
 _decoder = msgspec.json.Decoder(InboundEvent)
@@ -61,9 +61,9 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
     return floor
 
 
-def views(floor: Floor, *services: int) -> list[View]:
+def scopes(floor: Floor, *services: int) -> list[Scope]:
     """What a filter of these services asks for; none: everything."""
-    return Sight([floor]).views(ServiceFilter(services=frozenset(services)))
+    return Visibility([floor]).scopes(ServiceFilter(services=frozenset(services)))
 
 
 def seen(seconds: float) -> Moment:

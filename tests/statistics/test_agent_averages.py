@@ -10,7 +10,7 @@ from floorcast.statistics.agent_averages import (
     summed,
 )
 from tests.floor.random_floors import agent, fold_all, new_floor
-from tests.statistics.floors import only, seen, views
+from tests.statistics.floors import only, scopes, seen
 
 
 def averages(
@@ -18,7 +18,7 @@ def averages(
 ) -> AgentAverages:
     floor = new_floor()
     fold_all(floor, list(events))
-    totals = agent_averages(views(floor, *services), seen(seconds)).all()
+    totals = agent_averages(scopes(floor, *services), seen(seconds)).all()
     return only(averages_answer(totals, seen(seconds)).agent_averages)
 
 

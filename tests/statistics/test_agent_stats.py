@@ -24,7 +24,7 @@ from tests.floor.random_floors import (
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import only, plain, seen, views
+from tests.statistics.floors import only, plain, scopes, seen
 
 ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
 REASONS = ("Lunch", "Training", "Break", "Meeting", "TechDiff", "Other")
@@ -50,20 +50,20 @@ def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -
         agent("LOGOFF", 60, "BOB"),
     )
     now = seen(100)
-    assert agent_statistics(views(floor, 10), now).all() == []
-    assert [row.ready_duration for row in agent_statistics(views(floor, 20), now).all()] == [70]
-    ex = agent_statistics_ex(views(floor, 10), now).all()
+    assert agent_statistics(scopes(floor, 10), now).all() == []
+    assert [row.ready_duration for row in agent_statistics(scopes(floor, 20), now).all()] == [70]
+    ex = agent_statistics_ex(scopes(floor, 10), now).all()
     assert [(row.agent_login_id, services(row)) for row in ex] == [
         ("ANN", {10: (30, 0)}),
         ("BOB", {10: (60, 0)}),
     ]
-    assert services(agent_statistics_ex(views(floor), now).all()[0]) == {10: (30, 0), 20: (70, 0)}
+    assert services(agent_statistics_ex(scopes(floor), now).all()[0]) == {10: (30, 0), 20: (70, 0)}
 
 
 def test_who_skips_a_preview_that_nobody_heard_log_on_is_ready() -> None:
     """Its source was connected in the middle of the day; whoever is offered a call is there."""
     floor = day_of(agent("PREVIEW_DIAL_OFFERED", 0, service=10), agent("PREVIEW_DIAL_SKIPPED", 20))
-    (row,) = agent_statistics(views(floor, 10), seen(50)).all()
+    (row,) = agent_statistics(scopes(floor, 10), seen(50)).all()
     assert row.ready_duration == 30
 
 
@@ -75,12 +75,12 @@ def test_calls_count_for_the_service_that_offered_them() -> None:
         call("call.queue", 1),
         agent("IN_CALL", 11, call={"transactionId": 1, "sessionId": "S1"}),
     )
-    row = only(agent_statistics_ex(views(floor), seen(31)).all())
+    row = only(agent_statistics_ex(scopes(floor), seen(31)).all())
     assert services(row) == {10: (0, 1), 20: (11, 0)}
     assert [one.talk_duration for one in row.services] == [0, 20]
-    both = only(agent_statistics(views(floor), seen(31)).all())
+    both = only(agent_statistics(scopes(floor), seen(31)).all())
     assert (both.inbound_calls, both.talk_duration) == (1, 20)
-    assert only(agent_statistics(views(floor, 20), seen(31)).all()).inbound_calls == 0
+    assert only(agent_statistics(scopes(floor, 20), seen(31)).all()).inbound_calls == 0
 
 
 def test_two_agents_of_one_call_are_both_credited() -> None:
@@ -94,22 +94,22 @@ def test_two_agents_of_one_call_are_both_credited() -> None:
         call("call.queue", 22, service=10),
         call("call.answer", 23, agent="BOB"),
     )
-    rows = agent_statistics(views(floor), seen(30)).all()
+    rows = agent_statistics(scopes(floor), seen(30)).all()
     assert [row.inbound_calls for row in rows] == [1, 1]
 
 
 def test_an_agent_of_no_known_service_is_seen_by_who_sees_everything() -> None:
     """Its entry has no id, and no filter asks for it."""
     floor = day_of(agent("READY", 0), agent("READY", 0, "BOB", service=10))
-    rows = agent_statistics_ex(views(floor), seen(5)).all()
+    rows = agent_statistics_ex(scopes(floor), seen(5)).all()
     assert [services(row) for row in rows] == [{None: (5, 0)}, {10: (5, 0)}]
-    assert len(agent_statistics(views(floor, 10), seen(5)).all()) == 1
+    assert len(agent_statistics(scopes(floor, 10), seen(5)).all()) == 1
 
 
 def test_an_agent_without_a_name_goes_by_its_login() -> None:
     """A row that names nobody would be of no use."""
     floor = day_of(agent("READY", 0, service=10))
-    assert only(agent_statistics(views(floor), seen(1)).all()).agent_name == "ANN"
+    assert only(agent_statistics(scopes(floor), seen(1)).all()).agent_name == "ANN"
 
 
 @given(ANY_EVENTS)
@@ -118,13 +118,13 @@ def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEv
     floor = day_of(*events)
     now = seen(431.7)
     ex: dict[str, Counter[str]] = {}
-    for row in agent_statistics_ex(views(floor), now).all():
+    for row in agent_statistics_ex(scopes(floor), now).all():
         sums: Counter[str] = Counter()
         for one in plain(row)["services"]:
             del one["id"], one["callCenterId"]
             sums.update(one)
         ex[row.agent_name] = sums
-    for stats in agent_statistics(views(floor), now).all():
+    for stats in agent_statistics(scopes(floor), now).all():
         shown = plain(stats)
         name = shown.pop("agentName")
         del shown["agentStatus"], shown["stateChangedTime"]
@@ -135,10 +135,10 @@ def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEv
 def test_the_six_reasons_sum_to_the_total(events: list[InboundEvent]) -> None:
     """As shown, on each service and over all of them."""
     floor = day_of(*events)
-    rows = [plain(row) for row in agent_statistics(views(floor), seen(300.3)).all()]
+    rows = [plain(row) for row in agent_statistics(scopes(floor), seen(300.3)).all()]
     rows += [
         one
-        for row in agent_statistics_ex(views(floor), seen(300.3)).all()
+        for row in agent_statistics_ex(scopes(floor), seen(300.3)).all()
         for one in plain(row)["services"]
     ]
     for row in rows:
@@ -181,5 +181,5 @@ def test_a_restart_at_any_place_gives_the_same_answers(
     again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
     for method in (agent_statistics, agent_statistics_ex):
-        one, other = (method(views(floor), seen(500)).all() for floor in (whole, again))
+        one, other = (method(scopes(floor), seen(500)).all() for floor in (whole, again))
         assert msgspec.json.encode(one) == msgspec.json.encode(other)

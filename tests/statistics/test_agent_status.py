@@ -19,7 +19,7 @@ from tests.floor.random_floors import (
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import only, plain, seen, views
+from tests.statistics.floors import only, plain, scopes, seen
 
 STATE_IDS = {
     "LOGOFF": 0,
@@ -52,7 +52,7 @@ def test_the_call_in_hand_is_shown_as_far_as_it_is_known() -> None:
         agent("LOGON", 0, service=10, skill="French", monitored=True),
         agent("IN_CALL", 9, call={"transactionId": 1, "sessionId": "S1", "account": "a2"}),
     )
-    row = plain(only(agent_status(views(floor), seen(10)).all()))
+    row = plain(only(agent_status(scopes(floor), seen(10)).all()))
     shown = {name: row[name] for name in ("callType", "transactionId", "sessionId", "account")}
     assert shown == {
         "callType": "INBOUND",
@@ -70,7 +70,7 @@ def test_a_free_agent_has_no_call() -> None:
         agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"}),
         agent("READY", 5),
     )
-    row = only(agent_status(views(floor), seen(6)).all())
+    row = only(agent_status(scopes(floor), seen(6)).all())
     assert (row.transaction_id, row.session_id, row.phone) == (None, None, None)
 
 
@@ -86,9 +86,12 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
     now = seen(40)
 
     def changed(seconds: float, *services: int) -> list[tuple[str, str]]:
-        return states(agent_status(views(floor, *services), now, seen(seconds).now).all())
+        return states(agent_status(scopes(floor, *services), now, seen(seconds).now).all())
 
-    assert states(agent_status(views(floor), now).all()) == [("ANN", "Ready"), ("BOB", "Not Ready")]
+    assert states(agent_status(scopes(floor), now).all()) == [
+        ("ANN", "Ready"),
+        ("BOB", "Not Ready"),
+    ]
     assert changed(0) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
     assert changed(20) == [("BOB", "Not Ready")]
     assert changed(19.999, 10) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
@@ -99,16 +102,16 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
 def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:
     """A LOGOFF out of nowhere changes nothing that could be shown."""
     floor = day_of(agent("LOGOFF", 5, service=10))
-    assert agent_status(views(floor), seen(6), 0).all() == []
+    assert agent_status(scopes(floor), seen(6), 0).all() == []
 
 
 def test_a_quiet_agent_is_not_shown() -> None:
     """Sixteen hours without an event; one that logged off is not quiet, but gone."""
     floor = day_of(agent("READY", 0, service=10), agent("LOGON", 0, "BOB", service=10))
     fold_all(floor, [agent("LOGOFF", 1, "BOB")], begin=9)
-    assert len(agent_status(views(floor), seen(16 * 3600 - 1)).all()) == 1
-    assert agent_status(views(floor), seen(16 * 3600)).all() == []
-    assert states(agent_status(views(floor), seen(16 * 3600), 0).all()) == [("BOB", "Logoff")]
+    assert len(agent_status(scopes(floor), seen(16 * 3600 - 1)).all()) == 1
+    assert agent_status(scopes(floor), seen(16 * 3600)).all() == []
+    assert states(agent_status(scopes(floor), seen(16 * 3600), 0).all()) == [("BOB", "Logoff")]
 
 
 @st.composite
@@ -132,11 +135,11 @@ def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
     floor = new_floor()
     fold_all(floor, events[:cut])
     call_table = {
-        row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()
+        row.agent_login_id: drawn(row) for row in agent_status(scopes(floor), seen(60)).all()
     }
     for fed in fold_all(floor, events[cut:], begin=100):
         follow(call_table, plain(fed.event))
-    fresh = {row.agent_login_id: drawn(row) for row in agent_status(views(floor), seen(60)).all()}
+    fresh = {row.agent_login_id: drawn(row) for row in agent_status(scopes(floor), seen(60)).all()}
     assert {who: row for who, row in call_table.items() if row["state"] != 0} == fresh
 
 

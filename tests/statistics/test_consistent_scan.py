@@ -17,7 +17,7 @@ from floorcast.statistics.agent_averages import agent_averages
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 from tests.floor.random_floors import (
     PLAN,
     agent,
@@ -27,9 +27,9 @@ from tests.floor.random_floors import (
     new_floor,
     ticks,
 )
-from tests.statistics.floors import seen, views
+from tests.statistics.floors import scopes, seen
 
-Method = Callable[[Sequence[View], Moment], Slices[object]]
+Method = Callable[[Sequence[Scope], Moment], Slices[object]]
 METHODS: dict[str, Method] = {
     "status": agent_status,  # type: ignore[dict-item]  # rows of any kind
     "stats": agent_statistics,  # type: ignore[dict-item]  # as above
@@ -60,14 +60,14 @@ def test_what_is_folded_meanwhile_does_not_show(
         fold_all(one, before)
     moment = seen(500)
     rows: list[object] = []
-    with METHODS[method](views(floor), moment) as slices:
+    with METHODS[method](scopes(floor), moment) as slices:
         for number, some in enumerate(slices):
             rows += some
             if number == 0:
                 fold_all(floor, meanwhile, begin=100)
                 if change:
                     floor.apply(OTHER_PLAN)
-    assert plain(rows) == plain(METHODS[method](views(same), moment).all())
+    assert plain(rows) == plain(METHODS[method](scopes(same), moment).all())
     assert floor.watchers == []
 
 
@@ -75,7 +75,7 @@ def test_the_floor_is_let_go_when_the_reader_leaves() -> None:
     """A request that is cancelled half-way costs the fold nothing afterwards."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, who, service=10) for who in ("ANN", "BOB", 9)])
-    with agent_status(views(floor), seen(1)) as slices:
+    with agent_status(scopes(floor), seen(1)) as slices:
         next(iter(slices))
         assert len(floor.watchers) == 1
     assert floor.watchers == []
@@ -86,7 +86,7 @@ def test_what_fits_into_a_slice_is_read_at_once() -> None:
     """One row: nobody has to watch, and later events do not show."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, service=10)])
-    slices = agent_status(views(floor), seen(1))
+    slices = agent_status(scopes(floor), seen(1))
     assert floor.watchers == []
     fold_all(floor, [agent("NOT_READY", 1)], begin=9)
     assert [row.state for row in slices.all()] == ["Ready"]

@@ -11,7 +11,7 @@ from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import ServiceFigures, agent_statistics, agent_statistics_ex
 from floorcast.statistics.visibility import Moment
-from tests.statistics.floors import agent_at, at, folded, only, views
+from tests.statistics.floors import agent_at, at, folded, only, scopes
 
 HOUR = 3_600_000
 
@@ -23,7 +23,7 @@ def plan(zone: str) -> FloorConfig:
 def figures(zone: str, begin: str, now: int, kind: str = "READY") -> ServiceFigures:
     """What is shown of an agent that entered a state and did nothing since."""
     floor = folded(plan(zone), [agent_at(kind, begin, service=10)])
-    agent = only(agent_statistics_ex(views(floor), Moment(now)).all())
+    agent = only(agent_statistics_ex(scopes(floor), Moment(now)).all())
     return only(agent.services)
 
 
@@ -39,11 +39,11 @@ def test_only_the_time_since_midnight_is_today_s() -> None:
         plan("America/New_York"), [agent_at("READY", "2026-11-22T22:00:00-05:00", service=10)]
     )
     moment = Moment(at("2026-11-23T00:10:00-05:00"))
-    row = only(agent_statistics(views(floor), moment).all())
+    row = only(agent_statistics(scopes(floor), moment).all())
     assert row.ready_duration == 600
     assert row.state_changed_time == at("2026-11-22T22:00:00-05:00")
     averages = only(
-        averages_answer(agent_averages(views(floor), moment).all(), moment).agent_averages
+        averages_answer(agent_averages(scopes(floor), moment).all(), moment).agent_averages
     )
     assert averages.average_ready_time == "600"
 
@@ -83,13 +83,13 @@ def test_a_quiet_agent_adds_nothing_more() -> None:
     begin = at("2026-11-23T01:00:00-05:00")
     floor = folded(plan("America/New_York"), [agent_at("READY", begin, service=10)])
     just, over = Moment(begin + 16 * HOUR - 1), Moment(begin + 16 * HOUR)
-    assert only(agent_statistics(views(floor), just).all()).ready_duration == 16 * 3600 - 1
-    assert agent_statistics(views(floor), over).all() == []
+    assert only(agent_statistics(scopes(floor), just).all()).ready_duration == 16 * 3600 - 1
+    assert agent_statistics(scopes(floor), over).all() == []
     later = Moment(begin + 20 * HOUR)
-    row = only(agent_statistics_ex(views(floor), later).all())
+    row = only(agent_statistics_ex(scopes(floor), later).all())
     assert only(row.services).ready_duration == 16 * 3600
     tomorrow = Moment(begin + 40 * HOUR)
-    assert agent_statistics_ex(views(floor), tomorrow).all() == []
+    assert agent_statistics_ex(scopes(floor), tomorrow).all() == []
 
 
 def test_what_arrives_for_a_quiet_agent_counts_again() -> None:
@@ -97,5 +97,5 @@ def test_what_arrives_for_a_quiet_agent_counts_again() -> None:
     begin = at("2026-11-23T01:00:00-05:00")
     events = [agent_at("READY", begin, service=10), agent_at("NOT_READY", begin + 20 * HOUR)]
     floor = folded(plan("America/New_York"), events)
-    row = only(agent_statistics(views(floor), Moment(begin + 20 * HOUR)).all())
+    row = only(agent_statistics(scopes(floor), Moment(begin + 20 * HOUR)).all())
     assert (row.agent_status, row.ready_duration) == ("Not Ready", 20 * 3600)

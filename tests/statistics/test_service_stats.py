@@ -13,7 +13,7 @@ from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_level, service_stats
-from floorcast.statistics.visibility import Moment, Sight
+from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import (
     agent,
@@ -24,7 +24,7 @@ from tests.floor.random_floors import (
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import agent_at, at, call_at, folded, only, plain, seen, views
+from tests.statistics.floors import agent_at, at, call_at, folded, only, plain, scopes, seen
 
 ANY_EVENTS = st.lists(call_events() | agent_events(), max_size=40)
 HOUR = 3_600_000
@@ -37,7 +37,7 @@ def day_of(*events: InboundEvent) -> Floor:
 
 
 def row_of(floor: Floor, seconds: float, service: int = 10) -> ServiceStatistics:
-    return only(service_stats(views(floor, service), seen(seconds)).all())
+    return only(service_stats(scopes(floor, service), seen(seconds)).all())
 
 
 def inbound(
@@ -136,17 +136,17 @@ def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
 
 def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
     """And not because a site declares it."""
-    assert service_stats(views(day_of()), seen(0)).all() == []
+    assert service_stats(scopes(day_of()), seen(0)).all() == []
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
-    assert [row.service_id for row in service_stats(views(floor), seen(5)).all()] == ["10"]
+    assert [row.service_id for row in service_stats(scopes(floor), seen(5)).all()] == ["10"]
     floor = day_of(call("call.queue", 0, service=20), call("call.end", 1))
-    assert [row.service_id for row in service_stats(views(floor), seen(5)).all()] == ["20"]
+    assert [row.service_id for row in service_stats(scopes(floor), seen(5)).all()] == ["20"]
 
 
 def test_a_service_of_yesterday_is_not_listed() -> None:
     """Nobody there, and nothing offered, since midnight."""
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
-    assert service_stats(views(floor), seen(13 * 3600)).all() == []
+    assert service_stats(scopes(floor), seen(13 * 3600)).all() == []
 
 
 def test_the_calls_of_now() -> None:
@@ -193,7 +193,7 @@ PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="
 
 def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
     """Offered, handled and abandoned at a moment."""
-    rows = service_stats(Sight([floor]).views(), Moment(moment)).all()
+    rows = service_stats(Visibility([floor]).scopes(), Moment(moment)).all()
     if not rows:
         return (0, 0, 0)
     return (rows[0].total_offered, rows[0].total_handled, rows[0].total_abandoned)
@@ -209,7 +209,7 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
     floor = folded(PLAN, [*waits, call_at("answer", MIDNIGHT + 50_000)])
     assert offered(floor, MIDNIGHT - 1) == (1, 0, 0)
     assert offered(floor, MIDNIGHT + 50_000) == (1, 1, 0)
-    row = only(service_stats(Sight([floor]).views(), Moment(MIDNIGHT + 50_000)).all())
+    row = only(service_stats(Visibility([floor]).scopes(), Moment(MIDNIGHT + 50_000)).all())
     assert row.average_speed_of_answer == 150
 
 
@@ -226,7 +226,7 @@ def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -
     hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
     floor = folded(PLAN, [waits, *hours])
     assert offered(floor, MIDNIGHT + 18 * HOUR) == (1, 0, 0)
-    assert waiting_calls(Sight([floor]).views(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
+    assert waiting_calls(Visibility([floor]).scopes(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
     floor = folded(PLAN, [waits, *hours, agent_at("READY", MIDNIGHT + 30 * HOUR)])
     assert floor.call_table.calls == {}
 
@@ -251,7 +251,7 @@ def test_campaigns_of_today_add_up() -> None:
 def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> None:
     """offered = handled + abandoned + moved on + still waiting, for every service."""
     floor = day_of(*events)
-    for row in service_stats(views(floor), seen(500)).all():
+    for row in service_stats(scopes(floor), seen(500)).all():
         moved_on = 0
         for one in floor.call_table.calls.values():
             turns = [leg for leg in one.legs if str(leg.service) == row.service_id]
@@ -275,7 +275,7 @@ def test_a_restart_at_any_place_gives_the_same_answers(
     whole, first = day_of(*events), day_of(*events[:cut])
     again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
-    one, other = (service_stats(views(floor), seen(500)).all() for floor in (whole, again))
+    one, other = (service_stats(scopes(floor), seen(500)).all() for floor in (whole, again))
     assert one == other
 
 

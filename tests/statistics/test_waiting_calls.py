@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
-from floorcast.statistics.visibility import Sight
+from floorcast.statistics.visibility import Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, call, fold_all, new_floor
-from tests.statistics.floors import only, plain, seen, views
+from tests.statistics.floors import only, plain, scopes, seen
 
 
 def day_of(*events: InboundEvent) -> Floor:
@@ -18,7 +18,7 @@ def day_of(*events: InboundEvent) -> Floor:
 
 def waiting(floor: Floor, seconds: float, *services: int) -> list[str]:
     """When each began to wait, in seconds after midday."""
-    rows = waiting_calls(views(floor, *services), seen(seconds)).all()
+    rows = waiting_calls(scopes(floor, *services), seen(seconds)).all()
     return [str(int(row.time_stamp) - seen(0).now // 1000) for row in rows]
 
 
@@ -76,7 +76,7 @@ def test_a_row_shows_the_customer() -> None:
         ),
         call("call.queue", 1, skill="French", priority=308),
     )
-    row = plain(only(waiting_calls(views(floor), seen(2)).all()))
+    row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))
     assert {name: row[name] for name in ("phone", "name", "agentSkill", "priority")} == {
         "phone": "650",
         "name": "Will Smith",
@@ -88,15 +88,15 @@ def test_a_row_shows_the_customer() -> None:
 def test_what_is_not_known_is_null() -> None:
     """A call without a beginning, at no known service, is seen by who sees everything."""
     floor = day_of(call("call.queue", 1))
-    row = plain(only(waiting_calls(views(floor), seen(2)).all()))
+    row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))
     known = {name: value for name, value in row.items() if value is not None}
     assert known == {"timeStamp": str(seen(1).now // 1000)}
-    assert waiting_calls(Sight([floor], frozenset({1})).views(), seen(2)).all() == []
+    assert waiting_calls(Visibility([floor], frozenset({1})).scopes(), seen(2)).all() == []
 
 
 def test_the_calls_of_all_floors_are_one_queue() -> None:
     """A parent's user sees the child's among its own, by how long they wait."""
     one = day_of(call("call.queue", 0, service=10), call("call.queue", 20, 2, service=10))
     other = day_of(call("call.queue", 10, service=20))
-    rows = waiting_calls(Sight([one, other]).views(), seen(30)).all()
+    rows = waiting_calls(Visibility([one, other]).scopes(), seen(30)).all()
     assert [row.service_id for row in rows] == ["10", "20", "10"]

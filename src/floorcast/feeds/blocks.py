@@ -15,7 +15,16 @@ from itertools import accumulate
 from floorcast.feeds.filters import Matcher
 from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_places
 
-__all__ = ["PAGE_BYTES", "SEAL_BYTES", "SEAL_EVENTS", "Block", "Page", "Record", "Scan", "Tail"]
+__all__ = [
+    "PAGE_BYTES",
+    "SEAL_BYTES",
+    "SEAL_EVENTS",
+    "Block",
+    "Page",
+    "PageBuilder",
+    "Record",
+    "Tail",
+]
 
 SEAL_EVENTS = 1000  # events of a block
 SEAL_BYTES = 1024 * 1024  # bytes of a block, whatever its events
@@ -39,39 +48,39 @@ class Block:
         self._classes: array[int] | None = None
         self.size = 2 * segment.size() - len(segment.body)
 
-    def give(self, scan: Scan) -> None:
-        """Let ``scan`` take what it sees after its cursor, and move the cursor on."""
-        start = bisect_right(self._places, scan.cursor)
+    def give(self, builder: PageBuilder) -> None:
+        """Let ``builder`` take what it sees after its cursor, and move the cursor on."""
+        start = bisect_right(self._places, builder.cursor)
         end = self.segment.count
-        wanted = scan.matcher.verdicts(self.segment.table)
+        wanted = builder.matcher.verdicts(self.segment.table)
         if all(wanted):
-            end = min(end, start + scan.room)
+            end = min(end, start + builder.room)
             if start < end:
-                end = self._fitting(start, end, scan)
-                scan.take(self._slice(start, end), self._places[start:end])
+                end = self._fitting(start, end, builder)
+                builder.take(self._slice(start, end), self._places[start:end])
         elif any(wanted):
-            self._give_some(scan, wanted, start)
-        if not scan.full:
-            scan.cursor = max(scan.cursor, self.last)
+            self._give_some(builder, wanted, start)
+        if not builder.full:
+            builder.cursor = max(builder.cursor, self.last)
 
-    def _give_some(self, scan: Scan, wanted: Sequence[bool], start: int) -> None:
+    def _give_some(self, builder: PageBuilder, wanted: Sequence[bool], start: int) -> None:
         if self._classes is None:
             self._classes = as_classes(self.segment.classes)
         classes = self._classes
-        seen = [i for i in range(start, len(classes)) if wanted[classes[i]]][: scan.room]
+        seen = [i for i in range(start, len(classes)) if wanted[classes[i]]][: builder.room]
         if seen:
             lines = [self._slice(i, i + 1) for i in seen]
-            scan.take_lines(lines, [self._places[i] for i in seen])
+            builder.take_lines(lines, [self._places[i] for i in seen])
 
-    def _fitting(self, start: int, end: int, scan: Scan) -> int:
+    def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
         """Where to end so that the scan keeps its size; one event fits always."""
         offsets = self._offsets
-        limit = offsets[start] + scan.space
+        limit = offsets[start] + builder.space
         if end < len(offsets) and offsets[end] <= limit:
             return end
         if end == len(offsets) and len(self.segment.body) <= limit:
             return end
-        scan.full = True
+        builder.full = True
         return max(start + 1, bisect_right(offsets, limit, start, end) - 1)
 
     def _slice(self, start: int, end: int) -> bytes:
@@ -133,19 +142,19 @@ class Tail:
             body=b"\n".join(self._bodies),
         )
 
-    def give(self, scan: Scan) -> None:
-        """Let ``scan`` take what it sees after its cursor."""
+    def give(self, builder: PageBuilder) -> None:
+        """Let ``builder`` take what it sees after its cursor."""
         positions = self._places
-        start = bisect_right(positions, scan.cursor)
-        if scan.matcher.matches_all:
-            seen: Sequence[int] = range(start, min(len(positions), start + scan.room))
-            bodies = self._bodies[start : start + scan.room]
+        start = bisect_right(positions, builder.cursor)
+        if builder.matcher.matches_all:
+            seen: Sequence[int] = range(start, min(len(positions), start + builder.room))
+            bodies = self._bodies[start : start + builder.room]
         else:
-            matcher, classes = scan.matcher, self._classes
-            seen = [i for i in range(start, len(positions)) if matcher(classes[i])][: scan.room]
+            matcher, classes = builder.matcher, self._classes
+            seen = [i for i in range(start, len(positions)) if matcher(classes[i])][: builder.room]
             bodies = [self._bodies[i] for i in seen]
         if seen:
-            scan.take_lines(bodies, [positions[i] for i in seen])
+            builder.take_lines(bodies, [positions[i] for i in seen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,7 @@ class Page:
     built: dict[Hashable, object] = field(default_factory=dict)
 
 
-class Scan:
+class PageBuilder:
     """A page in the making: how far it got, and what it has taken so far.
 
     It is ``full`` with ``room`` events, or once the next one would take it over ``space`` bytes.

@@ -18,12 +18,12 @@ from floorcast.feeds import sse
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.reader import Caller, Reader
-from floorcast.feeds.sse import Chunk, Form
-from floorcast.feeds.streams import Streams
+from floorcast.feeds.sse import Chunk, StreamFormat
+from floorcast.feeds.streams import Hub
 from floorcast.model.errors import Unavailable
 from floorcast.store.segment import Facets
 
-__all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Wish"]
+__all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Subscription"]
 
 WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
 FEW = 8  # readers written to between two looks at the clock
@@ -37,28 +37,30 @@ class Source(Protocol):
 
     through: int
 
-    def glance(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
+    def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
         """What there is behind a cursor; raises Unavailable."""
         ...
 
 
-class Wish(NamedTuple):
+class Subscription(NamedTuple):
     """What a reader wants: which events, how many at most in a write, and how they look."""
 
     matcher: Matcher
     most: int
-    form: Form
+    form: StreamFormat
 
 
 class Channel:
     """The readers of one feed that want the same."""
 
-    def __init__(self, source: Source, wish: Wish, streams: Streams, channels: Channels) -> None:
-        self.form = wish.form
+    def __init__(
+        self, source: Source, subscription: Subscription, streams: Hub, channels: Channels
+    ) -> None:
+        self.form = subscription.form
         self.streams = streams
         self._members = 0
         self._idle: dict[Reader, None] = {}
-        self._wish = wish
+        self._wish = subscription
         self._source = source
         self._channels = channels
         self._ahead: list[tuple[int, list[Reader]]] = []
@@ -132,7 +134,7 @@ class Channel:
         """What there is behind a cursor, or why nobody can say."""
         matcher, most, _ = self._wish
         try:
-            return self._source.glance(cursor, matcher, most, WRITE_BYTES)
+            return self._source.peek(cursor, matcher, most, WRITE_BYTES)
         except Unavailable as error:
             return error.message
         except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
@@ -213,10 +215,10 @@ def _end(readers: list[Reader], why: str) -> None:
 class Channels:
     """The streams of one feed."""
 
-    def __init__(self, source: Source, streams: Streams) -> None:
+    def __init__(self, source: Source, streams: Hub) -> None:
         self._source = source
         self._streams = streams
-        self._channels: dict[Wish, Channel] = {}
+        self._channels: dict[Subscription, Channel] = {}
 
     @property
     def some(self) -> bool:
@@ -225,17 +227,19 @@ class Channels:
 
     def notify(self, classes: Sequence[Facets], before: int) -> None:
         """Events of these classes were published behind ``before``."""
-        for wish, channel in self._channels.items():
-            if wish.matcher.any_of(classes):
+        for subscription, channel in self._channels.items():
+            if subscription.matcher.any_of(classes):
                 channel.notify(before)
 
-    def open(self, wish: Wish, cursor: int, caller: Caller) -> Reader:
+    def open(self, subscription: Subscription, cursor: int, caller: Caller) -> Reader:
         """A reader that begins behind ``cursor`` once it has its connection."""
-        channel = self._channels.get(wish)
+        channel = self._channels.get(subscription)
         if channel is None:
-            channel = self._channels[wish] = Channel(self._source, wish, self._streams, self)
+            channel = self._channels[subscription] = Channel(
+                self._source, subscription, self._streams, self
+            )
         return channel.reader(cursor, caller)
 
-    def drop(self, wish: Wish) -> None:
+    def drop(self, subscription: Subscription) -> None:
         """Nobody wants this any more."""
-        self._channels.pop(wish, None)
+        self._channels.pop(subscription, None)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from floorcast.feeds.blocks import Block, Page, Record, Scan, Tail
+from floorcast.feeds.blocks import Block, Page, PageBuilder, Record, Tail
 from floorcast.feeds.channels import Channels
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings
@@ -99,26 +99,26 @@ class Feed:
 
         Raises Unavailable when the store cannot be read.
         """
-        scan = Scan(cursor, matcher, count)
-        page = self._kept(scan)
+        builder = PageBuilder(cursor, matcher, count)
+        page = self._kept(builder)
         while page is None:
-            if self._looked(scan):
-                page = self._made(scan, at_head=not scan.full)
+            if self._looked(builder):
+                page = self._made(builder, at_head=not builder.full)
             else:
                 await asyncio.sleep(0)
         return page
 
-    def glance(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
+    def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
         """The same of at most ``space`` bytes, and no longer than a turn of the loop may last.
 
         A page that came to no end is neither full nor at the head; its cursor is where to go on.
         Raises Unavailable when the store cannot be read.
         """
-        scan = Scan(cursor, matcher, count, space)
-        page = self._kept(scan)
+        builder = PageBuilder(cursor, matcher, count, space)
+        page = self._kept(builder)
         if page is None:
-            looked = self._looked(scan)
-            page = self._made(scan, at_head=looked and not scan.full)
+            looked = self._looked(builder)
+            page = self._made(builder, at_head=looked and not builder.full)
         return page
 
     async def wait(
@@ -144,55 +144,55 @@ class Feed:
         """Let the readers that wait answer at once."""
         self._waiters.release()
 
-    def _kept(self, scan: Scan) -> Page | None:
+    def _kept(self, builder: PageBuilder) -> Page | None:
         """The page that somebody else had of the same, if it still is all that there is."""
-        page = self._rings.pages.get((self.client, self.name, *scan.asked))
+        page = self._rings.pages.get((self.client, self.name, *builder.asked))
         stale = page is not None and page.at_head and page.cursor < self.through
         return None if stale else page
 
-    def _made(self, scan: Scan, *, at_head: bool) -> Page:
-        lines = scan.pieces[0] if len(scan.pieces) == 1 else b"\n".join(scan.pieces)
-        end = max(scan.cursor, self.through) if at_head else scan.cursor
-        page = Page(lines, scan.count, end, at_head, tuple(scan.positions))
+    def _made(self, builder: PageBuilder, *, at_head: bool) -> Page:
+        lines = builder.pieces[0] if len(builder.pieces) == 1 else b"\n".join(builder.pieces)
+        end = max(builder.cursor, self.through) if at_head else builder.cursor
+        page = Page(lines, builder.count, end, at_head, tuple(builder.positions))
         if page.count:
             counts = self._rings.counts
             counts.pages += 1
             counts.given += page.count
             # twice: with what is built of it
             size = 2 * len(lines) + 8 * page.count + 512
-            self._rings.pages.put((self.client, self.name, *scan.asked), page, size)
+            self._rings.pages.put((self.client, self.name, *builder.asked), page, size)
         return page
 
-    def _looked(self, scan: Scan) -> bool:
-        """Move ``scan`` on for as long as this turn may last; True once there is no more for it."""
+    def _looked(self, builder: PageBuilder) -> bool:
+        """Move ``builder`` on while this turn lasts; True once there is no more for it."""
         until = time.perf_counter() + _TURN
-        while not scan.full:
-            if scan.cursor < self._ring.after:
-                self._look_in_store(scan, until)
-            elif (block := self._ring.next_block(scan.cursor)) is not None:
-                block.give(scan)
+        while not builder.full:
+            if builder.cursor < self._ring.after:
+                self._look_in_store(builder, until)
+            elif (block := self._ring.next_block(builder.cursor)) is not None:
+                block.give(builder)
             else:
-                self._tail.give(scan)
+                self._tail.give(builder)
                 return True
             if time.perf_counter() > until:
                 return False
         return True
 
-    def _look_in_store(self, scan: Scan, until: float) -> None:
+    def _look_in_store(self, builder: PageBuilder, until: float) -> None:
         """Look at some segments that have left the ring, for as long as this turn may last."""
         reach = self._ring.after
-        limit = 2 if scan.matcher.matches_all else _HEADS
-        heads = self._rings.store.segments(self.client, self.name, scan.cursor, limit)
+        limit = 2 if builder.matcher.matches_all else _HEADS
+        heads = self._rings.store.segments(self.client, self.name, builder.cursor, limit)
         if not heads or heads[0].first > reach:
-            scan.cursor = reach
+            builder.cursor = reach
         for head in heads:
-            if scan.full or head.first > reach:
+            if builder.full or head.first > reach:
                 break
-            block = self._open(head) if scan.matcher.any_of(head.table) else None
+            block = self._open(head) if builder.matcher.any_of(head.table) else None
             if block is None:
-                scan.cursor = head.last
+                builder.cursor = head.last
             else:
-                block.give(scan)
+                block.give(builder)
             if time.perf_counter() > until:
                 break
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Protocol, cast
 
 from floorcast.feeds import deflate, sse
-from floorcast.feeds.sse import Chunk, Form
-from floorcast.feeds.streams import Streams
+from floorcast.feeds.sse import Chunk, StreamFormat
+from floorcast.feeds.streams import Hub
 
 __all__ = ["CLOSE", "KEEPALIVE", "STUCK", "Caller", "Place", "Reader"]
 
@@ -47,8 +47,8 @@ class Caller(Protocol):
 class Place(Protocol):
     """Where a reader stands: with others of the same filter, form and feed."""
 
-    form: Form
-    streams: Streams
+    form: StreamFormat
+    streams: Hub
 
     def join(self, cursor: int, reader: Reader) -> None:
         """Go on from ``cursor``."""

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from floorcast.feeds import deflate
 from floorcast.feeds.blocks import Page
 
-__all__ = ["Chunk", "Form", "comment", "ending", "events", "framed", "opening"]
+__all__ = ["Chunk", "StreamFormat", "comment", "ending", "events", "framed", "opening"]
 
 
-class Form(NamedTuple):
+class StreamFormat(NamedTuple):
     """How a reader wants its stream: with ``id:`` lines, compressed, in HTTP/1.1's chunks."""
 
     ids: bool = False
@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
     plain: int = 0
 
 
-def events(page: Page, form: Form, token: Callable[[int], str]) -> Chunk:
+def events(page: Page, form: StreamFormat, token: Callable[[int], str]) -> Chunk:
     """The events of a page; ``token`` makes the id of the event at a place."""
     chunk = page.built.get(form)
     if not isinstance(chunk, Chunk):
@@ -50,14 +50,14 @@ def comment(text: str, token: str = "") -> bytes:
     return f": {text}\n\n{identity}".encode()
 
 
-def framed(plain: bytes, form: Form) -> Chunk:
+def framed(plain: bytes, form: StreamFormat) -> Chunk:
     """Bytes of a stream as they go out."""
     if not form.gzip:
         return Chunk(_chunked(plain, form), 0, len(plain))
     return Chunk(_chunked(deflate.block(plain), form), zlib.crc32(plain), len(plain))
 
 
-def opening(form: Form, token: str) -> Chunk:
+def opening(form: StreamFormat, token: str) -> Chunk:
     """What a stream begins with, if anything; ``token`` is where."""
     plain = f"id: {token}\n\n".encode() if form.ids else b""
     if not form.gzip:
@@ -66,13 +66,13 @@ def opening(form: Form, token: str) -> Chunk:
     return Chunk(_chunked(body, form), zlib.crc32(plain), len(plain))
 
 
-def ending(form: Form, crc: int, length: int) -> bytes:
+def ending(form: StreamFormat, crc: int, length: int) -> bytes:
     """What ends a stream of ``length`` plain bytes."""
     tail = _chunked(deflate.tail(crc, length), form) if form.gzip else b""
     return tail + (b"0\r\n\r\n" if form.chunked else b"")
 
 
-def _chunked(body: bytes, form: Form) -> bytes:
+def _chunked(body: bytes, form: StreamFormat) -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body) if form.chunked else body
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from floorcast.feeds.wheel import Visited, Wheel
 
-__all__ = ["TURN", "Counts", "Kept", "Streams", "Waiting"]
+__all__ = ["TURN", "Counts", "Hub", "Kept", "Waiting"]
 
 TURN = 0.002  # seconds of writing in one turn of the loop, so that intake is served in between
 SLICE = 128  # readers that are told of the end in one turn of the loop
@@ -33,7 +33,7 @@ class Waiting(Protocol):
         ...
 
     def advance(self) -> None:
-        """Write to some of them: to few, and to more until ``Streams.turn_is_over``."""
+        """Write to some of them: to few, and to more until ``Hub.turn_is_over``."""
         ...
 
 
@@ -59,7 +59,7 @@ class Counts:
     slow: int = 0  # readers closed because they took nothing
 
 
-class Streams:
+class Hub:
     """Every reader of every stream. Used from the event loop's thread only.
 
     ``clock`` tells the seconds of a turn: the loop's own time may stand still in one.

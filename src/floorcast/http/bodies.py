@@ -105,9 +105,9 @@ async def _inflate(packed: bytes, limit: int) -> bytes:
 def _pieces(packed: bytes) -> Iterator[bytes]:
     """Inflate the members of a gzip file (there may be several), a step at a time."""
     member = zlib.decompressobj(wbits=31)
-    view = memoryview(packed)
+    scope = memoryview(packed)
     for start in range(0, len(packed), _CHUNK):
-        rest: bytes | memoryview = view[start : start + _CHUNK]
+        rest: bytes | memoryview = scope[start : start + _CHUNK]
         while rest:
             if member.eof:
                 rest = bytes(rest).lstrip(b"\0")  # padding is allowed behind a member

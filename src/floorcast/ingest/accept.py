@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from floorcast.ingest.decode import Form, decode, split
+from floorcast.ingest.decode import BodyForm, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable
@@ -85,7 +85,7 @@ class Intake:
             self.under_way -= 1
             self._bytes -= size
 
-    async def take(self, floor: Folding, body: bytes, form: Form) -> IngestResult:
+    async def take(self, floor: Folding, body: bytes, form: BodyForm) -> IngestResult:
         """Take the events of a body in; when it returns they are durable and readable.
 
         Raises NotAnObject or TooLarge when the body cannot be taken at all, Unavailable when

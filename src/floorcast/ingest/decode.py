@@ -16,9 +16,9 @@ from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import InboundEvent
 
-__all__ = ["MAX_EVENTS", "Decoded", "Form", "decode", "split"]
+__all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
-Form = Literal["one", "batch", "lines"]
+BodyForm = Literal["one", "batch", "lines"]
 MAX_EVENTS = 10_000  # in one request, as the contract has it
 AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 _SLICE = 500  # events decoded in one turn of the event loop: about a millisecond
@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
     rejected: Sequence[Rejected]
 
 
-def split(body: bytes, form: Form) -> list[bytes]:
+def split(body: bytes, form: BodyForm) -> list[bytes]:
     """The events of a body, still as JSON, one without line breaks each.
 
     Raises NotAnObject when an array was said and the body is none, TooLarge when there are

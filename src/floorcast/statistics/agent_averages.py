@@ -11,7 +11,7 @@ from floorcast.model.states import State
 from floorcast.statistics.consistent_scan import AgentReading, Slices
 from floorcast.statistics.present_agents import AgentDays, Part, everyone_today
 from floorcast.statistics.rounding import mean_seconds
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = [
     "AgentAverages",
@@ -65,9 +65,9 @@ _SHOWN = (
 )
 
 
-def agent_averages(views: Sequence[View], moment: Moment) -> Slices[Totals]:
+def agent_averages(scopes: Sequence[Scope], moment: Moment) -> Slices[Totals]:
     """Each agent's totals of today on the services; ``averages_answer`` makes a row of them."""
-    return Slices([_of(view, moment) for view in views])
+    return Slices([_of(scope, moment) for scope in scopes])
 
 
 def averages_answer(totals: Sequence[Totals], moment: Moment) -> AgentAveragesAnswer:
@@ -86,9 +86,9 @@ def summed(totals: Sequence[Totals]) -> Totals:
     return time, visits
 
 
-def _of(view: View, moment: Moment) -> AgentReading[Totals]:
-    days = AgentDays(view, moment)
-    agents = view.floor.state.agents
+def _of(scope: Scope, moment: Moment) -> AgentReading[Totals]:
+    days = AgentDays(scope, moment)
+    agents = scope.floor.state.agents
 
     def read(number: int) -> Totals:
         time, visits = _counted(days.of(number))
@@ -99,7 +99,7 @@ def _of(view: View, moment: Moment) -> AgentReading[Totals]:
             visits[agent.state] += days.adds_visit(agent)
         return time, visits
 
-    return AgentReading(view.floor, everyone_today(view, moment), read)
+    return AgentReading(scope.floor, everyone_today(scope, moment), read)
 
 
 def _counted(parts: Sequence[Part]) -> Totals:

@@ -16,7 +16,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.consistent_scan import AgentReading, Slices
 from floorcast.statistics.present_agents import AgentDays, everyone_today, is_quiet, logged_in
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = [
     "AgentServices",
@@ -96,23 +96,23 @@ class AgentStatisticsExAnswer(Struct, rename="camel"):
     agent_statistics: list[AgentServices]
 
 
-def agent_statistics(views: Sequence[View], moment: Moment) -> Slices[AgentStatistics]:
+def agent_statistics(scopes: Sequence[Scope], moment: Moment) -> Slices[AgentStatistics]:
     """The agents that are logged in to the services now; sums over the services in view."""
-    return Slices([_now(view, moment) for view in views])
+    return Slices([_now(scope, moment) for scope in scopes])
 
 
-def agent_statistics_ex(views: Sequence[View], moment: Moment) -> Slices[AgentServices]:
+def agent_statistics_ex(scopes: Sequence[Scope], moment: Moment) -> Slices[AgentServices]:
     """The agents that were logged in to the services today, an entry for each service."""
-    return Slices([_today(view, moment) for view in views])
+    return Slices([_today(scope, moment) for scope in scopes])
 
 
 Shown = tuple[int, ...]
 """Calls (inbound, outbound), then durations and dispositions in the order of the members."""
 
 
-def _now(view: View, moment: Moment) -> AgentReading[AgentStatistics]:
-    days = AgentDays(view, moment)
-    agents, names = view.floor.state.agents, view.floor.state.directory.agents
+def _now(scope: Scope, moment: Moment) -> AgentReading[AgentStatistics]:
+    days = AgentDays(scope, moment)
+    agents, names = scope.floor.state.agents, scope.floor.state.directory.agents
 
     def read(number: int) -> AgentStatistics | None:
         agent, named = agents[number], names[number]
@@ -129,13 +129,13 @@ def _now(view: View, moment: Moment) -> AgentReading[AgentStatistics]:
             *sums[2:],
         )
 
-    return AgentReading(view.floor, logged_in(view), read)
+    return AgentReading(scope.floor, logged_in(scope), read)
 
 
-def _today(view: View, moment: Moment) -> AgentReading[AgentServices]:
-    days = AgentDays(view, moment)
-    agents, directory = view.floor.state.agents, view.floor.state.directory
-    centers = {service: _text(directory.call_center_of(service)) for service in view.services}
+def _today(scope: Scope, moment: Moment) -> AgentReading[AgentServices]:
+    days = AgentDays(scope, moment)
+    agents, directory = scope.floor.state.agents, scope.floor.state.directory
+    centers = {service: _text(directory.call_center_of(service)) for service in scope.services}
 
     def read(number: int) -> AgentServices | None:
         agent, named = agents.get(number), directory.agents[number]
@@ -151,7 +151,7 @@ def _today(view: View, moment: Moment) -> AgentReading[AgentServices]:
                 services.append(ServiceFigures(name, centers[at], *shown))
         return AgentServices(services, named.name or named.login, named.login)
 
-    return AgentReading(view.floor, everyone_today(view, moment), read)
+    return AgentReading(scope.floor, everyone_today(scope, moment), read)
 
 
 _Part = tuple[int, AgentDay, list[int], list[int]]

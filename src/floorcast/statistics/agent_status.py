@@ -11,7 +11,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.consistent_scan import AgentReading, Slices
 from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in, logged_off
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]
 
@@ -48,23 +48,23 @@ class AgentStatusAnswer(Struct, rename="camel"):
 
 
 def agent_status(
-    views: Sequence[View], moment: Moment, changed_after: int | None = None
+    scopes: Sequence[Scope], moment: Moment, changed_after: int | None = None
 ) -> Slices[AgentDetails]:
     """The agents that are logged in to the services now.
 
     ``changed_after`` (ms) keeps those alone whose state began later, and adds those that logged
     off later.
     """
-    return Slices([_of(view, moment, changed_after) for view in views])
+    return Slices([_of(scope, moment, changed_after) for scope in scopes])
 
 
-def _of(view: View, moment: Moment, changed_after: int | None) -> AgentReading[AgentDetails]:
-    ids = logged_in(view)
+def _of(scope: Scope, moment: Moment, changed_after: int | None) -> AgentReading[AgentDetails]:
+    ids = logged_in(scope)
     if changed_after is not None:
-        ids |= logged_off(view)
-    days = AgentDays(view, moment)
-    agents, names = view.floor.state.agents, view.floor.state.directory.agents
-    positions = _Places(view)
+        ids |= logged_off(scope)
+    days = AgentDays(scope, moment)
+    agents, names = scope.floor.state.agents, scope.floor.state.directory.agents
+    positions = _Places(scope)
 
     def read(number: int) -> AgentDetails | None:
         agent, named = agents[number], names[number]
@@ -100,7 +100,7 @@ def _of(view: View, moment: Moment, changed_after: int | None) -> AgentReading[A
             center_name,
         )
 
-    return AgentReading(view.floor, ids, read)
+    return AgentReading(scope.floor, ids, read)
 
 
 _NO_CALL = CallInHand()
@@ -110,8 +110,8 @@ _Place = tuple[int | None, str | None, str | None, str | None]
 class _Places:
     """Id and name of services and of their call centers, as they were when the reading began."""
 
-    def __init__(self, view: View) -> None:
-        directory = view.floor.state.directory
+    def __init__(self, scope: Scope) -> None:
+        directory = scope.floor.state.directory
         self._services = directory.services
         self._call_centers = directory.call_centers
         self._known: dict[int, _Place] = {}

@@ -8,7 +8,7 @@ from floorcast.floor.campaigns import Campaign
 from floorcast.floor.floor import Floor
 from floorcast.statistics.consistent_scan import ReadRows, Slices
 from floorcast.statistics.requests import CampaignFilter
-from floorcast.statistics.visibility import Moment, Sight
+from floorcast.statistics.visibility import Moment, Visibility
 
 __all__ = ["CampaignAnswer", "CampaignStatistics", "TimezoneCount", "campaign_statistics"]
 
@@ -44,19 +44,19 @@ LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
 def campaign_statistics(
-    sight: Sight, wanted: CampaignFilter, moment: Moment
+    visibility: Visibility, wanted: CampaignFilter, moment: Moment
 ) -> Slices[CampaignStatistics]:
     """Today's campaigns that the filter asks for; raises InvalidParameter for an unknown id."""
     if wanted.campaigns:
-        sight.expect("campaign", wanted.campaigns, lambda *one: _is_seen(sight, *one))
+        visibility.expect("campaign", wanted.campaigns, lambda *one: _is_seen(visibility, *one))
     readings = []
-    for view in sight.views(wanted.of):
+    for scope in visibility.scopes(wanted.of):
         found = [
             campaign
-            for service in view.services
-            for campaign in view.floor.at_work.of(service).values()
+            for service in scope.services
+            for campaign in scope.floor.at_work.of(service).values()
             if (not wanted.campaigns or campaign.id in wanted.campaigns)
-            and is_of_today(campaign, view.today(moment)[1])
+            and is_of_today(campaign, scope.today(moment)[1])
             and (campaign.state or "").upper() not in LEFT_OUT
         ]
         readings.append(ReadRows([_row(one) for one in sorted(found, key=_number)]))
@@ -68,12 +68,12 @@ def is_of_today(campaign: Campaign, midnight: int) -> bool:
     return campaign.last_update >= midnight or campaign.last_call >= midnight
 
 
-def _is_seen(sight: Sight, floor: Floor, number: int) -> bool:
+def _is_seen(visibility: Visibility, floor: Floor, number: int) -> bool:
     state = floor.state
     campaign = state.campaigns.get(number)
     if campaign is None:
-        return number in state.directory.campaigns and sight.call_centers is None
-    return sight.sees_service(floor, campaign.service)
+        return number in state.directory.campaigns and visibility.call_centers is None
+    return visibility.sees_service(floor, campaign.service)
 
 
 def _number(campaign: Campaign) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["LiveConnects", "LiveConnectsAnswer", "live_connects"]
 
@@ -28,13 +28,13 @@ class LiveConnectsAnswer(Struct, rename="camel"):
     live_connects: list[LiveConnects]
 
 
-def live_connects(views: Sequence[View], moment: Moment) -> LiveConnectsAnswer:
+def live_connects(scopes: Sequence[Scope], moment: Moment) -> LiveConnectsAnswer:
     """How many calls were dispositioned as right-party contacts; an interval holds its end."""
     begin = moment.now - INTERVAL * INTERVALS
     found: Counter[int] = Counter()
-    for view in views:
-        connects = view.floor.state.connects
-        for service in view.services:
+    for scope in scopes:
+        connects = scope.floor.state.connects
+        for service in scope.services:
             recent = [at for at in connects.get(service, {}).values() if begin < at <= moment.now]
             found.update([(moment.now - at) // INTERVAL for at in recent])
     totals = [found[ago] for ago in reversed(range(INTERVALS))]

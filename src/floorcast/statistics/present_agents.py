@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.counters import AgentDay
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in", "logged_off"]
 
@@ -26,12 +26,12 @@ def is_quiet(agent: OnFloor, moment: Moment) -> bool:
 class AgentDays:
     """What agents have done today on the services in view, as far as it is counted."""
 
-    def __init__(self, view: View, moment: Moment) -> None:
-        self.today, self.midnight = view.today(moment)
+    def __init__(self, scope: Scope, moment: Moment) -> None:
+        self.today, self.midnight = scope.today(moment)
         self._now = moment.now
         self._quiet = moment.quiet_agent
-        self._days_of = view.floor.ledger.days_of
-        self._services = frozenset(view.services)
+        self._days_of = scope.floor.ledger.days_of
+        self._services = frozenset(scope.services)
 
     def of(self, agent: int) -> Sequence[Part]:
         """The agent's counters, in no order."""
@@ -59,18 +59,18 @@ class AgentDays:
         return agent.last_event + self._quiet > self.midnight
 
 
-def logged_in(view: View) -> set[int]:
+def logged_in(scope: Scope) -> set[int]:
     """The agents that are logged in to the services in view, quiet ones too."""
-    return set().union(*(view.floor.on_duty.of(service) for service in view.services))
+    return set().union(*(scope.floor.on_duty.of(service) for service in scope.services))
 
 
-def logged_off(view: View) -> set[int]:
+def logged_off(scope: Scope) -> set[int]:
     """The agents that logged off from the services in view."""
-    return set().union(*(view.floor.off_duty.of(service) for service in view.services))
+    return set().union(*(scope.floor.off_duty.of(service) for service in scope.services))
 
 
-def everyone_today(view: View, moment: Moment) -> set[int]:
+def everyone_today(scope: Scope, moment: Moment) -> set[int]:
     """The agents that may have something on the services in view today."""
-    today, _ = view.today(moment)
-    on_services = (view.floor.ledger.agents_on(today, service) for service in view.services)
-    return logged_in(view).union(*on_services)
+    today, _ = scope.today(moment)
+    on_services = (scope.floor.ledger.agents_on(today, service) for service in scope.services)
+    return logged_in(scope).union(*on_services)

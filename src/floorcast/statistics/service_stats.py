@@ -14,7 +14,7 @@ from floorcast.site.configuration import Service
 from floorcast.statistics.campaign_stats import is_of_today
 from floorcast.statistics.consistent_scan import ReadRows, Slices
 from floorcast.statistics.rounding import mean_seconds, rate
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["OutboundCall", "ServiceAnswer", "ServiceStatistics", "service_level", "service_stats"]
 
@@ -73,9 +73,9 @@ class ServiceAnswer(Struct):
     stats: list[ServiceStatistics]
 
 
-def service_stats(views: Sequence[View], moment: Moment) -> Slices[ServiceStatistics]:
+def service_stats(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceStatistics]:
     """A row for each service in view that had an agent logged in, or a call offered, today."""
-    return Slices([ReadRows(_of(view, moment)) for view in views])
+    return Slices([ReadRows(_of(scope, moment)) for scope in scopes])
 
 
 def service_level(service: Service, day: ServiceDay) -> int | float:
@@ -92,12 +92,12 @@ def service_level(service: Service, day: ServiceDay) -> int | float:
             return rate(within, decided - day.abandoned_short)
 
 
-def _of(view: View, moment: Moment) -> list[ServiceStatistics]:
-    floor = view.floor
-    today, midnight = view.today(moment)
+def _of(scope: Scope, moment: Moment) -> list[ServiceStatistics]:
+    floor = scope.floor
+    today, midnight = scope.today(moment)
     days = floor.ledger.services_on(today)
     rows = []
-    for number in view.services:
+    for number in scope.services:
         service = floor.state.directory.services.get(number)
         if service is None or number == NO_SERVICE:
             continue

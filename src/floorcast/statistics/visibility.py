@@ -14,7 +14,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 
-__all__ = ["Moment", "Sight", "View"]
+__all__ = ["Moment", "Scope", "Visibility"]
 
 _HOUR = 3_600_000
 
@@ -27,7 +27,7 @@ class Moment(NamedTuple):
     quiet_agent: int = 16 * _HOUR
 
 
-class View(NamedTuple):
+class Scope(NamedTuple):
     """What a request asks for of one floor: services, in the order of their ids.
 
     ``NO_SERVICE`` is among them where everything is seen, what belongs to no known service too.
@@ -43,7 +43,7 @@ class View(NamedTuple):
         return today, calendar.bounds(today)[0]
 
 
-class Sight(NamedTuple):
+class Visibility(NamedTuple):
     """What a user sees: its own client's floor, those of child clients, some call centers.
 
     ``call_centers`` None: all of them.
@@ -52,11 +52,11 @@ class Sight(NamedTuple):
     floors: Sequence[Floor]
     call_centers: frozenset[int] | None = None
 
-    def views(self, wanted: ServiceFilter = EVERYTHING) -> list[View]:
+    def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
         """What a filter asks for of each floor; raises InvalidParameter for an unknown id."""
         self.expect("service", wanted.services, self._has_service)
         self.expect("callCenter", wanted.call_centers, self._has_call_center)
-        return [View(floor, sorted(self._services(floor, wanted))) for floor in self.floors]
+        return [Scope(floor, sorted(self._services(floor, wanted))) for floor in self.floors]
 
     def sees_service(self, floor: Floor, service: int | None) -> bool:
         """Whether what belongs to a service of the floor is seen."""

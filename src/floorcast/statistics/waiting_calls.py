@@ -10,7 +10,7 @@ from msgspec import Struct
 from floorcast.floor.calls import Call
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.statistics.consistent_scan import ReadRows, Slices
-from floorcast.statistics.visibility import Moment, View
+from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["WaitingCall", "WaitingCallsAnswer", "customer_phone", "waiting_calls"]
 
@@ -35,13 +35,13 @@ class WaitingCallsAnswer(Struct, rename="camel"):
     time_stamp: str
 
 
-def waiting_calls(views: Sequence[View], moment: Moment) -> Slices[WaitingCall]:
+def waiting_calls(scopes: Sequence[Scope], moment: Moment) -> Slices[WaitingCall]:
     """The calls that wait for the services, of all floors, longest first."""
     found: list[_Waiting] = []
-    for view in views:
-        services = view.floor.state.directory.services
-        for service in view.services:
-            calls = view.floor.call_table.in_progress.get(service)
+    for scope in scopes:
+        services = scope.floor.state.directory.services
+        for service in scope.services:
+            calls = scope.floor.call_table.in_progress.get(service)
             if calls:
                 known = services.get(service)
                 name = None if known is None else known.name

@@ -15,7 +15,7 @@ from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import service_stats
-from floorcast.statistics.visibility import Moment, Sight
+from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agent_pass import AgentPass
 from floorcast.verify.answers import Answers
@@ -112,18 +112,18 @@ def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
 
 def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
     """Every method's rows as the statistics answer them, to somebody who sees everything."""
-    sight = Sight([floor])
-    views = sight.views()
-    averages = averages_answer(agent_averages(views, moment).all(), moment)
+    visibility = Visibility([floor])
+    scopes = visibility.scopes()
+    averages = averages_answer(agent_averages(scopes, moment).all(), moment)
     answers: dict[str, Iterable[object]] = {
-        "service/stats": service_stats(views, moment).all(),
-        "service/calls/status": waiting_calls(views, moment).all(),
-        "service/liveConnects": live_connects(views, moment).live_connects,
-        "service/agent/stats": agent_statistics(views, moment).all(),
-        "service/agent/stats/ex": agent_statistics_ex(views, moment).all(),
-        "service/agents/status": agent_status(views, moment).all(),
+        "service/stats": service_stats(scopes, moment).all(),
+        "service/calls/status": waiting_calls(scopes, moment).all(),
+        "service/liveConnects": live_connects(scopes, moment).live_connects,
+        "service/agent/stats": agent_statistics(scopes, moment).all(),
+        "service/agent/stats/ex": agent_statistics_ex(scopes, moment).all(),
+        "service/agents/status": agent_status(scopes, moment).all(),
         "service/agents/averages": averages.agent_averages,
-        "campaign/stats": campaign_statistics(sight, CampaignFilter(), moment).all(),
+        "campaign/stats": campaign_statistics(visibility, CampaignFilter(), moment).all(),
     }
     return {method: _as_read(rows) for method, rows in answers.items()}
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from starlette.types import Message
 
-from floorcast.feeds.sse import Form
+from floorcast.feeds.sse import StreamFormat
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.model import token as tokens
 from tests.feeds.connections import Connection, messages, plain
@@ -34,7 +34,7 @@ class Stream:
     def text(self) -> bytes:
         """The stream's text so far."""
         assert self.connection is not None, self.body
-        form = Form(
+        form = StreamFormat(
             gzip=self.headers.get("content-encoding") == "gzip",
             chunked=self.headers.get("transfer-encoding") == "chunked",
         )

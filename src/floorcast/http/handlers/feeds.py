@@ -93,22 +93,22 @@ class _Built(NamedTuple):
 async def agent_feed(context: RequestContext) -> Response:
     """The agents' changes of state."""
     request = await context.json(AgentFeedRequest)
-    sight = matcher(sight=context.session.call_centers)
-    return await _answer(context, "agent", request.token, sight, _agent_shape)
+    visibility = matcher(visibility=context.session.call_centers)
+    return await _answer(context, "agent", request.token, visibility, _agent_shape)
 
 
 async def interaction_feed(context: RequestContext) -> Response:
     """Calls, emails and SMS."""
     request = await context.json(FeedRequest)
-    sight = matcher(read_filter(request.filter), context.session.call_centers)
-    return await _answer(context, "interaction", request.token, sight, _event_shape)
+    visibility = matcher(read_filter(request.filter), context.session.call_centers)
+    return await _answer(context, "interaction", request.token, visibility, _event_shape)
 
 
 async def call_feed(context: RequestContext) -> Response:
     """Calls alone; deprecated, the interaction feed has them."""
     request = await context.json(FeedRequest)
-    sight = matcher(_voice(read_filter(request.filter)), context.session.call_centers)
-    answer = await _answer(context, "interaction", request.token, sight, _call_shape)
+    visibility = matcher(_voice(read_filter(request.filter)), context.session.call_centers)
+    answer = await _answer(context, "interaction", request.token, visibility, _call_shape)
     answer.headers += _DEPRECATED
     return answer
 
@@ -137,7 +137,7 @@ async def _answer(
     context: RequestContext,
     name: FeedName,
     token: str | None,
-    sight: Matcher,
+    visibility: Matcher,
     shape: Shape,
 ) -> Response:
     server, client = context.server, context.session.client
@@ -149,9 +149,9 @@ async def _answer(
         zone = server.zone(client)
         await server.until_known(client, token.strip())
         cursor = resolve(client, token.strip(), server.log, server.now(), zone)
-        page = await feed.page(cursor, sight, count)
+        page = await feed.page(cursor, visibility, count)
         if not page.count:
-            page = await _wait(context, feed, page, sight, count)
+            page = await _wait(context, feed, page, visibility, count)
     return Response(200, _content(server, client, page, shape))
 
 
@@ -168,11 +168,11 @@ def _content(server: Server, client: int, page: Page, shape: Shape) -> Content:
 
 
 async def _wait(
-    context: RequestContext, feed: Feed, page: Page, sight: Matcher, count: int
+    context: RequestContext, feed: Feed, page: Page, visibility: Matcher, count: int
 ) -> Page:
     gone = context.gone()
     try:
-        page = await poll(feed, page, sight, count, gone)
+        page = await poll(feed, page, visibility, count, gone)
         if gone.done():
             raise Disconnected
         return page

@@ -13,13 +13,13 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.services import Projection, Server
 from floorcast.ingest.accept import Busy, IngestResult, NothingAccepted
-from floorcast.ingest.decode import MAX_EVENTS, Form
+from floorcast.ingest.decode import MAX_EVENTS, BodyForm
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.model.inbound import InboundEvent
 
 __all__ = ["BODIES", "take_events"]
 
-_FORMS: dict[str, Form] = {
+_FORMS: dict[str, BodyForm] = {
     "application/cloudevents-batch+json": "batch",
     "application/x-ndjson": "lines",
     "application/cloudevents+json": "one",
@@ -28,7 +28,7 @@ _FORMS: dict[str, Form] = {
 _Lines = Annotated[
     str, Meta(description="One event a line, each as in `application/cloudevents+json`.")
 ]
-_BODIES: dict[Form, object] = {
+_BODIES: dict[BodyForm, object] = {
     "one": InboundEvent,
     "batch": Annotated[list[InboundEvent], Meta(description=f"At most {MAX_EVENTS:,} events.")],
     "lines": _Lines,
@@ -67,7 +67,7 @@ async def take_events(context: RequestContext) -> Response:
     return Response.of(recorded_at)
 
 
-async def _take(server: Server, floor: Projection, body: bytes, form: Form) -> IngestResult:
+async def _take(server: Server, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
     try:
         return await server.intake.take(floor, body, form)
     except Unavailable:
@@ -82,7 +82,7 @@ def _key(context: RequestContext) -> str:
     return key
 
 
-def _form(content_type: str) -> Form:
+def _form(content_type: str) -> BodyForm:
     form = _FORMS.get(content_type.partition(";")[0].strip().lower())
     if form is None:
         raise UnsupportedMedia(f"Content-Type must be one of {', '.join(_FORMS)}")

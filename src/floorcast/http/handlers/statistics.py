@@ -38,7 +38,7 @@ from floorcast.statistics.requests import (
     read_service_filter,
 )
 from floorcast.statistics.service_stats import ServiceAnswer, service_stats
-from floorcast.statistics.visibility import Moment, Sight, View
+from floorcast.statistics.visibility import Moment, Scope, Visibility
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 
 __all__ = [
@@ -88,7 +88,7 @@ class _Asked:
         if len(seen) < len(floors):
             raise Unavailable("the client's floor is being set up: ask again in a second")
         now = server.now()
-        self.sight = Sight(seen, session.call_centers)
+        self.visibility = Visibility(seen, session.call_centers)
         self.moment = Moment(to_ms(now), server.quiet_call_ms, server.quiet_agent_ms)
         through = server.floors[session.client].feeds["interaction"].through
         token = token_at(session.client, through, server.log, now, at_head=True)
@@ -97,20 +97,22 @@ class _Asked:
 
 async def services(context: RequestContext) -> Response:
     """Service statistics."""
-    asked, views = await _services_asked(context)
-    return await _rows(asked, ServiceAnswer([]), service_stats(views, asked.moment))
+    asked, scopes = await _services_asked(context)
+    return await _rows(asked, ServiceAnswer([]), service_stats(scopes, asked.moment))
 
 
 async def stats(context: RequestContext) -> Response:
     """Agent statistics."""
-    asked, views = await _services_asked(context)
-    return await _rows(asked, AgentStatisticsAnswer([]), agent_statistics(views, asked.moment))
+    asked, scopes = await _services_asked(context)
+    return await _rows(asked, AgentStatisticsAnswer([]), agent_statistics(scopes, asked.moment))
 
 
 async def stats_ex(context: RequestContext) -> Response:
     """Agent statistics, service by service."""
-    asked, views = await _services_asked(context)
-    return await _rows(asked, AgentStatisticsExAnswer([]), agent_statistics_ex(views, asked.moment))
+    asked, scopes = await _services_asked(context)
+    return await _rows(
+        asked, AgentStatisticsExAnswer([]), agent_statistics_ex(scopes, asked.moment)
+    )
 
 
 async def status(context: RequestContext) -> Response:
@@ -120,15 +122,15 @@ async def status(context: RequestContext) -> Response:
     after = read_changed_after(request.state_changed_after, zone)
     wanted = read_service_filter(request.filter)
     asked = _Asked(context)
-    rows = agent_status(asked.sight.views(wanted), asked.moment, after)
+    rows = agent_status(asked.visibility.scopes(wanted), asked.moment, after)
     return await _rows(asked, AgentStatusAnswer([], asked.moment.now), rows)
 
 
 async def averages(context: RequestContext) -> Response:
     """Agent averages."""
-    asked, views = await _services_asked(context)
+    asked, scopes = await _services_asked(context)
     totals: list[Totals] = []
-    with agent_averages(views, asked.moment) as slices:
+    with agent_averages(scopes, asked.moment) as slices:
         for rows in slices:
             totals.append(summed(rows))
             await asyncio.sleep(0)
@@ -137,15 +139,15 @@ async def averages(context: RequestContext) -> Response:
 
 async def calls(context: RequestContext) -> Response:
     """The calls that wait for an agent."""
-    asked, views = await _services_asked(context)
+    asked, scopes = await _services_asked(context)
     empty = WaitingCallsAnswer([], str(asked.moment.now))
-    return await _rows(asked, empty, waiting_calls(views, asked.moment))
+    return await _rows(asked, empty, waiting_calls(scopes, asked.moment))
 
 
 async def connects(context: RequestContext) -> Response:
     """Right-party contacts of the last half hour."""
-    asked, views = await _services_asked(context)
-    return Response.of(live_connects(views, asked.moment), headers=asked.headers)
+    asked, scopes = await _services_asked(context)
+    return Response.of(live_connects(scopes, asked.moment), headers=asked.headers)
 
 
 async def campaigns(context: RequestContext) -> Response:
@@ -153,15 +155,15 @@ async def campaigns(context: RequestContext) -> Response:
     request = await context.json(CampaignRequest)
     wanted = read_campaign_filter(request.filter)
     asked = _Asked(context)
-    rows = campaign_statistics(asked.sight, wanted, asked.moment)
+    rows = campaign_statistics(asked.visibility, wanted, asked.moment)
     return await _rows(asked, CampaignAnswer([]), rows)
 
 
-async def _services_asked(context: RequestContext) -> tuple[_Asked, list[View]]:
+async def _services_asked(context: RequestContext) -> tuple[_Asked, list[Scope]]:
     request = await context.json(StatisticsRequest)
     wanted = read_service_filter(request.filter)
     asked = _Asked(context)
-    return asked, asked.sight.views(wanted)
+    return asked, asked.visibility.scopes(wanted)
 
 
 async def _rows(asked: _Asked, empty: Struct, slices: Slices[R]) -> Response:

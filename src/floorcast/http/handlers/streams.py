@@ -16,11 +16,11 @@ import msgspec
 from starlette.types import Send
 
 from floorcast.auth.roles import require
-from floorcast.feeds.channels import Wish
+from floorcast.feeds.channels import Subscription
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.reader import Reader
-from floorcast.feeds.sse import Form
+from floorcast.feeds.sse import StreamFormat
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
@@ -49,27 +49,27 @@ _MEDIA_TYPE = "text/event-stream"
 async def interaction_stream(context: RequestContext) -> Response:
     """Calls, emails and SMS, as they come."""
     request = await context.json(FeedRequest)
-    sight = matcher(read_filter(request.filter), context.session.call_centers)
-    return await _stream(context, "interaction", request.token, sight)
+    visibility = matcher(read_filter(request.filter), context.session.call_centers)
+    return await _stream(context, "interaction", request.token, visibility)
 
 
 async def agent_stream(context: RequestContext) -> Response:
     """The agents' changes of state, as they come."""
     request = await context.json(AgentFeedRequest)
-    sight = matcher(sight=context.session.call_centers)
-    return await _stream(context, "agent", request.token, sight)
+    visibility = matcher(visibility=context.session.call_centers)
+    return await _stream(context, "agent", request.token, visibility)
 
 
 async def interaction_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``, which can send no body and no headers."""
-    sight = matcher(read_filter(_queried_filter(context)), context.session.call_centers)
-    return await _stream(context, "interaction", _queried_token(context), sight, ids=True)
+    visibility = matcher(read_filter(_queried_filter(context)), context.session.call_centers)
+    return await _stream(context, "interaction", _queried_token(context), visibility, ids=True)
 
 
 async def agent_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``."""
-    sight = matcher(sight=context.session.call_centers)
-    return await _stream(context, "agent", _queried_token(context), sight, ids=True)
+    visibility = matcher(visibility=context.session.call_centers)
+    return await _stream(context, "agent", _queried_token(context), visibility, ids=True)
 
 
 class _Stream(Response):
@@ -78,7 +78,7 @@ class _Stream(Response):
     __slots__ = ("_begin", "_exchange", "_ids")
 
     def __init__(
-        self, context: RequestContext, begin: Callable[[Form], Reader], *, ids: bool
+        self, context: RequestContext, begin: Callable[[StreamFormat], Reader], *, ids: bool
     ) -> None:
         super().__init__(200, media_type=_MEDIA_TYPE)
         self._exchange = context
@@ -104,7 +104,7 @@ class _Stream(Response):
         if chunked:
             headers.append((b"transfer-encoding", b"chunked"))
         headers.append((b"connection", b"close"))
-        reader = self._begin(Form(self._ids, gzip, chunked))
+        reader = self._begin(StreamFormat(self._ids, gzip, chunked))
         if not _take_over(self._exchange)(headers, reader):
             reader.connection_lost(None)
         return 0
@@ -152,7 +152,12 @@ class _Caller:
 
 
 async def _stream(
-    context: RequestContext, name: FeedName, token: str | None, sight: Matcher, *, ids: bool = False
+    context: RequestContext,
+    name: FeedName,
+    token: str | None,
+    visibility: Matcher,
+    *,
+    ids: bool = False,
 ) -> Response:
     caller = _Caller(context, name)
     count = read_count(context)
@@ -168,8 +173,8 @@ async def _stream(
     if context.scope["method"] != "HEAD":
         _take_over(context)
 
-    def begin(form: Form) -> Reader:
-        return caller.feed.streams.open(Wish(sight, count, form), cursor, caller)
+    def begin(form: StreamFormat) -> Reader:
+        return caller.feed.streams.open(Subscription(visibility, count, form), cursor, caller)
 
     return _Stream(context, begin, ids=ids)
 
