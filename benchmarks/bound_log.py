@@ -19,7 +19,7 @@ import uvloop
 from benchmarks.bound_events import batches, report
 from benchmarks.bound_intake import raw_append
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Batch
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import system_now
@@ -29,7 +29,7 @@ ROUND = 100  # batches measured at a time, made beforehand
 _decoder = msgspec.json.Decoder(InboundEvent)
 
 
-async def append_round(log: SqliteLog, seed: int) -> tuple[float, float]:
+async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
     """Events a second, and events a second of the event loop's own processor time."""
     made = [
         Batch(1, lines, [_decoder.decode(line) for line in lines]) for lines in batches(seed, ROUND)
@@ -54,7 +54,7 @@ async def append_round(log: SqliteLog, seed: int) -> tuple[float, float]:
 async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
     """Append until so many events are stored; the first round's figures and the last's."""
     folder = DataFolder(path)
-    log = SqliteLog(folder, system_now)
+    log = EmbeddedLog(folder, system_now)
     figures: list[tuple[str, float]] = []
     rounds = max(stored // (ROUND * 1000), 1)
     for number in range(rounds + 1):
@@ -64,7 +64,7 @@ async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
             figures += [(f"log, {held}", rate), (f"log, {held}: event loop alone", own)]
     await log.close()
     begun = time.perf_counter()
-    log = SqliteLog(folder, system_now)
+    log = EmbeddedLog(folder, system_now)
     count = (rounds + 1) * ROUND * 1000
     figures.append(("log, opened again", count / (time.perf_counter() - begun)))
     await log.close()

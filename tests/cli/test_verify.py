@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from floorcast.cli import options, verify
 from floorcast.floor.tally import Tally
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import InboundEvent
@@ -37,7 +37,7 @@ def recorded_at(folder: Path, events: Sequence[InboundEvent], client: int = 4741
 
     async def take() -> None:
         data = DataFolder(folder)
-        log = SqliteLog(data, lambda: NOON * 10_000)
+        log = EmbeddedLog(data, lambda: NOON * 10_000)
         await log.append_site(client, msgspec.json.encode(PLAN))
         for start in range(0, len(events), 3):
             some = events[start : start + 3]

@@ -12,7 +12,7 @@ import pytest
 
 from floorcast.log import batches
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.model.errors import Unavailable
@@ -40,7 +40,7 @@ class House:
             return MemoryLog(self.clock)
         if self._url:
             return self.run(StampedLog.open(self._url, self._folder, self.clock))
-        return SqliteLog(self._folder, self.clock)
+        return EmbeddedLog(self._folder, self.clock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from floorcast.log import client_streams, compaction, duplicates, retention, sorted_runs
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
 from floorcast.sqlite.files import remove
@@ -209,7 +209,7 @@ class SqliteHistory(History):
         self.patch.setattr(retention, "BITE", 2)
 
     def open(self) -> EventLog:
-        return SqliteLog(self.folder, self.clock)
+        return EmbeddedLog(self.folder, self.clock)
 
     @rule(keys=st.booleans())
     def restart(self, keys: bool) -> None:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from floorcast.log.bloom_filter import KeyFilter, mark
+from floorcast.log.bloom_filter import BloomFilter, mark
 
 
 def some_keys(random: Random, count: int) -> list[bytes]:
@@ -17,7 +17,7 @@ def some_keys(random: Random, count: int) -> list[bytes]:
 
 def test_a_key_that_was_put_in_is_never_called_new() -> None:
     """Whatever else was put in."""
-    a_filter = KeyFilter()
+    a_filter = BloomFilter()
     keys = some_keys(Random(1), 20_000)
     a_filter.sift(keys)
     assert a_filter.sift(keys) == keys
@@ -25,14 +25,14 @@ def test_a_key_that_was_put_in_is_never_called_new() -> None:
 
 def test_most_new_keys_are_called_new() -> None:
     """At 500,000 keys in it, all but a few in a thousand."""
-    random, a_filter = Random(2), KeyFilter()
+    random, a_filter = Random(2), BloomFilter()
     a_filter.load(map(mark, some_keys(random, 500_000)))
     assert len(a_filter.sift(some_keys(random, 10_000))) < 50
 
 
 def test_it_is_loaded_by_marks() -> None:
     """As they are kept on disk."""
-    a_filter, keys = KeyFilter(), some_keys(Random(3), 1000)
+    a_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
     a_filter.load(array("I", map(mark, keys)))
     assert a_filter.sift(keys) == keys
 
@@ -40,7 +40,7 @@ def test_it_is_loaded_by_marks() -> None:
 @pytest.mark.parametrize("turns", [0, 1, 2])
 def test_a_turn_forgets_what_was_put_in_before_the_last(turns: int) -> None:
     """A key lives through one turn and ends with the second."""
-    a_filter = KeyFilter()
+    a_filter = BloomFilter()
     a_filter.sift([b"old"])
     for _ in range(turns):
         a_filter.turn()

@@ -10,9 +10,9 @@ import pytest
 
 from floorcast.log import duplicates, sorted_runs
 from floorcast.log.dedup_keys import keys_of_payload
-from floorcast.log.duplicates import Seen, Wave
+from floorcast.log.duplicates import Memtable, Seen
 from floorcast.log.port import Entry
-from floorcast.log.sorted_runs import KeyRuns
+from floorcast.log.sorted_runs import SortedRuns
 from floorcast.sqlite import background_writer
 from tests.log.batches import HOUR, START, Clock, batch
 from tests.log.faults import failing_disk
@@ -32,7 +32,7 @@ class House:
         self.open()
 
     def open(self) -> None:
-        self.runs = KeyRuns(
+        self.runs = SortedRuns(
             self.path, self.clock, identity="log", heads={ACME: 10**9}, retention=RETENTION
         )
         self.seen = Seen(self.runs, RETENTION)
@@ -45,14 +45,14 @@ class House:
         found = self.runner.run(self.seen.held({key.encode() for key in keys}, self.clock.ticks))
         return sorted(key.decode() for key in found)
 
-    def reserve(self, *keys: str) -> tuple[Wave, list[bytes]]:
+    def reserve(self, *keys: str) -> tuple[Memtable, list[bytes]]:
         assert self.held(*keys) == []
         coded = [key.encode() for key in keys]
         return self.seen.reserve(coded, self.clock.ticks), coded
 
-    def confirm(self, wave: Wave) -> None:
+    def confirm(self, memtable: Memtable) -> None:
         self.number += 1
-        self.seen.confirm(wave, ACME, self.number)
+        self.seen.confirm(memtable, ACME, self.number)
 
     def add(self, *keys: str) -> None:
         self.confirm(self.reserve(*keys)[0])
@@ -60,7 +60,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(duplicates, "WAVE", 4)
+    monkeypatch.setattr(duplicates, "MEMTABLE", 4)
     a_house = House(tmp_path / "keys.db")
     yield a_house
     a_house.runs.close()
@@ -69,17 +69,17 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 def test_a_key_is_held_from_its_reservation_on(house: House) -> None:
     """Whether its event is durable yet or not."""
-    wave, _ = house.reserve("a", "b")
+    memtable, _ = house.reserve("a", "b")
     assert house.held("a", "b", "c") == ["a", "b"]
-    house.confirm(wave)
+    house.confirm(memtable)
     assert house.held("a", "b", "c") == ["a", "b"]
 
 
 def test_a_withdrawn_key_is_new_again(house: House) -> None:
     """And nothing else is withdrawn with it."""
     house.add("a")
-    wave, keys = house.reserve("b", "c")
-    house.seen.withdraw(wave, keys)
+    memtable, keys = house.reserve("b", "c")
+    house.seen.withdraw(memtable, keys)
     assert house.held("a", "b", "c") == ["a"]
     house.add("b")
     assert house.held("a", "b", "c") == ["a", "b"]
@@ -112,9 +112,9 @@ def test_a_wave_waits_for_what_is_under_way(house: House) -> None:
 
 def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
     """It covers nothing."""
-    wave, keys = house.reserve(*"abcd")
+    memtable, keys = house.reserve(*"abcd")
     house.add("e")
-    house.seen.withdraw(wave, keys)
+    house.seen.withdraw(memtable, keys)
     house.add("f")
     house.reopen()
     assert house.runs.covered() == {}
@@ -207,7 +207,7 @@ def test_waves_that_wait_for_the_disk_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds is told, and every key is found in memory meanwhile."""
-    monkeypatch.setattr(duplicates, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
     monkeypatch.setattr(duplicates, "MAX_BACKLOG", 10 * sorted_runs.KEY_BYTES)
     monkeypatch.setattr(background_writer, "RETRY", 0.001)
     with failing_disk("keys.db") as disk:

@@ -15,7 +15,7 @@ import pytest
 
 from floorcast.log import appender, duplicates, group_commit, log_file, sorted_runs
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite import wal
@@ -34,7 +34,7 @@ class House:
         self.folder = DataFolder(path)
         self.clock = Clock()
         self.runner = asyncio.Runner()
-        self.log = SqliteLog(self.folder, self.clock)
+        self.log = EmbeddedLog(self.folder, self.clock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -53,7 +53,7 @@ class House:
 
     def reopen(self) -> None:
         self.run(self.log.close())
-        self.log = SqliteLog(self.folder, self.clock)
+        self.log = EmbeddedLog(self.folder, self.clock)
 
     def close(self) -> None:
         self.run(self.log.close())
@@ -70,7 +70,7 @@ def a_house(path: Path) -> Iterator[House]:
         house.close()
 
 
-def payloads(log: SqliteLog) -> list[bytes]:
+def payloads(log: EmbeddedLog) -> list[bytes]:
     return [entry.payload for entry in log.read(ACME, 0, 1000)]
 
 
@@ -167,7 +167,7 @@ def test_keys_that_cannot_be_read_stop_the_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rather than to take an event twice."""
-    monkeypatch.setattr(duplicates, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
     monkeypatch.setattr(sorted_runs, "CACHE_KIB", 0)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         house.append("a", "b")
@@ -184,7 +184,7 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They wait in memory, as many as may; then the log takes nothing until they are stored."""
-    monkeypatch.setattr(duplicates, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
     monkeypatch.setattr(duplicates, "MAX_BACKLOG", 5 * sorted_runs.KEY_BYTES)
     with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
         disk.faults = {"full"}
@@ -218,7 +218,7 @@ def test_appends_share_a_commit(tmp_path: Path) -> None:
     folder, clock = DataFolder(tmp_path), Clock()
 
     async def work() -> None:
-        log = SqliteLog(folder, clock, observe=lambda _, events: commits.append(events))
+        log = EmbeddedLog(folder, clock, observe=lambda _, events: commits.append(events))
         await log.append(batch(ACME, "a"))
         await asyncio.gather(*(log.append(batch(ACME, [str(n)] * 2)) for n in range(50)))
         await log.close()
@@ -250,7 +250,7 @@ def test_the_keys_are_made_again_when_they_are_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are derived from the log, and nothing is taken twice for want of them."""
-    monkeypatch.setattr(duplicates, "WAVE", 3)
+    monkeypatch.setattr(duplicates, "MEMTABLE", 3)
     names = [str(number) for number in range(20)]
     with a_house(tmp_path) as house:
         for name in names:
@@ -264,7 +264,7 @@ def test_keys_of_a_lost_future_are_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a backup is put back, what came after it is new to the log and is taken again."""
-    monkeypatch.setattr(duplicates, "WAVE", 2)
+    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
     house_path, backup = tmp_path / "house", tmp_path / "backup"
     with a_house(house_path) as house:
         house.append("a")
@@ -286,7 +286,7 @@ def test_a_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     connection.close()
     folder = DataFolder(tmp_path)
     with pytest.raises(SettingError, match="newer floorcast: its schema is 99"):
-        SqliteLog(folder, Clock())
+        EmbeddedLog(folder, Clock())
     folder.release()
 
 
@@ -297,9 +297,9 @@ def test_a_file_that_is_no_log_is_refused(tmp_path: Path, content: bytes) -> Non
     folder = DataFolder(tmp_path)
     if content:
         with pytest.raises(SettingError, match=r"log\.db cannot be opened"):
-            SqliteLog(folder, Clock())
+            EmbeddedLog(folder, Clock())
     else:
-        asyncio.run(SqliteLog(folder, Clock()).close())
+        asyncio.run(EmbeddedLog(folder, Clock()).close())
     folder.release()
 
 
@@ -310,7 +310,7 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     connection.close()
     folder = DataFolder(tmp_path)
     with pytest.raises(SettingError, match="is not a log of floorcast"):
-        SqliteLog(folder, Clock())
+        EmbeddedLog(folder, Clock())
     folder.release()
 
 

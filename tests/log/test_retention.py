@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.log import retention
 from floorcast.log.log_file import SITE, first_id, open_log
-from floorcast.log.retention import Janitor
+from floorcast.log.retention import Retention
 from floorcast.sqlite.files import connect, fetch, fetch_one
 from tests.log.batches import HOUR, START, Clock
 
@@ -28,9 +28,9 @@ def stored(path: Path, entries: Sequence[tuple[int, int, int, int, int]]) -> aps
     return connection
 
 
-def a_janitor(path: Path, clock: Clock, ordinals: Sequence[int]) -> Janitor:
+def a_janitor(path: Path, clock: Clock, ordinals: Sequence[int]) -> Retention:
     connection = connect(path, page_size=4096, synchronous="NORMAL", cache_kib=100)
-    return Janitor(connection, ordinals, clock, 10 * HOUR)
+    return Retention(connection, ordinals, clock, 10 * HOUR)
 
 
 def left(connection: apsw.Connection) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import pytest
 
 from floorcast.log import compaction, sorted_runs
 from floorcast.log.bloom_filter import mark
-from floorcast.log.sorted_runs import KeyRuns, Run
+from floorcast.log.sorted_runs import Run, SortedRuns
 from floorcast.sqlite.files import fetch, open_reader
 from tests.log.batches import HOUR, Clock
 
@@ -26,21 +26,21 @@ class House:
         self.clock = Clock()
         self.runner = asyncio.Runner()
         self.runs = self.open()
-        self.wave = 0
+        self.memtable = 0
 
-    def open(self) -> KeyRuns:
+    def open(self) -> SortedRuns:
         heads = {1: 1_000_000}
-        return KeyRuns(self.path, self.clock, identity="log", heads=heads, retention=24 * HOUR)
+        return SortedRuns(self.path, self.clock, identity="log", heads=heads, retention=24 * HOUR)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
     def write(self, *keys: str) -> None:
         """A run of this moment."""
-        self.wave += 1
+        self.memtable += 1
         hour = self.clock.ticks // HOUR
         keys_of_run = {key.encode() for key in keys}
-        self.runs.write(Run(self.wave, keys_of_run, 0, {1: self.wave}, hour), lambda: None)
+        self.runs.write(Run(self.memtable, keys_of_run, 0, {1: self.memtable}, hour), lambda: None)
 
     def held(self, *keys: str) -> list[str]:
         since = self.clock.ticks // HOUR - 24

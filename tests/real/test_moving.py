@@ -16,7 +16,7 @@ from floorcast.cluster.migrate import Moved, export_cluster, import_folder
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import open_kv
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
 from tests.nats_servers import NatsServers
@@ -131,7 +131,7 @@ def test_a_folder_goes_into_a_cluster_and_comes_back(
 async def grown(data: Path, site: bytes = b"{}") -> None:
     """One more entry in an embedded folder, which is made if it is not there."""
     with DataFolder(data) as folder:
-        log = SqliteLog(folder, system_now)
+        log = EmbeddedLog(folder, system_now)
         await log.append_site(1, site)
         await log.close()
     await open_kv(data).close()

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from floorcast.sqlite import background_writer as scribes
-from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.files import connect
 from tests.log.faults import failing_disk
 
@@ -37,58 +37,58 @@ def nothing() -> None:
 def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
     """Whoever settles hears of each, in that order, and the backlog is gone."""
     connection = opened(tmp_path / "file.db")
-    scribe = Scribe(connection, "file.db")
+    writer = BackgroundWriter(connection, "file.db")
     heard: list[int] = []
     for number in range(200):
-        scribe.submit(10, writing(number), partial(heard.append, number))
-    assert scribe.wait()
-    scribe.settle()
+        writer.submit(10, writing(number), partial(heard.append, number))
+    assert writer.wait()
+    writer.settle()
     assert heard == list(range(200))
-    assert scribe.backlog == 0
-    scribe.close()
+    assert writer.backlog == 0
+    writer.close()
     assert written(opened(tmp_path / "file.db")) == list(range(200))
 
 
 def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
     """What follows from a job runs on the caller's thread, when the caller wants it."""
-    scribe = Scribe(opened(tmp_path / "file.db"), "file.db")
+    writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
     threads: list[str] = []
-    scribe.submit(1, writing(1), lambda: threads.append(threading.current_thread().name))
-    assert scribe.wait()
-    assert (threads, scribe.backlog) == ([], 1)
-    scribe.settle()
+    writer.submit(1, writing(1), lambda: threads.append(threading.current_thread().name))
+    assert writer.wait()
+    assert (threads, writer.backlog) == ([], 1)
+    writer.settle()
     assert threads == [threading.current_thread().name]
-    scribe.close()
+    writer.close()
 
 
 def test_in_memory_it_writes_at_once() -> None:
     """And tidies until nothing is left to tidy."""
     connection = opened(None)
     bites = iter([True, True, False])
-    scribe = Scribe(connection, "memory", background=False, tidy=lambda _: next(bites))
+    writer = BackgroundWriter(connection, "memory", background=False, tidy=lambda _: next(bites))
     heard: list[int] = []
-    scribe.submit(5, writing(1), lambda: heard.append(1))
-    assert (written(connection), heard, scribe.backlog) == ([1], [1], 0)
+    writer.submit(5, writing(1), lambda: heard.append(1))
+    assert (written(connection), heard, writer.backlog) == ([1], [1], 0)
     assert list(bites) == []
-    assert scribe.wait()
-    scribe.close()
+    assert writer.wait()
+    writer.close()
 
 
 def test_a_failing_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it works; meanwhile the scribe is not healthy, and nothing is lost or doubled."""
     monkeypatch.setattr(scribes, "RETRY", 0.001)
     with failing_disk() as disk:
-        scribe = Scribe(opened(tmp_path / "file.db"), "file.db")
+        writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
         disk.faults = {"full"}
         for number in range(20):
-            scribe.submit(1, writing(number), nothing)
-        assert not scribe.wait(timeout=0.05)
-        assert (scribe.healthy, scribe.backlog) == (False, 20)
+            writer.submit(1, writing(number), nothing)
+        assert not writer.wait(timeout=0.05)
+        assert (writer.healthy, writer.backlog) == (False, 20)
         disk.works()
-        assert scribe.wait()
-        scribe.settle()
-        assert (scribe.healthy, scribe.backlog) == (True, 0)
-        scribe.close()
+        assert writer.wait()
+        writer.settle()
+        assert (writer.healthy, writer.backlog) == (True, 0)
+        writer.close()
         assert written(opened(tmp_path / "file.db")) == list(range(20))
 
 
@@ -98,10 +98,10 @@ def test_closing_does_not_wait_for_a_disk_that_fails(
     """What could not be stored can be made again."""
     monkeypatch.setattr(scribes, "RETRY", 60.0)
     with failing_disk() as disk:
-        scribe = Scribe(opened(tmp_path / "file.db"), "file.db")
+        writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
         disk.faults = {"full"}
-        scribe.submit(1, writing(1), nothing)
-        scribe.close()
+        writer.submit(1, writing(1), nothing)
+        writer.close()
         disk.works()
         assert written(opened(tmp_path / "file.db")) == []
 
@@ -118,8 +118,8 @@ def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
             done.set()
         return bites < 5
 
-    scribe = Scribe(opened(tmp_path / "file.db"), "file.db", tidy=tidy)
-    scribe.submit(1, writing(1), nothing)
+    writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", tidy=tidy)
+    writer.submit(1, writing(1), nothing)
     assert done.wait(10)
-    scribe.close()
+    writer.close()
     assert bites == 5

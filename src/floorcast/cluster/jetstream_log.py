@@ -23,7 +23,7 @@ from floorcast.cluster.ordered_consumer import Message
 from floorcast.cluster.stream_follower import Follower
 from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch
 from floorcast.model.errors import Unavailable
@@ -48,7 +48,7 @@ class _Waiting(NamedTuple):
     verdict: asyncio.Future[Appended]
 
 
-class JetStreamLog(SqliteLog):
+class JetStreamLog(EmbeddedLog):
     """See ``EventLog``. ``start`` begins to follow; until then nothing can be appended.
 
     ``follows`` are the cluster's streams, and the clients whose entries this node has. Entries

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from floorcast.log.batches import entries_of, news_of
 from floorcast.log.client_streams import Stream
 from floorcast.log.dedup_keys import keys_of
-from floorcast.log.duplicates import Seen, Wave
+from floorcast.log.duplicates import Memtable, Seen
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
 from floorcast.log.log_file import KINDS, StreamPosition, StreamRow, first_id
 from floorcast.log.port import Appended, Batch, Entry
@@ -117,7 +117,7 @@ class _Plan(NamedTuple):
     stream: NumberedStream
     entries: Sequence[Entry]
     keys: Sequence[bytes]
-    wave: Wave | None
+    memtable: Memtable | None
     future: asyncio.Future[None]
 
 
@@ -240,8 +240,8 @@ class Appender:
     ) -> asyncio.Future[None]:
         self._loop = asyncio.get_running_loop()
         future = self._loop.create_future()
-        wave = self._seen.reserve(keys, entries[-1].recorded_at) if keys else None
-        self._plans.append(_Plan(stream, entries, keys, wave, future))
+        memtable = self._seen.reserve(keys, entries[-1].recorded_at) if keys else None
+        self._plans.append(_Plan(stream, entries, keys, memtable, future))
         start = first_id(stream.ordinal)
         rows = [
             Row(start + e.number, e.recorded_at, KINDS.index(e.kind), e.count, e.payload)
@@ -270,8 +270,8 @@ class Appender:
         for entry in plan.entries:
             stream.publish(entry)
             events += entry.count
-        if plan.wave is not None:
-            self._seen.confirm(plan.wave, stream.client, stream.head.number)
+        if plan.memtable is not None:
+            self._seen.confirm(plan.memtable, stream.client, stream.head.number)
         if not plan.future.done():
             plan.future.set_result(None)
         return events
@@ -280,8 +280,8 @@ class Appender:
         self.epoch += 1
         for plan in self._plans:
             plan.stream.withdraw()
-            if plan.wave is not None:
-                self._seen.withdraw(plan.wave, plan.keys)
+            if plan.memtable is not None:
+                self._seen.withdraw(plan.memtable, plan.keys)
             if not plan.future.done():
                 plan.future.set_exception(Unavailable("the log cannot be written"))
                 plan.future.exception()  # nobody may be waiting any more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
-__all__ = ["KeyFilter", "mark"]
+__all__ = ["BloomFilter", "mark"]
 
 SLOTS = 1 << 24  # bytes of each generation
 PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
@@ -14,7 +14,7 @@ mark = crc32
 """What the filter keeps of a key: 32 bits, the same in every process."""
 
 
-class KeyFilter:
+class BloomFilter:
     """Says of a key that it is certainly new, or that it may have been here before.
 
     A key sets two bits of one byte, so that looking costs one step into memory. There are at

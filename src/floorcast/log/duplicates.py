@@ -15,19 +15,19 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-from floorcast.log.bloom_filter import KeyFilter
+from floorcast.log.bloom_filter import BloomFilter
 from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.port import HOUR, Entry, kept_since
-from floorcast.log.sorted_runs import KeyRuns, Run
+from floorcast.log.sorted_runs import Run, SortedRuns
 
-__all__ = ["Seen", "Wave"]
+__all__ = ["Memtable", "Seen"]
 
-WAVE = 65_536  # keys, about 12 MB of memory
+MEMTABLE = 65_536  # keys, about 12 MB of memory
 WAVE_BYTES = 8 << 20  # of keys, should they be long
 MAX_BACKLOG = 64 << 20  # bytes of keys that wait for the disk
 
 
-class Wave:
+class Memtable:
     """Keys of one hour that were accepted one after another.
 
     ``under_way`` counts the appends whose keys are here and that are not durable yet.
@@ -47,20 +47,20 @@ class Wave:
     @property
     def has_room(self) -> bool:
         """Whether more keys may come in."""
-        return not self.sealed and len(self.keys) < WAVE and self.size < WAVE_BYTES
+        return not self.sealed and len(self.keys) < MEMTABLE and self.size < WAVE_BYTES
 
 
 class Seen:
     """The keys of one log. Times are ticks."""
 
-    def __init__(self, runs: KeyRuns, retention: int) -> None:
+    def __init__(self, runs: SortedRuns, retention: int) -> None:
         self._runs = runs
         self._retention = retention
-        self._filter = KeyFilter()
+        self._filter = BloomFilter()
         for marks in runs.marks():
             self._filter.load(marks)
         self._newest = runs.waves()[1]
-        self._waves: list[Wave] = []
+        self._waves: list[Memtable] = []
         self._turned_at = self._newest + 1
 
     @property
@@ -75,81 +75,81 @@ class Seen:
         """
         since = kept_since(at, self._retention) // HOUR
         known: set[bytes] = set()
-        for wave in self._waves:
-            if wave.hour >= since and not wave.keys.isdisjoint(keys):
-                known |= wave.keys & keys
+        for memtable in self._waves:
+            if memtable.hour >= since and not memtable.keys.isdisjoint(keys):
+                known |= memtable.keys & keys
         perhaps = self._filter.sift(keys - known if known else keys)
         if perhaps:
             known.update(await self._runs.held(perhaps, since))
         return known
 
-    def reserve(self, keys: Sequence[bytes], at: int) -> Wave:
+    def reserve(self, keys: Sequence[bytes], at: int) -> Memtable:
         """Count keys as seen at the tick; the wave that ``confirm`` or ``withdraw`` asks for."""
-        wave = self._open(at // HOUR)
-        wave.keys.update(keys)
-        wave.size += sum(map(len, keys))
-        wave.under_way += 1
-        return wave
+        memtable = self._open(at // HOUR)
+        memtable.keys.update(keys)
+        memtable.size += sum(map(len, keys))
+        memtable.under_way += 1
+        return memtable
 
-    def confirm(self, wave: Wave, client: int, number: int) -> None:
+    def confirm(self, memtable: Memtable, client: int, number: int) -> None:
         """The keys' events are durable, the last of them in entry ``number``."""
-        wave.covers[client] = number
-        wave.under_way -= 1
-        if wave.sealed:
+        memtable.covers[client] = number
+        memtable.under_way -= 1
+        if memtable.sealed:
             self._hand_over()
 
-    def withdraw(self, wave: Wave, keys: Iterable[bytes]) -> None:
+    def withdraw(self, memtable: Memtable, keys: Iterable[bytes]) -> None:
         """The keys' events did not become durable."""
-        wave.keys.difference_update(keys)
-        wave.under_way -= 1
-        if wave.sealed:
+        memtable.keys.difference_update(keys)
+        memtable.under_way -= 1
+        if memtable.sealed:
             self._hand_over()
 
     def load(self, entry: Entry) -> None:
         """Take the keys of a stored entry; for a start, in order for each client. May wait."""
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
         self._filter.sift(keys)
-        wave = self.reserve(keys, entry.recorded_at)
-        self.confirm(wave, entry.client, entry.number)
+        memtable = self.reserve(keys, entry.recorded_at)
+        self.confirm(memtable, entry.client, entry.number)
         if self.full:
             self._runs.wait()
 
-    def _open(self, hour: int) -> Wave:
+    def _open(self, hour: int) -> Memtable:
         """The wave that takes keys of the hour.
 
         Two neighbouring hours are open side by side: around the full hour, streams whose clocks
         differ would make a wave of every entry.
         """
-        for wave in self._waves:
-            if wave.hour == hour and wave.has_room:
-                return wave
+        for memtable in self._waves:
+            if memtable.hour == hour and memtable.has_room:
+                return memtable
         for other in self._waves:
             other.sealed |= other.hour == hour or other.hour < hour - 1
         self._hand_over()
         self._newest += 1
-        wave = Wave(self._newest, hour)
-        self._waves.append(wave)
+        memtable = Memtable(self._newest, hour)
+        self._waves.append(memtable)
         # of one client, an earlier hour's keys came before: what a wave covers counts on them
         self._waves.sort(key=lambda each: (each.hour, each.number))
-        return wave
+        return memtable
 
     def _hand_over(self) -> None:
-        waiting = [wave for wave in self._waves if not wave.handed_over]
-        last = max((index for index, wave in enumerate(waiting) if wave.sealed), default=-1)
-        for wave in waiting[: last + 1]:
-            wave.sealed = True
-        for wave in waiting[: last + 1]:
-            if wave.under_way:
+        waiting = [memtable for memtable in self._waves if not memtable.handed_over]
+        last = max((index for index, memtable in enumerate(waiting) if memtable.sealed), default=-1)
+        for memtable in waiting[: last + 1]:
+            memtable.sealed = True
+        for memtable in waiting[: last + 1]:
+            if memtable.under_way:
                 return
-            wave.handed_over = True
-            if not wave.keys:
-                self._waves.remove(wave)
+            memtable.handed_over = True
+            if not memtable.keys:
+                self._waves.remove(memtable)
                 continue
-            run = Run(wave.number, wave.keys, wave.size, wave.covers, wave.hour)
-            self._runs.write(run, partial(self._stored, wave))
+            run = Run(memtable.number, memtable.keys, memtable.size, memtable.covers, memtable.hour)
+            self._runs.write(run, partial(self._stored, memtable))
 
-    def _stored(self, wave: Wave) -> None:
-        self._waves.remove(wave)
+    def _stored(self, memtable: Memtable) -> None:
+        self._waves.remove(memtable)
         oldest_run, _ = self._runs.waves()
         if min([oldest_run, *(each.number for each in self._waves)]) > self._turned_at:
             self._filter.turn()

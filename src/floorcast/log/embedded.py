@@ -17,17 +17,17 @@ from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
 from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
-from floorcast.log.retention import Janitor
-from floorcast.log.sorted_runs import KeyRuns
+from floorcast.log.retention import Retention
+from floorcast.log.sorted_runs import SortedRuns
 from floorcast.model.token import Now
 from floorcast.sqlite.files import connect
 
-__all__ = ["SqliteLog"]
+__all__ = ["EmbeddedLog"]
 
 LOAD = 64  # entries read at a time when the newest keys are loaded
 
 
-class SqliteLog:
+class EmbeddedLog:
     """See ``EventLog``. Used from one event loop.
 
     Raises SettingError when the files cannot be used. ``observe`` is told of every commit;
@@ -51,7 +51,7 @@ class SqliteLog:
         self._streams = {row.client: NumberedStream(row, stored=True) for row in found}
         self._next_ordinal = max((row.ordinal for row in found), default=0) + 1
         self._positions = self._reader.following()
-        self._runs = KeyRuns(
+        self._runs = SortedRuns(
             folder.path / "keys.db",
             now,
             identity=self.identity,
@@ -61,7 +61,7 @@ class SqliteLog:
         seen = Seen(self._runs, retention)
         self._load_keys(seen)
         tidier = connect(path, page_size=PAGE, synchronous="NORMAL", cache_kib=CACHE_KIB)
-        janitor = Janitor(tidier, [row.ordinal for row in found], now, retention)
+        janitor = Retention(tidier, [row.ordinal for row in found], now, retention)
         self._writer = GroupWriter(connection, janitor)
         self._appender = Appender(self._writer, seen, now, observe)
         self._writer.start(self._appender.tell)

@@ -20,7 +20,7 @@ import apsw
 import structlog
 
 from floorcast.log.log_file import StreamPosition, ordinal_of
-from floorcast.log.retention import BITE, BITE_BYTES, Janitor
+from floorcast.log.retention import BITE, BITE_BYTES, Retention
 from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.files import transaction
 from floorcast.sqlite.wal import WriteAheadLog
@@ -88,7 +88,7 @@ class GroupWriter:
     ``healthy`` is False while groups fail.
     """
 
-    def __init__(self, connection: apsw.Connection, janitor: Janitor) -> None:
+    def __init__(self, connection: apsw.Connection, janitor: Retention) -> None:
         self._connection = connection
         self._janitor = janitor
         self._tell: Callable[[Outcome], None] = lambda _: None

@@ -18,7 +18,7 @@ from floorcast.log.port import kept_since
 from floorcast.model.token import Now
 from floorcast.sqlite.files import fetch_one, transaction
 
-__all__ = ["BITE", "BITE_BYTES", "Janitor"]
+__all__ = ["BITE", "BITE_BYTES", "Retention"]
 
 BITE = 64  # entries removed at a time
 BITE_BYTES = 8 << 20  # of payload, after which a bite ends early
@@ -52,7 +52,7 @@ class _Front(NamedTuple):
     id: int
 
 
-class Janitor:
+class Retention:
     """Owns a connection of its own, used on the writer's thread only. Raises apsw.Error."""
 
     def __init__(

@@ -24,12 +24,12 @@ from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
 from floorcast.log.port import HOUR, kept_since
 from floorcast.model.token import Now
-from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.bulk_rows import blobs
 from floorcast.sqlite.derived_files import open_derived, reach
 from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading
 
-__all__ = ["KeyRuns", "Run"]
+__all__ = ["Run", "SortedRuns"]
 
 PAGE = 4096  # bytes: a look at one key reads one page of a run
 CACHE_KIB = 8192
@@ -50,20 +50,20 @@ ADD_MARKS = "INSERT INTO marks VALUES (?, ?)"
 
 
 class Run(NamedTuple):
-    """A wave of keys on its way to the disk: ``wave`` is its number, ``hour`` when all were taken.
+    """The keys of memtable number ``memtable`` on their way to the disk, all recorded in ``hour``.
 
     ``size`` is the bytes of all keys. ``covers`` is, by client, the last entry whose keys are
     all in this wave or before it.
     """
 
-    wave: int
+    memtable: int
     keys: Collection[bytes]
     size: int
     covers: Mapping[int, int]
     hour: int
 
 
-class KeyRuns:
+class SortedRuns:
     """The runs of one log. ``identity`` and ``heads`` are the log's, as for the mirror.
 
     Used from the event loop's thread, but for what the scribe does.
@@ -86,13 +86,13 @@ class KeyRuns:
         self._far_reader = open_reader(path, cache_kib=CACHE_KIB)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
         self._runs = self._count()
-        self._scribe = Scribe(connection, "keys.db", tidy=self._tidy)
+        self._writer = BackgroundWriter(connection, "keys.db", tidy=self._tidy)
 
     @property
     def backlog(self) -> int:
         """Bytes of keys that wait in memory to be stored."""
-        self._scribe.settle()
-        return self._scribe.backlog
+        self._writer.settle()
+        return self._writer.backlog
 
     def covered(self) -> dict[int, int]:
         """By client, the entry up to which all keys are stored."""
@@ -116,14 +116,14 @@ class KeyRuns:
             done()
 
         size = run.size + KEY_BYTES * len(run.keys)
-        self._scribe.submit(size, lambda connection: _add(connection, run), stored)
+        self._writer.submit(size, lambda connection: _add(connection, run), stored)
 
     async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
         """Those of the keys that are in a run of the hour ``since`` or a later one.
 
         Raises Unavailable.
         """
-        self._scribe.settle()
+        self._writer.settle()
         if not keys or not self._runs:
             return []
         if len(keys) * self._runs <= INLINE:
@@ -134,8 +134,8 @@ class KeyRuns:
 
     def wait(self) -> bool:
         """Wait until what was handed in is stored; False if the disk did not let it."""
-        stored = self._scribe.wait()
-        self._scribe.settle()
+        stored = self._writer.wait()
+        self._writer.settle()
         return stored
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class KeyRuns:
         self._pool.shutdown()
         self._reader.close()
         self._far_reader.close()
-        self._scribe.close()
+        self._writer.close()
 
     def _count(self) -> int:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)
@@ -164,7 +164,7 @@ def _add(connection: apsw.Connection, run: Run) -> None:
     for start in range(0, len(keys), MARKS_AT_ONCE):
         marks.extend(map(mark, keys[start : start + MARKS_AT_ONCE]))
     connection.execute(ADD_KEYS, (number, blobs(keys)))
-    connection.execute(ADD_RUN, (number, run.wave, run.wave, run.hour))
+    connection.execute(ADD_RUN, (number, run.memtable, run.memtable, run.hour))
     connection.execute(ADD_MARKS, (number, marks.tobytes()))
     for client, entry in run.covers.items():
         reach(connection, client, entry)

@@ -14,7 +14,7 @@ from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import KeyValueStore
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.embedded import SqliteLog
+from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import EventLog
 from floorcast.model.errors import SettingError
@@ -64,7 +64,7 @@ async def open_stores(
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     kv = open_kv(settings.data)
     stack.push_async_callback(kv.close)
-    log = MemoryLog(now) if folder is None else SqliteLog(folder, now, observe=observe)
+    log = MemoryLog(now) if folder is None else EmbeddedLog(folder, now, observe=observe)
     stack.push_async_callback(log.close)
     return Stores(log, kv, MemoryKeyValueStore(), now, _at_once)
 

@@ -22,7 +22,7 @@ import structlog
 
 from floorcast.sqlite.files import transaction
 
-__all__ = ["Scribe", "Work"]
+__all__ = ["BackgroundWriter", "Work"]
 
 GROUP = 64  # jobs in one transaction
 RETRY = 0.5  # seconds between two attempts while the disk fails
@@ -48,7 +48,7 @@ class _Job(NamedTuple):
     size: int
 
 
-class Scribe:
+class BackgroundWriter:
     """The only writer of a connection, which it owns.
 
     ``background=False`` writes at once, on the caller's thread (for a file in memory).

@@ -19,7 +19,7 @@ import apsw
 
 from floorcast.log.port import RETENTION
 from floorcast.model.token import Now
-from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import open_reader
 from floorcast.store import snapshots, stored_calls, stored_segments
@@ -64,21 +64,23 @@ class ProjectionStore:
         self._reader = connection
         if path is not None:
             self._reader = open_reader(path, cache_kib=CACHE_KIB)
-        self._scribe = Scribe(connection, "mirror.db", background=path is not None, tidy=self._tidy)
-        self._segments = StoredSegments(self._reader, self._scribe)
-        self._calls = StoredCalls(self._reader, self._scribe)
-        self._snapshots = StoredSnapshots(self._reader, self._scribe)
+        self._writer = BackgroundWriter(
+            connection, "mirror.db", background=path is not None, tidy=self._tidy
+        )
+        self._segments = StoredSegments(self._reader, self._writer)
+        self._calls = StoredCalls(self._reader, self._writer)
+        self._snapshots = StoredSnapshots(self._reader, self._writer)
 
     @property
     def healthy(self) -> bool:
         """Whether the last attempt to write succeeded."""
-        return self._scribe.healthy
+        return self._writer.healthy
 
     @property
     def backlog(self) -> int:
         """Bytes that wait in memory to be stored."""
-        self._scribe.settle()
-        return self._scribe.backlog
+        self._writer.settle()
+        return self._writer.backlog
 
     @property
     def full(self) -> bool:
@@ -91,7 +93,7 @@ class ProjectionStore:
 
     def covered(self, client: int, feed: str) -> int:
         """The last place of the feed that is stored, 0 for none."""
-        self._scribe.settle()
+        self._writer.settle()
         return self._segments.covered(client, feed)
 
     def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
@@ -99,7 +101,7 @@ class ProjectionStore:
 
         Raises Unavailable.
         """
-        self._scribe.settle()
+        self._writer.settle()
         return self._segments.heads(client, feed, after_place, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
@@ -124,7 +126,7 @@ class ProjectionStore:
         self, client: int, keys: Collection[CallKey], at_place: int
     ) -> dict[CallKey, bytes]:
         """The same for many calls, (transaction, session); those not kept are left out."""
-        self._scribe.settle()
+        self._writer.settle()
         return self._calls.find(client, keys, at_place)
 
     def write_snapshot(self, client: int, entry: int, version: int, blob: bytes) -> None:
@@ -133,13 +135,13 @@ class ProjectionStore:
 
     def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest snapshot at or before an entry. Raises Unavailable."""
-        self._scribe.settle()
+        self._writer.settle()
         return self._snapshots.newest(client, at_most_entry)
 
     async def flush(self) -> bool:
         """Wait until everything handed in is stored; False if the disk did not let it."""
-        stored = await asyncio.to_thread(self._scribe.wait)
-        self._scribe.settle()
+        stored = await asyncio.to_thread(self._writer.wait)
+        self._writer.settle()
         return stored
 
     async def retain(self) -> bool:
@@ -147,15 +149,15 @@ class ProjectionStore:
 
         The mirror does this by itself, a little at a time, while it is written to.
         """
-        removed = await asyncio.to_thread(self._scribe.wait, tidied=True)
-        self._scribe.settle()
+        removed = await asyncio.to_thread(self._writer.wait, tidied=True)
+        self._writer.settle()
         return removed
 
     async def close(self) -> None:
         """Store what was handed in, and close the file."""
         if self._path is not None:
             self._reader.close()
-        await asyncio.to_thread(self._scribe.close)
+        await asyncio.to_thread(self._writer.close)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
         before = self._now() - self._retention

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch_one, reading
 
@@ -48,9 +48,9 @@ class Snapshot(NamedTuple):
 class StoredSnapshots:
     """The newest snapshots by client; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter) -> None:
         self._reader = reader
-        self._scribe = scribe
+        self._writer = writer
         self._pending: dict[int, list[Snapshot]] = {}
 
     def write(self, client: int, snapshot: Snapshot) -> None:
@@ -68,7 +68,7 @@ class StoredSnapshots:
                 del self._pending[client]
 
         self._pending.setdefault(client, []).append(snapshot)
-        self._scribe.submit(len(snapshot.blob), work, done)
+        self._writer.submit(len(snapshot.blob), work, done)
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest snapshot at or before an entry. Raises Unavailable."""

@@ -15,7 +15,7 @@ import apsw
 
 from floorcast.model.token import entry_of
 from floorcast.sqlite import bulk_rows
-from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, reading
 
@@ -68,9 +68,9 @@ class CallVersion(NamedTuple):
 class StoredCalls:
     """Versions of calls by client and key; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter) -> None:
         self._reader = reader
-        self._scribe = scribe
+        self._writer = writer
         self._pending: dict[tuple[int, CallKey], list[tuple[int, bytes]]] = {}
 
     def write(
@@ -106,7 +106,7 @@ class StoredCalls:
                     del self._pending[key]
 
         if table:
-            self._scribe.submit(size, work, done)
+            self._writer.submit(size, work, done)
 
     def find(self, client: int, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
         """The newest version at or before ``at_place`` of each call that has one.

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from floorcast.model.token import entry_of
-from floorcast.sqlite.background_writer import Scribe
+from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one, reading
 from floorcast.store.segment import Facets, Segment, SegmentHead
@@ -70,9 +70,9 @@ class _Feed(NamedTuple):
 class StoredSegments:
     """Segments by client and feed; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, scribe: Scribe) -> None:
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter) -> None:
         self._reader = reader
-        self._scribe = scribe
+        self._writer = writer
         self._feeds: dict[tuple[int, str], _Feed] = {}
         self._covered: dict[tuple[int, str], int] = {}
         for number, client, name, covered in fetch(reader, FEEDS):
@@ -115,7 +115,7 @@ class StoredSegments:
             self._covered[key] = segment.last
 
         feed.pending.append(segment)
-        self._scribe.submit(segment.size(), work, done)
+        self._writer.submit(segment.size(), work, done)
 
     def covered(self, client: int, name: str) -> int:
         """The last place of the feed that is stored, 0 for none."""
