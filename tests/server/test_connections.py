@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
 from floorcast.http.handlers.streams import TAKE_OVER
-from floorcast.server.connections import Connection, Door, Shared, to_who_is_there
+from floorcast.server.connections import Connection, ConnectionTakeover, Shared, to_who_is_there
 
 
 class Transport:
@@ -46,8 +46,8 @@ async def nothing() -> Message:
     return {"type": "http.disconnect"}
 
 
-def answered_by(door: object) -> None:
-    scope = {"type": "http", "extensions": {TAKE_OVER: door}}
+def answered_by(takeover: object) -> None:
+    scope = {"type": "http", "extensions": {TAKE_OVER: takeover}}
 
     async def answer() -> None:
         await to_who_is_there(answers)(scope, nothing, refused)
@@ -57,32 +57,34 @@ def answered_by(door: object) -> None:
 
 def test_an_answer_to_who_has_gone_comes_to_nothing() -> None:
     """Whether the connection has told of its end yet or not."""
-    answered_by(Door(Held(closing=True)))
-    shut = Door(Held(closing=False))
+    answered_by(ConnectionTakeover(Held(closing=True)))
+    shut = ConnectionTakeover(Held(closing=False))
     shut.shut()
     answered_by(shut)
 
 
-@pytest.mark.parametrize("door", [Door(Held(closing=False)), None])
-def test_an_answer_that_cannot_be_sent_to_who_is_there_is_a_fault(door: Door | None) -> None:
+@pytest.mark.parametrize("takeover", [ConnectionTakeover(Held(closing=False)), None])
+def test_an_answer_that_cannot_be_sent_to_who_is_there_is_a_fault(
+    takeover: ConnectionTakeover | None,
+) -> None:
     """It is not kept quiet."""
     with pytest.raises(RuntimeError, match="unable"):
-        answered_by(door)
+        answered_by(takeover)
 
 
 def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
     """When it goes, or at once if it has gone; a wait that was given up is left alone."""
 
     async def work() -> None:
-        door = Door(Held(closing=False))
-        given_up = door.until_gone()
+        takeover = ConnectionTakeover(Held(closing=False))
+        given_up = takeover.until_gone()
         given_up.cancel()
-        waiting = door.until_gone()
+        waiting = takeover.until_gone()
         assert not waiting.done()
-        door.shut()
+        takeover.shut()
         assert waiting.done()
-        assert door.until_gone().done()
-        door.shut()
+        assert takeover.until_gone().done()
+        takeover.shut()
 
     asyncio.run(work())
 

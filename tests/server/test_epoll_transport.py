@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.server import epoll_transport
-from floorcast.server.epoll_transport import FEW, Wires
+from floorcast.server.epoll_transport import FEW, EpollTransport
 
 SMALL = 4096  # bytes of a writer in the kernel, or nearly so: it is soon held up
 ENOUGH = 10  # seconds in which whatever is to happen has happened, or never will
@@ -49,7 +49,7 @@ class RequestContext:
     """Connections of uvloop's, taken over as they come."""
 
     def __init__(self) -> None:
-        self.wires = Wires()
+        self.wires = EpollTransport()
         self._loop = asyncio.get_running_loop()
         self._port = 0
         self._made: asyncio.Queue[asyncio.Transport] = asyncio.Queue()

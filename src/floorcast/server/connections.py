@@ -17,10 +17,10 @@ from uvicorn.server import ServerState
 
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
-from floorcast.server.epoll_transport import Wires
+from floorcast.server.epoll_transport import EpollTransport
 from floorcast.server.upgrades import NeverUpgraded
 
-__all__ = ["Connection", "Door", "Shared", "to_who_is_there"]
+__all__ = ["Connection", "ConnectionTakeover", "Shared", "to_who_is_there"]
 
 SEND_BUFFER = 256 * 1024  # bytes of a stream in the kernel: a reader's alone, so not what grows
 
@@ -36,7 +36,7 @@ class Held(Protocol):
         """Let ``stream`` have the connection; False if it is gone."""
 
 
-class Door:
+class ConnectionTakeover:
     """Where a connection can be taken over, for as long as it is there.
 
     A request's scope holds the door and not the connection, which holds the scope: a circle
@@ -81,7 +81,7 @@ class Shared(ServerState):
     them.
     """
 
-    def __init__(self, wires: Wires | None) -> None:
+    def __init__(self, wires: EpollTransport | None) -> None:
         super().__init__()
         self.wires = wires
 
@@ -98,17 +98,17 @@ class Connection(NeverUpgraded):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """See ``asyncio.Protocol``."""
         super().connection_made(transport)
-        self._door = Door(self)
+        self._takeover = ConnectionTakeover(self)
 
     def on_message_begin(self) -> None:
         """A request begins: let its handler find the door."""
         super().on_message_begin()
         extensions = cast("dict[str, Any]", self.scope)
-        extensions["extensions"] = {TAKE_OVER: self._door, GONE: self._door.until_gone}
+        extensions["extensions"] = {TAKE_OVER: self._takeover, GONE: self._takeover.until_gone}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
-        self._door.shut()
+        self._takeover.shut()
         super().connection_lost(exc)
 
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
@@ -116,7 +116,7 @@ class Connection(NeverUpgraded):
         transport = self.transport
         if transport.is_closing():
             return False
-        self._door.shut()
+        self._takeover.shut()
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
@@ -146,14 +146,14 @@ def to_who_is_there(api: ASGIApp) -> ASGIApp:
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        door = scope.get("extensions", {}).get(TAKE_OVER)
+        takeover = scope.get("extensions", {}).get(TAKE_OVER)
         try:
             await api(scope, receive, send)
         except RuntimeError:
-            if not isinstance(door, Door) or not door.gone:
+            if not isinstance(takeover, ConnectionTakeover) or not takeover.gone:
                 raise
         else:
-            if not isinstance(door, Door) or not door.asked:
+            if not isinstance(takeover, ConnectionTakeover) or not takeover.asked:
                 return
         # not the connection's newest request: others may have come behind it in one packet
         cycle = getattr(send, "__self__", None)

@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 
-__all__ = ["TURN", "Wire", "Wires"]
+__all__ = ["TURN", "EpollTransport", "Wire"]
 
 TURN = 0.002  # seconds in one turn of the loop of going on with, and closing, connections
 FEW = 16  # connections between two looks at the clock
@@ -28,7 +28,7 @@ class Wire(asyncio.Transport):
 
     __slots__ = ("_closing", "_file", "_protocol", "_rest", "_wires")
 
-    def __init__(self, file: int, protocol: asyncio.Protocol, wires: Wires) -> None:
+    def __init__(self, file: int, protocol: asyncio.Protocol, wires: EpollTransport) -> None:
         super().__init__()
         self._file = file
         self._protocol = protocol
@@ -112,7 +112,7 @@ class Wire(asyncio.Transport):
         self._protocol.resume_writing()
 
 
-class Wires:
+class EpollTransport:
     """All of them; belongs to the running event loop."""
 
     def __init__(self) -> None:

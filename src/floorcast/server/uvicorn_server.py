@@ -26,7 +26,7 @@ from floorcast.http.startup_app import StartupApp
 from floorcast.model.errors import SettingError
 from floorcast.model.tasks import ended
 from floorcast.server.connections import Connection, Shared, to_who_is_there
-from floorcast.server.epoll_transport import Wires
+from floorcast.server.epoll_transport import EpollTransport
 from floorcast.server.node import Node
 from floorcast.server.wallboard_routes import page_routes
 
@@ -90,7 +90,7 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
         loop.add_signal_handler(number, stop.set)
     opening, node = StartupApp(), Node(settings)
     async with AsyncExitStack() as opened:
-        wires = opened.enter_context(closing(Wires())) if sys.platform == "linux" else None
+        wires = opened.enter_context(closing(EpollTransport())) if sys.platform == "linux" else None
         config = _transport_config(opening, settings.trusted_proxies)
         transport = _Uvicorn(config, Shared(wires))
 
