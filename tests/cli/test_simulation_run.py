@@ -14,7 +14,7 @@ import pytest
 
 from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.replay import MAX_SPEED
-from floorcast.cli.simulation_run import AtWork, Pace
+from floorcast.cli.simulation_run import Pace, SimulationRun
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
@@ -51,13 +51,13 @@ class Wall(threading.Event):
 @contextmanager
 def a_floor(
     intake: Intake, wall: Wall, faults: Faults = NO_FAULTS
-) -> Iterator[tuple[AtWork, Simulation]]:
+) -> Iterator[tuple[SimulationRun, Simulation]]:
     """A floor of ten, on its way to an intake."""
     floor, wire = Simulation(floor_of(10), seed=1, start=START), Wire(faults, 1, START)
     with Delivery(
         intake.url, "k", waiting=lambda *_: None, sleep=wall.pass_by, chance=lambda: 0.0
     ) as delivery:
-        yield AtWork(floor, wire, delivery, wall, clock=wall.now), floor
+        yield SimulationRun(floor, wire, delivery, wall, clock=wall.now), floor
 
 
 def recorded_at(intake: Intake) -> list[str]:

@@ -12,7 +12,7 @@ import typer
 from floorcast.cli.delivery import Delivery
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.serve import Read, with_settings
-from floorcast.cli.simulation_run import AtWork, Pace
+from floorcast.cli.simulation_run import Pace, SimulationRun
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.server.logging import set_up_log
@@ -67,7 +67,7 @@ def _work(address: str) -> None:
     so_far = SO_FAR / timedelta(milliseconds=1)
     try:
         with Delivery(address, INGEST_KEY, waiting=_say) as delivery:
-            work = AtWork(floor, Wire(Faults(), SEED, start), delivery, threading.Event())
+            work = SimulationRun(floor, Wire(Faults(), SEED, start), delivery, threading.Event())
             work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
             print(f"the floor's day so far: {work.totals}; now it goes on in real time", flush=True)
             behind = (datetime.now(UTC) - start) / timedelta(milliseconds=1)

@@ -19,7 +19,7 @@ import typer
 from floorcast.cli.delivery import Delivery
 from floorcast.cli.progress import Shown, shown
 from floorcast.cli.replay import a_speed, say
-from floorcast.cli.simulation_run import AtWork, Pace
+from floorcast.cli.simulation_run import Pace, SimulationRun
 from floorcast.cli.truth import tables
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire
@@ -117,7 +117,7 @@ def _simulate(
         shown(minutes, "minutes of the floor") as progress,
         _delivery(url, key, stopping, progress) as delivery,
     ):
-        work = AtWork(floor, wire, delivery, stopping, progress=progress)
+        work = SimulationRun(floor, wire, delivery, stopping, progress=progress)
         try:
             work.go_on(Pace(pace, behind), hours * HOUR)
             work.close()

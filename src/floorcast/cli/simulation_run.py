@@ -14,7 +14,7 @@ from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.simulator.faults import Wire
 from floorcast.simulator.simulation import Simulation
 
-__all__ = ["AtWork", "Pace"]
+__all__ = ["Pace", "SimulationRun"]
 
 MINUTE = 60_000  # ms
 SLICE = 10_000  # ms that the floor goes on at a time, at most
@@ -36,7 +36,7 @@ class Pace(NamedTuple):
         return min(own, self.behind + seconds * 1000)
 
 
-class AtWork:
+class SimulationRun:
     """A floor and the open connection to its server; ``totals`` is what that has said so far.
 
     ``stopping`` is set from outside to have it stop. ``clock`` is replaceable for tests.

@@ -17,7 +17,7 @@ from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_streams import make_streams
-from floorcast.cluster.peers import Desk, Following, Peer
+from floorcast.cluster.peers import Following, Peer, PeerServer
 from floorcast.cluster.state import ClusterState, Lag
 from floorcast.config.settings import Settings
 from floorcast.log.appender import Observe
@@ -113,7 +113,7 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     log = JetStreamLog(folder, link, follows, link.clock, observe=observe)
     stack.push_async_callback(log.close)
     share = Share(link, log, kv, name, folder.path)
-    desk = Desk(link, folder.path, share.peer)
+    desk = PeerServer(link, folder.path, share.peer)
     await desk.open()
     stack.push_async_callback(desk.close)
     return share

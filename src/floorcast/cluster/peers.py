@@ -26,7 +26,7 @@ from floorcast.cluster.link import NatsLink
 from floorcast.log import folder_copy
 from floorcast.model.errors import Unavailable
 
-__all__ = ["PEERS", "Desk", "Following", "Offer", "Peer", "Wanted", "ask_peers", "subject_of"]
+__all__ = ["PEERS", "Following", "Offer", "Peer", "PeerServer", "Wanted", "ask_peers", "subject_of"]
 
 PEERS: Final = "floorcast.peers"
 ANSWERS: Final = 1.0  # seconds in which nodes say how they do
@@ -106,7 +106,7 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
     return sorted(answers, key=lambda peer: (peer.name, peer.id))
 
 
-class Desk:
+class PeerServer:
     """Where a node answers the others. ``tell`` says how it does."""
 
     def __init__(self, link: NatsLink, folder: Path, tell: Callable[[str], Peer]) -> None:

@@ -9,10 +9,10 @@ from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import Roster
 from floorcast.model.inbound import CampaignUpdateData
 
-__all__ = ["AtWork"]
+__all__ = ["ActiveCampaigns"]
 
 
-class AtWork(Roster[Campaign]):
+class ActiveCampaigns(Roster[Campaign]):
     """Which campaigns were reported, or had a call, on a day that is kept.
 
     ``known`` are all of the floor's campaigns. Moments are in ms.

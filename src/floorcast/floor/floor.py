@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from floorcast.floor import message_events, voice_events
-from floorcast.floor.active_campaigns import AtWork
+from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
 from floorcast.floor.call_table import CallTable
@@ -82,7 +82,7 @@ class Floor:
         self.ledger = Ledger(state.counters)
         self.on_duty = OnDuty()
         self.off_duty: Roster[OnFloor] = Roster()
-        self.at_work = AtWork(state.campaigns, self.ledger)
+        self.at_work = ActiveCampaigns(state.campaigns, self.ledger)
         self.watchers: Watchers = []
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
