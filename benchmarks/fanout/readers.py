@@ -28,7 +28,7 @@ import processes
 import workload
 from crowd import Crowd, request
 
-from floorcast.feeds.reader import KEEPALIVE
+from floorcast.feeds.channels import KEEPALIVE_SECONDS
 
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"
 SECONDS = 7.0  # idle ones are watched: less than a long poll lasts
@@ -97,10 +97,10 @@ def idle(folder: Path, count: int = 10_000) -> None:
         token = token_now(server, session)
         empty = server.memory()
         print("readers come in, evenly within the time between two keep-alives ...", flush=True)
-        streams = crowd.enter(request(STREAM, session), count // 2, within=KEEPALIVE)
+        streams = crowd.enter(request(STREAM, session), count // 2, within=KEEPALIVE_SECONDS)
         crowd.until(streaming, streams, 30)
         with_streams = server.memory()
-        of_streams = used(server, 2 * KEEPALIVE)
+        of_streams = used(server, 2 * KEEPALIVE_SECONDS)
         polls = crowd.enter(request(FEED, session, f'{{"token": "{token}"}}'), count // 2)
         time.sleep(1)
         memory = server.memory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,12 +13,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from floorcast.feeds.blocks import Record
-from floorcast.feeds.channels import FEW, WRITE_BYTES, Subscription
+from floorcast.feeds.channels import (
+    BATCH_READERS,
+    IDLE_SECONDS,
+    KEEPALIVE_SECONDS,
+    STUCK_SECONDS,
+    WRITE_BYTES,
+    Subscription,
+    subscribe,
+)
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
 from floorcast.feeds.sse import StreamFormat
 from floorcast.feeds.streams import Hub
+from floorcast.feeds.wheel import TICK
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
 from floorcast.store.segment import Facets
@@ -30,9 +40,9 @@ SIGHTS: list[Matcher] = [
     EVERYTHING,
     matcher(Filter(kinds=frozenset({"VOICE"}))),
     matcher(Filter(services=frozenset({3})), frozenset({20})),
-    matcher(sight=frozenset({10})),
+    matcher(visibility=frozenset({10})),
 ]
-FORMS = st.builds(StreamFormat, st.booleans(), st.booleans(), st.booleans())
+ANY_FORM = st.builds(StreamFormat, st.booleans(), st.booleans(), st.booleans())
 
 
 @dataclass
@@ -81,6 +91,7 @@ class StreamsMachine(RuleBasedStateMachine):
 
     def restart(self) -> None:
         self.rings = Rings(self.store, self.limit)
+        self.hub = Hub()
         self.feed = Feed(7, "interaction", self.rings)
 
     def passing(self, seconds: float) -> None:
@@ -116,7 +127,7 @@ class StreamsMachine(RuleBasedStateMachine):
         self.runner.run(work())
 
     @precondition(lambda self: len(self.followers) < 8)
-    @rule(sight=st.sampled_from(SIGHTS), form=FORMS, data=st.data())
+    @rule(sight=st.sampled_from(SIGHTS), form=ANY_FORM, data=st.data())
     def follow(self, sight: Matcher, form: StreamFormat, data: st.DataObject) -> None:
         """Somebody begins, from now or from some event."""
         positions = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
@@ -129,7 +140,7 @@ class StreamsMachine(RuleBasedStateMachine):
 
         async def work() -> None:
             subscription = Subscription(follower.sight, 500, follower.form)
-            reader = self.feed.streams.open(subscription, follower.cursor, Caller())
+            reader = subscribe(self.hub, self.feed, subscription, follower.cursor, Caller())
             follower.connection = Connection(reader, window)
 
         self.runner.run(work())
@@ -183,7 +194,7 @@ class StreamsMachine(RuleBasedStateMachine):
         for follower in self.followers:
             self.lose(follower)
         if kindly:
-            assert not self.rings.streams.readers
+            assert not self.hub.readers
         self.restart()
         at = sum(through <= self.feed.through for _, through in self.history)
 
@@ -198,7 +209,7 @@ class StreamsMachine(RuleBasedStateMachine):
             self.connect(follower, None)
 
     async def _release(self) -> None:
-        self.rings.release()
+        self.hub.release()
         await self.loop.passing(1)
 
     @precondition(lambda self: self.followers)
@@ -246,21 +257,21 @@ def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
     monkeypatch.setattr(Hub, "turn_is_over", lambda _: True)
 
     async def work(loop: VirtualLoop) -> None:
-        rings = Rings(MemoryStore(), 1 << 20)
-        feed = Feed(7, "interaction", rings)
+        hub = Hub()
+        feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
         subscription = Subscription(EVERYTHING, 500, StreamFormat())
-        crowd = [Connection(feed.streams.open(subscription, 0, Caller())) for _ in range(1000)]
+        crowd = [Connection(subscribe(hub, feed, subscription, 0, Caller())) for _ in range(1000)]
         await loop.passing(1)
         for entry in range(1, 4):
             feed.publish([(position(entry, 0), CLASSES[0], b"{}")], end_of_entry(entry), entry)
         await asyncio.sleep(0)
-        assert sum(connection.writes for connection in crowd) == FEW
+        assert sum(connection.writes for connection in crowd) == BATCH_READERS
         await loop.passing(0.1)
         assert {connection.writes for connection in crowd} == {1}
         assert {bytes(connection.got) for connection in crowd} == {
             b"21\r\ndata: {}\n\ndata: {}\n\ndata: {}\n\n\r\n".replace(b"21", b"%x" % 30)
         }
-        assert rings.streams.counts.events == 3000
+        assert hub.counts.events == 3000
 
     run(work)
 
@@ -277,7 +288,7 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
         feed.seal()
         store.error = Unavailable("the log cannot be read")
         subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
-        connection = Connection(feed.streams.open(subscription, 0, Caller()))
+        connection = Connection(subscribe(Hub(), feed, subscription, 0, Caller()))
         await loop.passing(1)
         assert bytes(connection.got) == b": closed: the log cannot be read\n\n"
         assert connection.lost
@@ -297,7 +308,7 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
         feed.seal()
         store.error = Unavailable("the log cannot be read")
         subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
-        connection = Connection(feed.streams.open(subscription, 0, Caller()))
+        connection = Connection(subscribe(Hub(), feed, subscription, 0, Caller()))
         connection.protocol.pause_writing()
         await loop.passing(1)
         assert (bytes(connection.got), connection.lost) == (b"", False)
@@ -314,15 +325,18 @@ def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.Monk
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
         subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
-        crowd = [Connection(feed.streams.open(subscription, 0, Caller())) for _ in range(3 * FEW)]
+        crowd = [
+            Connection(subscribe(Hub(), feed, subscription, 0, Caller()))
+            for _ in range(3 * BATCH_READERS)
+        ]
         await loop.passing(1)
-        odd = crowd[FEW]
+        odd = crowd[BATCH_READERS]
         monkeypatch.setattr(odd.protocol, "write", fails)
         feed.publish([(position(1, 0), CLASSES[0], b"{}")], end_of_entry(1), 1)
         await loop.passing(1)
         told = [connection for connection in crowd if connection.lost]
         assert odd in told
-        assert len(told) <= FEW
+        assert len(told) <= BATCH_READERS
         assert all(
             one.got.endswith(b": closed: something went wrong on our side\n\n")
             for one in told
@@ -344,7 +358,7 @@ def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
         subscription = Subscription(EVERYTHING, 500, form)
-        crowd = [Connection(feed.streams.open(subscription, 0, Caller())) for _ in range(300)]
+        crowd = [Connection(subscribe(Hub(), feed, subscription, 0, Caller())) for _ in range(300)]
         await loop.passing(1)
         for connection in crowd[::100]:
             connection.lost = True
@@ -356,5 +370,159 @@ def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -
             assert messages(plain(connection.got, form)) == [b"data: {}"] * seen
         await loop.passing(30)  # keep-alives, which cannot be said to those either
         assert not crowd[1].lost
+
+    run(work)
+
+
+PLAIN = StreamFormat(chunked=False)
+FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repeat=3)]
+SMS = matcher(Filter(kinds=frozenset({"SMS"})))
+
+
+class Floor:
+    """A feed with its streams."""
+
+    def __init__(self) -> None:
+        self.rings = Rings(MemoryStore(), 1 << 20)
+        self.hub = Hub()
+        self.feed = Feed(1, "interaction", self.rings)
+        self.entry = 0
+
+    def publish(self, count: int = 1, kind: str = "SMS", size: int = 1) -> None:
+        """An entry with so many events."""
+        self.entry += 1
+        body = b'"%b"' % (b"x" * size)
+        records = [(position(self.entry, i), (kind, 1, 1), body) for i in range(count)]
+        self.feed.publish(records, end_of_entry(self.entry), self.entry)
+
+    def open(
+        self, form: StreamFormat = PLAIN, caller: Caller | None = None, window: int | None = None
+    ) -> Connection:
+        """A reader of SMS from now."""
+        subscription = Subscription(SMS, 500, form)
+        reader = subscribe(self.hub, self.feed, subscription, self.feed.through, caller or Caller())
+        return Connection(reader, window)
+
+
+def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> None:
+    """Counted from the last event that this reader sees, whatever others see."""
+
+    async def work(loop: VirtualLoop) -> None:
+        floor = Floor()
+        connection = floor.open()
+        loop.call_later(14, floor.publish)
+        for second in range(0, 330, 3):
+            loop.call_later(second + 0.5, floor.publish, 1, "VOICE")
+        await loop.passing(400)
+        said = messages(bytes(connection.got))
+        times = [float(one.split()[2]) for one in said if one.startswith(b": keepalive")]
+        expected = [10.0] + [14 + KEEPALIVE_SECONDS * number for number in range(1, 30)]
+        assert len(times) == len(expected)
+        for found, wanted in zip(times, expected, strict=True):
+            assert wanted <= found <= wanted + 30 * TICK
+        assert said[1] == b'data: "x"'
+        assert said[-1].startswith(b": closed: no event for 5 minutes")
+        ended = float(said[-1].split()[-1])
+        assert 14 + IDLE_SECONDS <= ended <= 14 + IDLE_SECONDS + TICK
+        assert connection.lost
+        assert not floor.hub.readers
+        assert not floor.feed.listeners
+
+    run(work)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
+    """The last chunk and gzip's CRC are there, so that nobody takes it for broken."""
+
+    async def work(loop: VirtualLoop) -> None:
+        floor = Floor()
+        connection = floor.open(form)
+        floor.publish(3)
+        await loop.passing(25)
+        floor.hub.release()
+        await loop.passing(1)
+        assert connection.lost
+        assert connection.got.endswith(b"0\r\n\r\n") == form.chunked
+        text = plain(connection.got, form)
+        assert text.count(b"data: ") == 3
+        assert text.count(b": keepalive ") == 2
+        assert b": closed: the server stops\n\n" in text
+        assert text.endswith(b"id: %d\n\n" % floor.feed.through) == form.ids
+        late = floor.open(form)
+        await loop.passing(0.1)
+        assert late.lost
+
+    run(work)
+
+
+def test_a_session_that_is_lost_ends_its_stream() -> None:
+    """Also one that never is without events; asking keeps the session in use."""
+
+    async def work(loop: VirtualLoop) -> None:
+        floor, caller = Floor(), Caller()
+        connection = floor.open(caller=caller)
+        for second in range(60):
+            loop.call_later(second, floor.publish)
+        await loop.passing(45)
+        assert caller.asked >= 4
+        caller.why = "the session is unknown or has ended"
+        await loop.passing(KEEPALIVE_SECONDS + TICK)
+        assert connection.got.endswith(b": closed: the session is unknown or has ended\n\n")
+        assert connection.lost
+
+    run(work)
+
+
+def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute() -> None:
+    """Beside it, another gets everything."""
+
+    async def work(loop: VirtualLoop) -> None:
+        floor = Floor()
+        slow, quick = floor.open(window=1000), floor.open()
+        for _ in range(300):
+            floor.publish(100, size=700)
+            await loop.passing(0.1)
+        assert slow.most <= HIGH + WRITE_BYTES + 1000
+        assert len(slow.got) == 1000
+        assert plain(quick.got, PLAIN).count(b"data: ") == 30_000
+        assert floor.hub.counts.slow == 0
+        await loop.passing(STUCK_SECONDS - 30 + KEEPALIVE_SECONDS + TICK)
+        assert slow.lost
+        assert not quick.lost
+        assert floor.hub.counts.slow == 1
+
+    run(work)
+
+
+def test_a_reader_that_takes_a_little_is_let_be() -> None:
+    """And gets everything in the end."""
+
+    async def work(loop: VirtualLoop) -> None:
+        floor = Floor()
+        slow = floor.open(window=0)
+        floor.publish(1000, size=700)
+        for _ in range(20):
+            await loop.passing(50)
+            slow.take(100)
+        assert not slow.lost
+        slow.take_all()
+        await loop.passing(1)
+        assert plain(slow.got, PLAIN).count(b"data: ") == 1000
+
+    run(work)
+
+
+def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
+    """A close waits for what is unsent, and not for ever."""
+
+    async def work(loop: VirtualLoop) -> None:
+        floor, caller = Floor(), Caller(why="no")
+        connection = floor.open(caller=caller, window=0)
+        await loop.passing(KEEPALIVE_SECONDS + TICK)
+        assert (connection.closing, connection.lost) == (True, False)
+        await loop.passing(STUCK_SECONDS + KEEPALIVE_SECONDS + TICK)
+        assert connection.lost
+        assert floor.hub.counts.slow == 0
 
     run(work)

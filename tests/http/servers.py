@@ -20,6 +20,7 @@ from floorcast.auth.throttle import Throttle
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
+from floorcast.feeds.streams import Hub
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
@@ -156,14 +157,16 @@ class House:
         self.log = Entries()
         self.store = MemoryStore()
         self.rings = Rings(self.store, 1 << 20)
+        self.streams = Hub()
         self.server = Server(
             now=now,
             sessions=sessions,
             site=site,
             log=self.log,
-            metrics=Metrics(self.rings),
+            metrics=Metrics(self.rings, self.streams),
             rate_limit=RateLimit(rate, now),
             keys=Keys(site),
+            streams=self.streams,
             intake=cast(Intake, None),
         )
         self.floors: dict[int, FakeFloor] = {}

@@ -1,68 +1,90 @@
-"""Readers as cursors: those with the same filter and form stand together, place by place.
+"""Streams as cursors: readers with the same subscription form a channel, position by position.
 
-A place in a feed is one number for all that stand there, and what is written to them is built
-once. A reader that has seen everything is *idle*, and costs nothing at all until an event comes
-that it sees; then all of them are *due*, in one movement.
+All readers at one position of a feed share a cursor, and what is written to them is built once.
+A reader that has seen everything is *idle* and costs nothing until an event comes that it sees;
+then all idle readers become *due* in one movement. Only a reader that is held up, because it
+takes less than it is given, has a cursor of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from contextlib import suppress
+from typing import NamedTuple, Protocol, cast
 
 import structlog
 
-from floorcast.feeds import sse
+from floorcast.feeds import deflate, sse
 from floorcast.feeds.blocks import Page
+from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Matcher
-from floorcast.feeds.reader import Caller, Reader
 from floorcast.feeds.sse import Chunk, StreamFormat
 from floorcast.feeds.streams import Hub
 from floorcast.model.errors import Unavailable
-from floorcast.store.segment import Facets
 
-__all__ = ["FEW", "WRITE_BYTES", "Channel", "Channels", "Source", "Subscription"]
+__all__ = [
+    "BATCH_READERS",
+    "IDLE_SECONDS",
+    "KEEPALIVE_SECONDS",
+    "STUCK_SECONDS",
+    "WRITE_BYTES",
+    "Caller",
+    "Channel",
+    "Reader",
+    "Subscription",
+    "subscribe",
+]
 
 WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
-FEW = 8  # readers written to between two looks at the clock
+BATCH_READERS = 8  # readers written to between two looks at the clock
+KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, as the reference has it
+IDLE_SECONDS = 300.0  # without an event before the stream is closed, as the reference has it
+STUCK_SECONDS = 60.0  # in which a reader must take something of what it was sent
 FAULT = "something went wrong on our side"
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Source(Protocol):
-    """A feed, as its readers see it."""
-
-    through: int
-
-    def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
-        """What there is behind a cursor; raises Unavailable."""
-        ...
-
-
 class Subscription(NamedTuple):
-    """What a reader wants: which events, how many at most in a write, and how they look."""
+    """What a reader asked for: which events, at most how many in a write, in which format."""
 
     matcher: Matcher
     most: int
-    form: StreamFormat
+    format: StreamFormat
+
+
+class Caller(Protocol):
+    """The request behind a stream. ``opening`` is the token that the stream begins with."""
+
+    opening: str
+
+    def refusal(self) -> str:
+        """Why the stream must end; empty if it may go on. Asking counts as a use of the session."""
+        ...
+
+    def moment(self) -> str:
+        """The present, as keep-alives print it."""
+        ...
+
+    def token(self, position: int) -> str:
+        """The token of a position."""
+        ...
+
+    def token_now(self, cursor: int) -> str:
+        """The token of a reader that has seen everything up to ``cursor``."""
+        ...
 
 
 class Channel:
-    """The readers of one feed that want the same."""
+    """The readers of one feed that have the same subscription; the feed's listener."""
 
-    def __init__(
-        self, source: Source, subscription: Subscription, streams: Hub, channels: Channels
-    ) -> None:
-        self.form = subscription.form
-        self.streams = streams
+    def __init__(self, hub: Hub, feed: Feed, subscription: Subscription) -> None:
+        self.hub = hub
+        self.matcher, self._count, self.format = self._subscription = subscription
+        self._feed = feed
         self._members = 0
         self._idle: dict[Reader, None] = {}
-        self._wish = subscription
-        self._source = source
-        self._channels = channels
         self._ahead: list[tuple[int, list[Reader]]] = []
         self._due: deque[tuple[int, list[Reader]]] = deque()
         self._awake = False
@@ -70,39 +92,39 @@ class Channel:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody is due."""
+        """Whether any reader is due."""
         self._awake = bool(self._due)
         return self._awake
 
     def reader(self, cursor: int, caller: Caller) -> Reader:
-        """One more; it joins once it has its connection."""
+        """Make a reader; it joins once it has its connection."""
         self._members += 1
         return Reader(self, cursor, caller)
 
     def join(self, cursor: int, reader: Reader) -> None:
-        """See ``reader.Place``."""
+        """Serve ``reader`` from ``cursor`` on."""
         self._go_on(cursor, [reader])
 
     def leave(self, reader: Reader) -> None:
-        """See ``reader.Place``; whoever is due is passed over when it is its turn."""
+        """Forget a reader that is gone; if it is due, its turn passes over it."""
         self._idle.pop(reader, None)
         self._members -= 1
         if not self._members:
-            self._channels.drop(self._wish)
+            self._feed.listeners.pop(self._subscription, None)
 
     def head_of(self, reader: Reader) -> int | None:
-        """See ``reader.Place``."""
-        return self._source.through if reader in self._idle else None
+        """The cursor of a reader that has seen everything, None for one that has not."""
+        return self._feed.through if reader in self._idle else None
 
     def keepalive(self, caller: Caller, now: float) -> Chunk:
-        """See ``reader.Place``; one feed has one client, so all of them have one zone."""
+        """The keep-alive at ``now``: one feed has one client, so all readers share one zone."""
         if self._kept_alive[0] != now:
             plain = sse.comment(f"keepalive {caller.moment()}")
-            self._kept_alive = (now, sse.framed(plain, self.form))
+            self._kept_alive = (now, sse.framed(plain, self.format))
         return self._kept_alive[1]
 
     def notify(self, before: int) -> None:
-        """There is an event for them behind ``before``, up to which idle ones have seen all."""
+        """Make the readers due: a matching event follows ``before``, which idle ones have seen."""
         if self._idle:
             readers, self._idle = list(self._idle), {}
             self._go_on(before, readers)
@@ -111,33 +133,32 @@ class Channel:
             self._go_on(cursor, readers)
 
     def advance(self) -> None:
-        """Write what there is to those that have waited longest; see ``streams.Waiting``."""
+        """Write to the readers that have waited longest, until the hub's turn is over."""
         if not self._due:
             return
         cursor, readers = self._due.popleft()
-        page = self._glanced(cursor)
+        page = self._peeked(cursor)
         try:
             while readers:
-                batch = self._sifted(readers[-FEW:], cursor)
-                del readers[-FEW:]
+                batch = self._sifted(readers[-BATCH_READERS:], cursor)
+                del readers[-BATCH_READERS:]
                 if isinstance(page, str):
                     _end(batch, page)
                 else:
                     self._give(page, batch)
-                if self.streams.turn_is_over():
+                if self.hub.turn_is_over():
                     break
         finally:
             if readers:
                 self._due.appendleft((cursor, readers))
 
-    def _glanced(self, cursor: int) -> Page | str:
-        """What there is behind a cursor, or why nobody can say."""
-        matcher, most, _ = self._wish
+    def _peeked(self, cursor: int) -> Page | str:
+        """The page after a cursor, or why there is none."""
         try:
-            return self._source.peek(cursor, matcher, most, WRITE_BYTES)
+            return self._feed.peek(cursor, self.matcher, self._count, WRITE_BYTES)
         except Unavailable as error:
             return error.message
-        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+        except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
             _log.exception("stream_failed")
             return FAULT
 
@@ -145,14 +166,14 @@ class Channel:
         try:
             if page.count and batch:
                 self._write(page, batch)
-        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+        except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
             _log.exception("stream_failed")
             _end(batch, FAULT)
         else:
             self._settle(page, batch)
 
     def _write(self, page: Page, batch: list[Reader]) -> None:
-        chunk = sse.events(page, self.form, batch[0].caller.token)
+        chunk = sse.events(page, self.format, batch[0].caller.token)
         wire, size = chunk.wire, len(chunk.wire)
         now = asyncio.get_running_loop().time()
         for reader in batch:
@@ -160,12 +181,12 @@ class Channel:
             reader.sent += size
             try:
                 reader.write(wire)
-            except RuntimeError:  # reset, which the loop has not told it yet
+            except RuntimeError:  # reset, which the loop has not reported yet
                 reader.blocked = True
-        if self.form.gzip:
+        if self.format.gzip:
             for reader in batch:
                 reader.count(chunk)
-        counts = self.streams.counts
+        counts = self.hub.counts
         counts.events += page.count * len(batch)
         counts.bytes += size * len(batch)
 
@@ -175,7 +196,7 @@ class Channel:
             return
         if not page.at_head:
             self._go_on(page.cursor, batch)
-        elif page.cursor > self._source.through:
+        elif page.cursor > self._feed.through:
             self._ahead.append((page.cursor, batch))
         else:
             self._idle.update(dict.fromkeys(batch))
@@ -188,10 +209,10 @@ class Channel:
             due.append((cursor, readers))
         if not self._awake:
             self._awake = True
-            self.streams.wake(self)
+            self.hub.wake(self)
 
     def _sifted(self, batch: list[Reader], cursor: int) -> list[Reader]:
-        """Those that can be written to; who is held up keeps ``cursor``."""
+        """The readers that can be written to; one that is held up keeps ``cursor``."""
         for reader in batch:
             if reader.blocked:
                 break
@@ -207,39 +228,163 @@ def _end(readers: list[Reader], why: str) -> None:
     for reader in readers:
         try:
             reader.end(why)
-        except Exception:  # noqa: BLE001 — whatever it is, others are not to suffer
+        except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
             _log.exception("stream_failed")
             reader.abort()
 
 
-class Channels:
-    """The streams of one feed."""
+def subscribe(
+    hub: Hub, feed: Feed, subscription: Subscription, cursor: int, caller: Caller
+) -> Reader:
+    """A reader of ``feed`` that begins after ``cursor`` once it has its connection."""
+    channel = feed.listeners.get(subscription)
+    if not isinstance(channel, Channel):
+        channel = feed.listeners[subscription] = Channel(hub, feed, subscription)
+    return channel.reader(cursor, caller)
 
-    def __init__(self, source: Source, streams: Hub) -> None:
-        self._source = source
-        self._streams = streams
-        self._channels: dict[Subscription, Channel] = {}
 
-    @property
-    def some(self) -> bool:
-        """Whether there are any."""
-        return bool(self._channels)
+class Reader(asyncio.Protocol):
+    """One reader, from the moment its connection is handed over; the protocol of that connection.
 
-    def notify(self, classes: Sequence[Facets], before: int) -> None:
-        """Events of these classes were published behind ``before``."""
-        for subscription, channel in self._channels.items():
-            if subscription.matcher.any_of(classes):
-                channel.notify(before)
+    ``blocked``: nothing may be written now, because the reader is held up, ended or gone.
+    ``cursor`` is None while the reader shares the channel's.
+    """
 
-    def open(self, subscription: Subscription, cursor: int, caller: Caller) -> Reader:
-        """A reader that begins behind ``cursor`` once it has its connection."""
-        channel = self._channels.get(subscription)
-        if channel is None:
-            channel = self._channels[subscription] = Channel(
-                self._source, subscription, self._streams, self
-            )
-        return channel.reader(cursor, caller)
+    __slots__ = (
+        "_channel",
+        "_checked",
+        "_crc",
+        "_ending",
+        "_length",
+        "_stuck",
+        "_told",
+        "_transport",
+        "blocked",
+        "caller",
+        "cursor",
+        "gone",
+        "heard",
+        "sent",
+        "write",
+    )
 
-    def drop(self, subscription: Subscription) -> None:
-        """Nobody wants this any more."""
-        self._channels.pop(subscription, None)
+    def __init__(self, channel: Channel, cursor: int, caller: Caller) -> None:
+        self._channel = channel
+        self.caller = caller
+        self.cursor: int | None = cursor
+        self.blocked = self.gone = self._ending = False
+        self.sent = self._checked = 0  # bytes written, bytes seen taken
+        self._crc = self._length = 0
+        self.heard = self._told = self._stuck = 0.0  # in the loop's time
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the connection is the reader's, the head of the answer is written."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of another tree
+        self.write = self._transport.write
+        now = asyncio.get_running_loop().time()
+        self.heard = self._told = self._stuck = now
+        self._say(sse.opening(self._channel.format, self.caller.opening))
+        self._channel.hub.enter(self, now + KEEPALIVE_SECONDS)
+        if not self.blocked:
+            self.resume_writing()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The connection is closed, by either side."""
+        if not self.gone:
+            self.gone = self.blocked = True
+            self._channel.hub.leave(self)
+            self._channel.leave(self)
+
+    def pause_writing(self) -> None:
+        """The reader takes less than it is given: write no more."""
+        self.blocked = True
+
+    def resume_writing(self) -> None:
+        """The reader has taken most of what there was: go on from its cursor."""
+        if self._ending or self.gone:
+            return
+        self.blocked = False
+        if self.cursor is not None:
+            cursor, self.cursor = self.cursor, None
+            self._channel.join(cursor, self)
+
+    def data_received(self, _data: bytes) -> None:
+        """Ignore whatever the reader sends after its request."""
+
+    def eof_received(self) -> bool:
+        """Close: a reader that has closed its side is gone, and nothing else would tell."""
+        return False
+
+    def count(self, chunk: Chunk) -> None:
+        """Add a chunk of events to the CRC and length of a compressed stream."""
+        self._crc = deflate.joined(self._crc, chunk.crc, chunk.plain)
+        self._length += chunk.plain
+
+    def end(self, why: str) -> None:
+        """Say why, and close once that is sent; a reader that is held up is cut off."""
+        if self.gone or self._ending:
+            return
+        self._ending = True
+        if self.blocked:
+            self._transport.abort()
+            return
+        form = self._channel.format
+        head = self._channel.head_of(self) if form.ids else None
+        token = self.caller.token_now(head) if head is not None else ""
+        self.blocked = True
+        self._say(sse.framed(sse.comment(f"closed: {why}", token), form))
+        with suppress(RuntimeError):  # as in ``_say``
+            self.write(sse.ending(form, self._crc, self._length))
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
+        self._transport.abort()
+
+    def visit(self, now: float) -> float | None:
+        """Check the reader: may it go on, does it take what it is sent, is a keep-alive due."""
+        if self.gone:
+            return None
+        if self._is_stuck(now):
+            self._channel.hub.counts.slow += not self._ending
+            self._transport.abort()
+            return None
+        if self._ending:
+            return now + KEEPALIVE_SECONDS
+        if why := self.caller.refusal():
+            self.end(why)
+            return now + KEEPALIVE_SECONDS
+        return self._keep_alive(now)
+
+    def _keep_alive(self, now: float) -> float:
+        due = max(self.heard, self._told) + KEEPALIVE_SECONDS
+        if self.blocked:
+            return now + KEEPALIVE_SECONDS
+        if now >= self.heard + IDLE_SECONDS:
+            self.end(f"no event for 5 minutes, {self.caller.moment()}")
+            return now + KEEPALIVE_SECONDS
+        if now >= due:
+            self._told = now
+            self._say(self._channel.keepalive(self.caller, now))
+            due = now + KEEPALIVE_SECONDS
+        return min(due, self.heard + IDLE_SECONDS)
+
+    def _is_stuck(self, now: float) -> bool:
+        unsent = self._transport.get_write_buffer_size()
+        taken = self.sent - unsent
+        if not unsent or taken > self._checked:
+            self._checked = taken
+            self._stuck = now
+        return now >= self._stuck + STUCK_SECONDS
+
+    def _say(self, chunk: Chunk) -> None:
+        """Write to this reader alone."""
+        if chunk.wire:
+            self.sent += len(chunk.wire)
+            self._channel.hub.counts.bytes += len(chunk.wire)
+            if self._channel.format.gzip:
+                self.count(chunk)
+            try:
+                self.write(chunk.wire)
+            except RuntimeError:  # reset, which the loop has not reported yet
+                self.blocked = True

@@ -9,22 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from floorcast.feeds.blocks import Block, Page, PageBuilder, Record, Tail
-from floorcast.feeds.channels import Channels
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings
 from floorcast.feeds.waiting import Waiters
 from floorcast.site.configuration import FeedName
-from floorcast.store.segment import SegmentHead
+from floorcast.store.segment import Facets, SegmentHead
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "Listener"]
 
 _TURN = 0.003  # seconds of looking in one turn of the event loop
 _HEADS = 32  # heads of segments read at a time where a filter may skip them
 _NEVER = 1 << 63
+
+
+class Listener(Protocol):
+    """Whoever is told of each publication that ``matcher`` sees, as streams are."""
+
+    matcher: Matcher
+
+    def notify(self, before: int) -> None:
+        """A matching event follows the cursor ``before``. Must only take note, and not raise."""
+        ...
 
 
 class Feed:
@@ -44,7 +54,7 @@ class Feed:
         self._ring = Ring(self.through)
         self._tail = Tail()
         self._waiters = Waiters(rings.waker)
-        self.streams = Channels(self, rings.streams)
+        self.listeners: dict[Hashable, Listener] = {}
         rings.join(self)
 
     @property
@@ -80,10 +90,14 @@ class Feed:
             taken_in += self._tail.add(records[taken_in:], ticks)
             if self._tail.ripe:
                 self.seal()
-        if self._waiters.some or self.streams.some:
-            classes = list({facets for _, facets, _ in records})
-            self._waiters.notify(classes)
-            self.streams.notify(classes, before)
+        if self._waiters.some or self.listeners:
+            self._notify(list({facets for _, facets, _ in records}), before)
+
+    def _notify(self, classes: Sequence[Facets], before: int) -> None:
+        self._waiters.notify(classes)
+        for listener in self.listeners.values():
+            if listener.matcher.any_of(classes):
+                listener.notify(before)
 
     def seal(self) -> None:
         """Close what is not sealed yet and hand it to the store."""

@@ -52,13 +52,13 @@ _NOTHING_GIVEN = Filter()
 class Matcher:
     """Decides by an event's class. Made by ``matcher``, so that equal ones are one object."""
 
-    __slots__ = ("_filter", "_sight", "_verdicts", "matches_all")
+    __slots__ = ("_filter", "_visibility", "_verdicts", "matches_all")
 
-    def __init__(self, a_filter: Filter, sight: frozenset[int] | None) -> None:
+    def __init__(self, a_filter: Filter, visibility: frozenset[int] | None) -> None:
         self._filter = a_filter
-        self._sight = sight
+        self._visibility = visibility
         self._verdicts: dict[Facets, bool] = {}
-        self.matches_all = sight is None and a_filter == _NOTHING_GIVEN
+        self.matches_all = visibility is None and a_filter == _NOTHING_GIVEN
 
     def __call__(self, facets: Facets) -> bool:
         """Whether events of this class are seen."""
@@ -81,7 +81,7 @@ class Matcher:
         kind, service, call_center = facets
         kinds, services, call_centers = self._filter
         return (
-            (self._sight is None or call_center in self._sight)
+            (self._visibility is None or call_center in self._visibility)
             and (kinds is None or kind in kinds)
             and (services is None or service in services)
             and (call_centers is None or call_center in call_centers)
@@ -89,9 +89,9 @@ class Matcher:
 
 
 @lru_cache(maxsize=4096)
-def matcher(a_filter: Filter = _NOTHING_GIVEN, sight: frozenset[int] | None = None) -> Matcher:
-    """The matcher of a filter for a user who may see the call centers ``sight`` (None: all)."""
-    return Matcher(a_filter, sight)
+def matcher(a_filter: Filter = _NOTHING_GIVEN, visibility: frozenset[int] | None = None) -> Matcher:
+    """The matcher of a filter for a user who may see the call centers ``visibility`` (None: all)."""
+    return Matcher(a_filter, visibility)
 
 
 EVERYTHING = matcher()

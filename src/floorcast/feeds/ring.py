@@ -9,7 +9,6 @@ from typing import Protocol
 
 from floorcast.feeds.blocks import Block, Page
 from floorcast.feeds.cache import ByteCache
-from floorcast.feeds.streams import Hub
 from floorcast.feeds.waiting import Waker
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.store.segment import Segment, SegmentHead
@@ -116,7 +115,6 @@ class Rings:
     def __init__(self, store: Store, limit: int) -> None:
         self.store = store
         self.waker = Waker()
-        self.streams = Hub()
         self.counts = Counts()
         self.blocks: ByteCache[Block] = ByteCache(limit // 4)
         self.pages: ByteCache[Page] = ByteCache(limit // 4)
@@ -162,8 +160,7 @@ class Rings:
                 feed.seal()
 
     def release(self) -> None:
-        """Let every reader that waits, or is about to, answer at once, and end every stream."""
+        """Let every reader that waits, or is about to, answer at once."""
         self.waker.released = True
-        self.streams.release()
         for feed in self._feeds:
             feed.release()

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from floorcast.cluster.state import ClusterState
 from floorcast.feeds.ring import Rings
+from floorcast.feeds.streams import Hub
 
 __all__ = ["Metrics"]
 
@@ -31,7 +32,7 @@ _Family = CounterMetricFamily | GaugeMetricFamily
 class Metrics:
     """A server's metrics, in a registry of their own; times are in seconds."""
 
-    def __init__(self, rings: Rings) -> None:
+    def __init__(self, rings: Rings, streams: Hub) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "floorcast_requests", "Answered requests.", ("route", "status"), registry=registry
@@ -93,7 +94,7 @@ class Metrics:
             "floorcast_ready", "1 once requests are answered, else 0.", registry=registry
         )
         ProcessCollector(registry=registry)
-        registry.register(_Feeds(rings))
+        registry.register(_Feeds(rings, streams))
 
     def watch(self, cluster: Callable[[], ClusterState]) -> None:
         """Show how the node does in its cluster, too."""
@@ -113,8 +114,9 @@ class Metrics:
 class _Feeds(Collector):
     """Reads what the rings count, when somebody asks."""
 
-    def __init__(self, rings: Rings) -> None:
+    def __init__(self, rings: Rings, streams: Hub) -> None:
         self._rings = rings
+        self._streams = streams
 
     def collect(self) -> Iterable[Metric]:
         rings, counts = self._rings, self._rings.counts
@@ -127,7 +129,7 @@ class _Feeds(Collector):
         yield _counter("seals", "Segments that were closed and handed on.", counts.seals)
         yield _gauge("ring_bytes", "Memory that the rings hold.", rings.bytes)
         yield _gauge("waiting_readers", "Long polls that wait for an event.", rings.waiting)
-        streams = rings.streams
+        streams = self._streams
         yield _gauge("open_streams", "Streams that are open.", len(streams.readers))
         yield _counter("opened_streams", "Streams that were opened.", streams.counts.opened)
         yield _counter(

@@ -13,6 +13,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
+from floorcast.feeds.streams import Hub
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import TurnLimiter
@@ -72,6 +73,7 @@ class Server:
     metrics: Metrics
     rate_limit: RateLimit
     keys: Keys
+    streams: Hub
     intake: Intake
     clients: frozenset[int] = frozenset()
     floors: dict[int, Projection] = field(default_factory=dict)

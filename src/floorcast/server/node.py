@@ -18,6 +18,7 @@ from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
+from floorcast.feeds.streams import Hub
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.services import Server
@@ -98,10 +99,11 @@ class Node:
     def release(self) -> None:
         """Let every reader that waits answer now, and end every stream: the server stops."""
         self._rings.release()
+        self.server.streams.release()
 
     async def streams_ended(self, seconds: float) -> None:
         """Wait until every stream has its closing comment; those that take nothing are cut off."""
-        await self._rings.streams.ended(seconds)
+        await self.server.streams.ended(seconds)
 
     async def _open(self, data: Path) -> None:
         stack = self._stack
@@ -128,7 +130,8 @@ class Node:
 
     def _make_server(self, stores: Stores, mirror: ProjectionStore) -> None:
         log, now, settings = stores.log, stores.now, self._settings
-        metrics = Metrics(self._rings)
+        streams = Hub()
+        metrics = Metrics(self._rings, streams)
         if stores.cluster is not None:
             metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
@@ -146,6 +149,7 @@ class Node:
             metrics=metrics,
             rate_limit=RateLimit(settings.rate_limit, now),
             keys=Keys(self._site),
+            streams=streams,
             intake=Intake(log, now, settings.max_in_flight, lambda: mirror.full),
             clients=frozenset(settings.clients),
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),

@@ -252,7 +252,7 @@ def test_gzip_and_old_http() -> None:
         ]
         ids = house.publish([call_start] * 3)
         await house.loop.passing(11)
-        house.rings.release()
+        house.streams.release()
         await house.loop.passing(1)
         for stream in streams:
             assert stream.events == ids
@@ -273,7 +273,7 @@ def test_head_tells_of_the_stream_and_begins_none() -> None:
         stream = await ask(house, await house.login(), method="HEAD")
         assert (stream.status, stream.body, stream.connection) == (200, b"", None)
         assert stream.headers["content-type"] == "text/event-stream"
-        assert not house.rings.streams.readers
+        assert not house.streams.readers
 
     in_house(work)
 
@@ -303,7 +303,7 @@ def test_who_may_no_more_is_told_and_let_go(
         await house.loop.passing(11)
         assert stream.text.count(b": keepalive") == 1
         assert why in stream.text.splitlines()[-2]
-        assert not house.rings.streams.readers
+        assert not house.streams.readers
 
     in_house(work)
 

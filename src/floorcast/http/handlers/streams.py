@@ -1,7 +1,7 @@
 """The feeds by server-sent events (section 4 of the contract).
 
 A stream's request is checked like any other; then its connection is taken over from HTTP, and
-the feed writes to it for as long as it lives (see ``floorcast.feeds.reader``).
+the feed writes to it for as long as it lives (see ``floorcast.feeds.channels``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import msgspec
 from starlette.types import Send
 
 from floorcast.auth.roles import require
-from floorcast.feeds.channels import Subscription
+from floorcast.feeds.channels import Reader, Subscription, subscribe
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
-from floorcast.feeds.reader import Reader
 from floorcast.feeds.sse import StreamFormat
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
@@ -111,7 +110,7 @@ class _Stream(Response):
 
 
 class _Caller:
-    """Who reads a stream: see ``floorcast.feeds.reader.Caller``."""
+    """Who reads a stream: see ``floorcast.feeds.channels.Caller``."""
 
     __slots__ = ("_client", "_name", "_server", "_session", "_sight", "feed", "opening")
 
@@ -174,7 +173,8 @@ async def _stream(
         _take_over(context)
 
     def begin(form: StreamFormat) -> Reader:
-        return caller.feed.streams.open(Subscription(visibility, count, form), cursor, caller)
+        subscription = Subscription(visibility, count, form)
+        return subscribe(context.server.streams, caller.feed, subscription, cursor, caller)
 
     return _Stream(context, begin, ids=ids)
 
