@@ -52,7 +52,7 @@ _NOTHING_GIVEN = Filter()
 class Matcher:
     """Decides by an event's class. Made by ``matcher``, so that equal ones are one object."""
 
-    __slots__ = ("_filter", "_visibility", "_verdicts", "matches_all")
+    __slots__ = ("_filter", "_verdicts", "_visibility", "matches_all")
 
     def __init__(self, a_filter: Filter, visibility: frozenset[int] | None) -> None:
         self._filter = a_filter
@@ -90,7 +90,7 @@ class Matcher:
 
 @lru_cache(maxsize=4096)
 def matcher(a_filter: Filter = _NOTHING_GIVEN, visibility: frozenset[int] | None = None) -> Matcher:
-    """The matcher of a filter for a user who may see the call centers ``visibility`` (None: all)."""
+    """The matcher of a filter for a user who may see these call centers (None: all)."""
     return Matcher(a_filter, visibility)
 
 
