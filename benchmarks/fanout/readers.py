@@ -28,7 +28,7 @@ import processes
 import workload
 from crowd import Crowd, request
 
-from floorcast.feeds.channels import KEEPALIVE_SECONDS
+from floorcast.sse.channels import KEEPALIVE_SECONDS
 
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"
 SECONDS = 7.0  # idle ones are watched: less than a long poll lasts

@@ -1,7 +1,7 @@
 """The feeds by server-sent events (section 4 of the contract).
 
 A stream's request is checked like any other; then its connection is taken over from HTTP, and
-the feed writes to it for as long as it lives (see ``floorcast.feeds.channels``).
+the feed writes to it for as long as it lives (see ``floorcast.sse.channels``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import msgspec
 from starlette.types import Send
 
 from floorcast.auth.roles import require
-from floorcast.feeds.channels import Reader, Subscription, subscribe
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.feeds.sse import StreamFormat
@@ -26,6 +25,7 @@ from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
+from floorcast.sse.channels import Reader, Subscription, subscribe
 
 __all__ = [
     "TAKE_OVER",
@@ -110,7 +110,7 @@ class _Stream(Response):
 
 
 class _Caller:
-    """Who reads a stream: see ``floorcast.feeds.channels.Caller``."""
+    """Who reads a stream: see ``floorcast.sse.channels.Caller``."""
 
     __slots__ = ("_client", "_name", "_server", "_session", "_sight", "feed", "opening")
 

@@ -13,15 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from floorcast.feeds.blocks import Record
-from floorcast.feeds.channels import (
-    BATCH_READERS,
-    IDLE_SECONDS,
-    KEEPALIVE_SECONDS,
-    STUCK_SECONDS,
-    WRITE_BYTES,
-    Subscription,
-    subscribe,
-)
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
@@ -30,6 +21,15 @@ from floorcast.feeds.streams import Hub
 from floorcast.feeds.wheel import TICK
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
+from floorcast.sse.channels import (
+    BATCH_READERS,
+    IDLE_SECONDS,
+    KEEPALIVE_SECONDS,
+    STUCK_SECONDS,
+    WRITE_BYTES,
+    Subscription,
+    subscribe,
+)
 from floorcast.store.segment import Facets
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore

@@ -1,0 +1,1 @@
+"""Server-sent events: the hub, channels of readers, framing, and shared compression."""
