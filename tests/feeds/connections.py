@@ -7,7 +7,7 @@ import re
 import zlib
 from dataclasses import dataclass, field
 
-from floorcast.feeds.sse import StreamFormat
+from floorcast.sse.framing import StreamFormat
 
 __all__ = ["Caller", "Connection", "messages", "plain"]
 

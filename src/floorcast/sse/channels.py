@@ -15,13 +15,14 @@ from typing import NamedTuple, Protocol, cast
 
 import structlog
 
-from floorcast.feeds import deflate, sse
+from floorcast.feeds import deflate
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Matcher
-from floorcast.feeds.sse import Chunk, StreamFormat
 from floorcast.feeds.streams import Hub
 from floorcast.model.errors import Unavailable
+from floorcast.sse import framing
+from floorcast.sse.framing import Chunk, StreamFormat
 
 __all__ = [
     "BATCH_READERS",
@@ -119,8 +120,8 @@ class Channel:
     def keepalive(self, caller: Caller, now: float) -> Chunk:
         """The keep-alive at ``now``: one feed has one client, so all readers share one zone."""
         if self._kept_alive[0] != now:
-            plain = sse.comment(f"keepalive {caller.moment()}")
-            self._kept_alive = (now, sse.framed(plain, self.format))
+            plain = framing.comment(f"keepalive {caller.moment()}")
+            self._kept_alive = (now, framing.framed(plain, self.format))
         return self._kept_alive[1]
 
     def notify(self, before: int) -> None:
@@ -173,7 +174,7 @@ class Channel:
             self._settle(page, batch)
 
     def _write(self, page: Page, batch: list[Reader]) -> None:
-        chunk = sse.events(page, self.format, batch[0].caller.token)
+        chunk = framing.events(page, self.format, batch[0].caller.token)
         wire, size = chunk.wire, len(chunk.wire)
         now = asyncio.get_running_loop().time()
         for reader in batch:
@@ -283,7 +284,7 @@ class Reader(asyncio.Protocol):
         self.write = self._transport.write
         now = asyncio.get_running_loop().time()
         self.heard = self._told = self._stuck = now
-        self._say(sse.opening(self._channel.format, self.caller.opening))
+        self._say(framing.opening(self._channel.format, self.caller.opening))
         self._channel.hub.enter(self, now + KEEPALIVE_SECONDS)
         if not self.blocked:
             self.resume_writing()
@@ -332,9 +333,9 @@ class Reader(asyncio.Protocol):
         head = self._channel.head_of(self) if form.ids else None
         token = self.caller.token_now(head) if head is not None else ""
         self.blocked = True
-        self._say(sse.framed(sse.comment(f"closed: {why}", token), form))
+        self._say(framing.framed(framing.comment(f"closed: {why}", token), form))
         with suppress(RuntimeError):  # as in ``_say``
-            self.write(sse.ending(form, self._crc, self._length))
+            self.write(framing.ending(form, self._crc, self._length))
         self._transport.close()
 
     def abort(self) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from starlette.types import Message
 
-from floorcast.feeds.sse import StreamFormat
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.model import token as tokens
+from floorcast.sse.framing import StreamFormat
 from tests.feeds.connections import Connection, messages, plain
 from tests.http.fed import agent_event, call_start, sms
 from tests.http.servers import ACME, CHILD, House, in_house

@@ -18,7 +18,6 @@ from starlette.types import Send
 from floorcast.auth.roles import require
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.feeds.position import local_time, resolve, token_at
-from floorcast.feeds.sse import StreamFormat
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
@@ -26,6 +25,7 @@ from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
 from floorcast.sse.channels import Reader, Subscription, subscribe
+from floorcast.sse.framing import StreamFormat
 
 __all__ = [
     "TAKE_OVER",

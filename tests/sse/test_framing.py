@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from floorcast.feeds import sse
 from floorcast.feeds.blocks import Page
-from floorcast.feeds.sse import StreamFormat
+from floorcast.sse import framing
+from floorcast.sse.framing import StreamFormat
 from tests.feeds.connections import plain
 
 FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repeat=3)]
@@ -18,19 +18,19 @@ FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repe
 def test_an_event_is_one_data_line_and_a_blank_line(form: StreamFormat) -> None:
     """And in front of it its id, where ids are wanted; whatever the framing."""
     page = Page(b'{"a":1}\n{"b":2}', 2, 8, at_head=True, positions=([7], [8]))
-    chunk = sse.events(page, form, str)
-    head = sse.opening(form, "5")
+    chunk = framing.events(page, form, str)
+    head = framing.opening(form, "5")
     expected = (
         b'id: 5\n\nid: 7\ndata: {"a":1}\n\nid: 8\ndata: {"b":2}\n\n'
         if form.ids
         else b'data: {"a":1}\n\ndata: {"b":2}\n\n'
     )
     assert plain(head.wire + chunk.wire, form) == expected
-    assert sse.events(page, form, str) is chunk
+    assert framing.events(page, form, str) is chunk
 
 
 def test_comments_begin_with_a_colon() -> None:
     """A blank line behind them, so that whoever splits at blank lines loses no event."""
-    said = sse.comment("keepalive 2021-04-24 07:34:29-0400")
+    said = framing.comment("keepalive 2021-04-24 07:34:29-0400")
     assert said == b": keepalive 2021-04-24 07:34:29-0400\n\n"
-    assert sse.comment("closed", "7") == b": closed\n\nid: 7\n\n"
+    assert framing.comment("closed", "7") == b": closed\n\nid: 7\n\n"
