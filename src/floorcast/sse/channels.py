@@ -15,13 +15,12 @@ from typing import NamedTuple, Protocol, cast
 
 import structlog
 
-from floorcast.feeds import deflate
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.streams import Hub
 from floorcast.model.errors import Unavailable
-from floorcast.sse import framing
+from floorcast.sse import deflate, framing
 from floorcast.sse.framing import Chunk, StreamFormat
 
 __all__ = [

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from floorcast.feeds import deflate
 from floorcast.feeds.blocks import Page
+from floorcast.sse import deflate
 
 __all__ = ["Chunk", "StreamFormat", "comment", "ending", "events", "framed", "opening"]
 

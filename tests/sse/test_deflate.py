@@ -8,7 +8,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds import deflate
+from floorcast.sse import deflate
 
 SIZES = st.integers(0, 5000) | st.sampled_from([2048, 2049, 65536, 100_000])
 
