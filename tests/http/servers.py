@@ -20,7 +20,6 @@ from floorcast.auth.throttle import Throttle
 from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
-from floorcast.feeds.streams import Hub
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
@@ -37,6 +36,7 @@ from floorcast.site.apply import apply
 from floorcast.site.configuration import FeedName
 from floorcast.site.file_reader import parse
 from floorcast.site.live_site import Site
+from floorcast.sse.hub import Hub
 from tests.feeds.stores import MemoryStore
 from tests.virtual_time import VirtualLoop, run
 

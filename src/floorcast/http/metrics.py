@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from floorcast.cluster.state import ClusterState
 from floorcast.feeds.ring import Rings
-from floorcast.feeds.streams import Hub
+from floorcast.sse.hub import Hub
 
 __all__ = ["Metrics"]
 

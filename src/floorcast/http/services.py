@@ -13,7 +13,6 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.position import Times, not_here_yet
-from floorcast.feeds.streams import Hub
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import TurnLimiter
@@ -23,6 +22,7 @@ from floorcast.model.token import Now
 from floorcast.projection import runner
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
+from floorcast.sse.hub import Hub
 
 __all__ = ["Projection", "Readiness", "Server"]
 

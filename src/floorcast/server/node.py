@@ -18,7 +18,6 @@ from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
-from floorcast.feeds.streams import Hub
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.services import Server
@@ -32,6 +31,7 @@ from floorcast.projection.supervisor import ProjectionSupervisor
 from floorcast.server.stores import Stores, open_stores
 from floorcast.site import apply, file_reader
 from floorcast.site.live_site import Site, SiteChange
+from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["Node"]

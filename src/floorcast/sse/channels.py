@@ -18,10 +18,10 @@ import structlog
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Matcher
-from floorcast.feeds.streams import Hub
 from floorcast.model.errors import Unavailable
 from floorcast.sse import deflate, framing
 from floorcast.sse.framing import Chunk, StreamFormat
+from floorcast.sse.hub import Hub
 
 __all__ = [
     "BATCH_READERS",

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from floorcast.feeds.streams import TURN, Hub
+from floorcast.sse.hub import TURN, Hub
 from tests.virtual_time import VirtualLoop, run
 
 
