@@ -16,7 +16,6 @@ from floorcast.feeds.blocks import Record
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.feeds.ring import Rings
-from floorcast.feeds.wheel import TICK
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
 from floorcast.sse.channels import (
@@ -30,6 +29,7 @@ from floorcast.sse.channels import (
 )
 from floorcast.sse.framing import StreamFormat
 from floorcast.sse.hub import Hub
+from floorcast.sse.wheel import TICK
 from floorcast.store.segment import Facets
 from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore

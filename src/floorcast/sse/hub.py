@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from floorcast.feeds.wheel import Visited, Wheel
+from floorcast.sse.wheel import Visited, Wheel
 
 __all__ = ["TURN", "Counts", "Hub", "Kept", "Waiting"]
 

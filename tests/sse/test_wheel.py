@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.feeds.wheel import TICK, Wheel
+from floorcast.sse.wheel import TICK, Wheel
 from tests.virtual_time import VirtualLoop, run
 
 
