@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
+from floorcast.feeds.cursors import Times, not_here_yet
 from floorcast.feeds.feed import Feed
-from floorcast.feeds.position import Times, not_here_yet
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import TurnLimiter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from floorcast.feeds.position import token_at
+from floorcast.feeds.cursors import token_at
 from floorcast.floor.call_data import CallFacts
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response

@@ -8,10 +8,10 @@ from typing import Annotated, NamedTuple, get_args
 from msgspec import Meta, Struct
 
 from floorcast.feeds.blocks import Page
+from floorcast.feeds.cursors import resolve, token_at
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
 from floorcast.feeds.long_poll import poll
-from floorcast.feeds.position import resolve, token_at
 from floorcast.http.bodies import Disconnected
 from floorcast.http.openapi.schemas import one_of
 from floorcast.http.request_context import RequestContext

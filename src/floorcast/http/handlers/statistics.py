@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Struct
 
-from floorcast.feeds.position import token_at
+from floorcast.feeds.cursors import token_at
 from floorcast.http.openapi.schemas import one_of, time_or_ms
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response

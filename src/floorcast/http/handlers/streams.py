@@ -16,8 +16,8 @@ import msgspec
 from starlette.types import Send
 
 from floorcast.auth.roles import require
+from floorcast.feeds.cursors import local_time, resolve, token_at
 from floorcast.feeds.filters import Matcher, matcher, read_filter
-from floorcast.feeds.position import local_time, resolve, token_at
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds.position import REACH, local_time, not_here_yet, resolve, token_at
+from floorcast.feeds.cursors import REACH, local_time, not_here_yet, resolve, token_at
 from floorcast.model import token as tokens
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, position
