@@ -31,8 +31,8 @@ from floorcast.sse.framing import StreamFormat
 from floorcast.sse.hub import Hub
 from floorcast.sse.wheel import TICK
 from floorcast.store.segment import Facets
-from tests.feeds.connections import HIGH, Caller, Connection, messages, plain
 from tests.feeds.stores import MemoryStore
+from tests.sse.connections import HIGH, Caller, Connection, messages, plain
 from tests.virtual_time import VirtualLoop, run
 
 CLASSES: list[Facets] = [("VOICE", 1, 10), ("VOICE", 2, None), ("SMS", 1, 10), ("EMAIL", 3, 20)]

@@ -9,7 +9,7 @@ import pytest
 from floorcast.feeds.blocks import Page
 from floorcast.sse import framing
 from floorcast.sse.framing import StreamFormat
-from tests.feeds.connections import plain
+from tests.sse.connections import plain
 
 FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repeat=3)]
 

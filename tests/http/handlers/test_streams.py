@@ -13,9 +13,9 @@ from starlette.types import Message
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.model import token as tokens
 from floorcast.sse.framing import StreamFormat
-from tests.feeds.connections import Connection, messages, plain
 from tests.http.fed import agent_event, call_start, sms
 from tests.http.servers import ACME, CHILD, House, in_house
+from tests.sse.connections import Connection, messages, plain
 
 EVENTS, AGENTS = "/realtime/event/feed/sse", "/realtime/agentEvent/feed/sse"
 HEADERS = list[tuple[bytes, bytes]]
