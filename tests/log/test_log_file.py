@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.log.log_file import APPLICATION, STEPS, Follows, LogReader, first_id, open_log
+from floorcast.log.log_file import (
+    APPLICATION,
+    STEPS,
+    Follows,
+    LogReader,
+    StreamPosition,
+    first_id,
+    open_log,
+)
 from floorcast.sqlite.files import connect, migrate
 
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
@@ -58,5 +66,8 @@ def test_a_copy_remembers_what_it_is_of(tmp_path: Path) -> None:
     open_log(path, follows._replace(clients="7")).close()
     reader = LogReader(path)
     assert reader.follows() == Follows("log", ["a", "b"], "7")
-    assert (reader.following(), reader.identity()) == ({"a": 0, "b": 0}, "log")
+    assert (reader.following(), reader.identity()) == (
+        {name: StreamPosition(name, 0) for name in "ab"},
+        "log",
+    )
     reader.close()

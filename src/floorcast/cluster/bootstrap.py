@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from floorcast.cluster.link import NatsLink
 from floorcast.cluster.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
 from floorcast.log import folder_copy
 from floorcast.log.folder_copy import held
-from floorcast.log.log_file import Follows
+from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import remove
 
@@ -51,7 +52,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
     stream_positions = have.stream_positions if have is not None and usable else {}
     states = await _states(link, follows)
     reaches = all(
-        state["first_seq"] <= stream_positions.get(name, 0) + 1 for name, state in states.items()
+        state["first_seq"] <= _reached(stream_positions, name) + 1 for name, state in states.items()
     )
     if reaches and (usable or not any(state["last_seq"] for state in states.values())):
         return
@@ -72,6 +73,10 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
         )
     for name in folder_copy.FILES if have is not None else ():
         remove(folder / name)
+
+
+def _reached(positions: Mapping[str, StreamPosition], stream: str) -> int:
+    return positions[stream].seq if stream in positions else 0
 
 
 async def _states(link: NatsLink, follows: Follows) -> dict[str, dict[str, int]]:

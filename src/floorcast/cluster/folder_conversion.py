@@ -48,7 +48,9 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
     connection = open_log(folder / "log.db")
     try:
         with transaction(connection):
-            connection.executemany(FOLLOW, [(name, "", seq) for name, seq in stream_positions])
+            connection.executemany(
+                FOLLOW, [(each.stream, "", each.seq) for each in stream_positions]
+            )
     except apsw.Error as error:
         raise SettingError(f"{folder} cannot be written: {error}") from error
     finally:

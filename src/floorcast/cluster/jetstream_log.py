@@ -79,7 +79,7 @@ class JetStreamLog(EmbeddedLog):
             folder, self._reached, retention=retention, observe=observe, follows=follows
         )
         self.followers = [
-            Follower(link, name, wanted, self._positions[name], self, now)
+            Follower(link, name, wanted, self.stream_positions[name].seq, self, now)
             for number, name in enumerate(follows.streams)
             if (wanted := _subjects(follows, number))
         ]

@@ -84,9 +84,10 @@ async def export_cluster(settings: Settings) -> Moved:
                 f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
             )
         for name, end in (await _ends(link, copy.follows)).items():
-            if copy.stream_positions[name] < end:
+            missing = end - copy.stream_positions[name].seq
+            if missing > 0:
                 raise SettingError(
-                    f"data: {end - copy.stream_positions[name]:,} messages of {name} are not in"
+                    f"data: {missing:,} messages of {name} are not in"
                     f" {folder.path}: start this node until it is ready, with no source sending,"
                     " or take another node's folder"
                 )

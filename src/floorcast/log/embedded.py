@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from floorcast.log.appender import Appender, NumberedStream, Observe
+from floorcast.log.appender import Appender, NumberedStream, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
@@ -50,7 +50,7 @@ class EmbeddedLog:
         found = self._reader.streams()
         self._streams = {row.client: NumberedStream(row, stored=True) for row in found}
         self._next_ordinal = max((row.ordinal for row in found), default=0) + 1
-        self._positions = self._reader.following()
+        self.stream_positions = self._reader.following()
         self._runs = SortedRuns(
             folder.path / "keys.db",
             now,
@@ -127,6 +127,24 @@ class EmbeddedLog:
     def clients(self) -> list[int]:
         """See ``EventLog.clients``."""
         return sorted(client for client, stream in self._streams.items() if stream.head.number)
+
+    @property
+    def epoch(self) -> int:
+        """Grows with every write that fails: what was planned before is lost then."""
+        return self._appender.epoch
+
+    @property
+    def full(self) -> bool:
+        """Whether so many dedup keys wait for the disk that nothing should be copied now."""
+        return self._appender.full
+
+    async def copy(self, batch: Batch, origin: Origin) -> Planned:
+        """Store a batch of the log that this is a copy of. Raises Unavailable."""
+        return await self._appender.plan(self._stream(batch.client), batch, origin)
+
+    async def copy_site(self, client: int, payload: bytes, origin: Origin) -> Planned:
+        """Store a site of the log that this is a copy of. Raises Unavailable."""
+        return await self._appender.plan_site(self._stream(client), payload, origin)
 
     async def retain(self) -> int:
         """See ``EventLog.retain``."""

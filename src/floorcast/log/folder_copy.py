@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.log.log_file import Follows, LogReader
+from floorcast.log.log_file import Follows, LogReader, StreamPosition
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
 
@@ -27,7 +27,7 @@ class Held(NamedTuple):
     """What a folder has of a log: of which, and how far of each stream."""
 
     follows: Follows
-    stream_positions: Mapping[str, int]
+    stream_positions: Mapping[str, StreamPosition]
 
 
 def held(folder: Path) -> Held | None:

@@ -32,7 +32,7 @@ GROUP_BYTES = 16 << 20
 IDLE = 0.05  # seconds without a write after which the retention uses the time
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
-MOVE_ON = "UPDATE following SET seq = ?2 WHERE stream = ?1"
+MOVE_ON = "UPDATE following SET seq = ?2, taken = ?3, digest = ?4 WHERE stream = ?1"
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload)"
 
 _log = structlog.get_logger(__name__)
@@ -166,9 +166,11 @@ class GroupWriter:
     def _insert(self, writes: Sequence[Write]) -> None:
         stored = [row for write in writes for row in write.rows]
         streams = {write.stream for write in writes if write.stream is not None}
-        stream_positions = dict(
-            write.stream_position for write in writes if write.stream_position is not None
-        )
+        stream_positions = {
+            write.stream_position.stream: write.stream_position[:4]
+            for write in writes
+            if write.stream_position is not None
+        }
         if not streams and not stream_positions and len(stored) <= GROUP:
             values = tuple(chain.from_iterable(stored))
             self._connection.execute(statement(ADD_ENTRIES, len(Row._fields), len(stored)), values)
@@ -177,7 +179,7 @@ class GroupWriter:
             for stream in streams:
                 self._connection.execute(ADD_STREAM, stream)
             insert(self._connection, ADD_ENTRIES, stored)
-            for stream_position in stream_positions.items():
+            for stream_position in stream_positions.values():
                 self._connection.execute(MOVE_ON, stream_position)
 
     def _count(self, writes: Sequence[Write]) -> None:

@@ -66,6 +66,11 @@ CREATE TABLE following (
     seq INTEGER NOT NULL
 );
 """,
+    """
+ALTER TABLE following ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE following ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
+ALTER TABLE following ADD COLUMN generation TEXT NOT NULL DEFAULT '';
+""",
 )
 """The schema, a step a change. A step that was released is never changed again."""
 
@@ -85,12 +90,13 @@ SELECT id, taken, kind, count, payload FROM entries
 WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
-BEGIN_FOLLOWING = "INSERT INTO following VALUES (?, ?, 0)"
+BEGIN_FOLLOWING = "INSERT INTO following (stream, clients, seq) VALUES (?, ?, 0)"
 KEEP_FOLLOWING = "UPDATE following SET clients = ?"
 LAST_SITE = """
 SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
 """
-FOLLOWING = "SELECT stream, clients, seq FROM following"
+FOLLOWING = "SELECT stream, clients FROM following"
+POSITIONS = "SELECT stream, seq, taken, digest, generation FROM following"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
@@ -125,10 +131,17 @@ class Follows(NamedTuple):
 
 
 class StreamPosition(NamedTuple):
-    """How far a stream of another log, by its name, has been taken in: up to message ``seq``."""
+    """How far a stream of a cluster has been copied: up to and including message ``seq``.
+
+    ``recorded_at`` (ticks) and ``digest`` are those of that message; ``digest`` is empty where
+    an older release copied it. ``generation`` changes when an operator repairs the stream.
+    """
 
     stream: str
     seq: int
+    recorded_at: int = 0
+    digest: bytes = b""
+    generation: str = ""
 
 
 def first_id(ordinal: int) -> int:
@@ -171,7 +184,7 @@ def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
 
 def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | None) -> None:
     identity = connection.execute("SELECT identity FROM origin").get
-    streams = {stream for stream, _, _ in fetch(connection, FOLLOWING)}
+    streams = {stream for stream, _ in fetch(connection, FOLLOWING)}
     if follows is None and streams:
         raise SettingError(
             f"{path} follows a cluster's log: give the cluster with --log, or make an embedded "
@@ -209,16 +222,17 @@ class LogReader:
                 found.append(StreamRow(ordinal, client, head, site))
         return found
 
-    def following(self) -> dict[str, int]:
-        """How far each stream that is followed has been taken in, by its name."""
+    def following(self) -> dict[str, StreamPosition]:
+        """How far each stream that is followed has been copied, by its name."""
         with reading():
-            return {stream: seq for stream, _, seq in fetch(self._connection, FOLLOWING)}
+            found = [StreamPosition(*row) for row in fetch(self._connection, POSITIONS)]
+        return {each.stream: each for each in found}
 
     def follows(self) -> Follows:
         """What this is a copy of, for one that follows."""
         with reading():
             rows = fetch(self._connection, FOLLOWING)
-        return Follows(self.identity(), [stream for stream, _, _ in rows], rows[0][1])
+        return Follows(self.identity(), [stream for stream, _ in rows], rows[0][1])
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""
