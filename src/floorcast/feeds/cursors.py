@@ -21,7 +21,6 @@ __all__ = ["REACH", "Times", "local_time", "not_here_yet", "resolve", "token_at"
 REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
 _SLACK = 5 * TICKS_PER_SECOND  # how far another clock may be ahead of ours
 _NEWS = 1 << 20  # entries that another node may be ahead of this one
-_OWN_SLACK = 600 * TICKS_PER_SECOND  # the same for a place of ours: our clock was set back
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +51,9 @@ def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
     """The cursor that a token stands for.
 
     ``now`` is in ticks, ``zone`` the client's time zone, in which messages are. Raises
-    InvalidParameter when the token is malformed, older than 24 hours, or from the future.
+    InvalidParameter when the token is malformed, older than 24 hours, or from the future. A
+    position that the log knows is never from the future: our own clock may have been ahead when
+    the token was made.
     """
     token = _read(client, text)
     position = _known_place(client, token, log)
@@ -61,13 +62,13 @@ def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
             f'Time "{local_time(token.ticks, zone)}" is more than 24 hours old. '
             "This type of data is kept for 24 hours."
         )
-    if token.ticks - now > (_SLACK if position is None else _OWN_SLACK):
+    if position is not None:
+        return position
+    if token.ticks - now > _SLACK:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
             "expected a token or an eventId that a feed gave"
         )
-    if position is not None:
-        return position
     entry = log.last_at(client, token.ticks)
     _log.info("token_taken_by_time", client=client, entry=entry)
     return end_of_entry(entry)
