@@ -22,7 +22,7 @@ from floorcast.site.live_site import Site
 from tests.auth.door import CHEAP, Clock
 from tests.site.sites import small
 
-RIGHT = Claim("ACME", "reports", "correct horse", "token-1", False, "192.0.2.1")
+RIGHT = Claim("ACME", "reports", "correct horse", "test-token-of-acme-01", False, "192.0.2.1")
 
 
 class Counted(Hasher):
@@ -64,8 +64,12 @@ def test_the_right_claim_is_proven() -> None:
     """Users, and agents who log in apart."""
     doors = Doors()
     proven = doors.prove()
-    assert (proven.client, proven.user.id, proven.token) == (1, 301, digest("token-1"))
-    agent = doors.prove(user_name="ANN", password="ann's own", agent=True)
+    assert (proven.client, proven.user.id, proven.token) == (
+        1,
+        301,
+        digest("test-token-of-acme-01"),
+    )
+    agent = doors.prove(user_name="ANN", password="ann's own secret", agent=True)
     assert (agent.user.id, agent.user.role) == (201, "Agent")
 
 
@@ -86,7 +90,7 @@ def test_what_is_missing_is_named(name: str, blank: str) -> None:
         {"password": "wrong"},
         {"password": "x" * 100_000},
         {"user_name": "REPORTS"},
-        {"user_name": "ANN", "password": "ann's own"},
+        {"user_name": "ANN", "password": "ann's own secret"},
         {"agent": True},
         {"user_name": "BOB", "password": "", "agent": True},
         {"user_name": "BOB", "password": "x", "agent": True},
@@ -106,7 +110,11 @@ def test_nobody_hears_whether_it_was_the_user_or_the_password(changed: dict[str,
 
 @pytest.mark.parametrize(
     "changed",
-    [{"api_token": "token-2"}, {"client_name": "Nobody"}, {"api_token": digest("token-1")}],
+    [
+        {"api_token": "test-token-of-acme-02"},
+        {"client_name": "Nobody"},
+        {"api_token": digest("test-token-of-acme-01")},
+    ],
 )
 def test_without_a_token_of_the_client_no_password_is_looked_at(
     changed: dict[str, object],

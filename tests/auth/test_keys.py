@@ -43,20 +43,27 @@ def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
     kv = small()
     site = Site(kv)
     keys = Keys(site)
-    assert keys.client_of_ingest_key("key-1") == 1
-    for wrong in (None, "", "token-1", "key-2", digest("key-1"), "\udc80"):
+    assert keys.client_of_ingest_key("ingest-key-of-acme-01") == 1
+    for wrong in (
+        None,
+        "",
+        "test-token-of-acme-01",
+        "ingest-key-of-acme-02",
+        digest("ingest-key-of-acme-01"),
+        "\udc80",
+    ):
         with pytest.raises(BadCredentials, match="ingest key"):
             keys.client_of_ingest_key(wrong)
-    run(revoke_key(kv, 1, digest("key-1")))
+    run(revoke_key(kv, 1, digest("ingest-key-of-acme-01")))
     site.reload()
     with pytest.raises(BadCredentials):
-        keys.client_of_ingest_key("key-1")
+        keys.client_of_ingest_key("ingest-key-of-acme-01")
 
 
 def test_a_token_is_known_by_its_digest_only() -> None:
     """Of this client, not of another, and of no client at all."""
     site = Site(small())
-    assert is_api_token(site.clients[1], digest("token-1"))
-    assert not is_api_token(site.clients[2], digest("token-1"))
-    assert not is_api_token(site.clients[1], "token-1")
-    assert not is_api_token(None, digest("token-1"))
+    assert is_api_token(site.clients[1], digest("test-token-of-acme-01"))
+    assert not is_api_token(site.clients[2], digest("test-token-of-acme-01"))
+    assert not is_api_token(site.clients[1], "test-token-of-acme-01")
+    assert not is_api_token(None, digest("test-token-of-acme-01"))

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import LAG, LIFETIME, WRITTEN
+from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Item
 from floorcast.model.errors import (
     BadCredentials,
@@ -30,7 +31,7 @@ from tests.site.sites import SMALL, applied, run, small
 HOUR = 3600
 
 
-async def login(door: Door, user: str = "reports", token: str = "token-1") -> Session:
+async def login(door: Door, user: str = "reports", token: str = "test-token-of-acme-01") -> Session:
     """Log a user of the small site in."""
     passwords = {"reports": "correct horse", "north": "battery staple"}
     return await door.sessions.login("ACME", user, passwords[user], token)
@@ -66,11 +67,13 @@ def test_a_login_gives_what_the_user_may_see() -> None:
 def test_an_agent_logs_in_apart() -> None:
     """With its login and role Agent, and sees its own client only."""
     door = Door()
-    session = run(door.sessions.login("ACME", "ANN", "ann's own", "token-1", agent=True))
+    session = run(
+        door.sessions.login("ACME", "ANN", "ann's own secret", "test-token-of-acme-01", agent=True)
+    )
     assert (session.user, session.role, session.agent) == (201, "Agent", True)
     assert session.clients_seen == (1,)
     with pytest.raises(BadCredentials):
-        run(door.sessions.login("ACME", "ANN", "ann's own", "token-1"))
+        run(door.sessions.login("ACME", "ANN", "ann's own secret", "test-token-of-acme-01"))
 
 
 def test_an_id_cannot_be_guessed() -> None:
@@ -83,12 +86,17 @@ def test_an_id_cannot_be_guessed() -> None:
 def test_the_same_user_and_token_have_one_session() -> None:
     """Logging in again gives the session that is there; another token another one."""
     kv = small()
-    applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), kv)
+    applied(
+        SMALL.replace(
+            '"test-token-of-acme-01"', '"test-token-of-acme-01", "test-token-of-acme-03"'
+        ),
+        kv,
+    )
     door = Door(kv)
 
     async def many() -> list[Session]:
         at_once = await asyncio.gather(*(login(door) for _ in range(20)))
-        return [*at_once, await login(door), await login(door, token="token-3")]
+        return [*at_once, await login(door), await login(door, token="test-token-of-acme-03")]
 
     *same, other = run(many())
     assert len({session.id for session in same}) == 1
@@ -197,8 +205,10 @@ def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) ->
     """No write grows with the number of sessions, and none is left out."""
     monkeypatch.setattr("floorcast.auth.sessions.GROUP", 2)
     kv = small()
-    tokens = [f"token-{number}" for number in range(5)]
-    applied(SMALL.replace('"token-1"', ", ".join(f'"{token}"' for token in tokens)), kv)
+    tokens = [f"test-token-of-acme-1{number}" for number in range(5)]
+    applied(
+        SMALL.replace('"test-token-of-acme-01"', ", ".join(f'"{token}"' for token in tokens)), kv
+    )
     door = Door(kv)
     sessions = [run(login(door, user, token)) for user in ("reports", "north") for token in tokens]
     door.clock.go(HOUR)
@@ -237,14 +247,21 @@ def test_changing_the_password_ends_the_users_sessions() -> None:
     """All of them, at once and for good; the new password opens, the old one does not."""
     door = Door()
     session, other = run(login(door)), run(login(door, "north"))
-    run(door.sessions.change_password("ACME", "reports", "correct horse", "new secret", "token-1"))
+    run(
+        door.sessions.change_password(
+            "ACME", "reports", "correct horse", "a new secret", "test-token-of-acme-01"
+        )
+    )
     assert not lives(door, session)
     assert lives(door, other)
     assert not door.restarted().sessions.validate(session.id)
     door = Door(door.kv, door.clock)
     with pytest.raises(BadCredentials):
         run(login(door))
-    assert run(door.sessions.login("ACME", "reports", "new secret", "token-1")).id != session.id
+    assert (
+        run(door.sessions.login("ACME", "reports", "a new secret", "test-token-of-acme-01")).id
+        != session.id
+    )
 
 
 @pytest.mark.parametrize(
@@ -252,24 +269,45 @@ def test_changing_the_password_ends_the_users_sessions() -> None:
     [
         ("", MissingParameter),
         (" ", MissingParameter),
-        ("7 chars", InvalidParameter),
+        ("eleven char", InvalidParameter),
         ("x" * 1025, InvalidParameter),
+        ("correct horse", InvalidParameter),
     ],
 )
-def test_a_new_password_has_a_length(new: str, error: type[Exception]) -> None:
-    """8 to 1,024 characters; the message names the member; nothing changes."""
+def test_a_new_password_is_long_and_new(new: str, error: type[Exception]) -> None:
+    """12 to 1,024 characters, not the old one; the message names the member; nothing changes."""
     door = Door()
     session = run(login(door))
     with pytest.raises(error, match="newPassword"):
-        run(door.sessions.change_password("ACME", "reports", "correct horse", new, "token-1"))
+        run(
+            door.sessions.change_password(
+                "ACME", "reports", "correct horse", new, "test-token-of-acme-01"
+            )
+        )
     assert lives(door, session)
+
+
+def test_a_new_password_is_not_the_users_name() -> None:
+    """In any case of its letters."""
+    kv = MemoryKeyValueStore()
+    applied(SMALL.replace('"reports"', '"The Reporter"'), kv)
+    door = Door(kv)
+    change = door.sessions.change_password(
+        "ACME", "The Reporter", "correct horse", "the reporter", "test-token-of-acme-01"
+    )
+    with pytest.raises(InvalidParameter, match="newPassword must not be the user's name"):
+        run(change)
 
 
 def test_the_old_password_must_be_right_to_change_it() -> None:
     """And who guesses it there is slowed like at the login."""
     door = Door()
     with pytest.raises(BadCredentials):
-        run(door.sessions.change_password("ACME", "reports", "wrong", "new secret", "token-1"))
+        run(
+            door.sessions.change_password(
+                "ACME", "reports", "wrong", "a new secret", "test-token-of-acme-01"
+            )
+        )
 
 
 def test_an_agent_can_change_its_password() -> None:
@@ -277,10 +315,12 @@ def test_an_agent_can_change_its_password() -> None:
     door = Door()
     run(
         door.sessions.change_password(
-            "ACME", "ANN", "ann's own", "new secret", "token-1", agent=True
+            "ACME", "ANN", "ann's own secret", "a new secret", "test-token-of-acme-01", agent=True
         )
     )
-    session = run(door.sessions.login("ACME", "ANN", "new secret", "token-1", agent=True))
+    session = run(
+        door.sessions.login("ACME", "ANN", "a new secret", "test-token-of-acme-01", agent=True)
+    )
     assert lives(door, session)
 
 
@@ -295,9 +335,9 @@ def test_what_the_site_takes_away_ends_sessions() -> None:
         elif how == 1:
             run(set_password(kv, 1, "reports", CHEAP.hash("correct horse")))
         elif how == 2:
-            run(revoke_key(kv, 1, digest("token-1")))
+            run(revoke_key(kv, 1, digest("test-token-of-acme-01")))
         elif how == 3:
-            applied(SMALL.replace("correct horse", "new secret"), kv)
+            applied(SMALL.replace("correct horse", "a new secret"), kv)
         else:
             applied("", kv)
         assert lives(door, session)
@@ -322,7 +362,7 @@ def test_a_session_from_before_the_change_does_not_come_back_with_a_restart() ->
     """The site is asked again when sessions are read from the disk."""
     door = Door()
     session = run(login(door))
-    applied(SMALL.replace("correct horse", "new secret"), door.kv)
+    applied(SMALL.replace("correct horse", "a new secret"), door.kv)
     assert not door.restarted().sessions.validate(session.id)
 
 
@@ -410,7 +450,12 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         kv = small()
-        applied(SMALL.replace('"token-1"', '"token-1", "token-3"'), kv)
+        applied(
+            SMALL.replace(
+                '"test-token-of-acme-01"', '"test-token-of-acme-01", "test-token-of-acme-03"'
+            ),
+            kv,
+        )
         self.clock = Clock()
         self.doors = [Door(kv, self.clock, shared=self.nodes > 1) for _ in range(self.nodes)]
         self.door = self.doors[0]
@@ -434,7 +479,10 @@ class History(RuleBasedStateMachine):
             return None
         return unused <= limit
 
-    @rule(user=st.sampled_from(["reports", "north"]), token=st.sampled_from(["token-1", "token-3"]))
+    @rule(
+        user=st.sampled_from(["reports", "north"]),
+        token=st.sampled_from(["test-token-of-acme-01", "test-token-of-acme-03"]),
+    )
     def log_in(self, user: str, token: str) -> None:
         """The session there is, or a new one."""
         alive = self.fresh((user, token))

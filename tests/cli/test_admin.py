@@ -29,7 +29,7 @@ def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(typer, "prompt", prompt)
-    assert new_password() == "a long secret"
+    assert new_password("reports") == "a long secret"
     assert asked == {
         "text": "Password",
         "hide_input": True,

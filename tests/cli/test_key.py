@@ -36,7 +36,7 @@ def test_a_new_api_token_opens_the_login_and_no_more_than_five(desk: Desk) -> No
     """The sixth is refused, naming the way out."""
     keys = [desk.says("key", "new", "--api-token", "--client", "1").strip() for _ in range(4)]
     client = desk.site().clients[1]
-    assert all(is_api_token(client, digest(key)) for key in [*keys, "token-1"])
+    assert all(is_api_token(client, digest(key)) for key in [*keys, "test-token-of-acme-01"])
     with pytest.raises(InvalidParameter, match="5 API tokens, which is the most; revoke one"):
         desk.does("key", "new", "--api-token", "--client", "1")
 
@@ -47,18 +47,21 @@ def test_keys_are_listed_by_fingerprint(desk: Desk) -> None:
     said = desk.says("key", "list", "--client", "1").splitlines()
     assert said[0] == "fingerprint   kind        made by"
     assert set(said[1:]) == {
-        f"{fingerprint(digest('token-1'))}  API token   site file",
-        f"{fingerprint(digest('key-1'))}  ingest key  site file",
+        f"{fingerprint(digest('test-token-of-acme-01'))}  API token   site file",
+        f"{fingerprint(digest('ingest-key-of-acme-01'))}  ingest key  site file",
         f"{fingerprint(digest(key))}  ingest key  command",
     }
 
 
 def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
     """Of the file too, whatever is applied; one that is not there is told."""
-    said = desk.says("key", "revoke", digest("key-1")[:8], "--client", "1")
-    assert said == f"{fingerprint(digest('key-1'))} of client ACME is no longer accepted\n"
+    said = desk.says("key", "revoke", digest("ingest-key-of-acme-01")[:8], "--client", "1")
+    assert (
+        said
+        == f"{fingerprint(digest('ingest-key-of-acme-01'))} of client ACME is no longer accepted\n"
+    )
     desk.says("site", "apply", "site.toml")
     with pytest.raises(BadCredentials):
-        Keys(desk.site()).client_of_ingest_key("key-1")
+        Keys(desk.site()).client_of_ingest_key("ingest-key-of-acme-01")
     with pytest.raises(NotFound, match="has no key 123456"):
         desk.does("key", "revoke", "123456", "--client", "1")

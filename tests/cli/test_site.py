@@ -28,10 +28,10 @@ def test_applying_tells_what_it_changed(desk: Desk) -> None:
     assert said[-1] == "2 changes"
     assert set(desk.site().clients) == {1, 2}
     assert desk.says("site", "apply", "site.toml") == "nothing to change\n"
-    text = SMALL.replace('"Help"', '"Assist the customers"').replace('"token-2"', "")
+    text = SMALL.replace('"Help"', '"Assist the customers"').replace('"test-token-of-acme-02"', "")
     (desk.folder / "site.toml").write_text(text)
     changed = "client 1 ACME, service 102 Assist the customers"
-    removed = f"client 2 ACME West, API token {fingerprint(digest('token-2'))}"
+    removed = f"client 2 ACME West, API token {fingerprint(digest('test-token-of-acme-02'))}"
     assert desk.says("site", "apply", "site.toml").splitlines() == [
         f"changed  {changed}  name Help → Assist the customers",
         f"removed  {removed}",
@@ -91,7 +91,7 @@ def test_the_site_can_be_looked_at(desk: Desk) -> None:
         "term codes   the default ones",
     ):
         assert part in said
-    for secret in ("token-1", "key-1", "correct horse", "argon2"):
+    for secret in ("test-token-of-acme-01", "ingest-key-of-acme-01", "correct horse", "argon2"):
         assert secret not in said
     assert "client 1" not in desk.says("site", "show", "--client", "2")
 

@@ -38,15 +38,15 @@ def test_a_user_may_have_an_id_and_a_limit(desk: Desk) -> None:
     user = desk.site().user(1, "eve")
     assert user is not None
     assert (user.id, user.call_centers) == (7, (11, 21))
-    assert "no call center 99" in desk.refused(*words, "--call-center", "99", types="long secret")
+    assert "no call center 99" in desk.refused(*words, "--call-center", "99", types="a long secret")
 
 
 @pytest.mark.parametrize(
     ("words", "types", "message"),
     [
         (("--role", "Boss", "--client", "1"), "a long secret", "must be one of: Sysadmin, Super"),
-        (("--role", "Auditor", "--client", "1"), "short", "it must have 8 to 1024 characters"),
-        (("--role", "Auditor", "--client", "1"), "", "it must have 8 to 1024 characters"),
+        (("--role", "Auditor", "--client", "1"), "short", "it must have 12 to 1024 characters"),
+        (("--role", "Auditor", "--client", "1"), "", "it must have 12 to 1024 characters"),
         (("--role", "Auditor", "--client", "9"), "a long secret", "there is no client 9; there"),
         (("--role", "Auditor"), "a long secret", "name one of the clients: ACME, ACME West"),
         (("--client", "1"), "a long secret", "--role"),
@@ -64,7 +64,7 @@ def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
     """By a user of the file as by one made before."""
     with pytest.raises(InvalidParameter, match="client ACME has a user reports already"):
         desk.does(
-            "user", "add", "reports", "--role", "Auditor", "--client", "1", types="longsecret"
+            "user", "add", "reports", "--role", "Auditor", "--client", "1", types="a long secret"
         )
 
 
@@ -109,5 +109,7 @@ def test_a_password_is_changed(desk: Desk) -> None:
     assert bob is not None
     assert CHEAP.verify(reports.password_hash, "their own secret")
     assert CHEAP.verify(bob.password_hash, "bob's own secret")
+    again = desk.refused("user", "password", "reports", "--client", "1", types="their own secret\n")
+    assert "must not be the old password" in again
     with pytest.raises(NotFound, match="EVE"):
         desk.does("user", "password", "EVE", "--agent", "--client", "1", types="a long secret")

@@ -48,8 +48,8 @@ id = 47415
 name = "ACME"
 time_zone = "America/New_York"
 feeds = ["agent", "interaction"]
-api_tokens = ["acme-token", "other-token"]
-ingest_keys = ["acme-key"]
+api_tokens = ["acme-token-for-tests", "other-token-for-tests"]
+ingest_keys = ["acme-key-for-testing"]
 call_center = [{id = 1623, name = "Call Center"}, {id = 1700, name = "South"}]
 service = [
     {id = 38049, name = "Manual", call_center = 1623},
@@ -68,18 +68,22 @@ id = 4199
 name = "CHILD"
 parent = 47415
 feeds = ["agent"]
-api_tokens = ["child-token"]
+api_tokens = ["child-token-for-tests"]
 user = [{id = 9101, name = "sysadmin", password = "correct horse", role = "Sysadmin"}]
 
 [[client]]
 id = 5
 name = "STRANGER"
-api_tokens = ["stranger-token"]
+api_tokens = ["stranger-token-for-tests"]
 user = [{id = 9201, name = "sysadmin", password = "correct horse", role = "Sysadmin"}]
 """
 
 ACME, CHILD, STRANGER = 47415, 4199, 5
-TOKENS = {"ACME": "acme-token", "CHILD": "child-token", "STRANGER": "stranger-token"}
+TOKENS = {
+    "ACME": "acme-token-for-tests",
+    "CHILD": "child-token-for-tests",
+    "STRANGER": "stranger-token-for-tests",
+}
 
 
 class InstantPasswords(Passwords):

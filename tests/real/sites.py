@@ -22,8 +22,16 @@ __all__ = [
 ]
 
 ACME, CHILD, STRANGER = 47415, 4199, 5
-KEYS = {"ACME": "acme-key", "CHILD": "child-key", "STRANGER": "stranger-key"}
-TOKENS = {"ACME": "acme-token", "CHILD": "child-token", "STRANGER": "stranger-token"}
+KEYS = {
+    "ACME": "acme-key-for-testing",
+    "CHILD": "child-key-for-testing",
+    "STRANGER": "stranger-key-for-tests",
+}
+TOKENS = {
+    "ACME": "acme-token-for-tests",
+    "CHILD": "child-token-for-tests",
+    "STRANGER": "stranger-token-for-tests",
+}
 PASSWORD = "correct horse"
 CHEAP = Hasher(memory_kib=8, passes=1)
 _SECRET = f'password_hash = "{CHEAP.hash(PASSWORD)}"'
@@ -34,8 +42,8 @@ id = 47415
 name = "ACME"
 time_zone = "America/New_York"
 feeds = ["agent", "interaction"]
-api_tokens = ["acme-token", "other-token"]
-ingest_keys = ["acme-key"]
+api_tokens = ["acme-token-for-tests", "other-token-for-tests"]
+ingest_keys = ["acme-key-for-testing"]
 call_center = [{{id = 1623, name = "North"}}, {{id = 1700, name = "South"}}]
 service = [
     {{id = 38049, name = "Sales", call_center = 1623, sla_seconds = 20}},
@@ -60,8 +68,8 @@ name = "CHILD"
 parent = 47415
 time_zone = "America/New_York"
 feeds = ["agent"]
-api_tokens = ["child-token"]
-ingest_keys = ["child-key"]
+api_tokens = ["child-token-for-tests"]
+ingest_keys = ["child-key-for-testing"]
 call_center = [{{id = 15, name = "Child's"}}]
 service = [{{id = 4199, name = "Child's service", call_center = 15}}]
 user = [{{id = 9101, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
@@ -70,8 +78,8 @@ user = [{{id = 9101, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
 id = 5
 name = "STRANGER"
 feeds = ["agent", "interaction"]
-api_tokens = ["stranger-token"]
-ingest_keys = ["stranger-key"]
+api_tokens = ["stranger-token-for-tests"]
+ingest_keys = ["stranger-key-for-tests"]
 user = [{{id = 9201, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
 """
 

@@ -152,10 +152,10 @@ def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None
         {"Authorization": ""},
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer wrong"},
-        {"Authorization": "Bearer acme-token"},
-        {"Authorization": "Basic acme-key"},
-        {"Authorization": "acme-key"},
-        {"LV-Access": "acme-key"},
+        {"Authorization": "Bearer acme-token-for-tests"},
+        {"Authorization": "Basic acme-key-for-testing"},
+        {"Authorization": "acme-key-for-testing"},
+        {"LV-Access": "acme-key-for-testing"},
         {"Authorization": "Bearer " + "x" * 10_000},
         {"Authorization": "Bearer sch\xf6n"},
     ],
@@ -432,7 +432,7 @@ def test_a_wrong_login_is_refused(
         answer = caller.http.post(
             path,
             content=more if path.endswith("password") else body,
-            headers={"LV-Access": "acme-token"},
+            headers={"LV-Access": "acme-token-for-tests"},
         )
         refused(answer, status, code, said)
 

@@ -154,7 +154,9 @@ def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> N
         assert {name: caller.counted(name) - before[name] for name in metrics} == metrics
         assert caller.counted("floorcast_ready") == 1.0
         text = caller.http.get("/metrics").text
-        assert not any(secret in text for secret in ("ACME", "47415", "acme-key", "sysadmin"))
+        assert not any(
+            secret in text for secret in ("ACME", "47415", "acme-key-for-testing", "sysadmin")
+        )
 
 
 @pytest.mark.parametrize("most", [8192, 1], ids=["data", "data and what it tells"])
@@ -282,7 +284,14 @@ PERSONAL = {
     "operatorPhone": "6505550177",
 }
 HIDDEN = [
-    *(PASSWORD, "wrong password", "acme-token", "wrong-token", "acme-key", "wrong-key"),
+    *(
+        PASSWORD,
+        "wrong password",
+        "acme-token-for-tests",
+        "wrong-token",
+        "acme-key-for-testing",
+        "wrong-key",
+    ),
     *("clear secret", "argon2"),
     *("6505550199", "6505550188", "6505550177", "6505550166", "account-0815"),
     *("Melusine", "Mcgeehan", "94404-0001", "jane@example.org"),
@@ -291,7 +300,7 @@ MORE_SITE = """
 [[client]]
 id = 6
 name = "CLEAR"
-api_tokens = ["clear-token"]
+api_tokens = ["clear-token-for-tests"]
 user = [{id = 1, name = "clear", role = "Sysadmin", password = "clear secret"}]
 """
 
@@ -300,9 +309,12 @@ def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
     """Numbers, names, passwords, tokens, keys, sessions: none of them is in it at info level."""
     with running(tmp_path, site=SITE + MORE_SITE) as server, Caller(server.url) as caller:
         session = caller.login()
-        hidden = [*HIDDEN, session, "clear-token"]
+        hidden = [*HIDDEN, session, "clear-token-for-tests"]
         http = caller.http
-        for access, password in (("wrong-token", PASSWORD), ("acme-token", "wrong password")):
+        for access, password in (
+            ("wrong-token", PASSWORD),
+            ("acme-token-for-tests", "wrong password"),
+        ):
             for path in ("/session/login", "/session/password"):
                 body = {"clientName": "ACME", "userName": "sysadmin", "newPassword": "new password"}
                 http.post(path, headers={"LV-Access": access}, json={**body, "password": password})
@@ -316,7 +328,7 @@ def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
                     event("email.attempt", 4, service=1, eventType="A", toEmail="jane@example.org"),
                     event("sms.attempt", 5, service=1, eventType="A", phoneNumber="6505550166"),
                     event("call.start", 6, **CALL, **PERSONAL),
-                    {"6505550199": "acme-key"},
+                    {"6505550199": "acme-key-for-testing"},
                 ]
             )
         )

@@ -38,7 +38,9 @@ class Door(NamedTuple):
 
     async def login(self, user: str = "reports", password: str = "correct horse") -> Session:
         """Log a user of the small site in."""
-        return await self.sessions.login("ACME", user, password, "token-1", address="192.0.2.1")
+        return await self.sessions.login(
+            "ACME", user, password, "test-token-of-acme-01", address="192.0.2.1"
+        )
 
 
 @asynccontextmanager
@@ -93,10 +95,10 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
                 assert await two.sessions.logout(session.id)
             elif how == "password":
                 await two.sessions.change_password(
-                    "ACME", "reports", "correct horse", "new secret", "token-1"
+                    "ACME", "reports", "correct horse", "a new secret", "test-token-of-acme-01"
                 )
             else:
-                await revoke_key(two.kv, 1, digest("token-1"))
+                await revoke_key(two.kv, 1, digest("test-token-of-acme-01"))
             await comes_about(lambda: not one.sessions.validate(session.id))
             await comes_about(lambda: not two.sessions.validate(session.id))
             await one.sessions.keep()

@@ -110,13 +110,13 @@ def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
         sessions = [
             stays.login(),
             removed.login("limited"),
-            without_token.login("superuser", token="other-token"),
+            without_token.login("superuser", token="other-token-for-tests"),
             demoted.login("manager"),
         ]
         apply(
             server,
             ('name = "limited"', 'name = "somebody else"'),
-            (', "other-token"', ""),
+            (', "other-token-for-tests"', ""),
             ('role = "Manager"', 'role = "Agent"'),
         )
         for caller in (removed, without_token):
@@ -152,12 +152,12 @@ def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
         answer = other.http.post("/ingest/v1/events", headers=key, content=sms(1))
         assert answer.json()["accepted"] == 1
         assert stranger.http.post(EVENTS, json={"token": token}).json()["code"] == 301
-        key["Authorization"] = "Bearer stranger-key"
+        key["Authorization"] = "Bearer stranger-key-for-tests"
         answer = other.http.post("/ingest/v1/events", headers=key, content=sms(2))
         assert (answer.status_code, answer.json()["code"]) == (401, 300)
         apply_here(server)
         login["clientName"] = "STRANGER"
-        access = {"LV-Access": "stranger-token"}
+        access = {"LV-Access": "stranger-token-for-tests"}
         answered(lambda: other.http.post("/session/login", headers=access, json=login), 200)
         stranger.login()
         answered(lambda: stranger.http.post(EVENTS), 200)

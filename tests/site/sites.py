@@ -30,11 +30,11 @@ id = 1
 name = "ACME"
 time_zone = "America/New_York"
 feeds = ["agent", "interaction"]
-api_tokens = ["token-1"]
-ingest_keys = ["key-1"]
+api_tokens = ["test-token-of-acme-01"]
+ingest_keys = ["ingest-key-of-acme-01"]
 call_center = [{id = 11, name = "North"}, {id = 12, name = "South"}]
 service = [{id = 101, name = "Sales", call_center = 11}, {id = 102, name = "Help"}]
-agent = [{id = 201, login = "ANN", password = "ann's own"}, {id = 202, login = "BOB"}]
+agent = [{id = 201, login = "ANN", password = "ann's own secret"}, {id = 202, login = "BOB"}]
 term_code = [{code = "Paid", category = "rpcComplete"}]
 user = [
     {id = 301, name = "reports", password = "correct horse", role = "Sysadmin"},
@@ -45,7 +45,7 @@ user = [
 id = 2
 name = "ACME West"
 parent = 1
-api_tokens = ["token-2"]
+api_tokens = ["test-token-of-acme-02"]
 call_center = [{id = 21, name = "West"}]
 """
 
@@ -73,7 +73,7 @@ def site_file(clients: Sequence[FileClient]) -> SiteFile:
 
 
 NAMES = st.sampled_from(["A", "b b", "Ü", "x'; --", "0"])
-PASSWORDS = st.sampled_from(["one", "two", "three"])
+PASSWORDS = st.sampled_from(["password one", "password two", "password three"])
 CENTERS = st.lists(
     st.builds(CallCenter, id=st.integers(0, 3), name=NAMES),
     max_size=3,
@@ -135,8 +135,12 @@ def _client(draw: st.DrawFn, number: int) -> FileClient:
         time_zone=draw(st.sampled_from(["UTC", "Asia/Kathmandu"])),
         feeds=tuple(draw(st.lists(st.sampled_from(["agent", "interaction"])))),
         parent=draw(st.sampled_from([None, 1])) if number > 1 else None,
-        api_tokens=tuple(draw(st.sets(st.sampled_from(["s", "t"])))),
-        ingest_keys=tuple(f"{key}{number}" for key in draw(st.sets(st.sampled_from("kl")))),
+        api_tokens=tuple(
+            f"api-token-{token}" * 2 for token in draw(st.sets(st.sampled_from("st")))
+        ),
+        ingest_keys=tuple(
+            f"ingest-key-{key}{number}" * 2 for key in draw(st.sets(st.sampled_from("kl")))
+        ),
         call_center=tuple(centers),
         service=tuple(draw(_services(centers))),
         agent=tuple(draw(AGENTS)),

@@ -19,7 +19,7 @@ from floorcast.site.file_reader import SiteFile, parse
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
 
-PASSWORDS = ("one", "two", "three")
+PASSWORDS = ("password one", "password two", "password three")
 
 
 def meaning(client: Client) -> Client:
@@ -83,7 +83,7 @@ def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: Site
     run(apply(kv, one, CHEAP))
     had = {client.id for client in one.clients}
     for number in had:
-        user = User(id=900, name="made", password_hash=CHEAP.hash("one"), role="Auditor")
+        user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
         run(add_user(kv, number, user))
         run(add_key(kv, number, "ingest_keys", digest(f"made {number}")))
     run(apply(kv, other, CHEAP))
@@ -107,9 +107,15 @@ def test_no_secret_is_stored_in_clear() -> None:
     stored = b"".join(
         value for bucket in ("site", "by-hand", "site-file") for value in kv.items(bucket).values()
     )
-    for secret in ("token-1", "key-1", "ann's own", "correct horse", "battery staple"):
+    for secret in (
+        "test-token-of-acme-01",
+        "ingest-key-of-acme-01",
+        "ann's own secret",
+        "correct horse",
+        "battery staple",
+    ):
         assert secret.encode() not in stored
-    assert digest("token-1").encode() in stored
+    assert digest("test-token-of-acme-01").encode() in stored
 
 
 def test_a_changed_file_changes_just_that() -> None:
@@ -117,10 +123,10 @@ def test_a_changed_file_changes_just_that() -> None:
     kv = small()
     before = Site(kv).clients[1]
     text = (
-        SMALL.replace("correct horse", "new secret")
+        SMALL.replace("correct horse", "a new secret")
         .replace('name = "Help"', 'name = "Help", sla_seconds = 30')
         .replace("{id = 202, login", "{id = 203, login")
-        .replace("token-1", "token-3")
+        .replace("test-token-of-acme-01", "test-token-of-acme-03")
     )
     changes = applied(text, kv)
     assert [tuple(change) for change in changes] == [
@@ -128,8 +134,8 @@ def test_a_changed_file_changes_just_that() -> None:
         ("removed", "client 1 ACME, agent 202 BOB", ""),
         ("added", "client 1 ACME, agent 203 BOB", ""),
         ("changed", "client 1 ACME, user 301 reports", "password"),
-        ("added", f"client 1 ACME, API token {digest('token-3')[:12]}", ""),
-        ("removed", f"client 1 ACME, API token {digest('token-1')[:12]}", ""),
+        ("added", f"client 1 ACME, API token {digest('test-token-of-acme-03')[:12]}", ""),
+        ("removed", f"client 1 ACME, API token {digest('test-token-of-acme-01')[:12]}", ""),
     ]
     after = Site(kv).clients[1]
     hashes = [
@@ -174,8 +180,8 @@ def test_a_password_changed_by_its_user_outlives_the_file() -> None:
     changes = applied(SMALL.replace("Sales", "Sale"), kv)
     assert ("kept", "client 1 ACME, user reports", "with the password by command") in changes
     assert CHEAP.verify(password_of(kv, "reports"), "their own")
-    applied(SMALL.replace("correct horse", "new secret"), kv)
-    assert CHEAP.verify(password_of(kv, "reports"), "new secret")
+    applied(SMALL.replace("correct horse", "a new secret"), kv)
+    assert CHEAP.verify(password_of(kv, "reports"), "a new secret")
     applied(SMALL, kv)
     assert CHEAP.verify(password_of(kv, "reports"), "correct horse")
 
@@ -191,24 +197,28 @@ def test_what_was_taken_away_by_command_stays_away() -> None:
     """A removed user and a revoked key do not return with the file that still has them."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
-    run(revoke_key(kv, 1, digest("key-1")[:8]))
+    run(revoke_key(kv, 1, digest("ingest-key-of-acme-01")[:8]))
     changes = applied(SMALL.replace("Sales", "Sale"), kv)
     assert [change for change in changes if change.action == "kept"] == [
         ("kept", "client 1 ACME, user reports", "removed by command"),
-        ("kept", f"client 1 ACME, key {digest('key-1')[:12]}", "revoked by command"),
+        (
+            "kept",
+            f"client 1 ACME, key {digest('ingest-key-of-acme-01')[:12]}",
+            "revoked by command",
+        ),
     ]
     client = Site(kv).clients[1]
     assert "reports" not in {user.name for user in client.users}
     assert client.ingest_keys == ()
-    applied(SMALL.replace('"key-1"', ""), kv)
+    applied(SMALL.replace('"ingest-key-of-acme-01"', ""), kv)
     applied(SMALL, kv)
-    assert Site(kv).clients[1].ingest_keys == (digest("key-1"),)
+    assert Site(kv).clients[1].ingest_keys == (digest("ingest-key-of-acme-01"),)
 
 
 def test_a_client_that_returns_finds_what_was_made_by_command() -> None:
     """While it is not in the file nobody logs in; then its own users may again."""
     kv = small()
-    user = User(id=900, name="made", password_hash=CHEAP.hash("one"), role="Auditor")
+    user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 2, user))
     applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     assert set(Site(kv).clients) == {1}
@@ -220,7 +230,7 @@ def test_a_client_that_returns_finds_what_was_made_by_command() -> None:
 def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) -> None:
     """The same id or name is refused as a whole, and the message says what to do."""
     kv = small()
-    user = User(id=900, name="made", password_hash=CHEAP.hash("one"), role="Auditor")
+    user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 1, user))
     stored = kv.items("site")
     text = SMALL.replace('{id = 301, name = "reports"', f'{{id = {number}, name = "{name}"')
@@ -234,9 +244,9 @@ def test_tokens_made_by_command_count_towards_the_five() -> None:
     kv = small()
     run(add_key(kv, 1, "api_tokens", digest("a")))
     run(add_key(kv, 1, "api_tokens", digest("b")))
-    four = ", ".join(f'"token-{number}"' for number in range(4))
+    four = ", ".join(f'"test-token-of-acme-1{number}"' for number in range(4))
     with pytest.raises(SettingError, match=r"client 1: api_tokens: .* there are 6; .*at most 5"):
-        applied(SMALL.replace('"token-1"', four), kv)
+        applied(SMALL.replace('"test-token-of-acme-01"', four), kv)
 
 
 class Contested(MemoryKeyValueStore):

@@ -43,8 +43,8 @@ def test_users_and_agents_are_apart() -> None:
 def test_an_ingest_key_is_its_clients() -> None:
     """Found by its digest, never by itself."""
     found = directory()
-    assert found.client_of_ingest_key(digest("key-1")) == 1
-    assert found.client_of_ingest_key("key-1") is None
+    assert found.client_of_ingest_key(digest("ingest-key-of-acme-01")) == 1
+    assert found.client_of_ingest_key("ingest-key-of-acme-01") is None
 
 
 def test_an_empty_site_knows_nobody() -> None:

@@ -21,8 +21,8 @@ id = 47415
 name = "ACME"                       # the client code of the login
 time_zone = "America/New_York"
 feeds = ["agent", "interaction"]    # switched on; parent = 1 makes it a child client
-api_tokens = ["2c1b..."]            # LV-Access
-ingest_keys = ["9f3e..."]
+api_tokens = ["2c1b5e7f90a1b2c3d4e5f6"]  # LV-Access
+ingest_keys = ["9f3e5e7f90a1b2c3d4e5f6"]
 
 [[client.call_center]]
 id = 1623
@@ -44,7 +44,7 @@ id = 393601
 login = "VKUMARK"
 name = "VINAY K"
 team = 1234
-password = "..."
+password = "long enough a secret"
 
 [[client.term_code]]                # category: rpcComplete, rpcIncomplete, wpc, nonContacts
 code = "Promise to pay"
@@ -53,13 +53,13 @@ category = "rpcComplete"
 [[client.user]]
 id = 9001
 name = "reports"
-password = "..."
+password = "long enough a secret"
 role = "Sysadmin"                   # call_centers = [1623] limits what it sees
 """
 
 
 def test_the_contracts_example_is_read() -> None:
-    """The file of section 10, as printed, with everything that it says."""
+    """The file of section 10, as printed but for its shortened secrets, says what it says."""
     (client,) = parse(CONTRACT).clients
     assert (client.id, client.name, client.time_zone) == (47415, "ACME", "America/New_York")
     assert client.plan().feeds == ("agent", "interaction")

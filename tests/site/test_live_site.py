@@ -35,7 +35,9 @@ def test_a_change_is_told_with_the_plans_that_changed() -> None:
     site = Site(kv)
     told: list[SiteChange] = []
     site.on_change(told.append)
-    applied(SMALL.replace("Sales", "Sale").replace("token-2", "token-3"), kv)
+    applied(
+        SMALL.replace("Sales", "Sale").replace("test-token-of-acme-02", "test-token-of-acme-03"), kv
+    )
     change = run(site.refresh())
     assert change is not None
     assert (set(change.plans), change.gone) == ({1}, ())

@@ -17,13 +17,12 @@ import argon2
 from argon2.exceptions import Argon2Error
 
 from floorcast.model.errors import Unavailable
+from floorcast.site.secret_rules import MAX_PASSWORD_CHARS
 
-__all__ = ["LONGEST", "SHORTEST", "Hasher", "Passwords"]
+__all__ = ["Hasher", "Passwords"]
 
 T = TypeVar("T")
 
-SHORTEST = 8  # characters of a new password, as NIST SP 800-63B has it
-LONGEST = 1024  # characters; longer ones are wrong without being looked at
 THREADS = 2
 WAITING = 64  # at some 30 ms a verification, a second's worth
 
@@ -42,7 +41,7 @@ class Hasher:
 
     def verify(self, password_hash: str, password: str) -> bool:
         """Whether the hash is this password's; a damaged hash is nobody's."""
-        if len(password) > LONGEST:
+        if len(password) > MAX_PASSWORD_CHARS:
             return False
         try:
             return self._argon2.verify(password_hash, _bytes(password))

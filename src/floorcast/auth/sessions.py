@@ -18,7 +18,7 @@ from typing import Final
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.keys import is_api_token
-from floorcast.auth.passwords import LONGEST, SHORTEST, Passwords
+from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session, login_key, proof_of, restored, stored
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.kv.port import Conflict, Item, KeyValueStore
@@ -26,6 +26,7 @@ from floorcast.model.errors import BadSession, InvalidParameter, MissingParamete
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.edits import set_password
 from floorcast.site.live_site import Site
+from floorcast.site.secret_rules import password_fault
 
 __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 
@@ -136,14 +137,16 @@ class Sessions:
         """Give the user another password, which ends all of its sessions.
 
         Raises what ``login`` does, and ``InvalidParameter`` for a new password that is too
-        short or too long.
+        short or too long, the user's name or the old password.
         """
         if not new_password.strip():
             raise MissingParameter("newPassword is required")
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
-        if not SHORTEST <= len(new_password) <= LONGEST:
-            raise InvalidParameter(f"newPassword must have {SHORTEST} to {LONGEST} characters")
+        if fault := password_fault(new_password, user_name):
+            raise InvalidParameter(f"newPassword {fault}")
+        if new_password == password:
+            raise InvalidParameter("newPassword must not be the old password")
         new = await self._passwords.hash(new_password)
         await set_password(self._kv, proven.client, proven.user.name, new, agent=agent)
         await self._site.refresh()

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from floorcast.auth.passwords import LONGEST, SHORTEST, Hasher
+from floorcast.auth.passwords import Hasher
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
@@ -24,6 +24,7 @@ from floorcast.server.admin_store import visit
 from floorcast.server.logging import set_up_log
 from floorcast.site.configuration import Client
 from floorcast.site.live_site import Site
+from floorcast.site.secret_rules import password_fault
 
 __all__ = [
     "ClientOption",
@@ -100,16 +101,21 @@ def client_named(site: Site, named: str | None) -> Client:
     return client
 
 
-def new_password() -> str:
-    """A password, asked for twice on a terminal, else the first line of standard input."""
+def new_password(user_name: str, old_hash: str = "") -> str:
+    """A user's new password: asked for twice on a terminal, else a line of standard input.
+
+    Raises ``typer.BadParameter`` when it is too short or too long, the user's name or the
+    password whose hash is ``old_hash``.
+    """
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         given = sys.stdin.readline().rstrip("\r\n")
-    if not SHORTEST <= len(given) <= LONGEST or not given.strip():
-        raise typer.BadParameter(
-            f"it must have {SHORTEST} to {LONGEST} characters", param_hint="the password"
-        )
+    fault = password_fault(given, user_name)
+    if not fault and old_hash and hasher().verify(old_hash, given):
+        fault = "must not be the old password"
+    if fault:
+        raise typer.BadParameter(f"it {fault}", param_hint="the password")
     return given
 
 

@@ -68,7 +68,7 @@ def add(
         user = User(
             id=max(recorded_at, default=0) + 1 if user_id is None else user_id,
             name=name,
-            password_hash=hasher().hash(new_password()),
+            password_hash=hasher().hash(new_password(name)),
             role=known_role,
             call_centers=tuple(sorted(set(call_center))) if call_center else None,
         )
@@ -141,7 +141,9 @@ def password(
 
     async def change(kv: KeyValueStore) -> str:
         owner = client_named(Site(kv), client)
-        await set_password(kv, owner.id, name, hasher().hash(new_password()), agent=agent)
+        login = {(user.agent, user.name): user.password_hash for user in owner.users}
+        given = new_password(name, login.get((agent, name), ""))
+        await set_password(kv, owner.id, name, hasher().hash(given), agent=agent)
         return f"{name} of client {owner.name} has the new password"
 
     print(with_kv(context, {"data": data, "log": log}, change))

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from floorcast.site.client_tree import children_of, family, is_own_ancestor
 from floorcast.site.digests import digest
 from floorcast.site.file_schema import FileAgent, FileClient, FileUser
+from floorcast.site.secret_rules import MIN_KEY_CHARS, password_fault
 
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 
@@ -88,6 +89,11 @@ def _keys(client: FileClient) -> Iterator[str]:
     for key in ("api_tokens", "ingest_keys"):
         if not all(_HEADER.fullmatch(given) for given in getattr(client, key)):
             yield f": {key} must be of letters, digits and signs that a header can carry, no spaces"
+        if any(len(given) < MIN_KEY_CHARS for given in getattr(client, key)):
+            yield (
+                f": {key} must have {MIN_KEY_CHARS} characters or more each;"
+                " floorcast key new makes good ones"
+            )
     for key in ("api_token_hashes", "ingest_key_hashes"):
         if not all(_SHA256.fullmatch(given.lower()) for given in getattr(client, key)):
             yield f": {key} must be SHA-256 hashes, each of 64 hexadecimal digits"
@@ -113,6 +119,9 @@ def _user(user: FileUser, centers: set[int]) -> Iterator[str]:
 
 
 def _password(login: FileUser | FileAgent) -> Iterator[str]:
+    name = login.login if isinstance(login, FileAgent) else login.name
+    if login.password is not None and (fault := password_fault(login.password, name)):
+        yield f": password {fault}"
     if login.password is not None and login.password_hash is not None:
         yield ": password and password_hash are both given; take one away"
     if login.password_hash is not None and not _ARGON2ID.fullmatch(login.password_hash):

@@ -7,11 +7,11 @@ import pytest
 from tests.http.servers import ACME, House, in_house
 
 LOGIN = {"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}
-ACCESS = {"LV-Access": "acme-token"}
+ACCESS = {"LV-Access": "acme-token-for-tests"}
 
 
 @pytest.mark.parametrize("path", ["/session/login", "/session/v5.0/login/"])
-@pytest.mark.parametrize("access", [ACCESS, {"Authorization": "Bearer acme-token"}])
+@pytest.mark.parametrize("access", [ACCESS, {"Authorization": "Bearer acme-token-for-tests"}])
 def test_login(path: str, access: dict[str, str]) -> None:
     """Gives a session, and the same one again; another API token, another session."""
 
@@ -25,7 +25,9 @@ def test_login(path: str, access: dict[str, str]) -> None:
         assert "set-cookie" not in answer.headers
         again = await house.http.post(path, headers=access, json=LOGIN)
         assert again.json() == body
-        other = await house.http.post(path, headers={"LV-Access": "other-token"}, json=LOGIN)
+        other = await house.http.post(
+            path, headers={"LV-Access": "other-token-for-tests"}, json=LOGIN
+        )
         assert other.json()["sessionId"] != body["sessionId"]
 
     in_house(work)
@@ -35,8 +37,8 @@ def test_login(path: str, access: dict[str, str]) -> None:
     ("headers", "body", "status", "code"),
     [
         ({}, LOGIN, 401, 300),
-        ({"LV-Access": "child-token"}, LOGIN, 401, 300),
-        ({"Authorization": "Basic acme-token"}, LOGIN, 401, 300),
+        ({"LV-Access": "child-token-for-tests"}, LOGIN, 401, 300),
+        ({"Authorization": "Basic acme-token-for-tests"}, LOGIN, 401, 300),
         (ACCESS, LOGIN | {"password": "wrong"}, 401, 300),
         (ACCESS, LOGIN | {"userName": "nobody"}, 401, 300),
         (ACCESS, LOGIN | {"clientName": "NOBODY"}, 401, 300),

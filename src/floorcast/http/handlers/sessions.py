@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from floorcast.auth.keys import api_token
-from floorcast.auth.passwords import LONGEST, SHORTEST
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.http.authorization import SESSION_COOKIE
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Headers, Response
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
+from floorcast.site.secret_rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 
 __all__ = [
     "LoggedIn",
@@ -38,14 +38,18 @@ class Login(msgspec.Struct, rename="camel"):
     agent: bool | None = None
 
 
+NewPassword = Annotated[
+    str,
+    Meta(extra_json_schema={"minLength": MIN_PASSWORD_CHARS, "maxLength": MAX_PASSWORD_CHARS}),
+]
+
+
 class PasswordChange(Login, rename="camel"):
     """A login with the password that takes the old one's place."""
 
     required: ClassVar[tuple[str, ...]] = (*Login.required, "newPassword")
 
-    new_password: (
-        Annotated[str, Meta(extra_json_schema={"minLength": SHORTEST, "maxLength": LONGEST})] | None
-    ) = None
+    new_password: NewPassword | None = None
 
 
 class LoggedIn(msgspec.Struct, rename="camel"):

@@ -1,0 +1,44 @@
+"""How strong a password, an API token and an ingest key must be, and which are public."""
+
+from __future__ import annotations
+
+from floorcast.site.digests import digest
+
+__all__ = [
+    "MAX_PASSWORD_CHARS",
+    "MIN_KEY_CHARS",
+    "MIN_PASSWORD_CHARS",
+    "is_example_key",
+    "is_example_password",
+    "password_fault",
+]
+
+MIN_PASSWORD_CHARS = 12
+MAX_PASSWORD_CHARS = 1024
+MIN_KEY_CHARS = 20  # of an API token or an ingest key that somebody made up
+
+EXAMPLE_PASSWORDS = frozenset(
+    {"example-agent-password", "example-reports-password", "example-manager-password"}
+)
+EXAMPLE_KEYS = frozenset(
+    map(digest, ("example-api-token-change-me", "example-ingest-key-change-me"))
+)
+
+
+def password_fault(password: str, user_name: str) -> str:
+    """What is wrong with a new password, to go after its name: "must …"; empty if nothing is."""
+    if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS or not password.strip():
+        return f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"
+    if password.strip().casefold() == user_name.strip().casefold():
+        return "must not be the user's name"
+    return ""
+
+
+def is_example_password(password: str) -> bool:
+    """Whether the password is one of the published example site."""
+    return password in EXAMPLE_PASSWORDS
+
+
+def is_example_key(key_digest: str) -> bool:
+    """Whether the API token or ingest key with this digest is one of the published example site."""
+    return key_digest in EXAMPLE_KEYS
