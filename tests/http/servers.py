@@ -26,8 +26,9 @@ from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
-from floorcast.http.services import Projection, Server
+from floorcast.http.services import Projection, Services
 from floorcast.ingest.accept import Intake
+from floorcast.ingest.admission import Admission
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
@@ -162,7 +163,7 @@ class House:
         self.store = MemoryStore()
         self.rings = Rings(self.store, 1 << 20)
         self.streams = Hub()
-        self.server = Server(
+        self.server = Services(
             now=now,
             sessions=sessions,
             site=site,
@@ -172,6 +173,7 @@ class House:
             keys=Keys(site),
             streams=self.streams,
             intake=cast(Intake, None),
+            admission=Admission(1000),
         )
         self.floors: dict[int, FakeFloor] = {}
         for client in site.clients.values():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from typing import cast
+
 import httpx
 import pytest
+from starlette.types import Receive
 
 from floorcast.http.app import Api
+from floorcast.http.authorization import session_id
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import Route
+from floorcast.http.services import Services
 from tests.http.servers import House, in_house
 
 
@@ -45,6 +51,11 @@ def asking(house: House) -> httpx.AsyncClient:
         ("LV-Session=", 401),
         ("lv-session={}", 401),
         ('=;;\x7f="', 401),
+        ('LV-Session="{}"', 200),
+        ("LV-Session=x; LV-Session={}", 200),
+        (" LV-Session = {} ", 200),
+        ("xLV-Session={}", 401),
+        ("a=LV-Session={}", 401),
     ],
 )
 def test_a_cookie_is_a_session_where_the_route_says_so(cookie: str, status: int) -> None:
@@ -60,6 +71,21 @@ def test_a_cookie_is_a_session_where_the_route_says_so(cookie: str, status: int)
             assert (await http.get("/cookie", headers=header)).status_code == 401
 
     in_house(work)
+
+
+def test_a_cookie_of_any_bytes_takes_linear_time() -> None:
+    """Python's own parser takes quadratic time on a run of backslashes (CVE-2024-7592)."""
+
+    def seconds(size: int) -> float:
+        scope = {"type": "http", "headers": [(b"cookie", b'LV-Session="' + b"\\" * size)]}
+        context = RequestContext(cast("Services", None), scope, cast("Receive", None))
+        began = time.process_time()
+        for _ in range(20):
+            assert session_id(context, cookie=True) == ""
+        return time.process_time() - began
+
+    few = min(seconds(20_000) for _ in range(5))
+    assert min(seconds(320_000) for _ in range(3)) < 16 * few * 4
 
 
 def test_who_may_not_learns_nothing_of_the_feed() -> None:

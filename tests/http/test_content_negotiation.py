@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +60,18 @@ def test_no_header_breaks_it(header: str) -> None:
     """Whatever it says."""
     assert admits_gzip(header) in (True, False)
     assert admits(header, "application/json") in (True, False)
+
+
+def test_a_long_header_is_read_and_not_kept() -> None:
+    """What is kept of headers is bounded in bytes, and not by their number alone."""
+    admits("text/html", "application/json")
+    admits_gzip("gzip")
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            padding = f"x/{number}" + "," * 10_000
+            assert admits(f"text/html{padding}", "application/json") is False
+            assert admits_gzip(f"gzip,{padding}") is True
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""A request is admitted, checked, stored, folded, and only then acknowledged."""
+"""A request is checked, stored, folded, and only then acknowledged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.ingest import accept as intake_module
-from floorcast.ingest.accept import Busy, IngestResult, Intake
+from floorcast.ingest.accept import IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
@@ -65,7 +64,7 @@ def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        taking = asyncio.create_task(Intake(log, lambda: NOW, 5).take(floor, queued(1, 2), "lines"))
+        taking = asyncio.create_task(Intake(log, lambda: NOW).take(floor, queued(1, 2), "lines"))
         await until(lambda: floor.asked)
         assert log.head(CLIENT).number == 1
         assert not taking.done()
@@ -83,7 +82,7 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
         floor.may.set()
-        intake = Intake(log, lambda: NOW, 5)
+        intake = Intake(log, lambda: NOW)
         assert await intake.take(floor, queued(1, 1, 2), "lines") == IngestResult(2, 1, [])
         assert await intake.take(floor, queued(2, 3), "lines") == IngestResult(1, 1, [])
         floor.may.clear()
@@ -104,7 +103,7 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        recorded_at = await Intake(log, lambda: NOW, 5).take(floor, body, "lines")
+        recorded_at = await Intake(log, lambda: NOW).take(floor, body, "lines")
         assert (recorded_at.accepted, recorded_at.duplicates) == (0, 0)
         assert len(recorded_at.rejected) == len(body.split())
         assert (log.head(CLIENT).number, floor.asked) == (0, [])
@@ -120,7 +119,7 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
         floor = Floor(log)
         floor.may.set()
         body = queued(1) + b"nope\n" + queued(2)
-        recorded_at = await Intake(log, lambda: NOW, 5).take(floor, body, "lines")
+        recorded_at = await Intake(log, lambda: NOW).take(floor, body, "lines")
         assert (recorded_at.accepted, [one.index for one in recorded_at.rejected]) == (2, [1])
         (entry,) = log.read(CLIENT, 0, 10)
         assert entry.payload == queued(1, 2).strip()
@@ -134,7 +133,7 @@ def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
-        intake = Intake(log, lambda: NOW, 5)
+        intake = Intake(log, lambda: NOW)
         with pytest.raises(NotAnObject):
             await intake.take(Floor(log), msgspec.json.encode({}), "batch")
         with pytest.raises(TooLarge):
@@ -151,52 +150,13 @@ def test_the_logs_and_the_floors_refusals_are_the_callers() -> None:
         log = FullLog(lambda: NOW)
         floor = Floor(log)
         with pytest.raises(Unavailable, match="cannot be written"):
-            await Intake(log, lambda: NOW, 5).take(floor, queued(1), "lines")
+            await Intake(log, lambda: NOW).take(floor, queued(1), "lines")
         assert floor.asked == []
         well = MemoryLog(lambda: NOW)
         floor = Floor(well)
         floor.may.set()
         floor.error = Unavailable("begun anew")
         with pytest.raises(Unavailable, match="begun anew"):
-            await Intake(well, lambda: NOW, 5).take(floor, queued(1), "lines")
+            await Intake(well, lambda: NOW).take(floor, queued(1), "lines")
 
     run(work())
-
-
-def test_so_many_requests_are_under_way_and_no_more() -> None:
-    """The next is turned away at once; a place is free again however a request ends."""
-    intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 2)
-    with intake.admit(100):
-        with pytest.raises(ZeroDivisionError), intake.admit(100):
-            raise ZeroDivisionError
-        with intake.admit(100):
-            assert intake.under_way == 2
-            with pytest.raises(Busy, match="send this again"), intake.admit(100):
-                pass
-        assert intake.under_way == 1
-    assert intake.under_way == 0
-
-
-def test_large_requests_leave_room_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What their bodies may come to is bounded together; what has ended counts no more."""
-    monkeypatch.setattr(intake_module, "MAX_BYTES", 1000)
-    intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 5)
-    with intake.admit(600):
-        with pytest.raises(Busy, match="send this again"), intake.admit(401):
-            pass
-        with intake.admit(400):
-            assert intake.under_way == 2
-    with intake.admit(1000):
-        assert intake.under_way == 1
-
-
-def test_nothing_is_admitted_while_what_is_derived_lags_behind() -> None:
-    """Its memory is bounded, too."""
-    pressed = True
-    intake = Intake(MemoryLog(lambda: NOW), lambda: NOW, 2, lambda: pressed)
-    with pytest.raises(Busy), intake.admit(100):
-        pass
-    assert intake.under_way == 0
-    pressed = False
-    with intake.admit(100):
-        assert intake.under_way == 1

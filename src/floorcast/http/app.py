@@ -23,7 +23,7 @@ from floorcast.http.handlers.documentation import Documents
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Query, Route, Table
-from floorcast.http.services import Server
+from floorcast.http.services import Services
 from floorcast.ingest.accept import IngestResult
 from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
@@ -178,7 +178,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class Api:
     """Answers requests: finds the route, admits, calls the handler, answers, logs, counts."""
 
-    def __init__(self, server: Server, routes: tuple[Route, ...] = ROUTES) -> None:
+    def __init__(self, server: Services, routes: tuple[Route, ...] = ROUTES) -> None:
         self._server = server
         self._table = Table(routes)
 

@@ -1,8 +1,6 @@
-"""Who may pass: is the server ready, is there a session, may its role, is the feed on."""
+"""Admission: the server is ready, the session is valid, its role is allowed, the feed is on."""
 
 from __future__ import annotations
-
-from http.cookies import CookieError, SimpleCookie
 
 from floorcast.auth.roles import Methods, require
 from floorcast.http.content_negotiation import admits
@@ -10,13 +8,14 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.routing import Route
 from floorcast.model.errors import NotAcceptable, RateLimited, Unavailable
 
-__all__ = ["SESSION_COOKIE", "admit"]
+__all__ = ["SESSION_COOKIE", "admit", "session_id"]
 
 SESSION_COOKIE = "LV-Session"
+LONGEST_COOKIE = 256  # characters; a session's id has 32
 
 
 def admit(context: RequestContext, route: Route) -> None:
-    """Let the request pass, its session in hand, or raise the refusal that it meets first."""
+    """Admit the request and set its session, or raise the first refusal that applies."""
     server = context.server
     if not route.always and not server.readiness.ready:
         raise Unavailable(server.readiness.reason)
@@ -30,7 +29,7 @@ def admit(context: RequestContext, route: Route) -> None:
 
 def _admit_session(context: RequestContext, methods: Methods, *, cookie: bool) -> None:
     server = context.server
-    session = server.sessions.find(_session_id(context, cookie=cookie))
+    session = server.sessions.find(session_id(context, cookie=cookie))
     try:
         context.extra = server.rate_limit.count(session.id)
     except RateLimited:
@@ -40,16 +39,25 @@ def _admit_session(context: RequestContext, methods: Methods, *, cookie: bool) -
     require(methods, session.role)
 
 
-def _session_id(context: RequestContext, *, cookie: bool) -> str:
-    session_id = context.headers.get("lv-session", "").strip()
-    if not session_id and cookie:
-        session_id = _cookie(context.headers.get("cookie", ""))
-    return session_id
+def session_id(context: RequestContext, *, cookie: bool) -> str:
+    """The session that the request names, or ""; with ``cookie`` also in its cookie."""
+    found = context.headers.get("lv-session", "").strip()
+    if not found and cookie:
+        found = _cookie(context.headers.getlist("cookie"))
+    return found
 
 
-def _cookie(header: str) -> str:
-    try:
-        morsel = SimpleCookie(header).get(SESSION_COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel is not None else ""
+def _cookie(headers: list[str]) -> str:
+    """The session in the ``Cookie`` headers, or "".
+
+    Python's own parser takes quadratic time on a run of backslashes before 3.11.10
+    (CVE-2024-7592), and this is read before anybody has logged in. The cookie is one of ours: it
+    is never quoted, and the last of several wins, as with Python's.
+    """
+    found = ""
+    for header in headers:
+        for pair in header.split(";"):
+            name, _, value = pair.partition("=")
+            if name.strip() == SESSION_COOKIE and len(value) <= LONGEST_COOKIE:
+                found = value.strip().removeprefix('"').removesuffix('"')
+    return found

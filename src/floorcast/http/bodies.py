@@ -1,7 +1,7 @@
-"""Reading a request's body: bounded, inflated, decoded, and every defect an answer.
+"""Reads a request's body: bounded, inflated and decoded; every defect becomes a refusal.
 
-What inflates is inflated in steps and never beyond the limit, so a small request cannot fill
-the memory; the loop runs on in between.
+A gzip body is inflated in steps and never beyond the limit, so a small request cannot fill the
+memory, and the event loop runs in between.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from starlette.types import Receive
 
 from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
 
-__all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "at_most", "read_body", "read_json"]
+__all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -30,18 +30,28 @@ _JSON_TYPES = (
     "text/plain",
     "application/x-www-form-urlencoded",  # what curl -d says of any body
 )
-_CHUNK = 64 * 1024  # compressed bytes looked at together: what is left over is copied each step
+_FIRST_INPUT = 256  # compressed bytes shown to a new gzip member: the rest is copied once more
+_MOST_INPUT = 64 * 1024  # ... and to one that has gone on for long
 _STEP = 256 * 1024  # bytes inflated between two looks at the limit
-_TURN = 2 * 1024 * 1024  # bytes inflated in one turn of the loop (about 5 ms)
+_TURN = 2 * 1024 * 1024  # work done in one turn of the loop, in bytes inflated (about 5 ms)
+_PADDING = 4096  # bytes of padding skipped at a time
+_MEMBER_COST = 4096  # what a new gzip member costs, in bytes inflated
+_MOST_MEMBERS = 10_000  # gzip members in a body: one for each event of the largest request
 
 
 class Disconnected(Exception):
     """The caller went away before its request was read."""
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+async def read_body(
+    receive: Receive,
+    headers: Headers,
+    limit: int,
+    held: Callable[[int], None] = lambda _size: None,
+) -> bytes:
     """The whole body, inflated if it says gzip; at most ``limit`` bytes before and after.
 
+    ``held`` is told of every number of bytes that the body newly takes in memory, and may raise.
     Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
     Disconnected.
     """
@@ -51,16 +61,8 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     declared = _declared(headers)
     if declared is not None and declared > limit:
         raise _too_large(limit)
-    body = await _receive_all(receive, limit)
-    return await _inflate(body, limit) if encoding.endswith("gzip") and body else body
-
-
-def at_most(headers: Headers, limit: int) -> int:
-    """How many bytes ``read_body`` can come to, as far as the head of the request tells."""
-    declared = _declared(headers)
-    if declared is None or _encoding(headers).endswith("gzip"):
-        return limit
-    return min(declared, limit)
+    body = await _receive_all(receive, limit, held)
+    return await _inflate(body, limit, held) if encoding.endswith("gzip") and body else body
 
 
 def _encoding(headers: Headers) -> str:
@@ -72,7 +74,7 @@ def _declared(headers: Headers) -> int | None:
     return int(declared) if declared.isdigit() and len(declared) < 20 else None
 
 
-async def _receive_all(receive: Receive, limit: int) -> bytes:
+async def _receive_all(receive: Receive, limit: int, held: Callable[[int], None]) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -83,44 +85,63 @@ async def _receive_all(receive: Receive, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        held(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _inflate(packed: bytes, limit: int) -> bytes:
+async def _inflate(packed: bytes, limit: int, held: Callable[[int], None]) -> bytes:
     pieces: list[bytes] = []
-    size = turn = 0
-    for piece in _pieces(packed):
+    size = work = 0
+    for piece, cost in _pieces(packed):
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
-        pieces.append(piece)
-        if size - turn > _TURN:
-            turn = size
+        if piece:
+            held(len(piece))
+            pieces.append(piece)
+        work += len(piece) + cost
+        if work > _TURN:
+            work = 0
             await asyncio.sleep(0)
     return b"".join(pieces)
 
 
-def _pieces(packed: bytes) -> Iterator[bytes]:
-    """Inflate the members of a gzip file (there may be several), a step at a time."""
-    member = zlib.decompressobj(wbits=31)
-    scope = memoryview(packed)
-    for start in range(0, len(packed), _CHUNK):
-        rest: bytes | memoryview = scope[start : start + _CHUNK]
-        while rest:
-            if member.eof:
-                rest = bytes(rest).lstrip(b"\0")  # padding is allowed behind a member
-                if not rest:
-                    break
-                member = zlib.decompressobj(wbits=31)
-            try:
-                yield member.decompress(rest, _STEP)
-            except zlib.error:
-                raise NotAnObject("the body is not the gzip that Content-Encoding says") from None
-            rest = member.unused_data if member.eof else member.unconsumed_tail
-    if not member.eof:
-        raise NotAnObject("the body's gzip breaks off before its end")
+def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
+    """Inflate the members of a gzip file, a step at a time; each piece, and what it cost beside.
+
+    zlib copies whatever input a member leaves: a member is shown little at first, and twice as
+    much each time, so thousands of empty members do not copy the body thousands of times.
+    """
+    member, members = zlib.decompressobj(wbits=31), 1
+    view, at, most = memoryview(packed), 0, _FIRST_INPUT
+    while at < len(packed):
+        if member.eof and not packed[at]:  # padding is allowed after a member
+            ahead = packed[at : at + _PADDING]
+            at += len(ahead) - len(ahead.lstrip(b"\0"))
+            yield b"", _PADDING
+            continue
+        if member.eof:
+            members += 1
+            if members > _MOST_MEMBERS:
+                raise TooLarge(f"the body's gzip has more than {_MOST_MEMBERS:,} members")
+            member, most = zlib.decompressobj(wbits=31), _FIRST_INPUT
+            yield b"", _MEMBER_COST
+        shown = view[at : at + most]
+        try:
+            piece = member.decompress(shown, _STEP)
+        except zlib.error:
+            raise NotAnObject("the body is not the gzip that Content-Encoding says") from None
+        left = member.unused_data if member.eof else member.unconsumed_tail
+        at += len(shown) - len(left)
+        most = min(most * 2, _MOST_INPUT)
+        yield piece, len(shown)
+    while not member.eof:  # what zlib still holds of the output
+        piece = member.decompress(b"", _STEP)
+        if not piece:
+            raise NotAnObject("the body's gzip breaks off before its end")
+        yield piece, 0
 
 
 def read_json(body: bytes, shape: type[T], media_type: str = "") -> T:

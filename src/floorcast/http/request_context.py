@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 from floorcast.auth.session import Session
 from floorcast.http.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.http.content_negotiation import admits_gzip
-from floorcast.http.services import Server
+from floorcast.http.services import Services
 from floorcast.model.errors import BadSession, MissingParameter
 
 __all__ = ["GONE", "RequestContext"]
@@ -31,7 +31,7 @@ class RequestContext:
     headers that the answer carries whatever becomes of the request.
     """
 
-    def __init__(self, server: Server, scope: Scope, receive: Receive) -> None:
+    def __init__(self, server: Services, scope: Scope, receive: Receive) -> None:
         self.server = server
         self.scope = scope
         self.receive = receive

@@ -17,6 +17,7 @@ from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import TurnLimiter
 from floorcast.ingest.accept import Intake
+from floorcast.ingest.admission import Admission
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.token import Now
 from floorcast.projection import runner
@@ -24,7 +25,7 @@ from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 from floorcast.sse.hub import Hub
 
-__all__ = ["Projection", "Readiness", "Server"]
+__all__ = ["Projection", "Readiness", "Services"]
 
 CATCH_UP = 8.0  # seconds that a reader waits for what it has seen on another node
 LOOK = 0.25  # seconds between two looks whether it can still come
@@ -57,7 +58,7 @@ class Readiness:
 
 
 @dataclass(slots=True)
-class Server:
+class Services:
     """Everything that a request can reach.
 
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
@@ -75,6 +76,7 @@ class Server:
     keys: Keys
     streams: Hub
     intake: Intake
+    admission: Admission
     clients: frozenset[int] = frozenset()
     floors: dict[int, Projection] = field(default_factory=dict)
     readers: TurnLimiter = field(default_factory=TurnLimiter)

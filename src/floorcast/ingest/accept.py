@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -11,17 +10,9 @@ from msgspec import Struct
 from floorcast.ingest.decode import BodyForm, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
-from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, to_ms
 
-__all__ = ["MAX_BYTES", "Busy", "Folding", "IngestResult", "Intake", "NothingAccepted"]
-
-MAX_BYTES = 512 << 20
-"""What the bodies of all requests that are taken in at once may come to: 32 of the largest."""
-
-
-class Busy(Unavailable):
-    """As many requests as may be are being taken in."""
+__all__ = ["Folding", "IngestResult", "Intake", "NothingAccepted"]
 
 
 class Folding(Protocol):
@@ -51,39 +42,11 @@ class NothingAccepted(IngestResult, tag=False):
 
 
 class Intake:
-    """Takes requests in, at most ``limit`` of them and ``MAX_BYTES`` of their bodies at once.
+    """Takes the events of requests in."""
 
-    ``pressed`` says whether what is derived from the log lags so far behind that nothing more
-    should come.
-    """
-
-    def __init__(
-        self, log: EventLog, now: Now, limit: int, pressed: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, log: EventLog, now: Now) -> None:
         self._log = log
         self._now = now
-        self._limit = limit
-        self._pressed = pressed
-        self.under_way = 0
-        self._bytes = 0
-
-    @contextmanager
-    def admit(self, size: int) -> Iterator[None]:
-        """Hold a place for one request, from before its body is read until it is answered.
-
-        ``size`` is what its body may come to, in bytes. Raises Busy, with nothing read or
-        stored, when there is no room.
-        """
-        full = self.under_way >= self._limit or self._bytes + size > MAX_BYTES
-        if full or self._pressed():
-            raise Busy("too many events are being taken in: send this again in a second")
-        self.under_way += 1
-        self._bytes += size
-        try:
-            yield
-        finally:
-            self.under_way -= 1
-            self._bytes -= size
 
     async def take(self, floor: Folding, body: bytes, form: BodyForm) -> IngestResult:
         """Take the events of a body in; when it returns they are durable and readable.

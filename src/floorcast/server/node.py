@@ -20,8 +20,9 @@ from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
-from floorcast.http.services import Server
+from floorcast.http.services import Services
 from floorcast.ingest.accept import Intake
+from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
@@ -52,7 +53,7 @@ class Node:
     used) and makes ``server``, which is not ready yet; ``start`` makes it so.
     """
 
-    server: Server
+    server: Services
 
     def __init__(
         self, settings: Settings, now: Now = system_now, hasher: Hasher | None = None
@@ -141,7 +142,7 @@ class Node:
             self._site, stores.kv, credentials, passwords, now, shared=stores.shared
         )
         self._stack.push_async_callback(self._close_sessions, sessions)
-        self.server = Server(
+        self.server = Services(
             now=now,
             sessions=sessions,
             site=self._site,
@@ -150,7 +151,8 @@ class Node:
             rate_limit=RateLimit(settings.rate_limit, now),
             keys=Keys(self._site),
             streams=streams,
-            intake=Intake(log, now, settings.max_in_flight, lambda: mirror.full),
+            intake=Intake(log, now),
+            admission=Admission(settings.max_in_flight, lambda: mirror.full),
             clients=frozenset(settings.clients),
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),

@@ -28,12 +28,12 @@ class Documents:
         self._routes = routes
         self._made: tuple[Content, Content] | None = None
 
-    async def openapi(self, _exchange: RequestContext) -> Response:
+    async def openapi(self, _context: RequestContext) -> Response:
         """The OpenAPI document."""
         content, _ = await self._both()
         return Response(200, content)
 
-    async def page(self, _exchange: RequestContext) -> Response:
+    async def page(self, _context: RequestContext) -> Response:
         """The page, which asks for nothing else and runs nothing."""
         _, content = await self._both()
         return Response(

@@ -16,7 +16,7 @@ from floorcast.http.bodies import Disconnected
 from floorcast.http.openapi.schemas import one_of
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
-from floorcast.http.services import Server
+from floorcast.http.services import Services
 from floorcast.model.errors import InvalidParameter, Retired
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND
@@ -155,7 +155,7 @@ async def _answer(
     return Response(200, _content(server, client, page, shape))
 
 
-def _content(server: Server, client: int, page: Page, shape: Shape) -> Content:
+def _content(server: Services, client: int, page: Page, shape: Shape) -> Content:
     """The body of a page: the same for all readers of the page that ask at about one time."""
     now = server.now()
     built = page.built.get(shape.__name__)

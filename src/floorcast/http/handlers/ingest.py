@@ -8,11 +8,12 @@ from typing import Annotated
 from msgspec import Meta
 
 from floorcast.auth.keys import bearer
-from floorcast.http.bodies import INTAKE_LIMIT, at_most, read_body
+from floorcast.http.bodies import INTAKE_LIMIT, read_body
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
-from floorcast.http.services import Projection, Server
-from floorcast.ingest.accept import Busy, IngestResult, NothingAccepted
+from floorcast.http.services import Projection, Services
+from floorcast.ingest.accept import IngestResult, NothingAccepted
+from floorcast.ingest.admission import Busy
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.model.inbound import InboundEvent
@@ -48,26 +49,26 @@ async def take_events(context: RequestContext) -> Response:
         raise Unavailable("the client's floor is being set up: send this again in a second")
     begun = time.perf_counter()
     try:
-        with server.intake.admit(at_most(context.headers, INTAKE_LIMIT)):
-            body = await read_body(context.receive, context.headers, INTAKE_LIMIT)
-            recorded_at = await _take(server, floor, body, form)
+        with server.admission.admit(client) as place:
+            body = await read_body(context.receive, context.headers, INTAKE_LIMIT, place.hold)
+            result = await _take(server, floor, body, form)
     except Busy:
         server.metrics.intake_refused.inc()
         raise
     server.metrics.intake_seconds.observe(time.perf_counter() - begun)
     for outcome, count in (
-        ("accepted", recorded_at.accepted),
-        ("duplicate", recorded_at.duplicates),
-        ("rejected", len(recorded_at.rejected)),
+        ("accepted", result.accepted),
+        ("duplicate", result.duplicates),
+        ("rejected", len(result.rejected)),
     ):
         if count:
             server.metrics.intake_events.labels(outcome).inc(count)
-    if recorded_at.rejected and not recorded_at.accepted and not recorded_at.duplicates:
-        return Response.of(NothingAccepted(0, 0, recorded_at.rejected), status=400)
-    return Response.of(recorded_at)
+    if result.rejected and not result.accepted and not result.duplicates:
+        return Response.of(NothingAccepted(0, 0, result.rejected), status=400)
+    return Response.of(result)
 
 
-async def _take(server: Server, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
+async def _take(server: Services, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
     try:
         return await server.intake.take(floor, body, form)
     except Unavailable:

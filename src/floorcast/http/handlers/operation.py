@@ -19,7 +19,7 @@ class Status(Struct, omit_defaults=True):
     reason: str = ""
 
 
-async def health(_exchange: RequestContext) -> Response:
+async def health(_context: RequestContext) -> Response:
     """The process lives."""
     return Response.of(Status("ok"))
 

@@ -1,0 +1,107 @@
+"""Admission of requests with events: how many at once, and how much memory for their bodies.
+
+A request counts what it has sent, not what it says that it will send, so unfinished uploads
+reserve nothing. No client has more than half of what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from floorcast.model.errors import Unavailable
+
+__all__ = ["MAX_BODIES_BYTES", "Admission", "Busy", "Place"]
+
+MAX_BODIES_BYTES = 512 << 20  # bytes of all bodies in memory at once
+_SHARE = 2  # a client may have one part in so many
+
+
+class Busy(Unavailable):
+    """As many requests as may be are being taken in."""
+
+
+@dataclass(slots=True)
+class _Used:
+    requests: int = 0
+    size: int = 0  # bytes
+
+
+class Place:
+    """The place of one request; ``hold`` counts the bytes of its body as they come."""
+
+    __slots__ = ("_all", "_client", "_most", "size")
+
+    def __init__(self, everything: _Used, client: _Used, most: int) -> None:
+        self._all = everything
+        self._client = client
+        self._most = most
+        self.size = 0
+
+    def hold(self, size: int) -> None:
+        """Count ``size`` more bytes; raises Busy, with nothing counted, when there is no room."""
+        room = min(self._most - self._all.size, self._most // _SHARE - self._client.size)
+        if size > room:
+            raise _busy()
+        self.size += size
+        self._all.size += size
+        self._client.size += size
+
+
+class Admission:
+    """Admits ``limit`` requests and ``most`` bytes of bodies at once, half of them per client.
+
+    ``pressed`` says whether the projections lag so far behind the log that nothing more should
+    come.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        pressed: Callable[[], bool] = lambda: False,
+        most: int = MAX_BODIES_BYTES,
+    ) -> None:
+        self._limit = limit
+        self._most = most
+        self._pressed = pressed
+        self._all = _Used()
+        self._clients: dict[int, _Used] = {}
+
+    @property
+    def requests(self) -> int:
+        """How many requests have a place."""
+        return self._all.requests
+
+    @property
+    def size(self) -> int:
+        """How many bytes their bodies take."""
+        return self._all.size
+
+    @contextmanager
+    def admit(self, client: int) -> Iterator[Place]:
+        """Hold a place for one request, from before its body is read until it is answered.
+
+        Raises Busy, with nothing read or stored, when there is no room.
+        """
+        used = self._clients.get(client, _Used())
+        share = max(1, self._limit // _SHARE)
+        if self._all.requests >= self._limit or used.requests >= share or self._pressed():
+            raise _busy()
+        self._clients[client] = used
+        self._all.requests += 1
+        used.requests += 1
+        place = Place(self._all, used, self._most)
+        try:
+            yield place
+        finally:
+            self._all.requests -= 1
+            self._all.size -= place.size
+            used.requests -= 1
+            used.size -= place.size
+            if not used.requests:
+                del self._clients[client]
+
+
+def _busy() -> Busy:
+    return Busy("too many events are being taken in: send this again in a second")
