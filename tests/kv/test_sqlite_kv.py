@@ -41,8 +41,8 @@ def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
     script = (
         "import asyncio, pathlib, sys\n"
         "from floorcast.kv.port import Item\n"
-        "from floorcast.kv.sqlite_kv import SQLiteBuckets\n"
-        "buckets = SQLiteBuckets(pathlib.Path(sys.argv[1]))\n"
+        "from floorcast.kv.sqlite_kv import SqliteKeyValueStore\n"
+        "buckets = SqliteKeyValueStore(pathlib.Path(sys.argv[1]))\n"
         "asyncio.run(buckets.write([Item('site', '1', b'theirs')]))\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "admin.db")], check=True)

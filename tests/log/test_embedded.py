@@ -285,7 +285,7 @@ def test_a_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     connection.pragma("user_version", 99)
     connection.close()
     folder = DataFolder(tmp_path)
-    with pytest.raises(SettingError, match="newer floorcast: its schema is 99"):
+    with pytest.raises(SettingError, match="newer release of floorcast: its schema is 99"):
         EmbeddedLog(folder, Clock())
     folder.release()
 
@@ -309,7 +309,7 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     connection.execute("CREATE TABLE recipes (name)")
     connection.close()
     folder = DataFolder(tmp_path)
-    with pytest.raises(SettingError, match="is not a log of floorcast"):
+    with pytest.raises(SettingError, match="is not floorcast's"):
         EmbeddedLog(folder, Clock())
     folder.release()
 

@@ -15,7 +15,7 @@ from floorcast.log.log_file import (
     first_id,
     open_log,
 )
-from floorcast.sqlite.files import connect, migrate
+from floorcast.sqlite.files import Schema, connect, migrate
 
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
 
@@ -24,8 +24,8 @@ def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
     """With what it holds; each stream's site is known from then on."""
     path = tmp_path / "log.db"
     log = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
-    migrate(log, STEPS[:1], "log.db")
-    log.execute(f"INSERT INTO origin VALUES ('log'); PRAGMA application_id = {APPLICATION}")
+    migrate(log, Schema(APPLICATION, STEPS[:1]), "log.db")
+    log.execute("INSERT INTO origin VALUES ('log')")
     log.execute("INSERT INTO streams (ordinal, client, site) VALUES (1, 7, x'aa'), (2, 8, NULL)")
     log.execute("INSERT INTO streams (ordinal, client, site) VALUES (3, 9, x'bb')")
     for number, kind, payload in ((5, 1, b"c"), (6, 1, b"d"), (7, 0, b"e")):

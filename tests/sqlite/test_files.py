@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -9,6 +11,7 @@ import pytest
 
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import (
+    Schema,
     connect,
     fetch,
     fetch_one,
@@ -23,6 +26,10 @@ FIRST = "CREATE TABLE calls (id INTEGER); INSERT INTO calls VALUES (1);"
 SECOND = "ALTER TABLE calls ADD COLUMN name TEXT DEFAULT 'unknown';"
 
 
+def schema(*steps: str) -> Schema:
+    return Schema(0x464C4341, steps)
+
+
 def opened(path: Path) -> apsw.Connection:
     return connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
 
@@ -30,35 +37,77 @@ def opened(path: Path) -> apsw.Connection:
 def test_an_old_file_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
     """What was in it stays, and a step is never taken twice."""
     path = tmp_path / "file.db"
-    migrate(opened(path), (FIRST,), "file.db")
+    migrate(opened(path), schema(FIRST), "file.db")
     for _ in range(2):
         connection = opened(path)
-        migrate(connection, (FIRST, SECOND), "file.db")
+        migrate(connection, schema(FIRST, SECOND), "file.db")
         assert fetch(connection, "SELECT * FROM calls") == [(1, "unknown")]
         assert connection.pragma("user_version") == 2
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """The version and the step go together."""
+    """All steps that it lacks are taken, or none."""
     connection = opened(tmp_path / "file.db")
+    migrate(connection, schema(FIRST), "file.db")
     with pytest.raises(apsw.SQLError):
-        migrate(connection, (FIRST, "CREATE TABLE more (id); CREATE TABLE calls (id);"), "file.db")
+        migrate(
+            connection,
+            schema(FIRST, SECOND, "CREATE TABLE more (id); CREATE TABLE calls (id);"),
+            "file.db",
+        )
     assert connection.pragma("user_version") == 1
     assert fetch_one(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'more'") is None
+    assert fetch(connection, "SELECT * FROM calls") == [(1,)]
+
+
+def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
+    """One with tables, or with a schema version, that does not carry our application id."""
+    for name, foreign in (
+        ("mail.db", "CREATE TABLE mail (x)"),
+        ("x.db", "PRAGMA user_version = 1"),
+    ):
+        connection = opened(tmp_path / name)
+        connection.execute(foreign)
+        before = fetch(connection, "SELECT name FROM sqlite_schema")
+        with pytest.raises(SettingError, match=rf"{name} is not floorcast's"):
+            migrate(connection, schema(FIRST), name)
+        assert fetch(connection, "SELECT name FROM sqlite_schema") == before
+
+
+def test_two_processes_may_bring_a_file_forward_at_once(tmp_path: Path) -> None:
+    """Each step is taken by one of them, and both go on."""
+    connections = [opened(tmp_path / "file.db") for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        jobs = [threads.submit(migrate, one, schema(FIRST, SECOND), "x") for one in connections]
+    assert [job.result() for job in jobs] == [None] * 8
+    assert fetch(connections[0], "SELECT * FROM calls") == [(1, "unknown")]
+
+
+def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
+    """A new file has mode 0600; one that others can read gets it, with its companions."""
+    path = tmp_path / "file.db"
+    first = opened(path)
+    migrate(first, schema(FIRST), "file.db")
+    assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {0o600}
+    for one in tmp_path.iterdir():
+        one.chmod(0o664)
+    second = opened(path)
+    assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {0o600}
+    assert fetch(second, "SELECT * FROM calls") == [(1,)]
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     """Naming the file and both versions."""
     connection = opened(tmp_path / "file.db")
-    migrate(connection, (FIRST, SECOND), "file.db")
+    migrate(connection, schema(FIRST, SECOND), "file.db")
     with pytest.raises(SettingError, match=r"file\.db .* schema is 2, .* up to 1"):
-        migrate(connection, (FIRST,), "file.db")
+        migrate(connection, schema(FIRST), "file.db")
 
 
 def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
     """An exception undoes it and goes on."""
     connection = opened(tmp_path / "file.db")
-    migrate(connection, (FIRST,), "file.db")
+    migrate(connection, schema(FIRST), "file.db")
     with pytest.raises(apsw.SQLError), transaction(connection):
         connection.execute("INSERT INTO calls VALUES (2); INSERT INTO nowhere VALUES (2)")
     with transaction(connection):
@@ -70,7 +119,7 @@ def test_a_reader_only_reads(tmp_path: Path) -> None:
     """And sees what the writer has committed."""
     path = tmp_path / "file.db"
     writer = opened(path)
-    migrate(writer, (FIRST,), "file.db")
+    migrate(writer, schema(FIRST), "file.db")
     reader = open_reader(path, cache_kib=100)
     assert fetch_one(reader, "SELECT id FROM calls") == (1,)
     with pytest.raises(apsw.ReadOnlyError):

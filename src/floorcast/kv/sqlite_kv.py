@@ -16,14 +16,33 @@ from typing import TypeVar
 import apsw
 
 from floorcast.kv.port import Conflict, Item, Listener, checked
-from floorcast.kv.schema import migrate
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.sqlite.files import Schema, connect, migrate, transaction
 
 __all__ = ["SqliteKeyValueStore"]
 
 T = TypeVar("T")
 
-PATIENCE = 5_000  # ms that a write waits for another process's
+PAGE = 4096  # bytes
+CACHE_KIB = 2048
+
+SCHEMA = Schema(
+    0x464C4341,  # "FLCA"
+    (
+        """
+        CREATE TABLE item (
+            bucket TEXT NOT NULL,
+            key TEXT NOT NULL,
+            value BLOB NOT NULL,
+            PRIMARY KEY (bucket, key)
+        ) STRICT;
+        CREATE TABLE bucket (
+            name TEXT PRIMARY KEY,
+            version INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """,
+    ),
+)
 
 GET = "SELECT value FROM item WHERE bucket = ? AND key = ?"
 ITEMS = "SELECT key, value FROM item WHERE bucket = ?"
@@ -110,13 +129,8 @@ class SqliteKeyValueStore:
 
     def _write(self, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._writer):
                 _change(self._writer, changes, known)
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
         except apsw.Error as error:
             raise Unavailable("the store of users and sessions cannot be written") from error
 
@@ -136,19 +150,13 @@ def _change(writer: apsw.Connection, changes: tuple[Item, ...], known: tuple[Ite
 
 def _connect(file: Path) -> apsw.Connection:
     try:
-        file.touch(mode=0o600)  # it holds hashes of secrets; SQLite gives -wal and -shm the same
-        connection = apsw.Connection(str(file))
+        connection = connect(file, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        try:
+            connection.pragma("secure_delete", True)  # no free page keeps what was in it
+            migrate(connection, SCHEMA, str(file))
+        except BaseException:
+            connection.close()
+            raise
     except (OSError, apsw.Error) as error:
-        raise SettingError(f"{file} cannot be opened: {error}") from error
-    try:
-        connection.set_busy_timeout(PATIENCE)
-        connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", "full")
-        migrate(connection, str(file))
-    except SettingError:
-        connection.close()
-        raise
-    except apsw.Error as error:
-        connection.close()
         raise SettingError(f"{file} cannot be used as floorcast's store: {error}") from error
     return connection

@@ -17,6 +17,7 @@ import apsw
 from floorcast.log.port import Entry, EntryKind, Head
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import (
+    Schema,
     connect,
     fetch,
     fetch_one,
@@ -162,22 +163,18 @@ def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
     """
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-        if tables and connection.pragma("application_id") != APPLICATION:
-            raise SettingError(f"{path} is not a log of floorcast")
-        migrate(connection, STEPS, str(path))
+        migrate(connection, Schema(APPLICATION, STEPS), str(path))
         if connection.execute("SELECT count(*) FROM origin").get == 0:
             identity = uuid.uuid4().hex if follows is None else follows.identity
             with transaction(connection):
                 connection.execute("INSERT INTO origin VALUES (?)", (identity,))
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
                 if follows is not None:
                     rows = [(name, follows.clients) for name in follows.streams]
                     connection.executemany(BEGIN_FOLLOWING, rows)
         _check_origin(connection, path, follows)
         if follows is not None:
             connection.execute(KEEP_FOLLOWING, (follows.clients,))
-    except apsw.Error as error:
+    except (OSError, apsw.Error) as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
 

@@ -50,7 +50,7 @@ def open_derived(
             with transaction(connection):
                 connection.execute(SCHEMA + schema)
                 connection.execute("INSERT INTO source VALUES (?, ?)", (identity, schema))
-    except apsw.Error as error:
+    except (OSError, apsw.Error) as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
 

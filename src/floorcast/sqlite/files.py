@@ -1,7 +1,8 @@
-"""Opening SQLite files: settings, schema versions, and what a failure means.
+"""Opening SQLite files: settings, modes, schema versions, and what a failure means.
 
-A file's ``user_version`` counts the steps of its schema that have been taken. A release adds
-steps and never changes one, so that every older file can be brought forward.
+A file's ``application_id`` says what it holds, and its ``user_version`` counts the steps of its
+schema that have been taken. A release adds steps and never changes one, so every older file can
+be brought forward.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import apsw
 
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = [
+    "Schema",
     "connect",
     "fetch",
     "fetch_one",
@@ -29,7 +31,16 @@ __all__ = [
 BUSY_MS = 5_000  # only a backup or a curious person with a shell ever holds the lock
 WAL_KEEP = 64 << 20  # bytes; a longer write-ahead log is cut to this when it starts anew
 
+PRIVATE = 0o600  # files hold names, numbers and hashes of secrets
+
 Synchronous = Literal["NORMAL", "FULL"]
+
+
+class Schema(NamedTuple):
+    """A kind of file: its ``application_id``, and its schema, a step per change."""
+
+    application_id: int
+    steps: Sequence[str]
 
 
 def connect(
@@ -39,10 +50,12 @@ def connect(
     synchronous: Synchronous,
     cache_kib: int,
 ) -> apsw.Connection:
-    """Open a file for its one writer, making it when it is not there; None is in memory.
+    """Open a file for a writer, making it when it is not there; None is in memory.
 
-    Raises apsw.Error.
+    Only its owner can read it from then on, whatever its mode was. Raises apsw.Error and OSError.
     """
+    if path is not None:
+        _make_private(path)
     connection = apsw.Connection(":memory:" if path is None else str(path))
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("page_size", page_size)
@@ -63,8 +76,8 @@ def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
 
 def remove(path: Path) -> None:
     """Delete a file with what SQLite keeps beside it."""
-    for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        name.unlink(missing_ok=True)
+    for file in (path, *_beside(path)):
+        file.unlink(missing_ok=True)
 
 
 def fetch(
@@ -96,21 +109,46 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
-def migrate(connection: apsw.Connection, steps: Sequence[str], name: str) -> None:
-    """Bring a file's schema to ``len(steps)``, each step with its version in one transaction.
+def migrate(connection: apsw.Connection, schema: Schema, name: str) -> None:
+    """Bring a file's schema up to date, in one transaction.
 
-    Raises SettingError for a file of a newer release.
+    ``name`` is how messages call the file. Raises SettingError for another program's file, and
+    for one of a newer release.
     """
-    version = connection.pragma("user_version")
-    if version > len(steps):
+    now = schema.application_id, len(schema.steps)
+    if (connection.pragma("application_id"), connection.pragma("user_version")) == now:
+        return
+    with transaction(connection):  # another process may be at it too: look again inside
+        for step in schema.steps[_steps_taken(connection, schema, name) :]:
+            connection.execute(step)
+        connection.execute(f"PRAGMA application_id = {schema.application_id}")
+        connection.execute(f"PRAGMA user_version = {len(schema.steps)}")
+
+
+def _steps_taken(connection: apsw.Connection, schema: Schema, name: str) -> int:
+    taken = int(connection.pragma("user_version"))
+    used = taken or connection.execute("SELECT count(*) FROM sqlite_schema").get
+    if used and connection.pragma("application_id") != schema.application_id:
+        raise SettingError(f"{name} is not floorcast's: it is another program's database")
+    if taken > len(schema.steps):
         raise SettingError(
-            f"{name} was written by a newer floorcast: its schema is {version}, "
-            f"this release knows up to {len(steps)}"
+            f"{name} was written by a newer release of floorcast: its schema is {taken}, and this"
+            f" release knows up to {len(schema.steps)}; use that release, or another data folder"
         )
-    for number in range(version, len(steps)):
-        with transaction(connection):
-            connection.execute(steps[number])
-            connection.execute(f"PRAGMA user_version = {number + 1}")
+    return taken
+
+
+def _make_private(path: Path) -> None:
+    path.touch(mode=PRIVATE)
+    for file in (path, *_beside(path)):
+        # a file of another user's cannot be changed; it may still be ours to write by its group
+        with suppress(FileNotFoundError, PermissionError):
+            if file.stat().st_mode & 0o077:
+                file.chmod(PRIVATE)
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
 @contextmanager
