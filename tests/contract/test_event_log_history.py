@@ -202,7 +202,7 @@ class SqliteHistory(History):
         self.files = tempfile.TemporaryDirectory()
         self.folder = DataFolder(Path(self.files.name))
         super().__init__()
-        self.patch.setattr(duplicates, "WAVE", 8)
+        self.patch.setattr(duplicates, "MEMTABLE", 8)
         self.patch.setattr(sorted_runs, "INLINE", 6)
         self.patch.setattr(compaction, "FAN_IN", 2)
         self.patch.setattr(compaction, "BITE", 5)
