@@ -21,6 +21,7 @@ import msgspec
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
@@ -154,7 +155,7 @@ class Cost(NamedTuple):
 
 def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
     """Ask often, and take the best: whatever else the machine does only adds to it."""
-    visibility, moment = Visibility([floor]), Moment(NOON + 40_000)
+    visibility, moment = Visibility([FloorView(floor)]), Moment(NOON + 40_000)
     size = method(visibility, wanted, moment)
     best = float("inf")
     stop = time.perf_counter() + 0.5
@@ -171,7 +172,7 @@ def longest_turn(floor: Floor) -> float:
     for _ in range(5):
         begun = time.perf_counter()
         worst = 0.0
-        with agent_status(Visibility([floor]).scopes(), Moment(NOON + 40_000)) as slices:
+        with agent_status(Visibility([FloorView(floor)]).scopes(), Moment(NOON + 40_000)) as slices:
             for rows in slices:
                 _encoder.encode(rows)
                 worst = max(worst, time.perf_counter() - begun)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from floorcast.floor.floor import Floor
+from floorcast.floor.view import FloorView
 from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics
@@ -68,7 +69,7 @@ def answers() -> dict[str, dict[str, Any]]:
     """What each section's tables are about."""
     seen = scopes(morning())
     averages = averages_answer(agent_averages(seen, NOW).all(), NOW).agent_averages[0]
-    campaigns = campaign_statistics(Visibility([morning()]), CampaignFilter(), NOW).all()
+    campaigns = campaign_statistics(Visibility([FloorView(morning())]), CampaignFilter(), NOW).all()
     return {
         "Calls of a service": plain(service_stats(seen, NOW).all()[0]),
         "Agents": plain(agent_statistics(seen, NOW).all()[0]) | plain(averages),

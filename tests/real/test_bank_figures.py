@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from floorcast.connectors import anonymous_bank, call_records
 from floorcast.floor.floor import Floor
+from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
@@ -128,7 +129,7 @@ def clock_ms(clock: str) -> int:
 
 
 def stats(floor: Floor, moment: int) -> dict[str, ServiceStatistics]:
-    rows = service_stats(Visibility([floor]).scopes(), Moment(moment)).all()
+    rows = service_stats(Visibility([FloorView(floor)]).scopes(), Moment(moment)).all()
     return {row.service_name: row for row in rows}
 
 

@@ -10,13 +10,25 @@ import msgspec
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
+from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent, milliseconds
 from floorcast.site.configuration import FloorConfig
 from floorcast.statistics.requests import ServiceFilter
-from floorcast.statistics.visibility import Moment, Scope, Visibility
+from floorcast.statistics.visibility import CallCenterLimits, Moment, Scope, Visibility
 from tests.floor.random_floors import MIDDAY
 
-__all__ = ["agent_at", "at", "call_at", "event_at", "folded", "only", "plain", "scopes", "seen"]
+__all__ = [
+    "agent_at",
+    "at",
+    "call_at",
+    "event_at",
+    "folded",
+    "only",
+    "plain",
+    "scopes",
+    "seen",
+    "visible",
+]
 
 R = TypeVar("R")
 _decoder = msgspec.json.Decoder(InboundEvent)
@@ -63,7 +75,12 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
 
 def scopes(floor: Floor, *services: int) -> list[Scope]:
     """What a filter of these services asks for; none: everything."""
-    return Visibility([floor]).scopes(ServiceFilter(services=frozenset(services)))
+    return visible(floor).scopes(ServiceFilter(services=frozenset(services)))
+
+
+def visible(*floors: Floor, limits: CallCenterLimits = None, rows: int = 100) -> Visibility:
+    """What a user of these floors sees; ``rows`` are read per turn."""
+    return Visibility([FloorView(floor) for floor in floors], limits, rows)
 
 
 def seen(seconds: float) -> Moment:

@@ -9,9 +9,8 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.requests import CampaignFilter, ServiceFilter
-from floorcast.statistics.visibility import Visibility
 from tests.floor.random_floors import call, event, fold_all, new_floor
-from tests.statistics.floors import only, plain, seen
+from tests.statistics.floors import only, plain, seen, visible
 
 DAY = 24 * 3600
 
@@ -27,7 +26,7 @@ def update(seconds: float, campaign: int | str = 5, **data: object) -> InboundEv
 
 
 def listed(floor: Floor, seconds: float, wanted: CampaignFilter = CampaignFilter()) -> list[int]:  # noqa: B008 — a value
-    rows = campaign_statistics(Visibility([floor]), wanted, seen(seconds)).all()
+    rows = campaign_statistics(visible(floor), wanted, seen(seconds)).all()
     return [row.campaign_id for row in rows]
 
 
@@ -48,7 +47,7 @@ def test_a_call_that_only_its_end_connects_with_a_campaign_counts() -> None:
     floor = day_of(
         call("call.start", 0, service=20, direction="OUTBOUND"), call("call.end", 5, campaign=7)
     )
-    row = only(campaign_statistics(Visibility([floor]), CampaignFilter(), seen(9)).all())
+    row = only(campaign_statistics(visible(floor), CampaignFilter(), seen(9)).all())
     assert (row.campaign_id, row.service_id) == (7, 20)
 
 
@@ -63,7 +62,7 @@ def test_campaigns_that_are_not_built_are_left_out(state: str) -> None:
 def test_counts_that_are_not_known_yet_are_left_out() -> None:
     """Not zero; and a later report adds what it knows."""
     floor = day_of(update(0, service=10, uploaded=15, timezones={"ET": 5, "GU": 1}))
-    row = plain(only(campaign_statistics(Visibility([floor]), CampaignFilter(), seen(1)).all()))
+    row = plain(only(campaign_statistics(visible(floor), CampaignFilter(), seen(1)).all()))
     assert list(row) == ["timezoneBreakdown", "campaignId", "serviceId", "uploaded"]
     zones = [(one["timezone"], one["count"]) for one in row["timezoneBreakdown"]]
     assert [name for name, _ in zones] == [
@@ -81,7 +80,7 @@ def test_counts_that_are_not_known_yet_are_left_out() -> None:
     ]
     assert dict(zones)["ET"] == 5
     fold_all(floor, [update(2, completed=4, loaded=11, remaining=0)], begin=9)
-    row = plain(only(campaign_statistics(Visibility([floor]), CampaignFilter(), seen(3)).all()))
+    row = plain(only(campaign_statistics(visible(floor), CampaignFilter(), seen(3)).all()))
     assert list(row)[3:] == ["loaded", "uploaded", "remaining", "completed"]
     assert (row["remaining"], row["completed"]) == (0, 4)
 
@@ -99,7 +98,7 @@ def test_campaigns_are_found_by_id_by_service_and_by_call_center() -> None:
 def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
     """Naming it, and the same for both."""
     floor = day_of(update(0, 1, service=10), update(0, 3, service=77))
-    limited = Visibility([floor], frozenset({1}))
+    limited = visible(floor, limits=frozenset({(1, 1)}))
     for number in (3, 99):
         with pytest.raises(InvalidParameter, match=f"filter.campaign names {number}"):
             campaign_statistics(limited, CampaignFilter(frozenset({1, number})), seen(1))

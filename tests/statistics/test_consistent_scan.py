@@ -1,33 +1,47 @@
-"""Rows are read at one place, however much is folded between two slices."""
+"""Rows are read at one position, however much is folded between two turns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast import statistics as modules
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, FloorConfig, Service
-from floorcast.statistics import consistent_scan
 from floorcast.statistics.agent_averages import agent_averages
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
-from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.visibility import Moment, Scope
+from floorcast.statistics.campaign_stats import CampaignStatistics, campaign_statistics
+from floorcast.statistics.consistent_scan import Scan, Slices
+from floorcast.statistics.requests import CampaignFilter
+from floorcast.statistics.service_stats import service_stats
+from floorcast.statistics.visibility import Moment, Scope, Visibility
+from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import (
     PLAN,
     agent,
     agent_events,
+    call,
     call_events,
+    event,
     fold_all,
     new_floor,
     ticks,
 )
-from tests.statistics.floors import scopes, seen
+from tests.statistics.floors import scopes, seen, visible
+
+
+def campaigns(scopes: Sequence[Scope], moment: Moment) -> Slices[CampaignStatistics]:
+    """Every campaign of the floors of some scopes."""
+    visibility = Visibility([scope.view for scope in scopes], rows=scopes[0].rows)
+    return campaign_statistics(visibility, CampaignFilter(), moment)
+
 
 Method = Callable[[Sequence[Scope], Moment], Slices[object]]
 METHODS: dict[str, Method] = {
@@ -35,8 +49,25 @@ METHODS: dict[str, Method] = {
     "stats": agent_statistics,  # type: ignore[dict-item]  # as above
     "ex": agent_statistics_ex,  # type: ignore[dict-item]  # as above
     "averages": agent_averages,  # type: ignore[dict-item]  # as above
+    "services": service_stats,  # type: ignore[dict-item]  # as above
+    "waiting": waiting_calls,  # type: ignore[dict-item]  # as above
+    "campaigns": campaigns,  # type: ignore[dict-item]  # as above
 }
-EVENTS = st.lists(agent_events() | call_events(), max_size=20)
+
+
+@st.composite
+def campaign_events(draw: st.DrawFn) -> InboundEvent:
+    """A report of one of three campaigns, or a call of it."""
+    number, service = draw(st.integers(1, 3)), draw(st.sampled_from([10, 20, "Elsewhere"]))
+    when = draw(st.integers(0, 200))
+    if draw(st.booleans()):
+        start = {"direction": "OUTBOUND", "campaign": number, "service": service}
+        return call("call.start", when, draw(st.integers(1, 4)), **start)
+    counts = {"loaded": draw(st.integers(0, 9)), "state": draw(st.sampled_from(["PLAYING", "x"]))}
+    return event("campaign.update", when, campaign=number, service=service, **counts)
+
+
+EVENTS = st.lists(agent_events() | call_events() | campaign_events(), max_size=20)
 OTHER_PLAN = FloorConfig(services=(Service(id=10, name="New"),), agents=(Agent(id=7, login="Q"),))
 
 
@@ -44,9 +75,8 @@ def plain(rows: object) -> object:
     return msgspec.json.decode(msgspec.json.encode(rows))
 
 
-@pytest.fixture(autouse=True)
-def one_row_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consistent_scan, "SLICE", 1)
+def one_a_turn(floor: Floor) -> list[Scope]:
+    return visible(floor, rows=1).scopes()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -60,25 +90,24 @@ def test_what_is_folded_meanwhile_does_not_show(
         fold_all(one, before)
     moment = seen(500)
     rows: list[object] = []
-    with METHODS[method](scopes(floor), moment) as slices:
+    with METHODS[method](one_a_turn(floor), moment) as slices:
         for number, some in enumerate(slices):
             rows += some
-            if number == 0:
-                fold_all(floor, meanwhile, begin=100)
-                if change:
-                    floor.apply(OTHER_PLAN)
+            fold_all(floor, meanwhile[number * 3 : number * 3 + 3], begin=100 + number)
+            if change and number == 2:
+                floor.apply(OTHER_PLAN)
     assert plain(rows) == plain(METHODS[method](scopes(same), moment).all())
-    assert floor.watchers == []
+    assert not floor.hooks
 
 
 def test_the_floor_is_let_go_when_the_reader_leaves() -> None:
     """A request that is cancelled half-way costs the fold nothing afterwards."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, who, service=10) for who in ("ANN", "BOB", 9)])
-    with agent_status(scopes(floor), seen(1)) as slices:
+    with agent_status(one_a_turn(floor), seen(1)) as slices:
         next(iter(slices))
-        assert len(floor.watchers) == 1
-    assert floor.watchers == []
+        assert len(floor.hooks.agents) == 1
+    assert not floor.hooks
     slices.close()
 
 
@@ -86,8 +115,8 @@ def test_what_fits_into_a_slice_is_read_at_once() -> None:
     """One row: nobody has to watch, and later events do not show."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, service=10)])
-    slices = agent_status(scopes(floor), seen(1))
-    assert floor.watchers == []
+    slices = agent_status(one_a_turn(floor), seen(1))
+    assert not floor.hooks
     fold_all(floor, [agent("NOT_READY", 1)], begin=9)
     assert [row.state for row in slices.all()] == ["Ready"]
 
@@ -95,7 +124,48 @@ def test_what_fits_into_a_slice_is_read_at_once() -> None:
 def test_rows_come_by_id_and_none_is_left_out() -> None:
     """Whatever order the ids had."""
     floor: Floor = new_floor()
-    read = AgentReading(floor, {9, 7, 8}, lambda one: None if one == 8 else one)
+    read = Scan({9, 7, 8}, lambda one: None if one == 8 else one, floor.hooks.agents, 1)
     floor.begin_entry(2, ticks(1))
     assert [row for rows in read for row in rows] == [7, 9]
     assert PLAN.agents
+
+
+class Counted:
+    """Counts how often a row is made, and the most that one turn makes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+        self.made = 0
+        make = getattr(module, name)
+
+        def counted(*values: object, **named: object) -> object:
+            self.made += 1
+            return make(*values, **named)
+
+        monkeypatch.setattr(module, name, counted)
+
+    def most(self, slices: Callable[[], Slices[object]]) -> int:
+        """The most rows that were made in one turn, the first one's beginning included."""
+        most = before = 0
+        for _ in slices():
+            most, before = max(most, self.made - before), self.made
+        return most
+
+
+@pytest.mark.parametrize("number", [300, 600])
+def test_no_turn_makes_more_rows_than_it_may(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting calls, outbound calls, services and campaigns: twice as many take twice the turns."""
+    floor = new_floor()
+    for one in range(number):
+        start = {"direction": "OUTBOUND", "campaign": one, "service": f"S{one}"}
+        fold_all(floor, [call("call.start", 1, one, **start), call("call.queue", 2, one)])
+        fold_all(floor, [event("campaign.update", 3, campaign=one, loaded=1)])
+    of = visible(floor, rows=50).scopes()
+    for module, name, method in (
+        (modules.waiting_calls, "WaitingCall", waiting_calls),
+        (modules.service_stats, "OutboundCall", service_stats),
+        (modules.service_stats, "ServiceStatistics", service_stats),
+        (modules.campaign_stats, "CampaignStatistics", campaigns),
+    ):
+        counted = Counted(monkeypatch, module, name)
+        assert counted.most(lambda method=method: method(of, seen(9))) <= 50  # type: ignore[misc]  # a default binds
+        assert counted.made == number

@@ -13,7 +13,7 @@ from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.service_stats import ServiceStatistics, service_level, service_stats
-from floorcast.statistics.visibility import Moment, Visibility
+from floorcast.statistics.visibility import Moment
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import (
     agent,
@@ -24,7 +24,17 @@ from tests.floor.random_floors import (
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import agent_at, at, call_at, folded, only, plain, scopes, seen
+from tests.statistics.floors import (
+    agent_at,
+    at,
+    call_at,
+    folded,
+    only,
+    plain,
+    scopes,
+    seen,
+    visible,
+)
 
 ANY_EVENTS = st.lists(call_events() | agent_events(), max_size=40)
 HOUR = 3_600_000
@@ -193,7 +203,7 @@ PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="
 
 def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
     """Offered, handled and abandoned at a moment."""
-    rows = service_stats(Visibility([floor]).scopes(), Moment(moment)).all()
+    rows = service_stats(visible(floor).scopes(), Moment(moment)).all()
     if not rows:
         return (0, 0, 0)
     return (rows[0].total_offered, rows[0].total_handled, rows[0].total_abandoned)
@@ -209,7 +219,7 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
     floor = folded(PLAN, [*waits, call_at("answer", MIDNIGHT + 50_000)])
     assert offered(floor, MIDNIGHT - 1) == (1, 0, 0)
     assert offered(floor, MIDNIGHT + 50_000) == (1, 1, 0)
-    row = only(service_stats(Visibility([floor]).scopes(), Moment(MIDNIGHT + 50_000)).all())
+    row = only(service_stats(visible(floor).scopes(), Moment(MIDNIGHT + 50_000)).all())
     assert row.average_speed_of_answer == 150
 
 
@@ -226,7 +236,7 @@ def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -
     hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
     floor = folded(PLAN, [waits, *hours])
     assert offered(floor, MIDNIGHT + 18 * HOUR) == (1, 0, 0)
-    assert waiting_calls(Visibility([floor]).scopes(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
+    assert waiting_calls(visible(floor).scopes(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
     floor = folded(PLAN, [waits, *hours, agent_at("READY", MIDNIGHT + 30 * HOUR)])
     assert floor.call_table.calls == {}
 

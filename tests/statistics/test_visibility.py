@@ -9,7 +9,7 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Visibility
-from tests.statistics.floors import agent_at, at, folded
+from tests.statistics.floors import agent_at, at, folded, visible
 
 PARENT = folded(
     FloorConfig(
@@ -42,16 +42,19 @@ def by(*ids: int, centers: tuple[int, ...] = ()) -> ServiceFilter:
 
 def test_without_a_filter_everything_in_sight_is_in_view() -> None:
     """All services, and what belongs to none; for a limited user, its call centers' alone."""
-    assert services(Visibility([PARENT])) == [[NO_SERVICE, 10, 20, 30]]
-    assert services(Visibility([PARENT], frozenset({2}))) == [[20]]
-    assert services(Visibility([PARENT], frozenset())) == [[]]
+    assert services(visible(PARENT)) == [[NO_SERVICE, 10, 20, 30]]
+    assert services(visible(PARENT, limits=frozenset({(1, 2)}))) == [[20]]
+    assert services(visible(PARENT, limits=frozenset())) == [[]]
 
 
 def test_a_row_is_wanted_when_its_service_or_its_call_center_is() -> None:
     """The filter's kinds are joined by OR, in each floor."""
-    assert services(Visibility([PARENT]), by(30, centers=(1,))) == [[10, 30]]
-    assert services(Visibility([PARENT, CHILD]), by(10, centers=(2,))) == [[10, 20], [10]]
-    assert services(Visibility([PARENT, CHILD]), by(40)) == [[], [40]]
+    assert services(visible(PARENT), by(30, centers=(1,))) == [[10, 30]]
+    assert services(visible(PARENT, CHILD), by(10, centers=(2,))) == [
+        [10, 20],
+        [10],
+    ]
+    assert services(visible(PARENT, CHILD), by(40)) == [[], [40]]
 
 
 @pytest.mark.parametrize("wanted", [by(99), by(20), by(10, 30), by(centers=(2,)), by(centers=(9,))])
@@ -60,7 +63,7 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_refused_alike(
 ) -> None:
     """Code 202, naming the id; an answer that is empty would be a lie, a reason would be a leak."""
     with pytest.raises(InvalidParameter) as caught:
-        services(Visibility([PARENT], frozenset({1})), wanted)
+        services(visible(PARENT, limits=frozenset({(1, 1)})), wanted)
     number = max((*wanted.services, *wanted.call_centers))
     member = "service" if wanted.services else "callCenter"
     assert caught.value.message == f"filter.{member} names {number}: there is no such {member}"
@@ -69,5 +72,5 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_refused_alike(
 def test_each_floor_has_its_own_day() -> None:
     """A child client in another zone counts its own calendar day."""
     moment = Moment(at("2026-11-24T01:00:00+00:00"))
-    here, there = (scope.today(moment)[0] for scope in Visibility([PARENT, CHILD]).scopes())
+    here, there = (scope.today(moment)[0] for scope in visible(PARENT, CHILD).scopes())
     assert there == here + 1

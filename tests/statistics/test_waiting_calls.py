@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
-from floorcast.statistics.visibility import Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, call, fold_all, new_floor
-from tests.statistics.floors import only, plain, scopes, seen
+from tests.statistics.floors import only, plain, scopes, seen, visible
 
 
 def day_of(*events: InboundEvent) -> Floor:
@@ -91,12 +90,12 @@ def test_what_is_not_known_is_null() -> None:
     row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))
     known = {name: value for name, value in row.items() if value is not None}
     assert known == {"timeStamp": str(seen(1).now // 1000)}
-    assert waiting_calls(Visibility([floor], frozenset({1})).scopes(), seen(2)).all() == []
+    assert waiting_calls(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(2)).all() == []
 
 
 def test_the_calls_of_all_floors_are_one_queue() -> None:
     """A parent's user sees the child's among its own, by how long they wait."""
     one = day_of(call("call.queue", 0, service=10), call("call.queue", 20, 2, service=10))
     other = day_of(call("call.queue", 10, service=20))
-    rows = waiting_calls(Visibility([one, other]).scopes(), seen(30)).all()
+    rows = waiting_calls(visible(one, other).scopes(), seen(30)).all()
     assert [row.service_id for row in rows] == ["10", "20", "10"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from floorcast.floor.campaigns import Campaign, update
+from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
@@ -18,8 +19,9 @@ class ActiveCampaigns(Roster[Campaign]):
     ``known`` are all of the floor's campaigns. Moments are in ms.
     """
 
-    def __init__(self, known: dict[int, Campaign], ledger: Ledger) -> None:
-        super().__init__()
+    def __init__(self, known: dict[int, Campaign], ledger: Ledger, hooks: ChangeHooks) -> None:
+        super().__init__(hooks.services)
+        self._change_hooks = hooks
         self._known = known
         self._ledger = ledger
 
@@ -63,4 +65,9 @@ class ActiveCampaigns(Roster[Campaign]):
         campaign = self._known.get(campaign_id)
         if campaign is None:
             campaign = self._known[campaign_id] = Campaign(campaign_id)
+            return campaign
+        for hook in self._change_hooks.campaigns:
+            hook(campaign_id)
+        for hook in self._change_hooks.services:
+            hook(NO_SERVICE if campaign.service is None else campaign.service)
         return campaign

@@ -14,7 +14,7 @@ __all__ = ["CallFacts", "facts", "is_of_day"]
 class CallFacts(Struct):
     """A call as its metadata tells it; moments in epoch milliseconds.
 
-    ``phone`` is the number dialed, or of an inbound call the caller's.
+    ``phone`` is the customer's number.
     """
 
     service: int | None
@@ -49,7 +49,7 @@ def facts(call: Call, directory: Directory) -> CallFacts:
         first_name=call.first_name,
         last_name=call.last_name,
         lv_result=call.lv_result,
-        phone=call.caller_id if inbound else call.phone_dialed,
+        phone=call.customer_phone,
         term_code=None if call.disposition is None else call.disposition.code,
     )
 

@@ -8,7 +8,7 @@ where the shell fetches them; it brings them back (``reload``) when an event spe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from floorcast.floor.calls import Call, Key, Step
 from floorcast.floor.tally import Tally
@@ -19,9 +19,15 @@ ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follo
 
 
 class CallTable:
-    """The calls of one floor that are in memory. Moments are in ms."""
+    """The calls of one floor that are in memory. Moments are in ms.
 
-    def __init__(self, calls: Iterable[Call], quiet_ms: int) -> None:
+    ``hooks`` are called with a call before it changes.
+    """
+
+    def __init__(
+        self, calls: Iterable[Call], quiet_ms: int, hooks: Sequence[Callable[[Call], None]] = ()
+    ) -> None:
+        self._hooks = hooks
         self.calls: dict[Key, Call] = {call.key: call for call in calls}
         self.in_progress: dict[int, dict[Key, Call]] = {}
         self.evicted: list[Call] = []
@@ -38,8 +44,10 @@ class CallTable:
         call = self.calls.get(key)
         if call is None:
             call = self.calls[key] = Call(*key, last_event=at)
-        elif at > call.last_event:
-            call.last_event = at
+        else:
+            for hook in self._hooks:
+                hook(call)
+            call.last_event = max(call.last_event, at)
         call.last_taken = now
         if call.ended is not None:
             self._ended.append((now, key))

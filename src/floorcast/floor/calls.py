@@ -111,6 +111,33 @@ class Call(Struct, gc=False):
         return leg is not None and leg.answered is None and leg.left is None
 
     @property
+    def waiting_since(self) -> int | None:
+        """When it began to wait for an agent, in ms; None: it does not wait now."""
+        leg = self.leg
+        if leg is None or leg.answered is not None or leg.left is not None:
+            return None
+        return leg.joined
+
+    @property
+    def progress(self) -> str:
+        """How far it has come: DIALING, QUEUED or CONNECTED."""
+        leg = self.leg
+        if leg is None:
+            return "DIALING"
+        return "QUEUED" if leg.answered is None else "CONNECTED"
+
+    @property
+    def customer_phone(self) -> str | None:
+        """The customer's number: the caller's of an inbound call, else the one dialed.
+
+        A call of which no direction is known has the one of the two that is. Source: section 7 of
+        the contract.
+        """
+        if self.direction == "INBOUND" or (self.direction is None and self.phone_dialed is None):
+            return self.caller_id
+        return self.phone_dialed
+
+    @property
     def connected(self) -> bool:
         """It is with an agent now."""
         leg = self.leg

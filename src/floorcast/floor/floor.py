@@ -27,11 +27,12 @@ from floorcast.floor.calls import (
     Key,
     Step,
 )
+from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.ledger import Ledger
-from floorcast.floor.rosters import OnDuty, Roster, Watchers
+from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import (
@@ -72,18 +73,18 @@ class Floor:
     """One client's floor. ``state`` is all of it; the rest are indexes, made anew on a start.
 
     ``on_duty`` has the agents that are logged in, ``off_duty`` the others, by the service of
-    their last event; ``at_work`` the campaigns of today and yesterday. ``watchers`` see an
-    agent before it changes.
+    their last event; ``at_work`` the campaigns of today and yesterday. ``hooks`` are
+    called before anything changes.
     """
 
     def __init__(self, state: FloorState, quiet_call_ms: int = 4 * 3_600_000) -> None:
         self.state = state
-        self.call_table = CallTable(state.calls, quiet_call_ms)
-        self.ledger = Ledger(state.counters)
-        self.on_duty = OnDuty()
+        self.hooks = ChangeHooks()
+        self.call_table = CallTable(state.calls, quiet_call_ms, self.hooks.calls)
+        self.ledger = Ledger(state.counters, self.hooks.services)
+        self.on_duty = OnDuty(self.hooks.services)
         self.off_duty: Roster[OnFloor] = Roster()
-        self.at_work = ActiveCampaigns(state.campaigns, self.ledger)
-        self.watchers: Watchers = []
+        self.at_work = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
             AgentState: self._agent_state,
@@ -109,8 +110,7 @@ class Floor:
 
     def apply(self, plan: FloorConfig) -> None:
         """Fold a change of the client's site."""
-        for watcher in list(self.watchers):
-            watcher(None)
+        self.hooks.everything()
         self.state.plan = plan
         self.state.directory.apply(plan)
         self._use_plan(plan)
@@ -118,7 +118,7 @@ class Floor:
     def _use_plan(self, plan: FloorConfig) -> None:
         self.calendar = Calendar(plan.time_zone)
         self._tally = Tally(
-            self.ledger, self.calendar, self.state.directory.services, self.watchers
+            self.ledger, self.calendar, self.state.directory.services, self.hooks.agents
         )
         self._dispositions = Dispositions(self.state.connects, self._tally, plan.term_codes)
 
@@ -168,12 +168,14 @@ class Floor:
         data = event.data
         state, directory = self.state, self.state.directory
         agent_id = directory.agent(data.agent)
-        for watcher in self.watchers:
-            watcher(agent_id)
+        for hook in self.hooks.agents:
+            hook(agent_id)
         agent = state.agents.get(agent_id)
         if agent is None:
             agent = state.agents[agent_id] = OnFloor(agent_id)
             self._locate(agent)
+        for hook in self.hooks.services:
+            hook(agent.service)
         agent.seq += 1
         service = None if data.service is None else directory.service(data.service)
         if data.team is not None:
@@ -233,8 +235,7 @@ class Floor:
         known = None if call.key is None else self.call_table.calls.get(call.key)
         if known is not None:
             if call.phone is None:
-                inbound = known.direction == "INBOUND"
-                call.phone = known.caller_id if inbound else known.phone_dialed
+                call.phone = known.customer_phone
             call.account = known.account if call.account is None else call.account
             if call.campaign_type is None:
                 call.campaign_type = known.campaign_type

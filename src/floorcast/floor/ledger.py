@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from floorcast.floor.counters import AgentDay, Counters, ServiceDay
 
@@ -15,10 +15,12 @@ _NOTHING: Sequence[tuple[int, AgentDay]] = ()
 class Ledger:
     """Keeps one floor's counters, and an index of them by agent, which is made anew on a start.
 
-    ``first_day`` is the first of the days that are kept.
+    ``first_day`` is the first of the days that are kept. ``hooks`` are called with a service
+    before a counter of it changes.
     """
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, hooks: Sequence[Callable[[int], None]] = ()) -> None:
+        self._hooks = hooks
         self.first_day = counters.first_day
         self._counters = counters
         self._service_days = counters.service_days
@@ -47,6 +49,8 @@ class Ledger:
         """The counter of a service for a day; None when the day is gone."""
         if day < self.first_day:
             return None
+        for hook in self._hooks:
+            hook(service)
         services = self._service_days.get(day)
         if services is None:
             services = self._service_days[day] = {}
@@ -59,6 +63,8 @@ class Ledger:
         """The counter of an agent on a service for a day; None when the day is gone."""
         if day < self.first_day:
             return None
+        for hook in self._hooks:
+            hook(service)
         services = self._agent_days.get(day)
         if services is None:
             services = self._agent_days[day] = {}

@@ -5,26 +5,27 @@ They are made anew on a start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from floorcast.floor.agents import OnFloor
 
-__all__ = ["OnDuty", "Roster", "Watchers"]
+__all__ = ["OnDuty", "Roster"]
 
 T = TypeVar("T")
 
 _ALWAYS = 2**62
 
-Watchers = list[Callable[[int | None], None]]
-"""Told an agent's id before the fold changes what is known of it; None: of every agent."""
-
 
 class Roster(Generic[T]):
-    """Things by id, each at one service or at none."""
+    """Things by id, each at one service or at none.
 
-    def __init__(self) -> None:
+    ``hooks`` are called with a service before what is there changes.
+    """
+
+    def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
+        self._hooks = hooks
         self._at: dict[int, dict[int, T]] = {}
         self._where: dict[int, int] = {}
 
@@ -33,6 +34,10 @@ class Roster(Generic[T]):
         before = self._where.get(number)
         if before == service:
             return
+        for hook in self._hooks:
+            for at in (before, service):
+                if at is not None:
+                    hook(at)
         if before is not None:
             del self._at[before][number]
             del self._where[number]
@@ -56,8 +61,8 @@ class OnDuty(Roster[OnFloor]):
     whether some are quiet is seldom a question to all of them.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
+        super().__init__(hooks)
         self._all_heard: dict[int, int] = {}
 
     def put(self, number: int, thing: OnFloor, service: int | None) -> None:

@@ -10,11 +10,12 @@ there again that day, and counts as handled there if it was answered in any of i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from floorcast.floor.calls import ANSWER, END, Call, QueueSegment, Step
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
-from floorcast.floor.rosters import Watchers
 from floorcast.site.configuration import Service
 
 __all__ = ["Tally"]
@@ -24,16 +25,16 @@ _Seen = list[tuple[int, int]]
 
 
 class Tally:
-    """Counts calls into one floor's counters; ``watchers`` see an agent before it changes."""
+    """Counts calls into one floor's counters; ``hooks`` are called before an agent changes."""
 
     def __init__(
         self,
         ledger: Ledger,
         calendar: Calendar,
         services: dict[int, Service],
-        watchers: Watchers,
+        hooks: list[Callable[[int | None], None]],
     ) -> None:
-        self._watchers = watchers
+        self._hooks = hooks
         self._ledger = ledger
         self._day_of = calendar.day_of
         self._services = services
@@ -152,8 +153,8 @@ class Tally:
         return wait <= self._services.get(service, _UNKNOWN_SERVICE).sla_seconds * 1000
 
     def _agent(self, day: int, service: int, agent: int) -> AgentDay | None:
-        for watcher in self._watchers:
-            watcher(agent)
+        for hook in self._hooks:
+            hook(agent)
         return self._ledger.agent(day, service, agent)
 
     def _talk(self, leg: QueueSegment, sign: int) -> None:

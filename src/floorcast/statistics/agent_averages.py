@@ -8,7 +8,7 @@ from operator import add
 from msgspec import Struct
 
 from floorcast.model.states import State
-from floorcast.statistics.consistent_scan import AgentReading, Slices
+from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, Part, everyone_today
 from floorcast.statistics.rounding import mean_seconds
 from floorcast.statistics.visibility import Moment, Scope
@@ -86,9 +86,9 @@ def summed(totals: Sequence[Totals]) -> Totals:
     return time, visits
 
 
-def _of(scope: Scope, moment: Moment) -> AgentReading[Totals]:
+def _of(scope: Scope, moment: Moment) -> Scan[Totals]:
     days = AgentDays(scope, moment)
-    agents = scope.floor.state.agents
+    agents = scope.view.present
 
     def read(number: int) -> Totals:
         time, visits = _counted(days.of(number))
@@ -99,7 +99,7 @@ def _of(scope: Scope, moment: Moment) -> AgentReading[Totals]:
             visits[agent.state] += days.adds_visit(agent)
         return time, visits
 
-    return AgentReading(scope.floor, everyone_today(scope, moment), read)
+    return Scan(everyone_today(scope, moment), read, scope.view.hooks.agents, scope.rows)
 
 
 def _counted(parts: Sequence[Part]) -> Totals:

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.agents import OnFloor
-from floorcast.floor.counters import AgentDay, reason_index
-from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.view import NO_SERVICE, AgentDay, OnFloor, reason_index
 from floorcast.model.states import STATE_NAMES, State
-from floorcast.statistics.consistent_scan import AgentReading, Slices
+from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, everyone_today, is_quiet, logged_in
 from floorcast.statistics.visibility import Moment, Scope
 
@@ -110,9 +108,9 @@ Shown = tuple[int, ...]
 """Calls (inbound, outbound), then durations and dispositions in the order of the members."""
 
 
-def _now(scope: Scope, moment: Moment) -> AgentReading[AgentStatistics]:
+def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
     days = AgentDays(scope, moment)
-    agents, names = scope.floor.state.agents, scope.floor.state.directory.agents
+    agents, names = scope.view.present, scope.view.agents
 
     def read(number: int) -> AgentStatistics | None:
         agent, named = agents[number], names[number]
@@ -129,29 +127,31 @@ def _now(scope: Scope, moment: Moment) -> AgentReading[AgentStatistics]:
             *sums[2:],
         )
 
-    return AgentReading(scope.floor, logged_in(scope), read)
+    return Scan(logged_in(scope, moment), read, scope.view.hooks.agents, scope.rows)
 
 
-def _today(scope: Scope, moment: Moment) -> AgentReading[AgentServices]:
+def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
     days = AgentDays(scope, moment)
-    agents, directory = scope.floor.state.agents, scope.floor.state.directory
-    centers = {service: _text(directory.call_center_of(service)) for service in scope.services}
+    view = scope.view
+    agents, names = view.present, view.agents
+    centers = {service: _text(view.call_center_of(service)) for service in scope.services}
 
     def read(number: int) -> AgentServices | None:
-        agent, named = agents.get(number), directory.agents[number]
-        parts = sorted(_parts(days, agent or OnFloor(number)), key=_by_service)
-        present = agent.service if agent is not None and days.was_there(agent) else None
-        if present is None and not any(any(day.visits) for _, day, _, _ in parts):
+        agent, named = agents.get(number) or OnFloor(number), names[number]
+        if not days.was_logged_in(agent):
             return None
+        present = days.present_at(agent)
         services = []
-        for at, day, time, reasons in parts:
+        for at, day, time, reasons in sorted(_parts(days, agent), key=_by_service):
             shown = _shown(day, time, reasons)
-            if at == present or any(shown) or any(day.visits):
+            if at in present or any(shown) or any(day.visits):
                 name = None if at == NO_SERVICE else at
                 services.append(ServiceFigures(name, centers[at], *shown))
+        if not services:
+            return None
         return AgentServices(services, named.name or named.login, named.login)
 
-    return AgentReading(scope.floor, everyone_today(scope, moment), read)
+    return Scan(everyone_today(scope, moment), read, view.hooks.agents, scope.rows)
 
 
 _Part = tuple[int, AgentDay, list[int], list[int]]
@@ -161,14 +161,18 @@ def _parts(days: AgentDays, agent: OnFloor) -> list[_Part]:
     """The agent's services with what is counted, its time by state and by reason, up to now."""
     more = days.accrued(agent)
     parts = [(at, day, day.time, day.reasons) for at, day in days.of(agent.id)]
-    if not more and not days.was_there(agent):
-        return parts
-    for index, (at, day, time, reasons) in enumerate(parts):
-        if at == agent.service:
-            parts[index] = (at, day, *_with(more, agent, time, reasons))
-            return parts
-    nothing = _NOTHING
-    return [*parts, (agent.service, nothing, *_with(more, agent, nothing.time, nothing.reasons))]
+    counted = {part[0] for part in parts}
+    parts += [
+        (at, _NOTHING, _NOTHING.time, _NOTHING.reasons)
+        for at in days.present_at(agent)
+        if at not in counted
+    ]
+    if more:
+        for index, (at, day, time, reasons) in enumerate(parts):
+            if at == agent.service:
+                parts[index] = (at, day, *_with(more, agent, time, reasons))
+                break
+    return parts
 
 
 def _with(

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.agents import CallInHand
-from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.view import NO_SERVICE, CallInHand, OnFloor
 from floorcast.model.states import STATE_NAMES
-from floorcast.statistics.consistent_scan import AgentReading, Slices
-from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in, logged_off
+from floorcast.statistics.consistent_scan import Scan, Slices
+from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]
@@ -52,32 +51,36 @@ def agent_status(
 ) -> Slices[AgentDetails]:
     """The agents that are logged in to the services now.
 
-    ``changed_after`` (ms) keeps those alone whose state began later, and adds those that logged
-    off later.
+    With ``changed_after`` (ms): only those whose state, reason or service changed later, or whose
+    change was taken later, and those that logged off later.
+
+    A user with limits sees an agent for whichever of its services and calls it may see. The other
+    service, or the call in hand of another one, is blank.
     """
     return Slices([_of(scope, moment, changed_after) for scope in scopes])
 
 
-def _of(scope: Scope, moment: Moment, changed_after: int | None) -> AgentReading[AgentDetails]:
-    ids = logged_in(scope)
+def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDetails]:
+    view = scope.view
+    ids = logged_in(scope, moment)
     if changed_after is not None:
-        ids |= logged_off(scope)
+        ids |= view.logged_off(scope.services)
     days = AgentDays(scope, moment)
-    agents, names = scope.floor.state.agents, scope.floor.state.directory.agents
-    positions = _Places(scope)
+    agents, names = view.present, view.agents
+    whereabouts = _Whereabouts(scope)
 
     def read(number: int) -> AgentDetails | None:
         agent, named = agents[number], names[number]
-        if changed_after is not None and agent.since <= changed_after:
+        if changed_after is not None and not view.has_changed(agent, changed_after):
             return None
         if agent.state and is_quiet(agent, moment):
             return None
-        call = agent.call or _NO_CALL
+        call = _call_in_hand(scope, agent)
         inbound = outbound = 0
         for _, day in days.of(number):
             inbound += day.inbound
             outbound += day.outbound
-        service, service_name, center, center_name = positions.of(agent.service)
+        service, service_name, center, center_name = whereabouts.of(agent.service)
         return AgentDetails(
             service,
             service_name,
@@ -100,31 +103,41 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> AgentReading
             center_name,
         )
 
-    return AgentReading(scope.floor, ids, read)
+    return Scan(ids, read, view.hooks.agents, scope.rows)
+
+
+def _call_in_hand(scope: Scope, agent: OnFloor) -> CallInHand:
+    """The call that the agent has in hand, blank if the user may not see it."""
+    call = agent.call
+    if call is None:
+        return _NO_CALL
+    if scope.limits is not None and not scope.sees(scope.view.service_in_hand(agent, call)):
+        return _NO_CALL
+    return call
 
 
 _NO_CALL = CallInHand()
-_Place = tuple[int | None, str | None, str | None, str | None]
+_Named = tuple[int | None, str | None, str | None, str | None]
 
 
-class _Places:
-    """Id and name of services and of their call centers, as they were when the reading began."""
+class _Whereabouts:
+    """Id and name of services and of their call centers, as they were when the scan began."""
 
     def __init__(self, scope: Scope) -> None:
-        directory = scope.floor.state.directory
-        self._services = directory.services
-        self._call_centers = directory.call_centers
-        self._known: dict[int, _Place] = {}
+        self._scope = scope
+        self._services = scope.view.services
+        self._call_centers = scope.view.call_centers
+        self._known: dict[int, _Named] = {}
 
-    def of(self, service: int) -> _Place:
-        position = self._known.get(service)
-        if position is None:
-            position = self._known[service] = self._look_up(service)
-        return position
+    def of(self, service: int) -> _Named:
+        named = self._known.get(service)
+        if named is None:
+            named = self._known[service] = self._look_up(service)
+        return named
 
-    def _look_up(self, service: int) -> _Place:
+    def _look_up(self, service: int) -> _Named:
         known = self._services.get(service)
-        if service == NO_SERVICE or known is None:
+        if service == NO_SERVICE or known is None or not self._scope.sees(service):
             return (None, None, None, None)
         if known.call_center is None:
             return (service, known.name, None, None)

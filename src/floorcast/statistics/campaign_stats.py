@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
-from floorcast.floor.campaigns import Campaign
-from floorcast.floor.floor import Floor
-from floorcast.statistics.consistent_scan import ReadRows, Slices
+from floorcast.floor.view import Campaign, FloorView
+from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.requests import CampaignFilter
-from floorcast.statistics.visibility import Moment, Visibility
+from floorcast.statistics.visibility import Moment, Scope, Visibility
 
 __all__ = ["CampaignAnswer", "CampaignStatistics", "TimezoneCount", "campaign_statistics"]
 
@@ -39,7 +38,7 @@ class CampaignAnswer(Struct):
 
 
 TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
-WHEN_ANY = "GU"  # shown behind them when it has records
+WHEN_ANY = "GU"  # shown after them when it has records
 LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
@@ -49,18 +48,22 @@ def campaign_statistics(
     """Today's campaigns that the filter asks for; raises InvalidParameter for an unknown id."""
     if wanted.campaigns:
         visibility.expect("campaign", wanted.campaigns, lambda *one: _is_seen(visibility, *one))
-    readings = []
-    for scope in visibility.scopes(wanted.of):
-        found = [
-            campaign
-            for service in scope.services
-            for campaign in scope.floor.at_work.of(service).values()
-            if (not wanted.campaigns or campaign.id in wanted.campaigns)
-            and is_of_today(campaign, scope.today(moment)[1])
-            and (campaign.state or "").upper() not in LEFT_OUT
-        ]
-        readings.append(ReadRows([_row(one) for one in sorted(found, key=_number)]))
-    return Slices(readings)
+    scopes = visibility.scopes(wanted.of)
+    return Slices([_of(scope, wanted.campaigns, moment) for scope in scopes])
+
+
+def _of(scope: Scope, wanted: frozenset[int], moment: Moment) -> Scan[CampaignStatistics]:
+    midnight = scope.today(moment).begin
+    found = {
+        campaign.id: campaign
+        for service in scope.services
+        for campaign in scope.view.campaigns_of(service)
+        if (not wanted or campaign.id in wanted)
+        and is_of_today(campaign, midnight)
+        and (campaign.state or "").upper() not in LEFT_OUT
+    }
+    hooks = scope.view.hooks.campaigns
+    return Scan(found, lambda number: _row(found[number]), hooks, scope.rows)
 
 
 def is_of_today(campaign: Campaign, midnight: int) -> bool:
@@ -68,16 +71,11 @@ def is_of_today(campaign: Campaign, midnight: int) -> bool:
     return campaign.last_update >= midnight or campaign.last_call >= midnight
 
 
-def _is_seen(visibility: Visibility, floor: Floor, number: int) -> bool:
-    state = floor.state
-    campaign = state.campaigns.get(number)
+def _is_seen(visibility: Visibility, view: FloorView, number: int) -> bool:
+    campaign = view.campaign(number)
     if campaign is None:
-        return number in state.directory.campaigns and visibility.call_centers is None
-    return visibility.sees_service(floor, campaign.service)
-
-
-def _number(campaign: Campaign) -> int:
-    return campaign.id
+        return view.is_campaign(number) and visibility.limits is None
+    return visibility.sees_service(view, campaign.service)
 
 
 def _row(campaign: Campaign) -> CampaignStatistics:

@@ -1,8 +1,8 @@
-"""Reading many rows of a floor at one place, a slice at a time, while the fold goes on.
+"""Reading many rows of a floor as of one position, a few per turn, while the fold goes on.
 
-Ten thousand rows take longer than a turn of the event loop may. So a reading takes a slice and
-lets others have their turn; what the fold is about to change meanwhile is read just before it
-does (``Floor.watchers``). All rows are as the floor was when the reading began.
+Ten thousand rows take longer than a turn of the event loop may. So a scan reads some and lets
+others have their turn. What the fold is about to change meanwhile is read just before, by the
+floor's before-change hooks. All rows are as the floor was when the scan began.
 """
 
 from __future__ import annotations
@@ -10,45 +10,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
-from floorcast.floor.floor import Floor
+from floorcast.floor.view import Call, IdHooks, Key
+from floorcast.statistics.visibility import Scope
 
-__all__ = ["SLICE", "AgentReading", "ReadRows", "Slices"]
-
-SLICE = 100  # rows in one turn of the event loop: about half a millisecond
+__all__ = ["CallScan", "Scan", "Slices"]
 
 R = TypeVar("R")
 
 
-class _Reading(Protocol[R]):
-    def __iter__(self) -> Iterator[list[R]]: ...
+class Scan(Generic[R]):
+    """What ``read`` makes of each of the ``ids``, which are distinct, in their order.
 
-    def close(self) -> None: ...
-
-
-class AgentReading(Generic[R]):
-    """What ``read`` makes of each of the agents ``ids``, which are distinct, by id.
-
-    None is left out.
-    Close it, or read it to its end: until then every change of an agent costs the fold a look.
+    ``hooks`` tell before one of them changes. None is left out. Close the scan, or read it to
+    its end: until then every change costs the fold a look.
     """
 
-    def __init__(self, floor: Floor, ids: Iterable[int], read: Callable[[int], R | None]) -> None:
+    def __init__(
+        self, ids: Iterable[int], read: Callable[[int], R | None], hooks: IdHooks, rows: int
+    ) -> None:
         self._ids = sorted(ids)
         self._read = read
+        self._hooks = hooks
+        self._rows = rows
         self._next = 0
         self._early: dict[int, R | None] = {}
-        self._watchers = floor.watchers
-        if len(self._ids) <= SLICE:
+        if len(self._ids) <= rows:
             self._read_all()
         else:
             self._unread = set(self._ids)
-            self._watchers.append(self._before_change)
+            hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The rows, a slice at a time; the floor may be folded on in between."""
+        """The rows, some per turn; the floor may be folded on in between."""
         while self._next < len(self._ids):
-            ids = self._ids[self._next : self._next + SLICE]
-            self._next += SLICE
+            ids = self._ids[self._next : self._next + self._rows]
+            self._next += self._rows
             if self._early:
                 early, read = self._early, self._read
                 rows = [early.pop(one) if one in early else read(one) for one in ids]
@@ -60,18 +56,18 @@ class AgentReading(Generic[R]):
 
     def close(self) -> None:
         """No more rows are wanted."""
-        if self._before_change in self._watchers:
-            self._watchers.remove(self._before_change)
+        if self._before_change in self._hooks:
+            self._hooks.remove(self._before_change)
 
-    def _before_change(self, agent: int | None) -> None:
-        if agent is None:
+    def _before_change(self, number: int | None) -> None:
+        if number is None:
             self._read_all()
             self.close()
-        elif agent in self._unread and agent not in self._early and self._is_ahead(agent):
-            self._early[agent] = self._read(agent)
+        elif number in self._unread and number not in self._early and self._is_ahead(number):
+            self._early[number] = self._read(number)
 
-    def _is_ahead(self, agent: int) -> bool:
-        return agent >= self._ids[self._next]
+    def _is_ahead(self, number: int) -> bool:
+        return number >= self._ids[self._next]
 
     def _read_all(self) -> None:
         for one in self._ids[self._next :]:
@@ -79,19 +75,64 @@ class AgentReading(Generic[R]):
                 self._early[one] = self._read(one)
 
 
-class ReadRows(Generic[R]):
-    """Rows that are read already, given out a slice at a time."""
+class CallScan(Generic[R]):
+    """What ``read`` makes of each call in progress of a scope, and of the service that has it.
 
-    def __init__(self, rows: Sequence[R]) -> None:
-        self._rows = rows
+    None is left out. Close the scan, or read it to its end.
+    """
+
+    def __init__(self, scope: Scope, read: Callable[[int, Call], R | None]) -> None:
+        self._read = read
+        self._rows = scope.rows
+        self._calls = scope.view.calls_in_progress(scope.services)
+        self._next = 0
+        self._early: dict[Key, R | None] = {}
+        self._hooks = scope.view.hooks.calls
+        if len(self._calls) <= self._rows:
+            self._read_all()
+        else:
+            self._hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The rows, a slice at a time."""
-        for start in range(0, len(self._rows), SLICE):
-            yield list(self._rows[start : start + SLICE])
+        """What is made of them, some per turn; the floor may be folded on in between."""
+        while self._next < len(self._calls):
+            calls = self._calls[self._next : self._next + self._rows]
+            self._next += self._rows
+            early, read = self._early, self._read
+            if early:
+                found = [
+                    early[call.key] if call.key in early else read(service, call)
+                    for service, call in calls
+                ]
+            else:
+                found = [read(service, call) for service, call in calls]
+            if self._next >= len(self._calls):
+                self.close()
+            yield [one for one in found if one is not None]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """No more are wanted."""
+        if self._before_change in self._hooks:
+            self._hooks.remove(self._before_change)
+
+    def _before_change(self, call: Call | None) -> None:
+        if call is None:
+            self._read_all()
+            self.close()
+        elif call.key not in self._early:
+            # until its first change a call is where it was when the scan began
+            self._early[call.key] = self._read(call.present_service, call)
+
+    def _read_all(self) -> None:
+        for service, call in self._calls[self._next :]:
+            if call.key not in self._early:
+                self._early[call.key] = self._read(service, call)
+
+
+class _Reading(Protocol[R]):
+    def __iter__(self) -> Iterator[list[R]]: ...
+
+    def close(self) -> None: ...
 
 
 class Slices(Generic[R]):
@@ -107,7 +148,7 @@ class Slices(Generic[R]):
         self.close()
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The rows, a slice at a time."""
+        """The rows, some per turn; none in a turn that only looked."""
         for reading in self._readings:
             yield from reading
 

@@ -1,4 +1,4 @@
-"""Live connects: right-party contacts of the last half hour, five minutes by five."""
+"""Live connects: right-party contacts of the last half hour, in intervals of five minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["LiveConnects", "LiveConnectsAnswer", "live_connects"]
 
-INTERVAL = 300_000  # ms
+INTERVAL_MS = 300_000
 INTERVALS = 6
 
 
@@ -30,14 +30,14 @@ class LiveConnectsAnswer(Struct, rename="camel"):
 
 def live_connects(scopes: Sequence[Scope], moment: Moment) -> LiveConnectsAnswer:
     """How many calls were dispositioned as right-party contacts; an interval holds its end."""
-    begin = moment.now - INTERVAL * INTERVALS
+    begin = moment.now - INTERVAL_MS * INTERVALS
     found: Counter[int] = Counter()
     for scope in scopes:
-        connects = scope.floor.state.connects
         for service in scope.services:
-            recent = [at for at in connects.get(service, {}).values() if begin < at <= moment.now]
-            found.update([(moment.now - at) // INTERVAL for at in recent])
+            connects = scope.view.connects_of(service)
+            recent = [at for at in connects if begin < at <= moment.now]
+            found.update([(moment.now - at) // INTERVAL_MS for at in recent])
     totals = [found[ago] for ago in reversed(range(INTERVALS))]
-    ends = range(moment.now - INTERVAL * (INTERVALS - 1), moment.now + 1, INTERVAL)
+    ends = range(moment.now - INTERVAL_MS * (INTERVALS - 1), moment.now + 1, INTERVAL_MS)
     rows = [LiveConnects(str(total), str(end)) for total, end in zip(totals, ends, strict=True)]
     return LiveConnectsAnswer(rows)

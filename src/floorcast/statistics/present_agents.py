@@ -1,18 +1,17 @@
-"""Agents at the moment of an answer: who counts as there, and what the present state adds.
+"""Agents at the moment of an answer: which ones are present, and what the present state adds.
 
-The floor counts an agent's time up to its last event; what has passed since is added here, up
-to now, or up to where the agent counts as gone because nothing was heard of it for too long.
+The floor counts an agent's time up to the last event. The time since then is added here, up to
+now, or up to where the agent counts as gone because nothing was heard of it for too long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from floorcast.floor.agents import OnFloor
-from floorcast.floor.counters import AgentDay
+from floorcast.floor.view import NO_SERVICE, AgentDay, OnFloor
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in", "logged_off"]
+__all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in"]
 
 Part = tuple[int, AgentDay]
 """A service, and an agent's counter of today on it."""
@@ -24,13 +23,14 @@ def is_quiet(agent: OnFloor, moment: Moment) -> bool:
 
 
 class AgentDays:
-    """What agents have done today on the services in view, as far as it is counted."""
+    """What agents have done today on the services of a scope, as far as it is counted."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self.today, self.midnight = scope.today(moment)
         self._now = moment.now
         self._quiet = moment.quiet_agent
-        self._days_of = scope.floor.ledger.days_of
+        self._view = scope.view
+        self._days_of = scope.view.days_of_agent
         self._services = frozenset(scope.services)
 
     def of(self, agent: int) -> Sequence[Part]:
@@ -42,35 +42,54 @@ class AgentDays:
         return parts
 
     def accrued(self, agent: OnFloor) -> int:
-        """The ms that the agent's present state adds to its service, if that is in view."""
+        """The ms that the agent's present state adds to its service, if that is in the scope."""
         if not agent.state or agent.service not in self._services:
             return 0
         until = min(self._now, agent.last_event + self._quiet)
-        return max(0, until - max(agent.counted_to, self.midnight))
+        return self._view.uncounted(agent, self.midnight, until)
 
     def adds_visit(self, agent: OnFloor) -> bool:
         """Whether the time that has accrued is in a visit that today does not count yet."""
-        return (self.today, agent.service) not in agent.visited
+        return not self._view.is_visit_counted(agent, self.today)
 
-    def was_there(self, agent: OnFloor) -> bool:
-        """Whether it is logged in to a service in view, or was today until it was quiet."""
-        if not agent.state or agent.service not in self._services:
-            return False
-        return agent.last_event + self._quiet > self.midnight
+    def present_at(self, agent: OnFloor) -> Sequence[int]:
+        """The services of the scope that it is logged in to, or was today until it was quiet."""
+        if not self.is_present(agent):
+            return ()
+        return [one for one in self._view.services_of(agent) if one in self._services]
+
+    def is_present(self, agent: OnFloor) -> bool:
+        """Whether it is logged in to any service, or was today until it was quiet."""
+        return bool(agent.state) and agent.last_event + self._quiet > self.midnight
+
+    def was_logged_in(self, agent: OnFloor) -> bool:
+        """Whether it was logged in to any service at any time today."""
+        if self.is_present(agent):
+            return True
+        return any(any(day.visits) for _, day in self._days_of(self.today, agent.id))
 
 
-def logged_in(scope: Scope) -> set[int]:
-    """The agents that are logged in to the services in view, quiet ones too."""
-    return set().union(*(scope.floor.on_duty.of(service) for service in scope.services))
+def logged_in(scope: Scope, moment: Moment) -> set[int]:
+    """The agents that are logged in to a service of the scope, or took a call of one today.
 
-
-def logged_off(scope: Scope) -> set[int]:
-    """The agents that logged off from the services in view."""
-    return set().union(*(scope.floor.off_duty.of(service) for service in scope.services))
+    The latter are logged in somewhere, too. Quiet ones are among them.
+    """
+    view = scope.view
+    found = view.logged_in(scope.services)
+    if NO_SERVICE in scope.services:
+        return found  # everybody is among them
+    today, _ = scope.today(moment)
+    for service in scope.services:
+        for number, day in view.agents_of_day(today, service).items():
+            if number not in found and (day.inbound or day.outbound):
+                agent = view.present.get(number)
+                if agent is not None and agent.logged_in:
+                    found.add(number)
+    return found
 
 
 def everyone_today(scope: Scope, moment: Moment) -> set[int]:
-    """The agents that may have something on the services in view today."""
+    """The agents that may have something on the services of the scope today."""
     today, _ = scope.today(moment)
-    on_services = (scope.floor.ledger.agents_on(today, service) for service in scope.services)
-    return logged_in(scope).union(*on_services)
+    on_services = (scope.view.agents_of_day(today, service) for service in scope.services)
+    return scope.view.logged_in(scope.services).union(*on_services)

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 FAR = 10**16  # ms: further than any date that is written
+_FAR_DIGITS = 16  # below FAR
 
 
 class CampaignConditions(ServiceConditions, rename="camel", forbid_unknown_fields=True):
@@ -88,8 +89,9 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
         return value
     if isinstance(value, str):
-        if value.isascii() and value.isdigit() and int(value[:20]) < FAR:
-            return int(value)
+        # the length first: Python refuses to read a number of more than 4,300 digits
+        if value.isascii() and value.isdigit() and len(value.lstrip("0")) <= _FAR_DIGITS:
+            return int(value.lstrip("0") or "0")
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:

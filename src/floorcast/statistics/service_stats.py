@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from floorcast.floor.calls import Call, QueueSegment
-from floorcast.floor.counters import ServiceDay
-from floorcast.floor.directory import NO_SERVICE, Directory
-from floorcast.floor.floor import Floor
-from floorcast.site.configuration import Service
+from floorcast.floor.view import NO_SERVICE, Call, Day, FloorView, Service, ServiceDay
 from floorcast.statistics.campaign_stats import is_of_today
-from floorcast.statistics.consistent_scan import ReadRows, Slices
+from floorcast.statistics.consistent_scan import CallScan, Scan, Slices
 from floorcast.statistics.rounding import mean_seconds, rate
 from floorcast.statistics.visibility import Moment, Scope
 
@@ -75,7 +73,7 @@ class ServiceAnswer(Struct):
 
 def service_stats(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceStatistics]:
     """A row for each service in view that had an agent logged in, or a call offered, today."""
-    return Slices([ReadRows(_of(scope, moment)) for scope in scopes])
+    return Slices([_Services(scope, moment) for scope in scopes])
 
 
 def service_level(service: Service, day: ServiceDay) -> int | float:
@@ -92,117 +90,184 @@ def service_level(service: Service, day: ServiceDay) -> int | float:
             return rate(within, decided - day.abandoned_short)
 
 
-def _of(scope: Scope, moment: Moment) -> list[ServiceStatistics]:
-    floor = scope.floor
-    today, midnight = scope.today(moment)
-    days = floor.ledger.services_on(today)
-    rows = []
-    for number in scope.services:
-        service = floor.state.directory.services.get(number)
-        if service is None or number == NO_SERVICE:
-            continue
-        calls = _Calls(floor, number, moment, midnight)
-        day = days.get(number, _NOTHING)
-        offered = day.offered + calls.carried_over
-        agents, involved = _agents(floor, number, moment, (today, midnight))
-        if offered or involved:
-            rows.append(_row(floor, service, day, offered, calls, agents, midnight))
-    return rows
+class _Services:
+    """The rows of one floor: first its calls are looked at, then its services."""
+
+    def __init__(self, scope: Scope, moment: Moment) -> None:
+        self._calls: dict[int, _Calls] = {}
+        self._now = moment.now
+        self._call_scan = self._of_calls(scope, moment)
+        self._scan = self._of_services(scope, moment)
+
+    def __iter__(self) -> Iterator[list[ServiceStatistics]]:
+        """The rows, some per turn; none while calls are looked at."""
+        for some in self._call_scan:
+            for service, call in some:
+                calls = self._calls.get(service)
+                if calls is None:
+                    calls = self._calls[service] = _Calls()
+                calls.add(call)
+            yield []
+        nothing = _Calls()
+        for found in self._scan:
+            rows = []
+            for own in found:
+                calls = self._calls.get(own.service.id, nothing)
+                if own.involved or own.day.offered or calls.carried_over:
+                    rows.append(_row(own, calls, self._now))
+            yield rows
+
+    def close(self) -> None:
+        """Let the floor go."""
+        self._call_scan.close()
+        self._scan.close()
+
+    def _of_calls(self, scope: Scope, moment: Moment) -> CallScan[tuple[int, _Open]]:
+        midnight = scope.today(moment).begin
+        heard_after = moment.now - moment.quiet_call
+        agents = scope.view.agents
+
+        def read(service: int, call: Call) -> tuple[int, _Open] | None:
+            since = call.waiting_since
+            over = False
+            if since is not None and since < midnight:
+                over = call.waited_over(midnight, moment.quiet_call)
+            if call.last_event <= heard_after:
+                return (service, _Open(None, False, over, None)) if over else None
+            outbound = None
+            if call.direction in _OUTBOUND:
+                agent = (
+                    None
+                    if call.leg is None or call.leg.agent is None
+                    else agents.get(call.leg.agent)
+                )
+                outbound = _outbound(call, None if agent is None else agent.login)
+            return service, _Open(since, call.connected, over, outbound)
+
+        return CallScan(scope, read)
+
+    def _of_services(self, scope: Scope, moment: Moment) -> Scan[_Own]:
+        view, today = scope.view, scope.today(moment)
+        days = view.services_on(today.number)
+
+        def read(number: int) -> _Own | None:
+            service = view.services.get(number)
+            if service is None or number == NO_SERVICE:
+                return None
+            agents, involved = _agents(view, number, moment, today)
+            day = replace(days[number]) if number in days else _NOTHING
+            campaigns = _campaigns(view, number, today.begin)
+            center = service.call_center
+            known = None if center is None else view.call_centers.get(center)
+            name = None if known is None else known.name
+            return _Own(service, name, day, agents, involved, campaigns)
+
+        return Scan(scope.services, read, view.hooks.services, scope.rows)
+
+
+class _Open(NamedTuple):
+    """A call in progress: since when it waits, and whether it did so over midnight."""
+
+    waiting_since: int | None
+    connected: bool
+    over_midnight: bool
+    outbound: OutboundCall | None
+
+
+class _Own(NamedTuple):
+    """What a service itself has, its calls in progress aside."""
+
+    service: Service
+    call_center_name: str | None
+    day: ServiceDay
+    agents: int
+    involved: bool
+    campaigns: _Campaigns
+
+
+class _Campaigns(NamedTuple):
+    """Sums over a service's campaigns of today."""
+
+    loaded: int
+    remaining: int
+    dialable: int
 
 
 _NOTHING = ServiceDay()
-
-
-def _agents(floor: Floor, service: int, moment: Moment, today: tuple[int, int]) -> tuple[int, bool]:
-    """How many agents are logged in now, and whether any was today."""
-    there = floor.on_duty.heard_since(service, moment.now - moment.quiet_agent)
-    if there or floor.on_duty.heard_since(service, today[1] - moment.quiet_agent):
-        return there, True
-    days = floor.ledger.agents_on(today[0], service).values()
-    return 0, any(any(day.visits) for day in days)
+_OUTBOUND = frozenset({"OUTBOUND", "MANUAL"})
 
 
 class _Calls:
     """The calls in progress of one service."""
 
-    __slots__ = ("_joined", "_now", "carried_over", "connected", "outbound", "waiting")
+    __slots__ = ("carried_over", "connected", "longest_since", "outbound", "waiting")
 
-    def __init__(self, floor: Floor, service: int, moment: Moment, midnight: int) -> None:
+    def __init__(self) -> None:
         self.waiting = self.connected = self.carried_over = 0
-        self._now = self._joined = moment.now
+        self.longest_since: int | None = None
         self.outbound: list[OutboundCall] = []
-        heard_of = moment.now - moment.quiet_call
-        for call in floor.call_table.in_progress.get(service, {}).values():
-            leg = call.legs[-1] if call.legs else None
-            since = None if leg is None or leg.answered is not None else leg.joined
-            if since is not None and since < midnight:
-                self.carried_over += call.waited_over(midnight, moment.quiet_call)
-            if call.last_event <= heard_of:
-                continue
-            if since is not None:
-                self.waiting += 1
-                self._joined = min(self._joined, since)
-            elif leg is not None:
-                self.connected += 1
-            if call.direction in {"OUTBOUND", "MANUAL"}:
-                self.outbound.append(_outbound(call, floor.state.directory))
-        self.outbound.sort(key=_as_they_began)
 
-    @property
-    def longest(self) -> int:
-        """How long the one that waits longest has waited so far, in ms."""
-        return self._now - self._joined
+    def add(self, call: _Open) -> None:
+        """One more call."""
+        since = call.waiting_since
+        self.carried_over += call.over_midnight
+        self.connected += call.connected
+        if since is not None:
+            self.waiting += 1
+            if self.longest_since is None or since < self.longest_since:
+                self.longest_since = since
+        if call.outbound is not None:
+            self.outbound.append(call.outbound)
+
+
+def _agents(view: FloorView, service: int, moment: Moment, today: Day) -> tuple[int, bool]:
+    """How many agents are logged in now, and whether any was today."""
+    there = view.count_logged_in(service, moment.now - moment.quiet_agent)
+    if there or view.count_logged_in(service, today.begin - moment.quiet_agent):
+        return there, True
+    days = view.agents_of_day(today.number, service).values()
+    return 0, any(any(day.visits) for day in days)
+
+
+def _campaigns(view: FloorView, service: int, midnight: int) -> _Campaigns:
+    loaded = remaining = dialable = 0
+    for campaign in view.campaigns_of(service):
+        if is_of_today(campaign, midnight):
+            loaded += campaign.loaded or 0
+            remaining += campaign.remaining or 0
+            if (campaign.state or "").upper() == "PLAYING":
+                dialable += campaign.dialable or 0
+    return _Campaigns(loaded, remaining, dialable)
 
 
 def _as_they_began(call: OutboundCall) -> tuple[int, int, str]:
     return (call.call_start_time or 0, call.transaction_id, call.session_id)
 
 
-def _outbound(call: Call, directory: Directory) -> OutboundCall:
-    leg = call.legs[-1] if call.legs else None
-    agent = None if leg is None or leg.agent is None else directory.agents.get(leg.agent)
+def _outbound(call: Call, login: str | None) -> OutboundCall:
     return OutboundCall(
         call.transaction,
         call.session,
         call.campaign,
         call.account,
-        call.phone_dialed,
-        None if agent is None else agent.login,
+        call.customer_phone,
+        login,
         call.started,
-        _state(leg),
+        call.progress,
     )
 
 
-def _state(leg: QueueSegment | None) -> str:
-    if leg is None:
-        return "DIALING"
-    return "QUEUED" if leg.answered is None else "CONNECTED"
-
-
-def _row(
-    floor: Floor,
-    service: Service,
-    day: ServiceDay,
-    offered: int,
-    calls: _Calls,
-    agents: int,
-    midnight: int,
-) -> ServiceStatistics:
-    loaded = remaining = dialable = 0
-    for campaign in floor.at_work.of(service.id).values():
-        if is_of_today(campaign, midnight):
-            loaded += campaign.loaded or 0
-            remaining += campaign.remaining or 0
-            if (campaign.state or "").upper() == "PLAYING":
-                dialable += campaign.dialable or 0
+def _row(own: _Own, calls: _Calls, now: int) -> ServiceStatistics:
+    service, day = own.service, own.day
+    loaded, remaining, dialable = own.campaigns
+    longest = 0 if calls.longest_since is None else max(0, now - calls.longest_since)
     center = service.call_center
-    named = None if center is None else floor.state.directory.call_centers.get(center)
     return ServiceStatistics(
-        calls=calls.outbound,
+        calls=sorted(calls.outbound, key=_as_they_began),
         service_id=str(service.id),
         service_name=service.name,
         cip=len(calls.outbound),
-        total_offered=offered,
+        total_offered=day.offered + calls.carried_over,
         total_handled=day.handled,
         total_abandoned=day.abandoned,
         abandon_rate=rate(day.abandoned, day.handled + day.abandoned),
@@ -219,13 +284,13 @@ def _row(
         units=service.units,
         total_calls_in_queue=calls.waiting,
         calls_with_agent=calls.connected,
-        total_agents=agents,
-        longest_call_in_queue=calls.longest // 1000,
+        total_agents=own.agents,
+        longest_call_in_queue=longest // 1000,
         max_hold_time=service.max_hold_time,
         loaded=loaded,
         remaining=remaining,
         playing_dialable=dialable,
         percent_complete=rate(loaded - remaining, loaded) if loaded else 100,
         call_center_id=None if center is None else str(center),
-        call_center_name=None if named is None else named.name,
+        call_center_name=own.call_center_name,
     )

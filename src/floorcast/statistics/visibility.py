@@ -1,6 +1,6 @@
-"""Who may see what: the floors and call centers of a user, and what of them a request names.
+"""Who may see what: the floors and call centers of a user, and which of them a request names.
 
-What a user may not see is not counted, not listed and not named: an id that is not there and
+What a user may not see is not counted, not listed and not named. An id that does not exist and
 one that may not be seen give the same answer.
 """
 
@@ -9,84 +9,116 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from floorcast.floor.directory import NO_SERVICE
-from floorcast.floor.floor import Floor
+from floorcast.floor.view import NO_SERVICE, Day, FloorView
 from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 
-__all__ = ["Moment", "Scope", "Visibility"]
+__all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility", "limits_of"]
 
-_HOUR = 3_600_000
+_HOUR_MS = 3_600_000
+_ROWS = 100  # rows in one turn of the event loop: about half a millisecond
+
+CallCenterLimits = frozenset[tuple[int, int]] | None
+"""The call centers that a user is limited to, each by client and id; None: no limit."""
 
 
 class Moment(NamedTuple):
-    """The moment of an answer, and how long something may have been quiet by then; in ms."""
+    """The moment of an answer, and how long a call or an agent may have been quiet; in ms."""
 
     now: int
-    quiet_call: int = 4 * _HOUR
-    quiet_agent: int = 16 * _HOUR
+    quiet_call: int = 4 * _HOUR_MS
+    quiet_agent: int = 16 * _HOUR_MS
 
 
 class Scope(NamedTuple):
-    """What a request asks for of one floor: services, in the order of their ids.
+    """The part of one floor that a request asks for: its services, in the order of their ids.
 
-    ``NO_SERVICE`` is among them where everything is seen, what belongs to no known service too.
+    ``NO_SERVICE`` is among them if the user sees everything. ``limits`` are the user's, and
+    ``rows`` are read in one turn of the event loop.
     """
 
-    floor: Floor
+    view: FloorView
     services: Sequence[int]
+    limits: CallCenterLimits = None
+    rows: int = _ROWS
 
-    def today(self, moment: Moment) -> tuple[int, int]:
-        """The floor's own day that holds the moment, and its first ms."""
-        calendar = self.floor.calendar
-        today = calendar.day_of(moment.now)
-        return today, calendar.bounds(today)[0]
+    def today(self, moment: Moment) -> Day:
+        """The client's day that holds the moment."""
+        return self.view.day_of(moment.now)
+
+    def sees(self, service: int) -> bool:
+        """Whether the user may see what belongs to a service, asked for or not."""
+        return _sees(self.view, service, self.limits)
 
 
 class Visibility(NamedTuple):
-    """What a user sees: its own client's floor, those of child clients, some call centers.
+    """The floors that a user sees, and the call centers that the user is limited to."""
 
-    ``call_centers`` None: all of them.
-    """
-
-    floors: Sequence[Floor]
-    call_centers: frozenset[int] | None = None
+    views: Sequence[FloorView]
+    limits: CallCenterLimits = None
+    rows: int = _ROWS
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
-        """What a filter asks for of each floor; raises InvalidParameter for an unknown id."""
+        """The part of each floor that a filter asks for.
+
+        Raises InvalidParameter for an id that does not exist or may not be seen.
+        """
         self.expect("service", wanted.services, self._has_service)
         self.expect("callCenter", wanted.call_centers, self._has_call_center)
-        return [Scope(floor, sorted(self._services(floor, wanted))) for floor in self.floors]
+        return [
+            Scope(view, sorted(self._services(view, wanted)), self.limits, self.rows)
+            for view in self.views
+        ]
 
-    def sees_service(self, floor: Floor, service: int | None) -> bool:
-        """Whether what belongs to a service of the floor is seen."""
-        if self.call_centers is None:
-            return True
-        known = floor.state.directory.services.get(NO_SERVICE if service is None else service)
-        return known is not None and known.call_center in self.call_centers
+    def sees_service(self, view: FloorView, service: int | None) -> bool:
+        """Whether the user may see what belongs to a service of the floor."""
+        return _sees(view, NO_SERVICE if service is None else service, self.limits)
 
-    def expect(self, member: str, wanted: Iterable[int], has: Callable[[Floor, int], bool]) -> None:
-        """Raise InvalidParameter for the first id that no floor in sight has."""
+    def expect(
+        self, member: str, wanted: Iterable[int], has: Callable[[FloorView, int], bool]
+    ) -> None:
+        """Raise InvalidParameter for the first id that no visible floor has."""
         for number in sorted(wanted):
-            if not any(has(floor, number) for floor in self.floors):
+            if not any(has(view, number) for view in self.views):
                 raise InvalidParameter(f"filter.{member} names {number}: there is no such {member}")
 
-    def _services(self, floor: Floor, wanted: ServiceFilter) -> Iterable[int]:
-        services = floor.state.directory.services
+    def _services(self, view: FloorView, wanted: ServiceFilter) -> Iterable[int]:
         if wanted == EVERYTHING:
-            if self.call_centers is None:
-                return (NO_SERVICE, *services)
-            centers = self.call_centers
-        else:
-            centers = wanted.call_centers
-        found = {number for number in wanted.services if self._has_service(floor, number)}
+            if self.limits is None:
+                return (NO_SERVICE, *view.services)
+            return [number for number in view.services if self.sees_service(view, number)]
+        found = {number for number in wanted.services if self._has_service(view, number)}
+        centers = {one for one in wanted.call_centers if self._has_call_center(view, one)}
         if centers:
-            found |= {one.id for one in services.values() if one.call_center in centers}
+            found |= {one.id for one in view.services.values() if one.call_center in centers}
         return found
 
-    def _has_service(self, floor: Floor, number: int) -> bool:
-        return number in floor.state.directory.services and self.sees_service(floor, number)
+    def _has_service(self, view: FloorView, number: int) -> bool:
+        return number in view.services and self.sees_service(view, number)
 
-    def _has_call_center(self, floor: Floor, number: int) -> bool:
-        seen = self.call_centers is None or number in self.call_centers
-        return seen and number in floor.state.directory.call_centers
+    def _has_call_center(self, view: FloorView, number: int) -> bool:
+        seen = self.limits is None or (view.client, number) in self.limits
+        return seen and number in view.call_centers
+
+
+def limits_of(views: Sequence[FloorView], call_centers: Iterable[int] | None) -> CallCenterLimits:
+    """The limits that a user's declared call centers come to; None: it has none.
+
+    The first view is the user's own client's. An id names that client's call center if it has
+    one, and only otherwise those of the clients below it.
+    """
+    if call_centers is None:
+        return None
+    found: set[tuple[int, int]] = set()
+    for center in call_centers:
+        having = [view.client for view in views if center in view.call_centers]
+        own = views[0].client
+        found.update((client, center) for client in ([own] if own in having else having))
+    return frozenset(found)
+
+
+def _sees(view: FloorView, service: int, limits: CallCenterLimits) -> bool:
+    if limits is None:
+        return True
+    center = view.call_center_of(service)
+    return center is not None and (view.client, center) in limits

@@ -1,18 +1,19 @@
-"""The calls that wait for an agent now (the reference calls them on hold)."""
+"""The calls that wait for an agent now; the reference calls them on hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from floorcast.floor.calls import Call
-from floorcast.floor.directory import NO_SERVICE
-from floorcast.statistics.consistent_scan import ReadRows, Slices
+from floorcast.floor.view import NO_SERVICE, Call
+from floorcast.statistics.consistent_scan import CallScan, Slices
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["WaitingCall", "WaitingCallsAnswer", "customer_phone", "waiting_calls"]
+__all__ = ["WaitingCall", "WaitingCallsAnswer", "waiting_calls"]
 
 
 class WaitingCall(Struct, rename="camel", gc=False):
@@ -37,17 +38,7 @@ class WaitingCallsAnswer(Struct, rename="camel"):
 
 def waiting_calls(scopes: Sequence[Scope], moment: Moment) -> Slices[WaitingCall]:
     """The calls that wait for the services, of all floors, longest first."""
-    found: list[_Waiting] = []
-    for scope in scopes:
-        services = scope.floor.state.directory.services
-        for service in scope.services:
-            calls = scope.floor.call_table.in_progress.get(service)
-            if calls:
-                known = services.get(service)
-                name = None if known is None else known.name
-                found += _of(service, name, calls.values(), moment)
-    found.sort(key=_longest_first)
-    return Slices([ReadRows([waiting.row for waiting in found])])
+    return Slices([_InOrder(scopes, moment)])
 
 
 class _Waiting(NamedTuple):
@@ -57,40 +48,57 @@ class _Waiting(NamedTuple):
     row: WaitingCall
 
 
+class _InOrder:
+    """The rows of all floors by how long they wait. Sorted in runs, so that no turn is long."""
+
+    def __init__(self, scopes: Sequence[Scope], moment: Moment) -> None:
+        self._rows = min((scope.rows for scope in scopes), default=1)
+        self._scans = [_of(scope, moment) for scope in scopes]
+
+    def __iter__(self) -> Iterator[list[WaitingCall]]:
+        """The rows, some per turn; none while calls are looked for."""
+        runs: list[list[_Waiting]] = []
+        for scan in self._scans:
+            for found in scan:
+                runs.append(sorted(found, key=_longest_first))
+                yield []
+        ordered = merge(*runs, key=_longest_first)
+        while some := [waiting.row for waiting in islice(ordered, self._rows)]:
+            yield some
+
+    def close(self) -> None:
+        """Let the floors go."""
+        for scan in self._scans:
+            scan.close()
+
+
 def _longest_first(waiting: _Waiting) -> tuple[int, int, str]:
     return waiting[:3]
 
 
-def _of(service: int, name: str | None, calls: Iterable[Call], moment: Moment) -> list[_Waiting]:
-    number = None if service == NO_SERVICE else str(service)
-    found = []
-    for call in calls:
-        leg = call.legs[-1] if call.legs else None
-        if leg is None or leg.answered is not None or leg.joined is None:
-            continue
-        if call.last_event + moment.quiet_call <= moment.now:
-            continue
+def _of(scope: Scope, moment: Moment) -> CallScan[_Waiting]:
+    heard_after = moment.now - moment.quiet_call
+    services = scope.view.services
+
+    def read(service: int, call: Call) -> _Waiting | None:
+        since = call.waiting_since
+        if since is None or call.last_event <= heard_after:
+            return None
+        number = None if service == NO_SERVICE else str(service)
+        known = services.get(service)
         row = WaitingCall(
-            name,
+            None if known is None else known.name,
             number,
             _consumer(call),
             call.account,
-            customer_phone(call),
-            str(leg.joined // 1000),
+            call.customer_phone,
+            str(since // 1000),
             number if call.skill is None else str(call.skill),
             None if call.priority is None else str(call.priority),
         )
-        found.append(_Waiting(leg.joined, call.transaction, call.session, row))
-    return found
+        return _Waiting(since, call.transaction, call.session, row)
 
-
-def customer_phone(call: Call) -> str | None:
-    """The customer's number: the caller's of an inbound call, else the one dialed."""
-    if call.direction == "INBOUND":
-        return call.caller_id
-    if call.direction is None and call.phone_dialed is None:
-        return call.caller_id
-    return call.phone_dialed
+    return CallScan(scope, read)
 
 
 def _consumer(call: Call) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from floorcast.floor.floor import Floor
+from floorcast.floor.view import FloorView
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
@@ -112,7 +113,7 @@ def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
 
 def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
     """Every method's rows as the statistics answer them, to somebody who sees everything."""
-    visibility = Visibility([floor])
+    visibility = Visibility([FloorView(floor)])
     scopes = visibility.scopes()
     averages = averages_answer(agent_averages(scopes, moment).all(), moment)
     answers: dict[str, Iterable[object]] = {

@@ -11,7 +11,6 @@ from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import position
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
-from floorcast.statistics import consistent_scan
 from tests.http.fed import agent_event, call_start
 from tests.http.servers import ACME, CHILD, House, in_house
 from tests.statistics.floors import agent_at, call_at, event_at, folded
@@ -209,22 +208,21 @@ def test_campaigns_are_asked_for_by_one_kind() -> None:
     in_house(work)
 
 
-def test_a_large_answer_is_made_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_answer_is_made_in_turns() -> None:
     """Others get theirs in between; what is folded meanwhile is not in it."""
-    monkeypatch.setattr(consistent_scan, "SLICE", 1)
 
     async def work(house: House) -> None:
-        house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(9)))
+        house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))
         session = await house.login()
         asking = asyncio.create_task(house.http.post(f"{SERVICE}/agents/status", headers=session))
-        while not mine.watchers:  # noqa: ASYNC110 — nothing tells when a request has begun to read
+        while not mine.hooks:  # noqa: ASYNC110 — nothing tells when a request has begun to read
             await asyncio.sleep(0)
-        gone = [agent_at("LOGOFF", NOW, f"A{number}") for number in range(9)]
+        gone = [agent_at("LOGOFF", NOW, f"A{number}") for number in range(250)]
         for event in (*gone, call_at("queue", NOW, service=2)):
             mine.fold(event, NOW * 10_000, "-")
         answer = await asking
-        assert len(answer.json()["agentDetails"]) == 9
-        assert mine.watchers == []
+        assert len(answer.json()["agentDetails"]) == 250
+        assert not mine.hooks
         answer = await house.http.post(f"{SERVICE}/agents/status", headers=session)
         assert answer.json()["agentDetails"] == []
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from msgspec import Struct
 
 from floorcast.feeds.cursors import token_at
-from floorcast.floor.call_data import CallFacts
+from floorcast.floor.view import CallFacts, FloorView
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, NotFound
+from floorcast.statistics.visibility import limits_of
 
 __all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]
 
@@ -90,10 +91,18 @@ def _find(context: RequestContext) -> CallFacts:
     client = _number("client", named) if named else session.client
     floor = context.server.floors.get(client) if client in session.clients_seen else None
     call = floor.find_call(transaction, call_session) if floor is not None else None
-    limits = session.call_centers
-    if call is None or (limits is not None and call.call_center not in limits):
+    if call is None or not _is_seen(context, client, call.call_center):
         raise NotFound("there is no such call today")
     return call
+
+
+def _is_seen(context: RequestContext, client: int, call_center: int | None) -> bool:
+    session, floors = context.session, context.server.floors
+    if session.call_centers is None:
+        return True
+    views = [FloorView(floors[one].floor) for one in session.clients_seen if one in floors]
+    limits = limits_of(views, session.call_centers) or frozenset()
+    return call_center is not None and (client, call_center) in limits
 
 
 def _number(name: str, text: str) -> int:

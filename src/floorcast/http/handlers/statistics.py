@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from floorcast.feeds.cursors import token_at
+from floorcast.floor.view import FloorView
 from floorcast.http.openapi.schemas import one_of, time_or_ms
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
@@ -38,7 +39,7 @@ from floorcast.statistics.requests import (
     read_service_filter,
 )
 from floorcast.statistics.service_stats import ServiceAnswer, service_stats
-from floorcast.statistics.visibility import Moment, Scope, Visibility
+from floorcast.statistics.visibility import Moment, Scope, Visibility, limits_of
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 
 __all__ = [
@@ -84,11 +85,11 @@ class _Asked:
     def __init__(self, context: RequestContext) -> None:
         server, session = context.server, context.session
         floors = [server.floors.get(client) for client in session.clients_seen]
-        seen = [one.floor for one in floors if one is not None]
-        if len(seen) < len(floors):
+        views = [FloorView(one.floor) for one in floors if one is not None]
+        if len(views) < len(floors):
             raise Unavailable("the client's floor is being set up: ask again in a second")
         now = server.now()
-        self.visibility = Visibility(seen, session.call_centers)
+        self.visibility = Visibility(views, limits_of(views, session.call_centers))
         self.moment = Moment(to_ms(now), server.quiet_call_ms, server.quiet_agent_ms)
         through = server.floors[session.client].feeds["interaction"].through
         token = token_at(session.client, through, server.log, now, at_head=True)

@@ -1,0 +1,171 @@
+"""How a floor is read: all that statistics and call data know of it.
+
+Nothing else of this package is imported there. A view copies nothing: read what it returns
+before the fold goes on, or scan with the before-change ``hooks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.call_data import CallFacts
+from floorcast.floor.calls import Call, Key
+from floorcast.floor.campaigns import Campaign
+from floorcast.floor.change_hooks import ChangeHooks, IdHooks
+from floorcast.floor.counters import AgentDay, ServiceDay, reason_index
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.floor import Floor
+from floorcast.site.configuration import Agent, CallCenter, Service
+
+__all__ = [
+    "NO_SERVICE",
+    "Agent",
+    "AgentDay",
+    "Call",
+    "CallCenter",
+    "CallFacts",
+    "CallInHand",
+    "Campaign",
+    "Day",
+    "FloorView",
+    "IdHooks",
+    "Key",
+    "OnFloor",
+    "Service",
+    "ServiceDay",
+    "reason_index",
+]
+
+
+class Day(NamedTuple):
+    """A day of the client's calendar: its number, and its first ms."""
+
+    number: int
+    begin: int
+
+
+class FloorView:
+    """One client's floor, to be read. Moments are in ms.
+
+    ``NO_SERVICE`` stands for what belongs to no known service.
+    """
+
+    __slots__ = ("_floor", "client", "hooks")
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self.client = floor.state.client
+        self.hooks: ChangeHooks = floor.hooks
+
+    def day_of(self, ms: int) -> Day:
+        """The client's day that holds a moment."""
+        calendar = self._floor.calendar
+        number = calendar.day_of(ms)
+        return Day(number, calendar.bounds(number)[0])
+
+    # -- names -----------------------------------------------------------------------------
+
+    @property
+    def services(self) -> Mapping[int, Service]:
+        """Every service that is known, by id; ``NO_SERVICE`` is none of them."""
+        return self._floor.state.directory.services
+
+    @property
+    def call_centers(self) -> Mapping[int, CallCenter]:
+        """The call centers, by id."""
+        return self._floor.state.directory.call_centers
+
+    @property
+    def agents(self) -> Mapping[int, Agent]:
+        """Every agent that is known by name, by id."""
+        return self._floor.state.directory.agents
+
+    def call_center_of(self, service: int | None) -> int | None:
+        """The call center of a service; None: it has none."""
+        return self._floor.state.directory.call_center_of(service)
+
+    # -- agents ----------------------------------------------------------------------------
+
+    @property
+    def present(self) -> Mapping[int, OnFloor]:
+        """Every agent that was heard of, by id, as it is now."""
+        return self._floor.state.agents
+
+    def logged_in(self, services: Iterable[int]) -> set[int]:
+        """The agents that are logged in to one of the services, quiet ones too."""
+        return set().union(*map(self._floor.on_duty.of, services))
+
+    def logged_off(self, services: Iterable[int]) -> set[int]:
+        """The agents that logged off from one of the services."""
+        return set().union(*map(self._floor.off_duty.of, services))
+
+    def count_logged_in(self, service: int, heard_after: int) -> int:
+        """How many agents are logged in to a service and were heard of after a moment."""
+        return self._floor.on_duty.heard_since(service, heard_after)
+
+    def services_of(self, agent: OnFloor) -> Collection[int]:
+        """The services that an agent is logged in to, or was last."""
+        return (agent.service,)
+
+    def days_of_agent(self, day: int, agent: int) -> Sequence[tuple[int, AgentDay]]:
+        """An agent's counters of a day: (service, counter)."""
+        return self._floor.ledger.days_of(day, agent)
+
+    def agents_of_day(self, day: int, service: int) -> Mapping[int, AgentDay]:
+        """The counters of a day on a service, by agent."""
+        return self._floor.ledger.agents_on(day, service)
+
+    def uncounted(self, agent: OnFloor, begin: int, until: int) -> int:
+        """The ms from ``begin`` to ``until`` in the present state that no counter holds yet."""
+        return max(0, until - max(agent.counted_to, begin))
+
+    def is_visit_counted(self, agent: OnFloor, day: int) -> bool:
+        """Whether a day's counter holds the visit to the present state."""
+        return (day, agent.service) in agent.visited
+
+    def has_changed(self, agent: OnFloor, after: int) -> bool:
+        """Whether the agent's state, reason or service changed after a moment."""
+        return agent.since > after
+
+    def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
+        """The service of the call that an agent has in hand; the agent's own, if none is known."""
+        known = None if call.key is None else self._floor.call_table.calls.get(call.key)
+        if known is not None and known.present_service != NO_SERVICE:
+            return known.present_service
+        return agent.service if call.service is None else call.service
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def calls_in_progress(self, services: Iterable[int]) -> list[tuple[int, Call]]:
+        """The calls in progress that the services have: (service, call)."""
+        at = self._floor.call_table.in_progress
+        return [
+            (service, call)
+            for service in services
+            if service in at
+            for call in at[service].values()
+        ]
+
+    def connects_of(self, service: int) -> Collection[int]:
+        """When each right-party contact of the last half hour was dispositioned."""
+        return self._floor.state.connects.get(service, {}).values()
+
+    # -- services and campaigns ------------------------------------------------------------
+
+    def services_on(self, day: int) -> Mapping[int, ServiceDay]:
+        """The counters of a day, by service."""
+        return self._floor.ledger.services_on(day)
+
+    def campaigns_of(self, service: int) -> Collection[Campaign]:
+        """The campaigns of a service that were at work today or yesterday."""
+        return self._floor.at_work.of(service).values()
+
+    def campaign(self, number: int) -> Campaign | None:
+        """What was reported of a campaign; None: nothing."""
+        return self._floor.state.campaigns.get(number)
+
+    def is_campaign(self, number: int) -> bool:
+        """Whether a campaign of the id is known."""
+        return number in self._floor.state.directory.campaigns
