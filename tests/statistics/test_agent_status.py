@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
+from floorcast.site.configuration import CallCenter, FloorConfig, Service
+from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import AgentDetails, agent_status
 from tests.floor.random_floors import (
     AGENT_KINDS,
@@ -19,7 +21,7 @@ from tests.floor.random_floors import (
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import only, plain, scopes, seen
+from tests.statistics.floors import only, plain, scopes, seen, visible
 
 STATE_IDS = {
     "LOGOFF": 0,
@@ -160,3 +162,51 @@ def follow(call_table: dict[str, dict[str, Any]], event: dict[str, Any]) -> None
         row["state"], row["since"] = state, event["timestamp"]
     row["service"] = event.get("agentServiceId")
     row["reason"] = event.get("notReadyReasonCode", "") if state == 3 else ""
+
+
+HIDDEN = FloorConfig(
+    call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
+    services=(
+        Service(id=10, name="Sales", call_center=1),
+        Service(id=20, name="Support", call_center=2),
+    ),
+)
+
+
+def with_a_hidden_call() -> Floor:
+    """ANN of Sales takes a call of Support; BOB of Support takes one of Sales."""
+    taken = [
+        call("call.start", 1, 1, service=20, direction="INBOUND", callerId="650", account="A"),
+        call("call.queue", 1, 1),
+        call("call.start", 1, 2, service=10, direction="INBOUND", callerId="651", account="B"),
+        call("call.queue", 1, 2),
+        agent("IN_CALL", 2, "ANN", service=10, call={"transactionId": 1, "sessionId": "S1"}),
+        agent("IN_CALL", 2, "BOB", service=20, call={"transactionId": 2, "sessionId": "S2"}),
+    ]
+    floor = new_floor(HIDDEN)
+    fold_all(floor, taken)
+    return floor
+
+
+def test_a_hidden_service_s_call_is_blank() -> None:
+    """A limited user sees the visible agent, and nothing of the call; nor the hidden service."""
+    floor = with_a_hidden_call()
+    rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(9)).all()
+    ann, bob = map(plain, rows)
+    assert (ann["state"], ann["serviceId"]) == ("In Call", 10)
+    blank = ("callType", "transactionId", "sessionId", "account", "phone")
+    assert [ann[member] for member in blank] == [None] * 5
+    assert (bob["transactionId"], bob["phone"], bob["account"]) == (2, "651", "B")
+    place = ("serviceId", "serviceName", "callCenterId", "callCenterName")
+    assert [bob[member] for member in place] == [None] * 4
+    everything = agent_status(visible(floor).scopes(), seen(9)).all()
+    assert [plain(row)["phone"] for row in everything] == ["650", "651"]
+
+
+def test_an_agent_is_found_by_the_service_whose_call_it_took() -> None:
+    """In each method that lists agents, although it is logged in to another."""
+    of_sales = scopes(with_a_hidden_call(), 10)
+    assert [row.agent_login_id for row in agent_status(of_sales, seen(9)).all()] == ["ANN", "BOB"]
+    assert [row.inbound_calls for row in agent_statistics(of_sales, seen(9)).all()] == [0, 1]
+    rows = agent_statistics_ex(of_sales, seen(9)).all()
+    assert [(row.agent_login_id, row.services[0].id) for row in rows] == [("ANN", 10), ("BOB", 10)]

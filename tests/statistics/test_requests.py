@@ -42,6 +42,7 @@ def test_campaigns_are_filtered_by_one_kind_alone() -> None:
         (0, 0),
         (1401958827016, 1401958827016),
         ("1401958827016", 1401958827016),
+        ("0" * 4301 + "7", 7),
         ("2014-06-05T09:00:27.016Z", 1401958827016),
         ("2014-06-05T05:00:27.016-0400", 1401958827016),
         ("2014-06-05T05:00:27.016", 1401958827016),  # the client's zone
@@ -53,7 +54,10 @@ def test_a_time_is_milliseconds_or_iso_8601(given: object, ms: int | None) -> No
     assert read_changed_after(given, ZONE) == ms
 
 
-@pytest.mark.parametrize("given", ["yesterday", True, 1.5, [], {}, 10**40, "9" * 40, "0000-01-01"])
+@pytest.mark.parametrize(
+    "given",
+    ["yesterday", True, 1.5, [], {}, 10**40, "9" * 40, "9" * 4301, "9" * 17, "0000-01-01", "٣" * 9],
+)
 def test_anything_else_is_no_time(given: object) -> None:
     """The message names the member."""
     with pytest.raises(InvalidParameter, match="stateChangedAfter must be a time"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.view import NO_SERVICE, FloorView
 from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.requests import ServiceFilter
-from floorcast.statistics.visibility import Moment, Visibility
+from floorcast.statistics.visibility import Moment, Visibility, limits_of
 from tests.statistics.floors import agent_at, at, folded, visible
 
 PARENT = folded(
@@ -74,3 +74,22 @@ def test_each_floor_has_its_own_day() -> None:
     moment = Moment(at("2026-11-24T01:00:00+00:00"))
     here, there = (scope.today(moment)[0] for scope in visible(PARENT, CHILD).scopes())
     assert there == here + 1
+
+
+def test_a_call_center_of_a_child_is_not_the_parent_s_of_the_same_id() -> None:
+    """Limits are by client and id: one id may name a call center of both."""
+    ten = CallCenter(id=10, name="Ten")
+    plan = FloorConfig(call_centers=(ten,), services=(Service(id=1, name="One", call_center=10),))
+    parent, child = (folded(plan, [agent_at("READY", 0, service=1)], client=n) for n in (1, 2))
+    views = [FloorView(parent), FloorView(child)]
+    limits = limits_of(views, {10})
+    assert limits == frozenset({(1, 10)})
+    assert services(Visibility(views, limits)) == [[1], []]
+    assert services(Visibility(views, limits), by(centers=(10,))) == [[1], []]
+    assert limits_of(views, None) is None
+
+
+def test_an_id_that_the_own_client_lacks_names_a_call_center_below() -> None:
+    """A parent may limit a user to a child's call center."""
+    views = [FloorView(PARENT), FloorView(CHILD)]
+    assert limits_of(views, [2, 3, 99]) == frozenset({(1, 2), (2, 3)})

@@ -1,0 +1,65 @@
+"""What a floor's view shows of calls and agents."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.floor.call_data import facts
+from floorcast.floor.view import FloorView
+from tests.floor.random_floors import MIDDAY, agent, call, fold_all, new_floor
+
+NOON = int(MIDDAY.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("direction", "caller", "dialed", "phone"),
+    [
+        ("INBOUND", "650", "800", "650"),
+        ("INBOUND", None, "800", None),
+        ("OUTBOUND", "800", "650", "650"),
+        ("OUTBOUND", "800", None, None),
+        ("MANUAL", None, "650", "650"),
+        (None, "650", None, "650"),
+        (None, "650", "800", "800"),
+        (None, None, None, None),
+    ],
+)
+def test_the_customer_s_phone_has_one_rule(
+    direction: str | None, caller: str | None, dialed: str | None, phone: str | None
+) -> None:
+    """The caller's of an inbound call, else the one dialed; with no direction, whichever is known.
+
+    The agent's call in hand and call data show the same number.
+    """
+    floor = new_floor()
+    numbers = {"callerId": caller, "phoneDialed": dialed}
+    told = {name: value for name, value in numbers.items() if value is not None}
+    if direction is None:
+        # the end of a call tells its numbers, too; it came early, and the call goes on
+        begun = [call("call.queue", 1, 1, service=10), call("call.end", 500, 1, **told)]
+    else:
+        start = {"service": 10, "direction": direction}
+        begun = [call("call.start", 0, 1, **start, **told), call("call.queue", 1, 1)]
+    named = {"transactionId": 1, "sessionId": "S1"}
+    fold_all(floor, [*begun, agent("IN_CALL", 2, service=10, call=named)])
+    shown = floor.call_table.calls[1, "S1"]
+    assert shown.customer_phone == phone
+    assert facts(shown, floor.state.directory).phone == phone
+    in_hand = FloorView(floor).present[7].call
+    assert in_hand is not None
+    assert in_hand.phone == phone
+
+
+def test_a_call_is_listed_with_the_service_that_has_it() -> None:
+    """Services without a call in progress add nothing."""
+    floor = new_floor()
+    fold_all(floor, [call("call.queue", 1, 1, service=10), call("call.queue", 1, 2, service=20)])
+    fold_all(floor, [call("call.end", 2, 2)], begin=9)
+    listed = FloorView(floor).calls_in_progress([10, 20, 30])
+    assert [(service, one.transaction) for service, one in listed] == [(10, 1)]
+
+
+def test_a_day_of_the_view_is_the_client_s() -> None:
+    """Its number, and the ms of its local midnight."""
+    day = FloorView(new_floor()).day_of(NOON)
+    assert day == (MIDDAY.toordinal(), NOON - 12 * 3_600_000)
