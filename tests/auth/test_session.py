@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from floorcast.auth.session import Session, proof_of, restored, stored
+from floorcast.auth.session import Session, digest_of, id_from, proof_of, restored, stored
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SESSIONS = st.builds(
     Session,
-    id=st.uuids().map(str),
+    digest=st.uuids().map(str).map(digest_of),
+    nonce=st.just("") | st.uuids().map(str),
     client=st.integers(0, 2**53),
     name=TEXT,
     agent=st.booleans(),
@@ -31,6 +34,24 @@ def test_who_it_is_comes_back_and_what_it_may_do_is_asked_again(session: Session
     session.role, session.clients_seen, session.generation = "Agent", (), -1
     session.written, session.kept = stored(session), session.last_used
     assert structs.asdict(again) == structs.asdict(session)
+
+
+def test_one_stored_by_an_earlier_release_keeps_its_id() -> None:
+    """It had the id itself in the store, and no nonce."""
+    old = b'{"id":"u-1","client":1,"name":"reports","agent":false,"token":"t","proof":"p","used":5}'
+    session = restored(old)
+    assert session is not None
+    assert (session.id, session.digest, session.nonce) == ("u-1", digest_of("u-1"), "")
+    assert b"u-1" not in stored(session)
+
+
+@given(st.uuids().map(str), TEXT)
+def test_an_id_is_a_random_uuid_to_whoever_lacks_the_token(nonce: str, api_token: str) -> None:
+    """The same for the same token and nonce, another one for another of either."""
+    made = id_from(nonce, api_token)
+    assert uuid.UUID(made).version == 4
+    assert made == id_from(nonce, api_token)
+    assert made not in {id_from(nonce, api_token + "x"), id_from(nonce + "x", api_token)}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"client": "1"}'])

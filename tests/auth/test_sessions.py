@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections.abc import Iterable
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from floorcast.auth.session import Session
-from floorcast.auth.sessions import LAG, LIFETIME, WRITTEN
+from floorcast.auth.sessions import LAG, LIFETIME, TRIES, WRITTEN
 from floorcast.kv.memory import MemoryKeyValueStore
-from floorcast.kv.port import Item
+from floorcast.kv.port import Conflict, Item
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,
@@ -230,6 +232,65 @@ def test_what_has_ended_leaves_the_disk() -> None:
     run(door.sessions.keep())
     assert len(door.sessions) == 0
     assert not door.kv.items("sessions")
+
+
+def test_no_store_holds_an_id() -> None:
+    """Neither the id nor anything that counts as one is in it; after a restart both still fit."""
+    door = Door()
+    session = run(login(door))
+    door.clock.go(WRITTEN)
+    door.sessions.find(session.id)
+    run(door.sessions.keep())
+    (raw,) = door.kv.items("sessions").values()
+    assert session.id.encode() not in raw
+    again = door.restarted()
+    assert not any(again.sessions.validate(part) for part in re.findall(r"[\w:-]+", raw.decode()))
+    assert run(login(again)).id == session.id
+
+
+def test_sessions_of_an_earlier_release_live_on_and_are_hashed() -> None:
+    """Its store had the ids themselves: the first round hashes them, and the ids still count."""
+    door = Door()
+    session = run(login(door))
+    old = msgspec.json.decode(door.kv.items("sessions")[session.key])
+    old |= {"id": "6fa459ea-ee8a-4ca4-894e-db77e160355e"}
+    del old["nonce"]
+    run(door.kv.write([Item("sessions", session.key, msgspec.json.encode(old))]))
+    door = door.restarted()
+    assert run(login(door)).id == old["id"]
+    run(door.sessions.keep())
+    assert old["id"].encode() not in door.kv.items("sessions")[session.key]
+    door = door.restarted()
+    assert door.sessions.validate(old["id"])
+    door = door.restarted()  # now nobody knows the id before it is shown: a login opens another
+    assert run(login(door)).id != old["id"]
+    assert not door.sessions.validate(old["id"])
+
+
+class Contested(MemoryKeyValueStore):
+    """A store in which other nodes open and end the same session, ``times`` times."""
+
+    times = 0
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        """Refuse the write of a session while ``times`` lasts."""
+        changes = list(items)
+        if self.times and changes[0].bucket == "sessions":
+            self.times -= 1
+            raise Conflict("another node was first")
+        await super().write(changes, seen)
+
+
+def test_a_login_that_succeeds_at_its_last_try_has_succeeded() -> None:
+    """Of ten tries nine may fail; with ten the login is refused, and can be tried again."""
+    kv = Contested()
+    applied(SMALL, kv)
+    door = Door(kv)
+    kv.times = TRIES
+    with pytest.raises(Unavailable, match="on many nodes at once"):
+        run(login(door))
+    kv.times = TRIES - 1
+    assert lives(door, run(login(door)))
 
 
 def test_a_damaged_session_is_nobodys_and_goes() -> None:

@@ -1,7 +1,14 @@
-"""One session, and how it is written down."""
+"""One session, its id, and how it is stored.
+
+No store holds a session's id, only the id's SHA-256. The id is derived from the API token of the
+login and a random nonce, so that a later login with that token is told the same id even when the
+server has been restarted meanwhile: whoever reads the store has the nonce and not the token.
+"""
 
 from __future__ import annotations
 
+import hmac
+import uuid
 from hashlib import blake2b, sha256
 
 import msgspec
@@ -9,26 +16,30 @@ from msgspec import Struct
 
 from floorcast.site.configuration import Role
 
-__all__ = ["Session", "login_key", "proof_of", "restored", "stored"]
+__all__ = ["Session", "digest_of", "id_from", "login_key", "proof_of", "restored", "stored"]
+
+HASHED = "sha256:"  # begins what is stored in place of an id; earlier releases stored the id
 
 
 class Session(Struct, eq=False, kw_only=True):
     """Somebody who is logged in. Only ``Sessions`` writes to it.
 
-    ``client``, ``user``, ``name`` and ``agent`` say who it is, ``token`` (a digest) and
-    ``proof`` what it was opened with; ``written`` is what the bucket holds of it, with a
-    use at ``kept``. What it may do follows from the site: ``clients_seen`` are the own client
-    and, but for agents, those below it; ``call_centers`` those that the user is limited to, None
-    for all. Times are in ticks.
+    ``client``, ``user``, ``name`` and ``agent`` say who it is; ``token`` (a digest) and ``proof``
+    what it was opened with. ``id`` is empty until somebody has shown it since it was loaded.
+    ``written`` is what the store holds, including a use at ``kept``. What the session may do
+    follows from the site: ``clients_seen`` are the own client and, except for agents, those below
+    it; ``call_centers`` those that the user is limited to, None for all. Times are in ticks.
     """
 
-    id: str
+    digest: str
     client: int
     name: str
     agent: bool
     token: str
     proof: str
     last_used: int
+    id: str = ""
+    nonce: str = ""
     kept: int = 0
     written: bytes = b""
     user: int = 0
@@ -39,7 +50,7 @@ class Session(Struct, eq=False, kw_only=True):
 
     @property
     def key(self) -> str:
-        """What the bucket keeps it under."""
+        """The key under which the store holds it."""
         return login_key(self.client, self.name, self.token, agent=self.agent)
 
 
@@ -51,31 +62,39 @@ class _Stored(Struct, kw_only=True):
     token: str
     proof: str
     used: int
+    nonce: str = ""
 
 
 def stored(session: Session) -> bytes:
-    """What is written down of a session: who it is, and when it was used."""
+    """What the store holds of a session: who it is, and when it was used."""
     return msgspec.json.encode(
         _Stored(
-            id=session.id,
+            id=HASHED + session.digest,
             client=session.client,
             name=session.name,
             agent=session.agent,
             token=session.token,
             proof=session.proof,
             used=session.last_used,
+            nonce=session.nonce,
         )
     )
 
 
 def restored(raw: bytes) -> Session | None:
-    """The session that was written down, still to be checked against the site; None if damaged."""
+    """The session that ``raw`` holds, not yet checked against the site; None if damaged.
+
+    One that an earlier release stored comes with its ``id``.
+    """
     try:
         found = msgspec.json.decode(raw, type=_Stored)
     except msgspec.DecodeError:
         return None
+    hashed = found.id.startswith(HASHED)
     return Session(
-        id=found.id,
+        id="" if hashed else found.id,
+        digest=found.id.removeprefix(HASHED) if hashed else digest_of(found.id),
+        nonce=found.nonce,
         client=found.client,
         name=found.name,
         agent=found.agent,
@@ -87,6 +106,17 @@ def restored(raw: bytes) -> Session | None:
     )
 
 
+def id_from(nonce: str, api_token: str) -> str:
+    """The id (a UUID of version 4) of the session with this nonce, opened with this API token."""
+    mac = hmac.digest(api_token.encode("utf-8", "surrogatepass"), nonce.encode(), "sha256")
+    return str(uuid.UUID(bytes=mac[:16], version=4))
+
+
+def digest_of(session_id: str) -> str:
+    """What is stored of a session's id."""
+    return sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
     """The one key of a user's session with an API token, so that there is one on all nodes."""
     login = msgspec.json.encode((client, agent, name, token))
@@ -94,5 +124,5 @@ def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
 
 
 def proof_of(password_hash: str) -> str:
-    """What tells that a session was opened under this password, and nothing else of it."""
+    """Tells whether a session was opened under this password, and nothing else of it."""
     return sha256(password_hash.encode()).hexdigest()[:32]

@@ -1,17 +1,17 @@
 """Sessions: from a login to its end, across restarts and on every node of a cluster.
 
-A session is in the bucket before anybody is told its id, and is here what the bucket says: what
-another node writes comes the same way as what this one does. Its use is written once a minute
-at most, by whichever node is first; what may not be written yet is counted in its favour. What a
-session may do is not kept with it but read from the site, again whenever the site has changed:
-so a session ends as soon as its user, password or API token does, whoever took it away and
-however.
+A session is in the store before anybody is told its id, and memory follows the store: the writes
+of other nodes arrive the same way as those of this one. A use is written at most once a minute,
+by whichever node is first; a use that may not have been written is counted in the session's
+favour. What a session may do is not stored with it but read from the site, and again after each
+change of the site, so a session ends as soon as its user, password or API token does.
 """
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -19,7 +19,15 @@ from typing import Final
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.keys import is_api_token
 from floorcast.auth.passwords import Passwords
-from floorcast.auth.session import Session, login_key, proof_of, restored, stored
+from floorcast.auth.session import (
+    Session,
+    digest_of,
+    id_from,
+    login_key,
+    proof_of,
+    restored,
+    stored,
+)
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
@@ -67,12 +75,13 @@ class Sessions:
         self._credentials = credentials
         self._passwords = passwords
         self._now = now
-        self._living: OrderedDict[str, Session] = OrderedDict()  # the longest unused first
+        # by the digests of their ids, the longest unused first
+        self._living: OrderedDict[str, Session] = OrderedDict()
         self._by_key: dict[str, Session] = {}
         self._opening: SingleFlight[Session] = SingleFlight()
-        self._used: set[str] = set()  # whose use is not all written yet
+        self._used: set[str] = set()  # digests of those whose use is not all written yet
         self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
-        self._load(0 if shared else LAG * TICKS_PER_SECOND)
+        self._load(shared=shared)
         kv.listen(BUCKET, self._hear)
 
     def __len__(self) -> int:
@@ -95,7 +104,7 @@ class Sessions:
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
         key = login_key(proven.client, proven.user.name, proven.token, agent=agent)
-        return await self._opening.do(key, partial(self._open, key, proven))
+        return await self._opening.do(key, partial(self._open, key, proven, api_token or ""))
 
     def find(self, session_id: str | None) -> Session:
         """The living session of that id, which counts as a use of it; raises ``BadSession``."""
@@ -118,7 +127,7 @@ class Sessions:
         """End the session for good; whether there was one."""
         found = self._alive(session_id) is not None
         # again, if another node wrote a use of it in the meantime
-        while session := self._living.get(session_id):
+        while session := self._living.get(digest_of(session_id)):
             self._end(session)
             await self._write_ends()
         return found
@@ -167,38 +176,55 @@ class Sessions:
         await self._write_ends()
         await self._write_uses(0)
 
-    async def _open(self, key: str, proven: Proven) -> Session:
-        user = proven.user
+    async def _open(self, key: str, proven: Proven, api_token: str) -> Session:
         for _ in range(TRIES):
-            session = self._by_key.get(key)
-            if session is not None and self._alive(session.id):
-                self._touch(session)
+            if session := self._opened(key, api_token):
                 return session
+            nonce = secrets.token_hex(16)
             new = Session(
-                id=str(uuid.uuid4()),
+                digest=digest_of(id_from(nonce, api_token)),
+                nonce=nonce,
                 client=proven.client,
-                name=user.name,
-                agent=user.agent,
+                name=proven.user.name,
+                agent=proven.user.agent,
                 token=proven.token,
-                proof=proof_of(user.password_hash),
+                proof=proof_of(proven.user.password_hash),
                 last_used=self._now(),
             )
             there = self._kv.get(BUCKET, key)
-            try:
+            # after a conflict another node was first: its session is heard of by now
+            with suppress(Conflict):
                 await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
-            except Conflict:  # another node was first: its session is heard of by now
-                continue
+        if session := self._opened(key, api_token):
+            return session
         raise Unavailable("the user is logging in and out on many nodes at once; try again")
 
-    def _alive(self, session_id: str) -> Session | None:
-        session = self._living.get(session_id)
-        if session is None:
+    def _opened(self, key: str, api_token: str) -> Session | None:
+        """The living session under ``key``, used now; None also if its id cannot be told."""
+        session = self._by_key.get(key)
+        if session is None or not self._lives(session):
             return None
+        if not session.id:
+            derived = id_from(session.nonce, api_token)
+            if digest_of(derived) != session.digest:  # an earlier release chose its id
+                return None
+            session.id = derived
+        self._touch(session)
+        return session
+
+    def _alive(self, session_id: str) -> Session | None:
+        session = self._living.get(digest_of(session_id))
+        if session is None or not self._lives(session):
+            return None
+        session.id = session_id
+        return session
+
+    def _lives(self, session: Session) -> bool:
         unused = self._now() - session.last_used
         if unused > self._lifetime or not self._allow(session):
             self._end(session)
-            return None
-        return session
+            return False
+        return True
 
     def _allow(self, session: Session) -> bool:
         """Bring what the session may do up to date with the site; False: it has ended."""
@@ -225,16 +251,16 @@ class Sessions:
 
     def _touch(self, session: Session) -> None:
         session.last_used = self._now()
-        self._living.move_to_end(session.id)
-        self._used.add(session.id)
+        self._living.move_to_end(session.digest)
+        self._used.add(session.digest)
 
     def _live(self, session: Session) -> None:
-        self._living[session.id] = session
+        self._living[session.digest] = session
         self._by_key[session.key] = session
 
     def _drop(self, session: Session) -> None:
-        self._living.pop(session.id, None)
-        self._used.discard(session.id)
+        self._living.pop(session.digest, None)
+        self._used.discard(session.digest)
         if self._by_key.get(session.key) is session:
             del self._by_key[session.key]
 
@@ -247,7 +273,7 @@ class Sessions:
         self._ended.pop(key, None)
         old = self._by_key.get(key)
         new = None if raw is None else restored(raw)
-        if old is not None and new is not None and old.id == new.id:
+        if old is not None and new is not None and old.digest == new.digest:
             self._merge(old, new)
             return
         if old is not None:
@@ -260,7 +286,7 @@ class Sessions:
         session.written, session.kept = written.written, written.kept
         if written.last_used > session.last_used:
             session.last_used = written.last_used
-            self._living.move_to_end(session.id)
+            self._living.move_to_end(session.digest)
 
     async def _write_ends(self) -> None:
         conflicts = 0
@@ -276,7 +302,7 @@ class Sessions:
 
     async def _write_uses(self, age: int) -> None:
         """Write the uses of sessions of which none was written for ``age`` seconds."""
-        due = [self._living[session_id] for session_id in self._used]
+        due = [self._living[digest] for digest in self._used]
         for at in range(0, len(due), GROUP):
             conflicts = 0
             while conflicts < TRIES and not await self._write_some(due[at : at + GROUP], age):
@@ -288,7 +314,7 @@ class Sessions:
         due = [
             (session, session.written, session.kept)
             for session in sessions
-            if session.id in self._used and session.kept <= before
+            if session.digest in self._used and session.kept <= before
         ]
         seen = [Item(BUCKET, session.key, written) for session, written, _ in due]
         for session, _, _ in due:
@@ -305,10 +331,11 @@ class Sessions:
             if isinstance(error, Conflict):
                 return False
             raise
-        self._used -= {session.id for session, _, _ in due if session.last_used <= session.kept}
+        self._used -= {session.digest for session, _, _ in due if session.last_used <= session.kept}
         return True
 
-    def _load(self, favour: int) -> None:
+    def _load(self, *, shared: bool) -> None:
+        favour = 0 if shared else LAG * TICKS_PER_SECOND
         found = []
         for key, raw in self._kv.items(BUCKET).items():
             session = restored(raw)
@@ -316,6 +343,9 @@ class Sessions:
                 self._ended[key] = raw
                 continue
             session.last_used = min(self._now(), session.last_used + favour)
+            if session.id and not shared:  # stored by an earlier release: soon hashed, too
+                session.kept = 0
+                self._used.add(session.digest)
             found.append(session)
         for session in sorted(found, key=lambda one: one.last_used):
             self._live(session)
