@@ -221,7 +221,7 @@ def test_a_site_that_a_late_node_offers_does_not_stay(
     one, other = town.open(), town.open()
     right = other.node.server.floors[ACME].floor.state.plan
     old = structs.replace(right, services=right.services[:1])
-    one.run(one.node.server.log.append_site(ACME, msgspec.json.encode(old)))  # type: ignore[attr-defined]  # more than handlers see
+    one.run(one.node.server.log.append_site(ACME, msgspec.json.encode(old)))
 
     def agreed() -> bool:
         floors = [each.node.server.floors[ACME].floor for each in (one, other)]

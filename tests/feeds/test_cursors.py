@@ -24,7 +24,7 @@ GAPS = st.lists(st.integers(1, 3600 * TICKS_PER_SECOND), max_size=30)
 
 def log_of(gaps: list[int]) -> Entries:
     """A log whose last entry was taken a moment ago, the others that long before each other."""
-    log = Entries()
+    log = Entries(lambda: NOW)
     at = NOW - 1 - sum(gaps)
     for gap in [*gaps, 0]:
         log.take(CLIENT, at)
@@ -81,7 +81,7 @@ def test_an_entry_that_the_retention_removed_is_not_known() -> None:
     log = log_of([10, 10, 10])
     text = token_at(CLIENT, position(2, 1), log, NOW, at_head=False)
     assert resolved(log, text) == position(2, 1)
-    log.removed = 2
+    log.forgotten = 2
     assert resolved(log, text) == end_of_entry(2)
 
 
@@ -94,7 +94,7 @@ def test_another_clients_token_means_its_time() -> None:
 
 def test_a_token_of_an_empty_log_begins_at_its_beginning() -> None:
     """Nothing was there when it was made, so everything is behind it."""
-    log = Entries()
+    log = Entries(lambda: NOW)
     text = token_at(CLIENT, 0, log, NOW, at_head=True)
     log.take(CLIENT, NOW)
     assert resolved(log, text, NOW + 5) == 0
@@ -131,7 +131,7 @@ def test_tokens_made_while_the_clock_was_ahead_stay_good(
 @pytest.mark.parametrize("known", [True, False])
 def test_a_day_is_the_most(known: bool) -> None:
     """To the tick, whether or not the place is known; the message has the client's zone."""
-    log = Entries()
+    log = Entries(lambda: NOW)
     log.take(CLIENT, NOW - REACH - 1)
     cursor = end_of_entry(1) if known else end_of_entry(99)
     assert entry_of(resolved(log, tokens.encode(CLIENT, NOW - REACH, cursor))) == 1

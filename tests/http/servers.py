@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import httpx
@@ -26,13 +25,15 @@ from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
-from floorcast.http.services import Projection, Services
+from floorcast.http.services import Services
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
 from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.log.memory import MemoryLog
 from floorcast.log.port import ALWAYS, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, position
+from floorcast.projection.runner import Projection
 from floorcast.site.apply import apply
 from floorcast.site.configuration import FeedName
 from floorcast.site.file_reader import parse
@@ -94,15 +95,17 @@ class InstantPasswords(Passwords):
         return work()
 
 
-class Entries:
+class Entries(MemoryLog):
     """A log as the handlers see it: when each entry was taken."""
 
-    def __init__(self) -> None:
-        self.healthy = True
-        self.stalled = ""
+    healthy = True
+    stalled = ""
+
+    def __init__(self, now: Now) -> None:
+        super().__init__(now)
         self.complete = ALWAYS
         self.recorded_at: dict[int, list[int]] = {}
-        self.removed = 0
+        self.forgotten = 0
         self.error: Exception | None = None
 
     def take(self, client: int, ticks: int) -> int:
@@ -121,7 +124,7 @@ class Entries:
         if self.error is not None:
             raise self.error
         entries = self.recorded_at.get(client, [])
-        return max(self.removed, sum(recorded_at <= ticks for recorded_at in entries))
+        return max(self.forgotten, sum(recorded_at <= ticks for recorded_at in entries))
 
     def complete_until(self, client: int) -> int:
         """Other nodes may be ahead of this log, where the test says so."""
@@ -130,18 +133,16 @@ class Entries:
     def taken_at(self, client: int, number: int) -> int | None:
         """When an entry was taken."""
         entries = self.recorded_at.get(client, [])
-        return entries[number - 1] if self.removed < number <= len(entries) else None
+        return entries[number - 1] if self.forgotten < number <= len(entries) else None
 
 
-@dataclass
-class FakeFloor:
-    """A client's feeds, and the calls that it is told of."""
+class FakeFloor(Projection):
+    """A client's feeds, and the calls that it is told of; it follows no log."""
 
-    client: int
-    feeds: dict[FeedName, Feed]
-    floor: Floor
-    folded: int = 0
-    calls: dict[tuple[int, str], CallFacts] = field(default_factory=dict)
+    def __init__(self, client: int, feeds: dict[FeedName, Feed], floor: Floor) -> None:
+        self.client, self.feeds, self.floor = client, feeds, floor
+        self.folded = 0
+        self.calls: dict[tuple[int, str], CallFacts] = {}
 
     def find_call(self, transaction: int, session: str) -> CallFacts | None:
         """A call that was put into ``calls``."""
@@ -159,7 +160,7 @@ class House:
     def __init__(self, loop: VirtualLoop, site: Site, sessions: Sessions, rate: int) -> None:
         now: Now = loop.now
         self.loop = loop
-        self.log = Entries()
+        self.log = Entries(now)
         self.store = MemoryStore()
         self.rings = Rings(self.store, 1 << 20)
         self.streams = Hub()
@@ -185,7 +186,7 @@ class House:
             floor.begin_entry(0, now())
             floor.apply(client.plan)
             self.floors[client.id] = FakeFloor(client.id, feeds, floor)
-        self.server.floors.update(cast(dict[int, Projection], self.floors))
+        self.server.floors.update(self.floors)
         self.server.readiness.ready = True
         self.api = Api(self.server)
         transport = httpx.ASGITransport(app=self.api, client=("192.0.2.1", 1234))

@@ -13,6 +13,7 @@ from floorcast.ingest.accept import IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
+from floorcast.projection.runner import Projection
 from tests.real.nodes import until
 from tests.real.sites import event, ndjson
 
@@ -20,7 +21,7 @@ NOW = 1_795_428_000 * 10_000_000
 CLIENT = 7
 
 
-class Floor:
+class Floor(Projection):
     """A floor that folds when it is let."""
 
     client = CLIENT

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
 import pytest
 
+from floorcast.feeds.blocks import Record
 from floorcast.feeds.encode import encode
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
 from floorcast.log.memory import MemoryLog
@@ -20,9 +23,10 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
-from floorcast.projection.runner import Projection, Record, Reports, last_state
+from floorcast.projection.runner import Projection, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
+from tests.feeds.stores import MemoryStore
 from tests.real.nodes import Clock, until
 from tests.real.sites import event
 
@@ -31,11 +35,11 @@ HOUR = 3600
 BOTH: tuple[FeedName, ...] = ("agent", "interaction")
 
 
-class OutboundEvent:
+class RecordingFeed(Feed):
     """A feed that keeps what it is given."""
 
-    def __init__(self) -> None:
-        self.switched_on = False
+    def __init__(self, name: FeedName) -> None:
+        super().__init__(CLIENT, name, Rings(MemoryStore(), 1 << 20))
         self.published: list[tuple[Sequence[Record], int, int]] = []
         self.sealed = 0
 
@@ -53,6 +57,12 @@ class OutboundEvent:
         return [record for records, _, _ in self.published for record in records]
 
 
+class Observed(Projection):
+    """A projection whose feeds can be looked at."""
+
+    feeds: Mapping[FeedName, RecordingFeed]
+
+
 class House:
     """A log, a mirror in memory, and floors that follow the one and leave things in the other."""
 
@@ -64,17 +74,15 @@ class House:
         self.failed = 0
         self._number = 0
 
-    def floor(self) -> Projection[OutboundEvent]:
+    def floor(self) -> Observed:
         """A floor as a start would make it."""
         floor = Floor(last_state(CLIENT, self.mirror, self.log))
-        feeds: dict[FeedName, OutboundEvent] = {name: OutboundEvent() for name in BOTH}
+        feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         reports = Reports(self.folded.append, self._count)
-        return Projection(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
+        return Observed(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
 
     @asynccontextmanager
-    async def at_work(
-        self, floor: Projection[OutboundEvent]
-    ) -> AsyncIterator[Projection[OutboundEvent]]:
+    async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:
         """Let a floor fold while the block runs."""
         folding = asyncio.create_task(floor.run())
         try:
@@ -239,7 +247,7 @@ def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
     run(work)
 
 
-def whole(floor: Projection[OutboundEvent]) -> list[bytes]:
+def whole(floor: Observed) -> list[bytes]:
     """All that the floor knows, as bytes."""
     return list(snapshot_parts(floor.floor.captured()))
 
@@ -370,7 +378,7 @@ def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
     run(work)
 
 
-async def ended_call(house: House, floor: Projection[OutboundEvent]) -> None:
+async def ended_call(house: House, floor: Observed) -> None:
     """Call 1 begins and ends, and is let go by the next entry that comes."""
     number = await house.take(
         house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),

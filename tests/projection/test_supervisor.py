@@ -12,12 +12,11 @@ from structlog.testing import capture_logs
 
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
-from floorcast.http import services
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
-from floorcast.projection.runner import Reports
+from floorcast.projection.runner import Projection, Reports
 from floorcast.projection.supervisor import ProjectionSupervisor
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
@@ -38,7 +37,7 @@ class House:
         self.log = MemoryLog(loop.now)
         self.mirror = ProjectionStore(None, loop.now, identity="a log", heads={})
         self.rings = Rings(self.mirror, 1 << 20)
-        self.serving: dict[int, services.Projection] = {}
+        self.serving: dict[int, Projection] = {}
         self.floors = self.begin_again()
         self._number = 0
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
 
 import structlog
 
-from floorcast.log.port import Head
+from floorcast.log.port import EventLog, Head
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
 
-__all__ = ["REACH", "Times", "local_time", "not_here_yet", "resolve", "token_at"]
+__all__ = ["REACH", "local_time", "not_here_yet", "resolve", "token_at"]
 
 REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
 _SLACK = 5 * TICKS_PER_SECOND  # how far another clock may be ahead of ours
@@ -27,27 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Times(Protocol):
-    """What of the event log relates places and times (see ``EventLog``)."""
-
-    def head(self, client: int) -> Head:
-        """The newest durable entry."""
-        ...
-
-    def last_at(self, client: int, ticks: int) -> int:
-        """The last entry taken at or before ``ticks``."""
-        ...
-
-    def taken_at(self, client: int, number: int) -> int | None:
-        """When an entry was taken; None if it is not stored."""
-        ...
-
-    def complete_until(self, client: int) -> int:
-        """The tick up to which everything that was taken is here."""
-        ...
-
-
-def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
+def resolve(client: int, text: str, log: EventLog, now: int, zone: tzinfo) -> int:
     """The cursor that a token stands for.
 
     ``now`` is in ticks, ``zone`` the client's time zone, in which messages are. Raises
@@ -74,7 +53,7 @@ def resolve(client: int, text: str, log: Times, now: int, zone: tzinfo) -> int:
     return end_of_entry(entry)
 
 
-def not_here_yet(client: int, text: str, log: Times) -> int | None:
+def not_here_yet(client: int, text: str, log: EventLog) -> int | None:
     """The entry of a token that another node gave, where it has not come to this one yet.
 
     Raises InvalidParameter when the token is malformed.
@@ -85,7 +64,7 @@ def not_here_yet(client: int, text: str, log: Times) -> int | None:
     return entry if ahead and token.ticks > log.complete_until(client) else None
 
 
-def token_at(client: int, cursor: int, log: Times, now: int, *, at_head: bool) -> str:
+def token_at(client: int, cursor: int, log: EventLog, now: int, *, at_head: bool) -> str:
     """The token of a reader that has seen everything up to ``cursor``.
 
     It speaks for the time at which the cursor's entry was taken; for a reader that has seen
@@ -119,7 +98,7 @@ def _read(client: int, text: str) -> Token:
     )
 
 
-def _known_place(client: int, token: Token, log: Times) -> int | None:
+def _known_place(client: int, token: Token, log: EventLog) -> int | None:
     entry = entry_of(token.position)
     head = log.head(client)
     if entry > head.number:
@@ -128,7 +107,7 @@ def _known_place(client: int, token: Token, log: Times) -> int | None:
     return token.position if recorded_at is not None and recorded_at <= token.ticks else None
 
 
-def _recorded_at(client: int, entry: int, head: Head, log: Times) -> int | None:
+def _recorded_at(client: int, entry: int, head: Head, log: EventLog) -> int | None:
     if entry == head.number:
         return head.recorded_at
     return log.taken_at(client, entry) if entry else 0

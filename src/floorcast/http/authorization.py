@@ -22,7 +22,7 @@ def admit(context: RequestContext, route: Route) -> None:
     if route.methods is not None:
         _admit_session(context, route.methods, cookie=route.cookie)
         if route.feed is not None:
-            server.feed(context.session.client, route.feed)
+            server.feed_of(context.session.client, route.feed)
     if route.status == 200 and not admits(context.accept, route.media_type):
         raise NotAcceptable(f"Accept must admit {route.media_type}")
 

@@ -6,47 +6,30 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
-from floorcast.feeds.cursors import Times, not_here_yet
+from floorcast.feeds.cursors import not_here_yet
 from floorcast.feeds.feed import Feed
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import TurnLimiter
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
-from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
+from floorcast.log.port import EventLog
+from floorcast.model.errors import NotFound, Unavailable
 from floorcast.model.token import Now
-from floorcast.projection import runner
+from floorcast.projection.runner import Projection
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 from floorcast.sse.hub import Hub
 
-__all__ = ["Projection", "Readiness", "Services"]
+__all__ = ["Readiness", "Services"]
 
 CATCH_UP = 8.0  # seconds that a reader waits for what it has seen on another node
 LOOK = 0.25  # seconds between two looks whether it can still come
-
-
-class Log(Times, Protocol):
-    """The event log, as far as the handlers look at it."""
-
-    @property
-    def healthy(self) -> bool:
-        """Whether events can be written down."""
-        ...
-
-    @property
-    def stalled(self) -> str:
-        """Why none can be at the moment although all is well here; empty: they can."""
-        ...
-
-
-Projection = runner.Projection[Feed]
-"""One client's floor and feeds."""
+REBUILD_SECONDS = 2  # what ``Retry-After`` says while a floor is being rebuilt
 
 
 @dataclass(slots=True)
@@ -70,7 +53,7 @@ class Services:
     now: Now
     sessions: Sessions
     site: Site
-    log: Log
+    log: EventLog
     metrics: Metrics
     rate_limit: RateLimit
     keys: Keys
@@ -89,20 +72,33 @@ class Services:
         """Whether this server answers for the client."""
         return not self.clients or client in self.clients
 
-    def feed(self, client: int, name: FeedName) -> Feed:
-        """A client's feed; raises FeedNotSwitchedOn, Unavailable where other nodes have it."""
-        if not self.serves(client):
-            raise Unavailable("this node does not serve the client: ask another one")
+    def floor_of(self, client: int) -> Projection:
+        """The client's floor, caught up. Nothing else decides why there is none.
+
+        Raises NotFound when the site has no such client, and Unavailable when this node does
+        not serve the client, or while its floor is starting or being rebuilt.
+        """
         floor = self.floors.get(client)
-        feed = floor.feeds.get(name) if floor is not None else None
-        if feed is None or not feed.switched_on:
-            raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")
-        return feed
+        if floor is not None:
+            return floor
+        if client not in self.site.clients:
+            raise NotFound("there is no such client")
+        if not self.serves(client):
+            raise Unavailable("this node does not serve the client: ask another node")
+        raise Unavailable(
+            "the client's floor is starting or being rebuilt: try again in a moment",
+            REBUILD_SECONDS,
+        )
+
+    def feed_of(self, client: int, name: FeedName) -> Feed:
+        """The client's feed; raises as ``floor_of`` does, and FeedNotSwitchedOn."""
+        return self.floor_of(client).feed(name)
 
     async def until_known(self, client: int, token: str) -> None:
         """Wait until the place of a token that another node gave has come to this one, too.
 
-        Raises InvalidParameter when the token is malformed, and Unavailable when it takes long.
+        Raises InvalidParameter when the token is malformed, Unavailable when it takes long, and
+        as ``floor_of`` does.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + CATCH_UP
@@ -111,7 +107,7 @@ class Services:
                 raise Unavailable("this node has not come to the token's place yet: ask again")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
-                    await self.floors[client].until_folded(entry)
+                    await self.floor_of(client).until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:
         """The time zone that a client's messages are in."""

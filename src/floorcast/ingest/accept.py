@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from msgspec import Struct
 
@@ -11,19 +10,9 @@ from floorcast.ingest.decode import BodyForm, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
 from floorcast.model.token import Now, to_ms
+from floorcast.projection.runner import Projection
 
-__all__ = ["Folding", "IngestResult", "Intake", "NothingAccepted"]
-
-
-class Folding(Protocol):
-    """The client's floor, as far as the intake needs it."""
-
-    @property
-    def client(self) -> int:
-        """Whose floor it is."""
-
-    async def until_folded(self, number: int) -> None:
-        """Wait until entry ``number`` is readable; raises Unavailable."""
+__all__ = ["IngestResult", "Intake", "NothingAccepted"]
 
 
 class IngestResult(Struct):
@@ -48,7 +37,7 @@ class Intake:
         self._log = log
         self._now = now
 
-    async def take(self, floor: Folding, body: bytes, form: BodyForm) -> IngestResult:
+    async def take(self, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
         """Take the events of a body in; when it returns they are durable and readable.
 
         Raises NotAnObject or TooLarge when the body cannot be taken at all, Unavailable when

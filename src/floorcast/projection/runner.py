@@ -11,11 +11,13 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
+from floorcast.feeds.blocks import Record
+from floorcast.feeds.feed import Feed
 from floorcast.floor.call_data import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Floor, OutboundEvent
 from floorcast.floor.state import (
@@ -27,7 +29,7 @@ from floorcast.floor.state import (
     snapshot_parts,
 )
 from floorcast.log.port import Entry, EventLog
-from floorcast.model.errors import Unavailable
+from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.inbound import (
     CallDisposition,
     CallEnd,
@@ -47,7 +49,7 @@ from floorcast.model.token import (
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["Projection", "Publisher", "Record", "Reports", "last_state"]
+__all__ = ["Projection", "Reports", "last_state"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to fold again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
@@ -62,23 +64,6 @@ _lines_decoder = msgspec.json.Decoder(InboundEvent)
 _plan_decoder = msgspec.json.Decoder(FloorConfig)
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
-Record = tuple[int, tuple[str, int | None, int | None], bytes]
-"""A fed event: its place, what filters look at (kind, service, call center), its bytes."""
-
-
-class Publisher(Protocol):
-    """A feed, as the fold sees it."""
-
-    switched_on: bool
-
-    def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
-        """Take what an entry (or a slice of it) fed; the feed is complete up to ``through``."""
-        ...
-
-    def seal(self) -> None:
-        """Hand everything published to the store."""
-        ...
-
 
 class Reports(NamedTuple):
     """Who is told how folding goes: the seconds of each entry, and each event that failed."""
@@ -87,10 +72,7 @@ class Reports(NamedTuple):
     failed: Callable[[], None]
 
 
-P = TypeVar("P", bound=Publisher)
-
-
-class Projection(Generic[P]):
+class Projection:
     """Folds one client's stream. ``folded`` is the newest entry that is folded whole."""
 
     def __init__(
@@ -98,7 +80,7 @@ class Projection(Generic[P]):
         floor: Floor,
         log: EventLog,
         mirror: ProjectionStore,
-        feeds: Mapping[FeedName, P],
+        feeds: Mapping[FeedName, Feed],
         encode: Callable[[object], bytes],
         now: Now,
         reports: Reports,
@@ -118,6 +100,13 @@ class Projection(Generic[P]):
         self._failed = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._switch_feeds()
+
+    def feed(self, name: FeedName) -> Feed:
+        """One of the client's feeds; raises FeedNotSwitchedOn."""
+        feed = self.feeds[name]
+        if not feed.switched_on:
+            raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")
+        return feed
 
     async def run(self) -> None:
         """Follow the log for ever."""

@@ -38,7 +38,7 @@ class ProjectionSupervisor:
         log: EventLog,
         mirror: ProjectionStore,
         rings: Rings,
-        serving: MutableMapping[int, Projection[Feed]],
+        serving: MutableMapping[int, Projection],
         *,
         quiet_call_ms: int,
         now: Now,
@@ -52,7 +52,7 @@ class ProjectionSupervisor:
         self._now = now
         self._reports = reports
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
-        self._floors: dict[int, Projection[Feed]] = {}
+        self._floors: dict[int, Projection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def begin(self, client: int, plan: FloorConfig) -> None:
@@ -92,7 +92,7 @@ class ProjectionSupervisor:
             except Exception:  # noqa: BLE001 — the other floors still have theirs to leave
                 _log.exception("snapshot_failed", client=floor.client)
 
-    async def _caught_up(self, client: int) -> Projection[Feed]:
+    async def _caught_up(self, client: int) -> Projection:
         if client not in self._tasks:
             floor = self._make(client)
             ready = asyncio.get_running_loop().create_future()
@@ -103,7 +103,7 @@ class ProjectionSupervisor:
             raise Unavailable("the client's floor is begun anew")
         return floor_now
 
-    async def _keep_folding(self, floor: Projection[Feed], ready: asyncio.Future[None]) -> None:
+    async def _keep_folding(self, floor: Projection, ready: asyncio.Future[None]) -> None:
         while True:
             try:
                 await self._fold(floor, ready)
@@ -116,7 +116,7 @@ class ProjectionSupervisor:
             floor.fail()
             floor = await self._begun_anew(floor.client)
 
-    async def _fold(self, floor: Projection[Feed], ready: asyncio.Future[None]) -> None:
+    async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
         folding = asyncio.create_task(floor.run())
         head = asyncio.create_task(floor.until_folded(self._log.head(floor.client).number))
         try:
@@ -132,7 +132,7 @@ class ProjectionSupervisor:
             # not left behind in the middle of an entry that somebody else looks at
             await asyncio.gather(folding, head, return_exceptions=True)
 
-    async def _begun_anew(self, client: int) -> Projection[Feed]:
+    async def _begun_anew(self, client: int) -> Projection:
         while True:
             await asyncio.sleep(_AGAIN)
             try:
@@ -140,7 +140,7 @@ class ProjectionSupervisor:
             except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass
                 _log.exception("folding_waits", client=client)
 
-    def _make(self, client: int) -> Projection[Feed]:
+    def _make(self, client: int) -> Projection:
         state = last_state(client, self._mirror, self._log)
         floor = Floor(state, self._quiet_call_ms)
         feeds = self._feeds.get(client)

@@ -144,7 +144,7 @@ def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
         del house.server.floors[CHILD]
         answer = await house.http.post(f"{SERVICE}/stats", headers=session)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
-        assert answer.headers["retry-after"] == "1"
+        assert answer.headers["retry-after"] == "2"
 
     in_house(work)
 

@@ -89,18 +89,18 @@ def _find(context: RequestContext) -> CallFacts:
     session = context.session
     named = context.query.get("client", "").strip()
     client = _number("client", named) if named else session.client
-    floor = context.server.floors.get(client) if client in session.clients_seen else None
-    call = floor.find_call(transaction, call_session) if floor is not None else None
+    seen = client in session.clients_seen
+    call = context.server.floor_of(client).find_call(transaction, call_session) if seen else None
     if call is None or not _is_seen(context, client, call.call_center):
         raise NotFound("there is no such call today")
     return call
 
 
 def _is_seen(context: RequestContext, client: int, call_center: int | None) -> bool:
-    session, floors = context.session, context.server.floors
+    session, server = context.session, context.server
     if session.call_centers is None:
         return True
-    views = [FloorView(floors[one].floor) for one in session.clients_seen if one in floors]
+    views = [FloorView(server.floor_of(one).floor) for one in session.clients_seen]
     limits = limits_of(views, session.call_centers) or frozenset()
     return call_center is not None and (client, call_center) in limits
 
@@ -115,6 +115,6 @@ def _answer(context: RequestContext, body: Struct) -> Response:
     # the feeds that the caller follows are those of its own client, whosever call it is
     server, client = context.server, context.session.client
     # the feeds are published piece by piece of an entry, as the floor is folded
-    through = server.floors[client].feeds["interaction"].through
+    through = server.floor_of(client).feeds["interaction"].through
     token = token_at(client, through, server.log, server.now(), at_head=True)
     return Response.of(body, headers=(("feed-token", token),))

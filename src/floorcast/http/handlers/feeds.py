@@ -141,7 +141,7 @@ async def _answer(
     shape: Shape,
 ) -> Response:
     server, client = context.server, context.session.client
-    feed = server.feed(client, name)
+    feed = server.feed_of(client, name)
     count = read_count(context)
     if token is None or not token.strip():
         page = Page(b"", 0, feed.through, at_head=True)

@@ -11,12 +11,13 @@ from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, read_body
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
-from floorcast.http.services import Projection, Services
+from floorcast.http.services import Services
 from floorcast.ingest.accept import IngestResult, NothingAccepted
 from floorcast.ingest.admission import Busy
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
 from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
 from floorcast.model.inbound import InboundEvent
+from floorcast.projection.runner import Projection
 
 __all__ = ["BODIES", "take_events"]
 
@@ -44,9 +45,7 @@ async def take_events(context: RequestContext) -> Response:
     await server.sources.enter()
     client = server.keys.client_of_ingest_key(_key(context))
     form = _form(context.headers.get("content-type", ""))
-    floor = server.floors.get(client)
-    if floor is None:
-        raise Unavailable("the client's floor is being set up: send this again in a second")
+    floor = server.floor_of(client)
     begun = time.perf_counter()
     try:
         with server.admission.admit(client) as place:

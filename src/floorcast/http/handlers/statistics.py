@@ -17,7 +17,6 @@ from floorcast.floor.view import FloorView
 from floorcast.http.openapi.schemas import one_of, time_or_ms
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
-from floorcast.model.errors import Unavailable
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.token import to_ms
 from floorcast.statistics.agent_averages import Totals, agent_averages, averages_answer, summed
@@ -84,14 +83,11 @@ class _Asked:
 
     def __init__(self, context: RequestContext) -> None:
         server, session = context.server, context.session
-        floors = [server.floors.get(client) for client in session.clients_seen]
-        views = [FloorView(one.floor) for one in floors if one is not None]
-        if len(views) < len(floors):
-            raise Unavailable("the client's floor is being set up: ask again in a second")
+        views = [FloorView(server.floor_of(client).floor) for client in session.clients_seen]
         now = server.now()
         self.visibility = Visibility(views, limits_of(views, session.call_centers))
         self.moment = Moment(to_ms(now), server.quiet_call_ms, server.quiet_agent_ms)
-        through = server.floors[session.client].feeds["interaction"].through
+        through = server.floor_of(session.client).feeds["interaction"].through
         token = token_at(session.client, through, server.log, now, at_head=True)
         self.headers: Headers = (("feed-token", token),)
 

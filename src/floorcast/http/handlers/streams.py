@@ -122,14 +122,14 @@ class _Caller:
         self._sight = session.call_centers
         self._name: FeedName = name
         self.opening = ""
-        self.feed = self._server.feed(session.client, name)
+        self.feed = self._server.feed_of(session.client, name)
 
     def refusal(self) -> str:
         """Whether the session lives, and may still do what it did."""
         try:
             session = self._server.sessions.find(self._session)
             require("feeds", session.role)
-            self._server.feed(self._client, self._name)
+            self._server.feed_of(self._client, self._name)
         except Refusal as error:
             return error.message
         return "" if session.call_centers == self._sight else "what the user may see has changed"
