@@ -11,13 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
-from floorcast.cli.delivery import Rejected, Verdicts
 from floorcast.cli.replay import Totals, replay
+from floorcast.client import CloudEvent, Rejected, Verdicts
 from floorcast.connectors import anonymous_bank, call_records
-from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.errors import Refusal
 from floorcast.model.token import TICKS_PER_SECOND
-from tests.cli.intake import DROP, TAKE, Answer, Intake, running
+from tests.client.intake import DROP, TAKE, Answer, Intake, running
 
 HERE = Path(__file__).resolve()
 GOLDEN = HERE.parents[1] / "golden" / "anonymous_bank" / "day.csv"

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from floorcast.cli.app import app
 from floorcast.cli.simulate import faults_in
 from floorcast.simulator.faults import FAULTS, Faults
-from tests.cli.intake import Intake
-from tests.cli.intake import running as intake_running
+from tests.client.intake import Intake
+from tests.client.intake import running as intake_running
 from tests.real.server import Caller, command, environment, free_port, running
 from tests.real.sites import KEYS
 

@@ -12,14 +12,15 @@ from http import HTTPStatus
 
 import pytest
 
-from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.simulation_run import Pace, SimulationRun
+from floorcast.client import Sender, Timing
+from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
-from tests.cli.intake import DROP, TAKE, Answer, Intake, running
+from tests.client.intake import DROP, TAKE, Answer, Intake, running
 
 START = datetime(2026, 11, 23, 15, tzinfo=UTC)
 HOUR = 3_600_000  # ms
@@ -54,10 +55,8 @@ def a_floor(
 ) -> Iterator[tuple[SimulationRun, Simulation]]:
     """A floor of ten, on its way to an intake."""
     floor, wire = Simulation(floor_of(10), seed=1, start=START), Wire(faults, 1, START)
-    with Delivery(
-        intake.url, "k", waiting=lambda *_: None, sleep=wall.pass_by, chance=lambda: 0.0
-    ) as delivery:
-        yield SimulationRun(floor, wire, delivery, wall, clock=wall.now), floor
+    with Sender(intake.url, "k", timing=Timing(chance=lambda: 0.0), sleep=wall.pass_by) as sender:
+        yield SimulationRun(floor, wire, sender, wall, clock=wall.now), floor
 
 
 def recorded_at(intake: Intake) -> list[str]:
@@ -71,7 +70,7 @@ def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
         work.go_on(Pace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
         work.close()
     sizes = [len(one.body.splitlines()) for one in intake.requests]
-    assert max(sizes) == MOST_A_BATCH
+    assert max(sizes) == MAX_BATCH_EVENTS
     assert len(sizes) < sum(sizes) / 400
     assert recorded_at(intake) == [str(number + 1) for number in range(sum(sizes))]
     assert wall.seconds == 0

@@ -46,16 +46,20 @@ class Reference:
     """Two feeds of numbered events, and sessions that end when they are told to.
 
     A page has at most ``most`` events; a stream gives so many, too, and is then closed, or
-    broken in the middle of the next if ``cut``.
+    broken in the middle of the next if ``cut``. With ``same_session`` every login gives the
+    session that there is.
     """
 
-    def __init__(self, *, events: int = 0, most: int = 3, cut: bool = False) -> None:
+    def __init__(
+        self, *, events: int = 0, most: int = 3, cut: bool = False, same_session: bool = False
+    ) -> None:
         self.requests: list[httpx.Request] = []
         self.plan: deque[httpx.Response | httpx.TransportError] = deque()
         self.logins = 0
         self.events = events
         self._most = most
         self._cut = cut
+        self._same_session = same_session
         self._sessions: set[str] = set()
         self._lock = Lock()
 
@@ -65,8 +69,9 @@ class Reference:
             self.requests.append(request)
             if request.url.path == "/session/login":
                 self.logins += 1
-                self._sessions.add(f"session-{self.logins}")
-                found = {"sessionId": f"session-{self.logins}", "clientId": "47415", "userId": 1}
+                session = f"session-{1 if self._same_session else self.logins}"
+                self._sessions.add(session)
+                found = {"sessionId": session, "clientId": "47415", "userId": 1}
                 return httpx.Response(HTTPStatus.OK, json={**found, "member": "of tomorrow"})
             if self.plan:
                 planned = self.plan.popleft()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from floorcast.client.conversation import Conversation, Timing
+from floorcast.client.conversation import Conversation
+from floorcast.client.timing import Timing
 from floorcast.model.errors import SettingError
 from tests.client.world import CREDENTIALS
 

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from httpx_sse import ServerSentEvent
 
-from floorcast.client.conversation import Conversation, Credentials, Timing
+from floorcast.client.conversation import Conversation, Credentials
 from floorcast.client.steps import (
+    Alone,
     Broken,
-    LogIn,
     Next,
     Open,
     Pause,
@@ -27,6 +27,7 @@ from floorcast.client.steps import (
     Steps,
     Work,
 )
+from floorcast.client.timing import Timing
 from floorcast.model.errors import FloorcastError
 
 __all__ = ["CREDENTIALS", "Quiet", "World"]
@@ -111,7 +112,8 @@ class World:
         match step:
             case Send(request) | Open(request):
                 self._maybe_break()
-                self.requests.append(request)
+                if request.path != "/session/login":
+                    self.requests.append(request)
                 answer = self._answer(request, opening=isinstance(step, Open))
                 self._maybe_break()
                 return answer
@@ -119,9 +121,8 @@ class World:
                 return self._next()
             case Pause(seconds):
                 self.paused += seconds
-            case LogIn(_):
-                self._logins += 1
-                self.conversation.session = f"session{self._logins}"
+            case Alone(steps):
+                return self.run(steps())
             case Work(what):
                 return what()
             case Shut():
@@ -132,6 +133,9 @@ class World:
         if self._is_unlucky():
             status, code = self._chance.choice([(503, 101), (429, 429), (500, 100), (502, None)])
             return self._refusal(status, code)
+        if request.path == "/session/login":
+            self._logins += 1
+            return Response(200, OK, b'{"sessionId": "session%d"}' % self._logins)
         session = request.headers["lv-session"]
         if session in self._used and self._is_unlucky():  # a new one has not ended yet
             return self._refusal(401, 301)

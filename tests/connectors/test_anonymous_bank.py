@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.connectors import anonymous_bank, call_records
-from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.inbound import InboundEvent
 
 HERE = Path(__file__).resolve()

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.connectors.call_records import Call, ending_at, events, on_day
-from floorcast.connectors.cloud_event import CloudEvent
 
 DAY = date(1999, 8, 1)
 MIDNIGHT = datetime(1999, 8, 1)  # noqa: DTZ001 — a record's clock time has no zone yet

@@ -70,19 +70,44 @@ def test_agents_are_followed_by_long_poll_where_there_is_no_stream(make: Make) -
     assert paths == [AGENTS, AGENTS + "/sse", AGENTS, AGENTS]
 
 
-def test_an_expired_session_is_renewed_once_and_the_request_repeated(make: Make) -> None:
-    """Nobody notices; a server that then still wants another session is not asked for ever."""
+def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> None:
+    """The caller does not notice."""
     server = Reference()
     client = make(server)
     client.ask("agent_event_feed")
     server.end_sessions()
     assert client.ask("agent_event_feed").events == []
     assert server.logins == 2
-    server.plan += [refusal(401, 301), refusal(401, 301)]
-    with pytest.raises(errors.BadSession) as caught:
+    assert client.paused == []
+
+
+@pytest.mark.parametrize("same_session", [True, False])
+def test_a_node_that_does_not_know_a_new_session_yet_is_waited_for(
+    make: Make, same_session: bool
+) -> None:
+    """Whether the login gave the session in use again or another: one more try, then a pause.
+
+    Each pause is longer than the one before, so that a node that lags costs few logins.
+    """
+    server = Reference(same_session=same_session)
+    client = make(server)
+    client.ask("agent_event_feed")
+    server.plan += [refusal(401, 301)] * 8
+    assert client.ask("agent_event_feed").events == []
+    assert client.paused == [0.125, 0.25, 0.5, 1.0]
+    assert server.logins == 5
+
+
+def test_a_session_that_is_refused_for_ever_is_raised(make: Make) -> None:
+    """Once the patience is over, with the server's own words."""
+    server = Reference()
+    client = make(server)
+    server.plan += [refusal(401, 301, "not here")] * 1000
+    with pytest.raises(errors.BadSession, match="not here") as caught:
         client.ask("agent_event_feed")
     assert (caught.value.status, caught.value.code) == (401, 301)
-    assert server.logins == 3
+    assert 30 < sum(client.paused) <= 60
+    assert server.logins < 20
 
 
 def test_requests_at_the_same_time_share_one_login(make: Make) -> None:

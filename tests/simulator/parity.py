@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.simulator.faults import Faults, Wire

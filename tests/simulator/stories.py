@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.distributions import Exponential
 from floorcast.simulator.scenario import AgentPlan, FloorPlan, ServicePlan
 from floorcast.simulator.simulation import Simulation

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation

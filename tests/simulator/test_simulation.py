@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.model.states import EVENT_STATE, State
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.scenario import FloorPlan

@@ -9,10 +9,10 @@ from importlib.resources import as_file, files
 
 import typer
 
-from floorcast.cli.delivery import Delivery
-from floorcast.cli.replay import MAX_SPEED
+from floorcast.cli.replay import MAX_SPEED, MAX_WAIT_SECONDS
 from floorcast.cli.serve import Read, with_settings
 from floorcast.cli.simulation_run import Pace, SimulationRun
+from floorcast.client import Sender, Timing
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.server.logging import set_up_log
@@ -66,8 +66,9 @@ def _work(address: str) -> None:
     floor = Simulation(plan, seed=SEED, start=start, begins_at=BEGAN)
     so_far = SO_FAR / timedelta(milliseconds=1)
     try:
-        with Delivery(address, INGEST_KEY, waiting=_say) as delivery:
-            work = SimulationRun(floor, Wire(Faults(), SEED, start), delivery, threading.Event())
+        timing = Timing(patience=MAX_WAIT_SECONDS, waiting=_say)
+        with Sender(address, INGEST_KEY, timing=timing) as sender:
+            work = SimulationRun(floor, Wire(Faults(), SEED, start), sender, threading.Event())
             work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
             print(f"the floor's day so far: {work.totals}; now it goes on in real time", flush=True)
             behind = (datetime.now(UTC) - start) / timedelta(milliseconds=1)

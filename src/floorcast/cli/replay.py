@@ -16,15 +16,25 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 
-from floorcast.cli.delivery import MOST_A_BATCH, Delivery, Verdicts
 from floorcast.cli.progress import Shown, Silent, shown
+from floorcast.client import CloudEvent, Sender, Timing, Verdicts
+from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.connectors import anonymous_bank, call_records
-from floorcast.connectors.cloud_event import CloudEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
-__all__ = ["MAX_SPEED", "Reason", "Totals", "a_speed", "register", "replay", "say"]
+__all__ = [
+    "MAX_SPEED",
+    "MAX_WAIT_SECONDS",
+    "Reason",
+    "Totals",
+    "a_speed",
+    "register",
+    "replay",
+    "say",
+]
 
 MAX_SPEED = math.inf  # as fast as the server takes the events
+MAX_WAIT_SECONDS = 3600.0  # for one batch; then the server is given up
 SHORTEST_SLEEP = 0.02  # seconds; at high speeds it gathers events into batches
 MOST_REASONS = 20  # printed at the end
 
@@ -82,9 +92,10 @@ def replay(
     """
     progress = progress or Silent()
     totals = Totals()
-    with Delivery(url, key, waiting=progress.waits, sleep=sleep, chance=chance) as delivery:
+    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=progress.waits, chance=chance)
+    with Sender(url, key, timing=timing, sleep=sleep) as sender:
         for batch in _due(events, speed, clock, sleep):
-            totals.add(batch, delivery.send(batch))
+            totals.add(batch, sender.send(batch))
             progress.reached(totals.sent)
     return totals
 
@@ -98,7 +109,7 @@ def _due(
         return (event.time - events[0].time).total_seconds()
 
     while at < len(events):
-        upto = min(at + MOST_A_BATCH, len(events))
+        upto = min(at + MAX_BATCH_EVENTS, len(events))
         if speed < MAX_SPEED:
             reached = (clock() - began) / TICKS_PER_SECOND * speed
             upto = bisect_right(events, reached, at, upto, key=since_first)

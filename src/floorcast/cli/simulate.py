@@ -16,11 +16,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from floorcast.cli.delivery import Delivery
 from floorcast.cli.progress import Shown, shown
-from floorcast.cli.replay import a_speed, say
+from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
 from floorcast.cli.simulation_run import Pace, SimulationRun
 from floorcast.cli.truth import tables
+from floorcast.client import Sender, Timing
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
@@ -115,9 +115,9 @@ def _simulate(
     with (
         _told_to_stop() as stopping,
         shown(minutes, "minutes of the floor") as progress,
-        _delivery(url, key, stopping, progress) as delivery,
+        _sender(url, key, stopping, progress) as sender,
     ):
-        work = SimulationRun(floor, wire, delivery, stopping, progress=progress)
+        work = SimulationRun(floor, wire, sender, stopping, progress=progress)
         try:
             work.go_on(Pace(pace, behind), hours * HOUR)
             work.close()
@@ -212,8 +212,8 @@ def _told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _delivery(url: str, key: str, stopping: threading.Event, progress: Shown) -> Delivery:
-    """A delivery that waits for the server, unless it is told to stop meanwhile."""
+def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> Sender:
+    """A sender that waits for the server, until it is told to stop."""
 
     def waits(seconds: float, why: str) -> None:
         if stopping.is_set():
@@ -223,4 +223,4 @@ def _delivery(url: str, key: str, stopping: threading.Event, progress: Shown) ->
     def sleep(seconds: float) -> None:
         stopping.wait(seconds)
 
-    return Delivery(url, key, waiting=waits, sleep=sleep)
+    return Sender(url, key, timing=Timing(patience=MAX_WAIT_SECONDS, waiting=waits), sleep=sleep)

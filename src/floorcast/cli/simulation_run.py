@@ -6,10 +6,10 @@ import math
 import threading
 from typing import NamedTuple
 
-from floorcast.cli.delivery import MOST_A_BATCH, Delivery
 from floorcast.cli.progress import Shown, Silent
 from floorcast.cli.replay import MAX_SPEED, Totals
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client import CloudEvent, Sender
+from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.simulator.faults import Wire
 from floorcast.simulator.simulation import Simulation
@@ -46,14 +46,14 @@ class SimulationRun:
         self,
         simulation: Simulation,
         wire: Wire,
-        delivery: Delivery,
+        sender: Sender,
         stopping: threading.Event,
         *,
         clock: Now = system_now,
         progress: Shown | None = None,
     ) -> None:
         self.totals = Totals()
-        self._floor, self._wire, self._delivery = simulation, wire, delivery
+        self._floor, self._wire, self._sender = simulation, wire, sender
         self._stopping = stopping
         self._clock = clock
         self._progress = progress or Silent()
@@ -62,7 +62,7 @@ class SimulationRun:
     def go_on(self, pace: Pace, until: float = math.inf) -> None:
         """Work until the floor's clock is at ``until`` (ms), or it is to stop.
 
-        Raises Refusal and Unavailable, as Delivery does.
+        Raises Refusal and Unavailable, as Sender does.
         """
         floor, began = self._floor, self._clock()
         while floor.now < until and not self._stopping.is_set():
@@ -70,7 +70,7 @@ class SimulationRun:
             upto = int(min(due, floor.now + SLICE))
             if upto > floor.now:
                 self._ready += self._wire.carry(floor.advance(upto), upto)
-            if len(self._ready) >= MOST_A_BATCH or upto + 1 > due:
+            if len(self._ready) >= MAX_BATCH_EVENTS or upto + 1 > due:
                 self._send()
             if upto + 1 > due and due < until:
                 self._stopping.wait(LOOKS)
@@ -83,7 +83,7 @@ class SimulationRun:
 
     def _send(self) -> None:
         while self._ready:
-            batch = self._ready[:MOST_A_BATCH]
-            self.totals.add(batch, self._delivery.send(batch))
-            del self._ready[:MOST_A_BATCH]
+            batch = self._ready[:MAX_BATCH_EVENTS]
+            self.totals.add(batch, self._sender.send(batch))
+            del self._ready[:MAX_BATCH_EVENTS]
         self._progress.reached(self._floor.now // MINUTE)

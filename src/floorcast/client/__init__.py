@@ -1,24 +1,35 @@
-"""A typed client of the Real-Time Reporting API: this server's, and any other's (LiveVox).
+"""A typed client of the Real-Time Reporting API, floorcast's and any other server's (LiveVox).
 
-``AsyncClient`` for asyncio, ``Client`` for everything else; docs/client.md shows both. What a
-server refuses is raised as the exceptions of ``floorcast.model.errors``.
+``Client`` and ``AsyncClient`` read, ``Sender`` and ``AsyncSender`` send events to a floorcast;
+docs/client.md shows all four. Refusals of the server are raised as the exceptions of
+``floorcast.model.errors``.
 """
 
 from floorcast.client.async_client import AsyncClient, AsyncFeed
-from floorcast.client.conversation import Credentials, Timing
+from floorcast.client.async_sender import AsyncSender
+from floorcast.client.cloud_event import CloudEvent
+from floorcast.client.conversation import Credentials
 from floorcast.client.filters import Filter
 from floorcast.client.following import TokenStore
+from floorcast.client.sending import Rejected, Verdicts
 from floorcast.client.sync_client import Client, Feed
+from floorcast.client.sync_sender import Sender
+from floorcast.client.timing import Timing
 from floorcast.client.token_file import TokenFile
 
 __all__ = [
     "AsyncClient",
     "AsyncFeed",
+    "AsyncSender",
     "Client",
+    "CloudEvent",
     "Credentials",
     "Feed",
     "Filter",
+    "Rejected",
+    "Sender",
     "Timing",
     "TokenFile",
     "TokenStore",
+    "Verdicts",
 ]

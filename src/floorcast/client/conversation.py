@@ -1,11 +1,7 @@
-"""What a client says to a server to be answered: login, renewal, repetition, pace. No I/O."""
+"""How a client gets its requests answered: login, renewal, repetition, pace. No I/O."""
 
 from __future__ import annotations
 
-import random
-import re
-import time
-from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
@@ -15,30 +11,17 @@ from msgspec import Struct, structs
 
 from floorcast.client.address import address
 from floorcast.client.answers import LoggedIn
+from floorcast.client.exchange import Exchange, fit_for_a_header
 from floorcast.client.methods import Call, decoded, post
-from floorcast.client.pacing import Backoff, Pace
-from floorcast.client.refusals import refusal
-from floorcast.client.steps import Broken, LogIn, Open, Pause, Request, Response, Send, Steps
-from floorcast.model.errors import (
-    BadCredentials,
-    BadSession,
-    NotFound,
-    RateLimited,
-    Refusal,
-    SettingError,
-    Unavailable,
-)
+from floorcast.client.pacing import Pace
+from floorcast.client.refusals import as_credentials
+from floorcast.client.steps import Alone, Open, Request, Response, Send, Steps
+from floorcast.client.timing import SessionNotKnownYet, Timing, repeated
+from floorcast.model.errors import BadCredentials, BadSession, NotFound, Refusal
 
-__all__ = ["Conversation", "Credentials", "Timing", "Waiting"]
+__all__ = ["Conversation", "Credentials"]
 
 T = TypeVar("T")
-
-Waiting = Callable[[float, str], None]
-"""Is told every pause for want of an answer before it is made: its seconds, and why."""
-
-
-def _nobody(_seconds: float, _why: str) -> None:
-    """Tell nobody."""
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
@@ -58,20 +41,6 @@ class Credentials(Struct, frozen=True, kw_only=True):
         return f"Credentials(client={self.client!r}, user={self.user!r})"
 
 
-class Timing(Struct, frozen=True, kw_only=True):
-    """How long to wait, and by what clock.
-
-    ``patience`` is for how many seconds a method waits for a server that is away or busy (a
-    feed waits for ever); ``waiting`` is told of every such pause. ``clock`` (seconds) and
-    ``chance`` (0 to 1) are replaceable for tests.
-    """
-
-    patience: float = 60.0
-    waiting: Waiting = _nobody
-    clock: Callable[[], float] = time.monotonic
-    chance: Callable[[], float] = random.random
-
-
 class Conversation:
     """One client's side of a server's API; ``session`` is the one in use."""
 
@@ -80,11 +49,12 @@ class Conversation:
     ) -> None:
         self.url = address(url)
         self.timing = timing
-        self.session = None if session is None else _fit_for_a_header(session, "session")
+        self.session = None if session is None else fit_for_a_header(session, "session")
         if credentials is not None:
-            _fit_for_a_header(credentials.api_token, "API token")
+            fit_for_a_header(credentials.api_token, "API token")
         self._credentials = credentials
-        self._pace = Pace(timing.clock)
+        self._exchange = Exchange(self.url, Pace(timing.clock))
+        self._logins = 0
 
     def exchange(self, call: Call[T], patience: float | None = None) -> Steps[T]:
         """The answer to a call of a method; the request is repeated until it has one.
@@ -93,31 +63,32 @@ class Conversation:
         away for longer than ``patience`` (seconds, that of ``timing`` if not given), and
         UnexpectedAnswer.
         """
-        return (yield from self._repeated(partial(self._authorized, call, Send), patience))
+        return (yield from repeated(partial(self._authorized, call, Send), self.timing, patience))
 
     def open(self, request: Request, patience: float) -> Steps[None]:
         """Open a stream; raises as ``exchange`` does."""
         call = Call(request, _is_stream)
-        yield from self._repeated(partial(self._authorized, call, Open), patience)
+        yield from repeated(partial(self._authorized, call, Open), self.timing, patience)
 
     def log_in(self) -> Steps[LoggedIn]:
         """A new session, which is the one in use from then on; raises BadCredentials."""
-        return (yield from self._repeated(self.try_login))
+        return (yield from repeated(self.try_login, self.timing))
 
     def try_login(self) -> Steps[LoggedIn]:
         """The same, tried once only; raises Unavailable too."""
         try:
-            answer = yield from self._once(Call(self._login("/session/login"), _logged_in))
+            answer = yield from self._exchange.once(Call(self._login("/session/login"), _logged_in))
         except BadSession as refused:  # what another server's code for it was taken for
-            raise _as_credentials(refused) from None
+            raise as_credentials(refused) from None
         self.session = answer.session_id
+        self._logins += 1
         return answer
 
     def change_password(self, new_password: str) -> Steps[None]:
         """Another password for the user; it ends its sessions, the next request logs in anew."""
         request = self._login("/session/password", newPassword=new_password)
         # Not repeated: had the first one arrived, the second would be refused.
-        yield from self._once(Call(request, _nothing))
+        yield from self._exchange.once(Call(request, _nothing))
         assert self._credentials is not None  # _login has raised where there are none
         self._credentials = structs.replace(self._credentials, password=new_password)
         self.session = None
@@ -128,7 +99,7 @@ class Conversation:
             return False
         request = Request("GET", f"/session/validate/{quote(self.session, safe='')}")
         try:
-            yield from self._repeated(partial(self._once, Call(request, _nothing)))
+            yield from repeated(partial(self._exchange.once, Call(request, _nothing)), self.timing)
         except NotFound:
             return False
         return True
@@ -140,54 +111,39 @@ class Conversation:
         request = Request("DELETE", f"/session/logout/{quote(self.session, safe='')}")
         self.session = None
         try:
-            yield from self._repeated(partial(self._once, Call(request, _nothing)))
+            yield from repeated(partial(self._exchange.once, Call(request, _nothing)), self.timing)
         except NotFound:
             return
 
     def _authorized(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
-        """One try with the session in use; if that has ended, another one with a new session."""
-        stale: str | None = None
-        while True:
-            session = self.session
-            while session is None or session == stale:
-                yield LogIn(stale)
-                session = self.session
-            request = call.request.with_headers(lv_session=session)
-            try:
-                return (yield from self._once(call._replace(request=request), way))
-            except BadSession:
-                if stale is not None or self._credentials is None:
-                    raise
-                stale = session
+        """One try with the session in use; if that has ended, another one after a login.
 
-    def _repeated(self, once: Callable[[], Steps[T]], patience: float | None = None) -> Steps[T]:
-        """What ``once`` comes to when the server is there and has time for it."""
-        backoff, waited = Backoff(self.timing.chance), 0.0
-        longest = self.timing.patience if patience is None else patience
-        while True:
-            try:
-                return (yield from once())
-            except (RateLimited, Unavailable) as error:
-                seconds = backoff.pause(error.retry_after)
-                if waited + seconds > longest:
-                    raise
-                self.timing.waiting(seconds, error.message)
-            yield Pause(seconds)
-            waited += seconds
-
-    def _once(self, call: Call[T], way: type[Send | Open] = Send) -> Steps[T]:
-        request = call.request
-        slower = self._pace.delay()
-        if slower:
-            yield Pause(slower)
+        A node of a cluster may not know a session yet that another one has made. Logging in
+        then gives the same session, or one that is refused again: that is waited for, rather
+        than answered with a login for each refusal.
+        """
+        while self.session is None:
+            yield Alone(partial(self._log_in_after, self._logins))
+        logins = self._logins
         try:
-            response: Response = yield way(request)
-            self._pace.note(response.headers)
-            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                raise refusal(request, response)
-            return call.read(response)
-        except Broken as broken:
-            raise Unavailable(f"{self.url}{request.path}: {broken}", 0) from None
+            return (yield from self._with_session(call, way))
+        except BadSession:
+            if self._credentials is None:
+                raise
+        yield Alone(partial(self._log_in_after, logins))
+        try:
+            return (yield from self._with_session(call, way))
+        except BadSession as refused:
+            raise SessionNotKnownYet(refused) from None
+
+    def _with_session(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
+        request = call.request.with_headers(lv_session=self.session or "")
+        return (yield from self._exchange.once(call._replace(request=request), way))
+
+    def _log_in_after(self, logins: int) -> Steps[None]:
+        """Log in, unless somebody has done so since there were so many logins."""
+        if self._logins == logins:
+            yield from self.try_login()
 
     def _login(self, path: str, **more: object) -> Request:
         given = self._credentials
@@ -208,12 +164,6 @@ def _logged_in(response: Response) -> LoggedIn:
     return decoded(response, LoggedIn)
 
 
-def _as_credentials(refused: Refusal) -> BadCredentials:
-    error = BadCredentials(refused.message)
-    error.status, error.code = refused.status, refused.code
-    return error
-
-
 def _nothing(_response: Response) -> None:
     return None
 
@@ -222,10 +172,3 @@ def _is_stream(response: Response) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status != HTTPStatus.OK or kind != "text/event-stream":
         raise Refusal(f"the server answered with {kind or 'no type'}, not with an event stream")
-
-
-def _fit_for_a_header(text: str, what: str) -> str:
-    """The text; what no header can carry would look like a connection that fails for ever."""
-    if not re.fullmatch(r"[\x21-\x7e]+", text):
-        raise SettingError(f"the {what} is empty, or has characters that no {what} has")
-    return text

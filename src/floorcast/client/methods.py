@@ -56,14 +56,16 @@ _STREAM = "text/event-stream, application/json"  # a refusal comes as JSON
 
 
 class Call(NamedTuple, Generic[T]):
-    """A request, and what its answer is.
+    """A request, and how its answer is read.
 
-    ``read`` raises Broken for what is no JSON (a proxy's page, which goes away by itself), and
-    UnexpectedAnswer for what is not the API's.
+    ``read`` raises Broken for a body that is not JSON (a proxy's page, which goes away by
+    itself), and UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are
+    refusals, and never reach ``read``, except those in ``reads``.
     """
 
     request: Request
     read: Callable[[Response], T]
+    reads: frozenset[int] = frozenset()
 
 
 class Page(Struct, rename="camel", kw_only=True):

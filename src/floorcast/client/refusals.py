@@ -31,7 +31,7 @@ from floorcast.model.errors import (
     UnsupportedMedia,
 )
 
-__all__ = ["refusal", "retry_after"]
+__all__ = ["as_credentials", "refusal", "retry_after"]
 
 _KINDS: dict[tuple[int, int], type[Refusal]] = {
     (400, 201): MissingParameter,
@@ -72,6 +72,13 @@ def refusal(request: Request, response: Response) -> Refusal | Unavailable:
         other = _BY_STATUS.get(response.status, Refusal)
         error = _KINDS.get((response.status, problem.code), other)(problem.message)
     error.status, error.code = response.status, problem.code
+    return error
+
+
+def as_credentials(refused: BadSession) -> BadCredentials:
+    """A 401 where no session was sent: the credentials are at fault, whatever the code says."""
+    error = BadCredentials(refused.message)
+    error.status, error.code = refused.status, refused.code
     return error
 
 

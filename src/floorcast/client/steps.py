@@ -1,18 +1,18 @@
-"""What the client's core asks of whoever does its I/O, and what it gets back.
+"""The steps that the client's core asks its I/O shell to do, and their outcomes.
 
-The core is written as generators. Each yields a step, and is sent its outcome; so one core
-serves an event loop and a thread, and a test that does no I/O at all.
+The core is written as generators: each yields a step and is sent its outcome. One core so
+serves an event loop, a thread, and a test that does no I/O.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
+    "Alone",
     "Broken",
-    "LogIn",
     "Next",
     "Open",
     "Pause",
@@ -32,7 +32,10 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Request(NamedTuple):
-    """An HTTP request; ``path`` is without the server's address, ``content`` is JSON or None."""
+    """An HTTP request; ``path`` is without the server's address.
+
+    ``content`` is JSON unless the headers say otherwise.
+    """
 
     method: str
     path: str
@@ -66,10 +69,10 @@ class Pause(NamedTuple):
     seconds: float
 
 
-class LogIn(NamedTuple):
-    """Have a session other than ``stale``: one try, one login for all that ask together."""
+class Alone(NamedTuple):
+    """Do these steps while nobody else who shares the client does any in this way."""
 
-    stale: str | None
+    steps: Callable[[], Generator[Step, Any, None]]
 
 
 class Open(NamedTuple):
@@ -92,7 +95,7 @@ class Work(NamedTuple):
     what: Callable[[], object]
 
 
-Step = Send | Pause | LogIn | Open | Next | Shut | Work
+Step: TypeAlias = "Send | Pause | Alone | Open | Next | Shut | Work"
 Steps = Generator[Step, Any, T]
 
 

@@ -1,8 +1,7 @@
-"""The client for threads: the core's steps, done with httpx."""
+"""The client for threads."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -12,85 +11,20 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from floorcast.client import feeds, methods
-from floorcast.client.conversation import Conversation, Credentials, Timing
+from floorcast.client.conversation import Conversation, Credentials
 from floorcast.client.following import Followed, Following
 from floorcast.client.methods import Call
 from floorcast.client.signatures import look_like
-from floorcast.client.steps import (
-    Broken,
-    LogIn,
-    Next,
-    Open,
-    Pause,
-    Response,
-    Send,
-    Shut,
-    Step,
-    Steps,
-    Work,
-)
-from floorcast.client.wire import LIMITS, STREAM_OPEN, TIMEOUT, request_of, response_of, translated
-from floorcast.model.errors import FloorcastError
+from floorcast.client.steps import Next, Open, Response, Shut, Step, Steps
+from floorcast.client.sync_io import SyncIo
+from floorcast.client.timing import Timing
+from floorcast.client.wire import STREAM_OPEN, request_of, response_of, translated
 
 __all__ = ["Client", "Feed"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 E = TypeVar("E")
-
-
-class _Io:
-    """Does what the core asks for; ``perform`` all but streams."""
-
-    def __init__(
-        self,
-        conversation: Conversation,
-        transport: httpx.BaseTransport | None,
-        sleep: Callable[[float], object],
-    ) -> None:
-        self.conversation = conversation
-        self.http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, transport=transport)
-        self._sleep = sleep
-        self._logging_in = threading.Lock()
-
-    def run(self, steps: Steps[T], perform: Callable[[Step], object] | None = None) -> T:
-        """Do all steps; what they come to."""
-        perform = perform or self.perform
-        error: Exception | None = None
-        outcome: object = None
-        try:
-            while True:
-                step = steps.send(outcome) if error is None else steps.throw(error)
-                error = outcome = None
-                try:
-                    outcome = perform(step)
-                except (Broken, FloorcastError) as caught:
-                    error = caught
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            steps.close()
-
-    def perform(self, step: Step) -> object:
-        """Do one step; its outcome."""
-        match step:
-            case Send(request):
-                with translated():
-                    asked = request_of(self.http, self.conversation.url, request)
-                    answer = self.http.send(asked)
-                    return response_of(answer, answer.content)
-            case Pause(seconds):
-                return self._sleep(seconds)
-            case LogIn(stale):
-                with self._logging_in:
-                    if self.conversation.session in {None, stale}:
-                        self.run(self.conversation.try_login())
-                return None
-            case Work(what):
-                return what()
-            case _:
-                raise TypeError(step)
 
 
 class Feed(Followed[E]):
@@ -100,7 +34,7 @@ class Feed(Followed[E]):
     of the last event, unless the block ended in an exception.
     """
 
-    def __init__(self, io: _Io, following: Following[E]) -> None:
+    def __init__(self, io: SyncIo, following: Following[E]) -> None:
         super().__init__(following)
         self._io = io
         self._response: httpx.Response | None = None
@@ -131,7 +65,7 @@ class Feed(Followed[E]):
         match step:
             case Open(request):
                 self._shut()
-                asked = request_of(self._io.http, self._io.conversation.url, request)
+                asked = request_of(self._io.http, self._io.url, request)
                 with translated():
                     return self._open(asked)
             case Next():
@@ -164,7 +98,7 @@ def _answering(
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
-        return self._io.run(self._io.conversation.exchange(call))
+        return self._io.run(self._conversation.exchange(call))
 
     look_like(method, build)
     return method
@@ -176,7 +110,7 @@ def _saying(
     """The client's method that is one of the conversation's."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._io.run(say(self._io.conversation, *args, **kwargs))
+        return self._io.run(say(self._conversation, *args, **kwargs))
 
     look_like(method, say)
     return method
@@ -188,7 +122,7 @@ def _following(
     """The client's method that follows a feed."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Feed[E]:
-        return Feed(self._io, follow(self._io.conversation, *args, **kwargs))
+        return Feed(self._io, follow(self._conversation, *args, **kwargs))
 
     look_like(method, follow)
     return method
@@ -211,8 +145,8 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        conversation = Conversation(url, credentials, session, timing or Timing())
-        self._io = _Io(conversation, transport, sleep)
+        self._conversation = Conversation(url, credentials, session, timing or Timing())
+        self._io = SyncIo(self._conversation.url, transport, sleep)
 
     log_in = _saying(Conversation.log_in)
     log_out = _saying(Conversation.log_out)

@@ -20,9 +20,8 @@ _HEADERS = {"accept": "application/json"}
 
 def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Request) -> httpx.Request:
     """A request to the server at ``url``."""
-    headers = {**_HEADERS, **request.headers}
-    if request.content is not None:
-        headers["content-type"] = "application/json"
+    json = {} if request.content is None else {"content-type": "application/json"}
+    headers = {**_HEADERS, **json, **request.headers}
     return http.build_request(
         request.method,
         url + request.path,

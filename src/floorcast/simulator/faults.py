@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 
 __all__ = ["FAULTS", "Faults", "Wire"]
 

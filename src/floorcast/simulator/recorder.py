@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import simpy
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.people import Person
 from floorcast.simulator.scenario import AgentPlan, CampaignPlan
 from floorcast.simulator.simulated_call import Call, Disposed

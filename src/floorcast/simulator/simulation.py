@@ -12,7 +12,7 @@ from random import Random
 
 import simpy
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.callers import arrivals
 from floorcast.simulator.dialer import Dialer
 from floorcast.simulator.lists import CallList

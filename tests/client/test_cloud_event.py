@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from floorcast.connectors.cloud_event import CloudEvent
+from floorcast.client.cloud_event import CloudEvent
 from floorcast.model.inbound import CallEnd, InboundEvent
 
 

@@ -1,4 +1,4 @@
-"""An event on its way to a server: the envelope that sources write and the intake reads."""
+"""The envelope of an event that a source sends."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ __all__ = ["CloudEvent"]
 class CloudEvent(Struct, frozen=True, kw_only=True):
     """One CloudEvents 1.0 event (section 8 of the contract).
 
-    ``time`` is aware. ``data`` holds only what the source knows, by the contract's names;
-    ``msgspec.json`` writes the whole as the intake wants it.
+    ``time`` is aware. ``data`` holds only what the source knows, under the contract's names;
+    ``msgspec.json`` encodes the whole as the intake reads it. The server knows an event by
+    ``source`` and ``id``: sending it again changes nothing.
     """
 
     specversion: Literal["1.0"] = "1.0"

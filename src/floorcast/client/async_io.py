@@ -1,0 +1,70 @@
+"""Does the core's steps with httpx, on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import httpx
+
+from floorcast.client.steps import Alone, Broken, Pause, Send, Step, Steps, Work
+from floorcast.client.wire import LIMITS, TIMEOUT, request_of, response_of, translated
+from floorcast.model.errors import FloorcastError
+
+__all__ = ["AsyncIo"]
+
+T = TypeVar("T")
+
+
+class AsyncIo:
+    """Runs steps against the server at ``url``; ``perform`` does every step but a stream's."""
+
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.AsyncBaseTransport | None,
+        sleep: Callable[[float], Awaitable[object]],
+    ) -> None:
+        self.url = url
+        self.http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, transport=transport)
+        self._sleep = sleep
+        self._alone = asyncio.Lock()
+
+    async def run(
+        self, steps: Steps[T], perform: Callable[[Step], Awaitable[object]] | None = None
+    ) -> T:
+        """Do all steps, and return their result."""
+        perform = perform or self.perform
+        error: Exception | None = None
+        outcome: object = None
+        try:
+            while True:
+                step = steps.send(outcome) if error is None else steps.throw(error)
+                error = outcome = None
+                try:
+                    outcome = await perform(step)
+                except (Broken, FloorcastError) as caught:
+                    error = caught
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            steps.close()
+
+    async def perform(self, step: Step) -> object:
+        """Do one step, and return its outcome."""
+        match step:
+            case Send(request):
+                with translated():
+                    answer = await self.http.send(request_of(self.http, self.url, request))
+                    return response_of(answer, answer.content)
+            case Pause(seconds):
+                return await self._sleep(seconds)
+            case Alone(steps):
+                async with self._alone:
+                    return await self.run(steps())
+            case Work(what):
+                return await asyncio.to_thread(what)
+            case _:
+                raise TypeError(step)

@@ -1,0 +1,51 @@
+"""One request and its answer: paced by the server's rate limit, refusals as exceptions. No I/O."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TypeVar
+
+from floorcast.client.methods import Call
+from floorcast.client.pacing import Pace
+from floorcast.client.refusals import refusal
+from floorcast.client.steps import Broken, Open, Pause, Response, Send, Steps
+from floorcast.model.errors import SettingError, Unavailable
+
+__all__ = ["Exchange", "fit_for_a_header"]
+
+T = TypeVar("T")
+
+
+class Exchange:
+    """Sends requests to the server at ``url``, one try each."""
+
+    def __init__(self, url: str, pace: Pace) -> None:
+        self.url = url
+        self._pace = pace
+
+    def once(self, call: Call[T], way: type[Send | Open] = Send) -> Steps[T]:
+        """The answer to a call; raises what the server refuses, and Unavailable without one."""
+        request = call.request
+        slower = self._pace.delay()
+        if slower:
+            yield Pause(slower)
+        try:
+            response: Response = yield way(request)
+            self._pace.note(response.headers)
+            refused = response.status >= HTTPStatus.MULTIPLE_CHOICES
+            if refused and response.status not in call.reads:
+                raise refusal(request, response)
+            return call.read(response)
+        except Broken as broken:
+            raise Unavailable(f"{self.url}{request.path}: {broken}", 0) from None
+
+
+def fit_for_a_header(text: str, what: str) -> str:
+    """The text. Raises SettingError for one that no header can carry.
+
+    Sending it would look like a connection that fails for ever.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise SettingError(f"the {what} is empty, or has characters that no {what} has")
+    return text

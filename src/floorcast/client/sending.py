@@ -1,0 +1,143 @@
+"""Sending events to a server's intake: batches, repetition, verdicts. No I/O.
+
+A batch that got no answer, or "not now", is sent again. The server recognises the events that
+it already has, so nothing is counted twice, however often the connection or the server dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from http import HTTPStatus
+
+import msgspec
+from msgspec import Struct, structs
+
+from floorcast.client.address import address
+from floorcast.client.cloud_event import CloudEvent
+from floorcast.client.exchange import Exchange, fit_for_a_header
+from floorcast.client.methods import Call, decoded
+from floorcast.client.pacing import Pace
+from floorcast.client.refusals import as_credentials, refusal
+from floorcast.client.steps import Request, Response, Steps
+from floorcast.client.timing import Timing, repeated
+from floorcast.model.errors import BadSession, TooLarge, UnexpectedAnswer
+
+__all__ = ["MAX_BATCH_EVENTS", "Rejected", "Sending", "Verdicts"]
+
+MAX_BATCH_EVENTS = 1000  # a request may hold 10,000; smaller ones are answered sooner
+MAX_BATCH_BYTES = 4 << 20  # a request may hold 16 MiB
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Rejected(Struct, frozen=True):
+    """An event that the server refused: its index among those sent, and the reason."""
+
+    index: int
+    code: int
+    message: str
+    id: str | None = None
+
+
+class Verdicts(Struct, frozen=True):
+    """What became of the events of one ``send``.
+
+    ``accepted`` and ``duplicates`` are counts; both kinds are durable on the server.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[Rejected] = []
+
+    def merged(self, later: Verdicts, first_index: int) -> Verdicts:
+        """These and those of a later batch, whose first event has this index."""
+        moved = [structs.replace(one, index=one.index + first_index) for one in later.rejected]
+        return Verdicts(
+            self.accepted + later.accepted,
+            self.duplicates + later.duplicates,
+            self.rejected + moved,
+        )
+
+
+class Sending:
+    """One source's side of a server's intake.
+
+    Raises SettingError for a ``url`` or ``key`` that cannot be one.
+    """
+
+    def __init__(self, url: str, key: str, timing: Timing) -> None:
+        self.url = address(url)
+        self._authorization = f"Bearer {fit_for_a_header(key, 'ingest key')}"
+        self._timing = timing
+        self._exchange = Exchange(self.url, Pace(timing.clock))
+
+    def send(self, events: Iterable[CloudEvent]) -> Steps[Verdicts]:
+        """Send events in order, in batches; their verdicts, once the server has them all.
+
+        Each batch is repeated while the server is away or busy. Raises the Refusal that no
+        repetition changes (a wrong key), Unavailable or RateLimited when a batch got no answer
+        within the patience of ``timing``, and UnexpectedAnswer. After any of these, sending the
+        same events again is safe.
+        """
+        verdicts, index = Verdicts(), 0
+        for lines in _batches(events):
+            verdicts = verdicts.merged((yield from self._batch(lines)), index)
+            index += len(lines)
+        return verdicts
+
+    def _batch(self, lines: Sequence[bytes]) -> Steps[Verdicts]:
+        try:
+            call = self._call(lines)
+            return (yield from repeated(partial(self._exchange.once, call), self._timing))
+        except BadSession as refused:  # a 401 whose code is not the API's
+            raise as_credentials(refused) from None
+        except TooLarge as refused:  # a proxy's limit may be lower than the server's
+            if len(lines) == 1:
+                return Verdicts(rejected=[Rejected(0, refused.code, refused.message)])
+        half = len(lines) // 2
+        first = yield from self._batch(lines[:half])
+        return first.merged((yield from self._batch(lines[half:])), half)
+
+    def _call(self, lines: Sequence[bytes]) -> Call[Verdicts]:
+        headers = {
+            "authorization": self._authorization,
+            "content-type": "application/x-ndjson",
+        }
+        request = Request("POST", "/ingest/v1/events", content=b"".join(lines), headers=headers)
+
+        def read(response: Response) -> Verdicts:
+            if response.status == HTTPStatus.BAD_REQUEST:
+                return _all_refused(request, response)
+            found = decoded(response, Verdicts)
+            if found.accepted + found.duplicates + len(found.rejected) != len(lines):
+                raise UnexpectedAnswer(f"the answer does not account for all {len(lines)} events")
+            return found
+
+        return Call(request, read, frozenset({HTTPStatus.BAD_REQUEST}))
+
+
+def _all_refused(request: Request, response: Response) -> Verdicts:
+    """The verdicts of a batch of which no event was taken; else raises the refusal."""
+
+    class Refused(Struct):
+        rejected: list[Rejected]
+
+    try:
+        return Verdicts(rejected=msgspec.json.decode(response.content, type=Refused).rejected)
+    except msgspec.DecodeError:
+        raise refusal(request, response) from None
+
+
+def _batches(events: Iterable[CloudEvent]) -> Iterator[list[bytes]]:
+    lines: list[bytes] = []
+    size = 0
+    for event in events:
+        line = _encode(event) + b"\n"
+        if lines and (len(lines) == MAX_BATCH_EVENTS or size + len(line) > MAX_BATCH_BYTES):
+            yield lines
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line)
+    if lines:
+        yield lines

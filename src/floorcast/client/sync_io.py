@@ -1,0 +1,68 @@
+"""Does the core's steps with httpx, for threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx
+
+from floorcast.client.steps import Alone, Broken, Pause, Send, Step, Steps, Work
+from floorcast.client.wire import LIMITS, TIMEOUT, request_of, response_of, translated
+from floorcast.model.errors import FloorcastError
+
+__all__ = ["SyncIo"]
+
+T = TypeVar("T")
+
+
+class SyncIo:
+    """Runs steps against the server at ``url``; ``perform`` does every step but a stream's."""
+
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.BaseTransport | None,
+        sleep: Callable[[float], object],
+    ) -> None:
+        self.url = url
+        self.http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, transport=transport)
+        self._sleep = sleep
+        self._alone = threading.Lock()
+
+    def run(self, steps: Steps[T], perform: Callable[[Step], object] | None = None) -> T:
+        """Do all steps, and return their result."""
+        perform = perform or self.perform
+        error: Exception | None = None
+        outcome: object = None
+        try:
+            while True:
+                step = steps.send(outcome) if error is None else steps.throw(error)
+                error = outcome = None
+                try:
+                    outcome = perform(step)
+                except (Broken, FloorcastError) as caught:
+                    error = caught
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            steps.close()
+
+    def perform(self, step: Step) -> object:
+        """Do one step, and return its outcome."""
+        match step:
+            case Send(request):
+                with translated():
+                    answer = self.http.send(request_of(self.http, self.url, request))
+                    return response_of(answer, answer.content)
+            case Pause(seconds):
+                return self._sleep(seconds)
+            case Alone(steps):
+                with self._alone:
+                    return self.run(steps())
+            case Work(what):
+                return what()
+            case _:
+                raise TypeError(step)

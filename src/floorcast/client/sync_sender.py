@@ -1,0 +1,62 @@
+"""The sender for threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from floorcast.client.cloud_event import CloudEvent
+from floorcast.client.sending import Sending, Verdicts
+from floorcast.client.sync_io import SyncIo
+from floorcast.client.timing import Timing
+
+__all__ = ["Sender"]
+
+
+class Sender:
+    """Sends events to a server's intake.
+
+    ``url`` is the server's, ``key`` an ingest key: it decides whose the events are.
+    Threads may share it. ``transport`` (httpx's) and ``sleep`` are replaceable.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        timing: Timing | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._sending = Sending(url, key, timing or Timing())
+        self._io = SyncIo(self._sending.url, transport, sleep)
+
+    def send(self, events: Iterable[CloudEvent]) -> Verdicts:
+        """Send events in order, in batches; returns once the server has stored them.
+
+        A batch is repeated while the server is away or busy. Raises Refusal when it will never
+        be taken (a wrong key), Unavailable or RateLimited when the server stayed away for
+        longer than the patience of ``timing``, and UnexpectedAnswer. Sending the same events
+        again is always safe.
+        """
+        return self._io.run(self._sending.send(events))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._io.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,74 @@
+"""How long a client waits for a server that is away or busy, and how it repeats. No I/O."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from floorcast.client.pacing import Backoff
+from floorcast.client.steps import Pause, Steps
+from floorcast.model.errors import BadSession, RateLimited, Unavailable
+
+__all__ = ["SessionNotKnownYet", "Timing", "Waiting", "repeated"]
+
+T = TypeVar("T")
+
+Waiting = Callable[[float, str], None]
+"""Called before each pause for want of an answer, with its seconds and the reason."""
+
+
+def _ignore(_seconds: float, _why: str) -> None:
+    """Tell nobody."""
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """How long to wait, and by which clock.
+
+    ``patience`` is how many seconds a method waits in all for a server that is away or busy (a
+    feed waits for ever); ``waiting`` is called before each such pause. ``clock`` (seconds) and
+    ``chance`` (0 to 1) are replaceable for tests.
+    """
+
+    patience: float = 60.0
+    waiting: Waiting = _ignore
+    clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
+
+class SessionNotKnownYet(Exception):
+    """A server refuses the session that another one of its cluster has just confirmed."""
+
+    def __init__(self, refused: BadSession) -> None:
+        super().__init__(refused.message)
+        self.refused = refused
+
+
+def repeated(
+    once: Callable[[], Steps[T]], timing: Timing, patience: float | None = None
+) -> Steps[T]:
+    """The result of ``once``, repeated while the server is away or busy.
+
+    Raises what the last try raised when that takes longer than ``patience`` (seconds, that of
+    ``timing`` if not given).
+    """
+    backoff, waited = Backoff(timing.chance), 0.0
+    longest = timing.patience if patience is None else patience
+    while True:
+        try:
+            return (yield from once())
+        except (RateLimited, Unavailable) as error:
+            seconds = backoff.pause(error.retry_after)
+            if waited + seconds > longest:
+                raise
+            timing.waiting(seconds, error.message)
+        except SessionNotKnownYet as lagging:
+            seconds = backoff.pause()
+            if waited + seconds > longest:
+                raise lagging.refused from None
+            timing.waiting(seconds, lagging.refused.message)
+        yield Pause(seconds)
+        waited += seconds

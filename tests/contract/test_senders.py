@@ -1,0 +1,295 @@
+"""Both senders, for threads and for asyncio, against a server that fails in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import httpx
+import pytest
+
+from floorcast.client import (
+    AsyncSender,
+    CloudEvent,
+    Rejected,
+    Sender,
+    Timing,
+    Verdicts,
+    sending,
+)
+from floorcast.model import errors
+from tests.client.intake import DROP, Answer, Intake, running
+
+MOMENT = datetime(2026, 3, 4, tzinfo=UTC)
+BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy"})
+
+
+def events(count: int, size: int = 0) -> list[CloudEvent]:
+    """So many events, each with so many bytes of data."""
+    data: dict[str, object] = {"note": "x" * size}
+    return [
+        CloudEvent(id=str(number), source="s", type="call.end", time=MOMENT, data=data)
+        for number in range(count)
+    ]
+
+
+EVENTS = events(3)
+
+
+class Pauses:
+    """The pauses of a sender. Remembers each pause and makes none; ``during`` is called instead."""
+
+    def __init__(self, patience: float, chance: float) -> None:
+        self.slept: list[float] = []
+        self.told: list[tuple[float, str]] = []
+        self.during: Callable[[], object] = lambda: None
+        self.timing = Timing(
+            patience=patience,
+            waiting=lambda *told: self.told.append(told),
+            clock=lambda: sum(self.slept),
+            chance=lambda: chance,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.during()
+
+
+class Blocking(Pauses):
+    """The sender for threads."""
+
+    def __init__(self, url: str, key: str, patience: float, chance: float) -> None:
+        super().__init__(patience, chance)
+        self._sender = Sender(url, key, timing=self.timing, sleep=self.sleep)
+
+    def send(self, events: Sequence[CloudEvent]) -> Verdicts:
+        return self._sender.send(events)
+
+    def close(self) -> None:
+        self._sender.close()
+
+
+class OnALoop(Pauses):
+    """The sender for asyncio, and its loop."""
+
+    def __init__(self, url: str, key: str, patience: float, chance: float) -> None:
+        super().__init__(patience, chance)
+        self._sender = AsyncSender(url, key, timing=self.timing, sleep=self._pause)
+        self._runner = asyncio.Runner()
+
+    async def _pause(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+    def send(self, events: Sequence[CloudEvent]) -> Verdicts:
+        return self._runner.run(self._sender.send(events))
+
+    def close(self) -> None:
+        self._runner.run(self._sender.aclose())
+        self._runner.close()
+
+
+Make = Callable[..., Blocking | OnALoop]
+
+
+@pytest.fixture(params=[Blocking, OnALoop])
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """Makes a sender; all of them are closed."""
+    made: list[Blocking | OnALoop] = []
+
+    def make_one(
+        url: str, key: str = "k", patience: float = 60.0, chance: float = 1.0
+    ) -> Blocking | OnALoop:
+        made.append(request.param(url, key, patience, chance))
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        one.close()
+
+
+def ids(intake: Intake) -> list[list[str]]:
+    """The ids of each request's events."""
+    return [[json.loads(line)["id"] for line in one.body.splitlines()] for one in intake.requests]
+
+
+def test_a_batch_is_ndjson_with_the_key(make: Make) -> None:
+    """One request: the events one per line, the key as a bearer token; its verdicts come back."""
+    with running() as intake:
+        assert make(intake.url + "/").send(EVENTS) == Verdicts(accepted=3)
+    (request,) = intake.requests
+    assert request.path == "/ingest/v1/events"
+    assert request.headers["authorization"] == "Bearer k"
+    assert request.headers["content-type"] == "application/x-ndjson"
+    assert ids(intake) == [["0", "1", "2"]]
+
+
+def test_nothing_to_send_is_no_request(make: Make) -> None:
+    """And has verdicts all the same."""
+    with running() as intake:
+        assert make(intake.url).send([]) == Verdicts()
+    assert intake.requests == []
+
+
+def test_events_are_sent_in_batches_by_number(make: Make) -> None:
+    """The verdicts are of all of them, the index of a refused one counts from the first event."""
+    refused = {"index": 1, "id": "1001", "code": 202, "message": "no"}
+    verdicts = {"accepted": 1, "duplicates": 0, "rejected": [refused]}
+    with running(None, Answer(200, verdicts)) as intake:
+        found = make(intake.url).send(events(sending.MAX_BATCH_EVENTS + 2))
+    assert [len(batch) for batch in ids(intake)] == [sending.MAX_BATCH_EVENTS, 2]
+    assert found == Verdicts(1001, 0, [Rejected(1001, 202, "no", "1001")])
+
+
+def test_events_are_sent_in_batches_by_size(make: Make) -> None:
+    """No request is larger than a server takes, unless a single event is."""
+    size = sending.MAX_BATCH_BYTES // 3
+    with running() as intake:
+        make(intake.url).send(events(5, size))
+    assert ids(intake) == [["0", "1"], ["2", "3"], ["4"]]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        BUSY,
+        Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"code": 100, "message": "our fault"}),
+        Answer(HTTPStatus.BAD_GATEWAY, None),
+        Answer(HTTPStatus.TOO_MANY_REQUESTS, {"code": 429, "message": "slower"}),
+        Answer(HTTPStatus.OK, None),
+        BUSY.with_headers({"Content-Encoding": "gzip"}),
+    ],
+)
+def test_a_passing_failure_is_sent_again(make: Make, failure: Answer) -> None:
+    """503, any other 5xx, 429, an answer that is not JSON or cannot be read: the same bytes."""
+    with running(failure, failure) as intake:
+        sender = make(intake.url)
+        assert sender.send(EVENTS).accepted == 3
+    assert len(intake.requests) == 3
+    assert len({request.body for request in intake.requests}) == 1
+    assert sender.slept == [0.25, 0.5]
+    assert [seconds for seconds, _ in sender.told] == sender.slept
+
+
+def test_a_lost_acknowledgement_gives_duplicates(make: Make) -> None:
+    """The server took the batch and died before it answered."""
+    with running(DROP) as intake:
+        assert make(intake.url).send(EVENTS) == Verdicts(duplicates=3)
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(make: Make) -> None:
+    """A refused connection is tried again; the server that starts meanwhile gets the batch."""
+    with running() as intake:
+        sender = make(intake.url)
+        intake.stop()
+        sender.during = intake.start
+        assert sender.send(EVENTS).accepted == 3
+    assert len(sender.slept) == 1
+
+
+def test_retry_after_is_the_least_pause(make: Make) -> None:
+    """A random part comes on top, so that sources do not come back in step."""
+    for asked, chance, expected in [("7", 0.0, 7.0), ("7", 1.0, 7.25), ("nonsense", 1.0, 0.25)]:
+        with running(BUSY.with_headers({"Retry-After": asked})) as intake:
+            sender = make(intake.url, chance=chance)
+            sender.send(EVENTS)
+        assert sender.slept == [expected]
+
+
+def test_pauses_grow_to_a_limit_and_start_small_again(make: Make) -> None:
+    """Doubled up to 15 s; a batch that got through resets them."""
+    with running(*[BUSY] * 8) as intake:
+        sender = make(intake.url)
+        sender.send(EVENTS)
+        intake.answers.append(BUSY)
+        sender.send(EVENTS)
+    assert sender.slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 0.25]
+
+
+def test_patience_ends(make: Make) -> None:
+    """The last reason is raised; the events are the caller's still."""
+    with running(*[BUSY] * 10) as intake:
+        sender = make(intake.url, patience=3.0)
+        with pytest.raises(errors.Unavailable, match="too busy"):
+            sender.send(EVENTS)
+    assert sender.slept == [0.25, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, {"code": 300, "message": "no such key"}, errors.BadCredentials),
+        (401, None, errors.BadCredentials),
+        (400, {"code": 203, "message": "not JSON"}, errors.NotAnObject),
+        (415, None, errors.UnsupportedMedia),
+        (404, None, errors.NotFound),
+        (200, {"hello": "world"}, errors.UnexpectedAnswer),
+        (200, {"accepted": 2, "duplicates": 0, "rejected": []}, errors.UnexpectedAnswer),
+    ],
+)
+def test_a_lasting_failure_is_raised_at_once(
+    make: Make, status: int, body: dict[str, object] | None, kind: type[Exception]
+) -> None:
+    """A wrong key, address or server, or events that are not accounted for: one try."""
+    with running(Answer(status, body)) as intake:
+        sender = make(intake.url)
+        with pytest.raises(kind):
+            sender.send(EVENTS)
+    assert sender.slept == []
+
+
+def test_a_batch_that_is_refused_whole_has_verdicts(make: Make) -> None:
+    """400 with verdicts: each event says why."""
+    rejected = [
+        {"index": n, "id": str(n), "code": 202, "message": "time: in the future"} for n in (0, 1)
+    ]
+    refused = {"accepted": 0, "duplicates": 0, "rejected": rejected, "code": 202, "message": "no"}
+    with running(Answer(HTTPStatus.BAD_REQUEST, refused)) as intake:
+        found = make(intake.url).send(EVENTS[:2])
+    assert [(one.index, one.id) for one in found.rejected] == [(0, "0"), (1, "1")]
+
+
+def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
+    """Down to the event that is too large by itself: it is refused, the others are sent."""
+    large = Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"code": 413, "message": "too large"})
+    with running(large, None, large, large) as intake:
+        found = make(intake.url).send(events(4))
+    assert ids(intake) == [["0", "1", "2", "3"], ["0", "1"], ["2", "3"], ["2"], ["3"]]
+    assert found == Verdicts(3, 0, [Rejected(2, 413, "too large")])
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
+def test_an_address_that_is_none_is_refused(make: Make, url: str) -> None:
+    """No amount of waiting makes it one."""
+    with pytest.raises(errors.SettingError, match="the server's address must be like"):
+        make(url)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\r\nX: y", "ключ"])
+def test_a_key_that_no_header_can_carry_is_refused(make: Make, key: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(errors.SettingError, match="ingest key"):
+        make("http://127.0.0.1", key)
+
+
+def test_a_context_manager_closes_the_connection() -> None:
+    """Both kinds; sending after that is an error of the caller's."""
+
+    async def on_a_loop() -> None:
+        async with AsyncSender("http://test", "k", transport=httpx.MockTransport(_taken)) as one:
+            assert (await one.send(EVENTS)).accepted == 3
+        with pytest.raises(RuntimeError, match="closed"):
+            await one.send(EVENTS)
+
+    with Sender("http://test", "k", transport=httpx.MockTransport(_taken)) as one:
+        assert one.send(EVENTS).accepted == 3
+    with pytest.raises(RuntimeError, match="closed"):
+        one.send(EVENTS)
+    asyncio.run(on_a_loop())
+
+
+def _taken(request: httpx.Request) -> httpx.Response:
+    count = len(request.content.splitlines())
+    return httpx.Response(200, json={"accepted": count, "duplicates": 0, "rejected": []})
