@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.feeds.blocks import Record
 from floorcast.feeds.encode import encode
@@ -20,7 +21,7 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import InboundEvent
+from floorcast.model.inbound import InboundEvent, read_lines
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection import runner
 from floorcast.projection.runner import Projection, Reports, last_state
@@ -223,6 +224,31 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
             position(2, 2),
         ]
         assert house.failed == 1
+
+    run(work)
+
+
+def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
+    """Its unknown types, unknown states, garbage and sites; the rest is fed at its own place."""
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        floor = house.floor()
+        lines = [msgspec.json.encode(house.sms()) for _ in range(2)]
+        unknown = [b'{"id":"x","source":"s","type":"call.whisper"}', b"garbage"]
+        mixed = [unknown[0], lines[0], unknown[1], lines[1]]
+        with capture_logs() as logs:
+            async with house.at_work(floor):
+                batch = Batch(CLIENT, mixed, read_lines(b"\n".join(mixed)))
+                number = (await house.log.append(batch)).number
+                await house.log.append_site(CLIENT, b'{"feeds":["third"]}')
+                await house.log.append_site(CLIENT, b"garbage")
+                await floor.until_folded(number + 2)
+        found = [at for at, _, _ in floor.feeds["interaction"].records]
+        assert found == [position(number, 1), position(number, 3)]
+        assert house.failed == 0
+        assert floor.floor.state.plan.feeds == BOTH
+        assert [one["event"] for one in logs] == ["unknown_events_kept"]
 
     run(work)
 

@@ -46,6 +46,7 @@ from floorcast.model.inbound import (
     CampaignUpdate,
     EmailAttempt,
     InboundEvent,
+    LoggedEvent,
     SmsAttempt,
     milliseconds,
 )
@@ -139,7 +140,7 @@ class Floor:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
         self._dispositions.tidy(now)
 
-    def unknown_calls(self, events: Iterable[InboundEvent]) -> list[Key]:
+    def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
         calls = self.call_table.calls

@@ -196,6 +196,15 @@ class Appender:
             appended = Appended(stream.planned.number, ())
             return Planned(appended, self._put(stream, entries, (), origin))
 
+    async def plan_other(self, stream: NumberedStream, payload: bytes, origin: Origin) -> Planned:
+        """Put in line what this release cannot read, as it came."""
+        async with self._gate:
+            self._check_open()
+            self._check_epoch(origin)
+            entries = [Entry(stream.client, *stream.next(origin.at), "other", 0, payload)]
+            appended = Appended(stream.planned.number, ())
+            return Planned(appended, self._put(stream, entries, (), origin))
+
     def tell(self, outcome: Outcome) -> None:
         """Hear of an outcome, from any thread."""
         if self._loop is not None:

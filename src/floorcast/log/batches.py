@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from floorcast.log.port import Batch, Entry, Head
-from floorcast.model.inbound import InboundEvent
+from floorcast.model.inbound import LoggedEvent
 from floorcast.model.token import MAX_INDEX
 
 __all__ = ["ENTRY_EVENTS", "News", "entries_of", "news_of"]
@@ -19,7 +19,7 @@ class News(NamedTuple):
     """The events of a batch that a log does not hold, and the indices of all others."""
 
     lines: Sequence[bytes]
-    events: Sequence[InboundEvent]
+    events: Sequence[LoggedEvent]
     keys: Sequence[bytes]
     duplicates: Sequence[int]
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from floorcast.model.inbound import read_lines
+
 __all__ = ["Identified", "keys_of", "keys_of_payload"]
 
 
@@ -45,7 +47,10 @@ def keys_of(client: int, events: Sequence[Identified]) -> list[bytes]:
 
 def keys_of_payload(client: int, payload: bytes) -> list[bytes]:
     """The keys of a stored entry's events, in order."""
-    return keys_of(client, _lines.decode_lines(payload))
+    try:
+        return keys_of(client, _lines.decode_lines(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return keys_of(client, read_lines(payload))
 
 
 @lru_cache(maxsize=1024)

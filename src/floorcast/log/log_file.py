@@ -82,7 +82,7 @@ CACHE_KIB = 4096
 READ_BYTES = 2 << 20  # read at a time, so that no turn of the event loop becomes long
 
 SITE = 1
-KINDS: tuple[EntryKind, EntryKind] = ("events", "site")
+KINDS: tuple[EntryKind, ...] = ("events", "site", "other")
 
 HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
 LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from floorcast.model.inbound import InboundEvent
+from floorcast.model.inbound import LoggedEvent
 from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = [
@@ -47,7 +47,8 @@ def kept_since(at: int, retention: int = RETENTION) -> int:
 ALWAYS = 2**63 - 1
 """A tick that never comes."""
 
-EntryKind = Literal["events", "site"]
+EntryKind = Literal["events", "site", "other"]
+"""``other`` is what a newer release wrote into a cluster's log; it is kept and not read."""
 
 
 class Entry(Struct, gc=False):
@@ -64,7 +65,7 @@ class Entry(Struct, gc=False):
     kind: EntryKind
     count: int
     payload: bytes
-    events: Sequence[InboundEvent] | None = None
+    events: Sequence[LoggedEvent] | None = None
 
 
 class Batch(NamedTuple):
@@ -75,7 +76,7 @@ class Batch(NamedTuple):
 
     client: int
     lines: Sequence[bytes]
-    events: Sequence[InboundEvent]
+    events: Sequence[LoggedEvent]
 
 
 class Appended(NamedTuple):
@@ -165,11 +166,11 @@ class EventLog(Protocol):
         """When entry ``number`` was taken, in ticks; None if it is not (or no longer) stored."""
         ...
 
-    def complete_until(self, client: int) -> int:
-        """The tick up to which everything that was taken is here.
+    def lost_until(self, client: int) -> int:
+        """The tick up to which an entry that is not here may have been lost for good.
 
-        Where other nodes write to the log as well, what they put in comes a moment later;
-        ``ALWAYS`` where there are none.
+        An entry after it that another node has given out comes here, too. ``ALWAYS`` where no
+        other node writes to the log.
         """
         ...
 

@@ -7,10 +7,13 @@ its id or by a string; ``floorcast.floor.directory`` says which string means wha
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
+from hashlib import blake2b
 from math import floor
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from floorcast.model.states import AgentEventType
@@ -35,10 +38,13 @@ __all__ = [
     "EmailAttempt",
     "EmailAttemptData",
     "InboundEvent",
+    "LoggedEvent",
     "SmsAttempt",
     "SmsAttemptData",
     "Supervisor",
+    "UnknownEvent",
     "milliseconds",
+    "read_lines",
 ]
 
 Identity = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -297,6 +303,49 @@ InboundEvent = (
     | SmsAttempt
     | CampaignUpdate
 )
+
+
+class UnknownEvent(Struct, gc=False):
+    """A line of the log that this release cannot read: a newer one wrote it.
+
+    It stays in the log as it came, is recognised when it is sent again, and counts nowhere.
+    """
+
+    id: str
+    source: str
+    data: None = None
+
+
+LoggedEvent = InboundEvent | UnknownEvent
+
+
+class _Envelope(Struct, gc=False):
+    id: str
+    source: str
+
+
+_event_decoder = msgspec.json.Decoder(InboundEvent)
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def read_lines(payload: bytes) -> list[LoggedEvent]:
+    """The events of a log entry, one per line that is not blank; raises nothing."""
+    try:
+        return list(_event_decoder.decode_lines(payload))
+    except _UNREADABLE:
+        lines = payload.split(b"\n")
+        return [_read_line(line) for line in lines if line and not line.isspace()]
+
+
+def _read_line(line: bytes) -> LoggedEvent:
+    with suppress(*_UNREADABLE):
+        event: InboundEvent = _event_decoder.decode(line)
+        return event
+    with suppress(*_UNREADABLE):
+        envelope = _envelope_decoder.decode(line)
+        return UnknownEvent(envelope.id, envelope.source)
+    return UnknownEvent(blake2b(line, digest_size=16).hexdigest(), "")
 
 
 def milliseconds(moment: datetime) -> int:

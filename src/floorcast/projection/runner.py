@@ -35,8 +35,10 @@ from floorcast.model.inbound import (
     CallEnd,
     CallStart,
     EmailAttempt,
-    InboundEvent,
+    LoggedEvent,
     SmsAttempt,
+    UnknownEvent,
+    read_lines,
 )
 from floorcast.model.token import (
     TICKS_PER_SECOND,
@@ -60,7 +62,6 @@ _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in 
 _FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt})
 
 _log = structlog.stdlib.get_logger(__name__)
-_lines_decoder = msgspec.json.Decoder(InboundEvent)
 _plan_decoder = msgspec.json.Decoder(FloorConfig)
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
@@ -98,6 +99,7 @@ class Projection:
         self._snapshot_at = now()
         self._since_snapshot = 0
         self._failed = False
+        self._passed_over = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._switch_feeds()
 
@@ -201,16 +203,38 @@ class Projection:
         floor.begin_entry(entry.number, entry.recorded_at)
         self._let_go(entry)
         if entry.kind == "site":
-            floor.apply(_plan_decoder.decode(entry.payload))
-            self._switch_feeds()
+            self._apply_site(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
-        else:
+        elif entry.kind == "events":
             await self._fold_events(entry)
+        else:
+            self._pass_over(entry)
+            self._publish({}, end_of_entry(entry.number), entry.recorded_at)
         self.folded = entry.number
         self._since_snapshot += max(entry.count, 1)
         self._reports.folded(time.perf_counter() - begun)
         if self._waiting:
             self._wake()
+
+    def _apply_site(self, entry: Entry) -> None:
+        try:
+            config = _plan_decoder.decode(entry.payload)
+        except msgspec.MsgspecError:  # a newer release wrote it: the one before stays
+            self._pass_over(entry)
+            return
+        self.floor.apply(config)
+        self._switch_feeds()
+
+    def _pass_over(self, entry: Entry) -> None:
+        """Say once that the log holds what this release cannot read."""
+        if not self._passed_over:
+            self._passed_over = True
+            _log.warning(
+                "unknown_events_kept",
+                client=self.client,
+                entry=entry.number,
+                hint="a newer release wrote them; they are read after an upgrade",
+            )
 
     def _switch_feeds(self) -> None:
         for name, feed in self.feeds.items():
@@ -219,7 +243,7 @@ class Projection:
     async def _fold_events(self, entry: Entry) -> None:
         events = entry.events
         if events is None:
-            events = _lines_decoder.decode_lines(entry.payload)
+            events = read_lines(entry.payload)
         begun = time.perf_counter()
         last = len(events) - 1
         for start in range(0, len(events), _SLICE):
@@ -233,13 +257,16 @@ class Projection:
                 begun = time.perf_counter()
 
     def _fold(
-        self, events: Sequence[InboundEvent], entry: Entry, start: int
+        self, events: Sequence[LoggedEvent], entry: Entry, start: int
     ) -> dict[str, list[Record]]:
         fold, encode = self.floor.fold, self._encode
         switched_on = self.floor.state.plan.feeds
         event_id = event_id_maker(self.client, entry.recorded_at, entry.number)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
+            if isinstance(event, UnknownEvent):
+                self._pass_over(entry)
+                continue
             try:
                 fed: OutboundEvent | None = fold(
                     event, entry.recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
@@ -258,7 +285,7 @@ class Projection:
         for name, feed in self.feeds.items():
             feed.publish(records.get(name, ()), through, ticks)
 
-    def _bring_back(self, events: Sequence[InboundEvent], entry: Entry) -> None:
+    def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
         unknown_calls = self.floor.unknown_calls(events)
         if unknown_calls:
             found = self._mirror.find_calls(self.client, unknown_calls, position(entry.number, 0))

@@ -6,13 +6,12 @@ import msgspec
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
-from floorcast.model.inbound import InboundEvent
+from floorcast.model.inbound import UnknownEvent, read_lines
 from floorcast.model.token import event_id_maker
 from floorcast.site.configuration import FloorConfig
 
 __all__ = ["Refold"]
 
-_lines = msgspec.json.Decoder(InboundEvent)
 _plans = msgspec.json.Decoder(FloorConfig)
 
 
@@ -32,10 +31,13 @@ class Refold:
         if kind == "site":
             floor.apply(_plans.decode(payload))
             return
-        events = _lines.decode_lines(payload)
+        if kind != "events":  # of a newer release
+            return
+        events = read_lines(payload)
         for key in floor.unknown_calls(events):
             if key in self._gone:
                 floor.call_table.reload(decode_call(self._gone.pop(key)))
         event_id = event_id_maker(floor.state.client, recorded_at, number)
         for index, event in enumerate(events):
-            floor.fold(event, recorded_at, event_id(index))
+            if not isinstance(event, UnknownEvent):
+                floor.fold(event, recorded_at, event_id(index))

@@ -1,0 +1,34 @@
+"""Reading the lines of a log entry, some of which a newer release may have written."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.log.dedup_keys import keys_of, keys_of_payload
+from floorcast.model.inbound import AgentState, UnknownEvent, read_lines
+from tests.real.sites import event
+
+KNOWN = msgspec.json.encode(event("agent.state", "a", agent="x", eventType="READY"))
+NEW_TYPE = msgspec.json.encode(event("call.whisper", "b", to=7))
+NEW_EVENT_TYPE = msgspec.json.encode(event("agent.state", "c", agent="x", eventType="DREAMING"))
+
+
+def test_what_this_release_does_not_know_is_kept_in_its_place() -> None:
+    """A new type, a new eventType and garbage each stand for themselves; the rest is read."""
+    found = read_lines(b"\n".join([NEW_TYPE, KNOWN, NEW_EVENT_TYPE, b"\xff{garbage"]))
+    assert [type(one) for one in found] == [UnknownEvent, AgentState, UnknownEvent, UnknownEvent]
+    assert [one.id for one in found[:3]] == ["b", "a", "c"]
+
+
+@given(st.lists(st.sampled_from([KNOWN, NEW_TYPE, NEW_EVENT_TYPE]) | st.binary(max_size=20)))
+def test_a_line_has_the_same_key_whatever_stands_beside_it(lines: list[bytes]) -> None:
+    """Nodes of two releases agree on what is a duplicate, now and after a restart."""
+    lines = [line.replace(b"\n", b"") for line in lines]
+    lines = [line for line in lines if line and not line.isspace()]
+    payload = b"\n".join(lines)
+    events = read_lines(payload)
+    assert len(events) == len(lines)
+    assert keys_of_payload(7, payload) == keys_of(7, events)
+    assert keys_of(7, events) == [key for line in lines for key in keys_of(7, read_lines(line))]
