@@ -1,14 +1,38 @@
-"""The cluster's time, by what its servers tell between two moments of the own clock."""
+"""The cluster's time, from what its servers say between two moments of the steady clock."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from floorcast.cluster.clock import ClusterClock, ticks_of
+from floorcast.cluster.clock import HOLD_TICKS, ClusterClock, ticks_of
 from floorcast.model.token import TICKS_PER_SECOND
 
 MINUTE = 60 * TICKS_PER_SECOND
+HOUR = 60 * MINUTE
+
+
+class Steady:
+    """A steady clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    def __call__(self) -> int:
+        return self.ticks
+
+
+def clock_of(steady: Steady, wall: int = 0) -> ClusterClock:
+    """A clock on a machine whose own clock says ``wall`` now."""
+    return ClusterClock(lambda: wall, steady)
+
+
+def tell(clock: ClusterClock, steady: Steady, **offsets: int) -> None:
+    """Every server tells its time, as far off as said."""
+    steady.ticks += TICKS_PER_SECOND
+    for server, offset in offsets.items():
+        clock.seen(server, steady.ticks + offset, steady.ticks, steady.ticks)
 
 
 @given(
@@ -22,27 +46,60 @@ MINUTE = 60 * TICKS_PER_SECOND
 def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
     difference: int, answers: list[tuple[int, int, int]]
 ) -> None:
-    """However far the own clock is off, and however long other answers take."""
-    own = [0]
-    clock = ClusterClock(lambda: own[0])
+    """However far the machine's clock is off, and however long other answers take."""
+    steady = Steady()
+    clock = clock_of(steady)
     for there, back, pause in answers:
-        sent = own[0]
+        sent = steady.ticks
         theirs = sent + there + difference
-        own[0] = came = sent + there + back
-        clock.seen(theirs, sent, came)
-        own[0] += pause
+        steady.ticks = came = sent + there + back
+        clock.seen("a", theirs, sent, came)
+        steady.ticks += pause
     quickest = min(there + back for there, back, _ in answers[-16:])
-    assert abs(clock() - (own[0] + difference)) <= quickest
+    assert abs(clock() - (steady.ticks + difference)) <= quickest
 
 
-def test_a_clock_that_is_set_is_believed_at_once() -> None:
-    """Older answers, however quick, no longer count when they cannot be true."""
-    own = [0]
-    clock = ClusterClock(lambda: own[0])
-    clock.seen(0, 0, 10)
-    own[0] += MINUTE
-    clock.seen(MINUTE // 2, MINUTE, MINUTE + 100)
-    assert abs(clock() - MINUTE // 2) <= 100
+def test_the_machines_clock_is_read_once() -> None:
+    """A clock that is set while the node runs moves nothing, in either direction."""
+    steady, walls = Steady(), iter([5 * MINUTE, 8 * HOUR, -HOUR])
+    clock = ClusterClock(lambda: next(walls), steady)
+    assert clock() == 5 * MINUTE
+    steady.ticks += MINUTE
+    assert clock() == 6 * MINUTE
+
+
+@given(st.integers(-48 * HOUR, 48 * HOUR), st.integers(0, 2))
+def test_one_server_whose_clock_is_set_is_outvoted(step: int, which: int) -> None:
+    """The time stays within what the other two say."""
+    steady = Steady()
+    clock = clock_of(steady)
+    right = {"a": 100, "b": 300, "c": 200}
+    tell(clock, steady, **right)
+    wrong = {**right, "abc"[which]: step}
+    for _ in range(200):
+        tell(clock, steady, **wrong)
+        assert 100 <= clock() - steady.ticks <= 300
+
+
+def test_a_step_of_all_servers_is_logged_and_believed_once_it_has_lasted() -> None:
+    """A step that is taken back before then has never happened."""
+    steady = Steady()
+    clock = clock_of(steady)
+    tell(clock, steady, a=0)
+    with capture_logs() as logs:
+        for _ in range(30):
+            tell(clock, steady, a=3 * HOUR)
+        assert clock() == steady.ticks
+        tell(clock, steady, a=0)
+        assert (clock(), len(logs)) == (steady.ticks, 1)
+        for _ in range(HOLD_TICKS // TICKS_PER_SECOND + 2):
+            tell(clock, steady, a=-HOUR)
+        assert clock() == steady.ticks - HOUR
+    assert [(one["event"], one["believed"]) for one in logs] == [
+        ("cluster_clock_stepped", False),
+        ("cluster_clock_stepped", False),
+        ("cluster_clock_stepped", True),
+    ]
 
 
 def test_a_servers_time_is_read_to_the_tick() -> None:

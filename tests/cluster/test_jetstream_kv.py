@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.cluster import jetstream_kv
-from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, KvTuning
 from floorcast.cluster.link import NatsLink
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
@@ -21,12 +20,12 @@ STREAM = "KV_FLOORCAST"
 
 @asynccontextmanager
 async def node(
-    url: str, replicas: int = 1
+    url: str, replicas: int = 1, tuning: KvTuning | None = None
 ) -> AsyncIterator[tuple[JetStreamKeyValueStore, NatsLink]]:
     """One node's buckets, and its link."""
     link = await NatsLink.open(url, "test")
     try:
-        kv = await JetStreamKeyValueStore.open(link, replicas)
+        kv = await JetStreamKeyValueStore.open(link, replicas, tuning=tuning)
         yield kv, link
         await kv.close()
     finally:
@@ -46,6 +45,15 @@ async def counted(kv: KeyValueStore, key: str = "count") -> bool:
             [Item("site", key, str(int(raw or b"0") + 1).encode())], [Item("site", key, raw)]
         )
     except Conflict:
+        return False
+    return True
+
+
+def current(kv: KeyValueStore) -> bool:
+    """Whether the store may be asked who may come in."""
+    try:
+        kv.check_current()
+    except Unavailable:
         return False
     return True
 
@@ -129,14 +137,13 @@ def test_no_node_ever_sees_half_a_write(nats_server: NatsServers) -> None:
 
 
 def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
-    nats_server: NatsServers, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServers,
 ) -> None:
     """A key that was deleted long ago is still one that holds nothing."""
-    monkeypatch.setitem(jetstream_kv._DELETED, "Nats-TTL", "1s")  # noqa: SLF001 — an hour otherwise
-    monkeypatch.setattr(jetstream_kv, "TOMBSTONE", 1)
 
     async def work() -> None:
-        async with node(nats_server.account()) as (kv, link):
+        tuning = KvTuning(tombstone=1)  # seconds; an hour otherwise
+        async with node(nats_server.account(), tuning=tuning) as (kv, link):
             await kv.write([Item("site", "1", b"x")])
             await kv.write([Item("site", "1", None)])
 
@@ -168,15 +175,23 @@ def test_what_was_just_deleted_is_no_conflict(nats_server: NatsServers) -> None:
     run(work())
 
 
-def test_more_keys_than_a_batch_may_have_are_refused(nats_server: NatsServers) -> None:
-    """A thousand go, more is told as too many; nothing of it is written."""
+def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
+    """With everything that it rests on; a change of that by another node is a conflict."""
 
     async def work() -> None:
-        async with node(nats_server.account()) as (kv, _):
-            await kv.write([Item("site", str(number), b"x") for number in range(1000)])
-            with pytest.raises(Unavailable, match="1,001 keys at once"):
-                await kv.write([Item("more", str(number), b"x") for number in range(1001)])
-            assert (len(kv.items("site")), len(kv.items("more"))) == (1000, 0)
+        url = nats_server.account()
+        async with node(url) as (one, _), node(url) as (two, _):
+            clients = [str(number) for number in range(5000)]
+            nothing = [Item(bucket, key, None) for key in clients for bucket in ("site", "hand")]
+            wanted = [Item("site", key, b"x") for key in clients]
+            await one.write([*wanted, Item("file", "mark", b"1")], nothing)
+            assert len(one.items("site")) == 5000
+            await comes_about(lambda: two.get("file", "mark") == b"1")
+            assert two.items("site") == one.items("site")
+            await two.write([Item("hand", "4999", b"y")])
+            with pytest.raises(Conflict):
+                await one.write([Item("site", key, b"z") for key in clients], nothing)
+            assert (one.get("file", "mark"), one.get("hand", "4999")) == (b"1", b"y")
 
     run(work())
 
@@ -247,13 +262,14 @@ def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
 
 
 def test_without_a_quorum_reads_go_on_and_writes_are_refused(
-    nats_cluster: NatsServers, monkeypatch: pytest.MonkeyPatch
+    nats_cluster: NatsServers,
 ) -> None:
-    """Until it is back; then all goes on without a hand."""
-    monkeypatch.setattr(jetstream_kv, "PATIENCE", 1.0)
+    """Until it is back; then all goes on without a hand. Nobody is admitted meanwhile for long."""
 
     async def work() -> None:
-        async with node(nats_cluster.account(), 3) as (kv, link):
+        tuning = KvTuning(patience=1.0, unconfirmed=3.0)
+        async with node(nats_cluster.account(), 3, tuning) as (kv, link):
+            kv.check_current()
             await kv.write([Item("site", "1", b"x")])
             for server in nats_cluster.servers[:2]:
                 server.kill()
@@ -261,9 +277,11 @@ def test_without_a_quorum_reads_go_on_and_writes_are_refused(
                 await kv.write([Item("site", "1", b"y")])
             assert kv.get("site", "1") in {b"x", b"y"}
             await comes_about(lambda: not link.quorum)
+            await comes_about(lambda: not current(kv))
             await asyncio.to_thread(nats_cluster.start)
             await comes_about(lambda: link.quorum)
             await kv.write([Item("site", "1", b"z")])
             assert kv.get("site", "1") == b"z"
+            await comes_about(lambda: current(kv))
 
     run(work())

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from floorcast.cluster import jetstream_log
-from floorcast.cluster.jetstream_log import JetStreamLog
+from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
 from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_of, subject
-from floorcast.cluster.log_streams import make_streams
+from floorcast.cluster.streams import make_log_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import open_log
 from floorcast.log.port import Appended
@@ -20,7 +19,7 @@ from floorcast.model.errors import SettingError, TooLarge, Unavailable
 from tests.contract.test_event_log import ids_of
 from tests.log.batches import Clock, batch
 from tests.log.faults import failing_disk
-from tests.log.stamped import STREAMS, StampedLog
+from tests.log.stamped import IDENTITY, STREAMS, StampedLog
 from tests.nats_servers import NatsServers, comes_about
 
 ACME = 47415
@@ -39,9 +38,9 @@ class House:
     def run(self, work: Any) -> Any:  # noqa: ANN401 — whatever the work gives
         return self.runner.run(asyncio.wait_for(work, SOON))
 
-    def open(self, name: str = "one") -> StampedLog:
+    def open(self, name: str = "one", tuning: LogTuning | None = None) -> StampedLog:
         data = DataFolder(self.folder / name)
-        self.logs.append(self.run(StampedLog.open(self.url, data, Clock())))
+        self.logs.append(self.run(StampedLog.open(self.url, data, Clock(), tuning)))
         return self.logs[-1]
 
     def close(self) -> None:
@@ -63,13 +62,10 @@ def names(log: JetStreamLog) -> list[str]:
     return [name for entry in log.read(ACME, 0, 100) for name in ids_of(entry)]
 
 
-def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(house: House) -> None:
     """The cluster has it all the same: once the disk works it is here, once and in order."""
-    monkeypatch.setattr(jetstream_log, "PATIENCE", 0.3)
     with failing_disk("log.db") as disk:
-        log = house.open()
+        log = house.open(tuning=LogTuning(patience=0.3))
         house.run(log.append(batch(ACME, ["a"])))
         disk.faults = {"full"}
 
@@ -141,7 +137,7 @@ def test_a_message_that_is_sent_twice_is_taken_once(house: House) -> None:
 def test_nothing_is_appended_before_it_follows(house: House) -> None:
     """Nobody could say what became of it."""
     log = house.open()
-    follows, _ = house.run(make_streams(log.link, STREAMS, 1))
+    follows, _ = house.run(make_log_streams(log.link, STREAMS, 1, IDENTITY))
     other = JetStreamLog(DataFolder(house.folder / "two"), log.link, follows, Clock())
     with pytest.raises(Unavailable, match="not followed"):
         house.run(other.append(batch(ACME, ["a"])))
@@ -167,7 +163,7 @@ def test_a_folder_of_another_log_is_refused(house: House) -> None:
 def test_a_cluster_s_streams_are_settled_when_they_are_made(house: House) -> None:
     """Another number of them is refused; the same finds the same log."""
     log = house.open()
-    follows, replicas = house.run(make_streams(log.link, STREAMS, 3))
+    follows, replicas = house.run(make_log_streams(log.link, STREAMS, 3, IDENTITY))
     assert (follows, replicas) == (log.follows, 1)
     with pytest.raises(SettingError, match=f"has {STREAMS} streams, 4 were given"):
-        house.run(make_streams(log.link, 4, 1))
+        house.run(make_log_streams(log.link, 4, 1, IDENTITY))

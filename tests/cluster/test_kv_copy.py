@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cluster.kv_copy import Copy, Message
+from floorcast.cluster.kv_copy import Copy, KeyMessage
 
 KEYS = st.sampled_from(["a", "b", "c"])
 WRITES = st.lists(
@@ -15,7 +15,7 @@ WRITES = st.lists(
 Writes = list[dict[tuple[str, str], bytes | None]]
 
 
-def messages(writes: Writes, piece: int) -> list[list[Message]]:
+def messages(writes: Writes, piece: int) -> list[list[KeyMessage]]:
     """The stream's messages of some writes, values cut into pieces of so many bytes."""
     seq = 0
     found = []
@@ -25,10 +25,10 @@ def messages(writes: Writes, piece: int) -> list[list[Message]]:
             cut = [(value or b"")[at : at + piece] for at in range(0, len(value or b""), piece)]
             cut = cut or [b""]
             for number, part in enumerate(cut[:-1], 1):
-                together.append(Message(bucket, key, part, seq := seq + 1, number))
+                together.append(KeyMessage(bucket, key, part, seq := seq + 1, number))
             last = None if value is None else cut[-1]
             parts = len(cut) if len(cut) > 1 else 0
-            together.append(Message(bucket, key, last, seq := seq + 1, 0, parts))
+            together.append(KeyMessage(bucket, key, last, seq := seq + 1, 0, parts))
         found.append(together)
     return found
 
@@ -86,8 +86,8 @@ def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Wr
 def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
     """A later write has taken their place, and comes next."""
     copy = Copy()
-    copy.take([Message("a", "k", b"old", 1)])
-    copy.take([Message("a", "k", b"second", 3, 0, 2)])
+    copy.take([KeyMessage("a", "k", b"old", 1)])
+    copy.take([KeyMessage("a", "k", b"second", 3, 0, 2)])
     assert copy.items("a") == {"k": b"old"}
-    copy.take([Message("a", "k", b"x", 4, 1), Message("a", "k", b"y", 5, 0, 2)])
+    copy.take([KeyMessage("a", "k", b"x", 4, 1), KeyMessage("a", "k", b"y", 5, 0, 2)])
     assert copy.items("a") == {"k": b"xy"}

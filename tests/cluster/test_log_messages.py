@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cluster.log_messages import HEADERS, cut, stream_of, subject, subjects
+from floorcast.cluster.log_messages import MAX_HEADER_BYTES, cut, stream_of, subject, subjects
 from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
 from tests.log.batches import event
@@ -20,7 +20,7 @@ lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda text: text.replac
 def test_a_batch_is_cut_into_messages_that_fit(some: list[bytes], room: int) -> None:
     """Together they are the batch, each as long as it may be and no longer."""
     batch = Batch(7, some, [event(str(index)) for index in range(len(some))])
-    pieces = list(cut(batch, room + HEADERS))
+    pieces = list(cut(batch, room + MAX_HEADER_BYTES))
     assert [line for piece in pieces for line in piece.batch.lines] == some
     assert [each for piece in pieces for each in piece.batch.events] == list(batch.events)
     for piece in pieces:
@@ -35,7 +35,7 @@ def test_an_event_that_fits_into_no_message_is_told() -> None:
     """With its size, and what may be."""
     batch = Batch(7, [b"{}", b"x" * 1001], [event("a"), event("b")])
     with pytest.raises(TooLarge, match=r"1,001 bytes; the cluster takes at most 1,000"):
-        list(cut(batch, 1000 + HEADERS))
+        list(cut(batch, 1000 + MAX_HEADER_BYTES))
 
 
 def test_a_client_is_in_the_same_stream_for_ever() -> None:

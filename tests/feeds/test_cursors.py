@@ -164,7 +164,7 @@ def test_times_are_printed_as_the_reference_prints_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "complete", "waits"),
+    ("ahead", "lost", "waits"),
     [
         (1, NOW - 2, True),
         (2**20, NOW - 2, True),
@@ -174,11 +174,11 @@ def test_times_are_printed_as_the_reference_prints_them() -> None:
     ],
 )
 def test_a_place_that_another_node_has_seen_may_still_come(
-    ahead: int, complete: int, waits: bool
+    ahead: int, lost: int, waits: bool
 ) -> None:
     """Until everything of the token's time is here: then it is a place of another log."""
     log = log_of([1, 1])
-    log.complete = complete
+    log.lost = lost
     entry = log.head(CLIENT).number + ahead
     text = tokens.encode(CLIENT, NOW, position(entry, 3))
     assert not_here_yet(CLIENT, text, log) == (entry if waits else None)

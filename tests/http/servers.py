@@ -103,7 +103,7 @@ class Entries(MemoryLog):
 
     def __init__(self, now: Now) -> None:
         super().__init__(now)
-        self.complete = ALWAYS
+        self.lost = ALWAYS
         self.recorded_at: dict[int, list[int]] = {}
         self.forgotten = 0
         self.error: Exception | None = None
@@ -126,9 +126,9 @@ class Entries(MemoryLog):
         entries = self.recorded_at.get(client, [])
         return max(self.forgotten, sum(recorded_at <= ticks for recorded_at in entries))
 
-    def complete_until(self, client: int) -> int:
+    def lost_until(self, client: int) -> int:
         """Other nodes may be ahead of this log, where the test says so."""
-        return self.complete
+        return self.lost
 
     def taken_at(self, client: int, number: int) -> int | None:
         """When an entry was taken."""

@@ -1,37 +1,19 @@
-"""A cluster's log whose entries are taken when the test's clock says, not when the server does."""
+"""A cluster's log whose entries are recorded when the test's clock says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Self
 
-from floorcast.cluster.jetstream_log import JetStreamLog
-from floorcast.cluster.link import PATIENCE, Ack, NatsLink
-from floorcast.cluster.log_messages import TAKEN
-from floorcast.cluster.log_streams import make_streams
+from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
+from floorcast.cluster.link import NatsLink
+from floorcast.cluster.streams import make_log_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.token import Now
 
-__all__ = ["StampedLog"]
+__all__ = ["IDENTITY", "STREAMS", "StampedLog"]
 
 STREAMS = 2
-
-
-class _StampingLink(NatsLink):
-    """Gives every message a time, as one that comes from another log has."""
-
-    recorded_at: Now
-
-    async def publish(
-        self,
-        subject: str,
-        payload: bytes,
-        headers: Mapping[str, str] = MappingProxyType({}),
-        patience: float = PATIENCE,
-    ) -> Ack:
-        stamped = {**headers, TAKEN: str(self.recorded_at())}
-        return await super().publish(subject, payload, stamped, patience)
+IDENTITY = "a log of tests"
 
 
 class StampedLog(JetStreamLog):
@@ -41,19 +23,20 @@ class StampedLog(JetStreamLog):
     clock: Now
 
     @classmethod
-    async def open(cls, url: str, folder: DataFolder, clock: Now) -> Self:
+    async def open(
+        cls, url: str, folder: DataFolder, clock: Now, tuning: LogTuning | None = None
+    ) -> Self:
         """Connect, make the streams where there are none, and catch up."""
-        link = await _StampingLink.open(url, "test")
-        link.recorded_at = clock
-        follows, _ = await make_streams(link, STREAMS, 1)
-        log = cls(folder, link, follows, clock)
+        link = await NatsLink.open(url, "test")
+        follows, _ = await make_log_streams(link, STREAMS, 1, IDENTITY)
+        log = cls(folder, link, follows, clock, tuning=tuning)
         log.link, log.clock = link, clock
         await log.start()
         return log
 
     async def retain(self) -> int:
-        for follower in self.followers:  # a quiet stream would say so within a second
-            follower.through = max(follower.through, self.clock())
+        for follower in self.followers:  # the next look would say so within a second
+            follower.complete(follower.seq, self.clock())
         return await super().retain()
 
     async def close(self) -> None:

@@ -1,39 +1,98 @@
-"""What time it is in a cluster, whatever a node's own clock says."""
+"""The cluster's time: a steady clock, corrected by what the NATS servers say.
+
+The machine's own clock is read once, at the start. Setting it later changes nothing here. A NATS
+server whose clock is set is outvoted by the other servers; where it is not, the step is logged and
+is believed only after it has lasted.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
-__all__ = ["ClusterClock", "ticks_of"]
+__all__ = ["ClusterClock", "steady_now", "ticks_of"]
 
-SAMPLES: Final = 16  # times told by servers that are compared
+MAX_SAMPLES: Final = 16  # per server
+MAX_SERVERS: Final = 64
+STEP_TICKS: Final = 2 * TICKS_PER_SECOND  # a larger change of the offset is a step
+HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # for which a step must last before it is believed
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def steady_now() -> int:
+    """The machine's monotonic clock, in ticks; its zero means nothing."""
+    return time.monotonic_ns() // 100
+
+
+class _Server:
+    """What one NATS server has said of the time, as differences from the steady clock."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[int, int]] = deque(maxlen=MAX_SAMPLES)
+
+    def add(self, uncertainty: int, difference: int) -> None:
+        if self._samples:
+            best = min(self._samples)
+            if abs(difference - best[1]) > uncertainty + best[0]:  # this server's clock was set
+                self._samples.clear()
+        self._samples.append((uncertainty, difference))
+
+    @property
+    def difference(self) -> int:
+        return min(self._samples)[1]
 
 
 class ClusterClock:
-    """The cluster's time in ticks: a node's own clock, put right by what the servers say."""
+    """The cluster's time in ticks. ``wall`` is the machine's clock, asked once; ``steady`` runs on.
 
-    def __init__(self, own: Now) -> None:
-        self.own = own
-        self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES)  # uncertainty, difference
-        self._offset = 0
+    Until a server has answered, the time is the machine's.
+    """
+
+    def __init__(self, wall: Now, steady: Now = steady_now) -> None:
+        self.steady = steady
+        self._offset = wall() - steady()
+        self._servers: dict[str, _Server] = {}
+        self._known = False
+        self._step_since: int | None = None
 
     def __call__(self) -> int:
         """The present, as all nodes of the cluster agree on it."""
-        return self.own() + self._offset
+        return self.steady() + self._offset
 
-    def seen(self, theirs: int, sent: int, came: int) -> None:
-        """Take a time that a server told between two moments of the own clock."""
-        sample = (came - sent, theirs - (sent + came) // 2)
-        if self._samples:
-            best = min(self._samples)
-            if abs(sample[1] - best[1]) > sample[0] + best[0]:  # a clock was set
-                self._samples.clear()
-        self._samples.append(sample)
-        self._offset = min(self._samples)[1]
+    def seen(self, server: str, theirs: int, sent: int, came: int) -> None:
+        """Take the time that a server told between two moments of the steady clock."""
+        if server not in self._servers and len(self._servers) >= MAX_SERVERS:
+            self._servers.pop(next(iter(self._servers)))
+        self._servers.setdefault(server, _Server()).add(came - sent, theirs - (sent + came) // 2)
+        self._follow(_middle(one.difference for one in self._servers.values()))
+
+    def _follow(self, offset: int) -> None:
+        """Take the servers' common offset, at once where it is near, else once it has lasted."""
+        step = offset - self._offset
+        if not self._known or abs(step) <= STEP_TICKS:
+            self._offset, self._known, self._step_since = offset, True, None
+            return
+        now = self.steady()
+        if self._step_since is None:
+            self._step_since = now
+            _log.warning("cluster_clock_stepped", seconds=step / TICKS_PER_SECOND, believed=False)
+        elif now - self._step_since >= HOLD_TICKS:
+            self._offset, self._step_since = offset, None
+            _log.error("cluster_clock_stepped", seconds=step / TICKS_PER_SECOND, believed=True)
+
+
+def _middle(differences: Iterable[int]) -> int:
+    """The median; of two, the earlier: time that comes too early deletes and refuses nothing."""
+    found = sorted(differences)
+    return found[(len(found) - 1) // 2]
 
 
 def ticks_of(stamp: str) -> int:

@@ -1,34 +1,38 @@
 """A key-value store in a JetStream stream, shared by every node of a cluster.
 
 The stream keeps the last message of each key. A node reads from its own copy, which follows the
-stream, and writes by JetStream's atomic batches: all messages of a write are stored, or, where a
-condition on a key's last sequence fails, none. A write returns when the node's own copy has it.
+stream, and writes by JetStream's atomic batches: all messages of a write are stored, or none where
+a condition on a key's last sequence fails. A write returns when the node's own copy has it. A write
+of more keys than a batch may have becomes several, in order, each whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 
 from floorcast.cluster.kv_copy import OWN, Copy
-from floorcast.cluster.kv_watch import EVERYTHING, PARTS, STREAM, Watch, subject
+from floorcast.cluster.kv_watch import PARTS, Watch, subject
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
+from floorcast.cluster.log_messages import stream_name
+from floorcast.cluster.streams import KV_STREAM, REPAIR, create, find, kv_config, new_identity
 from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["JetStreamKeyValueStore"]
+__all__ = ["JetStreamKeyValueStore", "KvTuning"]
 
-MOST: Final = 1000  # messages that a server takes as one batch
-AT_ONCE: Final = 16  # batches of this node; a server takes 50
+BATCH_MESSAGES: Final = 1000  # that a server takes as one batch
+GROUP_KEYS: Final = 400  # changed, or rested on, in one batch: each may be several messages
+BATCHES_AT_ONCE: Final = 16  # of this node; a server takes 50
 TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that watches that lag see it
 LATE: Final = 2  # seconds by which the stream may be late to forget it
-AGAIN: Final = 0.1  # seconds until a batch that got lost is sent again
+PAUSE: Final = 0.1  # seconds until a batch that got lost is sent again
 
 # JetStream's own codes
-TOO_FEW_SERVERS, NOT_A_CLUSTER, IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059
 INCOMPLETE, DUPLICATE = 10176, 10201
 WRONG_SEQUENCE: Final = frozenset({10071, 10164})
 
@@ -45,29 +49,47 @@ class _Publication(NamedTuple):
     headers: dict[str, str]
 
 
-class JetStreamKeyValueStore:
-    """The key-value store of a cluster, as one node has them. ``close`` leaves the link open."""
+@dataclass(frozen=True)
+class KvTuning:
+    """How long the store waits, in seconds."""
 
-    def __init__(self, link: NatsLink) -> None:
+    patience: float = PATIENCE  # for a write
+    unconfirmed: float = 30.0  # after which what may be out of date admits nobody any more
+    tombstone: int = TOMBSTONE
+
+
+class JetStreamKeyValueStore:
+    """The key-value store of a cluster, as one node has it. ``close`` leaves the link open."""
+
+    def __init__(self, link: NatsLink, tuning: KvTuning | None = None) -> None:
         self._link = link
+        self._tuning = tuning or KvTuning()
         self._copy = Copy()
         self._watch = Watch(link, self._copy)
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Semaphore(BATCHES_AT_ONCE)
+        self._deletion = {"KV-Operation": "DEL", "Nats-TTL": f"{self._tuning.tombstone}s"}
         self._own = secrets.token_hex(8)
         self._closed = False
 
     @classmethod
-    async def open(cls, link: NatsLink, replicas: int, *, make: bool = True) -> Self:
-        """Read the stream; ``make`` it first, if there is none.
+    async def open(
+        cls, link: NatsLink, replicas: int, *, make: bool = True, tuning: KvTuning | None = None
+    ) -> Self:
+        """Read the stream; ``make`` it first, if there is none and there is no log, either.
 
-        Raises ``SettingError`` when there is none after all, or the servers are too old, and
-        ``Unavailable`` when they have no quorum.
+        Raises SettingError when there is none after all, or the servers are too old, and
+        Unavailable when they have no quorum.
         """
-        made = await (_made(link, replicas) if make else _found(link))
-        if not made["config"].get("allow_atomic"):
+        found = await find(link, KV_STREAM)
+        if found is None and make and await find(link, stream_name(0)) is not None:
+            raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
+        if found is None and make:
+            found = await create(link, kv_config(replicas, new_identity()))
+        if found is None:
+            raise SettingError("the cluster holds no site yet: floorcast site apply FILE")
+        if not found["config"].get("allow_atomic"):
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
-        link.watch(STREAM)
-        kv = cls(link)
+        kv = cls(link, tuning)
         try:
             await asyncio.wait_for(kv._watch.start(), PATIENCE)
         except TimeoutError as error:
@@ -92,29 +114,47 @@ class JetStreamKeyValueStore:
         self._copy.listen(bucket, listener)
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
+        """Put or delete all of ``items``, or raise Conflict (see the port)."""
         changes, known = checked(items), checked(seen)
-        async with self._turn:
-            batch = self._batch(changes, self._conditions(known))
-            if len(batch) > MOST:
-                raise Unavailable(
-                    f"a change of {len(batch):,} keys at once is more than the cluster takes"
-                    f" ({MOST:,})"
-                )
-            if changes:
-                await self._watch.reached(await self._write(batch, changes, known))
+        if not self._open().holds(known):
+            raise Conflict("the key-value store has changed since it was read")
+        if not changes:
+            return
+        for some, their_seen in _groups(changes, known):
+            async with self._turn:
+                await self._write_together(some, their_seen)
+
+    def check_current(self) -> None:
+        """See ``KeyValueStore.check_current``."""
+        if self._watch.halted:
+            raise Unavailable(self._watch.halted)
+        age = self._link.clock() - self._watch.through
+        if age > self._tuning.unconfirmed * TICKS_PER_SECOND:
+            raise Unavailable(
+                "this node has not reached the cluster's quorum for "
+                f"{self._tuning.unconfirmed:.0f} s: users and keys cannot be checked"
+            )
 
     async def close(self) -> None:
         """Stop following the stream."""
         self._closed = True
         await self._watch.close()
 
+    async def _write_together(self, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
+        batch = self._batch(changes, self._conditions(known))
+        if len(batch) > BATCH_MESSAGES:
+            raise Unavailable(
+                f"a change of {len(batch):,} messages at once is more than the cluster takes"
+                f" ({BATCH_MESSAGES:,})"
+            )
+        await self._watch.reached(await self._write(batch, changes, known))
+
     async def _write(
         self, batch: list[_Publication], changes: tuple[Item, ...], known: tuple[Item, ...]
     ) -> int:
-        """Have it stored; where in the stream it then is."""
+        """Have it stored; its last place in the stream."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE
+        until = loop.time() + self._tuning.patience
         write = secrets.token_hex(8)
         while True:
             # by this id the server tells a second try from a second write
@@ -131,7 +171,7 @@ class JetStreamKeyValueStore:
                     raise Unavailable(f"the key-value store cannot be written: {no}") from no
                 if no.code in WRONG_SEQUENCE:
                     batch = self._batch(changes, await self._renewed(known))
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(PAUSE)
 
     def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
         """The sequences at which the keys hold what was seen; ``Conflict`` if they do not.
@@ -139,8 +179,8 @@ class JetStreamKeyValueStore:
         To be asked once for all tries: at the next one, the copy may know of other writes.
         """
         if not self._open().holds(known):
-            raise Conflict("the key-value store has changed since they were read")
-        forgotten = self._link.clock() - (TOMBSTONE + LATE) * TICKS_PER_SECOND
+            raise Conflict("the key-value store has changed since it was read")
+        forgotten = self._link.clock() - (self._tuning.tombstone + LATE) * TICKS_PER_SECOND
         held = {(item.bucket, item.key): self._copy.held(*item[:2]) for item in known}
         return {
             key: 0 if one.value is None and one.at < forgotten else one.seq
@@ -195,7 +235,7 @@ class JetStreamKeyValueStore:
         headers = {} if expected is None else {EXPECTED: str(expected)}
         pieces = self._pieces(value or b"")
         if value is None:
-            headers |= _DELETED
+            headers |= self._deletion
         elif len(pieces) > 1:
             headers[PARTS] = str(len(pieces))
         parts = [
@@ -203,7 +243,7 @@ class JetStreamKeyValueStore:
             for number, piece in enumerate(pieces[:-1], 1)
         ]
         no_more = [
-            _Publication(subject(bucket, key, number), b"", dict(_DELETED))
+            _Publication(subject(bucket, key, number), b"", dict(self._deletion))
             for number in range(len(pieces), self._copy.held(bucket, key).parts)
         ]
         return [*parts, *no_more, _Publication(subject(bucket, key), pieces[-1], headers)]
@@ -218,43 +258,24 @@ class JetStreamKeyValueStore:
         return self._copy
 
 
-_DELETED: Final[Mapping[str, str]] = {"KV-Operation": "DEL", "Nats-TTL": f"{TOMBSTONE}s"}
+def _groups(
+    changes: tuple[Item, ...], known: tuple[Item, ...]
+) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
+    """The write, or the writes that it becomes, each with what its own keys rest on.
 
-
-async def _found(link: NatsLink) -> dict[str, Any]:
-    try:
-        return await link.api(f"STREAM.INFO.{STREAM}")
-    except Refused as no:
-        if no.code == NOT_FOUND:
-            raise SettingError("the cluster holds no site yet: floorcast site apply FILE") from no
-        raise
-
-
-async def _made(link: NatsLink, replicas: int) -> dict[str, Any]:
-    try:
-        return await link.api(f"STREAM.CREATE.{STREAM}", _stream(replicas))
-    except Refused as no:
-        if no.code == NOT_A_CLUSTER:
-            return await _made(link, 1)
-        if no.code == TOO_FEW_SERVERS:
-            raise Unavailable(
-                f"the key-value store cannot have {replicas} replicas now: {no}"
-            ) from no
-        if no.code != IN_USE:
-            raise
-    return await _found(link)
-
-
-def _stream(replicas: int) -> dict[str, object]:
-    return {
-        "name": STREAM,
-        "subjects": [EVERYTHING],
-        "storage": "file",
-        "num_replicas": replicas,
-        "max_msgs_per_subject": 1,
-        "allow_atomic": True,
-        "allow_msg_ttl": True,
-        "allow_direct": True,
-        "deny_delete": True,
-        "compression": "s2",
-    }
+    What is rested on and not changed goes first, with the first changes.
+    """
+    changed = {(item.bucket, item.key) for item in changes}
+    if len(changed | {item[:2] for item in known}) <= GROUP_KEYS:
+        yield changes, known
+        return
+    seen = {item[:2]: item for item in known}
+    rested = [item for item in known if item[:2] not in changed]
+    steps: list[tuple[Item | None, Item | None]] = [(None, item) for item in rested]
+    steps += [(item, seen.get(item[:2])) for item in changes]
+    for at in range(0, len(steps), GROUP_KEYS):
+        some = steps[at : at + GROUP_KEYS]
+        yield (
+            tuple(change for change, _ in some if change is not None),
+            tuple(condition for _, condition in some if condition is not None),
+        )

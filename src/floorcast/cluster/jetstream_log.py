@@ -1,59 +1,63 @@
 """The cluster's log: JetStream streams give the order, and every node keeps a copy of them.
 
-What a node appends it publishes, and then waits until it has followed the stream as far: the
-entry's number, its time and which of its events are duplicates come out of following, on every
-node the same. The copy is an embedded log (``sqlite``) with the position in each stream beside
-its entries; all reading is reading the copy.
+A node publishes what it appends, then waits until it has followed the stream that far. The entry's
+number, its time and which of its events are duplicates come out of following, on every node the
+same. The copy is an embedded log, with the position in each stream beside its entries; everything
+is read from the copy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from floorcast.cluster import log_messages
+from floorcast.cluster.ending import ended
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
-from floorcast.cluster.log_messages import MessageKind, cut, stream_of, subject
+from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
 from floorcast.cluster.ordered_consumer import Message
-from floorcast.cluster.stream_follower import Follower
+from floorcast.cluster.stream_follower import Follower, FollowerTuning
 from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import Follows, StreamPosition
-from floorcast.log.port import RETENTION, Appended, Batch
+from floorcast.log.port import RETENTION, Appended, Batch, Entry, Head
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import InboundEvent
-from floorcast.model.tasks import ended
-from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.model.inbound import LoggedEvent, read_lines
+from floorcast.model.token import Now
 
-__all__ = ["JetStreamLog"]
+__all__ = ["JetStreamLog", "LogTuning"]
 
-SHORT_PATIENCE = 1.0  # seconds for an append while there has been no quorum for long
-FULL = 0.02  # seconds until a copy that is busy with its keys is looked at again
-CERTAIN = 2 * TICKS_PER_SECOND  # for which clocks, and replicas, of the cluster may differ
-SLICE = 500  # events of another node decoded in one turn of the event loop
-
-_line_decoder = msgspec.json.Decoder(InboundEvent)
+SLICE_EVENTS: Final = 500  # of another node, decoded in one turn of the event loop
 
 
-class _Waiting(NamedTuple):
-    """A message of this node on its way: its events, and who waits for what becomes of it."""
+@dataclass(frozen=True)
+class LogTuning:
+    """How long the log waits for the cluster, in seconds, and how its followers pace themselves."""
+
+    patience: float = PATIENCE  # for an append
+    short_patience: float = 1.0  # for an append while there has been no quorum for long
+    full: float = 0.02  # until a copy that is busy with its keys is looked at again
+    follower: FollowerTuning = field(default_factory=FollowerTuning)
+
+
+class _Pending(NamedTuple):
+    """A message of this node on its way: its events, and the verdict that its sender awaits."""
 
     batch: Batch
     verdict: asyncio.Future[Appended]
 
 
-class JetStreamLog(EmbeddedLog):
+class JetStreamLog:
     """See ``EventLog``. ``start`` begins to follow; until then nothing can be appended.
 
-    ``follows`` are the cluster's streams, and the clients whose entries this node has. Entries
-    stay for the whole retention behind what has been followed, however late that is. Raises
-    SettingError when the folder holds something else than a copy of this log.
+    ``follows`` names the cluster's streams, and the clients whose entries this node has. Entries
+    stay for the whole retention before what has been followed, however late that is. Raises
+    SettingError when the folder holds anything but a copy of this log.
     """
 
     def __init__(
@@ -65,36 +69,43 @@ class JetStreamLog(EmbeddedLog):
         *,
         retention: int = RETENTION,
         observe: Observe | None = None,
+        tuning: LogTuning | None = None,
     ) -> None:
         self.follows = follows
+        self.followers: list[Follower] = []
         self._link = link
-        self._cluster_now = now
-        self._streams_count = len(follows.streams)
-        self._waiting: dict[str, _Waiting] = {}
+        self._now = now
+        self._tuning = tuning or LogTuning()
+        self._pending: dict[str, _Pending] = {}
         self._load = Load()
         self._well_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
-        self.followers: list[Follower] = []
-        super().__init__(
-            folder, self._reached, retention=retention, observe=observe, follows=follows
+        self._closed = False
+        self._copy = EmbeddedLog(
+            folder, self._followed, retention=retention, observe=observe, follows=follows
         )
+        positions = self._copy.stream_positions
         self.followers = [
-            Follower(link, name, wanted, self.stream_positions[name].seq, self, now)
+            Follower(link, positions[name], follows.identity, wanted, self, self._tuning.follower)
             for number, name in enumerate(follows.streams)
             if (wanted := _subjects(follows, number))
         ]
 
     @property
+    def identity(self) -> str:
+        """See ``EventLog.identity``."""
+        return self._copy.identity
+
+    @property
     def healthy(self) -> bool:
-        """Whether the copy can be written, goes on, and a server of the cluster is there."""
-        gone = any(follower.gone for follower in self.followers)
-        return super().healthy and self._link.connected and not gone
+        """Whether the copy can be written, follows its streams, and a NATS server is there."""
+        return self._copy.healthy and self._link.connected and not self._halted
 
     @property
     def stalled(self) -> str:
         """See ``EventLog.stalled``."""
-        if any(follower.gone for follower in self.followers):
-            return "this node was away for too long: restart it, and it takes a copy of another one"
+        if self._halted:
+            return self._halted
         if not self._link.connected:
             return "no NATS server of the cluster can be reached"
         return "" if self._link.quorum else "the NATS cluster has no quorum: events are not taken"
@@ -102,15 +113,17 @@ class JetStreamLog(EmbeddedLog):
     async def start(self) -> None:
         """Begin to follow, and wait until this node has what the streams have at this moment.
 
-        Raises Unavailable when the cluster does not say how much that is.
+        Raises Unavailable when the cluster does not say how much that is, or the streams are not
+        those that the copy is of. May be called again then.
         """
         self._well_at = asyncio.get_running_loop().time()
-        asked = self._cluster_now()
+        asked = self._now()
         newest = [await follower.newest() for follower in self.followers]
-        self._tasks = [asyncio.create_task(follower.run()) for follower in self.followers]
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(follower.run()) for follower in self.followers]
         for follower, seq in zip(self.followers, newest, strict=True):
             await follower.reached(seq)
-            follower.through = max(follower.through, asked)
+            follower.complete(seq, asked)
 
     async def append(self, batch: Batch) -> Appended:
         """See ``EventLog.append``; one that failed may become readable all the same.
@@ -129,77 +142,142 @@ class JetStreamLog(EmbeddedLog):
         appended = await self._publish("site", Batch(client, (), ()), payload)
         return appended.number
 
-    def complete_until(self, client: int) -> int:
-        """See ``EventLog.complete_until``."""
-        stream = log_messages.stream_name(stream_of(client, self._streams_count))
-        through = [each.through for each in self.followers if each.stream == stream]
-        return max(through, default=0) - CERTAIN
+    def read(self, client: int, after: int, limit: int) -> list[Entry]:
+        """See ``EventLog.read``."""
+        return self._copy.read(client, after, limit)
+
+    def follow(self, client: int, after: int) -> AsyncGenerator[Entry]:
+        """See ``EventLog.follow``."""
+        return self._copy.follow(client, after)
+
+    def head(self, client: int) -> Head:
+        """See ``EventLog.head``."""
+        return self._copy.head(client)
+
+    def last_at(self, client: int, ticks: int) -> int:
+        """See ``EventLog.last_at``."""
+        return self._copy.last_at(client, ticks)
+
+    def taken_at(self, client: int, number: int) -> int | None:
+        """See ``EventLog.taken_at``."""
+        return self._copy.taken_at(client, number)
+
+    def lost_until(self, client: int) -> int:
+        """See ``EventLog.lost_until``: a repair may have made up for less than was lost."""
+        stream = stream_name(stream_of(client, len(self.follows.streams)))
+        for follower in self.followers:
+            if follower.stream == stream and follower.through > follower.restored_at:
+                return follower.restored_at
+        return 0
+
+    def removed(self, client: int) -> int:
+        """See ``EventLog.removed``."""
+        return self._copy.removed(client)
+
+    def removed_site(self, client: int) -> Entry | None:
+        """See ``EventLog.removed_site``."""
+        return self._copy.removed_site(client)
+
+    def clients(self) -> list[int]:
+        """See ``EventLog.clients``."""
+        return self._copy.clients()
+
+    async def retain(self) -> int:
+        """See ``EventLog.retain``."""
+        return await self._copy.retain()
 
     async def close(self) -> None:
         """See ``EventLog.close``."""
+        self._closed = True
         tasks, self._tasks = self._tasks, []
         await ended(tasks)
-        for waiting in self._waiting.values():
-            if not waiting.verdict.done():
-                waiting.verdict.set_exception(Unavailable("the log is closed"))
-        await super().close()
+        for pending in self._pending.values():
+            if not pending.verdict.done():
+                pending.verdict.set_exception(Unavailable("the log is closed"))
+        await self._copy.close()
+
+    @property
+    def epoch(self) -> int:
+        """See ``stream_follower.Copy.epoch``."""
+        return self._copy.epoch
+
+    async def take(
+        self, position: StreamPosition, message: Message, epoch: int
+    ) -> asyncio.Future[None]:
+        """See ``stream_follower.Copy.take``."""
+        while self._copy.full:  # noqa: ASYNC110 — the disk's thread has no event of the loop's
+            await asyncio.sleep(self._tuning.full)
+        origin = Origin(position.recorded_at, position, epoch)
+        pending = self._pending.get(message.headers.get(log_messages.ID, ""))
+        planned = await self._plan(message, pending, origin)
+        assert planned.durable is not None
+        if pending is not None:
+            planned.durable.add_done_callback(partial(_tell, pending.verdict, planned))
+        return planned.durable
+
+    async def _plan(self, message: Message, pending: _Pending | None, origin: Origin) -> Planned:
+        client = int(message.subject.rpartition(".")[2])
+        kind = message.headers.get(log_messages.KIND, "")
+        if kind == "site":
+            return await self._copy.copy_site(client, message.payload, origin)
+        if kind != "events":  # of a newer release
+            return await self._copy.copy_other(
+                client, log_messages.other(kind, message.payload), origin
+            )
+        batch = await _decoded(client, message.payload) if pending is None else pending.batch
+        return await self._copy.copy(batch, origin)
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
         """Have a message stored by the cluster, and followed here; what became of it."""
-        if not self._tasks or all(follower.gone for follower in self.followers):
-            raise Unavailable("the cluster's log is not followed yet, or no more")
+        self._check_following()
         loop = asyncio.get_running_loop()
         name = uuid.uuid4().hex
         verdict = loop.create_future()
-        self._waiting[name] = _Waiting(batch, verdict)
+        self._pending[name] = _Pending(batch, verdict)
         if self._link.quorum:
             self._well_at = loop.time()
-        until = max(self._well_at + PATIENCE, loop.time() + SHORT_PATIENCE)
+        until = max(
+            self._well_at + self._tuning.patience, loop.time() + self._tuning.short_patience
+        )
+        headers = {
+            log_messages.KIND: kind,
+            log_messages.ID: name,
+            log_messages.TIME: str(self._now()),
+        }
         try:
             await self._link.publish(
-                subject(batch.client, self._streams_count),
+                subject(batch.client, len(self.follows.streams)),
                 payload,
-                {log_messages.KIND: kind, log_messages.ID: name},
+                headers,
                 until - loop.time(),
             )
             self._well_at = loop.time()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._tuning.patience):
                 appended: Appended = await verdict
         except TimeoutError as error:
             raise Unavailable("this node is behind the cluster's log: send this again") from error
         except Refused as error:
             raise Unavailable(f"the cluster does not take the events: {error}") from error
         finally:
-            del self._waiting[name]
+            del self._pending[name]
         return appended
 
+    def _check_following(self) -> None:
+        if self._closed:
+            raise Unavailable("the log is closed")
+        if self._halted:
+            raise Unavailable(self._halted)
+        if not self._tasks:
+            raise Unavailable("the cluster's log is not followed yet")
+
     @property
-    def epoch(self) -> int:
-        """See ``Copy.epoch``."""
-        return self._appender.epoch
+    def _halted(self) -> str:
+        return next((each.halted for each in self.followers if each.halted), "")
 
-    async def take(self, stream: str, message: Message, epoch: int) -> asyncio.Future[None]:
-        """See ``Copy.take``."""
-        while self._appender.full:  # noqa: ASYNC110 — the disk's thread has no event of the loop's
-            await asyncio.sleep(FULL)
-        recorded_at = int(message.headers.get(log_messages.TAKEN, message.at))
-        origin = Origin(recorded_at, StreamPosition(stream, message.seq), epoch)
-        copy = self._stream(message.client)
-        waiting = self._waiting.get(message.headers.get(log_messages.ID, ""))
-        if message.headers.get(log_messages.KIND) == "site":
-            planned = await self._appender.plan_site(copy, message.payload, origin)
-        else:
-            batch = await _decoded(message) if waiting is None else waiting.batch
-            planned = await self._appender.plan(copy, batch, origin)
-        assert planned.durable is not None
-        if waiting is not None:
-            planned.durable.add_done_callback(partial(_tell, waiting.verdict, planned))
-        return planned.durable
-
-    def _reached(self) -> int:
-        """Up to when this node has the log for certain: what an entry behind it needs is kept."""
+    def _followed(self) -> int:
+        """Up to when this node has the log for certain: entries are kept relative to this time."""
         followed = min((follower.through for follower in self.followers), default=0)
-        return min(self._cluster_now(), followed)
+        return min(self._now(), followed)
 
 
 def _subjects(follows: Follows, number: int) -> Sequence[str]:
@@ -217,11 +295,11 @@ def _tell(
         verdict.set_result(planned.appended)
 
 
-async def _decoded(message: Message) -> Batch:
-    lines = message.payload.split(b"\n") if message.payload else []
-    events: list[InboundEvent] = []
-    for start in range(0, len(lines), SLICE):
+async def _decoded(client: int, payload: bytes) -> Batch:
+    lines = [line for line in payload.split(b"\n") if line and not line.isspace()]
+    events: list[LoggedEvent] = []
+    for start in range(0, len(lines), SLICE_EVENTS):
         if start:
             await asyncio.sleep(0)
-        events += map(_line_decoder.decode, lines[start : start + SLICE])
-    return Batch(message.client, lines, events)
+        events += read_lines(b"\n".join(lines[start : start + SLICE_EVENTS]))
+    return Batch(client, lines, events)

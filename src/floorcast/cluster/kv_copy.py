@@ -1,6 +1,6 @@
-"""A node's own copy of buckets that lie in a stream, made of the stream's messages.
+"""A node's own copy of the key-value store, made of its stream's messages.
 
-No I/O: ``watch.py`` reads the messages, this makes of them what the keys hold.
+No I/O: ``kv_watch.py`` reads the messages; this derives from them what the keys hold.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from floorcast.kv.port import Item, Listener
 
-__all__ = ["OWN", "Copy", "Held", "Message"]
+__all__ = ["OWN", "Copy", "KeyMessage", "KeyState"]
 
 OWN = "_"
-"""No bucket: its messages only mark a place in the stream, or carry a condition."""
+"""Not a bucket: its messages only mark a place in the stream, or carry a condition."""
 
 
-class Message(NamedTuple):
+class KeyMessage(NamedTuple):
     """What a key of a bucket holds from the stream's ``seq`` on; ``value`` None: nothing.
 
     ``at`` is when the stream took it, in ticks. A large value comes in several messages:
@@ -33,7 +33,7 @@ class Message(NamedTuple):
     at: int = 0
 
 
-class Held(NamedTuple):
+class KeyState(NamedTuple):
     """The last that is known of a key; of one that was never written, ``seq`` is 0."""
 
     value: bytes | None = None
@@ -42,7 +42,7 @@ class Held(NamedTuple):
     at: int = 0
 
 
-NOTHING = Held()
+NOTHING = KeyState()
 
 
 class Copy:
@@ -50,12 +50,12 @@ class Copy:
 
     def __init__(self) -> None:
         self.seq = 0
-        self._held: defaultdict[str, dict[str, Held]] = defaultdict(dict)
+        self._held: defaultdict[str, dict[str, KeyState]] = defaultdict(dict)
         self._parts: dict[tuple[str, str, int], bytes] = {}
         self._versions: Counter[str] = Counter()
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
-    def held(self, bucket: str, key: str) -> Held:
+    def held(self, bucket: str, key: str) -> KeyState:
         """What is known of the key."""
         return self._held[bucket].get(key, NOTHING)
 
@@ -77,7 +77,7 @@ class Copy:
         """Tell ``listener`` of every change of the bucket from now on."""
         self._listeners[bucket].append(listener)
 
-    def take(self, messages: Iterable[Message]) -> None:
+    def take(self, messages: Iterable[KeyMessage]) -> None:
         """Take what was written together; listeners are told when all of it shows."""
         changes: dict[tuple[str, str], bytes | None] = {}
         for message in messages:
@@ -91,7 +91,22 @@ class Copy:
             for listener in self._listeners[bucket]:
                 listener(key, value)
 
-    def take_all(self, messages: list[Message]) -> None:
+    def lost(self, messages: Iterable[KeyMessage]) -> str:
+        """A key that the stream has lost, by the last message of every key; empty for none.
+
+        It has lost a key that comes with an older message than the one known here, or with another
+        value in the same place. A key that does not come at all was deleted long ago.
+        """
+        for message in messages:
+            known = self.held(message.bucket, message.key)
+            if message.bucket == OWN or message.part or not known.seq:
+                continue
+            other = message.seq == known.seq and not message.parts and message.value != known.value
+            if message.seq < known.seq or other:
+                return f"a change of {message.bucket}"
+        return ""
+
+    def take_all(self, messages: list[KeyMessage]) -> None:
         """Take the last message of every key there is; what has none is gone."""
         there = {(message.bucket, message.key) for message in messages}
         gone = [
@@ -101,7 +116,7 @@ class Copy:
             if (bucket, key) not in there
         ]
         deletions = [
-            Message(bucket, key, None, held.seq + 1)
+            KeyMessage(bucket, key, None, held.seq + 1)
             for bucket, key, held in gone
             if held.value is not None
         ]
@@ -110,7 +125,7 @@ class Copy:
         for bucket, key, _ in gone:
             del self._held[bucket][key]
 
-    def _put(self, message: Message) -> bool:
+    def _put(self, message: KeyMessage) -> bool:
         bucket, key, value, seq, part, parts, at = message
         if bucket == OWN:
             return False
@@ -125,5 +140,5 @@ class Copy:
             if None in pieces:  # a later write has taken their place, and follows at once
                 return False
             value = b"".join([*(piece for piece in pieces if piece is not None), value])
-        self._held[bucket][key] = Held(value, seq, parts, at)
+        self._held[bucket][key] = KeyState(value, seq, parts, at)
         return True

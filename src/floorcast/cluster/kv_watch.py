@@ -1,68 +1,87 @@
-"""Following the stream of the key-value store into a node's own copy, for as long as the node runs.
+"""Following the key-value store's stream into a node's own copy, for as long as the node runs.
 
-A consumer is read until it misses a message, falls silent or the connection is lost; then a new
-one is made, which begins with the last message of every key.
+Each consumer begins with the last message of every key, which is compared with the copy. A stream
+that comes back without something that the copy has seen is not taken for the present.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
+from contextlib import aclosing
 from itertools import count
 from typing import Final
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
-from floorcast.cluster.kv_copy import OWN, Copy, Message
-from floorcast.cluster.link import PATIENCE, NatsLink
+from floorcast.cluster.ending import ended
+from floorcast.cluster.kv_copy import OWN, Copy, KeyMessage
+from floorcast.cluster.link import PATIENCE, Look, NatsLink, Refused, reached
+from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
+from floorcast.cluster.progress import Progress
+from floorcast.cluster.streams import (
+    KV_PREFIX,
+    KV_STREAM,
+    REPAIR,
+    StreamState,
+    no_such_stream,
+    state_of,
+)
 from floorcast.model.errors import FloorcastError, Unavailable
-from floorcast.model.tasks import ended
-from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["EVERYTHING", "PARTS", "STREAM", "Watch", "subject"]
+__all__ = ["PARTS", "Watch", "subject"]
 
-STREAM: Final = "KV_FLOORCAST"
-PREFIX: Final = "$KV.FLOORCAST"
-EVERYTHING: Final = f"{PREFIX}.>"
 PARTS: Final = "Floorcast-Parts"  # header: how many messages a large value comes in
+PAUSE: Final = 0.5  # seconds until another consumer is made
+STALL_LOOKS: Final = 5  # looks at which the stream has more and nothing comes
+AVOID: Final = 60.0  # seconds for which a server whose replica stood still is not asked
 
-HEARTBEAT: Final = 0.5  # seconds between two signs of life while there is nothing to deliver
-SILENCE: Final = 6.0  # seconds without any message after which a consumer is taken to be lost
-AGAIN: Final = 0.5  # seconds until another consumer is made
+CONSUMER: Final = {"deliver_policy": "last_per_subject", "filter_subject": f"{KV_PREFIX}.>"}
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 def subject(bucket: str, key: str, part: int = 0) -> str:
-    """The subject that a key's messages have; a name's dots would part it otherwise."""
+    """The subject of a key's messages; dots in its name would part it, and become slashes."""
     tail = f".{part}" if part else ""
-    return f"{PREFIX}.{bucket.replace('.', '/')}.{key.replace('.', '/')}{tail}"
+    return f"{KV_PREFIX}.{bucket.replace('.', '/')}.{key.replace('.', '/')}{tail}"
 
 
 class Watch:
-    """Keeps ``copy`` as the stream is."""
+    """Keeps ``copy`` as the stream is.
+
+    ``halted`` says why it cannot, and what to do; empty while it can. ``through`` is a time on
+    the cluster's clock (ticks): whatever was written until then is in the copy.
+    """
 
     def __init__(self, link: NatsLink, copy: Copy) -> None:
+        self.halted = ""
         self._link = link
         self._copy = copy
+        self._progress = Progress()
+        self._stream: StreamState | None = None
         self._marks = (subject(OWN, f"{secrets.token_hex(8)}-{number}") for number in count())
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._loaded = asyncio.Event()
-        self._following: _Following | None = None
+        self._received = 0
+        self._server = ""
+        self._avoid: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def through(self) -> int:
+        """Whatever was written until this tick is in the copy."""
+        return self._progress.through
 
     async def start(self) -> None:
         """Begin; when it returns, the copy is what the stream was when it was called."""
-        self._link.on_connect(self._again)
         self._task = asyncio.create_task(self._run())
+        self._link.watch(KV_STREAM, self._look)
         await self._loaded.wait()
 
     async def reached(self, seq: int) -> None:
-        """Wait until the copy has this message; raises ``Unavailable`` when it takes too long."""
+        """Wait until the copy has this message; raises Unavailable when it takes too long."""
         if self._copy.seq >= seq:
             return
         future = asyncio.get_running_loop().create_future()
@@ -71,7 +90,7 @@ class Watch:
             await asyncio.wait_for(future, PATIENCE)
         except TimeoutError as error:
             raise Unavailable(
-                "the cluster's key-value store does not come back to this node"
+                "the write has not come back to this node: it may have been stored"
             ) from error
         finally:
             del self._waiting[future]
@@ -81,7 +100,7 @@ class Watch:
         await self.reached(await self.marked())
 
     async def marked(self) -> int:
-        """Where a message that changes nothing comes to lie in the stream."""
+        """Write a message that changes nothing; its place in the stream."""
         ack = await self._link.publish(next(self._marks), b"", {"Nats-TTL": "1m"})
         return ack.seq
 
@@ -90,157 +109,167 @@ class Watch:
         if self._task is not None:
             await ended([self._task])
 
-    def progress(self) -> None:
-        """Tell those who wait how far the copy is."""
+    async def _run(self) -> None:
+        while not self.halted:
+            try:
+                await self._follow()
+            except (FloorcastError, nats.errors.Error) as error:
+                _log.debug("kv_following_again", why=str(error))
+            except Exception:  # noqa: BLE001 — the copy is read anew
+                _log.exception("kv_following_failed")
+            await asyncio.sleep(PAUSE)
+
+    async def _follow(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._avoid = {server: until for server, until in self._avoid.items() if until > now}
+        consumer = OrderedConsumer(self._link, KV_STREAM, CONSUMER, frozenset(self._avoid))
+        try:
+            await consumer.open()
+            info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
+            if not reached(info):
+                raise Unavailable("the key-value store has no quorum")
+            self._compare(state_of(info), self._copy.seq)
+            # what the consumer's server does not have yet lies before this mark
+            asked = self._link.clock()
+            mark = await self.marked()
+            following = _Following(self._copy, mark)
+            self._server = consumer.server
+            self._progress.began()
+            self._progress.looked(mark, asked, self._received)
+            async with aclosing(consumer.deliveries()) as deliveries:
+                async for delivery in deliveries:
+                    following.take(delivery.messages)
+                    if delivery.messages:
+                        self._received = delivery.messages[-1].seq
+                    if following.missing:
+                        self._halt(f"the key-value store has lost {following.missing}: {REPAIR}")
+                    if following.loaded:
+                        self._tell()
+                    self._check()
+        except Refused as error:
+            if no_such_stream(error):
+                self._halt(f"the cluster has lost the key-value store: {REPAIR}")
+            raise
+        finally:
+            await consumer.close()
+
+    def _compare(self, state: StreamState, seq: int) -> None:
+        """Halt when the stream is another one than the copy was made of."""
+        known = self._stream
+        if known is None:
+            self._stream = state
+        elif state.identity != known.identity:
+            self._halt(f"the key-value store belongs to another log than before: {REPAIR}")
+        elif state.generation != known.generation:
+            self._halt("the key-value store was repaired: restart this node")
+        elif state.last_seq < seq:
+            self._halt(
+                f"the key-value store ends at message {state.last_seq}, and this node has it up "
+                f"to {seq}: it has lost messages; {REPAIR}"
+            )
+
+    def _check(self) -> None:
+        if self.halted:
+            raise Unavailable(self.halted)
+        if self._progress.standing > STALL_LOOKS:
+            self._avoid[self._server] = asyncio.get_running_loop().time() + AVOID
+            _log.warning("replica_stands_still", stream=KV_STREAM, server=self._server)
+            raise Unavailable(f"the replica on {self._server} stands still")
+
+    async def _look(self, look: Look) -> None:
+        state, seq = state_of(look.info), self._copy.seq
+        if state.last_seq < seq:  # messages may have come since the leader was asked
+            info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
+            if not reached(info):
+                return
+            state = state_of(info)
+        if not self.halted:
+            self._compare(state, seq)
+        self._progress.looked(state.last_seq, look.asked, self._received)
+        if self._loaded.is_set():
+            self._progress.reached(self._copy.seq)
+
+    def _halt(self, why: str) -> None:
+        self.halted = why
+        _log.error("kv_halted", why=why)
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(Unavailable(why))
+
+    def _tell(self) -> None:
         self._loaded.set()
+        self._progress.reached(self._copy.seq)
         for future, seq in self._waiting.items():
             if seq <= self._copy.seq and not future.done():
                 future.set_result(None)
 
-    def _again(self) -> None:
-        if self._following is not None:
-            self._following.lost.set()
-
-    async def _run(self) -> None:
-        while True:
-            self._following = _Following(self, self._link.client, self._copy)
-            try:
-                await self._link.until_connected()
-                await self._following.run(self._link)
-            except (FloorcastError, nats.errors.Error) as error:
-                _log.debug("buckets_watch_fails", why=str(error))
-            await asyncio.sleep(AGAIN)
-
 
 class _Following:
-    """One consumer, from its making until it is ``lost``."""
+    """What one consumer delivers, put together to the writes that it came from.
 
-    def __init__(self, watch: Watch, client: Client, copy: Copy) -> None:
-        self.lost = asyncio.Event()
-        self._watch = watch
-        self._client = client
+    Up to the message ``load_to`` it is the last message of every key, in any state of the writes
+    between them; ``loaded`` says that the copy is past that. ``missing`` names a key that the copy
+    knows and the stream has lost.
+    """
+
+    def __init__(self, copy: Copy, load_to: int) -> None:
+        self.loaded = False
+        self.missing = ""
         self._copy = copy
-        self._next = 1
-        self._heard = 0.0
-        self._together: list[Message] = []
+        self._load_to = load_to
+        self._loading: list[KeyMessage] = []
+        self._together: list[KeyMessage] = []
         self._last = 0
         self._owed = 0
         self._whole = True
-        self._loading_to: int | None = None
-        self._loading: list[Message] | None = []
 
-    async def run(self, link: NatsLink) -> None:
-        """Follow until there is a reason to begin anew."""
-        loop = asyncio.get_running_loop()
-        inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(
-            inbox, cb=self._receive, pending_msgs_limit=0, pending_bytes_limit=0
-        )
-        name = secrets.token_hex(8)
-        try:
-            await link.api(f"CONSUMER.CREATE.{STREAM}.{name}", _consumer(name, inbox))
-            # what the consumer's server does not have yet lies in front of this mark
-            self._loading_to = await self._watch.marked()
-            self._loaded()
-            self._heard = loop.time()
-            while loop.time() - self._heard < SILENCE:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.lost.wait(), HEARTBEAT)
-                    return
-        finally:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
-            if link.connected:
-                with contextlib.suppress(nats.errors.Error):
-                    await self._client.publish(f"$JS.API.CONSUMER.DELETE.{STREAM}.{name}")
-
-    async def _receive(self, message: Msg) -> None:
-        if self.lost.is_set():
-            return
-        self._heard = asyncio.get_running_loop().time()
-        try:
-            headers = message.headers or {}
-            if headers.get("Status") == "100":
-                await self._control(message, headers)
+    def take(self, messages: list[Message]) -> None:
+        """Take messages in order; none, when the consumer's server has had no more for a while."""
+        for message in messages:
+            if self.loaded:
+                self._take(message)
             else:
-                self._take(message, headers)
-        except Exception:  # noqa: BLE001 — nats-py would swallow it; the copy is read anew
-            _log.exception("buckets_message_fails", subject=message.subject)
-            self.lost.set()
-
-    async def _control(self, message: Msg, headers: dict[str, str]) -> None:
-        reply = message.reply or headers.get("Nats-Consumer-Stalled")
-        if reply:
-            await self._client.publish(reply)
-        elif int(headers.get("Nats-Last-Consumer", "0")) >= self._next:
-            self.lost.set()
-        elif self._loading is None and self._whole:  # there is nothing to deliver: nothing is owed
+                self._load(message)
+        if not messages and self.loaded and self._whole:  # nothing is owed any more
             self._owed = 0
             self._flush()
 
-    def _take(self, message: Msg, headers: dict[str, str]) -> None:
-        position = message.metadata
-        if position.sequence.consumer != self._next:
-            self.lost.set()
+    def _load(self, message: Message) -> None:
+        self._loading.append(_read(message))
+        if message.seq < self._load_to:
             return
-        self._next += 1
-        found = _message(message, headers)
-        if self._loading is not None:
-            self._loading.append(found)
-            self._loaded()
-            return
-        hole = found.seq != self._last + 1
-        self._last = found.seq
+        self.missing = self._copy.lost(self._loading)
+        if not self.missing:
+            self._copy.take_all(self._loading)
+            self._last, self._loading, self.loaded = message.seq, [], True
+
+    def _take(self, message: Message) -> None:
+        hole = message.seq != self._last + 1
+        self._last = message.seq
         # the stream had dropped a message for a later one of its key: half of a write would show
         # until that one comes. It is among those that are pending now, some of which may be
         # dropped in turn, so that what is pending later bounds what is still owed
-        pending = position.num_pending
-        self._owed = pending if hole else min(self._owed - 1, pending)
-        self._together.append(found)
-        self._whole = "Nats-Batch-Id" not in headers or "Nats-Batch-Commit" in headers
+        self._owed = message.pending if hole else min(self._owed - 1, message.pending)
+        self._together.append(_read(message))
+        self._whole = (
+            "Nats-Batch-Id" not in message.headers or "Nats-Batch-Commit" in message.headers
+        )
         if self._whole and self._owed <= 0:
             self._flush()
-
-    def _loaded(self) -> None:
-        loading, end = self._loading, self._loading_to
-        if loading and end is not None and loading[-1].seq >= end:
-            self._loading = None
-            self._last = loading[-1].seq
-            self._copy.take_all(loading)
-            self._watch.progress()
 
     def _flush(self) -> None:
         self._copy.take(self._together)
         self._together.clear()
-        self._watch.progress()
 
 
-def _consumer(name: str, inbox: str) -> dict[str, object]:
-    config = {
-        "name": name,
-        "deliver_subject": inbox,
-        "deliver_policy": "last_per_subject",
-        "filter_subject": EVERYTHING,
-        "ack_policy": "none",
-        "max_deliver": 1,
-        "flow_control": True,
-        "idle_heartbeat": int(HEARTBEAT * 1e9),
-        "inactive_threshold": int(10 * SILENCE * 1e9),
-        "mem_storage": True,
-        "num_replicas": 1,
-    }
-    return {"stream_name": STREAM, "config": config, "action": ""}
-
-
-def _message(message: Msg, headers: dict[str, str]) -> Message:
-    bucket, key, *part = message.subject.removeprefix(f"{PREFIX}.").split(".")
-    position = message.metadata
-    return Message(
+def _read(message: Message) -> KeyMessage:
+    bucket, key, *part = message.subject.removeprefix(f"{KV_PREFIX}.").split(".")
+    return KeyMessage(
         bucket=bucket.replace("/", "."),
         key=key.replace("/", "."),
-        value=None if headers.get("KV-Operation") == "DEL" else bytes(message.data),
-        seq=position.sequence.stream,
+        value=None if message.headers.get("KV-Operation") == "DEL" else bytes(message.payload),
+        seq=message.seq,
         part=int(part[0]) if part else 0,
-        parts=int(headers.get(PARTS, "0")),
-        at=round(position.timestamp.timestamp() * TICKS_PER_SECOND),
+        parts=int(message.headers.get(PARTS, "0")),
+        at=message.at,
     )

@@ -1,14 +1,15 @@
-"""The connection to a NATS cluster that keeps floorcast's log and buckets.
+"""The connection to the NATS cluster.
 
-It connects again for as long as it is open, tries what JetStream has not answered again, and
-turns what can go wrong into ``Unavailable``. It also knows two things that nodes must agree
-on: whether the cluster has a quorum, and what time it is.
+The link reconnects for as long as it is open, repeats requests that JetStream has not answered,
+and raises Unavailable for whatever may pass. Once a second it looks at every watched stream, as
+the stream's leader describes it: from these looks a node knows whether there is a quorum, what
+time it is, and how far it is behind. A server that cannot reach the quorum is left for another.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
@@ -19,12 +20,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.cluster.clock import ClusterClock, ticks_of
+from floorcast.cluster.ending import ended
 from floorcast.cluster.nats_url import read_url, shown
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
-from floorcast.model.tasks import ended
 from floorcast.model.token import Now, system_now
 
-__all__ = ["Ack", "NatsLink", "Refused", "heard", "reached"]
+__all__ = ["Ack", "Look", "NatsLink", "Refused", "heard", "reached"]
 
 CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
 PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
@@ -33,7 +34,10 @@ LONGEST_ANSWER: Final = 6.0
 AGAIN: Final = 0.1  # seconds until what was refused for want of a leader is tried again
 LOOKS: Final = 1.0  # seconds between two looks at the quorum and the clock
 CLOSING: Final = 3.0  # seconds for what is still to be sent when the connection is let go
-SILENT: Final = 3_000_000_000  # ns after which a replica that says nothing does not count
+SILENT_NS: Final = 3_000_000_000  # after which a replica that says nothing does not count: a
+# majority elects another leader 4 s after it last heard of this one, and never earlier
+ELSEWHERE: Final = 5.0  # seconds without a quorum until another server is tried; then doubled
+MAX_ELSEWHERE: Final = 40.0
 PINGS: Final = 2  # seconds between two pings; the second without an answer ends a connection
 
 # What passes by itself: the states 409 (the same is under way), 429 and 503 (busy, no leader, no
@@ -60,6 +64,19 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
+class Look(NamedTuple):
+    """A watched stream as its leader, which has a quorum, described it.
+
+    ``asked`` is when it was asked, on the cluster's clock: whatever was stored before is in it.
+    """
+
+    info: Mapping[str, Any]
+    asked: int
+
+
+Looker = Callable[[Look], Awaitable[None]]
+
+
 class NatsLink:
     """One process's connection to the cluster; ``clock`` is the cluster's time.
 
@@ -73,6 +90,9 @@ class NatsLink:
         self._name = name
         self._callbacks: list[Callable[[], None]] = []
         self._streams: dict[str, bool] = {}
+        self._lookers: dict[str, Looker] = {}
+        self._quorum_at = asyncio.get_running_loop().time()
+        self._elsewhere = ELSEWHERE
         self.leaders: dict[str, str] = {}
         self._looking: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
@@ -116,9 +136,19 @@ class NatsLink:
         """Whether every watched stream has a leader that reaches most of its replicas."""
         return self.connected and all(self._streams.values())
 
-    def watch(self, stream: str) -> None:
-        """Count this stream, which exists, among those without which there is no quorum."""
+    @property
+    def without_quorum(self) -> float:
+        """For how many seconds there has been no quorum; 0 while there is one."""
+        return 0.0 if self.quorum else asyncio.get_running_loop().time() - self._quorum_at
+
+    def watch(self, stream: str, looker: Looker | None = None) -> None:
+        """Count this stream, which exists, among those without which there is no quorum.
+
+        ``looker`` is awaited with each look at it.
+        """
         self._streams.setdefault(stream, True)
+        if looker is not None:
+            self._lookers[stream] = looker
 
     def on_connect(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` whenever a lost connection has been made again."""
@@ -142,8 +172,9 @@ class NatsLink:
         """
         asked = b"" if body is None else msgspec.json.encode(body)
         answer, sent, came = await self._ask(f"$JS.API.{request}", asked, {}, patience)
-        if stamp := answer.get("ts"):
-            self.clock.seen(ticks_of(stamp), sent, came)
+        if (stamp := answer.get("ts")) and "config" in answer:  # a stream's or consumer's leader
+            leader = (answer.get("cluster") or {}).get("leader", "")
+            self.clock.seen(leader, ticks_of(stamp), sent, came)
         return answer
 
     async def publish(
@@ -203,11 +234,11 @@ class NatsLink:
         wait = ANSWER
         while True:
             left = until - loop.time()
-            sent = self.clock.own()
+            sent = self.clock.steady()
             try:
                 await self.until_connected(left)
                 answer = await self.request(subject, payload, headers, min(wait, max(left, AGAIN)))
-                return _checked(answer), sent, self.clock.own()
+                return _checked(answer), sent, self.clock.steady()
             except Unavailable:
                 if loop.time() + AGAIN >= until:
                     raise
@@ -274,22 +305,43 @@ class NatsLink:
 
     async def _look(self) -> None:
         while True:
-            for stream in tuple(self._streams):
-                try:
-                    self._streams[stream] = await self._has_quorum(stream)
-                except Exception:  # noqa: BLE001 — a look that fails is no reason to look no more
-                    self._streams[stream] = False
-                    _log.exception("quorum_unknown", stream=stream)
+            await asyncio.gather(*map(self._look_at, tuple(self._streams)))
+            try:
+                await self._stay_with_the_quorum()
+            except (nats.errors.Error, OSError) as error:
+                _log.warning("nats_server_not_left", why=_why(error))
             await asyncio.sleep(LOOKS)
 
-    async def _has_quorum(self, stream: str) -> bool:
+    async def _look_at(self, stream: str) -> None:
+        asked, info = self.clock.steady(), {}
         try:
             info = await self.api(f"STREAM.INFO.{stream}", patience=ANSWER)
-        except FloorcastError:
-            info = {}
+        except FloorcastError as error:
+            _log.debug("stream_not_seen", stream=stream, why=str(error))
         has_quorum = reached(info)
+        self._streams[stream] = has_quorum
         self.leaders[stream] = info["cluster"]["leader"] if has_quorum else ""
-        return has_quorum
+        looker = self._lookers.get(stream)
+        if looker is not None and has_quorum:
+            age = self.clock.steady() - asked
+            try:
+                await looker(Look(info, self.clock() - age))
+            except FloorcastError as error:
+                _log.debug("stream_not_compared", stream=stream, why=str(error))
+            except Exception:  # noqa: BLE001 — a look that fails is no reason to look no more
+                _log.exception("look_failed", stream=stream)
+
+    async def _stay_with_the_quorum(self) -> None:
+        """Leave a server that has not reached the quorum for long, if there is another one."""
+        now = asyncio.get_running_loop().time()
+        if self.quorum:
+            self._quorum_at, self._elsewhere = now, ELSEWHERE
+        elif self.connected and now - self._quorum_at > self._elsewhere and len(self._servers) > 1:
+            self._elsewhere += min(2 * self._elsewhere, MAX_ELSEWHERE)
+            url = self.client.connected_url
+            left = "" if url is None else url.netloc.rpartition("@")[2]
+            _log.warning("nats_server_without_quorum", left=left)
+            await self.client.force_reconnect()
 
 
 def reached(info: Mapping[str, Any]) -> bool:
@@ -302,7 +354,7 @@ def reached(info: Mapping[str, Any]) -> bool:
 def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The replicas, but for the leader, that it has just heard from."""
     replicas = (info.get("cluster") or {}).get("replicas") or []
-    return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT]
+    return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT_NS]
 
 
 def _checked(answer: Msg) -> dict[str, Any]:

@@ -1,26 +1,32 @@
-"""The form of an entry on its way through JetStream: which stream, which subject, which headers.
+"""The form of a log entry on its way through JetStream: its stream, subject and headers.
 
-A message is what one node published of one client: a batch's lines, or a site. What it becomes
-(its number, its time, which of its events are duplicates) is not in it: that follows from where
-it stands in its stream, on every node alike.
+A message is what one node published for one client: the lines of a batch, or a site. The entry's
+number and which of its events are duplicates are not in it. They follow from the message's place in
+its stream, on every node alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 from zlib import crc32
 
 from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
+from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = [
     "ID",
     "KIND",
-    "TAKEN",
+    "MAX_HEADER_BYTES",
+    "TIME",
     "MessageKind",
     "Piece",
     "cut",
+    "digest",
+    "other",
+    "recorded_at",
     "stream_name",
     "stream_of",
     "subject",
@@ -31,8 +37,10 @@ MessageKind = Literal["events", "site"]
 
 KIND = "Floorcast-Kind"
 ID = "Nats-Msg-Id"  # JetStream's own: within its window it stores a message of one id once
-TAKEN = "Floorcast-Taken"  # ticks; of an entry that another log has taken before
-HEADERS = 512  # bytes that a message's headers take at most
+TIME = "Floorcast-Time"  # ticks: when it was published, on the cluster's clock
+MAX_HEADER_BYTES = 512
+MAX_CLOCK_ERROR = 60 * TICKS_PER_SECOND  # by which the leader's time may differ from ``TIME``
+DIGEST_BYTES = 16
 
 
 def stream_name(number: int) -> str:
@@ -48,6 +56,33 @@ def stream_of(client: int, streams: int) -> int:
 def subject(client: int, streams: int) -> str:
     """The subject of a client's messages."""
     return f"floorcast.log.{stream_of(client, streams)}.{client}"
+
+
+def recorded_at(headers: Mapping[str, str], at: int) -> int:
+    """When the log took a message that its stream took ``at``; both in ticks.
+
+    The stream's time, which its leader's clock gave. Where that is far from what the publishing
+    node knew of all servers' clocks, the leader's was wrong. Every node decides this alike.
+    """
+    try:
+        published = int(headers.get(TIME, at))
+    except ValueError:
+        return at
+    return at if abs(published - at) <= MAX_CLOCK_ERROR else published
+
+
+def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
+    """What tells a message from any other that could stand in its place."""
+    found = blake2b(digest_size=DIGEST_BYTES)
+    for part in (subject, headers.get(ID, ""), headers.get(KIND, "")):
+        found.update(part.encode() + b"\0")
+    found.update(payload)
+    return found.digest()
+
+
+def other(kind: str, payload: bytes) -> bytes:
+    """What a copy keeps of a message of a kind that this release does not know."""
+    return kind.encode() + b"\n" + payload
 
 
 def subjects(number: int) -> str:
@@ -68,7 +103,7 @@ def cut(batch: Batch, limit: int) -> Iterator[Piece]:
 
     Raises TooLarge when an event is larger than that, ValueError when a line holds a newline.
     """
-    room = limit - HEADERS
+    room = limit - MAX_HEADER_BYTES
     if any(b"\n" in line for line in batch.lines):
         raise ValueError("a line of a batch holds a newline")
     largest = max(map(len, batch.lines), default=0)

@@ -1,4 +1,4 @@
-"""A node's part in a cluster: connected, with the shared buckets and a copy of the shared log."""
+"""A node's part in a cluster: its link, the shared key-value store and a copy of the log."""
 
 from __future__ import annotations
 
@@ -16,13 +16,28 @@ from floorcast.cluster.bootstrap import ensure_copy
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.log_streams import make_streams
-from floorcast.cluster.peers import Following, Peer, PeerServer
+from floorcast.cluster.log_messages import stream_name
+from floorcast.cluster.peers import Following, Peer, PeerServer, ask_peers
 from floorcast.cluster.state import ClusterState, Lag
+from floorcast.cluster.streams import (
+    KV_STREAM,
+    REPAIR,
+    LogStreams,
+    create,
+    find,
+    is_whole,
+    kv_config,
+    make_log_streams,
+    mark_whole,
+    new_identity,
+    set_identity,
+    state_of,
+)
 from floorcast.config.settings import Settings
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
-from floorcast.model.errors import Unavailable
+from floorcast.log.folder_copy import held
+from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
 
 __all__ = ["Share", "join"]
@@ -103,9 +118,9 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     name = settings.node or socket.gethostname()
     link = await _patiently(lambda: NatsLink.open(settings.log, name, now))
     stack.push_async_callback(link.close)
-    follows, replicas = await _patiently(
-        lambda: make_streams(link, settings.streams, settings.replicas)
-    )
+    kept = held(folder.path)
+    identity = "" if kept is None else kept.follows.identity
+    follows, replicas = await _patiently(lambda: _streams(link, settings, identity))
     follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
     kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas))
     stack.push_async_callback(kv.close)
@@ -113,10 +128,45 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     log = JetStreamLog(folder, link, follows, link.clock, observe=observe)
     stack.push_async_callback(log.close)
     share = Share(link, log, kv, name, folder.path)
-    desk = PeerServer(link, folder.path, share.peer)
-    await desk.open()
-    stack.push_async_callback(desk.close)
+    server = PeerServer(link, folder.path, share.peer)
+    await server.open()
+    stack.push_async_callback(server.close)
     return share
+
+
+async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
+    """The log's streams, made where there is no log yet; ``kept`` is the log that the folder has.
+
+    Raises SettingError where there was one, and the cluster has lost a part of it.
+    """
+    store, first = await find(link, KV_STREAM), await find(link, stream_name(0))
+    if store is None:
+        if kept or first is not None or await ask_peers(link):
+            raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
+        store = await create(link, kv_config(settings.replicas, new_identity()))
+    found = state_of(store)
+    identity = found.identity if first is None else state_of(first).identity
+    if not identity or (first is not None and found.identity != identity and not is_whole(store)):
+        identity = identity or new_identity()  # a store that an older release made
+        await set_identity(link, identity)
+    elif found.identity != identity:
+        raise SettingError(
+            f"log: {stream_name(0)} and the key-value store belong to different logs: {REPAIR}"
+        )
+    if kept and kept != identity:
+        raise SettingError(
+            f"data folder {settings.data} is a copy of another log than the cluster's: give this "
+            f"node another folder with --data; or, if the cluster has lost its log, {REPAIR}"
+        )
+    streams = await make_log_streams(
+        link,
+        settings.streams,
+        settings.replicas,
+        identity,
+        make=not kept and not is_whole(store),
+    )
+    await mark_whole(link)
+    return streams
 
 
 async def _patiently(what: Callable[[], Awaitable[T]]) -> T:

@@ -17,8 +17,17 @@ from floorcast.auth import sessions
 from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.log_streams import make_streams
 from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.streams import (
+    KV_STREAM,
+    REPAIR,
+    create,
+    find,
+    kv_config,
+    make_log_streams,
+    mark_whole,
+    state_of,
+)
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.port import Item, KeyValueStore
@@ -53,11 +62,10 @@ async def import_folder(settings: Settings) -> Moved:
         folder = stack.enter_context(_folder(settings))
         log = embedded(folder.path)
         link = await _link(stack, settings)
-        follows, replicas = await make_streams(
-            link, settings.streams, settings.replicas, log.identity, FIRST
+        await _make_kv(link, settings.replicas, log.identity)
+        follows, replicas = await make_log_streams(
+            link, settings.streams, settings.replicas, log.identity, first=FIRST
         )
-        if follows.identity != log.identity:
-            raise SettingError("log: the cluster has another log already; import into a new one")
         if any(seq >= FIRST for seq in (await _ends(link, follows)).values()):
             raise SettingError("log: the cluster has gone on since this folder was imported")
         shared = await JetStreamKeyValueStore.open(link, replicas)
@@ -66,6 +74,7 @@ async def import_folder(settings: Settings) -> Moved:
         own = open_kv(folder.path)
         stack.push_async_callback(own.close)
         keys = await _copy(own, shared)
+        await mark_whole(link)
         begin_following(folder.path, [StreamPosition(name, FIRST - 1) for name in follows.streams])
         return Moved(keys, len(follows.streams))
 
@@ -100,6 +109,14 @@ async def export_cluster(settings: Settings) -> Moved:
         return Moved(keys, len(copy.follows.streams))
 
 
+async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
+    found = await find(link, KV_STREAM)
+    if found is None:
+        found = await create(link, kv_config(replicas, identity))
+    if state_of(found).identity != identity:
+        raise SettingError("log: the cluster has another log or site; import into a new one")
+
+
 async def _claim(shared: KeyValueStore, heads: bytes) -> None:
     """Let the cluster be this folder's, as it is now: copies that went on apart would not agree."""
     if shared.get(*IMPORTED) == heads:
@@ -127,10 +144,13 @@ async def _link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
 
 async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
     """The newest message of each stream."""
-    return {
-        name: (await link.api(f"STREAM.INFO.{name}"))["state"]["last_seq"]
-        for name in follows.streams
-    }
+    ends: dict[str, int] = {}
+    for name in follows.streams:
+        info = await find(link, name)
+        if info is None:
+            raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
+        ends[name] = state_of(info).last_seq
+    return ends
 
 
 async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:

@@ -1,17 +1,17 @@
-"""Reading a JetStream stream: its messages in order, until one may be missing.
+"""Reading a JetStream stream in order, until a message may be missing.
 
-The consumer is the server's, of its memory and without acknowledgements: what has been taken in
-is known to the reader's own disk alone. Whatever may have cost a message (a gap, silence, a
-consumer that is gone) ends the reading; the reader begins again behind the last message it has.
+The consumer lives in one server's memory and knows no acknowledgements: how far a reader has come
+is known to the reader alone. Whatever may have cost a message (a gap, silence, a consumer that is
+gone) ends the reading with Unavailable; the reader then begins again after its last message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import nats.errors
@@ -21,30 +21,29 @@ from nats.aio.subscription import Subscription
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import Unavailable
 
-__all__ = ["Gone", "Message", "consume"]
+__all__ = ["Delivery", "Message", "OrderedConsumer"]
 
-PULL = 32  # messages asked for at a time, of a megabyte at most
-EXPIRES = 2_500_000_000  # ns that a request waits for messages
-HEARTBEAT = 1_000_000_000  # ns between two signs of life while there are none
-SILENCE = 3.0  # seconds without any, after which the consumer is taken for dead
-UNUSED = 30_000_000_000  # ns after which the server forgets a consumer that nobody asks
+PULL_MESSAGES: Final = 64  # asked for at a time
+PULL_NS: Final = 2_500_000_000  # that a request waits for messages
+HEARTBEAT_NS: Final = 500_000_000  # between two signs of life while there are none
+SILENCE: Final = 3.0  # seconds without any, after which the consumer is taken for dead
+UNUSED_NS: Final = 30_000_000_000  # after which the server forgets a consumer that nobody asks
+PLACEMENTS: Final = 6  # tries to have the consumer on a server that is not to be avoided
 
-ASK_AGAIN = frozenset(
-    {"404", "408"}
-)  # the request has ended, with fewer messages than it asked for
-
-
-class Gone(Unavailable):
-    """The stream no longer has the messages behind the reader's position."""
+REQUEST: Final = msgspec.json.encode(
+    {"batch": PULL_MESSAGES, "expires": PULL_NS, "idle_heartbeat": HEARTBEAT_NS}
+)
+IDLE: Final = "100"  # a heartbeat
+ASK_AGAIN: Final = frozenset({"404", "408"})  # the request ended with fewer messages than asked for
 
 
 class Message(NamedTuple):
-    """A message of a stream: its place there, and when the stream took it, in ticks.
+    """A message of a stream: its sequence number there, and when the stream took it, in ticks.
 
-    ``pending`` is how many more there were behind it as it was sent.
+    ``pending`` is how many the consumer's server had after it.
     """
 
-    client: int
+    subject: str
     headers: Mapping[str, str]
     payload: bytes
     seq: int
@@ -52,111 +51,129 @@ class Message(NamedTuple):
     pending: int
 
 
-async def consume(
-    link: NatsLink, stream: str, subjects: Sequence[str], after: int
-) -> AsyncGenerator[Message | float]:
-    """The messages of some subjects behind ``after``, in order, those that come included.
+class Delivery(NamedTuple):
+    """Messages that came together. None: for a while, the consumer's server has had no more."""
 
-    A number now and then, while there are no more: when (on the loop's clock) it was asked for
-    what came to that answer. Raises Unavailable when a message may be missing or nothing comes
-    any more, Gone when the stream does not reach back so far.
+    messages: list[Message]
+
+
+class OrderedConsumer:
+    """One consumer of ``stream``; ``config`` says which messages it delivers.
+
+    ``server`` is the NATS server that it lives on; those in ``avoid`` are not taken where there is
+    another one.
     """
-    name = f"floorcast-{uuid.uuid4().hex}"
-    loop = asyncio.get_running_loop()
-    await link.until_connected()
-    client = link.client
-    inbox = client.new_inbox()
-    answers: asyncio.Queue[Msg] = asyncio.Queue()  # bounded by what is asked for
-    subscription: Subscription | None = None
-    try:
-        subscription = await client.subscribe(inbox, cb=answers.put)
-        await _begin(link, stream, name, subjects, after)
-        received = left = 0
-        asked = loop.time()
-        while True:
-            if not left:
-                left = PULL
-                asked = loop.time()
-                await client.publish(
-                    f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", _request(), inbox
-                )
-            answer = await _next(answers)
-            status = answer.headers.get("Status") if answer.headers else None
-            if status == "100":
-                yield asked
-            elif status is not None:
-                if status not in ASK_AGAIN:
-                    raise Unavailable(f"the consumer of {stream} ended ({status})")
-                left = 0
-            else:
-                message, number = _read(answer)
-                received += 1
-                left -= 1
-                if number != received:
-                    raise Unavailable(f"{stream} sent message {number} where {received} was due")
-                yield message
-    except nats.errors.Error as error:
-        raise Unavailable(f"the cluster does not answer: {error}") from error
-    finally:
-        if subscription is not None:
-            await _forget(link, subscription, stream, name)
 
+    def __init__(
+        self,
+        link: NatsLink,
+        stream: str,
+        config: Mapping[str, object],
+        avoid: frozenset[str] = frozenset(),
+    ) -> None:
+        self.server = ""
+        self._link = link
+        self._stream = stream
+        self._config = config
+        self._avoid = avoid
+        self._name = ""
+        self._client = link.client
+        self._answers: asyncio.Queue[Msg] = asyncio.Queue()  # holds no more than is asked for
+        self._subscription: Subscription | None = None
+        self._inbox = ""
 
-async def _begin(
-    link: NatsLink, stream: str, name: str, subjects: Sequence[str], after: int
-) -> None:
-    await link.api(f"CONSUMER.CREATE.{stream}.{name}", _consumer(stream, name, subjects, after))
-    state = (await link.api(f"STREAM.INFO.{stream}"))["state"]
-    if state["first_seq"] > after + 1:
-        raise Gone(f"{stream} begins at {state['first_seq']}, this node knows up to {after}")
+    async def open(self) -> None:
+        """Make the consumer. Raises Unavailable, and Refused where the stream is gone."""
+        await self._link.until_connected()
+        self._client = self._link.client
+        self._inbox = self._client.new_inbox()
+        try:
+            self._subscription = await self._client.subscribe(self._inbox, cb=self._answers.put)
+        except nats.errors.Error as error:
+            raise Unavailable(f"the cluster does not answer: {error}") from error
+        for _ in range(PLACEMENTS):
+            self._name = f"floorcast-{uuid.uuid4().hex}"
+            found = await self._link.api(
+                f"CONSUMER.CREATE.{self._stream}.{self._name}", self._wanted()
+            )
+            self.server = (found.get("cluster") or {}).get("leader", "")
+            if self.server not in self._avoid:
+                return
+            await self._delete()
 
+    async def deliveries(self) -> AsyncGenerator[Delivery]:
+        """What the stream has, then what comes.
 
-def _consumer(stream: str, name: str, subjects: Sequence[str], after: int) -> object:
-    return {
-        "stream_name": stream,
-        "config": {
-            "name": name,
-            "deliver_policy": "by_start_sequence",
-            "opt_start_seq": after + 1,
+        Raises Unavailable when a message may be missing.
+        """
+        left = received = 0
+        try:
+            while True:
+                if not left:
+                    left = PULL_MESSAGES
+                    await self._client.publish(
+                        f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}",
+                        REQUEST,
+                        self._inbox,
+                    )
+                messages: list[Message] = []
+                answer: Msg | None = await self._next()
+                while answer is not None:
+                    status = answer.headers.get("Status") if answer.headers else None
+                    if status is None:
+                        received += 1
+                        left -= 1
+                        messages.append(self._read(answer, received))
+                    elif status in ASK_AGAIN:
+                        left = 0
+                    elif status != IDLE:
+                        raise Unavailable(f"the consumer of {self._stream} ended ({status})")
+                    answer = None if self._answers.empty() else self._answers.get_nowait()
+                yield Delivery(messages)
+        except nats.errors.Error as error:
+            raise Unavailable(f"the cluster does not answer: {error}") from error
+
+    async def close(self) -> None:
+        """Delete the consumer, if the server can be reached; else it is forgotten there later."""
+        with suppress(nats.errors.Error):
+            if self._subscription is not None:
+                await self._subscription.unsubscribe()
+            await self._delete()
+
+    def _wanted(self) -> dict[str, Any]:
+        config = {
+            "name": self._name,
             "ack_policy": "none",
             "replay_policy": "instant",
-            "filter_subjects": subjects,
-            "inactive_threshold": UNUSED,
+            "inactive_threshold": UNUSED_NS,
             "num_replicas": 1,
             "mem_storage": True,
-        },
-    }
+            **self._config,
+        }
+        return {"stream_name": self._stream, "config": config}
 
+    async def _next(self) -> Msg:
+        try:
+            async with asyncio.timeout(SILENCE):
+                return await self._answers.get()
+        except TimeoutError as error:
+            raise Unavailable(f"the consumer of {self._stream} is silent") from error
 
-def _request() -> bytes:
-    return msgspec.json.encode({"batch": PULL, "expires": EXPIRES, "idle_heartbeat": HEARTBEAT})
+    def _read(self, answer: Msg, due: int) -> Message:
+        """A message, which must be number ``due`` among those that the consumer sent.
 
+        JetStream tells the numbers in the subject for an answer: ``$JS.ACK.<domain>.<account>.
+        <stream>.<consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``, with the domain and the
+        account left out where there are none.
+        """
+        parts = answer.reply.split(".")
+        seq, number, stamp, pending = map(int, parts[5:9] if len(parts) == 9 else parts[7:11])
+        if number != due:
+            raise Unavailable(f"{self._stream} sent message {number} where {due} was due")
+        return Message(
+            answer.subject, answer.headers or {}, answer.data, seq, stamp // 100, pending
+        )
 
-async def _next(answers: asyncio.Queue[Msg]) -> Msg:
-    try:
-        async with asyncio.timeout(SILENCE):
-            return await answers.get()
-    except TimeoutError as error:
-        raise Unavailable("the consumer is silent") from error
-
-
-def _read(answer: Msg) -> tuple[Message, int]:
-    """A message, and its number among those that the consumer sent.
-
-    JetStream tells them in the subject for an answer: ``$JS.ACK.<domain>.<account>.<stream>.
-    <consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``, with the domain and the account
-    left out where there are none.
-    """
-    parts = answer.reply.split(".")
-    seq, number, stamp, pending = map(int, parts[5:9] if len(parts) == 9 else parts[7:11])
-    headers = answer.headers or {}
-    client = int(answer.subject.rpartition(".")[2])
-    return Message(client, headers, answer.data, seq, stamp // 100, pending), number
-
-
-async def _forget(link: NatsLink, subscription: Subscription, stream: str, name: str) -> None:
-    """Let the server know, if it can be reached; else it forgets the consumer by itself."""
-    with suppress(nats.errors.Error):
-        await subscription.unsubscribe()
-        if link.connected:
-            await link.client.publish(f"$JS.API.CONSUMER.DELETE.{stream}.{name}")
+    async def _delete(self) -> None:
+        if self._link.connected and self._name:
+            await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from floorcast.cluster.kv_watch import STREAM
 from floorcast.cluster.link import NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
-from floorcast.cluster.log_streams import COUNT
 from floorcast.cluster.peers import Peer, ask_peers
+from floorcast.cluster.streams import KV_STREAM, state_of
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["Overview", "StreamState", "overview"]
@@ -48,8 +47,8 @@ async def overview(url: str) -> Overview:
         stack.push_async_callback(link.close)
         nodes = await ask_peers(link)
         first = await _info(link, stream_name(0))
-        count = 1 if first is None else int(first["config"].get("metadata", {}).get(COUNT, 1))
-        names = [*map(stream_name, range(count)), STREAM]
+        count = 1 if first is None else state_of(first).streams or 1
+        names = [*map(stream_name, range(count)), KV_STREAM]
         return Overview(nodes, [_state(name, await _info(link, name)) for name in names])
 
 

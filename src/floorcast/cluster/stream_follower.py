@@ -1,33 +1,57 @@
-"""Following a stream of the cluster: message by message into this node's copy of the log.
+"""Following a stream of the log: message by message into this node's copy.
 
-Several messages are on their way into the copy at once. When one of them cannot be stored, all
-behind it are lost with it (see ``appending``), and following begins again at the first.
+Several messages are on their way to the disk at once. When one cannot be stored, all after it are
+lost with it (see ``log/appender.py``), and following begins again at the first.
+
+A node trusts a stream only as far as the stream still holds what the node has copied. The stream's
+identity, its last sequence number and the message at the node's own position are compared when a
+consumer begins and at every look. A node that knows more than the stream halts: following it would
+make the nodes differ for good.
 """
 
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import structlog
 
-from floorcast.cluster.link import NatsLink, Refused
-from floorcast.cluster.ordered_consumer import Gone, Message, consume
+from floorcast.cluster.link import Look, NatsLink, Refused, reached
+from floorcast.cluster.log_messages import digest, recorded_at
+from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
+from floorcast.cluster.progress import Progress
+from floorcast.cluster.streams import REPAIR, StreamState, no_such_stream, state_of
+from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
-from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["Copy", "Follower"]
+__all__ = ["Copy", "Follower", "FollowerTuning", "Mismatch", "compare", "newest"]
 
-UNDER_WAY = 64  # messages on their way into the copy
-AGAIN = 0.2  # seconds until following begins again
-QUIET = 6 * TICKS_PER_SECOND  # for which nothing is heard of a stream that has nothing
 NO_MESSAGE = 10037  # JetStream's code
+QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a look after which a follower counts as behind
 
 _log = structlog.get_logger(__name__)
+
+
+class Mismatch(Unavailable):
+    """The stream is not, or no longer, the one that the node has a copy of."""
+
+
+@dataclass(frozen=True)
+class FollowerTuning:
+    """How a follower paces itself."""
+
+    under_way: int = 64  # messages on their way into the copy
+    pause: float = 0.2  # seconds until following begins again
+    stall_looks: int = 5  # looks at which the stream has more and nothing comes
+    confirm: float = 0.5  # seconds until a stream that seems to be shorter is asked again
+    avoid: float = 60.0  # seconds for which a server whose replica stood still is not asked
 
 
 class Copy(Protocol):
@@ -38,118 +62,284 @@ class Copy(Protocol):
         """Grows when something could not be stored."""
         ...
 
-    async def take(self, stream: str, message: Message, epoch: int) -> asyncio.Future[None]:
-        """Have a message stored behind those before it; the future is done when it is.
+    async def take(self, position: StreamPosition, message: Message, epoch: int) -> Durable:
+        """Have a message stored after those before it; the future is done when it is.
 
         Raises Unavailable, also when the epoch is over: something before it is missing then.
         """
         ...
 
 
-class Follower:
-    """Follows some subjects of one stream. ``seq`` is the newest message that is in the copy.
+Durable = asyncio.Future[None]
 
-    ``through`` is a time of the log (ticks): whatever the stream took until then is in the copy.
-    ``gone`` says that the stream has lost messages that the copy lacks: it cannot go on.
+
+class Follower:
+    """Follows some ``subjects`` of a stream from ``position`` on; all of them where none is named.
+
+    ``halted`` says why following cannot go on, and what to do; empty while it does.
     """
 
     def __init__(
         self,
         link: NatsLink,
-        stream: str,
+        position: StreamPosition,
+        identity: str,
         subjects: Sequence[str],
-        seq: int,
         copy: Copy,
-        now: Now,
+        tuning: FollowerTuning | None = None,
     ) -> None:
-        self.stream = stream
-        self.seq = seq
-        self.through = 0
-        self.gone = False
+        self.position = position
+        self.halted = ""
+        self.restored_at = 0
         self._link = link
+        self._identity = identity
         self._subjects = subjects
         self._copy = copy
-        self._now = now
-        self._pending = 0
-        self._under_way: deque[asyncio.Future[None]] = deque()
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._tuning = tuning or FollowerTuning()
+        self._progress = Progress()
+        self._under_way: deque[Durable] = deque()
+        self._waiting: list[tuple[int, Durable]] = []
+        self._received = position.seq
+        self._compared: tuple[int, StreamState] | None = None
+        self._server = ""
+        self._avoid: dict[str, float] = {}
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self.position.stream
+
+    @property
+    def seq(self) -> int:
+        """The newest message that is in the copy."""
+        return self.position.seq
+
+    @property
+    def through(self) -> int:
+        """Whatever the stream took until this time of the log (ticks) is in the copy."""
+        return self._progress.through
 
     @property
     def lag(self) -> int:
-        """Messages that the stream had, when it last was heard of, and the copy lacks."""
-        return self._pending + len(self._under_way)
+        """Messages that the stream's leader has and the copy lacks, at most."""
+        return max(0, self._progress.newest - self.seq, len(self._under_way))
 
     def behind(self, now: int) -> int:
         """For how long, in ticks, this has not had everything; 0 while it is up to date."""
         age = max(0, now - self.through)
-        return age if self.lag or age > QUIET else 0
+        return age if self.lag or age > QUIET_TICKS else 0
 
     async def run(self) -> None:
-        """Follow for ever, or until messages are gone."""
-        while not self.gone:
+        """Follow for ever, or until the stream is not the one that the copy is of."""
+        self._link.watch(self.stream, self._look)
+        while not self.halted:
             try:
                 await self._follow()
-            except Gone as error:
-                self.gone = True
-                _log.error("log_copy_too_old", stream=self.stream, why=error.message)
+            except Mismatch as error:
+                self._halt(error.message)
             except FloorcastError as error:
                 _log.info("following_again", stream=self.stream, why=str(error))
             except Exception:  # noqa: BLE001 — whatever it is, the copy has to go on
                 _log.exception("following_failed", stream=self.stream)
             await asyncio.gather(*self._under_way, return_exceptions=True)
             self._under_way.clear()
-            await asyncio.sleep(AGAIN)
+            self._received = self.seq
+            await asyncio.sleep(self._tuning.pause)
 
     async def reached(self, seq: int) -> None:
-        """Wait until message ``seq`` of the stream, or a later one, is in the copy."""
+        """Wait until message ``seq``, or a later one, is in the copy; raises Unavailable."""
+        if self.halted:
+            raise Unavailable(self.halted)
         if self.seq < seq:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append((seq, future))
             await future
 
     async def newest(self) -> int:
-        """The stream's newest message of the subjects; raises Unavailable."""
-        return max([await self._newest(subject) for subject in self._subjects])
+        """The newest message of the subjects, by the stream's leader; raises Unavailable."""
+        return await newest(self._link, self.stream, self._subjects)
 
-    async def _newest(self, subject: str) -> int:
-        try:
-            found = await self._link.api(f"STREAM.MSG.GET.{self.stream}", {"last_by_subj": subject})
-        except Refused as error:
-            if error.code == NO_MESSAGE:
-                return 0
-            raise
-        seq: int = found["message"]["seq"]
-        return seq
+    def complete(self, seq: int, asked: int) -> None:
+        """Note that ``seq`` was the newest message at ``asked`` (ticks)."""
+        self._progress.looked(seq, asked, self._received)
+        self._progress.reached(self.seq)
 
     async def _follow(self) -> None:
         epoch = self._copy.epoch
-        async with aclosing(consume(self._link, self.stream, self._subjects, self.seq)) as messages:
-            async for message in messages:
-                if epoch != self._copy.epoch:
-                    raise Unavailable("something could not be stored")
-                if isinstance(message, float):
-                    self._idle(message)
-                    continue
-                durable = await self._copy.take(self.stream, message, epoch)
-                self._under_way.append(durable)
-                durable.add_done_callback(partial(self._stored, message))
-                if len(self._under_way) > UNDER_WAY:
-                    await self._under_way[0]
+        consumer = OrderedConsumer(self._link, self.stream, self._config(), self._avoided())
+        try:
+            await consumer.open()
+            position = self.position
+            state = await self._state(position.seq)
+            await compare(self._link, state, self._identity, position)
+            self._server = consumer.server
+            self._progress.began()
+            async with aclosing(consumer.deliveries()) as deliveries:
+                async for delivery in deliveries:
+                    for message in delivery.messages:
+                        await self._take(message, epoch)
+                    self._check(epoch)
+        except Refused as error:
+            if no_such_stream(error):
+                why = f"the cluster has lost the stream {self.stream}: {REPAIR}"
+                raise Mismatch(why) from error
+            raise
+        finally:
+            await consumer.close()
 
-    def _idle(self, asked: float) -> None:
-        if not self._under_way:
-            self._pending = 0
-            age = asyncio.get_running_loop().time() - asked
-            self.through = max(self.through, self._now() - int(age * TICKS_PER_SECOND))
+    async def _take(self, message: Message, epoch: int) -> None:
+        self._check(epoch)
+        position = self.position._replace(
+            seq=message.seq,
+            recorded_at=recorded_at(message.headers, message.at),
+            digest=digest(message.subject, message.headers, message.payload),
+        )
+        durable = await self._copy.take(position, message, epoch)
+        self._received = message.seq
+        self._under_way.append(durable)
+        durable.add_done_callback(partial(self._stored, position))
+        if len(self._under_way) > self._tuning.under_way:
+            await self._under_way[0]
 
-    def _stored(self, message: Message, durable: asyncio.Future[None]) -> None:
+    def _check(self, epoch: int) -> None:
+        if self.halted:
+            raise Mismatch(self.halted)
+        if epoch != self._copy.epoch:
+            raise Unavailable("something could not be stored")
+        if self._progress.standing > self._tuning.stall_looks:
+            now = asyncio.get_running_loop().time()
+            self._avoid[self._server] = now + self._tuning.avoid
+            _log.warning(
+                "replica_stands_still", stream=self.stream, server=self._server, lag=self.lag
+            )
+            raise Unavailable(f"the replica on {self._server} stands still")
+
+    def _config(self) -> dict[str, object]:
+        return {
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self.seq + 1,
+            "filter_subjects": self._subjects,
+        }
+
+    def _avoided(self) -> frozenset[str]:
+        now = asyncio.get_running_loop().time()
+        self._avoid = {server: until for server, until in self._avoid.items() if until > now}
+        return frozenset(self._avoid)
+
+    async def _state(self, known: int) -> StreamState:
+        """The stream as a leader with a quorum has it; raises Unavailable, and Refused.
+
+        A replica may show a message a moment before the leader does: only twice is a loss.
+        """
+        for _ in range(2):
+            info = await self._link.api(f"STREAM.INFO.{self.stream}")
+            if not reached(info):
+                raise Unavailable(f"{self.stream} has no quorum")
+            state = state_of(info)
+            if state.last_seq >= known:
+                break
+            await asyncio.sleep(self._tuning.confirm)
+        return state
+
+    async def _look(self, look: Look) -> None:
+        """Compare the copy with the stream, as its leader has it."""
+        if self.halted:
+            return
+        position, state = self.position, state_of(look.info)
+        known = position.seq
+        if state.last_seq < known:  # messages may have come since the leader was asked
+            state = await self._state(known)
+        self.restored_at = state.restored_at
+        if (known, state) != self._compared:
+            try:
+                await compare(self._link, state, self._identity, position)
+            except Mismatch as error:
+                self._halt(error.message)
+                return
+            self._compared = known, state
+        last = state.last_seq
+        if self._subjects and not self._subjects[0].endswith("*") and last > known:
+            last = await self.newest()
+        self._progress.looked(last, look.asked, self._received)
+        self._progress.reached(self.seq)
+
+    def _halt(self, why: str) -> None:
+        self.halted = why
+        _log.error("log_halted", stream=self.stream, why=why)
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(Unavailable(why))
+                future.exception()  # nobody may be waiting any more
+        self._waiting = []
+
+    def _stored(self, position: StreamPosition, durable: Durable) -> None:
         if durable.cancelled() or durable.exception() is not None:
             return
         self._under_way.popleft()
-        self.seq = message.seq
-        self.through = max(self.through, message.at)
-        self._pending = message.pending
+        self.position = position
+        self._progress.reached(self.seq)
         for seq, future in self._waiting:
             if seq <= self.seq and not future.done():
                 future.set_result(None)
         self._waiting = [each for each in self._waiting if not each[1].done()]
+
+
+async def newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
+    """The newest message of the subjects, by the stream's leader; raises Unavailable."""
+    found = await asyncio.gather(*(_message(link, stream, {"last_by_subj": s}) for s in subjects))
+    return max((int(one["seq"]) for one in found if one is not None), default=0)
+
+
+async def compare(
+    link: NatsLink, state: StreamState, identity: str, position: StreamPosition
+) -> None:
+    """See that the stream still has what was copied of it.
+
+    Raises Mismatch, which says what to do, when it has not; Unavailable when it does not answer.
+    """
+    stream, seq = position.stream, position.seq
+    if state.identity != identity:
+        raise Mismatch(
+            f"{stream} belongs to another log ({state.identity or 'not of floorcast'}) than this "
+            f"node's copy ({identity}): {REPAIR}, or give this node another folder"
+        )
+    if state.generation != position.generation:
+        raise Mismatch(
+            f"{stream} was repaired from another node's folder: restart this node, and it takes a "
+            "copy from one that is ready"
+        )
+    if state.last_seq < seq:
+        raise Mismatch(
+            f"{stream} ends at message {state.last_seq}, and this node has it up to {seq}: the "
+            f"stream has lost messages; {REPAIR}"
+        )
+    if state.first_seq > seq + 1:
+        raise Mismatch(
+            f"{stream} begins at message {state.first_seq}, and this node has it up to {seq}: "
+            "restart this node, and it takes a copy from one that is ready"
+        )
+    if not position.digest or seq < state.first_seq:
+        return
+    found = await _message(link, stream, {"seq": seq})
+    if found is not None and _digest_of(found) != position.digest:
+        raise Mismatch(
+            f"message {seq} of {stream} is not the one that this node has: the stream has lost "
+            f"messages and others have taken their places; {REPAIR}"
+        )
+
+
+async def _message(link: NatsLink, stream: str, which: object) -> dict[str, str] | None:
+    try:
+        found = await link.api(f"STREAM.MSG.GET.{stream}", which)
+    except Refused as error:
+        if error.code == NO_MESSAGE:
+            return None
+        raise
+    message: dict[str, str] = found["message"]
+    return message
+
+
+def _digest_of(found: dict[str, str]) -> bytes:
+    lines = b64decode(found.get("hdrs", "")).decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines if ": " in line)
+    return digest(found["subject"], headers, b64decode(found.get("data", "")))

@@ -61,7 +61,7 @@ def not_here_yet(client: int, text: str, log: EventLog) -> int | None:
     token = _read(client, text)
     entry = entry_of(token.position)
     ahead = 0 < entry - log.head(client).number <= _NEWS
-    return entry if ahead and token.ticks > log.complete_until(client) else None
+    return entry if ahead and token.ticks > log.lost_until(client) else None
 
 
 def token_at(client: int, cursor: int, log: EventLog, now: int, *, at_head: bool) -> str:

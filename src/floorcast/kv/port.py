@@ -55,7 +55,8 @@ class KeyValueStore(Protocol):
 
         Durable when it returns. ``seen`` is what the caller's decision rests on: where one of
         these keys holds something else by now, nothing is written and ``Conflict`` is raised.
-        A write whose caller is cancelled may still happen.
+        A write whose caller is cancelled may still happen. In a cluster a write of more than 400
+        keys becomes several, in the order of ``items``, each of them whole.
         """
         ...
 
@@ -71,6 +72,13 @@ class KeyValueStore(Protocol):
 
         Told are the writes through these buckets, and in a cluster those of every other node.
         What another process writes to a file shows in ``version`` only.
+        """
+        ...
+
+    def check_current(self) -> None:
+        """Raise Unavailable when what is read here may have been out of date for too long.
+
+        To be asked before a session or a key admits anybody.
         """
         ...
 

@@ -110,8 +110,8 @@ class EmbeddedLog:
             return None
         return self._reader.taken_at(stream.ordinal, number)
 
-    def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
-        """See ``EventLog.complete_until``."""
+    def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.lost_until``."""
         return ALWAYS
 
     def removed(self, client: int) -> int:
@@ -145,6 +145,10 @@ class EmbeddedLog:
     async def copy_site(self, client: int, payload: bytes, origin: Origin) -> Planned:
         """Store a site of the log that this is a copy of. Raises Unavailable."""
         return await self._appender.plan_site(self._stream(client), payload, origin)
+
+    async def copy_other(self, client: int, payload: bytes, origin: Origin) -> Planned:
+        """Store what this release cannot read of the log that this is a copy of."""
+        return await self._appender.plan_other(self._stream(client), payload, origin)
 
     async def retain(self) -> int:
         """See ``EventLog.retain``."""

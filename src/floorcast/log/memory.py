@@ -125,8 +125,8 @@ class MemoryLog:
             return None
         return kept.entries[number - kept.removed - 1].recorded_at
 
-    def complete_until(self, client: int) -> int:  # noqa: ARG002 — the port's
-        """See ``EventLog.complete_until``."""
+    def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.lost_until``."""
         return ALWAYS
 
     def removed(self, client: int) -> int:

@@ -20,11 +20,11 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from floorcast.cluster.ending import ended
 from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api
 from floorcast.http.startup_app import StartupApp
 from floorcast.model.errors import SettingError
-from floorcast.model.tasks import ended
 from floorcast.server.connections import Connection, Shared, to_who_is_there
 from floorcast.server.epoll_transport import EpollTransport
 from floorcast.server.node import Node

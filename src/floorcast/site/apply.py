@@ -72,7 +72,7 @@ async def _apply(kv: KeyValueStore, site_file: SiteFile, hashing: Hashing) -> li
     clients = {*map(str, new.declared), *raw[DECLARED], *raw[BY_HAND]}
     seen = [Item(bucket, key, raw[bucket].get(key)) for bucket in raw for key in sorted(clients)]
     seen.append(Item(FILE.bucket, FILE.key, mark))
-    wanted = [Item(FILE.bucket, FILE.key, new.mark), *_items(new.declared, old)]
+    wanted = [*_items(new.declared, old), Item(FILE.bucket, FILE.key, new.mark)]
     known = set(seen)
     await kv.write([item for item in wanted if item not in known], seen)
     return list(_told(old, new.declared))

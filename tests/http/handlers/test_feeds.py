@@ -456,7 +456,7 @@ def test_a_token_of_another_node_waits_for_its_place() -> None:
     async def work(house: House) -> None:
         session = await house.login()
         house.publish([call_start])
-        house.log.complete = house.loop.now()
+        house.log.lost = house.loop.now()
         soon = house.loop.now() + tokens.TICKS_PER_SECOND
         ahead = tokens.encode(ACME, soon, tokens.position(2, 0))
         asked = asyncio.ensure_future(ask(house, session, {"token": ahead}))
@@ -475,12 +475,12 @@ def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
     async def work(house: House) -> None:
         session = await house.login()
         ids = house.publish([call_start, call_start])
-        house.log.complete = house.loop.now()
+        house.log.lost = house.loop.now()
         ahead = {"token": tokens.encode(ACME, house.loop.now() + 1, tokens.position(2, 0))}
         answer = await ask(house, session, ahead)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
         assert 5 < house.loop.elapsed < 20
-        house.log.complete = house.loop.now()
+        house.log.lost = house.loop.now()
         recorded_at = tokens.encode(
             ACME, tokens.decode(ACME, ids[0]).ticks - 1, tokens.position(9, 0)
         )

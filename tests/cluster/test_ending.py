@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from floorcast.model import tasks
+from floorcast.cluster import ending
 from tests import virtual_time
 
 
@@ -21,8 +21,8 @@ def test_a_task_that_loses_a_cancellation_is_ended_all_the_same() -> None:
     async def work(loop: virtual_time.VirtualLoop) -> list[bool]:
         some = [loop.create_task(deaf(times)) for times in range(3)]
         await asyncio.sleep(0)
-        await tasks.ended(some)
-        await tasks.ended([])
+        await ending.ended(some)
+        await ending.ended([])
         return [task.cancelled() for task in some]
 
     assert virtual_time.run(work) == [True, True, True]

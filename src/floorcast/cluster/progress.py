@@ -1,0 +1,47 @@
+"""How far a reader is behind a stream, as the stream's leader has it.
+
+A consumer's own server may have lost touch with the others and still send signs of life, so what it
+says of its stream proves nothing. What the leader had when it was asked does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+__all__ = ["Progress"]
+
+MAX_TARGETS: Final = 600  # looks that wait for the reader to come as far
+
+
+class Progress:
+    """``through`` is a time in ticks: whatever the stream took until then has been read.
+
+    ``newest`` is the leader's last message. ``standing`` counts the looks in a row at which the
+    leader had more and nothing had come since the look before.
+    """
+
+    def __init__(self) -> None:
+        self.through = 0
+        self.newest = 0
+        self.standing = 0
+        self._targets: deque[tuple[int, int]] = deque()  # a last message, and when it was that
+        self._received = -1
+
+    def looked(self, newest: int, asked: int, received: int) -> None:
+        """The leader's last message was ``newest`` at ``asked``; ``received`` has come from it."""
+        self.newest = newest
+        if len(self._targets) < MAX_TARGETS:
+            self._targets.append((newest, asked))
+        stands = newest > received and received == self._received
+        self.standing = self.standing + 1 if stands else 0
+        self._received = received
+
+    def reached(self, seq: int) -> None:
+        """Everything up to message ``seq`` has been read."""
+        while self._targets and self._targets[0][0] <= seq:
+            self.through = max(self.through, self._targets.popleft()[1])
+
+    def began(self) -> None:
+        """Another consumer reads from now on."""
+        self.standing = 0

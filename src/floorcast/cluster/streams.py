@@ -1,0 +1,245 @@
+"""The cluster's JetStream streams: those of the log, and that of the key-value store.
+
+Each carries the identity of the log that it belongs to, and a generation, which ``floorcast
+cluster repair`` changes. Nodes make the streams of a new log. What is missing of a log that was
+whole before has been lost: nodes never make it again, only ``repair`` does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from floorcast.cluster.link import NatsLink, Refused
+from floorcast.cluster.log_messages import stream_name, subjects
+from floorcast.log.log_file import Follows
+from floorcast.log.port import RETENTION
+from floorcast.model.errors import SettingError, Unavailable
+
+__all__ = [
+    "KV_PREFIX",
+    "KV_STREAM",
+    "REPAIR",
+    "LogStreams",
+    "StreamState",
+    "annotate",
+    "create",
+    "find",
+    "is_whole",
+    "kv_config",
+    "log_config",
+    "make_log_streams",
+    "mark_whole",
+    "new_identity",
+    "no_such_stream",
+    "set_identity",
+    "state_of",
+]
+
+KV_STREAM: Final = "KV_FLOORCAST"
+KV_PREFIX: Final = "$KV.FLOORCAST"
+
+AGE_TICKS: Final = RETENTION + 2 * 3600 * 10_000_000  # messages outlive entries: a node may lag
+DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # in which a message sent again is known by its id
+
+# JetStream's own codes
+TOO_FEW_SERVERS, NOT_A_CLUSTER, NAME_IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059
+
+# A stream's metadata
+IDENTITY: Final = "floorcast_log"
+COUNT: Final = "floorcast_streams"
+GENERATION: Final = "floorcast_generation"
+RESTORED: Final = "floorcast_restored"  # ticks: when what was lost was last made up for
+WHOLE: Final = "floorcast_whole"  # of the key-value store: all streams of the log were made
+
+REPAIR: Final = "stop the nodes and run 'floorcast cluster repair' on the most complete folder"
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class StreamState(NamedTuple):
+    """What a stream says of itself; ``streams`` is the number of all streams of the log."""
+
+    name: str
+    identity: str
+    generation: str
+    restored_at: int
+    streams: int
+    replicas: int
+    first_seq: int
+    last_seq: int
+
+
+class LogStreams(NamedTuple):
+    """The streams of the log, and the replicas that each has."""
+
+    follows: Follows
+    replicas: int
+
+
+def state_of(info: Mapping[str, Any]) -> StreamState:
+    """Read a ``STREAM.INFO``."""
+    config, state = info["config"], info["state"]
+    metadata = config.get("metadata") or {}
+    return StreamState(
+        config["name"],
+        metadata.get(IDENTITY, ""),
+        metadata.get(GENERATION, ""),
+        int(metadata.get(RESTORED, 0)),
+        int(metadata.get(COUNT, 0)),
+        config["num_replicas"],
+        state["first_seq"],
+        state["last_seq"],
+    )
+
+
+async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
+    """The stream's ``STREAM.INFO``, None where there is no such stream. Raises Unavailable."""
+    try:
+        return await link.api(f"STREAM.INFO.{name}")
+    except Refused as no:
+        if no.code == NOT_FOUND:
+            return None
+        raise
+
+
+def no_such_stream(error: Refused) -> bool:
+    """Whether JetStream said that the stream is not there."""
+    return error.code == NOT_FOUND
+
+
+async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a stream; one that another node has just made is found instead.
+
+    It gets one replica where there is a single server. Raises Unavailable when there are fewer
+    servers than replicas, SettingError when it cannot be made.
+    """
+    name, replicas = config["name"], config["num_replicas"]
+    try:
+        return await link.api(f"STREAM.CREATE.{name}", config)
+    except Refused as error:
+        if error.code == NOT_A_CLUSTER:
+            _log.warning("one_server_one_copy", stream=name, replicas_wanted=replicas)
+            return await create(link, {**config, "num_replicas": 1})
+        if error.code == TOO_FEW_SERVERS:
+            raise Unavailable(
+                f"{name} cannot have {replicas} replicas: start more servers of the NATS "
+                f"cluster, or give fewer with --replicas ({error})"
+            ) from error
+        if error.code != NAME_IN_USE:
+            raise SettingError(f"log: {name} cannot be made: {error}") from error
+        return await link.api(f"STREAM.INFO.{name}")
+
+
+async def make_log_streams(
+    link: NatsLink, count: int, replicas: int, identity: str, *, first: int = 1, make: bool = True
+) -> LogStreams:
+    """The log's ``count`` streams, made where they are not there and ``make`` allows it.
+
+    A new one gets as many ``replicas``, and ``first`` as the number of its first message. Raises
+    SettingError when the cluster has another log, one of another number of streams, or has lost a
+    stream; Unavailable when it cannot be asked or made now.
+    """
+    for number in range(count):
+        name = stream_name(number)
+        info = await find(link, name)
+        if info is None:
+            if not make:
+                raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
+            info = await create(link, log_config(number, count, replicas, identity, first=first))
+        found = state_of(info)
+        _check(found, identity, count)
+        replicas = found.replicas
+        link.watch(name)
+    return LogStreams(Follows(identity, [stream_name(number) for number in range(count)]), replicas)
+
+
+def _check(found: StreamState, identity: str, count: int) -> None:
+    if not found.identity:
+        raise SettingError(f"log: {found.name} was not made by floorcast")
+    if found.identity != identity:
+        raise SettingError(
+            f"log: {found.name} belongs to another log ({found.identity}) than the key-value "
+            f"store or this folder ({identity})"
+        )
+    if found.streams != count:
+        raise SettingError(
+            f"streams: the cluster's log has {found.streams} streams, {count} were given; "
+            "their number is settled when the log is made"
+        )
+
+
+async def mark_whole(link: NatsLink) -> None:
+    """Note beside the key-value store that all streams of the log were made."""
+    await annotate(link, KV_STREAM, {WHOLE: "1"})
+
+
+async def set_identity(link: NatsLink, identity: str) -> None:
+    """Note beside the key-value store which log it belongs to."""
+    await annotate(link, KV_STREAM, {IDENTITY: identity})
+
+
+async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
+    """Add to a stream's metadata what is not there yet."""
+    config = (await link.api(f"STREAM.INFO.{name}"))["config"]
+    metadata = config.get("metadata") or {}
+    if not added.items() <= metadata.items():
+        await link.api(f"STREAM.UPDATE.{name}", {**config, "metadata": {**metadata, **added}})
+
+
+def is_whole(info: Mapping[str, Any]) -> bool:
+    """Whether the log beside this key-value store once had all of its streams."""
+    return WHOLE in (info["config"].get("metadata") or {})
+
+
+def new_identity() -> str:
+    """The identity of a new log."""
+    return uuid.uuid4().hex
+
+
+def log_config(
+    number: int,
+    count: int,
+    replicas: int,
+    identity: str,
+    *,
+    first: int = 1,
+    repaired: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """How a stream of the log is made; ``repaired`` is metadata of a repair."""
+    return {
+        "name": stream_name(number),
+        "subjects": [subjects(number)],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "num_replicas": replicas,
+        "first_seq": first,
+        "max_age": AGE_TICKS * 100,
+        "duplicate_window": DUPLICATE_WINDOW_NS,
+        "deny_delete": True,
+        "deny_purge": True,
+        "metadata": {IDENTITY: identity, COUNT: str(count), **(repaired or {})},
+    }
+
+
+def kv_config(
+    replicas: int, identity: str, repaired: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """How the key-value store's stream is made."""
+    return {
+        "name": KV_STREAM,
+        "subjects": [f"{KV_PREFIX}.>"],
+        "storage": "file",
+        "num_replicas": replicas,
+        "max_msgs_per_subject": 1,
+        "allow_atomic": True,
+        "allow_msg_ttl": True,
+        "allow_direct": True,
+        "deny_delete": True,
+        "compression": "s2",
+        "metadata": {IDENTITY: identity, **(repaired or {})},
+    }
