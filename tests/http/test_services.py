@@ -114,7 +114,7 @@ def test_a_reader_that_waits_for_another_nodes_position_is_told_of_a_rebuild() -
     async def work(house: House) -> None:
         session = await house.login()
         first = await house.http.post("/realtime/event/feed", headers=session)
-        house.log.complete = 0
+        house.log.lost = 0
         house.publish([], ACME)
         ahead = await house.http.post("/realtime/event/feed", headers=session)
         house.log.recorded_at[ACME].pop()
