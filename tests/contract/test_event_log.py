@@ -4,31 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
-from floorcast.log import batches
+from floorcast.cluster.jetstream_log import LogTuning
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
-from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
+from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head, kept_since
+from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
 from tests.log.batches import HOUR, START, Clock, batch, event
 from tests.log.stamped import StampedLog
+from tests.log.waiting import until
 
 T = TypeVar("T")
 
 ACME, OTHER = 47415, 2**53
+QUICK = Tuning(quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=float("inf"))
+"""A log whose retention looks at once, and believes the test's clock."""
+
+
+async def retained(log: EventLog, clock: Clock) -> None:
+    """Wait until nothing is left that is older than the retention."""
+    if isinstance(log, StampedLog):
+        log.catch_up()
+
+    def nothing_is_old() -> bool:
+        first = [entry for client in log.clients() for entry in log.read(client, 0, 1)]
+        return all(entry.recorded_at >= kept_since(clock.ticks) for entry in first)
+
+    await until(nothing_is_old)
 
 
 class House:
     """A log with its clock and its event loop; in a cluster where there is a ``url`` of one."""
 
     def __init__(self, folder: Path | None, url: str = "") -> None:
+        self.tuning = QUICK
         self.clock = Clock()
         self._folder = None if folder is None else DataFolder(folder)
         self._url = url
@@ -37,10 +55,17 @@ class House:
 
     def _open(self) -> EventLog:
         if self._folder is None:
-            return MemoryLog(self.clock)
+            return MemoryLog(self.clock, tuning=self.tuning)
         if self._url:
-            return self.run(StampedLog.open(self._url, self._folder, self.clock))
-        return EmbeddedLog(self._folder, self.clock)
+            opening = StampedLog.open(
+                self._url, self._folder, self.clock, LogTuning(copy=self.tuning)
+            )
+            return self.run(opening)
+        return EmbeddedLog(self._folder, self.clock, tuning=self.tuning)
+
+    def retained(self) -> None:
+        """Wait until the retention has removed everything that is too old."""
+        self.run(retained(self.log, self.clock))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)
@@ -48,11 +73,15 @@ class House:
     def append(self, client: int, *names: str, source: str = "pbx") -> Appended:
         return self.run(self.log.append(batch(client, names, source)))
 
+    def renew(self) -> None:
+        """Another log, with the ``tuning`` of now."""
+        self.run(self.log.close())
+        self.log = self._open()
+
     def reopen(self) -> None:
         """A restart, where the log outlives one."""
         if self._folder is not None:
-            self.run(self.log.close())
-            self.log = self._open()
+            self.renew()
 
     def names(self, client: int, after: int = 0) -> list[list[str]]:
         """The ids of the events, entry by entry."""
@@ -197,18 +226,17 @@ def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
     house.reopen()
     assert house.run(house.log.append_site(ACME, b"a")) == 2
     house.clock.ticks += RETENTION + HOUR
-    house.run(house.log.retain())
+    house.retained()
     house.reopen()
     assert house.run(house.log.append_site(ACME, b"a")) == 2
     assert house.run(house.log.append_site(ACME, b"b")) == 3
     assert house.run(house.log.append_site(ACME, b"a")) == 4
 
 
-def test_a_batch_too_long_for_an_entry_becomes_several(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_too_long_for_an_entry_becomes_several(house: House) -> None:
     """All of them are readable after the number that is returned."""
-    monkeypatch.setattr(batches, "ENTRY_EVENTS", 2)
+    house.tuning = replace(QUICK, entry_events=2)
+    house.renew()
     house.append(ACME, "b")
     assert house.append(ACME, "a", "b", "c", "d", "e", "f") == Appended(4, [1])
     assert house.names(ACME, after=1) == [["a", "c"], ["d", "e"], ["f"]]
@@ -240,7 +268,7 @@ def test_retention_removes_what_is_older(house: House) -> None:
         house.append(ACME, name)
         house.clock.ticks += 10 * HOUR
     house.append(OTHER, "x")
-    house.run(house.log.retain())
+    house.retained()
     for _ in range(2):
         assert house.log.removed(ACME) == 2
         assert house.names(ACME) == [["c"], ["d"]]
@@ -249,7 +277,7 @@ def test_retention_removes_what_is_older(house: House) -> None:
         assert house.log.taken_at(ACME, 2) is None
         assert house.names(OTHER) == [["x"]]
         house.reopen()
-    assert house.run(house.log.retain()) == 0
+    house.retained()
     assert house.append(ACME, "e").number == 5
 
 
@@ -258,7 +286,8 @@ def test_a_stream_that_retention_emptied_goes_on(house: House) -> None:
     house.append(ACME, "a")
     house.append(ACME, "b")
     house.clock.ticks += RETENTION + HOUR
-    assert house.run(house.log.retain()) == 2
+    house.retained()
+    assert house.log.removed(ACME) == 2
     house.reopen()
     assert house.log.head(ACME) == Head(2, START + 1)
     assert house.log.last_at(ACME, START) == 2
@@ -274,7 +303,7 @@ def test_the_site_in_front_of_what_is_left_is_kept(house: House) -> None:
     house.append(ACME, "a")
     house.clock.ticks += RETENTION + HOUR
     house.run(house.log.append_site(ACME, b"third"))
-    house.run(house.log.retain())
+    house.retained()
     house.reopen()
     removed = house.log.removed_site(ACME)
     assert removed is not None
@@ -345,9 +374,10 @@ def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
     assert house.run(follow()) == list(range(4, 81))
 
 
-def test_a_slow_follower_gets_everything(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_follower_gets_everything(house: House) -> None:
     """What does not fit into its memory it reads again."""
-    monkeypatch.setattr("floorcast.log.client_streams.FOLLOWER_EVENTS", 5)
+    house.tuning = replace(QUICK, follower_events=5)
+    house.renew()
 
     async def follow() -> list[str]:
         following = house.log.follow(ACME, 0)
@@ -368,7 +398,7 @@ def test_following_passes_over_what_retention_removed(house: House) -> None:
     house.append(ACME, "a")
     house.append(ACME, "b")
     house.clock.ticks += RETENTION + HOUR
-    house.run(house.log.retain())
+    house.retained()
 
     async def follow() -> list[str]:
         following = house.log.follow(ACME, 0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,13 +18,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from floorcast.log import client_streams, compaction, duplicates, retention, sorted_runs
+from floorcast.cluster.jetstream_log import LogTuning
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, EventLog, kept_since
 from floorcast.sqlite.files import remove
-from tests.contract.test_event_log import ids_of
+from tests.contract.test_event_log import QUICK, ids_of, retained
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.stamped import StampedLog
 from tests.nats_servers import NatsServers
@@ -32,6 +32,15 @@ from tests.nats_servers import NatsServers
 T = TypeVar("T")
 
 CLIENTS = (7, 8)
+SMALL = replace(
+    QUICK,
+    follower_events=20,
+    memtable_keys=8,
+    inline_lookups=6,
+    merge_runs=2,
+    merge_keys=5,
+    retention_entries=2,
+)
 
 names = st.lists(st.integers(0, 60).map(str), max_size=12)
 clients = st.sampled_from(CLIENTS)
@@ -76,8 +85,6 @@ class History(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(client_streams, "FOLLOWER_EVENTS", 20)
         self.clock = Clock()
         self.latest = self.clock.ticks
         self.runner = asyncio.Runner()
@@ -87,7 +94,7 @@ class History(RuleBasedStateMachine):
         self.following = self.run(self.follow())
 
     def open(self) -> EventLog:
-        return MemoryLog(self.clock)
+        return MemoryLog(self.clock, tuning=SMALL)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -162,7 +169,7 @@ class History(RuleBasedStateMachine):
     def holds_what_the_model_holds(self) -> None:
         """The head, every entry that is not too old, and who follows has seen all, once."""
         self.run(self.catch_up())
-        self.run(self.log.retain())
+        self.run(retained(self.log, self.clock))
         for follower in self.followers:
             model = self.models[follower.client]
             assert tuple(self.log.head(follower.client)) == model.head
@@ -189,7 +196,6 @@ class History(RuleBasedStateMachine):
         self.run(self.log.close())
         self.run(self.followed())
         self.runner.close()
-        self.patch.undo()
 
     async def followed(self) -> None:
         await asyncio.gather(*self.following)
@@ -202,14 +208,9 @@ class SqliteHistory(History):
         self.files = tempfile.TemporaryDirectory()
         self.folder = DataFolder(Path(self.files.name))
         super().__init__()
-        self.patch.setattr(duplicates, "MEMTABLE", 8)
-        self.patch.setattr(sorted_runs, "INLINE", 6)
-        self.patch.setattr(compaction, "FAN_IN", 2)
-        self.patch.setattr(compaction, "BITE", 5)
-        self.patch.setattr(retention, "BITE", 2)
 
     def open(self) -> EventLog:
-        return EmbeddedLog(self.folder, self.clock)
+        return EmbeddedLog(self.folder, self.clock, tuning=SMALL)
 
     @rule(keys=st.booleans())
     def restart(self, keys: bool) -> None:
@@ -233,7 +234,7 @@ class JetStreamHistory(SqliteHistory):
     url = ""
 
     def open(self) -> EventLog:
-        return self.run(StampedLog.open(self.url, self.folder, self.clock))
+        return self.run(StampedLog.open(self.url, self.folder, self.clock, LogTuning(copy=SMALL)))
 
 
 def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:

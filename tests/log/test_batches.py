@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from floorcast.log import batches
 from floorcast.log.batches import entries_of, news_of
 from floorcast.log.port import Head
+from floorcast.log.tuning import Tuning
 from floorcast.model.token import MAX_INDEX
 from tests.log.batches import batch
 
@@ -33,15 +31,14 @@ def test_what_is_held_and_what_comes_again_is_left_out() -> None:
 
 def test_an_entry_has_no_more_events_than_a_place_can_name() -> None:
     """The index in an entry has to fit into a place."""
-    assert batches.ENTRY_EVENTS == MAX_INDEX + 1
+    assert Tuning().entry_events == MAX_INDEX + 1
 
 
-def test_a_long_batch_becomes_several_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_batch_becomes_several_entries() -> None:
     """In order, each with its own number and time."""
-    monkeypatch.setattr(batches, "ENTRY_EVENTS", 2)
     heads = iter([Head(5, 50), Head(6, 51)])
     news = news_of(batch(1, "abc"), [b"a", b"b", b"c"], set())
-    first, second = entries_of(1, news, lambda: next(heads))
+    first, second = entries_of(1, news, lambda: next(heads), 2)
     assert (first.number, first.recorded_at, first.count) == (5, 50, 2)
     assert (second.number, second.recorded_at, second.count) == (6, 51, 1)
     assert first.payload + b"\n" + second.payload == b"\n".join(news.lines)

@@ -14,7 +14,7 @@ def entry(number: int) -> Entry:
 
 def test_what_is_planned_counts_on_what_is_planned_before() -> None:
     """And is forgotten when it fails."""
-    stream = Stream(1, Head(3, 100))
+    stream = Stream(1, Head(3, 100), 20_000)
     assert [stream.next(90), stream.next(90), stream.next(200)] == [(4, 101), (5, 102), (6, 200)]
     assert stream.head == (3, 100)
     stream.withdraw()
@@ -25,7 +25,7 @@ def test_followers_do_not_wait_for_each_other() -> None:
     """One that takes nothing holds up neither the stream nor the others."""
 
     async def follow() -> list[int]:
-        stream = Stream(1, Head(0, 0))
+        stream = Stream(1, Head(0, 0), 20_000)
         stored: list[Entry] = []
         reads: list[int] = []
 

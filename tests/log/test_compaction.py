@@ -6,21 +6,16 @@ from array import array
 from random import Random
 
 import apsw
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
+from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, fetch_one
 
+SMALL = Tuning(merge_runs=3, merge_keys=4)
 FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key = ?"
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "FAN_IN", 3)
-    monkeypatch.setattr(compaction, "BITE", 4)
 
 
 def opened() -> apsw.Connection:
@@ -44,7 +39,7 @@ def holds(connection: apsw.Connection, key: bytes) -> int:
 
 def finish(connection: apsw.Connection, before: int = 0) -> int:
     steps = 0
-    while compaction.step(connection, before):
+    while compaction.step(connection, before, SMALL):
         steps += 1
         assert steps < 10_000
     return steps
@@ -60,7 +55,7 @@ def test_every_key_can_be_found_at_every_step() -> None:
     keys = {b"%d" % number for number in range(60)}
     for start in range(6):
         add(connection, {b"%d" % number for number in range(start * 10, start * 10 + 10)}, 1)
-    while compaction.step(connection, 0):
+    while compaction.step(connection, 0, SMALL):
         assert {holds(connection, key) for key in keys} == {1}
     assert levels(connection) == [1, 1]
     tables = ("keys", "marks", "merging", "dropped")
@@ -134,7 +129,7 @@ def test_a_step_that_fails_changes_nothing(seed: int, runs: int) -> None:
     more = True
     while more:
         connection.execute("SAVEPOINT before")
-        more = compaction.step(connection, 0)
+        more = compaction.step(connection, 0, SMALL)
         if random.random() < 0.3:
             connection.execute("ROLLBACK TO before")
             more = True

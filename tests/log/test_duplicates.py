@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.log import duplicates, sorted_runs
+from floorcast.log import sorted_runs
 from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.duplicates import Memtable, Seen
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import SortedRuns
-from floorcast.sqlite import background_writer
+from floorcast.log.tuning import Tuning
 from tests.log.batches import HOUR, START, Clock, batch
 from tests.log.faults import failing_disk
 
@@ -24,8 +24,9 @@ RETENTION = 26 * HOUR
 class House:
     """Keys with their clock; entries are numbered as they are confirmed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tuning: Tuning) -> None:
         self.path = path
+        self.tuning = tuning
         self.clock = Clock()
         self.runner = asyncio.Runner()
         self.number = 0
@@ -33,9 +34,14 @@ class House:
 
     def open(self) -> None:
         self.runs = SortedRuns(
-            self.path, self.clock, identity="log", heads={ACME: 10**9}, retention=RETENTION
+            self.path,
+            self.clock,
+            identity="log",
+            heads={ACME: 10**9},
+            retention=RETENTION,
+            tuning=self.tuning,
         )
-        self.seen = Seen(self.runs, RETENTION)
+        self.seen = Seen(self.runs, RETENTION, self.tuning)
 
     def reopen(self) -> None:
         self.runs.close()
@@ -59,9 +65,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(duplicates, "MEMTABLE", 4)
-    a_house = House(tmp_path / "keys.db")
+def house(tmp_path: Path) -> Iterator[House]:
+    a_house = House(tmp_path / "keys.db", Tuning(memtable_keys=4, memtable_bytes=1000))
     yield a_house
     a_house.runs.close()
     a_house.runner.close()
@@ -120,9 +125,8 @@ def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
     assert house.runs.covered() == {}
 
 
-def test_long_keys_make_short_waves(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_keys_make_short_waves(house: House) -> None:
     """A wave is bounded in bytes too."""
-    monkeypatch.setattr(duplicates, "WAVE_BYTES", 1000)
     house.add("x" * 1000)
     house.add("b")
     house.runs.wait()
@@ -203,18 +207,15 @@ def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
     assert house.runner.run(house.seen.held(set(keys), START)) == set(keys)
 
 
-def test_waves_that_wait_for_the_disk_are_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waves_that_wait_for_the_disk_are_bounded(tmp_path: Path) -> None:
     """Whoever adds is told, and every key is found in memory meanwhile."""
-    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
-    monkeypatch.setattr(duplicates, "MAX_BACKLOG", 10 * sorted_runs.KEY_BYTES)
-    monkeypatch.setattr(background_writer, "RETRY", 0.001)
+    backlog = 10 * sorted_runs.KEY_BYTES
+    tuning = Tuning(memtable_keys=2, keys_backlog_bytes=backlog, retry_seconds=0.001)
     with failing_disk("keys.db") as disk:
-        house = House(tmp_path / "keys.db")
+        house = House(tmp_path / "keys.db", tuning)
         disk.faults = {"full"}
         count = 0
-        while house.runs.backlog <= 10 * sorted_runs.KEY_BYTES:
+        while house.runs.backlog <= backlog:
             house.add(str(count))
             count += 1
         assert house.seen.full

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +14,15 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from floorcast.log import appender, duplicates, group_commit, log_file, sorted_runs
+from floorcast.log import sorted_runs
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
+from floorcast.log.tuning import Tuning
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite import wal
 from floorcast.sqlite.files import remove
+from floorcast.sqlite.wal import WalSizes
+from tests.contract.test_event_log import QUICK, retained
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.faults import Fault, failing_disk
 
@@ -30,11 +33,12 @@ ACME = 47415
 class House:
     """A log in a folder, with its clock and its event loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tuning: Tuning = QUICK) -> None:
+        self.tuning = tuning
         self.folder = DataFolder(path)
         self.clock = Clock()
         self.runner = asyncio.Runner()
-        self.log = EmbeddedLog(self.folder, self.clock)
+        self.log = EmbeddedLog(self.folder, self.clock, tuning=self.tuning)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -53,7 +57,7 @@ class House:
 
     def reopen(self) -> None:
         self.run(self.log.close())
-        self.log = EmbeddedLog(self.folder, self.clock)
+        self.log = EmbeddedLog(self.folder, self.clock, tuning=self.tuning)
 
     def close(self) -> None:
         self.run(self.log.close())
@@ -62,8 +66,8 @@ class House:
 
 
 @contextmanager
-def a_house(path: Path) -> Iterator[House]:
-    house = House(path)
+def a_house(path: Path, tuning: Tuning = QUICK) -> Iterator[House]:
+    house = House(path, tuning)
     try:
         yield house
     finally:
@@ -111,12 +115,10 @@ def test_a_failed_commit_does_not_come_back_after_a_crash(tmp_path: Path, fault:
 
 
 @pytest.mark.parametrize("once", [True, False])
-def test_all_that_is_under_way_fails_with_a_group(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: bool
-) -> None:
+def test_all_that_is_under_way_fails_with_a_group(tmp_path: Path, once: bool) -> None:
     """Later batches count on the earlier ones; none of them is stored, were the disk to work."""
-    monkeypatch.setattr(group_commit, "GROUP", 1)
-    with failing_disk("log.db") as disk, a_house(tmp_path) as house:
+    tuning = replace(QUICK, group_writes=1)
+    with failing_disk("log.db") as disk, a_house(tmp_path, tuning) as house:
         house.append("a")
 
         async def many() -> list[Appended | BaseException]:
@@ -163,13 +165,10 @@ def test_a_failed_read_is_told(tmp_path: Path) -> None:
         assert len(house.log.read(ACME, 0, 1)) == 1
 
 
-def test_keys_that_cannot_be_read_stop_the_append(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_that_cannot_be_read_stop_the_append(tmp_path: Path) -> None:
     """Rather than to take an event twice."""
-    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
-    monkeypatch.setattr(sorted_runs, "CACHE_KIB", 0)
-    with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
+    tuning = replace(QUICK, memtable_keys=2, keys_cache_kib=0)
+    with failing_disk("keys.db") as disk, a_house(tmp_path, tuning) as house:
         house.append("a", "b")
         house.append("c")
         house.reopen()
@@ -180,13 +179,10 @@ def test_keys_that_cannot_be_read_stop_the_append(
         assert house.append("a", "d").duplicates == [0]
 
 
-def test_keys_that_cannot_be_stored_do_not_stop_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_that_cannot_be_stored_do_not_stop_the_log(tmp_path: Path) -> None:
     """They wait in memory, as many as may; then the log takes nothing until they are stored."""
-    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
-    monkeypatch.setattr(duplicates, "MAX_BACKLOG", 5 * sorted_runs.KEY_BYTES)
-    with failing_disk("keys.db") as disk, a_house(tmp_path) as house:
+    tuning = replace(QUICK, memtable_keys=2, keys_backlog_bytes=5 * sorted_runs.KEY_BYTES)
+    with failing_disk("keys.db") as disk, a_house(tmp_path, tuning) as house:
         disk.faults = {"full"}
         recorded_at = house.append_until_refused()
         assert 4 <= recorded_at < 12
@@ -196,10 +192,9 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(
         assert house.append(*names).duplicates == list(range(recorded_at))
 
 
-def test_what_is_under_way_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_under_way_is_bounded(tmp_path: Path) -> None:
     """What is beyond is refused before anything of it is stored; one request alone never is."""
-    monkeypatch.setattr(appender, "MAX_EVENTS", 5)
-    with a_house(tmp_path) as house:
+    with a_house(tmp_path, replace(QUICK, in_flight_events=5)) as house:
 
         async def three() -> list[Appended | BaseException]:
             work = [house.log.append(batch(ACME, names)) for names in ("abc", "def", "gh")]
@@ -229,30 +224,24 @@ def test_appends_share_a_commit(tmp_path: Path) -> None:
     assert len(commits) < 51
 
 
-def test_retention_goes_on_while_the_log_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retention_goes_on_while_the_log_is_written(tmp_path: Path) -> None:
     """Without anybody asking, and the file's pages are used again."""
-    monkeypatch.setattr(wal, "FULL", 100_000)
-    with a_house(tmp_path) as house:
+    with a_house(tmp_path, replace(QUICK, wal=WalSizes(full_bytes=100_000))) as house:
         sizes = []
         for day in range(6):
             for number in range(40):
                 house.append(f"{day}/{number}" + "x" * 5_000)
                 house.clock.ticks += HOUR
-            house.run(house.log.retain())
+            house.run(retained(house.log, house.clock))
             sizes.append((tmp_path / "log.db").stat().st_size)
         assert house.log.removed(ACME) >= 6 * 40 - 27
         assert sizes[-1] <= sizes[2] * 1.2
 
 
-def test_the_keys_are_made_again_when_they_are_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_keys_are_made_again_when_they_are_gone(tmp_path: Path) -> None:
     """They are derived from the log, and nothing is taken twice for want of them."""
-    monkeypatch.setattr(duplicates, "MEMTABLE", 3)
     names = [str(number) for number in range(20)]
-    with a_house(tmp_path) as house:
+    with a_house(tmp_path, replace(QUICK, memtable_keys=3)) as house:
         for name in names:
             house.append(name)
     remove(tmp_path / "keys.db")
@@ -260,20 +249,18 @@ def test_the_keys_are_made_again_when_they_are_gone(
         assert house.append(*names).duplicates == list(range(20))
 
 
-def test_keys_of_a_lost_future_are_not_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_of_a_lost_future_are_not_believed(tmp_path: Path) -> None:
     """After a backup is put back, what came after it is new to the log and is taken again."""
-    monkeypatch.setattr(duplicates, "MEMTABLE", 2)
+    tuning = replace(QUICK, memtable_keys=2)
     house_path, backup = tmp_path / "house", tmp_path / "backup"
-    with a_house(house_path) as house:
+    with a_house(house_path, tuning) as house:
         house.append("a")
     shutil.copytree(house_path, backup)
-    with a_house(house_path) as house:
+    with a_house(house_path, tuning) as house:
         for name in "bcdef":
             house.append(name)
     shutil.copy(house_path / "keys.db", backup / "keys.db")
-    with a_house(backup) as house:
+    with a_house(backup, tuning) as house:
         assert house.append(*"abcdef").duplicates == [0]
 
 
@@ -314,12 +301,9 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     folder.release()
 
 
-def test_large_entries_are_read_a_few_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_entries_are_read_a_few_at_a_time(tmp_path: Path) -> None:
     """One at least, and no more than the event loop can spare the time for."""
-    monkeypatch.setattr(log_file, "READ_BYTES", 1000)
-    with a_house(tmp_path) as house:
+    with a_house(tmp_path, replace(QUICK, read_bytes=1000)) as house:
         for size in (4000, 5000, 10, 20, 30):
             house.append("x" * size)
         numbers = [[e.number for e in house.log.read(ACME, after, 9)] for after in (0, 1, 2)]

@@ -8,13 +8,13 @@ import pytest
 
 from floorcast.log.log_file import (
     APPLICATION,
-    STEPS,
     Follows,
     LogReader,
     StreamPosition,
     first_id,
     open_log,
 )
+from floorcast.log.schema import STEPS
 from floorcast.sqlite.files import Schema, connect, migrate
 
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"

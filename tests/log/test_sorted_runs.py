@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from floorcast.log import compaction, sorted_runs
+from floorcast.log import sorted_runs
 from floorcast.log.bloom_filter import mark
 from floorcast.log.sorted_runs import Run, SortedRuns
+from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, open_reader
 from tests.log.batches import HOUR, Clock
 
@@ -23,6 +25,7 @@ class House:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.tuning = Tuning(merge_runs=4)
         self.clock = Clock()
         self.runner = asyncio.Runner()
         self.runs = self.open()
@@ -30,7 +33,14 @@ class House:
 
     def open(self) -> SortedRuns:
         heads = {1: 1_000_000}
-        return SortedRuns(self.path, self.clock, identity="log", heads=heads, retention=24 * HOUR)
+        return SortedRuns(
+            self.path,
+            self.clock,
+            identity="log",
+            heads=heads,
+            retention=24 * HOUR,
+            tuning=self.tuning,
+        )
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -65,8 +75,7 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(compaction, "FAN_IN", 4)
+def house(tmp_path: Path) -> Iterator[House]:
     a_house = House(tmp_path / "keys.db")
     yield a_house
     a_house.runs.close()
@@ -74,9 +83,10 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 @pytest.mark.parametrize("inline", [0, 1000])
-def test_keys_are_found_exactly(house: House, monkeypatch: pytest.MonkeyPatch, inline: int) -> None:
+def test_keys_are_found_exactly(house: House, inline: int) -> None:
     """On the loop or beside it, whatever bytes they hold."""
-    monkeypatch.setattr(sorted_runs, "INLINE", inline)
+    house.tuning = replace(house.tuning, inline_lookups=inline)
+    house.reopen()
     house.write("a", "b\x00", "ü")
     house.write("c", "b\x001")
     house.settle()

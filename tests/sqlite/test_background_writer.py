@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import apsw
-import pytest
 
-from floorcast.sqlite import background_writer as scribes
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.files import connect
 from tests.log.faults import failing_disk
@@ -74,11 +72,10 @@ def test_in_memory_it_writes_at_once() -> None:
     writer.close()
 
 
-def test_a_failing_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until it works; meanwhile the scribe is not healthy, and nothing is lost or doubled."""
-    monkeypatch.setattr(scribes, "RETRY", 0.001)
+def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
+    """Until it works; meanwhile the writer is not healthy, and nothing is lost or doubled."""
     with failing_disk() as disk:
-        writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
+        writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", retry_seconds=0.001)
         disk.faults = {"full"}
         for number in range(20):
             writer.submit(1, writing(number), nothing)
@@ -92,13 +89,10 @@ def test_a_failing_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.Monke
         assert written(opened(tmp_path / "file.db")) == list(range(20))
 
 
-def test_closing_does_not_wait_for_a_disk_that_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closing_does_not_wait_for_a_disk_that_fails(tmp_path: Path) -> None:
     """What could not be stored can be made again."""
-    monkeypatch.setattr(scribes, "RETRY", 60.0)
     with failing_disk() as disk:
-        writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
+        writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", retry_seconds=60.0)
         disk.faults = {"full"}
         writer.submit(1, writing(1), nothing)
         writer.close()

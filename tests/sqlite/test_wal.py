@@ -7,11 +7,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from floorcast.sqlite import wal
 from floorcast.sqlite.files import connect, fetch
-from floorcast.sqlite.wal import WriteAheadLog
+from floorcast.sqlite.wal import WalSizes, WriteAheadLog
 
 KIB = 1024
+SIZES = WalSizes(busy_bytes=64 * KIB, full_bytes=192 * KIB, room_bytes=256 * KIB)
 
 
 class House:
@@ -20,7 +20,7 @@ class House:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
-        self.wal = WriteAheadLog(self.connection)
+        self.wal = WriteAheadLog(self.connection, SIZES)
         self.rows = 0
         self.connection.execute("CREATE TABLE IF NOT EXISTS calls (body BLOB)")
 
@@ -36,10 +36,7 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.setattr(wal, "BUSY", 64 * KIB)
-    monkeypatch.setattr(wal, "FULL", 192 * KIB)
-    monkeypatch.setattr(wal, "ROOM", 256 * KIB)
+def house(tmp_path: Path) -> House:
     return House(tmp_path / "file.db")
 
 

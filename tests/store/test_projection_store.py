@@ -6,8 +6,10 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+from zlib import crc32
 
 import apsw
 import pytest
@@ -18,12 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import position
-from floorcast.sqlite import background_writer
-from floorcast.store import projection_store, stored_calls
-from floorcast.store.projection_store import ProjectionStore, Snapshot
+from floorcast.store.projection_store import ProjectionStore, Snapshot, StoreTuning
 from floorcast.store.segment import Segment, SegmentHead
 from tests.log.batches import HOUR, START, Clock
 from tests.log.faults import failing_disk
+from tests.log.waiting import until
 from tests.store.segments import FACETS, segment
 
 T = TypeVar("T")
@@ -34,20 +35,29 @@ HEADS = {ACME: 1000, OTHER: 1000}
 class House:
     """A mirror with its clock and its event loop."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, tuning: StoreTuning | None = None) -> None:
         self.path = path
+        self.tuning = tuning
         self.clock = Clock()
         self.runner = asyncio.Runner()
         self.mirror = self.open()
 
     def open(self, identity: str = "log", heads: dict[int, int] = HEADS) -> ProjectionStore:
-        return ProjectionStore(self.path, self.clock, identity=identity, heads=heads)
+        return ProjectionStore(
+            self.path, self.clock, identity=identity, heads=heads, tuning=self.tuning
+        )
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
     def flush(self) -> None:
-        assert self.run(self.mirror.flush())
+        """Wait until everything that was handed in is stored."""
+        self.run(until(lambda: self.mirror.backlog == 0))
+
+    def call(self, client: int, transaction: int, session: str, at: int) -> bytes | None:
+        """One call's newest version at a position."""
+        key = transaction, session
+        return self.mirror.find_calls(client, [key], at).get(key)
 
     def reopen(self, identity: str = "log", heads: dict[int, int] = HEADS) -> None:
         self.run(self.mirror.close())
@@ -77,7 +87,7 @@ def test_an_empty_mirror_has_nothing(house: House) -> None:
     """And says so in every way that it is asked."""
     assert house.mirror.covered(ACME, "agent") == 0
     assert house.mirror.segments(ACME, "agent", 0, 10) == []
-    assert house.mirror.find_call(ACME, 1, "s", 2**62 - 1) is None
+    assert house.call(ACME, 1, "s", 2**62 - 1) is None
     assert house.mirror.find_calls(ACME, [], 1) == {}
     assert house.mirror.newest_snapshot(ACME, 1000) is None
     assert (house.mirror.backlog, house.mirror.healthy, house.mirror.full) == (0, True, False)
@@ -116,7 +126,8 @@ def test_what_is_covered_is_what_is_stored(filed: House) -> None:
     filed.flush()
     assert filed.mirror.covered(ACME, "agent") == 20
     filed.clock.ticks += RETENTION + HOUR
-    filed.run(filed.mirror.retain())
+    filed.mirror.write_snapshot(ACME, 1, 1, b"x")
+    filed.run(until(lambda: filed.mirror.segments(ACME, "agent", 0, 9) == []))
     filed.reopen()
     assert filed.mirror.segments(ACME, "agent", 0, 9) == []
     assert filed.mirror.covered(ACME, "agent") == 20
@@ -141,8 +152,7 @@ def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
     assert type(head) is SegmentHead
     filed.clock.ticks += RETENTION + HOUR
     filed.mirror.write_segment(ACME, "agent", segment([11], filed.clock.ticks))
-    filed.run(filed.mirror.retain())
-    assert filed.mirror.segment(ACME, "agent", head) is None
+    filed.run(until(lambda: filed.mirror.segment(ACME, "agent", head) is None))
 
 
 def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
@@ -150,11 +160,11 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
     house.mirror.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
     house.mirror.write_calls(ACME, 200, [(1, "s", 6, b"second")])
     for _ in range(2):
-        at = {where: house.mirror.find_call(ACME, 1, "s", where) for where in (99, 100, 199, 200)}
+        at = {where: house.call(ACME, 1, "s", where) for where in (99, 100, 199, 200)}
         assert at == {99: None, 100: b"first", 199: b"first", 200: b"second"}
-        assert house.mirror.find_call(ACME, 1, "t", 300) is None
-        assert house.mirror.find_call(ACME, 3, "s", 300) is None
-        assert house.mirror.find_call(OTHER, 1, "s", 300) is None
+        assert house.call(ACME, 1, "t", 300) is None
+        assert house.call(ACME, 3, "s", 300) is None
+        assert house.call(OTHER, 1, "s", 300) is None
         house.flush()
     house.mirror.write_calls(ACME, 300, [(1, "s", 7, b"third")])
     keys = [(1, "s"), (2, "s"), (3, "s")]
@@ -170,21 +180,34 @@ def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[i
         filed.mirror.write_snapshot(ACME, number, 1, body)
         if index in flushed:
             filed.flush()
-    assert filed.mirror.find_call(ACME, 1, "s", position(9, 0)) == b"second"
+    assert filed.call(ACME, 1, "s", position(9, 0)) == b"second"
     assert filed.mirror.newest_snapshot(ACME, 9) == Snapshot(2, 1, b"second")
 
 
-def test_calls_with_one_mark_are_told_apart(filed: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The index is of numbers that may meet; transaction and session decide."""
-    monkeypatch.setattr(stored_calls, "crc32", lambda _: 0)
-    monkeypatch.setattr(stored_calls, "CLIENT", 0)
-    far = 2**40
-    calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in "ab"]
+def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
+    """The index is of numbers that may meet; client, transaction and session decide."""
+    same = sessions_with_one_fingerprint()
+    far = 2**40  # the index keeps that many transactions apart
+    calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in same]
     filed.mirror.write_calls(ACME, 1, calls)
-    filed.mirror.write_calls(OTHER, 1, calls[:2])
     filed.flush()
-    assert filed.mirror.find_calls(ACME, [(far, "b"), (far, "c")], 1) == {(far, "b"): b"1 b"}
-    assert filed.mirror.find_calls(OTHER, [(0, "a"), (far, "a")], 1) == {(0, "a"): b"0 a"}
+    one, other = same
+    assert filed.mirror.find_calls(ACME, [(far, one)], 1) == {(far, one): f"1 {one}".encode()}
+    assert filed.mirror.find_calls(ACME, [(far, other), (far, "no")], 1) == {
+        (far, other): f"1 {other}".encode()
+    }
+    assert filed.mirror.find_calls(OTHER, [(far, one)], 1) == {}
+
+
+def sessions_with_one_fingerprint() -> tuple[str, str]:
+    """Two sessions that the index takes for one."""
+    seen: dict[int, str] = {}
+    for number in count():
+        found = crc32(str(number).encode()) & 0x7FFFFF
+        if found in seen:
+            return seen[found], str(number)
+        seen[found] = str(number)
+    raise AssertionError
 
 
 def test_many_calls_are_found_at_once(filed: House) -> None:
@@ -202,11 +225,13 @@ def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
         filed.mirror.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
         filed.mirror.write_calls(ACME, 1, [(number, "s", 0, b"x")])
         filed.clock.ticks += 2 * HOUR
-    filed.run(filed.mirror.retain())
-    kept = [number for number in range(20) if filed.mirror.find_call(ACME, number, "s", 1)]
-    assert kept == list(range(7, 20))
-    firsts = [head.first for head in filed.mirror.segments(ACME, "agent", 0, 99)]
-    assert firsts == list(range(8, 21))
+    filed.flush()
+
+    def kept() -> tuple[list[int], list[int]]:
+        calls = [number for number in range(20) if filed.call(ACME, number, "s", 1)]
+        return calls, [head.first for head in filed.mirror.segments(ACME, "agent", 0, 99)]
+
+    filed.run(until(lambda: kept() == (list(range(7, 20)), list(range(8, 21)))))
 
 
 def test_the_newest_two_snapshots_are_kept(house: House) -> None:
@@ -237,7 +262,7 @@ def test_a_mirror_that_does_not_fit_the_log_is_begun_anew(
     """One of another log, or one that knows what the log does not."""
     filed.mirror.write_calls(ACME, position(7, 3), [(1, "s", 0, b"x")])
     filed.reopen(identity, heads)
-    assert filed.mirror.find_call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
+    assert filed.call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
 
 
 @pytest.mark.parametrize("damage", ["other", "schema", "nothing"])
@@ -256,11 +281,10 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
     assert (filed.mirror.newest_snapshot(ACME, 1) is None) == (damage != "nothing")
 
 
-def test_a_crash_loses_a_suffix_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
     """A snapshot that is found has in front of it everything that was handed in before."""
-    monkeypatch.setattr(background_writer, "RETRY", 0.001)
     with failing_disk("mirror.db") as disk:
-        house = House(tmp_path / "mirror.db")
+        house = House(tmp_path / "mirror.db", StoreTuning(retry_seconds=0.001))
         for number in range(1, 30):
             house.mirror.write_segment(ACME, "agent", segment([position(number, 0)]))
             house.mirror.write_calls(ACME, position(number, 0), [(number, "s", 0, b"x")])
@@ -277,19 +301,16 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert snapshot is not None
     assert snapshot.entry == 20
     assert after.mirror.covered(ACME, "agent") == position(20, 0)
-    assert after.mirror.find_call(ACME, 20, "s", 2**62 - 1) == b"x"
-    assert after.mirror.find_call(ACME, 21, "s", 2**62 - 1) is None
+    assert after.call(ACME, 20, "s", 2**62 - 1) == b"x"
+    assert after.call(ACME, 21, "s", 2**62 - 1) is None
     after.close()
 
 
-def test_a_failing_disk_is_seen_and_survived(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
     """Everything is read from memory meanwhile, and is stored when the disk works."""
-    monkeypatch.setattr(background_writer, "RETRY", 0.001)
-    monkeypatch.setattr(projection_store, "MAX_BACKLOG", 10_000)
+    tuning = StoreTuning(retry_seconds=0.001, backlog_bytes=10_000)
     with failing_disk("mirror.db") as disk:
-        house = House(tmp_path / "mirror.db")
+        house = House(tmp_path / "mirror.db", tuning)
         disk.faults = {"full"}
         for number in range(1, 100):
             house.mirror.write_segment(ACME, "agent", segment([number]))
@@ -305,11 +326,10 @@ def test_a_failing_disk_is_seen_and_survived(
         house.close()
 
 
-def test_a_failed_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_read_is_told(tmp_path: Path) -> None:
     """And is over when the disk reads again."""
-    monkeypatch.setattr(projection_store, "CACHE_KIB", 0)
     with failing_disk("mirror.db") as disk:
-        house = House(tmp_path / "mirror.db")
+        house = House(tmp_path / "mirror.db", StoreTuning(cache_kib=0))
         house.mirror.write_segment(ACME, "agent", segment(list(range(1, 5000))))
         house.reopen()
         (head,) = house.mirror.segments(ACME, "agent", 0, 1)

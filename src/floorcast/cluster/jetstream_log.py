@@ -26,6 +26,7 @@ from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, Head
+from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import LoggedEvent, read_lines
 from floorcast.model.token import Now
@@ -43,6 +44,7 @@ class LogTuning:
     short_patience: float = 1.0  # for an append while there has been no quorum for long
     full: float = 0.02  # until a copy that is busy with its keys is looked at again
     follower: FollowerTuning = field(default_factory=FollowerTuning)
+    copy: Tuning = field(default_factory=Tuning)
 
 
 class _Pending(NamedTuple):
@@ -77,12 +79,17 @@ class JetStreamLog:
         self._now = now
         self._tuning = tuning or LogTuning()
         self._pending: dict[str, _Pending] = {}
-        self._load = Load()
+        self._load = Load(self._tuning.copy)
         self._well_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._copy = EmbeddedLog(
-            folder, self._followed, retention=retention, observe=observe, follows=follows
+            folder,
+            self._followed,
+            retention=retention,
+            observe=observe,
+            follows=follows,
+            tuning=self._tuning.copy,
         )
         positions = self._copy.stream_positions
         self.followers = [
@@ -182,9 +189,9 @@ class JetStreamLog:
         """See ``EventLog.clients``."""
         return self._copy.clients()
 
-    async def retain(self) -> int:
-        """See ``EventLog.retain``."""
-        return await self._copy.retain()
+    def steady_now(self) -> int:
+        """See ``EventLog.steady_now``."""
+        return self._copy.steady_now()
 
     async def close(self) -> None:
         """See ``EventLog.close``."""

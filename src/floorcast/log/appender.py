@@ -20,12 +20,11 @@ from floorcast.log.duplicates import Memtable, Seen
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
 from floorcast.log.log_file import KINDS, StreamPosition, StreamRow, first_id
 from floorcast.log.port import Appended, Batch, Entry
-from floorcast.model.errors import Unavailable
+from floorcast.log.tuning import Tuning
+from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now
 
 __all__ = [
-    "MAX_BYTES",
-    "MAX_EVENTS",
     "Appender",
     "Load",
     "NumberedStream",
@@ -34,25 +33,24 @@ __all__ = [
     "Planned",
 ]
 
-MAX_EVENTS = 100_000  # under way at once: ten of the largest requests
-MAX_BYTES = 64 << 20  # of them
-
 Observe = Callable[[float, int], None]
 """Told of every commit: the seconds that the disk took, and the events in it."""
 
 
 class Load:
-    """What is under way to a log, which is bounded."""
+    """What is on its way to a log, which is bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: Tuning) -> None:
+        self._tuning = tuning
         self._events = 0
         self._bytes = 0
 
     @contextmanager
     def carrying(self, events: int, size: int) -> Iterator[None]:
-        """Have so many events, and bytes, under way; raises Unavailable when it is too much."""
-        busy = self._events + events > MAX_EVENTS or self._bytes + size > MAX_BYTES
-        if busy and self._events:
+        """Have so many events, and bytes, on their way; raises Unavailable when it is too much."""
+        too_many = self._events + events > self._tuning.in_flight_events
+        too_large = self._bytes + size > self._tuning.in_flight_bytes
+        if self._events and (too_many or too_large):
             raise Unavailable("too many events are on their way to the log")
         self._events += events
         self._bytes += size
@@ -67,12 +65,13 @@ class NumberedStream(Stream):
     """A stream with the ordinal that its rows carry; not ``stored`` until it has an entry.
 
     ``site`` is the client's site after all that is durable, ``planned_site`` also counts what
-    is under way.
+    is under way. Nothing can be appended to a ``damaged`` one.
     """
 
-    def __init__(self, row: StreamRow, *, stored: bool) -> None:
-        super().__init__(row.client, row.head)
+    def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
+        super().__init__(row.client, row.head, tuning.follower_events)
         self.ordinal = row.ordinal
+        self.damaged = row.damaged
         self.stored = stored
         self.site = self.planned_site = row.site
 
@@ -127,7 +126,14 @@ class Appender:
     ``epoch`` grows with every failure: what was planned in an earlier one is lost.
     """
 
-    def __init__(self, writer: GroupWriter, seen: Seen, now: Now, observe: Observe | None) -> None:
+    def __init__(
+        self,
+        writer: GroupWriter,
+        seen: Seen,
+        now: Now,
+        observe: Observe | None,
+        tuning: Tuning,
+    ) -> None:
         self._writer = writer
         self._seen = seen
         self._now = now
@@ -135,7 +141,8 @@ class Appender:
         self._gate = asyncio.Lock()
         self._plans: deque[_Plan] = deque()
         self.epoch = 0
-        self._load = Load()
+        self._load = Load(tuning)
+        self._entry_events = tuning.entry_events
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -177,7 +184,10 @@ class Appender:
             news = news_of(batch, keys, await self._seen.held(set(keys), recorded_at))
             self._check_open()
             self._check_epoch(origin)
-            entries = entries_of(stream.client, news, lambda: stream.next(recorded_at))
+            _check_sound(stream)
+            entries = entries_of(
+                stream.client, news, lambda: stream.next(recorded_at), self._entry_events
+            )
             appended = Appended(stream.planned.number, news.duplicates)
             return Planned(appended, self._put(stream, entries, news.keys, origin))
 
@@ -188,6 +198,7 @@ class Appender:
         async with self._gate:
             self._check_open()
             self._check_epoch(origin)
+            _check_sound(stream)
             entries = []
             if payload != stream.planned_site:
                 number, recorded_at = stream.next(self._now() if origin is None else origin.at)
@@ -201,6 +212,7 @@ class Appender:
         async with self._gate:
             self._check_open()
             self._check_epoch(origin)
+            _check_sound(stream)
             entries = [Entry(stream.client, *stream.next(origin.at), "other", 0, payload)]
             appended = Appended(stream.planned.number, ())
             return Planned(appended, self._put(stream, entries, (), origin))
@@ -263,6 +275,8 @@ class Appender:
 
     def _hear(self, outcome: Outcome) -> None:
         if outcome.error is not None:
+            for plan in self._plans:
+                plan.stream.damaged |= plan.stream.ordinal in outcome.damaged
             if outcome.writes[0].epoch == self.epoch:
                 self._fail()
             return
@@ -295,3 +309,8 @@ class Appender:
                 plan.future.set_exception(Unavailable("the log cannot be written"))
                 plan.future.exception()  # nobody may be waiting any more
         self._plans.clear()
+
+
+def _check_sound(stream: NumberedStream) -> None:
+    if stream.damaged:
+        raise DamagedEntry(stream.client, stream.head.number + 1, None, "the log's end is damaged")

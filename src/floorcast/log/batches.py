@@ -10,9 +10,7 @@ from floorcast.log.port import Batch, Entry, Head
 from floorcast.model.inbound import LoggedEvent
 from floorcast.model.token import MAX_INDEX
 
-__all__ = ["ENTRY_EVENTS", "News", "entries_of", "news_of"]
-
-ENTRY_EVENTS = MAX_INDEX + 1  # an index has to fit into a place
+__all__ = ["News", "entries_of", "news_of"]
 
 
 class News(NamedTuple):
@@ -45,18 +43,20 @@ def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> Ne
     )
 
 
-def entries_of(client: int, news: News, next_head: Callable[[], Head]) -> list[Entry]:
-    """The entries that keep the news, each with a head of its own.
+def entries_of(
+    client: int, news: News, next_head: Callable[[], Head], entry_events: int = MAX_INDEX + 1
+) -> list[Entry]:
+    """The entries that keep the news, each with a head of its own and at most ``entry_events``.
 
     Raises ValueError when a line holds a newline.
     """
-    pieces = range(0, len(news.lines), ENTRY_EVENTS)
-    payloads = [b"\n".join(news.lines[start : start + ENTRY_EVENTS]) for start in pieces]
+    pieces = range(0, len(news.lines), entry_events)
+    payloads = [b"\n".join(news.lines[start : start + entry_events]) for start in pieces]
     if sum(payload.count(b"\n") + 1 for payload in payloads) != len(news.lines):
         raise ValueError("a line of a batch holds a newline")
     entries = []
     for start, payload in zip(pieces, payloads, strict=True):
-        events = news.events[start : start + ENTRY_EVENTS] if len(pieces) > 1 else news.events
+        events = news.events[start : start + entry_events] if len(pieces) > 1 else news.events
         number, recorded_at = next_head()
         entries.append(Entry(client, number, recorded_at, "events", len(events), payload, events))
     return entries

@@ -10,7 +10,6 @@ from floorcast.log.port import Entry, Head
 
 __all__ = ["Stream"]
 
-FOLLOWER_EVENTS = 20_000  # events that wait for one follower in memory; beyond, it reads the disk
 PIECE = 16  # entries that a follower reads at a time
 
 Read = Callable[[int, int], list[Entry]]
@@ -20,13 +19,14 @@ Read = Callable[[int, int], list[Entry]]
 class _Follower:
     """Entries that wait for one reader, with nothing missing between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_events: int) -> None:
         self.woken = asyncio.Event()
+        self._most_events = most_events
         self._waiting: deque[Entry] = deque()
         self._events = 0
 
     def give(self, entry: Entry) -> None:
-        if self._events > FOLLOWER_EVENTS:
+        if self._events > self._most_events:
             self._waiting.clear()
             self._events = 0
         self._waiting.append(entry)
@@ -45,9 +45,13 @@ class _Follower:
 
 
 class Stream:
-    """One client's stream: ``head`` is durable, ``planned`` also counts what is under way."""
+    """One client's stream: ``head`` is durable, ``planned`` also counts what is under way.
 
-    def __init__(self, client: int, head: Head) -> None:
+    At most ``follower_events`` wait in memory for each follower, which then reads from the disk.
+    """
+
+    def __init__(self, client: int, head: Head, follower_events: int) -> None:
+        self._follower_events = follower_events
         self.client = client
         self.head = head
         self.planned = head
@@ -81,7 +85,7 @@ class Stream:
 
     async def follow(self, after: int, read: Read) -> AsyncGenerator[Entry]:
         """Entries after number ``after``: the stored ones by ``read``, then live ones."""
-        follower = _Follower()
+        follower = _Follower(self._follower_events)
         self._followers.add(follower)
         try:
             while not self._closed:

@@ -1,4 +1,4 @@
-"""Merging and forgetting runs of keys, a bite at a time, on the scribe's thread.
+"""Merging and forgetting runs of keys, some keys at a time, on the background writer's thread.
 
 A merge copies the keys of some runs of one hour into a new one, in key order. The new run
 counts only from the moment that it is whole, and the old ones end in the same transaction.
@@ -12,13 +12,12 @@ from typing import NamedTuple
 
 import apsw
 
+from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch
 
 __all__ = ["NEXT_RUN", "SCHEMA", "step"]
 
-FAN_IN = 8  # runs merged into one
 LEVELS = 2  # times that a key is merged, at most
-BITE = 16_384  # keys copied or deleted at a time
 
 SCHEMA = """
 CREATE TABLE keys (run INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;
@@ -72,26 +71,26 @@ class _Run(NamedTuple):
     hour: int
 
 
-def step(connection: apsw.Connection, before: int) -> bool:
-    """Take one bite, forgetting runs of hours before ``before``; whether there may be more."""
+def step(connection: apsw.Connection, before: int, tuning: Tuning) -> bool:
+    """Merge some keys, or delete some of runs of hours before ``before``; whether to go on."""
     merging = fetch(connection, "SELECT run, target FROM merging ORDER BY run")
     if merging:
-        _copy(connection, [run for run, _ in merging], merging[0][1])
+        _copy(connection, [run for run, _ in merging], merging[0][1], tuning.merge_keys)
         return True
     connection.execute(EXPIRE, {"before": before})
     dropped = connection.execute("SELECT run FROM dropped LIMIT 1").get
     if dropped is not None:
-        connection.execute(DELETE, (dropped, BITE))
-        if connection.changes() < BITE:
+        connection.execute(DELETE, (dropped, tuning.merge_keys))
+        if connection.changes() < tuning.merge_keys:
             connection.execute("DELETE FROM dropped WHERE run = ?", (dropped,))
         return True
-    return _begin(connection)
+    return _begin(connection, tuning.merge_runs)
 
 
-def _begin(connection: apsw.Connection) -> bool:
+def _begin(connection: apsw.Connection, count: int) -> bool:
     runs = [_Run(*row) for row in fetch(connection, RUNS)]
-    for start in range(len(runs) - FAN_IN + 1):
-        some = runs[start : start + FAN_IN]
+    for start in range(len(runs) - count + 1):
+        some = runs[start : start + count]
         first, last = some[0], some[-1]
         if first.level == last.level < LEVELS and first.hour == last.hour:
             target = connection.execute(NEXT_RUN).get
@@ -101,10 +100,10 @@ def _begin(connection: apsw.Connection) -> bool:
     return False
 
 
-def _copy(connection: apsw.Connection, runs: list[int], target: int) -> None:
-    behind = connection.execute("SELECT max(key) FROM keys WHERE run = ?", (target,)).get or b""
-    connection.execute(_copying(len(runs)), (target, behind, BITE, *runs))
-    if connection.changes() < BITE:
+def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int) -> None:
+    last = connection.execute("SELECT max(key) FROM keys WHERE run = ?", (target,)).get or b""
+    connection.execute(_copying(len(runs)), (target, last, count, *runs))
+    if connection.changes() < count:
         marks = fetch(connection, "SELECT marks FROM marks WHERE run IN (SELECT run FROM merging)")
         connection.execute(FINISH, {"target": target})
         joined = b"".join(stored for (stored,) in marks)

@@ -19,12 +19,9 @@ from floorcast.log.bloom_filter import BloomFilter
 from floorcast.log.dedup_keys import keys_of_payload
 from floorcast.log.port import HOUR, Entry, kept_since
 from floorcast.log.sorted_runs import Run, SortedRuns
+from floorcast.log.tuning import Tuning
 
 __all__ = ["Memtable", "Seen"]
-
-MEMTABLE = 65_536  # keys, about 12 MB of memory
-WAVE_BYTES = 8 << 20  # of keys, should they be long
-MAX_BACKLOG = 64 << 20  # bytes of keys that wait for the disk
 
 
 class Memtable:
@@ -34,7 +31,8 @@ class Memtable:
     ``covers`` is the last entry of each client whose keys are all here or in waves before.
     """
 
-    def __init__(self, number: int, hour: int) -> None:
+    def __init__(self, number: int, hour: int, tuning: Tuning) -> None:
+        self._tuning = tuning
         self.number = number
         self.hour = hour
         self.keys: set[bytes] = set()
@@ -47,13 +45,16 @@ class Memtable:
     @property
     def has_room(self) -> bool:
         """Whether more keys may come in."""
-        return not self.sealed and len(self.keys) < MEMTABLE and self.size < WAVE_BYTES
+        tuning = self._tuning
+        short = len(self.keys) < tuning.memtable_keys and self.size < tuning.memtable_bytes
+        return short and not self.sealed
 
 
 class Seen:
     """The keys of one log. Times are ticks."""
 
-    def __init__(self, runs: SortedRuns, retention: int) -> None:
+    def __init__(self, runs: SortedRuns, retention: int, tuning: Tuning) -> None:
+        self._tuning = tuning
         self._runs = runs
         self._retention = retention
         self._filter = BloomFilter()
@@ -66,7 +67,7 @@ class Seen:
     @property
     def full(self) -> bool:
         """Whether so many keys wait for the disk that none should be added."""
-        return self._runs.backlog > MAX_BACKLOG
+        return self._runs.backlog > self._tuning.keys_backlog_bytes
 
     async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
         """Those of the keys that count at the tick ``at``: reserved, and not withdrawn.
@@ -127,7 +128,7 @@ class Seen:
             other.sealed |= other.hour == hour or other.hour < hour - 1
         self._hand_over()
         self._newest += 1
-        memtable = Memtable(self._newest, hour)
+        memtable = Memtable(self._newest, hour, self._tuning)
         self._waves.append(memtable)
         # of one client, an earlier hour's keys came before: what a wave covers counts on them
         self._waves.sort(key=lambda each: (each.hour, each.number))

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 
+import structlog
+
 from floorcast.log.appender import Appender, NumberedStream, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
@@ -19,10 +21,15 @@ from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, LogReader, StreamRo
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.retention import Retention
 from floorcast.log.sorted_runs import SortedRuns
+from floorcast.log.steady_clock import SteadyClock
+from floorcast.log.tuning import Tuning
+from floorcast.model.errors import DamagedEntry
 from floorcast.model.token import Now
 from floorcast.sqlite.files import connect
 
 __all__ = ["EmbeddedLog"]
+
+_log = structlog.get_logger(__name__)
 
 LOAD = 64  # entries read at a time when the newest keys are loaded
 
@@ -42,28 +49,33 @@ class EmbeddedLog:
         retention: int = RETENTION,
         observe: Observe | None = None,
         follows: Follows | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
+        self._tuning = tuning = tuning or Tuning()
         path = folder.path / "log.db"
         connection = open_log(path, follows)
-        self._reader = LogReader(path)
+        self._reader = LogReader(path, read_bytes=tuning.read_bytes)
         self.identity = self._reader.identity()
         found = self._reader.streams()
-        self._streams = {row.client: NumberedStream(row, stored=True) for row in found}
+        self._streams = {row.client: NumberedStream(row, tuning, stored=True) for row in found}
         self._next_ordinal = max((row.ordinal for row in found), default=0) + 1
         self.stream_positions = self._reader.following()
+        newest = max((row.head.recorded_at for row in found), default=0)
+        self._steady_now = SteadyClock(now, newest, leap_seconds=tuning.leap_seconds)
         self._runs = SortedRuns(
             folder.path / "keys.db",
-            now,
+            self._steady_now,
             identity=self.identity,
             heads={row.client: row.head.number for row in found},
             retention=retention,
+            tuning=tuning,
         )
-        seen = Seen(self._runs, retention)
+        seen = Seen(self._runs, retention, tuning)
         self._load_keys(seen)
-        tidier = connect(path, page_size=PAGE, synchronous="NORMAL", cache_kib=CACHE_KIB)
-        janitor = Retention(tidier, [row.ordinal for row in found], now, retention)
-        self._writer = GroupWriter(connection, janitor)
-        self._appender = Appender(self._writer, seen, now, observe)
+        remover = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        removing = Retention(remover, found, self._steady_now, retention, tuning)
+        self._writer = GroupWriter(connection, removing, tuning)
+        self._appender = Appender(self._writer, seen, now, observe, tuning)
         self._writer.start(self._appender.tell)
 
     @property
@@ -150,12 +162,9 @@ class EmbeddedLog:
         """Store what this release cannot read of the log that this is a copy of."""
         return await self._appender.plan_other(self._stream(client), payload, origin)
 
-    async def retain(self) -> int:
-        """See ``EventLog.retain``."""
-        loop = asyncio.get_running_loop()
-        removed: asyncio.Future[int] = loop.create_future()
-        self._writer.retain(lambda count: loop.call_soon_threadsafe(removed.set_result, count))
-        return await asyncio.shield(removed)
+    def steady_now(self) -> int:
+        """See ``EventLog.steady_now``."""
+        return self._steady_now()
 
     async def close(self) -> None:
         """See ``EventLog.close``."""
@@ -172,14 +181,23 @@ class EmbeddedLog:
         if stream is None:
             row = StreamRow(self._next_ordinal, client, Head(0, 0))
             self._next_ordinal += 1
-            stream = self._streams[client] = NumberedStream(row, stored=False)
+            stream = self._streams[client] = NumberedStream(row, self._tuning, stored=False)
         return stream
 
     def _load_keys(self, seen: Seen) -> None:
         covered = self._runs.covered()
         for client, stream in self._streams.items():
             after = covered.get(client, 0)
-            while entries := self._reader.read(stream.row(), after, LOAD):
+            while entries := self._read_sound(stream, after):
                 for entry in entries:
                     seen.load(entry)
                 after = entries[-1].number
+
+    def _read_sound(self, stream: NumberedStream, after: int) -> list[Entry]:
+        """The next entries that are not damaged; the keys of one that is are unknown."""
+        while True:
+            try:
+                return self._reader.read(stream.row(), after, LOAD)
+            except DamagedEntry as error:
+                _log.error("entry_damaged", client=error.client, entry=error.number, why=error.why)
+                after = error.number

@@ -1,7 +1,7 @@
 """Group commit: one thread stores whatever has come together since it last looked.
 
-One statement a group, so that the thread gives up the interpreter's lock once and the disk is
-flushed once, however many requests wait for it. Nothing is stored of a group that fails, and
+One statement per group, so that the thread gives up the interpreter's lock once and the disk is
+flushed once, however many requests wait for it. Nothing of a group that fails is stored, and
 nothing of what was planned on top of it (the same ``epoch``): the entry numbers in there count
 on the ones that failed.
 """
@@ -10,30 +10,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import apsw
 import structlog
 
-from floorcast.log.log_file import StreamPosition, ordinal_of
-from floorcast.log.retention import BITE, BITE_BYTES, Retention
+from floorcast.log.log_file import StreamPosition, entry_checksum, first_id, ordinal_of
+from floorcast.log.retention import Retention
+from floorcast.log.tuning import Tuning
 from floorcast.sqlite.bulk_rows import insert, statement
-from floorcast.sqlite.files import transaction
+from floorcast.sqlite.files import fetch_one, transaction
 from floorcast.sqlite.wal import WriteAheadLog
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 
-GROUP = 64  # writes in one transaction
-GROUP_BYTES = 16 << 20
-IDLE = 0.05  # seconds without a write after which the retention uses the time
+PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and nobody else tries
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
 MOVE_ON = "UPDATE following SET seq = ?2, taken = ?3, digest = ?4 WHERE stream = ?1"
-ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload)"
+ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload, checksum)"
+COLUMNS = 6
+NEWEST = "SELECT taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
+PROBE = "UPDATE probes SET count = count + 1"  # SQLite does not write what stays the same
 
 _log = structlog.get_logger(__name__)
 
@@ -67,36 +69,42 @@ class Write(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a group; ``seconds`` is how long the disk took."""
+    """What became of a group; ``seconds`` is how long the disk took.
+
+    ``damaged`` are the ordinals of streams whose end lies on a damaged page: nothing can be
+    appended to them, and they are why the group failed.
+    """
 
     writes: Sequence[Write]
     error: Exception | None
     seconds: float
+    damaged: Collection[int] = ()
 
 
-Request = Callable[[int], object]
-"""Asks that all which is too old be removed; gets the number of entries."""
+class _End:
+    """The last thing in the queue: the thread ends."""
 
 
-def _end(_: int) -> None:
-    """The last request: the thread ends."""
+END: Final = _End()
 
 
 class GroupWriter:
-    """Owns the connection that writes the log, and the janitor.
+    """Owns the connection that writes the log, and the retention.
 
     ``healthy`` is False while groups fail.
     """
 
-    def __init__(self, connection: apsw.Connection, janitor: Retention) -> None:
+    def __init__(self, connection: apsw.Connection, retention: Retention, tuning: Tuning) -> None:
         self._connection = connection
-        self._janitor = janitor
+        self._retention = retention
+        self._tuning = tuning
         self._tell: Callable[[Outcome], None] = lambda _: None
-        self._queue: SimpleQueue[Write | Request] = SimpleQueue()
+        self._queue: SimpleQueue[Write | _End] = SimpleQueue()
         self._failed_epoch = -1
-        self._unclean = False
+        self._leftovers = False
+        self._untidy = False
         self.healthy = True
-        self._wal = WriteAheadLog(connection)  # moved when nobody waits for it
+        self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed when nobody waits for it
         self._new_rows = 0
         self._new_bytes = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -107,32 +115,36 @@ class GroupWriter:
         self._thread.start()
 
     def submit(self, write: Write) -> None:
-        """Have rows stored, behind all that were submitted before."""
+        """Have rows stored, after all that were submitted before."""
         self._queue.put(write)
-
-    def retain(self, done: Request) -> None:
-        """Remove all that is older than the retention; ``done`` gets the number of entries."""
-        self._queue.put(done)
 
     def close(self) -> None:
         """Store what was submitted, and close the file. Waits."""
-        self._queue.put(_end)
+        self._queue.put(END)
         self._thread.join()
-        self._janitor.close()
-        self._connection.close()
+        self._retention.close()
+        with suppress(apsw.Error):  # its last checkpoint may fail: all of it is in the log
+            self._connection.close()
 
     def _run(self) -> None:
         while True:
-            writes, request = self._next_group(IDLE if self._janitor.due else None)
+            writes, ended = self._next_group(self._patience())
             if writes:
                 self._store(writes)
-            if request is _end:
+            if ended:
                 return
-            if request is not None:
-                request(self._remove_all())
+            if not writes and (self._leftovers or not self.healthy):
+                self._probe()
             self._keep_house(idle=not writes)
 
-    def _next_group(self, patience: float | None) -> tuple[list[Write], Request | None]:
+    def _patience(self) -> float:
+        """Seconds until this thread has something else to do than to wait for writes."""
+        if self._leftovers or not self.healthy:
+            return PROBE_SECONDS
+        return self._tuning.idle_seconds if self._retention.due else self._tuning.quiet_seconds
+
+    def _next_group(self, patience: float) -> tuple[list[Write], bool]:
+        """What waits to be written, and whether it is the last."""
         writes: list[Write] = []
         size = 0
         with suppress(Empty):
@@ -140,11 +152,11 @@ class GroupWriter:
             while isinstance(item, Write):
                 writes.append(item)
                 size += item.size
-                if len(writes) == GROUP or size >= GROUP_BYTES:
-                    return writes, None
+                if len(writes) == self._tuning.group_writes or size >= self._tuning.group_bytes:
+                    return writes, False
                 item = self._queue.get_nowait()
-            return writes, item
-        return writes, None
+            return writes, True
+        return writes, False
 
     def _store(self, writes: list[Write]) -> None:
         live = [write for write in writes if write.epoch > self._failed_epoch]
@@ -152,28 +164,25 @@ class GroupWriter:
             return
         begun = time.perf_counter()
         try:
-            self._wipe()
             self._insert(live)
         except Exception as error:  # noqa: BLE001 -- whatever it is, who waits has to be told
             self._fail(live, error, time.perf_counter() - begun)
         else:
-            if not self.healthy:
-                _log.warning("log_writable_again")
-            self.healthy = True
+            self._succeed()
             self._tell(Outcome(live, None, time.perf_counter() - begun))
             self._count(live)
 
     def _insert(self, writes: Sequence[Write]) -> None:
-        stored = [row for write in writes for row in write.rows]
+        stored = [(*row, entry_checksum(*row)) for write in writes for row in write.rows]
         streams = {write.stream for write in writes if write.stream is not None}
         stream_positions = {
             write.stream_position.stream: write.stream_position[:4]
             for write in writes
             if write.stream_position is not None
         }
-        if not streams and not stream_positions and len(stored) <= GROUP:
+        if not streams and not stream_positions and len(stored) <= self._tuning.group_writes:
             values = tuple(chain.from_iterable(stored))
-            self._connection.execute(statement(ADD_ENTRIES, len(Row._fields), len(stored)), values)
+            self._connection.execute(statement(ADD_ENTRIES, COLUMNS, len(stored)), values)
             return
         with transaction(self._connection):
             for stream in streams:
@@ -187,41 +196,59 @@ class GroupWriter:
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
             for row in write.rows:
-                self._janitor.note(row.ordinal, row.id, row.recorded_at)
+                self._retention.note(row.ordinal, row.id, row.recorded_at)
+
+    def _succeed(self) -> None:
+        # its frames lie where the failed ones were, whose chain of checksums ends there
+        self._leftovers = False
+        if not self.healthy:
+            self.healthy = True
+            _log.warning("log_writable_again")
 
     def _fail(self, writes: Sequence[Write], error: Exception, seconds: float) -> None:
         self._failed_epoch = writes[-1].epoch
-        self._unclean = True
-        if self.healthy:
-            _log.error("log_unwritable", error=str(error))
-        self.healthy = False
-        with suppress(apsw.Error):
-            self._wipe()
-        self._tell(Outcome(writes, error, seconds))
+        damaged = self._damaged(writes) if isinstance(error, apsw.CorruptError) else ()
+        if not damaged:
+            self._leftovers = True
+            if self.healthy:
+                _log.error("log_unwritable", error=str(error))
+            self.healthy = False
+            self._probe()
+        self._tell(Outcome(writes, error, seconds, damaged))
 
-    def _wipe(self) -> None:
-        """Take out of the write-ahead log what a failed group left there.
+    def _damaged(self, writes: Sequence[Write]) -> Collection[int]:
+        """The streams of a group whose end cannot be read."""
+        damaged = []
+        for ordinal in sorted({row.ordinal for write in writes for row in write.rows}):
+            try:
+                fetch_one(self._connection, NEWEST, (first_id(ordinal), first_id(ordinal + 1)))
+            except apsw.CorruptError:
+                damaged.append(ordinal)
+        return damaged
 
-        Its last frame may have got as far as the disk although it was not confirmed, and would
-        then be taken for a commit after a crash.
+    def _probe(self) -> None:
+        """Commit something small: it shows whether the disk is well, and clears what failed.
+
+        The last frame of a failed group may have reached the disk although it was not confirmed,
+        and would be taken for a commit after a crash. This commit overwrites its first one. It
+        needs no more room and, unlike a checkpoint, waits for no reader.
         """
-        if self._unclean:
-            self._wal.empty()
-            self._unclean = False
+        with suppress(apsw.Error):
+            self._connection.execute(PROBE)
+            self._succeed()
 
     def _keep_house(self, *, idle: bool) -> None:
         try:
             self._wal.tidy()
-            grown = self._new_rows >= BITE // 2 or self._new_bytes >= BITE_BYTES // 2
-            if idle or grown:
+            tuning = self._tuning
+            rows, size = tuning.retention_entries // 2, tuning.retention_bytes // 2
+            if idle or self._new_rows >= rows or self._new_bytes >= size:
                 self._new_rows = self._new_bytes = 0
-                self._janitor.bite()
+                self._retention.remove_some()
         except (apsw.Error, OSError) as error:
-            _log.warning("log_untidy", error=str(error))
-
-    def _remove_all(self) -> int:
-        removed = 0
-        with suppress(apsw.Error):
-            while count := self._janitor.bite():
-                removed += count
-        return removed
+            self._leftovers = True
+            if not self._untidy:
+                _log.warning("log_untidy", error=str(error))
+            self._untidy = True
+        else:
+            self._untidy = False

@@ -10,12 +10,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
 from floorcast.log.port import Entry, EntryKind, Head
-from floorcast.model.errors import SettingError
+from floorcast.log.schema import CHECKSUMS_SINCE, STEPS
+from floorcast.model.errors import DamagedEntry, SettingError
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import (
     Schema,
     connect,
@@ -34,63 +36,29 @@ __all__ = [
     "LogReader",
     "StreamPosition",
     "StreamRow",
+    "entry_checksum",
     "first_id",
     "open_log",
     "ordinal_of",
 ]
 
-STEPS = (
-    """
-CREATE TABLE origin (identity TEXT NOT NULL);
-CREATE TABLE streams (
-    ordinal INTEGER PRIMARY KEY,
-    client INTEGER NOT NULL UNIQUE,
-    removed INTEGER NOT NULL DEFAULT 0,
-    removed_taken INTEGER NOT NULL DEFAULT 0,
-    site_number INTEGER,
-    site_taken INTEGER,
-    site BLOB
-);
-CREATE TABLE entries (
-    id INTEGER PRIMARY KEY,
-    taken INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    payload BLOB NOT NULL
-);
-""",
-    """
-CREATE INDEX site_entries ON entries (id) WHERE kind = 1;
-CREATE TABLE following (
-    stream TEXT PRIMARY KEY,
-    clients TEXT NOT NULL,
-    seq INTEGER NOT NULL
-);
-""",
-    """
-ALTER TABLE following ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE following ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
-ALTER TABLE following ADD COLUMN generation TEXT NOT NULL DEFAULT '';
-""",
-)
-"""The schema, a step a change. A step that was released is never changed again."""
-
 NUMBER_BITS = 44
 APPLICATION = 0x666C6361  # "flca", so that file(1) and we can tell the file from others
 PAGE = 16384  # bytes: a thousand events are 25 pages and not 100
 CACHE_KIB = 4096
-READ_BYTES = 2 << 20  # read at a time, so that no turn of the event loop becomes long
+READ_BYTES = 2 << 20  # of payload read at a time, so that no turn of the event loop becomes long
 
 SITE = 1
 KINDS: tuple[EntryKind, ...] = ("events", "site", "other")
 
 HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
 LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
-READ = """
-SELECT id, taken, kind, count, payload FROM entries
-WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
-"""
+COLUMNS = "id, taken, kind, count, payload, checksum"
+READ = "FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+READ_ONE = "FROM entries WHERE id = ?"
+SKIPPED = "SELECT 1 FROM skipped WHERE id = ?"
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
+TAKEN_UNTIL = "SELECT taken FROM entries WHERE id <= ? AND id > ? ORDER BY id DESC LIMIT 1"
 BEGIN_FOLLOWING = "INSERT INTO following (stream, clients, seq) VALUES (?, ?, 0)"
 KEEP_FOLLOWING = "UPDATE following SET clients = ?"
 LAST_SITE = """
@@ -105,13 +73,16 @@ REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE 
 class StreamRow(NamedTuple):
     """A stream as it is found: its head is the newest entry, removed or not.
 
-    ``site`` is the newest site entry's payload, removed or not.
+    ``site`` is the newest site entry's payload, removed or not. ``damaged`` says that the end of
+    the stream cannot be read: the head is then the newest entry that can, and nothing can be
+    appended.
     """
 
     ordinal: int
     client: int
     head: Head
     site: bytes | None = None
+    damaged: bool = False
 
 
 class Follows(NamedTuple):
@@ -194,11 +165,22 @@ def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | No
         )
 
 
+def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload: bytes) -> int:
+    """The checksum that is stored with an entry."""
+    return checksum(payload, row_id, recorded_at, kind, count)
+
+
 class LogReader:
     """Reads what is durable; every method raises Unavailable when the disk fails."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_bytes: int = READ_BYTES) -> None:
         self._connection = open_reader(path, cache_kib=CACHE_KIB)
+        self._read_bytes = read_bytes
+        # a folder that this release has not served yet may be read all the same
+        self._checksums = self._connection.pragma("user_version") >= CHECKSUMS_SINCE
+        columns = COLUMNS if self._checksums else COLUMNS.replace("checksum", "NULL")
+        self._read_some = f"SELECT {columns} {READ}"
+        self._read_one = f"SELECT {columns} {READ_ONE}"
 
     def identity(self) -> str:
         """What tells this log from every other one."""
@@ -206,18 +188,38 @@ class LogReader:
 
     def streams(self) -> list[StreamRow]:
         """All streams with their heads."""
-        found = []
         with reading():
-            for ordinal, client, removed, removed_taken, old_site in fetch(self._connection, HEADS):
-                ends = first_id(ordinal), first_id(ordinal + 1)
-                newer_site = fetch_one(self._connection, LAST_SITE, ends)
-                last = fetch_one(self._connection, LAST, ends)
-                head = Head(removed, removed_taken)
-                if last is not None:
-                    head = Head(last[0] - ends[0], last[1])
-                site = old_site if newer_site is None else newer_site[0]
-                found.append(StreamRow(ordinal, client, head, site))
-        return found
+            rows = fetch(self._connection, HEADS)
+            return [self._found(*row) for row in rows]
+
+    def _found(
+        self, ordinal: int, client: int, removed: int, removed_taken: int, site: bytes | None
+    ) -> StreamRow:
+        start, end = first_id(ordinal), first_id(ordinal + 1)
+        head = Head(removed, removed_taken)
+        try:
+            newer_site = fetch_one(self._connection, LAST_SITE, (start, end))
+            last = fetch_one(self._connection, LAST, (start, end))
+        except apsw.CorruptError:
+            return StreamRow(ordinal, client, self._last_readable(ordinal, head), site, True)
+        if last is not None:
+            head = Head(last[0] - start, last[1])
+        return StreamRow(ordinal, client, head, site if newer_site is None else newer_site[0])
+
+    def _last_readable(self, ordinal: int, head: Head) -> Head:
+        """The newest entry in front of a stream's damaged end."""
+        low, high = head.number, 1 << NUMBER_BITS
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + middle,))
+            except apsw.CorruptError:
+                row = None
+            if row is None:
+                high = middle
+            else:
+                low, head = middle, Head(middle, row[0])
+        return head
 
     def following(self) -> dict[str, StreamPosition]:
         """How far each stream that is followed has been copied, by its name."""
@@ -232,20 +234,67 @@ class LogReader:
         return Follows(self.identity(), [stream for stream, _ in rows], rows[0][1])
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
-        """Entries behind ``after`` up to the stream's head, oldest first: the port's ``read``."""
+        """Entries after ``after`` up to the stream's head, oldest first: the port's ``read``.
+
+        Raises DamagedEntry where the next entry is not what was written, unless the operator has
+        decided to skip it.
+        """
         start = first_id(stream.ordinal)
         entries: list[Entry] = []
+        seen = max(after, 0)
         size = 0
-        with reading():
-            bounds = start + max(after, 0), start + stream.head.number, limit
-            for row_id, recorded_at, kind, count, payload in self._connection.execute(READ, bounds):
-                size += len(payload)
-                if entries and size > READ_BYTES:
-                    break
-                entries.append(
-                    Entry(stream.client, row_id - start, recorded_at, KINDS[kind], count, payload)
-                )
+        try:
+            with reading(apsw.CorruptError):
+                bounds = start + seen, start + stream.head.number, limit
+                for row in self._connection.execute(self._read_some, bounds):
+                    size += len(row[4])
+                    if entries and size > self._read_bytes:
+                        break
+                    self._take(stream, row, entries)
+                    seen = row[0] - start
+        except apsw.CorruptError:
+            if not entries:
+                return self._read_singly(stream, max(after, 0))
+        except DamagedEntry:
+            if not entries:
+                raise
+        if not entries and seen > max(after, 0):  # all of them are skipped
+            return self.read(stream, seen, limit)
         return entries
+
+    def _take(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
+        """Append a row's entry to ``entries``, unless it is skipped. Raises DamagedEntry."""
+        row_id, recorded_at, kind, count, payload, stored = row
+        number = row_id - first_id(stream.ordinal)
+        if kind >= len(KINDS) or (stored is not None and stored != entry_checksum(*row[:5])):
+            if not self._skipped(row_id):
+                raise DamagedEntry(stream.client, number, recorded_at, "its checksum differs")
+            return
+        entries.append(Entry(stream.client, number, recorded_at, KINDS[kind], count, payload))
+
+    def _read_singly(self, stream: StreamRow, after: int) -> list[Entry]:
+        """The next entry, found by its number, where a page in front of it is damaged."""
+        entries: list[Entry] = []
+        for number in range(after + 1, stream.head.number + 1):
+            row_id = first_id(stream.ordinal) + number
+            try:
+                with reading(apsw.CorruptError):
+                    row = fetch_one(self._connection, self._read_one, (row_id,))
+            except apsw.CorruptError as error:
+                if self._skipped(row_id):
+                    continue
+                why = "its page is damaged"
+                raise DamagedEntry(stream.client, number, None, why) from error
+            if row is not None:
+                self._take(stream, row, entries)
+            if entries:
+                break
+        return entries
+
+    def _skipped(self, row_id: int) -> bool:
+        if not self._checksums:
+            return False
+        return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
 
     def taken_at(self, ordinal: int, number: int) -> int | None:
         """When an entry was taken; None when it is not stored."""
@@ -256,10 +305,13 @@ class LogReader:
     def last_at(self, stream: StreamRow, ticks: int) -> int:
         """The last entry taken at or before ``ticks``; removed ones count as taken then."""
         low, high = self.removed(stream.ordinal), stream.head.number
+        start = first_id(stream.ordinal)
         while low < high:
             middle = (low + high + 1) // 2
-            recorded_at = self.taken_at(stream.ordinal, middle)
-            if recorded_at is None or recorded_at <= ticks:  # None: removed while we search
+            with reading():
+                # a number in between may be missing: removed while we search, or damaged
+                row = fetch_one(self._connection, TAKEN_UNTIL, (start + middle, start + low))
+            if row is None or row[0] <= ticks:
                 low = middle
             else:
                 high = middle - 1

@@ -12,6 +12,7 @@ from floorcast.log.batches import entries_of, news_of
 from floorcast.log.client_streams import Stream
 from floorcast.log.dedup_keys import keys_of
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
+from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 
@@ -21,8 +22,8 @@ __all__ = ["MemoryLog"]
 class _Kept:
     """What the memory keeps of a client."""
 
-    def __init__(self, client: int) -> None:
-        self.stream = Stream(client, Head(0, 0))
+    def __init__(self, client: int, tuning: Tuning) -> None:
+        self.stream = Stream(client, Head(0, 0), tuning.follower_events)
         self.entries: deque[Entry] = deque()
         self.removed = 0
         self.removed_site: Entry | None = None
@@ -33,13 +34,11 @@ class _Kept:
         self.entries.append(entry)
         self.stream.publish(entry)
 
-    def forget(self, before: int) -> int:
-        """Remove what was taken before the tick; the number of entries."""
-        count = 0
+    def forget(self, before: int) -> None:
+        """Remove what was taken before the tick."""
         while self.entries and self.entries[0].recorded_at < before:
             entry = self.entries.popleft()
             self.removed = entry.number
-            count += 1
             if entry.kind == "site":
                 self.removed_site = entry
         old = []
@@ -49,13 +48,15 @@ class _Kept:
             old.append(key)
         for key in old:
             del self.keys[key]
-        return count
 
 
 class MemoryLog:
     """See ``EventLog``. What it holds is durable for as long as it lives."""
 
-    def __init__(self, now: Now, *, retention: int = RETENTION) -> None:
+    def __init__(
+        self, now: Now, *, retention: int = RETENTION, tuning: Tuning | None = None
+    ) -> None:
+        self._tuning = tuning or Tuning()
         self.identity = uuid.uuid4().hex
         self.healthy = True
         self.stalled = ""
@@ -71,7 +72,7 @@ class MemoryLog:
         since = kept_since(kept.stream.time_of_next(self._now()), self._retention)
         held = {key for key in keys if kept.keys.get(key, -1) >= since}
         news = news_of(batch, keys, held)
-        for entry in entries_of(batch.client, news, self._next(kept)):
+        for entry in entries_of(batch.client, news, self._next(kept), self._tuning.entry_events):
             kept.keep(entry)
         for key in news.keys:  # the oldest stay in front, also where one comes again
             kept.keys.pop(key, None)
@@ -89,7 +90,7 @@ class MemoryLog:
 
     def read(self, client: int, after: int, limit: int) -> list[Entry]:
         """See ``EventLog.read``."""
-        kept = self._kept.get(client)
+        kept = self._looked_at(client)
         if kept is None:
             return []
         start = max(after - kept.removed, 0)
@@ -106,7 +107,7 @@ class MemoryLog:
 
     def last_at(self, client: int, ticks: int) -> int:
         """See ``EventLog.last_at``."""
-        kept = self._kept.get(client)
+        kept = self._looked_at(client)
         if kept is None:
             return 0
         low, high = 0, len(kept.entries)
@@ -120,7 +121,7 @@ class MemoryLog:
 
     def taken_at(self, client: int, number: int) -> int | None:
         """See ``EventLog.taken_at``."""
-        kept = self._kept.get(client)
+        kept = self._looked_at(client)
         if kept is None or not kept.removed < number <= kept.stream.head.number:
             return None
         return kept.entries[number - kept.removed - 1].recorded_at
@@ -131,22 +132,21 @@ class MemoryLog:
 
     def removed(self, client: int) -> int:
         """See ``EventLog.removed``."""
-        kept = self._kept.get(client)
+        kept = self._looked_at(client)
         return 0 if kept is None else kept.removed
 
     def removed_site(self, client: int) -> Entry | None:
         """See ``EventLog.removed_site``."""
-        kept = self._kept.get(client)
+        kept = self._looked_at(client)
         return None if kept is None else kept.removed_site
 
     def clients(self) -> list[int]:
         """See ``EventLog.clients``."""
         return sorted(client for client, kept in self._kept.items() if kept.stream.head.number)
 
-    async def retain(self) -> int:
-        """See ``EventLog.retain``."""
-        before = self._before()
-        return sum(kept.forget(before) for kept in self._kept.values())
+    def steady_now(self) -> int:
+        """See ``EventLog.steady_now``."""
+        return self._now()
 
     async def close(self) -> None:
         """See ``EventLog.close``."""
@@ -154,21 +154,25 @@ class MemoryLog:
         for kept in self._kept.values():
             kept.stream.close()
 
+    def _looked_at(self, client: int) -> _Kept | None:
+        """What is kept of a client, without what is older than the retention."""
+        kept = self._kept.get(client)
+        if kept is not None:
+            kept.forget(kept_since(self._now(), self._retention))
+        return kept
+
     def _of(self, client: int) -> _Kept:
         kept = self._kept.get(client)
         if kept is None:
-            kept = self._kept[client] = _Kept(client)
+            kept = self._kept[client] = _Kept(client, self._tuning)
         return kept
 
     def _open(self, client: int) -> _Kept:
         if self._closed:
             raise Unavailable("the log is closed")
         kept = self._of(client)
-        kept.forget(self._before())
+        kept.forget(kept_since(self._now(), self._retention))
         return kept
-
-    def _before(self) -> int:
-        return kept_since(self._now(), self._retention)
 
     def _next(self, kept: _Kept) -> Callable[[], Head]:
         return lambda: kept.stream.next(self._now())

@@ -186,10 +186,10 @@ class EventLog(Protocol):
         """The clients that have a stream."""
         ...
 
-    async def retain(self) -> int:
-        """Remove what is older than the retention now; the number of entries removed.
+    def steady_now(self) -> int:
+        """The present in ticks, as whatever deletes old data may believe it; from any thread.
 
-        The log does this by itself, a little at a time, while it is written to.
+        A wall clock that has leapt ahead is doubted for an hour.
         """
         ...
 

@@ -1,8 +1,11 @@
-"""The log's retention: the oldest entries go in small bites, on the writer's thread.
+"""The log's retention: the oldest entries go, a few in each transaction, on the writer's thread.
 
 Their pages are used again by new entries, so the file stays as large as its largest day and
-nothing is ever moved. A bite is not flushed: the next commit does that, and a bite that a
-crash undoes is taken again.
+nothing is ever moved. Each transaction is flushed: what a failed flush loses of an unflushed one
+would still be in the cache, and a checkpoint would then write half of it.
+
+A damaged page never stops the retention: rows that cannot be deleted stay behind as waste, and
+the stream's ``removed`` moves past them.
 """
 
 from __future__ import annotations
@@ -12,18 +15,20 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import apsw
+import structlog
 
-from floorcast.log.log_file import SITE, first_id
+from floorcast.log.log_file import SITE, StreamRow, first_id
 from floorcast.log.port import kept_since
+from floorcast.log.tuning import Tuning
 from floorcast.model.token import Now
 from floorcast.sqlite.files import fetch_one, transaction
 
-__all__ = ["BITE", "BITE_BYTES", "Retention"]
+__all__ = ["Retention"]
 
-BITE = 64  # entries removed at a time
-BITE_BYTES = 8 << 20  # of payload, after which a bite ends early
+SCAN_ENTRIES = 10_000  # numbers tried for the next readable entry after a damaged page
 
 OLDEST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
+ONE = "SELECT id, taken FROM entries WHERE id = ?"
 CHOOSE = """
 SELECT max(id), max(taken), count(*), max(CASE kind WHEN ?4 THEN id END)
 FROM (
@@ -41,7 +46,10 @@ UPDATE streams SET (site_number, site_taken, site) =
 WHERE ordinal = ?1
 """
 NOTE = "UPDATE streams SET removed = ?2, removed_taken = ?3 WHERE ordinal = ?1"
+REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
+
+_log = structlog.get_logger(__name__)
 
 
 class _Front(NamedTuple):
@@ -53,18 +61,28 @@ class _Front(NamedTuple):
 
 
 class Retention:
-    """Owns a connection of its own, used on the writer's thread only. Raises apsw.Error."""
+    """Owns a connection of its own, used on the writer's thread only. Raises apsw.Error.
+
+    ``steady_now`` is a clock that may be trusted with deleting (see ``SteadyClock``).
+    """
 
     def __init__(
-        self, connection: apsw.Connection, ordinals: Iterable[int], now: Now, retention: int
+        self,
+        connection: apsw.Connection,
+        streams: Iterable[StreamRow],
+        steady_now: Now,
+        retention: int,
+        tuning: Tuning,
     ) -> None:
         self._connection = connection
-        self._now = now
+        self._now = steady_now
         self._retention = retention
+        self._tuning = tuning
         self._fronts: list[_Front] = []
         self._known: set[int] = set()
-        for ordinal in ordinals:
-            self._find_front(ordinal, first_id(ordinal))
+        for stream in streams:
+            removed = fetch_one(connection, REMOVED, (stream.ordinal,))[0]
+            self._find_front(stream.ordinal, removed + 1)
 
     def note(self, ordinal: int, row_id: int, recorded_at: int) -> None:
         """An entry was stored; it is the front of a stream that had none."""
@@ -77,23 +95,26 @@ class Retention:
         """Whether there is an entry that is older than the retention."""
         return bool(self._fronts) and self._fronts[0].recorded_at < self._before()
 
-    def bite(self) -> int:
+    def remove_some(self) -> int:
         """Remove some entries that are older than the retention; how many."""
         if not self.due:
             return 0
         before = self._before()
         front = self._fronts[0]
-        with transaction(self._connection):
-            last, recorded_at, count, site = self._choose(front, before)
-            if site is not None:
-                start = first_id(front.ordinal)
-                self._connection.execute(KEEP_SITE, (front.ordinal, start, site))
-            number = last - first_id(front.ordinal)
-            self._connection.execute(NOTE, (front.ordinal, number, recorded_at))
-            self._connection.execute(DELETE, (front.id, last))
+        try:
+            last, count = self._remove(front, before)
+        except apsw.CorruptError as error:
+            last, count = self._pass_over(front, before)
+            _log.error(
+                "damaged_entries_left",
+                ordinal=front.ordinal,
+                first=front.id - first_id(front.ordinal),
+                last=last - first_id(front.ordinal),
+                why=str(error),
+            )
         heapq.heappop(self._fronts)
         self._known.discard(front.ordinal)
-        self._find_front(front.ordinal, last + 1)
+        self._find_front(front.ordinal, last + 1 - first_id(front.ordinal))
         return count
 
     def close(self) -> None:
@@ -103,13 +124,55 @@ class Retention:
     def _before(self) -> int:
         return kept_since(self._now(), self._retention)
 
-    def _choose(self, front: _Front, before: int) -> tuple[int, int, int, int | None]:
-        end = first_id(front.ordinal + 1)
-        bounds = (front.id, end, before, SITE, BITE, BITE_BYTES)
-        row: tuple[int, int, int, int | None] = fetch_one(self._connection, CHOOSE, bounds)
-        return row
+    def _remove(self, front: _Front, before: int) -> tuple[int, int]:
+        """Delete a stream's oldest entries; the id of the last one, and how many."""
+        sizes = self._tuning.retention_entries, self._tuning.retention_bytes
+        bounds = (front.id, first_id(front.ordinal + 1), before, SITE, *sizes)
+        with transaction(self._connection):
+            last, recorded_at, count, site = fetch_one(self._connection, CHOOSE, bounds)
+            self._delete(front.ordinal, front.id, last, recorded_at, site)
+        return last, count
 
-    def _find_front(self, ordinal: int, start: int) -> None:
-        row = fetch_one(self._connection, OLDEST, (start, first_id(ordinal + 1)))
+    def _delete(
+        self, ordinal: int, first: int, last: int, recorded_at: int, site: int | None
+    ) -> None:
+        start = first_id(ordinal)
+        if site is not None:
+            self._connection.execute(KEEP_SITE, (ordinal, start, site))
+        self._connection.execute(NOTE, (ordinal, last - start, recorded_at))
+        self._connection.execute(DELETE, (first, last))
+
+    def _pass_over(self, front: _Front, before: int) -> tuple[int, int]:
+        """The same beside a damaged page: one entry, or none where even that cannot be deleted."""
+        try:
+            with transaction(self._connection):
+                row = fetch_one(
+                    self._connection, CHOOSE, (front.id, front.id + 1, before, SITE, 1, 1)
+                )
+                self._delete(front.ordinal, front.id, front.id, row[1], row[3])
+        except apsw.CorruptError:
+            number = front.id - first_id(front.ordinal)
+            self._connection.execute(NOTE, (front.ordinal, number, front.recorded_at))
+            return front.id, 0
+        return front.id, 1
+
+    def _find_front(self, ordinal: int, number: int) -> None:
+        """Note the oldest entry of a stream from ``number`` on."""
+        start = first_id(ordinal)
+        try:
+            row = fetch_one(self._connection, OLDEST, (start + number, first_id(ordinal + 1)))
+        except apsw.CorruptError as error:
+            _log.error("damaged_entries_left", ordinal=ordinal, first=number, why=str(error))
+            row = self._next_readable(start + number)
         if row is not None:
             self.note(ordinal, *row)
+
+    def _next_readable(self, row_id: int) -> tuple[int, int] | None:
+        for each in range(row_id, row_id + SCAN_ENTRIES):
+            try:
+                row: tuple[int, int] | None = fetch_one(self._connection, ONE, (each,))
+            except apsw.CorruptError:
+                continue
+            if row is not None:
+                return row
+        return None

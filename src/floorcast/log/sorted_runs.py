@@ -23,6 +23,7 @@ import apsw
 from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
 from floorcast.log.port import HOUR, kept_since
+from floorcast.log.tuning import Tuning
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.bulk_rows import blobs
@@ -32,8 +33,6 @@ from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading
 __all__ = ["Run", "SortedRuns"]
 
 PAGE = 4096  # bytes: a look at one key reads one page of a run
-CACHE_KIB = 8192
-INLINE = 256  # looks (keys times runs, about 2 µs each) that the event loop does by itself
 KEY_BYTES = 100  # of memory that a waiting key takes beside itself, about
 MARKS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 
@@ -70,23 +69,33 @@ class SortedRuns:
     """
 
     def __init__(
-        self, path: Path, now: Now, *, identity: str, heads: Mapping[int, int], retention: int
+        self,
+        path: Path,
+        steady_now: Now,
+        *,
+        identity: str,
+        heads: Mapping[int, int],
+        retention: int,
+        tuning: Tuning,
     ) -> None:
-        self._now = now
+        self._now = steady_now
+        self._tuning = tuning
         self._retention = retention
         connection = open_derived(
             path,
             compaction.SCHEMA,
             page_size=PAGE,
-            cache_kib=CACHE_KIB,
+            cache_kib=tuning.keys_cache_kib,
             identity=identity,
             heads=heads,
         )
-        self._reader = open_reader(path, cache_kib=CACHE_KIB)
-        self._far_reader = open_reader(path, cache_kib=CACHE_KIB)
+        self._reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
+        self._far_reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
         self._runs = self._count()
-        self._writer = BackgroundWriter(connection, "keys.db", tidy=self._tidy)
+        self._writer = BackgroundWriter(
+            connection, "keys.db", tidy=self._tidy, retry_seconds=tuning.retry_seconds
+        )
 
     @property
     def backlog(self) -> int:
@@ -126,7 +135,7 @@ class SortedRuns:
         self._writer.settle()
         if not keys or not self._runs:
             return []
-        if len(keys) * self._runs <= INLINE:
+        if len(keys) * self._runs <= self._tuning.inline_lookups:
             return _find(self._reader, keys, since)
         return await get_running_loop().run_in_executor(
             self._pool, _find, self._far_reader, keys, since
@@ -149,7 +158,8 @@ class SortedRuns:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        return compaction.step(connection, kept_since(self._now(), self._retention) // HOUR)
+        before = kept_since(self._now(), self._retention) // HOUR
+        return compaction.step(connection, before, self._tuning)
 
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:

@@ -19,6 +19,7 @@ status that goes with it is decided once, in ``floorcast.http.error_responses``.
     │   ├── NotAcceptable       406
     │   └── RateLimited         429
     ├── Unavailable             101   try again: busy, starting, or the log cannot be written
+    │   └── DamagedEntry              an entry of a client's log is not what was written
     ├── UnexpectedAnswer        what a server answered is not what the API says (client)
     └── SettingError            a setting or a site file that cannot be used
 """
@@ -28,6 +29,7 @@ from __future__ import annotations
 __all__ = [
     "BadCredentials",
     "BadSession",
+    "DamagedEntry",
     "FeedNotSwitchedOn",
     "FloorcastError",
     "InvalidParameter",
@@ -164,6 +166,24 @@ class Unavailable(FloorcastError):
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+
+
+class DamagedEntry(Unavailable):
+    """An entry of a client's log is not what was written, or cannot be read at all.
+
+    ``recorded_at`` is the entry's time in ticks, None where even that cannot be read.
+    """
+
+    def __init__(self, client: int, number: int, recorded_at: int | None, why: str) -> None:
+        super().__init__(
+            f"entry {number} of client {client} is damaged ({why}): 'floorcast verify --disk' "
+            "lists all such entries, 'floorcast skip-entry' leaves one out",
+            retry_after=30,
+        )
+        self.client = client
+        self.number = number
+        self.recorded_at = recorded_at
+        self.why = why
 
 
 class UnexpectedAnswer(FloorcastError):

@@ -118,6 +118,7 @@ class Node:
         mirror = ProjectionStore(
             None if data == IN_MEMORY else data / "mirror.db",
             self._now,
+            steady_now=log.steady_now,
             identity=log.identity,
             heads=heads,
         )

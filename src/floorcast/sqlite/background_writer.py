@@ -1,11 +1,11 @@
-"""A scribe writes derived data to one SQLite file, in the background and in order.
+"""Writes derived data to one SQLite file, in the background and in order.
 
-What is handed in becomes stored in that order, several jobs in one transaction, so that a
-crash loses a suffix and nothing else. Nothing is ever dropped: when the disk fails the scribe
-tries again until it succeeds, and whoever hands in watches ``backlog``.
+Jobs become stored in the order in which they are handed in, several in one transaction, so that a
+crash loses a suffix and nothing else. Nothing is ever dropped: while the disk fails the writer
+tries again, and the caller watches ``backlog``.
 
-The thread only ever runs statements; what follows from a job being stored is done by
-``settle``, on the thread that hands in.
+The thread only runs statements; what follows from a job being stored is done by ``settle``, on
+the caller's thread.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ from floorcast.sqlite.files import transaction
 
 __all__ = ["BackgroundWriter", "Work"]
 
-GROUP = 64  # jobs in one transaction
-RETRY = 0.5  # seconds between two attempts while the disk fails
+GROUP_JOBS = 64  # in one transaction
+RETRY_SECONDS = 0.5  # between two attempts while the disk fails
 
 Work = Callable[[apsw.Connection], object]
 
 
 class _Mark(NamedTuple):
-    """Somebody waits for the queue to be worked off up to here."""
+    """Somebody waits until the queue is worked off up to here."""
 
     reached: threading.Event
-    tidied: bool
 
 
-_END = _Mark(threading.Event(), tidied=False)
+_END = _Mark(threading.Event())
 
 _log = structlog.get_logger(__name__)
 
@@ -52,9 +51,9 @@ class BackgroundWriter:
     """The only writer of a connection, which it owns.
 
     ``background=False`` writes at once, on the caller's thread (for a file in memory).
-    ``tidy`` is asked after every group, and again and again while there is nothing else to
-    do, to take one small bite of what has grown old; it says whether there may be more.
-    ``healthy`` is False while the disk fails.
+    ``tidy`` is called after every group, and again and again while there is nothing else to do,
+    to remove a little of what has grown old; it says whether there may be more. ``healthy`` is
+    False while the disk fails.
     """
 
     def __init__(
@@ -64,28 +63,30 @@ class BackgroundWriter:
         *,
         background: bool = True,
         tidy: Callable[[apsw.Connection], bool] | None = None,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
+        self._retry_seconds = retry_seconds
         self.healthy = True
         self._connection = connection
         self._name = name
         self._tidy = tidy
         self._given = 0
-        self._recorded_at = 0
+        self._settled = 0
         self._queue: SimpleQueue[_Job | _Mark] = SimpleQueue()
         self._stored: deque[_Job] = deque()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         if background:
-            self._thread = threading.Thread(target=self._run, name=f"scribe-{name}", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=f"writer-{name}", daemon=True)
             self._thread.start()
 
     @property
     def backlog(self) -> int:
         """Bytes handed in and not yet known to be stored."""
-        return self._given - self._recorded_at
+        return self._given - self._settled
 
     def submit(self, size: int, work: Work, done: Callable[[], None]) -> None:
-        """Have ``work`` done on the connection; ``settle`` calls ``done`` once it is stored.
+        """Run ``work`` on the connection; ``settle`` calls ``done`` once it is stored.
 
         ``size`` is what the job keeps in memory, in bytes.
         """
@@ -106,17 +107,14 @@ class BackgroundWriter:
         stored = self._stored
         while stored:
             job = stored.popleft()
-            self._recorded_at += job.size
+            self._settled += job.size
             job.done()
 
-    def wait(self, *, tidied: bool = False, timeout: float = 60.0) -> bool:
-        """Wait until what has been handed in is stored, and the file ``tidied`` too if wanted.
-
-        False if it was not in time (seconds).
-        """
+    def wait(self, *, timeout: float = 60.0) -> bool:
+        """Wait until what has been handed in is stored; False if it was not in time (seconds)."""
         if self._thread is None:
             return True
-        mark = _Mark(threading.Event(), tidied)
+        mark = _Mark(threading.Event())
         self._queue.put(mark)
         return mark.reached.wait(timeout)
 
@@ -138,8 +136,6 @@ class BackgroundWriter:
             if mark is _END:
                 return
             more = self._tidied()
-            while mark is not None and mark.tidied and more:
-                more = self._tidied()
             if mark is not None:
                 mark.reached.set()
 
@@ -149,7 +145,7 @@ class BackgroundWriter:
             item = self._queue.get(block=wait)
             while isinstance(item, _Job):
                 jobs.append(item)
-                if len(jobs) == GROUP:
+                if len(jobs) == GROUP_JOBS:
                     return jobs, None
                 item = self._queue.get_nowait()
         except Empty:
@@ -164,7 +160,7 @@ class BackgroundWriter:
                         job.work(self._connection)
             except apsw.Error as error:
                 self._failed(error)
-                if self._closing.wait(RETRY):
+                if self._closing.wait(self._retry_seconds):
                     _log.warning("derived_data_lost", file=self._name, jobs=len(jobs))
                     return False
             else:

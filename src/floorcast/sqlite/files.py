@@ -152,9 +152,11 @@ def _beside(path: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Translate what SQLite raises while reading into Unavailable."""
+def reading(*handled: type[apsw.Error]) -> Iterator[None]:
+    """Translate what SQLite raises while reading into Unavailable, except what is ``handled``."""
     try:
         yield
+    except handled:
+        raise
     except apsw.Error as error:
         raise Unavailable("the log cannot be read") from error

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
@@ -28,13 +29,19 @@ from floorcast.store.snapshots import Snapshot, StoredSnapshots
 from floorcast.store.stored_calls import CallKey, StoredCalls
 from floorcast.store.stored_segments import StoredSegments
 
-__all__ = ["ProjectionStore", "Snapshot"]
+__all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
 PAGE = 8192  # bytes: segments want large pages, the index of calls small ones
-CACHE_KIB = 8192
-MAX_BACKLOG = 64 << 20  # bytes handed in and not stored
-
 SCHEMA = stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTuning:
+    """What bounds a store: ``backlog_bytes`` may wait for the disk before intake stops."""
+
+    backlog_bytes: int = 64 << 20
+    cache_kib: int = 8192
+    retry_seconds: float = 0.5
 
 
 class ProjectionStore:
@@ -51,21 +58,29 @@ class ProjectionStore:
         path: Path | None,
         now: Now,
         *,
+        steady_now: Now | None = None,
         identity: str,
         heads: Mapping[int, int],
         retention: int = RETENTION,
+        tuning: StoreTuning | None = None,
     ) -> None:
+        self._tuning = tuning = tuning or StoreTuning()
         self._path = path
         self._now = now
+        self._steady_now = steady_now or now
         self._retention = retention
         connection = open_derived(
-            path, SCHEMA, page_size=PAGE, cache_kib=CACHE_KIB, identity=identity, heads=heads
+            path, SCHEMA, page_size=PAGE, cache_kib=tuning.cache_kib, identity=identity, heads=heads
         )
         self._reader = connection
         if path is not None:
-            self._reader = open_reader(path, cache_kib=CACHE_KIB)
+            self._reader = open_reader(path, cache_kib=tuning.cache_kib)
         self._writer = BackgroundWriter(
-            connection, "mirror.db", background=path is not None, tidy=self._tidy
+            connection,
+            "mirror.db",
+            background=path is not None,
+            tidy=self._tidy,
+            retry_seconds=tuning.retry_seconds,
         )
         self._segments = StoredSegments(self._reader, self._writer)
         self._calls = StoredCalls(self._reader, self._writer)
@@ -85,7 +100,7 @@ class ProjectionStore:
     @property
     def full(self) -> bool:
         """Whether so much waits that nothing should be taken in until less does."""
-        return self.backlog > MAX_BACKLOG
+        return self.backlog > self._tuning.backlog_bytes
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
         """Keep the feed's next segment. Raises ValueError when it is not behind the last."""
@@ -117,15 +132,13 @@ class ProjectionStore:
         """
         self._calls.write(client, position, versions, self._now())
 
-    def find_call(self, client: int, transaction: int, session: str, at_place: int) -> bytes | None:
-        """The newest version of a call at or before ``at_place``. Raises Unavailable."""
-        key = transaction, session
-        return self.find_calls(client, (key,), at_place).get(key)
-
     def find_calls(
         self, client: int, keys: Collection[CallKey], at_place: int
     ) -> dict[CallKey, bytes]:
-        """The same for many calls, (transaction, session); those not kept are left out."""
+        """The newest version at or before ``at_place`` of each call, (transaction, session).
+
+        Calls that are not kept are left out. Raises Unavailable.
+        """
         self._writer.settle()
         return self._calls.find(client, keys, at_place)
 
@@ -138,21 +151,6 @@ class ProjectionStore:
         self._writer.settle()
         return self._snapshots.newest(client, at_most_entry)
 
-    async def flush(self) -> bool:
-        """Wait until everything handed in is stored; False if the disk did not let it."""
-        stored = await asyncio.to_thread(self._writer.wait)
-        self._writer.settle()
-        return stored
-
-    async def retain(self) -> bool:
-        """The same, and remove what is older than the retention.
-
-        The mirror does this by itself, a little at a time, while it is written to.
-        """
-        removed = await asyncio.to_thread(self._writer.wait, tidied=True)
-        self._writer.settle()
-        return removed
-
     async def close(self) -> None:
         """Store what was handed in, and close the file."""
         if self._path is not None:
@@ -160,7 +158,7 @@ class ProjectionStore:
         await asyncio.to_thread(self._writer.close)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        before = self._now() - self._retention
+        before = self._steady_now() - self._retention
         more_segments = stored_segments.trim(connection, before)
         more_calls = stored_calls.trim(connection, before)
         return more_segments or more_calls

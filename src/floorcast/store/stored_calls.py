@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 from zlib import crc32
 
 import apsw
@@ -19,7 +18,7 @@ from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, reading
 
-__all__ = ["SCHEMA", "CallKey", "CallVersion", "StoredCalls"]
+__all__ = ["SCHEMA", "CallKey", "StoredCalls"]
 
 SCHEMA = """
 CREATE TABLE calls (
@@ -54,15 +53,6 @@ OVERHEAD = 300  # bytes of memory a pending version takes beside its body
 
 CallKey = tuple[int, str]
 """A call's transaction and session."""
-
-
-class CallVersion(NamedTuple):
-    """A call as it was after an event, encoded by the floor; the time is epoch milliseconds."""
-
-    transaction: int
-    session: str
-    last_event_ms: int
-    body: bytes
 
 
 class StoredCalls:
