@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from floorcast.auth.credentials import Credentials
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
@@ -40,8 +41,9 @@ class Door:
         self.kv = kv or small()
         self.site = Site(self.kv)
         self.passwords = Passwords(CHEAP)
-        self.lockout = Throttle(MemoryKeyValueStore(), self.clock)
-        credentials = Credentials(self.site, self.passwords, self.lockout)
+        self.throttle = Throttle(MemoryKeyValueStore(), self.clock)
+        guesses = KeyGuesses(self.clock)
+        credentials = Credentials(self.site, self.passwords, self.throttle, guesses)
         self.sessions = Sessions(
             self.site, self.kv, credentials, self.passwords, self.clock, shared=shared
         )

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.throttle import Throttle
 from floorcast.kv.memory import MemoryKeyValueStore
@@ -46,7 +47,10 @@ class Doors:
         self.hasher = Counted()
         self.passwords = Passwords(self.hasher, waiting)
         self.credentials = Credentials(
-            Site(small()), self.passwords, Throttle(MemoryKeyValueStore(), self.clock)
+            Site(small()),
+            self.passwords,
+            Throttle(MemoryKeyValueStore(), self.clock),
+            KeyGuesses(self.clock),
         )
 
     def prove(self, **changed: object) -> Proven:
@@ -119,9 +123,9 @@ def test_nobody_hears_whether_it_was_the_user_or_the_password(changed: dict[str,
 def test_without_a_token_of_the_client_no_password_is_looked_at(
     changed: dict[str, object],
 ) -> None:
-    """The same words for a wrong client and a wrong token, at no cost, and uncounted."""
+    """The same words for a wrong client and a wrong token, without a password's cost or count."""
     doors = Doors()
-    for _ in range(50):
+    for _ in range(19):
         error = doors.refused(**changed)
         assert isinstance(error, BadCredentials)
         assert "LV-Access" in error.message
@@ -167,9 +171,23 @@ def test_a_fleet_that_logs_in_at_once_is_one_try() -> None:
 
 def test_being_too_busy_is_nobodys_wrong_password() -> None:
     """503, and the tries that it hit do not count."""
-    doors = Doors(waiting=-2)
+    doors = Doors()
+    doors.passwords.close()
     for _ in range(20):
         with pytest.raises(Unavailable):
             doors.prove()
     doors.credentials._passwords = Passwords(CHEAP)  # noqa: SLF001 - the crowd has gone
     assert doors.prove()
+
+
+def test_guessing_an_api_token_is_slowed() -> None:
+    """After 20 wrong ones from an address the next is not looked at; known ones still count."""
+    doors = Doors()
+    assert doors.prove()
+    for number in range(20):
+        assert isinstance(doors.refused(api_token=f"guess {number}"), BadCredentials)
+    error = doors.refused(api_token="guess 21")
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == 1
+    assert doors.prove(), "this token was right from here before"
+    assert isinstance(doors.refused(api_token="x", address="198.51.100.1"), BadCredentials)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import Keys, api_token, bearer, is_api_token
 from floorcast.model.errors import BadCredentials
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
 from floorcast.site.live_site import Site
+from tests.auth.door import Clock
 from tests.site.sites import run, small
 
 
@@ -42,7 +44,7 @@ def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
     """An API token is none, nor is the digest of a key."""
     kv = small()
     site = Site(kv)
-    keys = Keys(site)
+    keys = Keys(site, KeyGuesses(Clock()))
     assert keys.client_of_ingest_key("ingest-key-of-acme-01") == 1
     for wrong in (
         None,

@@ -95,6 +95,50 @@ def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
     passwords.close()
 
 
+def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
+    """Its queue is its own; another client's login, and another address', is among the next."""
+    hasher = Slow()
+    passwords = Passwords(hasher, waiting=20)
+    done: list[str] = []
+
+    async def login(name: str, queue: tuple[int, str]) -> None:
+        await passwords.hash("x", queue)
+        done.append(name)
+
+    async def crowd() -> None:
+        hasher.gate.clear()
+        asked = [asyncio.create_task(login("crowd", (1, "a"))) for _ in range(30)]
+        await asyncio.wait(asked[22:])  # refused: two are at work, and twenty wait
+        asked.append(asyncio.create_task(login("neighbour", (1, "b"))))
+        asked.append(asyncio.create_task(login("other client", (2, "a"))))
+        await asyncio.sleep(0)
+        hasher.gate.set()
+        refused = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(one, Unavailable) for one in refused) == 8
+
+    asyncio.run(crowd())
+    assert {"neighbour", "other client"} <= set(done[:6])
+    assert len(done) == 24
+    passwords.close()
+
+
+def test_closing_refuses_those_who_wait() -> None:
+    """They are told that the server stops, rather than left waiting."""
+    hasher = Slow()
+    passwords = Passwords(hasher)
+
+    async def stop() -> None:
+        hasher.gate.clear()
+        asked = [asyncio.create_task(passwords.hash("x")) for _ in range(4)]
+        await asyncio.sleep(0)
+        hasher.gate.set()
+        passwords.close()
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(one, Unavailable) for one in done[2:]] == [True, True]
+
+    asyncio.run(stop())
+
+
 def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
     """Giving up does not make room for more than the threads can do."""
     hasher = Slow()

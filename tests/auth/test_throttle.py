@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
+from itertools import count
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.auth.throttle import ANYWHERE, GOOD, KEPT, Throttle
+from floorcast.auth.throttle import ANYWHERE, GOOD, KEPT, MAX_TURNS, SPRAY, TURN_SECONDS, Throttle
 from floorcast.auth.throttle import HERE as HERE_BUCKET
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item, KeyValueStore
@@ -37,72 +38,72 @@ def counts(clock: Clock, kv: KeyValueStore | None = None, kept: int = KEPT) -> T
     return Throttle(kv or MemoryKeyValueStore(), clock, kept)
 
 
-def guess(lockout: Throttle, address: str = HERE, user: str = "reports") -> int:
+def guess(throttle: Throttle, address: str = HERE, user: str = "reports") -> int:
     """One wrong password; how many seconds it has to wait instead, 0 when it was looked at."""
     try:
-        done(lockout.attempt("ACME", user, address))
+        done(throttle.attempt("ACME", user, address))
     except RateLimited as error:
         return error.retry_after
     return 0
 
 
-def get_in(lockout: Throttle, user: str = "reports") -> None:
+def get_in(throttle: Throttle, user: str = "reports") -> None:
     """The right password."""
-    done(lockout.succeeded(done(lockout.attempt("ACME", user, HERE))))
+    done(throttle.succeeded(done(throttle.attempt("ACME", user, HERE))))
 
 
-def give_up(lockout: Throttle, address: str = HERE) -> None:
+def give_up(throttle: Throttle, address: str = HERE) -> None:
     """A try that nobody looks at."""
-    done(lockout.withdrawn(done(lockout.attempt("ACME", "reports", address))))
+    done(throttle.withdrawn(done(throttle.attempt("ACME", "reports", address))))
 
 
 def test_five_wrong_passwords_then_a_growing_delay() -> None:
     """1, 2, 4 … 60 s, and a try made too early neither counts nor lengthens it."""
     clock = Clock()
-    lockout = counts(clock)
-    assert [guess(lockout) for _ in range(5)] == [0] * 5
+    throttle = counts(clock)
+    assert [guess(throttle) for _ in range(5)] == [0] * 5
     with pytest.raises(RateLimited, match="too many wrong passwords: wait 1 s"):
-        done(lockout.attempt("ACME", "reports", HERE))
+        done(throttle.attempt("ACME", "reports", HERE))
     delays = []
     for _ in range(9):
-        wait = guess(lockout)
+        wait = guess(throttle)
         delays.append(wait)
         clock.go(wait - 0.25)
-        assert guess(lockout) == 1
+        assert guess(throttle) == 1
         clock.go(0.25)
-        assert guess(lockout) == 0
+        assert guess(throttle) == 0
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_the_right_password_starts_anew() -> None:
     """After a login there are five tries again."""
     clock = Clock()
-    lockout = counts(clock)
+    throttle = counts(clock)
     for _ in range(4):
-        guess(lockout)
-    get_in(lockout)
-    assert [guess(lockout) for _ in range(6)] == [0] * 5 + [1]
+        guess(throttle)
+    get_in(throttle)
+    assert [guess(throttle) for _ in range(6)] == [0] * 5 + [1]
 
 
 def test_quiet_makes_good() -> None:
     """The count goes down by one every two minutes without a wrong password."""
     clock = Clock()
-    lockout = counts(clock)
+    throttle = counts(clock)
     for _ in range(5):
-        guess(lockout)
+        guess(throttle)
     clock.go(5 * 120)
-    assert [guess(lockout) for _ in range(6)] == [0] * 5 + [1]
+    assert [guess(throttle) for _ in range(6)] == [0] * 5 + [1]
 
 
 def test_delays_are_per_user_client_kind_and_address() -> None:
     """What one address does to one user holds up nobody else, and it nowhere else."""
-    lockout = counts(Clock())
-    while not guess(lockout):
+    throttle = counts(Clock())
+    while not guess(throttle):
         pass
-    assert guess(lockout, THERE) == 0
-    assert guess(lockout, user="manager") == 0
-    done(lockout.attempt("Other", "reports", HERE))
-    done(lockout.attempt("ACME", "reports", HERE, agent=True))
+    assert guess(throttle, THERE) == 0
+    assert guess(throttle, user="manager") == 0
+    done(throttle.attempt("Other", "reports", HERE))
+    done(throttle.attempt("ACME", "reports", HERE, agent=True))
 
 
 @pytest.mark.parametrize(
@@ -118,75 +119,157 @@ def test_delays_are_per_user_client_kind_and_address() -> None:
 )
 def test_an_address_is_what_one_party_holds(one: str, other: str, same: bool) -> None:
     """Of IPv6 that is a network of 64 bits; IPv4 is the same written either way."""
-    lockout = counts(Clock())
-    while not guess(lockout, one):
+    throttle = counts(Clock())
+    while not guess(throttle, one):
         pass
-    assert bool(guess(lockout, other)) is same
+    assert bool(guess(throttle, other)) is same
 
 
 def test_names_cannot_be_joined_into_others() -> None:
     """A client and user that read the same one after the other are still two."""
-    lockout = counts(Clock())
+    throttle = counts(Clock())
     for _ in range(9):
         with suppress(RateLimited):
-            done(lockout.attempt("a", "b\0c", HERE))
-    done(lockout.attempt("a\0b", "c", HERE))
+            done(throttle.attempt("a", "b\0c", HERE))
+    done(throttle.attempt("a\0b", "c", HERE))
+
+
+def crowd() -> Iterator[str]:
+    """Addresses without an end."""
+    return (f"203.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in count())
 
 
 def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
     """From 21 wrong passwords in a row on, tries pause for 1 to 5 s; a good address has none."""
     clock = Clock()
-    lockout = counts(clock)
-    get_in(lockout)
-    crowd = (f"203.0.{number // 250}.{number % 250}" for number in range(10_000))
-    assert [guess(lockout, next(crowd)) for _ in range(22)] == [0] * 21 + [1]
+    throttle = counts(clock)
+    get_in(throttle)
+    addresses = crowd()
+    assert [guess(throttle, next(addresses)) for _ in range(21)] == [0] * 21
     for pause in (1, 2, 3, 4, 5, 5, 5):
-        assert guess(lockout, next(crowd)) == pause
+        address = next(addresses)
+        assert guess(throttle, address) == pause
         clock.go(pause)
-        assert guess(lockout, next(crowd)) == 0
-    assert guess(lockout, THERE) == 5
-    get_in(lockout)
+        assert guess(throttle, address) == 0
+    assert guess(throttle, THERE) == 5
+    get_in(throttle)
     clock.go(31 * 86_400)
-    assert guess(lockout, THERE) == 0
+    assert guess(throttle, THERE) == 0
+
+
+def test_a_crowd_cannot_take_the_turn_of_a_user_at_a_new_address() -> None:
+    """However often others try, the user gets in when the wait that was answered is over."""
+    clock = Clock()
+    throttle = counts(clock)
+    addresses = [address for address, _ in zip(crowd(), range(MAX_TURNS - 1), strict=False)]
+
+    def storm() -> None:
+        for address in addresses:
+            guess(throttle, address)
+
+    for _ in range(10):
+        storm()
+        clock.go(5)
+    wait = guess(throttle, THERE)
+    assert 0 < wait <= 5 * MAX_TURNS
+    assert guess(throttle, THERE) == wait, "asking again does not lose the turn"
+    for _ in range(wait):
+        storm()
+        clock.go(1)
+    done(throttle.succeeded(done(throttle.attempt("ACME", "reports", THERE))))
+
+
+def test_a_turn_that_nobody_takes_is_given_up() -> None:
+    """It holds up nobody else, and is over half a minute after it came."""
+    clock = Clock()
+    throttle = counts(clock)
+    addresses = crowd()
+    while not guess(throttle, next(addresses)):
+        pass
+    wait = guess(throttle, THERE)
+    assert wait
+    clock.go(wait + TURN_SECONDS + 1)
+    assert guess(throttle, HERE) == 0
+
+
+def test_a_full_list_of_turns_takes_no_more_room() -> None:
+    """Whoever finds no turn is told to come back after the last one."""
+    clock = Clock()
+    kv = MemoryKeyValueStore()
+    throttle = counts(clock, kv)
+    addresses = crowd()
+    waits = [guess(throttle, next(addresses)) for _ in range(MAX_TURNS + 50)]
+    assert max(waits) <= 5 * (MAX_TURNS + 1)
+    assert waits[-1] == waits[-2]
+    assert all(len(raw) < 100 + 45 * MAX_TURNS for raw in kv.items(ANYWHERE).values())
+
+
+def test_one_password_tried_on_many_users_is_slowed() -> None:
+    """From the 31st wrong password of an address on, whoever the users are."""
+    clock = Clock()
+    throttle = counts(clock)
+    waits = [guess(throttle, user=f"user {number}") for number in range(31)]
+    assert waits == [0] * 30 + [1]
+    delays = []
+    for number in range(7):
+        wait = guess(throttle, user=f"other {number}")
+        delays.append(wait)
+        clock.go(wait)
+        assert guess(throttle, user=f"another {number}") == 0
+    assert delays == [1, 2, 4, 8, 16, 32, 60]
+    assert guess(throttle, THERE, user="user 0") == 0, "another address is not held up"
+
+
+def test_spraying_does_not_hold_up_who_logged_in_from_there() -> None:
+    """The others behind an address go on logging in while one of them guesses."""
+    clock = Clock()
+    throttle = counts(clock)
+    get_in(throttle, user="at home")
+    for number in range(40):
+        guess(throttle, user=f"user {number}")
+    assert guess(throttle, user="a newcomer") > 0
+    get_in(throttle, user="at home")
 
 
 def test_one_attacker_never_holds_up_another_address() -> None:
     """Trying as often as it may for a day, it does not bring about the pause for everybody."""
     clock = Clock()
-    lockout = counts(clock)
+    throttle = counts(clock)
     for _ in range(24 * 3600 // 60):
-        clock.go(max(guess(lockout), 60))
-        assert guess(lockout) == 0
-        give_up(lockout, THERE)
+        clock.go(max(guess(throttle), 60))
+        assert guess(throttle) == 0
+        give_up(throttle, THERE)
 
 
 def test_many_tries_at_once_are_not_better_than_one_after_the_other() -> None:
     """A try counts from its beginning, so a thousand under way are refused from the sixth on."""
-    lockout = counts(Clock())
-    assert [bool(guess(lockout)) for _ in range(1000)] == [False] * 5 + [True] * 995
+    throttle = counts(Clock())
+    assert [bool(guess(throttle)) for _ in range(1000)] == [False] * 5 + [True] * 995
 
 
 def test_a_try_that_came_to_no_answer_does_not_count() -> None:
     """A server too busy to look at a password is nobody's wrong password."""
-    lockout = counts(Clock())
+    throttle = counts(Clock())
     for _ in range(100):
-        give_up(lockout)
-    assert [guess(lockout) for _ in range(6)] == [0] * 5 + [1]
+        give_up(throttle)
+    assert [guess(throttle) for _ in range(6)] == [0] * 5 + [1]
 
 
 def test_memory_is_bounded() -> None:
     """Of too many counts, the ones without a wrong password for the longest go."""
     clock = Clock()
     kv = MemoryKeyValueStore()
-    lockout = counts(clock, kv, kept=10)
-    while not guess(lockout):
+    throttle = counts(clock, kv, kept=10)
+    while not guess(throttle):
         pass
     for number in range(9):
-        guess(lockout, user=str(number))
-        get_in(lockout, user=f"good {number}")
-    assert guess(lockout, user="last") == 0
-    assert guess(lockout) == 0
-    assert {len(kv.items(bucket)) <= 10 for bucket in (HERE_BUCKET, ANYWHERE, GOOD)} == {True}
+        guess(throttle, user=str(number))
+        get_in(throttle, user=f"good {number}")
+    assert guess(throttle, user="last") == 0
+    assert guess(throttle) == 0
+    assert {len(kv.items(bucket)) <= 10 for bucket in (HERE_BUCKET, SPRAY, ANYWHERE, GOOD)} == {
+        True
+    }
 
 
 class Raced(MemoryKeyValueStore):
@@ -238,15 +321,16 @@ ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(ADDRESSES, st.floats(0, 90)), max_size=200))
-def test_whatever_others_do_a_user_is_kept_waiting_for_seconds(
-    guesses: list[tuple[str, float]],
-) -> None:
-    """From an address of its own the user waits 5 s at most, from one known as good not at all."""
+def test_whatever_others_do_a_user_gets_in(guesses: list[tuple[str, float]]) -> None:
+    """From a new address after the one wait that it is told, from one known as good at once."""
     clock = Clock()
-    lockout = counts(clock)
-    get_in(lockout)
+    throttle = counts(clock)
+    get_in(throttle)
     for address, pause in guesses:
-        guess(lockout, address)
+        guess(throttle, address)
         clock.go(pause)
-        get_in(lockout)
-    assert guess(lockout, THERE) <= 5
+        get_in(throttle)
+    wait = guess(throttle, THERE)
+    assert wait <= 5 * (len({address for address, _ in guesses}) + 1)
+    clock.go(wait)
+    assert not wait or guess(throttle, THERE) == 0

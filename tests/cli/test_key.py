@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import Keys, is_api_token
 from floorcast.model.errors import BadCredentials, InvalidParameter, NotFound
+from floorcast.model.token import system_now
 from floorcast.site.digests import digest, fingerprint
 from tests.cli.desk import Desk
 
@@ -27,7 +29,7 @@ def test_a_new_ingest_key_is_printed_once_and_alone(desk: Desk) -> None:
     assert result.stdout == f"{key}\n"
     assert "of client ACME West; it is shown once" in result.stderr
     assert key not in result.stderr
-    assert Keys(desk.site()).client_of_ingest_key(key) == 2
+    assert Keys(desk.site(), KeyGuesses(system_now)).client_of_ingest_key(key) == 2
     for file in (desk.folder / "floorcast-data").iterdir():
         assert key.encode() not in file.read_bytes()
 
@@ -62,6 +64,6 @@ def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
     )
     desk.says("site", "apply", "site.toml")
     with pytest.raises(BadCredentials):
-        Keys(desk.site()).client_of_ingest_key("ingest-key-of-acme-01")
+        Keys(desk.site(), KeyGuesses(system_now)).client_of_ingest_key("ingest-key-of-acme-01")
     with pytest.raises(NotFound, match="has no key 123456"):
         desk.does("key", "revoke", "123456", "--client", "1")

@@ -12,8 +12,9 @@ from typing import TypeVar, cast
 import httpx
 
 from floorcast.auth.credentials import Credentials
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import Keys
-from floorcast.auth.passwords import Hasher, Passwords
+from floorcast.auth.passwords import Hasher, Passwords, Queue
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
 from floorcast.feeds.encode import encode
@@ -91,7 +92,7 @@ TOKENS = {
 class InstantPasswords(Passwords):
     """Hashes where it is asked: threads know no virtual time."""
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], queue: Queue) -> T:
         return work()
 
 
@@ -171,7 +172,7 @@ class House:
             log=self.log,
             metrics=Metrics(self.rings, self.streams),
             rate_limit=RateLimit(rate, now),
-            keys=Keys(site),
+            keys=Keys(site, KeyGuesses(loop.now)),
             streams=self.streams,
             intake=cast(Intake, None),
             admission=Admission(1000),
@@ -238,7 +239,9 @@ def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
         await apply(kv, parse(SITE), hasher)
         site = Site(kv)
         passwords = InstantPasswords(hasher)
-        credentials = Credentials(site, passwords, Throttle(MemoryKeyValueStore(), loop.now))
+        guesses = KeyGuesses(loop.now)
+        throttle = Throttle(MemoryKeyValueStore(), loop.now)
+        credentials = Credentials(site, passwords, throttle, guesses)
         house = House(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
         try:
             await work(house)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from floorcast.auth.credentials import Credentials
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions
@@ -58,7 +59,7 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]
             if not doors:
                 await apply(kv, parse(SMALL), CHEAP)
             site = Site(kv)
-            credentials = Credentials(site, passwords, Throttle(kv, clock))
+            credentials = Credentials(site, passwords, Throttle(kv, clock), KeyGuesses(clock))
             sessions = Sessions(site, kv, credentials, passwords, clock, shared=True)
             doors.append(Door(kv, site, sessions))
         yield doors

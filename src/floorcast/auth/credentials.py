@@ -1,4 +1,4 @@
-"""Telling whether somebody is who they say: API token, then pace, then password."""
+"""Proving who logs in: the API token first, then the pace of tries, then the password."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import is_api_token
+from floorcast.auth.networks import network_of
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.auth.throttle import Throttle
@@ -21,7 +23,7 @@ __all__ = ["Claim", "Credentials", "Proven"]
 
 
 class Claim(NamedTuple):
-    """What somebody says who wants in. ``address`` is where the request came from."""
+    """What a login claims. ``address`` is where the request came from."""
 
     client_name: str
     user_name: str
@@ -42,14 +44,17 @@ class Proven(NamedTuple):
 class Credentials:
     """The site's logins, with the slowing of those who guess.
 
-    The API token is looked at first: it is long and random, so whoever does not have it is
-    turned away at once, can neither keep the password threads busy nor slow anybody's login.
+    The API token is looked at first. It is long and random, so a caller without it is turned away
+    at once, and can neither keep the password threads busy nor slow anybody's login.
     """
 
-    def __init__(self, site: Site, passwords: Passwords, lockout: Throttle) -> None:
+    def __init__(
+        self, site: Site, passwords: Passwords, throttle: Throttle, guesses: KeyGuesses
+    ) -> None:
         self._site = site
         self._passwords = passwords
-        self._lockout = lockout
+        self._throttle = throttle
+        self._guesses = guesses
         self._verifying: SingleFlight[bool] = SingleFlight()
         self._secret = secrets.token_bytes(32)
 
@@ -57,38 +62,43 @@ class Credentials:
         """Who it is.
 
         Raises ``MissingParameter``; ``BadCredentials``, which never tells whether it was the
-        user or the password; ``RateLimited`` after too many wrong passwords; ``Unavailable``
-        when too many log in at once. Takes as long for a user who does not exist.
+        user or the password; ``RateLimited`` after too many wrong passwords or API tokens;
+        ``Unavailable`` when too many log in at once. Takes as long for a user who does not exist.
         """
         token = _complete(claim)
+        self._guesses.check(claim.address, token)
         client = self._site.by_name.get(claim.client_name)
         if client is None or not is_api_token(client, token):
+            self._guesses.was_wrong(claim.address)
             raise BadCredentials(
                 "the API token (LV-Access) is not one of the client that clientName names"
             )
+        self._guesses.was_right(claim.address, token)
         user = self._site.user(client.id, claim.user_name, agent=claim.agent)
         # the same claim many times at once, as a fleet of workers makes it, is one try
-        right = await self._verifying.do(self._mark(claim), partial(self._verify, claim, user))
+        verify = partial(self._verify, claim, client.id, user)
+        right = await self._verifying.do(self._fingerprint(claim), verify)
         if user is None or not right:
             raise BadCredentials("userName or password is wrong")
         return Proven(client.id, user, token)
 
-    async def _verify(self, claim: Claim, user: User | None) -> bool:
-        attempt = await self._lockout.attempt(
+    async def _verify(self, claim: Claim, client: int, user: User | None) -> bool:
+        attempt = await self._throttle.attempt(
             claim.client_name, claim.user_name, claim.address, agent=claim.agent
         )
         try:
             password_hash = user.password_hash if user else None
-            right = await self._passwords.verify(password_hash, claim.password)
+            queue = client, network_of(claim.address)
+            right = await self._passwords.verify(password_hash, claim.password, queue)
         except BaseException:
-            with contextlib.suppress(Unavailable):  # what is not taken back goes down by itself
-                await self._lockout.withdrawn(attempt)
+            with contextlib.suppress(Unavailable):  # the count goes down by itself, too
+                await self._throttle.withdrawn(attempt)
             raise
         if right:
-            await self._lockout.succeeded(attempt)
+            await self._throttle.succeeded(attempt)
         return right
 
-    def _mark(self, claim: Claim) -> bytes:
+    def _fingerprint(self, claim: Claim) -> bytes:
         whole = repr(claim).encode("utf-8", "backslashreplace")
         return blake2b(whole, key=self._secret).digest()
 

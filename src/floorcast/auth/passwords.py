@@ -1,7 +1,7 @@
-"""Passwords: Argon2id, in a few threads beside the event loop.
+"""Passwords: Argon2id, in two threads beside the event loop.
 
 Hashing releases the interpreter, so two threads keep two processors busy and the loop free.
-The queue is bounded: beyond it the answer is 503, rather than memory without end.
+Queues are bounded: a request beyond that gets 503.
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from typing import TypeVar
 import argon2
 from argon2.exceptions import Argon2Error
 
+from floorcast.auth.fair_queue import FairQueue
 from floorcast.model.errors import Unavailable
 from floorcast.site.secret_rules import MAX_PASSWORD_CHARS
 
-__all__ = ["Hasher", "Passwords"]
+__all__ = ["Hasher", "Passwords", "Queue"]
 
 T = TypeVar("T")
 
 THREADS = 2
-WAITING = 64  # at some 30 ms a verification, a second's worth
+MAX_WAITING = 64  # per client and address; at 30 ms a verification, a second's worth
+
+Queue = tuple[int, str]
+"""A client's id, and the network that the request came from."""
+
+ANY: Queue = (-1, "")
 
 
 class Hasher:
-    """Argon2id with OWASP's least: 19 MiB, 2 passes, 1 lane. Tests take far less."""
+    """Argon2id with OWASP's minimum: 19 MiB, 2 passes, 1 lane. Tests take far less."""
 
     def __init__(self, memory_kib: int = 19_456, passes: int = 2, lanes: int = 1) -> None:
         self._argon2 = argon2.PasswordHasher(
@@ -40,7 +46,7 @@ class Hasher:
         return self._argon2.hash(_bytes(password))
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Whether the hash is this password's; a damaged hash is nobody's."""
+        """Whether the hash is this password's; a damaged hash is no password's."""
         if len(password) > MAX_PASSWORD_CHARS:
             return False
         try:
@@ -50,52 +56,82 @@ class Hasher:
 
 
 class Passwords:
-    """Hashing and verifying off the event loop, at most ``THREADS`` at a time."""
+    """Hashing and verifying off the event loop, at most ``THREADS`` at a time.
 
-    def __init__(self, hasher: Hasher | None = None, waiting: int = WAITING) -> None:
+    Work waits in queues: one per client, each made of one per address. The next piece is taken
+    from each client in turn, and within a client from each address in turn, so neither a client
+    nor an address can keep the others waiting for more than its share. A full queue answers 503.
+    """
+
+    def __init__(self, hasher: Hasher | None = None, waiting: int = MAX_WAITING) -> None:
         self._hasher = hasher or Hasher()
         self._dummy = self._hasher.hash(secrets.token_hex())
         self._threads = ThreadPoolExecutor(THREADS, "passwords")
-        self._room = THREADS + waiting
+        self._free = THREADS
+        self._waiting = FairQueue[asyncio.Future[None]](waiting)
+        self._closed = False
 
-    async def hash(self, password: str) -> str:
-        """The encoded hash; raises ``Unavailable`` when too many wait."""
-        return await self._run(partial(self._hasher.hash, password))
+    async def hash(self, password: str, queue: Queue = ANY) -> str:
+        """The encoded hash; raises ``Unavailable`` when too many wait in the queue."""
+        return await self._run(partial(self._hasher.hash, password), queue)
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, queue: Queue = ANY) -> bool:
         """Whether the hash is this password's; raises ``Unavailable`` when too many wait.
 
-        None, for somebody who does not exist, is never right and takes just as long.
+        None, for a user who does not exist, is never right and takes just as long.
         """
-        right = await self._run(
-            partial(self._hasher.verify, password_hash or self._dummy, password)
-        )
-        return right and bool(password_hash)
+        work = partial(self._hasher.verify, password_hash or self._dummy, password)
+        return await self._run(work, queue) and bool(password_hash)
 
     def close(self) -> None:
-        """Let go of the threads; what waits is not done any more."""
+        """Let go of the threads; work that waits is refused."""
+        self._closed = True
         self._threads.shutdown(cancel_futures=True)
+        while (turn := self._waiting.pop()) is not None:
+            turn.cancel()
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._room <= 0:
-            raise Unavailable("too many logins at once; try again in a second")
-        self._room -= 1
+    async def _run(self, work: Callable[[], T], queue: Queue) -> T:
+        if self._free > 0 and not self._closed:
+            self._free -= 1
+        else:
+            await self._turn(queue)
         loop = asyncio.get_running_loop()
         try:
             future = self._threads.submit(work)
         except RuntimeError as error:
-            self._room += 1
+            self._next()
             raise Unavailable("the server is stopping") from error
-        # counted until the thread is done with it, even if the caller has gone away
+        # the thread is taken until it is done, even if the caller has gone away
         future.add_done_callback(partial(self._done, loop))
         return await asyncio.wrap_future(future)
 
+    async def _turn(self, queue: Queue) -> None:
+        """Wait for a thread; returns with it taken."""
+        if self._closed:
+            raise Unavailable("the server is stopping")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._waiting.push(queue, turn):
+            raise Unavailable("too many logins at once; try again in a second")
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if self._closed:
+                raise Unavailable("the server is stopping") from None
+            if turn.done() and not turn.cancelled():
+                self._next()  # the thread was given to somebody who has just gone away
+            raise
+
     def _done(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._free)
+            loop.call_soon_threadsafe(self._next)
 
-    def _free(self) -> None:
-        self._room += 1
+    def _next(self) -> None:
+        """Give a thread that has become free to whoever is next."""
+        while (turn := self._waiting.pop()) is not None:
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
 def _bytes(password: str) -> bytes:

@@ -1,22 +1,26 @@
-"""Slowing those who guess passwords, without locking out those whose passwords they guess.
+"""Slows those who guess passwords, without locking out those whose passwords are guessed.
 
-Two counts, both of wrong passwords:
+Three counts of wrong passwords:
 
-- of a user from one address: after 5 a delay, 1 s at first and doubled by each further one up
-  to 60 s. It is that address's alone.
-- of a user from anywhere: after 20 in close succession a pause between any two tries, of 5 s at
-  most. Addresses from which the user has logged in lately are not held up by it.
+- of a user from one address: after 5 a delay, 1 s at first and doubled by each further one, up
+  to 60 s. It holds up that address alone.
+- of all users from one address: after 30 the same delay, so that trying one password on many
+  users is slowed as well.
+- of a user from anywhere: after 20 in close succession a pause of up to 5 s between any two
+  tries. A try that comes too early gets a turn of its own, which no other address can take, so
+  a crowd can make a user wait but cannot keep the user out while there are turns left to give.
 
-A count goes down by one for each quiet span since the last wrong password, and room is bounded:
-of too many, those without a wrong password for the longest are forgotten.
+Addresses from which the user has logged in lately are held up by the first count only. A count
+goes down by one for each quiet span since its last wrong password. Room is bounded: of too many
+counts, those without a wrong password for the longest are forgotten.
 
-The counts lie in buckets, which the nodes of a cluster share: a try anywhere counts everywhere.
+The counts are in a key-value store, which the nodes of a cluster share: a try at any node counts
+at all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 from collections.abc import Callable
 from hashlib import blake2b
@@ -25,47 +29,71 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from floorcast.auth.networks import network_of
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import RateLimited, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
 __all__ = ["Attempt", "Throttle"]
 
-FREE = 5  # wrong passwords from one address before its first delay
-LONGEST = 60  # seconds, the longest delay of an address
-MOST = FREE + 6  # where counting stops: the longest delay is reached
-QUIET = 120  # seconds for each of which an address's count goes down by one
 
-FREE_ANYWHERE = 20
-LONGEST_ANYWHERE = 5  # seconds, the longest pause for a user's sake
-MOST_ANYWHERE = FREE_ANYWHERE + LONGEST_ANYWHERE
-QUIET_ANYWHERE = 10  # seconds for each of which a user's count goes down by one
+class Limit(NamedTuple):
+    """How a kind of count slows: ``free`` wrong ones, then delays of up to ``longest`` seconds.
 
-TRUSTED = 30 * 86_400  # seconds after a login for which its address is not held up by others
+    The count goes down by one per ``quiet`` seconds, and stops at ``most``, where the delay is
+    at its longest.
+    """
+
+    free: int
+    longest: int
+    quiet: int
+    most: int
+
+
+USER_FROM_ADDRESS = Limit(free=5, longest=60, quiet=120, most=11)
+ADDRESS = Limit(free=30, longest=60, quiet=120, most=36)
+USER = Limit(free=20, longest=5, quiet=10, most=25)
+
+MAX_TURNS = 60  # addresses that wait for a turn at one user
+TURN_SECONDS = 30  # for which a turn can be taken once it has come
+
+TRUSTED = 30 * 86_400  # seconds after a login for which its address is known as good
 KEPT = 100_000  # counts of each kind, and as many addresses known as good
-GROUP = 250  # of them forgotten in one go
+GROUP = 250  # of them forgotten in one write
 TRIES = 10  # against other nodes that count at the same moment
 
 HERE: Final = "wrong-from-address"
+SPRAY: Final = "wrong-of-address"
 ANYWHERE: Final = "wrong-of-user"
 GOOD: Final = "good-address"
 
 
 class Attempt(NamedTuple):
-    """One try to log in, as it is counted."""
+    """One try to log in, by the keys under which it counts."""
 
     user: str
     here: str
+    address: str
 
 
 class _Count(Struct, array_like=True):
+    """Wrong tries; times in ticks. ``turns``: which addresses may try next, and from when."""
+
     wrong: int = 0
     last: int = 0
     until: int = 0
+    turns: tuple[tuple[str, int], ...] = ()
+
+
+class _Decision(NamedTuple):
+    """What to write, and for how many ticks the try has to wait; 0: it may begin."""
+
+    items: list[Item]
+    wait: int = 0
 
 
 class Throttle:
-    """The counts of wrong passwords; that a restart may lose them is to nobody's harm.
+    """The counts of wrong passwords. A restart of a single server forgets them.
 
     Every method raises ``Unavailable`` when the key-value store cannot be written.
     """
@@ -75,7 +103,7 @@ class Throttle:
         self._now = now
         self._kept = kept
         self._attempts = 0
-        self._turn = asyncio.Lock()  # or this node's own tries would be in each other's way
+        self._one_at_a_time = asyncio.Lock()  # or this node's own tries would conflict
 
     async def attempt(
         self, client: str, user: str, address: str, *, agent: bool = False
@@ -85,25 +113,16 @@ class Throttle:
         It counts as wrong until ``succeeded`` says otherwise, so that a thousand tries at once
         are no better than one after the other. A refused try does not count.
         """
-        whom = _key(client, user, str(agent))
-        attempt = Attempt(whom, _key(client, user, str(agent), _network(address)))
-
-        def count() -> list[Item]:
-            now = self._now()
-            wait = math.ceil((self._until(attempt, now) - now) / TICKS_PER_SECOND)
-            if wait > 0:
-                raise RateLimited(
-                    f"too many wrong passwords: wait {wait} s before the next try",
-                    retry_after=wait,
-                )
-            here = _one_more(self._get(HERE, attempt.here), now, QUIET, MOST)
-            here.until = now + _delay(here.wrong) * TICKS_PER_SECOND
-            anywhere = self._get(ANYWHERE, whom)
-            anywhere = _one_more(anywhere, now, QUIET_ANYWHERE, MOST_ANYWHERE)
-            anywhere.until = now + _pause(anywhere.wrong) * TICKS_PER_SECOND
-            return [_item(HERE, attempt.here, here), _item(ANYWHERE, whom, anywhere)]
-
-        await self._change(attempt, count)
+        network = network_of(address)
+        whom = (client, user, str(agent))
+        attempt = Attempt(_key(*whom), _key(*whom, network), _key(network))
+        wait = await self._change(attempt, lambda: self._decide(attempt))
+        if wait:
+            seconds = math.ceil(wait / TICKS_PER_SECOND)
+            raise RateLimited(
+                f"too many wrong passwords: wait {seconds} s before the next try",
+                retry_after=seconds,
+            )
         self._attempts += 1
         if self._attempts % (self._kept // 100 + 1) == 0:
             await self._forget()
@@ -112,57 +131,95 @@ class Throttle:
     async def succeeded(self, attempt: Attempt) -> None:
         """The password was right: the address starts anew, and is known as good."""
 
-        def count() -> list[Item]:
-            return [
-                Item(HERE, attempt.here, None),
-                *self._one_less(ANYWHERE, attempt.user),
-                _item(GOOD, attempt.here, _Count(last=self._now())),
-            ]
+        def count() -> _Decision:
+            return _Decision(
+                [
+                    Item(HERE, attempt.here, None),
+                    *self._one_less(ANYWHERE, attempt.user),
+                    *self._one_less(SPRAY, attempt.address),
+                    _item(GOOD, attempt.here, _Count(last=self._now())),
+                ]
+            )
 
         await self._change(attempt, count)
 
     async def withdrawn(self, attempt: Attempt) -> None:
         """The try came to no answer, for a reason of ours: it does not count."""
 
-        def count() -> list[Item]:
+        def count() -> _Decision:
             here = self._one_less(HERE, attempt.here)
-            return [*here, *self._one_less(ANYWHERE, attempt.user)]
+            everywhere = self._one_less(ANYWHERE, attempt.user)
+            return _Decision([*here, *everywhere, *self._one_less(SPRAY, attempt.address)])
 
         await self._change(attempt, count)
 
-    async def _change(self, attempt: Attempt, count: Callable[[], list[Item]]) -> None:
-        """Write what ``count`` makes of the counts; again if another node changes them."""
-        keys = (HERE, attempt.here), (ANYWHERE, attempt.user)
-        async with self._turn:
+    async def _change(self, attempt: Attempt, decide: Callable[[], _Decision]) -> int:
+        """Write what is decided, again if another node changes the counts; the wait."""
+        keys = (HERE, attempt.here), (ANYWHERE, attempt.user), (SPRAY, attempt.address)
+        async with self._one_at_a_time:
             for _ in range(TRIES):
                 seen = [Item(*key, self._kv.get(*key)) for key in keys]
+                items, wait = decide()
                 try:
-                    await self._kv.write(count(), seen)
+                    if items:
+                        await self._kv.write(items, seen)
                 except Conflict:
                     continue
-                return
+                return wait
         raise Unavailable("too many logins of one user at once; try again in a second")
+
+    def _decide(self, attempt: Attempt) -> _Decision:
+        now = self._now()
+        here, anywhere = self._get(HERE, attempt.here), self._get(ANYWHERE, attempt.user)
+        spray = self._get(SPRAY, attempt.address)
+        turns = anywhere.turns
+        good = self._get(GOOD, attempt.here).last
+        if good and now - good <= TRUSTED * TICKS_PER_SECOND:
+            if here.until > now:
+                return _Decision([], here.until - now)
+        else:
+            until = max(here.until, spray.until)
+            if until > now:
+                return _Decision([], until - now)
+            turns = _running(turns, now)
+            begins = dict(turns).get(attempt.here) or max(
+                [anywhere.until, *(begin + _pause(anywhere) for _, begin in turns)]
+            )
+            if begins > now:
+                return self._wait_for_turn(attempt, anywhere, turns, begins)
+        left = tuple(turn for turn in turns if turn[0] != attempt.here)
+        return _Decision(
+            [
+                _item(HERE, attempt.here, _one_more(here, now, USER_FROM_ADDRESS)),
+                _item(SPRAY, attempt.address, _one_more(spray, now, ADDRESS)),
+                _item(ANYWHERE, attempt.user, _one_more(anywhere, now, USER, left)),
+            ]
+        )
+
+    def _wait_for_turn(
+        self, attempt: Attempt, anywhere: _Count, turns: tuple[tuple[str, int], ...], begins: int
+    ) -> _Decision:
+        wait = begins - self._now()
+        if attempt.here in dict(turns) or len(turns) >= MAX_TURNS:
+            return _Decision([], wait)
+        count = _Count(
+            anywhere.wrong, anywhere.last, anywhere.until, (*turns, (attempt.here, begins))
+        )
+        return _Decision([_item(ANYWHERE, attempt.user, count)], wait)
 
     def _get(self, bucket: str, key: str) -> _Count:
         raw = self._kv.get(bucket, key)
         return _Count() if raw is None else _read(raw)
 
-    def _until(self, attempt: Attempt, now: int) -> int:
-        counts = [self._get(HERE, attempt.here)]
-        good = self._get(GOOD, attempt.here)
-        if not good.last or now - good.last > TRUSTED * TICKS_PER_SECOND:
-            counts.append(self._get(ANYWHERE, attempt.user))
-        return max(count.until for count in counts)
-
     def _one_less(self, bucket: str, key: str) -> list[Item]:
         count = self._get(bucket, key)
         if not count.wrong:
             return []
-        return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0))]
+        return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0, count.turns))]
 
     async def _forget(self) -> None:
-        """Forget the oldest of too many, and some more, so that it is not for every try."""
-        for bucket in (HERE, ANYWHERE, GOOD):
+        """Forget the oldest of too many, and some more, so that not every try has to."""
+        for bucket in (HERE, SPRAY, ANYWHERE, GOOD):
             raw = self._kv.items(bucket)
             if len(raw) <= self._kept:
                 continue
@@ -172,9 +229,30 @@ class Throttle:
                 await self._kv.write([Item(bucket, key, None) for key in old[at : at + GROUP]])
 
 
-def _one_more(count: _Count, now: int, quiet: int, most: int) -> _Count:
-    gone = max(0, now - count.last) // (quiet * TICKS_PER_SECOND)
-    return _Count(min(max(0, count.wrong - gone) + 1, most), now)
+def _one_more(
+    count: _Count, now: int, limit: Limit, turns: tuple[tuple[str, int], ...] = ()
+) -> _Count:
+    gone = max(0, now - count.last) // (limit.quiet * TICKS_PER_SECOND)
+    wrong = min(max(0, count.wrong - gone) + 1, limit.most)
+    until = now + _delay(wrong, limit) * TICKS_PER_SECOND
+    return _Count(wrong, now, until, turns)
+
+
+def _delay(wrong: int, limit: Limit) -> int:
+    """Seconds until the next try, after so many wrong ones."""
+    if limit is USER:
+        return min(max(0, wrong - limit.free), limit.longest)
+    return min(2 ** (wrong - limit.free), limit.longest) if wrong >= limit.free else 0
+
+
+def _pause(anywhere: _Count) -> int:
+    """Ticks between two turns at a user."""
+    return max(1, _delay(anywhere.wrong, USER)) * TICKS_PER_SECOND
+
+
+def _running(turns: tuple[tuple[str, int], ...], now: int) -> tuple[tuple[str, int], ...]:
+    oldest = now - TURN_SECONDS * TICKS_PER_SECOND
+    return tuple(turn for turn in turns if turn[1] >= oldest)
 
 
 def _read(raw: bytes) -> _Count:
@@ -185,27 +263,6 @@ def _item(bucket: str, key: str, count: _Count) -> Item:
     return Item(bucket, key, msgspec.msgpack.encode(count))
 
 
-def _delay(wrong: int) -> int:
-    return min(2 ** (wrong - FREE), LONGEST) if wrong >= FREE else 0
-
-
-def _pause(wrong: int) -> int:
-    return min(max(0, wrong - FREE_ANYWHERE), LONGEST_ANYWHERE)
-
-
 def _key(*parts: str) -> str:
     whole = "\0".join(part.replace("\0", "\0\0") for part in parts)
     return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _network(address: str) -> str:
-    """The part of an address that one party holds: of IPv6, a network of 64 bits."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed.packed, 64), strict=False))

@@ -12,6 +12,7 @@ from typing import Self
 import structlog
 
 from floorcast.auth.credentials import Credentials
+from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import Keys
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
@@ -138,7 +139,8 @@ class Node:
             metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
-        credentials = Credentials(self._site, passwords, Throttle(stores.counts, now))
+        guesses = KeyGuesses(now)
+        credentials = Credentials(self._site, passwords, Throttle(stores.counts, now), guesses)
         sessions = Sessions(
             self._site, stores.kv, credentials, passwords, now, shared=stores.shared
         )
@@ -150,7 +152,7 @@ class Node:
             log=log,
             metrics=metrics,
             rate_limit=RateLimit(settings.rate_limit, now),
-            keys=Keys(self._site),
+            keys=Keys(self._site, guesses),
             streams=streams,
             intake=Intake(log, now),
             admission=Admission(settings.max_in_flight, lambda: mirror.full),

@@ -43,7 +43,7 @@ async def take_events(context: RequestContext) -> Response:
     """Take the events of a request in; answers once they are durable and readable."""
     server = context.server
     await server.sources.enter()
-    client = server.keys.client_of_ingest_key(_key(context))
+    client = server.keys.client_of_ingest_key(_key(context), context.address)
     form = _form(context.headers.get("content-type", ""))
     floor = server.floor_of(client)
     begun = time.perf_counter()

@@ -1,0 +1,24 @@
+"""Which addresses are one party's."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.auth.networks import network_of
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unix:", "unix:"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
+    """Of IPv6 that is a network of 64 bits; IPv4 is the same written either way."""
+    assert network_of(address) == network
