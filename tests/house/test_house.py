@@ -149,3 +149,32 @@ def test_each_dependency_is_pinned() -> None:
 def test_the_readme_shows_the_two_commands(command: str) -> None:
     """A newcomer needs no other."""
     assert command in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_drawn_layers_are_those_that_are_enforced() -> None:
+    """``docs/how-it-works.md`` draws what import-linter checks, package by package."""
+    page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
+    drawn = re.search(r"```layers\n(.*?)\n```", page, re.DOTALL)
+    assert drawn is not None
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert drawn[1].splitlines() == layers
+
+
+def test_every_package_is_in_the_table_of_packages() -> None:
+    """A newcomer finds each package, and what it holds, in ``docs/how-it-works.md``."""
+    page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
+    packages = {file.parent.name for file in (ROOT / "src" / "floorcast").glob("*/__init__.py")}
+    assert packages == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
+def test_every_file_that_the_docs_name_is_there() -> None:
+    """A path such as ``floor/floor.py`` in a page leads to a module."""
+    missing = [
+        f"{page.name}: {path}"
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text("utf-8"))
+        if not any((root / path).exists() for root in (ROOT, ROOT / "src" / "floorcast"))
+    ]
+    assert missing == []
