@@ -1,11 +1,247 @@
-"""What a call counts is judged by what is in force at its last step."""
+"""What a call counts: in any order of its steps, and at a cost that does not grow with them."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from floorcast.floor.calls import (
+    ANSWER,
+    END,
+    LEAVE,
+    MOST_STEPS,
+    QUEUE,
+    START,
+    UPDATE,
+    Call,
+    Step,
+    WrapUp,
+)
+from floorcast.floor.counters import Counters
+from floorcast.floor.days import Calendar
+from floorcast.floor.floor import Floor
+from floorcast.floor.ledger import Ledger
+from floorcast.floor.state import decode_call, encode_call
+from floorcast.floor.tally import Tally
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Service
 from tests.floor.random_floors import PLAN, call, fold_all, new_floor, ticks
+
+EXITS = {10: Service(id=10, name="Sales"), 20: Service(id=20, name="B", count_exits_as="abandoned")}
+KINDS = st.sampled_from([START, QUEUE, QUEUE, ANSWER, ANSWER, END, LEAVE, UPDATE])
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[Step]:
+    """Steps of one call, of different times, over two days."""
+    times = draw(st.lists(st.integers(0, 40), min_size=1, max_size=20, unique=True))
+    found = []
+    for time in times:
+        kind = draw(KINDS)
+        service = draw(st.sampled_from([10, 20, None])) if kind in (QUEUE, ANSWER) else None
+        if kind in (START, UPDATE):
+            service = draw(st.sampled_from([10, 20]))
+        agent = draw(st.sampled_from([None, 7, 8])) if kind == ANSWER else None
+        found.append(Step(86_380_000 + time * 1000, kind, service, agent))
+    return found
+
+
+class Book:
+    """One call, and the counters that it counts in."""
+
+    def __init__(self) -> None:
+        self.counters = Counters(first_day=1)
+        calendar = Calendar("UTC")
+        self.tally = Tally(Ledger(self.counters), calendar, EXITS, [])
+        self.call = Call(1, "S", direction="INBOUND")
+
+    def take(self, story: list[Step]) -> Book:
+        """Take the steps as they come."""
+        for step in story:
+            self.tally.take(self.call, step)
+        return self
+
+    def image(self) -> object:
+        """What is counted, without the counters that count nothing, and the call's turns."""
+        services = {
+            (day, service): one
+            for day, services in msgspec.to_builtins(self.counters.service_days).items()
+            for service, one in services.items()
+            if any(one.values())
+        }
+        agents = {
+            (day, service, agent): (one.inbound, one.outbound)
+            for day, by_service in self.counters.agent_days.items()
+            for service, by_agent in by_service.items()
+            for agent, one in by_agent.items()
+            if one.inbound or one.outbound
+        }
+        turns = [(leg.service, leg.joined, leg.answered, leg.left) for leg in self.call.legs]
+        return services, agents, turns
+
+
+@given(
+    steps(),
+    st.randoms(use_true_random=False),
+    st.lists(st.tuples(st.sampled_from([7, 8]), st.integers(0, 40))),
+)
+def test_any_order_of_steps_counts_the_same(
+    story: list[Step], random: Random, wraps: list[tuple[int, int]]
+) -> None:
+    """Turns, leaves, corrections, agents that join and wrap-ups, over midnight, in any order."""
+    straight, mixed = Book(), Book()
+    in_order = sorted(story, key=lambda step: step.at)
+    random.shuffle(story)
+    middle = len(story) // 2
+    straight.take(in_order)
+    mixed.take(story[:middle])
+    for agent, second in dict(wraps).items():
+        wrap_up = WrapUp(agent, 86_380_000 + second * 1000, 5000)
+        straight.tally.wrap_up(straight.call, wrap_up)
+        mixed.tally.wrap_up(mixed.call, wrap_up)
+    mixed.take(story[middle:])
+    assert mixed.image() == straight.image()
+
+
+@given(steps(), st.integers(0, 20))
+def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -> None:
+    """What is worked out from a stored call equals what is worked out in one go."""
+    whole, parts = Book(), Book()
+    whole.take(story)
+    parts.take(story[:cut])
+    parts.tally.forget(parts.call)
+    parts.call = decode_call(encode_call(parts.call))
+    parts.take(story[cut:])
+    assert parts.image() == whole.image()
+
+
+@pytest.mark.parametrize("services", [2, 1500], ids=["two services", "a service each"])
+def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(services: int) -> None:
+    """It is offered once per service, however often it was queued there."""
+    floor = new_floor()
+    fold_all(floor, [call("call.queue", n / 10, service=100 + n % services) for n in range(1500)])
+    (one,) = floor.call_table.calls.values()
+    assert len(one.steps) <= MOST_STEPS
+    (day,) = floor.state.counters.service_days.values()
+    assert {counter.offered for counter in day.values()} == {1}
+    assert len(day) == services
+
+
+def test_a_step_older_than_what_a_long_call_keeps_counts_nothing() -> None:
+    """The oldest steps are folded into what they counted."""
+    floor = new_floor()
+    fold_all(floor, [call("call.queue", 100 + n / 10, service=10 + n % 2) for n in range(1500)])
+    fold_all(floor, [call("call.queue", 50, service=77)])
+    (day,) = floor.state.counters.service_days.values()
+    assert 77 not in day
+
+
+def _in_order(count: int) -> list[InboundEvent]:
+    return [call("call.queue", n, service=1000 + n) for n in range(count)]
+
+
+def _reversed(count: int) -> list[InboundEvent]:
+    return _in_order(count)[::-1]
+
+
+def _shuffled(count: int) -> list[InboundEvent]:
+    events = _in_order(count)
+    Random(1).shuffle(events)
+    return events
+
+
+def _alternating(count: int) -> list[InboundEvent]:
+    return [call("call.queue", n, service=10 + n % 2) for n in range(count)]
+
+
+def _answered(count: int) -> list[InboundEvent]:
+    kinds: list[dict[str, Any]] = [{"service": 10}, {"agent": 7}, {"service": 20}, {"agent": 8}]
+    names = ("call.queue", "call.answer")
+    return [call(names[n % 2], n, **kinds[n % 4]) for n in range(count)]
+
+
+def _unnamed_then_named(count: int) -> list[InboundEvent]:
+    half = [call(("call.queue", "call.answer")[n % 2], n) for n in range(count // 2)]
+    return [*half, *(call("call.queue", -n, service=10 + n % 2) for n in range(1, count // 2))]
+
+
+def _joined(count: int) -> list[InboundEvent]:
+    return [call("call.queue", 0), *(call("call.answer", n, agent=100 + n) for n in range(count))]
+
+
+def _ended_ever_earlier(count: int) -> list[InboundEvent]:
+    return [
+        *_answered(count // 2),
+        *(call("call.end", count - n) for n in range(count // 2)),
+    ]
+
+
+def _disposed(count: int) -> list[InboundEvent]:
+    queued = _alternating(count // 2)
+    said = [call("call.disposition", n, agent=7, termCode="RPC") for n in range(count // 2)]
+    return [one for pair in zip(queued, said, strict=True) for one in pair]
+
+
+def _turned_around(count: int) -> list[InboundEvent]:
+    directions = ("INBOUND", "MANUAL")
+    starts = [
+        call("call.start", n, service=10, direction=directions[n % 2]) for n in range(count // 2)
+    ]
+    return [*_answered(count // 2), *starts]
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        _in_order,
+        _reversed,
+        _shuffled,
+        _alternating,
+        _answered,
+        _unnamed_then_named,
+        _joined,
+        _ended_ever_earlier,
+        _disposed,
+        _turned_around,
+    ],
+)
+def test_twice_the_steps_of_one_call_cost_twice_as_much(
+    story: Callable[[int], list[InboundEvent]],
+) -> None:
+    """Whatever they are, and in whatever order they come."""
+    once, twice = _calls_of(story(700)), _calls_of(story(1400))
+    assert twice < 2.8 * once
+
+
+def _calls_of(events: list[InboundEvent]) -> int:
+    """How many functions are called to fold the events."""
+    floor = new_floor()
+    floor.begin_entry(2, ticks(9000))
+    return _counted(floor, events)
+
+
+def _counted(floor: Floor, events: list[InboundEvent]) -> int:
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        for event in events:
+            floor.fold(event, ticks(9000), "-")
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
 def test_a_new_threshold_judges_the_calls_that_go_on() -> None:

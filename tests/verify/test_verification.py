@@ -21,6 +21,7 @@ from floorcast.floor.ledger import Ledger
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import InboundEvent, milliseconds
+from floorcast.site.configuration import Service
 from floorcast.statistics import service_stats
 from floorcast.statistics.present_agents import AgentDays
 from floorcast.statistics.visibility import Moment
@@ -132,23 +133,24 @@ def test_a_morning_verifies_clean() -> None:
 
 def _append(call: Call, step: Step) -> None:
     call.steps.append(step)
-    call._apply(step)  # noqa: SLF001 — the mistake is made inside
+    call._follow(step)  # noqa: SLF001 — the mistake is made inside
 
 
 _WAIT = QueueSegment.wait
+LENIENT = Service(id=0, name="-", sla_seconds=86_400)
 
 WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "waits are a second longer": (QueueSegment, "wait", lambda leg, _: 1000 + _WAIT(leg, _)),
     "late events are appended": (Call, "take", _append),
     "reasons are mixed up": (agents, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
-    "no call is offered": (Tally, "_offer", lambda *_: None),
-    "any wait is within the SLA": (Tally, "_within", lambda *_: True),
+    "no call is offered": (Tally, "_offers", lambda *_: iter(())),
+    "any wait is within the SLA": (Tally, "_service", lambda *_: LENIENT),
     "wrap-ups are not counted": (agents, "_count_wrap_up", lambda *_: None),
     "visits are not counted": (agents, "_count_visit", lambda *_: None),
     "nobody is credited": (Tally, "_credit", lambda *_: None),
     "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
-    "calls are not located": (CallTable, "_locate", lambda *_: None),
+    "calls are not located": (CallTable, "locate", lambda *_: None),
     "dispositions do not count": (Tally, "count_disposition", lambda *_: None),
     "agents stay where they were": (Floor, "_locate", lambda *_: None),
     "counters of agents get lost": (Ledger, "_note", lambda *_: None),

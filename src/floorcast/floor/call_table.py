@@ -28,16 +28,18 @@ class CallTable:
         self, calls: Iterable[Call], quiet_ms: int, hooks: Sequence[Callable[[Call], None]] = ()
     ) -> None:
         self._hooks = hooks
-        self.calls: dict[Key, Call] = {call.key: call for call in calls}
+        self.calls: dict[Key, Call] = {}
         self.in_progress: dict[int, dict[Key, Call]] = {}
         self.evicted: list[Call] = []
         self._quiet_ms = quiet_ms
         self._where: dict[Key, int] = {}
+        for call in calls:
+            call.restore()
+            self.calls[call.key] = call
+            self.locate(call)
         self._ended = deque(
             sorted((c.last_taken, c.key) for c in self.calls.values() if c.ended is not None)
         )
-        for call in self.calls.values():
-            self._locate(call)
 
     def touch(self, key: Key, at: int, now: int) -> Call:
         """The call that an event of ``at``, taken at ``now``, speaks of; a new one if need be."""
@@ -59,12 +61,13 @@ class CallTable:
         tally.take(call, step)
         if call.ended is not None and not ended:
             self._ended.append((call.last_taken, call.key))
-        self._locate(call)
+        self.locate(call)
 
     def reload(self, call: Call) -> None:
         """Bring back a call that had left; it leaves again unless the entry touches it."""
+        call.restore()
         self.calls[call.key] = call
-        self._locate(call)
+        self.locate(call)
         if call.ended is not None:
             self._ended.appendleft((call.last_taken, call.key))
 
@@ -99,7 +102,8 @@ class CallTable:
             del self.in_progress[where][call.key]
         self.evicted.append(call)
 
-    def _locate(self, call: Call) -> None:
+    def locate(self, call: Call) -> None:
+        """Know which service has the call now."""
         where = None if call.ended is not None else call.present_service
         before = self._where.get(call.key)
         if where == before:

@@ -1,25 +1,57 @@
-"""One call: what is known of it, and its legs.
+"""One call: what is known of it, and its turns at the queues of services.
 
-A *leg* is the call's turn at one service: from joining the queue (or from an answer without
-one) to being answered, passed on or ended. Legs follow the events' own times, not the order
-in which they came: an event that arrives late has the legs built anew from all steps, so a
-call's figures are the same whatever the order of arrival (events of one time: in the order
-taken).
+A call's ``legs`` follow the events' own times, not the order in which they came: a step that
+arrives late is put where it belongs, and what follows from it is worked out again, as far as it
+changes anything. So a call's figures are the same whatever the order of arrival (events of one
+time: in the order taken).
+
+A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once it has cost ``MOST_WORK``. The
+oldest are then folded into what they counted (``Folded``): a step from before that time arrives
+too late to be placed, and counts nothing.
 """
 
 from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.site.configuration import Category
 
-__all__ = ["ANSWER", "END", "QUEUE", "START", "Call", "Disposition", "Key", "QueueSegment", "Step"]
+__all__ = [
+    "ANSWER",
+    "END",
+    "LEAVE",
+    "MOST_STEPS",
+    "QUEUE",
+    "START",
+    "UPDATE",
+    "Call",
+    "Change",
+    "Disposition",
+    "Folded",
+    "Key",
+    "QueueSegment",
+    "Step",
+    "WrapUp",
+]
 
 Key = tuple[int, str]
 """A call's name: its transaction id and its session id."""
 
-START, QUEUE, ANSWER, END = range(4)
+START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
+
+MOST_STEPS = 1000  # steps that a call keeps
+FEW_STEPS = 50  # steps that a call keeps once it has cost too much
+MOST_WORK = 50_000  # steps worked through again
+FREE_WORK = 8  # steps worked through again that cost nothing: what an ordinary call needs
+MOST_OTHERS = 50  # agents that join a call in one turn, and are told apart
+MOST_TOLD = 32  # events that are known to have told something
+EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was abandoned there
 
 
 class Step(Struct, array_like=True, gc=False):
@@ -31,10 +63,13 @@ class Step(Struct, array_like=True, gc=False):
     agent: int | None
 
 
-class QueueSegment(Struct, gc=False):
+class QueueSegment(Struct, omit_defaults=True, gc=False):
     """The call's turn at one service; moments in ms, None for what did not happen (yet).
 
-    ``within`` and ``short``: the wait as it was last judged (``floorcast.floor.tally``).
+    ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
+    ended. ``lost``: the call ended before an answer. ``wrap_up`` is the ms of wrap-up that
+    followed. ``within``, ``short``, ``gave_up`` and ``unqueued`` are as it was last judged
+    (``floorcast.floor.tally``).
     """
 
     service: int
@@ -44,6 +79,19 @@ class QueueSegment(Struct, gc=False):
     left: int | None = None
     within: bool = False
     short: bool = False
+    others: tuple[tuple[int, int], ...] = ()
+    exited: bool = False
+    lost: bool = False
+    gave_up: bool = False
+    wrap_up: int = 0
+    unqueued: bool = False
+
+    @property
+    def began(self) -> int:
+        """When it began: joined, or answered without a queue."""
+        begin = self.joined if self.joined is not None else self.answered
+        assert begin is not None
+        return begin
 
     def wait(self, until: int) -> int:
         """The wait in queue up to its end, or to ``until`` while it lasts; in ms."""
@@ -52,19 +100,79 @@ class QueueSegment(Struct, gc=False):
         end = self.answered if self.answered is not None else self.left
         return (end if end is not None else until) - self.joined
 
+    def answers(self) -> Iterator[tuple[int, int]]:
+        """The named agents that answered, each with when."""
+        if self.answered is not None and self.agent is not None:
+            yield self.agent, self.answered
+        yield from self.others
+
+    def answered_by(self, agent: int) -> int | None:
+        """When the agent answered it."""
+        if self.agent == agent:
+            return self.answered
+        return next((at for other, at in self.others if other == agent), None)
+
+    def latest_agent(self, at: int) -> int | None:
+        """The named agent that had answered it last by then; else the first one."""
+        found = self.agent
+        for agent, since in self.others:
+            if since <= at or found is None:
+                found = agent
+        return found
+
 
 class Disposition(Struct, gc=False):
-    """The latest term code of a call."""
+    """The latest term code of a call; ``named``: its event said whose it is."""
 
     at: int
     code: str | None
     category: Category
     agent: int | None
     service: int
+    named: bool = True
 
 
-class Call(Struct, gc=False):
-    """A call in progress or lately ended."""
+class WrapUp(Struct, array_like=True, gc=False):
+    """A wrap-up that followed the call: whose, when it began, and how long it took; in ms."""
+
+    agent: int
+    begin: int
+    spent: int
+
+
+class Folded(Struct, omit_defaults=True, gc=False):
+    """What the oldest steps of a very long call came to.
+
+    ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
+    turn and the service that the call had before it. The lists hold where it was counted: day
+    and service, and the agent of ``credited``.
+    """
+
+    until: int
+    segment: QueueSegment | None = None
+    service: int | None = None
+    waited: int = 0
+    first_answer: int | None = None
+    offered: list[tuple[int, int]] = field(default_factory=list)
+    handled: list[tuple[int, int]] = field(default_factory=list)
+    gave_up: list[tuple[int, int]] = field(default_factory=list)
+    credited: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+class Change(NamedTuple):
+    """The turns that a step replaced, and those that stand in their place."""
+
+    removed: list[QueueSegment]
+    added: list[QueueSegment]
+
+
+class Call(Struct, omit_defaults=True, gc=False):
+    """A call in progress or lately ended.
+
+    ``declared`` is the service that a beginning or a correction named (of ``declared_at``), and
+    ``service`` the one that the call began at or was first seen at. ``told`` are the times of the
+    events that told the other members, each with a bit for each member.
+    """
 
     transaction: int
     session: str
@@ -93,6 +201,14 @@ class Call(Struct, gc=False):
     skill: str | int | None = None
     lv_result: str | None = None
     disposition: Disposition | None = None
+    declared: int | None = None
+    declared_at: int | None = None
+    corrected: bool = False
+    work: int = 0
+    judged: int = 0
+    folded: Folded | None = None
+    wrap_ups: list[WrapUp] = field(default_factory=list)
+    told: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
@@ -101,7 +217,7 @@ class Call(Struct, gc=False):
 
     @property
     def leg(self) -> QueueSegment | None:
-        """The present leg: the one that waits or talks, or the last one."""
+        """The present turn: the one that waits or talks, or the last one."""
         return self.legs[-1] if self.legs else None
 
     @property
@@ -139,7 +255,7 @@ class Call(Struct, gc=False):
 
     @property
     def connected(self) -> bool:
-        """It is with an agent now."""
+        """It was answered, and is neither over nor queued again."""
         leg = self.leg
         return leg is not None and leg.answered is not None and leg.left is None
 
@@ -154,6 +270,8 @@ class Call(Struct, gc=False):
     @property
     def first_answer(self) -> int | None:
         """When it was first answered, in ms."""
+        if self.folded is not None and self.folded.first_answer is not None:
+            return self.folded.first_answer
         for leg in self.legs:
             if leg.answered is not None:
                 return leg.answered
@@ -167,6 +285,12 @@ class Call(Struct, gc=False):
             return leg.service
         return NO_SERVICE if self.service is None else self.service
 
+    def waited(self, until: int) -> int:
+        """The ms that it waited in queues, up to ``until``."""
+        self.charge(len(self.legs))
+        earlier = 0 if self.folded is None else self.folded.waited
+        return earlier + sum(leg.wait(until) for leg in self.legs)
+
     def waited_over(self, midnight: int, quiet_ms: int) -> bool:
         """It waits since before ``midnight``, and was not quiet by then."""
         leg = self.leg
@@ -174,61 +298,347 @@ class Call(Struct, gc=False):
             return False
         return leg.joined < midnight < self.last_event + quiet_ms
 
-    def take(self, step: Step) -> None:
-        """Add what happened; steps may come in any order of time."""
-        self.steps.append(step)
-        # a beginning that comes after others may hold the service that they lacked
-        begins_late = step.kind == START and (self.legs or self.service is not None)
-        if step.at >= self.last_step and not begins_late:
-            self.last_step = step.at
-            self._apply(step)
-            return
-        self.legs.clear()
-        self.service = self.started = self.ended = None
-        starts = [known for known in self.steps if known.kind == START]
-        if starts:
-            self.service = min(starts, key=lambda known: known.at).service
-        for known in sorted(self.steps, key=lambda known: known.at):
-            self._apply(known)
+    def charge(self, work: int) -> None:
+        """Remember that steps were worked through again: a call that costs much keeps little."""
+        if work > FREE_WORK:
+            self.work += work
 
-    def _apply(self, step: Step) -> None:
-        if step.kind == START:
-            if self.started is None:
-                self.started = step.at
+    def news(self, at: int, members: int) -> int:
+        """Which of these members an event of ``at`` is the latest to tell; a bit for each.
+
+        ``told`` keeps which event told what, so that a late one never undoes a later one.
+        """
+        told = self.told
+        if not told or at >= told[-1][0]:
+            told.append((at, members))
+            if len(told) > MOST_TOLD:
+                self.told = _latest(told)
+            return members
+        index = bisect_right(told, at, key=_first)
+        for _, later in islice(told, index, None):
+            members &= ~later
+        if members:
+            told.insert(index, (at, members))
+        return members
+
+    @property
+    def most_steps(self) -> int:
+        """How many steps it may keep."""
+        return MOST_STEPS if self.work < MOST_WORK else FEW_STEPS
+
+    def restore(self) -> None:
+        """Read a call as an earlier release kept it: its steps in the order of arrival."""
+        if self.declared_at is None and self.started is not None:
+            starts = [step for step in self.steps if step.kind == START]
+            if starts:
+                first = min(starts, key=_at)
+                self.declared, self.declared_at = first.service, first.at
+            self.steps = [step for step in self.steps if step.kind != START]
+        self.steps.sort(key=_at)
+        if self.ended is None:
+            return
+        kinds = [step.kind for step in self.steps]
+        if END in kinds:
+            del self.steps[kinds.index(END) + 1 :]
+        last = self.leg
+        if last is not None and last.answered is None and not last.exited:
+            last.lost = last.gave_up = True
+
+    def _declare(self, step: Step) -> Change:
+        """A beginning, or what became known of it later: the latest correction counts."""
+        corrects = step.kind == UPDATE
+        if not corrects and (self.started is None or step.at < self.started):
+            self.started = step.at
+        if step.service is None or not self._declares(step.at, corrects):
+            return _NOTHING
+        before = self.declared
+        self.declared, self.declared_at, self.corrected = step.service, step.at, corrects
+        if before == step.service:
+            return _NOTHING
+        if not self.steps:
+            self.service = step.service
+            return _NOTHING
+        return self._replace(0, None)
+
+    def _declares(self, at: int, corrects: bool) -> bool:
+        if self.declared_at is None:
+            return True
+        if corrects:
+            return not self.corrected or at >= self.declared_at
+        return not self.corrected and at < self.declared_at
+
+    def take(self, step: Step) -> Change:
+        """Add what happened; steps may come in any order of time."""
+        steps, at = self.steps, step.at
+        if step.kind in (START, UPDATE):
+            return self._declare(step)
+        if self.ended is not None and at >= self.ended:
+            return _NOTHING  # nothing that follows its end ever counts
+        if self.folded is not None and at < self.folded.until:
+            return _NOTHING
+        if not steps or at >= steps[-1].at:
+            steps.append(step)
+            self.last_step = at
+            return self._follow(step)
+        index = bisect_right(steps, at, key=_at)
+        steps.insert(index, step)
+        return self._replace(self._restart(at), index)
+
+    def go_on(self, step: Step) -> None:
+        """Take the usual step: the answer or the end of the only turn, after everything else."""
+        self.steps.append(step)
+        self.last_step = step.at
+        turn = self.legs[0]
+        if step.kind == ANSWER:
+            turn.answered, turn.agent = step.at, step.agent
             if self.service is None:
                 self.service = step.service
-        elif self.ended is not None:
-            return
-        elif step.kind == QUEUE:
-            self._join(step)
-        elif step.kind == ANSWER:
-            self._answer(step)
         else:
-            self.ended = step.at
-            if self.leg is not None:
-                self.leg.left = step.at
-            elif self.service is None:
-                self.service = step.service
+            self.ended = turn.left = step.at
+            turn.lost = turn.answered is None
 
-    def _join(self, step: Step) -> None:
-        service = step.service if step.service is not None else self.present_service
-        leg = self.leg
-        if leg is not None and leg.left is None:
-            if leg.answered is None and leg.service == service:
+    def amend(self, step: Step) -> Change:
+        """A step that was taken names another service now."""
+        for index in range(bisect_left(self.steps, step.at, key=_at), len(self.steps)):
+            known = self.steps[index]
+            if known.at != step.at:
+                break
+            if known.kind == step.kind and known.agent == step.agent:
+                if known.service == step.service:
+                    break
+                self.steps[index] = step
+                return self._replace(0, None)
+        return _NOTHING
+
+    def fold(self, most: int) -> list[QueueSegment]:
+        """Keep only the newest ``most`` steps; the turns that go with the others."""
+        course = self._begin()
+        count = max(0, len(self.steps) - most)
+        for step in islice(self.steps, count):
+            course.take(step)
+        until = self.steps[count].at if count < len(self.steps) else self.steps[-1].at
+        gone = self.legs[: max(0, len(course.built) - 1)]
+        folded = self.folded or Folded(until)
+        folded.until = until
+        folded.segment = course.built[-1] if course.built else None
+        folded.service = course.service
+        folded.waited += sum(leg.wait(until) for leg in gone)
+        if folded.first_answer is None:
+            folded.first_answer = next((leg.answered for leg in gone if leg.answered), None)
+        self.folded = folded
+        del self.steps[:count], self.legs[: len(gone)]
+        return gone
+
+    # -- working out the turns -------------------------------------------------------------
+
+    def _follow(self, step: Step) -> Change:
+        """The usual step: after everything else. At most the present turn changes."""
+        last = self.legs[-1:]
+        course = _Course([_copy(leg) for leg in last], self.service)
+        course.take(step)
+        self.service, self.ended = course.service, course.ended
+        if last and len(course.built) == 1 and _same(course.built[0], last[0]):
+            return _NOTHING
+        self.legs[len(self.legs) - len(last) :] = course.built
+        return Change(last, course.built)
+
+    def _restart(self, at: int) -> int:
+        """The first step of the turn that a step of ``at`` falls into."""
+        turn = bisect_right(self.legs, at, key=_began) - 1
+        return 0 if turn < 0 else bisect_left(self.steps, self.legs[turn].began, key=_at)
+
+    def _replace(self, start: int, new: int | None) -> Change:
+        """Work the turns out again from step ``start`` on; ``new`` is the step that is new.
+
+        Stops where everything is as it was before the new step. Without a new one, all is
+        worked out.
+        """
+        steps, old = self.steps, self.legs
+        first, course = self._course_before(start)
+        before, end, index = course.service, None, start
+        for index in range(start, len(steps)):
+            step, count = steps[index], len(course.built)
+            course.take(step)
+            if course.ended is not None:
+                del steps[index + 1 :]
+                break
+            if new is None or index <= new:
+                continue
+            if before is None and step.kind in _NAMING:
+                before = step.service
+            turn = course.built[-1] if len(course.built) > count else None
+            # the call's own service matters only until a turn has one
+            if turn is not None and (before == course.service or turn.service != NO_SERVICE):
+                end = self._same_turn(index, turn)
+                if end is not None:
+                    del course.built[-1]
+                    break
+        self.charge(index - start)
+        if end is None:
+            end = len(old)
+            self.ended, self.service = course.ended, course.service
+        elif course.service is not None:
+            self.service = course.service
+        self.last_step = steps[-1].at
+        removed = old[first:end]
+        old[first:end] = course.built
+        return Change(removed, course.built)
+
+    def _course_before(self, start: int) -> tuple[int, _Course]:
+        """How the call was just before step ``start``, and which of its turns is open there."""
+        if start == 0:
+            return 0, self._begin()
+        at = self.steps[start].at
+        first = bisect_left(self.legs, at, key=_began)
+        service = self._declared_or_folded()
+        if service is None:
+            named = (step.service for step in islice(self.steps, start) if step.kind in _NAMING)
+            service = next((one for one in named if one is not None), None)
+        if first == 0:
+            return 0, _Course([], service)
+        return first - 1, _Course([_as_of(self.legs[first - 1], at)], service)
+
+    def _begin(self) -> _Course:
+        known = None if self.folded is None else self.folded.segment
+        return _Course([] if known is None else [_copy(known)], self._declared_or_folded())
+
+    def _declared_or_folded(self) -> int | None:
+        if self.declared is not None or self.folded is None:
+            return self.declared
+        return self.folded.service
+
+    def _same_turn(self, index: int, turn: QueueSegment) -> int | None:
+        """Where the turn stood that step ``index`` began, if it began the same way."""
+        steps, at = self.steps, turn.began
+        if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
+            return None  # of several steps of one time, which one began it is not known
+        place = bisect_left(self.legs, at, key=_began)
+        if place == len(self.legs):
+            return None
+        known = self.legs[place]
+        alike = known.service == turn.service and (known.joined is None) is (turn.joined is None)
+        return place if alike and known.began == at else None
+
+
+class _Course:
+    """The turns as steps in the order of time make them; ``service`` is the call's own so far."""
+
+    __slots__ = ("built", "ended", "service")
+
+    def __init__(self, built: list[QueueSegment], service: int | None) -> None:
+        self.built = built
+        self.service = service
+        self.ended: int | None = None
+
+    def take(self, step: Step) -> None:
+        turn = self.built[-1] if self.built else None
+        if step.kind == QUEUE:
+            self._join(step, turn)
+        elif step.kind == ANSWER:
+            self._answer(step, turn)
+        elif step.kind == END:
+            self._end(step, turn)
+        elif step.kind == LEAVE and turn is not None and turn.left is None:
+            turn.left, turn.exited = step.at, True
+
+    def _join(self, step: Step, turn: QueueSegment | None) -> None:
+        service = self._present(turn) if step.service is None else step.service
+        if turn is not None and turn.left is None:
+            if turn.answered is None and turn.service == service:
                 return  # said again: it has been waiting there all along
-            leg.left = step.at
-        if self.service is None and step.service is not None:
-            self.service = service
-        self.legs.append(QueueSegment(service, joined=step.at))
+            turn.left = step.at
+        if self.service is None:
+            self.service = step.service
+        self.built.append(QueueSegment(service, joined=step.at))
 
-    def _answer(self, step: Step) -> None:
-        leg = self.leg
-        if leg is None or leg.left is not None:
-            service = self.service if self.service is not None else step.service
-            self.service = service
-            named = NO_SERVICE if service is None else service
-            self.legs.append(QueueSegment(named, answered=step.at, agent=step.agent))
-        elif leg.answered is None:
-            leg.answered, leg.agent = step.at, step.agent
-        elif leg.agent is None:
-            leg.agent = step.agent  # answered by someone unnamed, who is named now
+    def _answer(self, step: Step, turn: QueueSegment | None) -> None:
+        if self.service is None:
+            self.service = step.service
+        if turn is None or turn.left is not None:
+            service = self._present(turn)
+            self.built.append(QueueSegment(service, answered=step.at, agent=step.agent))
+            return
+        if turn.service == NO_SERVICE and step.service is not None:
+            turn.service = step.service
+        if turn.answered is None:
+            turn.answered, turn.agent = step.at, step.agent
+        elif turn.agent is None:
+            turn.agent = step.agent  # answered by someone unnamed, who is named now
+        elif (
+            step.agent is not None
+            and len(turn.others) < MOST_OTHERS
+            and turn.answered_by(step.agent) is None
+        ):
+            turn.others = (*turn.others, (step.agent, step.at))
+
+    def _end(self, step: Step, turn: QueueSegment | None) -> None:
+        self.ended = step.at
+        if turn is None:
+            if self.service is None:
+                self.service = step.service
+            return
+        if turn.left is None:
+            turn.left = step.at
+            turn.lost = turn.answered is None
+        elif turn.exited and turn.answered is None:
+            turn.lost = step.at - turn.left <= EXIT_IS_END_MS
+
+    def _present(self, turn: QueueSegment | None) -> int:
+        if turn is not None and turn.service != NO_SERVICE:
+            return turn.service
+        return NO_SERVICE if self.service is None else self.service
+
+
+_NAMING = (QUEUE, ANSWER)
+_NOTHING = Change([], [])
+
+
+def _as_of(turn: QueueSegment, at: int) -> QueueSegment:
+    """The turn as it was just before ``at``."""
+    known = _copy(turn)
+    known.lost = False
+    if known.left is not None and known.left >= at:
+        known.left, known.exited = None, False
+    if known.answered is not None and known.answered >= at:
+        known.answered = known.agent = None
+    if known.others:
+        known.others = tuple(one for one in known.others if one[1] < at)
+    return known
+
+
+def _copy(turn: QueueSegment) -> QueueSegment:
+    return QueueSegment(
+        turn.service, turn.joined, turn.answered, turn.agent, turn.left,
+        others=turn.others, exited=turn.exited, lost=turn.lost,
+    )  # fmt: skip
+
+
+def _same(one: QueueSegment, other: QueueSegment) -> bool:
+    return (
+        (one.service, one.joined, one.answered, one.agent, one.left)
+        == (other.service, other.joined, other.answered, other.agent, other.left)
+        and one.others == other.others
+        and (one.exited, one.lost) == (other.exited, other.lost)
+    )
+
+
+def _latest(told: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same without what later events told again."""
+    kept, later = [], 0
+    for at, members in reversed(told):
+        if members & ~later:
+            kept.append((at, members & ~later))
+            later |= members
+    return kept[::-1]
+
+
+def _first(pair: tuple[int, int]) -> int:
+    return pair[0]
+
+
+def _at(step: Step) -> int:
+    return step.at
+
+
+def _began(turn: QueueSegment) -> int:
+    return turn.began

@@ -36,7 +36,10 @@ def _zeros(count: int) -> list[int]:
 
 
 class ServiceDay(Struct, gc=False):
-    """One service's calls of one day (meanings: ``metrics.md``, "Calls of a service")."""
+    """One service's calls of one day (meanings: ``metrics.md``, "Calls of a service").
+
+    ``unqueued`` are the outbound calls among ``handled`` that were answered without a wait.
+    """
 
     offered: int = 0
     handled: int = 0
@@ -49,6 +52,7 @@ class ServiceDay(Struct, gc=False):
     talks: int = 0
     talk: int = 0
     wrap_up: int = 0
+    unqueued: int = 0
 
 
 class AgentDay(Struct, gc=False):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from floorcast.floor.calls import Call, Disposition
+from floorcast.floor.calls import Call, Disposition, QueueSegment
 from floorcast.floor.tally import Tally
 from floorcast.site.configuration import DEFAULT_TERM_CODES, Category, TermCode
 
@@ -31,19 +31,28 @@ class Dispositions:
         self._categories: dict[str | None, Category] = {one.code: one.category for one in known}
 
     def set(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
-        """An agent set a term code at ``at``; one from before the call's latest counts nothing."""
+        """A term code was set at ``at``; one from before the call's latest counts nothing.
+
+        Without an agent it belongs to the one who had the call at that time, as far as is known.
+        """
         if call.disposition is None or at >= call.disposition.at:
             category = self._categories.get(code, "nonContacts")
-            service = _disposed_on(call, agent, at)
-            self._count(call, Disposition(at, code, category, agent, service))
+            turn = _turn_at(call, agent, at)
+            whose = _agent_at(turn, at) if agent is None else agent
+            self._count(
+                call,
+                Disposition(at, code, category, whose, _service(call, turn), agent is not None),
+            )
 
     def follow(self, call: Call) -> None:
         """The call was moved or answered: its term code may have come before what says where."""
         said = call.disposition
         if said is not None:
-            service = _disposed_on(call, said.agent, said.at)
-            if service != said.service:
-                self._count(call, replace(said, service=service))
+            turn = _turn_at(call, said.agent if said.named else None, said.at)
+            agent = said.agent if said.named else _agent_at(turn, said.at)
+            service = _service(call, turn)
+            if (service, agent) != (said.service, said.agent):
+                self._count(call, replace(said, service=service, agent=agent))
 
     def tidy(self, now: int) -> None:
         """Forget the connects that no figure shows any more; ``now`` is in ms."""
@@ -68,14 +77,25 @@ class Dispositions:
             self._connects.setdefault(said.service, {})[name] = said.at
 
 
-def _disposed_on(call: Call, agent: int | None, at: int) -> int:
-    """The service on which the agent who set a term code at ``at`` had the call by then.
+def _turn_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
+    """The turn in which the agent had the call at ``at``: the last one that it had answered.
 
-    If he had it only later, that one; if never, the one that has it.
+    If it answered only later, the first such turn; without an agent, whoever answered.
     """
-    had = None
-    for leg in call.legs:
-        is_his = agent is not None and leg.agent == agent
-        if is_his and (had is None or (leg.answered or 0) <= at):
-            had = leg
-    return call.present_service if had is None else had.service
+    call.charge(len(call.legs))
+    later = None
+    for leg in reversed(call.legs):
+        since = leg.answered if agent is None else leg.answered_by(agent)
+        if since is not None:
+            if since <= at:
+                return leg
+            later = leg
+    return later
+
+
+def _agent_at(turn: QueueSegment | None, at: int) -> int | None:
+    return None if turn is None else turn.latest_agent(at)
+
+
+def _service(call: Call, turn: QueueSegment | None) -> int:
+    return call.present_service if turn is None else turn.service

@@ -99,6 +99,8 @@ class Floor:
             CampaignUpdate: self._campaign_update,
         }
         self._use_plan(state.plan)
+        for call in self.call_table.calls.values():
+            self._tally.shorten(call)
         for agent in state.agents.values():
             self._locate(agent)
         for campaign in state.campaigns.values():
@@ -113,13 +115,18 @@ class Floor:
         """Fold a change of the client's site."""
         self.hooks.everything()
         self.state.plan = plan
+        self.state.terms = self.state.entry
         self.state.directory.apply(plan)
         self._use_plan(plan)
 
     def _use_plan(self, plan: FloorConfig) -> None:
         self.calendar = Calendar(plan.time_zone)
         self._tally = Tally(
-            self.ledger, self.calendar, self.state.directory.services, self.hooks.agents
+            self.ledger,
+            self.calendar,
+            self.state.directory.services,
+            self.hooks.agents,
+            self.state.terms,
         )
         self._dispositions = Dispositions(self.state.connects, self._tally, plan.term_codes)
 
@@ -132,6 +139,8 @@ class Floor:
         if self.ledger.begin_day(self.calendar.day_of(now)):
             self.at_work.begin_day(self.calendar)
         self.call_table.evict_ended(now)
+        for call in self.call_table.evicted:
+            self._tally.forget(call)
         if now // _TIDY_MS != self._tidied:
             self._tidied = now // _TIDY_MS
             self._tidy(now)
@@ -256,7 +265,7 @@ class Floor:
         assert ref.key is not None
         call = self.call_table.touch(ref.key, at, now)
         if call.direction is None:
-            self._direct(call, ref.direction)
+            self._tally.direct(call, ref.direction)
         named = ref.service if ref.service is not None else service
         self._step(call, Step(at, ANSWER, None if named == NO_SERVICE else named, agent.id))
         if not self._handled(agent, call, at):
@@ -278,30 +287,35 @@ class Floor:
         self.call_table.settle(call, step, self._tally)
         self._dispositions.follow(call)
         if call.campaign is not None:
-            self.at_work.had_call(call.campaign, call.service, step.at, self.calendar)
+            last = max(step.at, call.last_step)
+            self.at_work.had_call(call.campaign, call.service, last, self.calendar)
 
-    def _direct(self, call: Call, direction: str | None) -> None:
-        """Set the direction, under which the call counts for its agents."""
-        if call.legs and direction != call.direction:
-            self._tally.count_legs(call, -1)
-            call.direction = direction
-            self._tally.count_legs(call, 1)
-        else:
-            call.direction = direction
+    def _learn(self, call: Call, at: int, data: object, names: tuple[str, ...]) -> None:
+        """Take over what an event tells of the call, unless a later one told it."""
+        told = 0
+        for name in names:
+            if getattr(data, name) is not None:
+                told |= _BITS[name]
+        if not told:
+            return
+        told = call.news(at, told)
+        for name in names:
+            if told & _BITS[name]:
+                value = getattr(data, name)
+                if name == "campaign":
+                    call.campaign = self.state.directory.campaign(value)
+                elif name == "consumer":
+                    call.first_name, call.last_name = value.first_name, value.last_name
+                elif name in ("direction", "call_direction"):
+                    self._tally.direct(call, value)
+                else:
+                    setattr(call, name, value)
 
     def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
-        self._direct(call, data.direction)
-        for name in _START_MEMBERS:
-            value = getattr(data, name)
-            if value is not None:
-                setattr(call, name, value)
-        if data.consumer is not None:
-            call.first_name, call.last_name = data.consumer.first_name, data.consumer.last_name
-        if data.campaign is not None:
-            call.campaign = directory.campaign(data.campaign)
+        self._learn(call, at, data, _START_MEMBERS)
         self._step(call, Step(at, START, service, None))
         named = voice_events.Named(call, directory)
         fed = voice_events.call_start(self.state.client, call, at, event_id, named)
@@ -310,10 +324,8 @@ class Floor:
     def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
         data = event.data
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        if data.skill is not None:
-            call.skill = data.skill
-        if data.priority is not None:
-            call.priority = data.priority
+        if data.skill is not None or data.priority is not None:
+            self._learn(call, at, data, _QUEUE_MEMBERS)
         service = None if data.service is None else self.state.directory.service(data.service)
         self._step(call, Step(at, QUEUE, service, None))
 
@@ -329,14 +341,7 @@ class Floor:
     def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        for name in _END_MEMBERS:
-            value = getattr(data, name)
-            if value is not None:
-                setattr(call, name, value)
-        if data.call_direction is not None:
-            self._direct(call, data.call_direction)
-        if data.campaign is not None:
-            call.campaign = directory.campaign(data.campaign)
+        self._learn(call, at, data, _END_MEMBERS)
         service = None if data.service is None else directory.service(data.service)
         self._step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
@@ -354,9 +359,9 @@ class Floor:
     ) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        agent = call.agent if data.agent is None else directory.agent(data.agent)
+        agent = None if data.agent is None else directory.agent(data.agent)
         if data.account is not None:
-            call.account = data.account
+            self._learn(call, at, data, ("account",))
         self._dispositions.set(call, at, data.term_code, agent)
         named = voice_events.Named(call, directory, agent)
         fed = voice_events.call_disposition(self.state.client, call, data, at, event_id, named)
@@ -392,7 +397,11 @@ class Floor:
 
 
 _OF_CALLS = frozenset({CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition})
+_QUEUE_MEMBERS = ("skill", "priority")
 _START_MEMBERS = (
+    "direction",
+    "campaign",
+    "consumer",
     "campaign_type",
     "phone_dialed",
     "caller_id",
@@ -405,6 +414,8 @@ _START_MEMBERS = (
     "operator_phone",
 )
 _END_MEMBERS = (
+    "call_direction",
+    "campaign",
     "campaign_type",
     "phone_dialed",
     "caller_id",
@@ -416,3 +427,8 @@ _END_MEMBERS = (
     "priority",
     "lv_result",
 )
+_BITS = {
+    name: 1 << bit
+    for bit, name in enumerate(dict.fromkeys(_START_MEMBERS + _QUEUE_MEMBERS + _END_MEMBERS))
+}
+_BITS["call_direction"] = _BITS["direction"]

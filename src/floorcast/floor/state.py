@@ -41,7 +41,8 @@ class FloorState(Struct):
     """The floor of one client, folded up to and including entry ``entry``.
 
     ``recorded_at`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
-    dispositioned as a right-party contact in the last half hour and when, in ms.
+    dispositioned as a right-party contact in the last half hour and when, in ms. ``terms`` is the
+    entry of the configuration in force.
     """
 
     client: int
@@ -54,6 +55,7 @@ class FloorState(Struct):
     calls: list[Call] = field(default_factory=list)
     campaigns: dict[int, Campaign] = field(default_factory=dict)
     connects: dict[int, dict[str, int]] = field(default_factory=dict)
+    terms: int = 0
 
 
 class _SnapshotPart(Struct, omit_defaults=True):

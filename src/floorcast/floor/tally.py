@@ -1,31 +1,64 @@
 """What a call counts for its services and agents, by day; and how it is taken back.
 
-Before anything of a call changes, what it counts is taken back (``sign`` -1); afterwards it is
-counted as it now is (``sign`` +1). So a late event corrects every figure that it touches. A
-wait is judged by the threshold in force when the call is counted.
+A step replaces some of a call's turns by others (``Change``). What the replaced ones counted is
+taken back, and the new ones are counted, so a late event corrects every figure that it touches,
+and a step costs what it changes rather than what the call is long. A wait is judged by the
+thresholds in force at the call's last step.
 
-Once per call and service (``metrics.md``): a call that comes back to a service is not offered
-there again that day, and counts as handled there if it was answered in any of its turns.
+A call counts once per service and day (``metrics.md``): one that comes back to a service is not
+offered there again that day, and is handled there if it was answered in any of its turns. Its
+wait, talk and wrap-up there are those of the first turn that was answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-from floorcast.floor.calls import ANSWER, END, Call, QueueSegment, Step
+from floorcast.floor.calls import ANSWER, END, Call, Change, QueueSegment, Step, WrapUp
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
 from floorcast.site.configuration import Service
 
 __all__ = ["Tally"]
 
+MOST_FOLDED = 10_000  # places that a very long call remembers having been counted in
+MOST_WRAP_UPS = 200  # wrap-ups that a call tells apart
+CACHED_FROM = 8  # turns from which on a call's index is kept
+
 _UNKNOWN_SERVICE = Service(id=0, name="-")
-_Seen = list[tuple[int, int]]
+_OPEN = 2**62
+_T = TypeVar("_T")
+_Place = tuple[int, int]
+"""A day and a service."""
+
+
+class _Turns:
+    """An index of a call's turns: where it is offered, answered, given up, and credits whom.
+
+    ``over`` is where what became of it is counted for good.
+    """
+
+    __slots__ = ("answered", "credited", "gave_up", "offered", "over")
+
+    def __init__(self) -> None:
+        self.offered: Counter[_Place] = Counter()
+        self.answered: dict[_Place, list[QueueSegment]] = {}
+        self.gave_up: dict[_Place, list[QueueSegment]] = {}
+        self.credited: Counter[tuple[int, int, int]] = Counter()
+        self.over: frozenset[_Place] = frozenset()
 
 
 class Tally:
-    """Counts calls into one floor's counters; ``hooks`` are called before an agent changes."""
+    """Counts calls into one floor's counters; ``hooks`` are called before an agent changes.
+
+    ``terms`` names the configuration in force: a call that was judged by another is judged anew
+    at its next step.
+    """
 
     def __init__(
         self,
@@ -33,55 +66,64 @@ class Tally:
         calendar: Calendar,
         services: dict[int, Service],
         hooks: list[Callable[[int | None], None]],
+        terms: int = 0,
     ) -> None:
         self._hooks = hooks
         self._ledger = ledger
         self._day_of = calendar.day_of
         self._services = services
+        self._terms = terms
+        self._known: dict[tuple[int, str], _Turns] = {}
 
-    def count_legs(self, call: Call, sign: int) -> None:
-        """Count what the call's legs count (+1), or take it back as it was counted (-1)."""
-        if not call.legs:
-            return
-        offered: _Seen = []
-        handled: _Seen = []
-        answered_by: list[tuple[int, int, int]] = []
-        for leg in call.legs:
-            self._offer(leg, sign, offered)
-            if leg.answered is not None:
-                self._handle(call, leg, sign, handled, answered_by)
-        leg = call.legs[-1]
-        if leg.answered is None and leg.left is not None:
-            self._abandon(leg, leg.left, sign, handled)
+    # -- calls -----------------------------------------------------------------------------
 
     def take(self, call: Call, step: Step) -> None:
         """Have the call take a step, and count what it then counts in place of what it did."""
-        if self._only_adds(call, step):
-            call.take(step)
-            self._add(call.legs[0], call, step)
+        if not call.steps and call.folded is None and not call.wrap_ups:
+            self._begin(call, step)
             return
-        self.count_legs(call, -1)
-        call.take(step)
-        self.count_legs(call, 1)
+        if self._only_adds(call, step):
+            call.go_on(step)
+            self._add(call, step)
+            return
+        self._judge_again(call)
+        turns = self._turns(call)
+        self._settle(call, turns, call.take(step))
+        self.shorten(call)
 
-    def _only_adds(self, call: Call, step: Step) -> bool:
-        """The usual step: the answer or the end of the only turn, in order and the same day."""
-        if len(call.legs) != 1 or step.at < call.last_step:
-            return False
-        leg = call.legs[0]
-        begin = leg.joined if leg.joined is not None else leg.answered
-        if leg.left is not None or begin is None or self._day_of(begin) != self._day_of(step.at):
-            return False
-        return step.kind == END or (step.kind == ANSWER and leg.answered is None)
+    def shorten(self, call: Call) -> None:
+        """Fold the oldest steps of a call that has too many."""
+        if len(call.steps) > call.most_steps:
+            self._fold(call)
 
-    def _add(self, leg: QueueSegment, call: Call, step: Step) -> None:
-        if step.kind == ANSWER:
-            self._handle(call, leg, 1, [], [])
-        elif leg.answered is not None:
-            self._judge_again(leg, leg.answered)
-            self._talk(leg, 1)
-        else:
-            self._abandon(leg, step.at, 1, [])
+    def amend(self, call: Call, step: Step) -> None:
+        """Have a step that the call took name another service."""
+        turns = self._turns(call)
+        self._settle(call, turns, call.amend(step))
+
+    def direct(self, call: Call, direction: str | None) -> None:
+        """Set the direction, under which the call counts for its agents and services."""
+        if direction == call.direction:
+            return
+        if not call.legs:
+            call.direction = direction
+            return
+        turns = self._turns(call)
+        call.charge(len(call.legs))
+        self._count_all(call, turns, -1)
+        call.direction = direction
+        self._count_all(call, turns, 1)
+
+    def forget(self, call: Call) -> None:
+        """The call leaves the memory."""
+        self._known.pop(call.key, None)
+
+    def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
+        """A wrap-up followed the call (+1), or turns out not to have (-1)."""
+        self._judge_again(call)
+        turns = self._turns(call)
+        _note_wrap_up(call.wrap_ups, wrap_up, sign)
+        self._settle(call, turns, Change([], []), anew=True)
 
     def count_disposition(self, call: Call, sign: int) -> None:
         """Count the call's latest disposition for its agent, or take it back."""
@@ -91,94 +133,321 @@ class Tally:
             if day is not None:
                 day.dispositions[CATEGORIES.index(said.category)] += sign
 
-    def _offer(self, leg: QueueSegment, sign: int, offered: _Seen) -> None:
-        begin = leg.joined if leg.joined is not None else leg.answered
+    # -- the usual step --------------------------------------------------------------------
+
+    def _begin(self, call: Call, step: Step) -> None:
+        """The first turn, or what comes before it."""
+        call.take(step)
+        call.judged = self._terms
+        for leg in call.legs:
+            place = (self._day_of(leg.began), leg.service)
+            counter = self._ledger.service(*place)
+            if counter is not None:
+                counter.offered += 1
+            if leg.answered is not None:
+                self._count_handled(call, leg, place, 1)
+                if leg.agent is not None:
+                    self._credit(call, (*place, leg.agent), 1)
+
+    def _only_adds(self, call: Call, step: Step) -> bool:
+        """The answer or the end of the only turn, in order and the same day."""
+        if len(call.legs) != 1 or step.at < call.last_step or call.folded is not None:
+            return False
+        if call.judged != self._terms or call.wrap_ups or len(call.steps) >= call.most_steps:
+            return False
+        leg = call.legs[0]
+        if leg.left is not None or self._day_of(leg.began) != self._day_of(step.at):
+            return False
+        if step.kind == END:
+            return True
+        return step.kind == ANSWER and leg.answered is None and leg.service != NO_SERVICE
+
+    def _add(self, call: Call, step: Step) -> None:
+        leg = call.legs[0]
+        place = (self._day_of(step.at), leg.service)
+        if step.kind == ANSWER:
+            self._count_handled(call, leg, place, 1)
+            if leg.agent is not None:
+                self._credit(call, (*place, leg.agent), 1)
+        elif leg.answered is not None:
+            self._count_talk(leg, 1)
+        else:
+            self._judge(leg)
+            self._count_given_up(leg, place, 1)
+
+    # -- any other -------------------------------------------------------------------------
+
+    def _settle(self, call: Call, turns: _Turns, change: Change, *, anew: bool = False) -> None:
+        """Count a change; the turns that are new are judged, and wrap-ups given to theirs."""
+        wrapped = self._wrapped(call) if call.wrap_ups or anew else ()
+        removed, added = change
+        if not removed and not added and not wrapped:
+            return
+        touched = set(self._places(removed))
+        touched.update(self._places(leg for leg, _ in wrapped))
+        for leg in added:
+            self._judge(leg)
+        touched.update(self._places(added))
+        for place in touched:
+            self._count(call, turns, place, -1)
+        for leg in removed:
+            self._index(call, turns, leg, -1)
+        for leg, spent in wrapped:
+            leg.wrap_up = spent
+        for leg in added:
+            self._index(call, turns, leg, 1)
+        for place in touched:
+            self._count(call, turns, place, 1)
+
+    def _judge_again(self, call: Call) -> None:
+        """The thresholds may have changed since the call was judged."""
+        if call.judged == self._terms:
+            return
+        call.judged = self._terms
+        if call.legs:
+            turns = self._turns(call)
+            self._count_all(call, turns, -1)
+            for leg in call.legs:
+                self._index(call, turns, leg, -1, credit=False)
+                self._judge(leg)
+                self._index(call, turns, leg, 1, credit=False)
+            self._count_all(call, turns, 1)
+
+    def _count_all(self, call: Call, turns: _Turns, sign: int) -> None:
+        for place in turns.answered.keys() | turns.gave_up.keys():
+            self._count(call, turns, place, sign, offers=False)
+        for credited, times in turns.credited.items():
+            if times > 0:
+                self._credit(call, credited, sign)
+
+    def _turns(self, call: Call) -> _Turns:
+        """The index of the call as it is counted."""
+        known = self._known.get(call.key)
+        if known is not None:
+            return known
+        turns = _Turns()
+        for leg in call.legs:
+            self._index(call, turns, leg, 1, count=False)
+        if call.folded is not None:
+            turns.offered.update(call.folded.offered)
+            turns.credited.update(call.folded.credited)
+            turns.over = frozenset(call.folded.handled + call.folded.gave_up)
+        if len(call.legs) > CACHED_FROM or call.folded is not None:
+            self._known[call.key] = turns
+        return turns
+
+    def _index(
+        self,
+        call: Call,
+        turns: _Turns,
+        leg: QueueSegment,
+        sign: int,
+        *,
+        count: bool = True,
+        credit: bool = True,
+    ) -> None:
+        """Put a turn into the index, or take it out; agents are credited on the way."""
+        for place in self._offers(leg):
+            turns.offered[place] += sign
+        if leg.answered is not None:
+            _file(turns.answered, (self._day_of(leg.answered), leg.service), leg, sign)
+        elif leg.gave_up and leg.left is not None:
+            _file(turns.gave_up, (self._day_of(leg.left), leg.service), leg, sign)
+        for agent, at in leg.answers() if credit else ():
+            credited = (self._day_of(at), leg.service, agent)
+            before = turns.credited[credited]
+            turns.credited[credited] = before + sign
+            if count and (before > 0) is not (before + sign > 0):
+                self._credit(call, credited, sign)
+
+    def _offers(self, leg: QueueSegment) -> Iterator[_Place]:
         end = leg.answered if leg.answered is not None else leg.left
-        assert begin is not None
-        first = self._day_of(begin)
+        first = self._day_of(leg.began)
         last = first if end is None else self._day_of(end)
         # waiting at midnight is being offered anew; days that are dropped are not walked through
         for day in range(max(first, self._ledger.first_day), last + 1):
-            if (day, leg.service) not in offered:
-                offered.append((day, leg.service))
-                counter = self._ledger.service(day, leg.service)
-                if counter is not None:
-                    counter.offered += sign
+            yield day, leg.service
 
-    def _handle(
-        self,
-        call: Call,
-        leg: QueueSegment,
-        sign: int,
-        handled: _Seen,
-        answered_by: list[tuple[int, int, int]],
+    def _places(self, legs: Iterable[QueueSegment]) -> Iterator[_Place]:
+        for leg in legs:
+            yield from self._offers(leg)
+
+    def _count(
+        self, call: Call, turns: _Turns, place: _Place, sign: int, *, offers: bool = True
     ) -> None:
-        assert leg.answered is not None
-        day = self._day_of(leg.answered)
-        if leg.agent is not None and (day, leg.service, leg.agent) not in answered_by:
-            answered_by.append((day, leg.service, leg.agent))
-            self._credit(call, day, leg.service, leg.agent, sign)
-        if (day, leg.service) in handled:
+        """Count what the call is at one service on one day, or take it back."""
+        if offers and turns.offered[place] > 0:
+            counter = self._ledger.service(*place)
+            if counter is not None:
+                counter.offered += sign
+        if place in turns.over:
             return
-        handled.append((day, leg.service))
-        counter = self._ledger.service(day, leg.service)
-        if counter is not None:
-            wait = leg.wait(leg.answered)
-            if sign > 0:
-                leg.within = self._within(leg.service, wait)
-            counter.handled += sign
-            counter.handled_wait += sign * wait
-            counter.handled_within += sign * leg.within
-        if leg.left is not None:
-            self._talk(leg, sign)
+        answered = turns.answered.get(place)
+        if answered:
+            self._count_handled(call, answered[0], place, sign)
+            if answered[0].left is not None:
+                self._count_talk(answered[0], sign)
+        elif gave_up := turns.gave_up.get(place):
+            self._count_given_up(gave_up[0], place, sign)
 
-    def _credit(self, call: Call, day: int, service: int, agent: int, sign: int) -> None:
-        counter = self._agent(day, service, agent)
+    def _fold(self, call: Call) -> None:
+        """Keep the newest steps; what the others counted stays counted."""
+        turns = self._turns(call)
+        gone = call.fold(call.most_steps * 3 // 4)
+        folded = call.folded
+        assert folded is not None
+        offered, handled = dict.fromkeys(folded.offered), dict.fromkeys(folded.handled)
+        gave_up, credited = dict.fromkeys(folded.gave_up), dict.fromkeys(folded.credited)
+        for leg in gone:
+            for place in self._offers(leg):
+                offered[place] = None
+            if leg.answered is not None:
+                place = (self._day_of(leg.answered), leg.service)
+                if turns.answered[place][0] is leg:
+                    handled[place] = None
+            elif leg.gave_up and leg.left is not None:
+                place = (self._day_of(leg.left), leg.service)
+                if turns.gave_up[place][0] is leg and not turns.answered.get(place):
+                    gave_up[place] = None
+            for agent, at in leg.answers():
+                credited[self._day_of(at), leg.service, agent] = None
+        folded.offered, folded.handled = _newest(offered), _newest(handled)
+        folded.gave_up, folded.credited = _newest(gave_up), _newest(credited)
+        self.forget(call)
+
+    # -- counters --------------------------------------------------------------------------
+
+    def _count_handled(self, call: Call, leg: QueueSegment, place: _Place, sign: int) -> None:
+        counter = self._ledger.service(*place)
+        if counter is None:
+            return
+        counter.handled += sign
+        if sign > 0:
+            leg.unqueued = leg.joined is None and call.direction in _OUTBOUND
+        if leg.unqueued:
+            counter.unqueued += sign
+            return
+        wait = leg.wait(0)
+        if sign > 0:
+            leg.within = wait <= self._service(leg).sla_seconds * 1000
+        counter.handled_wait += sign * wait
+        counter.handled_within += sign * leg.within
+
+    def _credit(self, call: Call, credited: tuple[int, int, int], sign: int) -> None:
+        counter = self._agent(*credited)
         if counter is not None:
             if call.direction == "INBOUND":
                 counter.inbound += sign
             elif call.direction is not None:
                 counter.outbound += sign
 
-    def _judge_again(self, leg: QueueSegment, answered: int) -> None:
-        """The threshold may have changed since the answer was counted."""
-        within = self._within(leg.service, leg.wait(answered))
-        if within is not leg.within:
-            counter = self._ledger.service(self._day_of(answered), leg.service)
-            if counter is not None:
-                counter.handled_within += within - leg.within
-            leg.within = within
-
-    def _within(self, service: int, wait: int) -> bool:
-        return wait <= self._services.get(service, _UNKNOWN_SERVICE).sla_seconds * 1000
-
     def _agent(self, day: int, service: int, agent: int) -> AgentDay | None:
         for hook in self._hooks:
             hook(agent)
         return self._ledger.agent(day, service, agent)
 
-    def _talk(self, leg: QueueSegment, sign: int) -> None:
+    def _count_talk(self, leg: QueueSegment, sign: int) -> None:
+        """The talk and the wrap-up of a turn count when it is over, on that day."""
         assert leg.answered is not None
         assert leg.left is not None
         counter = self._ledger.service(self._day_of(leg.left), leg.service)
         if counter is not None:
             counter.talks += sign
             counter.talk += sign * (leg.left - leg.answered)
+            counter.wrap_up += sign * leg.wrap_up
 
-    def _abandon(self, leg: QueueSegment, left: int, sign: int, handled: _Seen) -> None:
-        day = self._day_of(left)
-        if (day, leg.service) in handled:
+    def _count_given_up(self, leg: QueueSegment, place: _Place, sign: int) -> None:
+        counter = self._ledger.service(*place)
+        if counter is not None:
+            counter.abandoned += sign
+            counter.abandoned_wait += sign * leg.wait(0)
+            counter.abandoned_within += sign * leg.within
+            counter.abandoned_short += sign * leg.short
+
+    def _judge(self, leg: QueueSegment) -> None:
+        """Whether a turn that ended unanswered was abandoned, and how soon."""
+        if leg.answered is not None or leg.left is None:
             return
-        counter = self._ledger.service(day, leg.service)
-        if counter is None:
+        settings, wait = self._service(leg), leg.wait(0)
+        short = settings.short_abandon_seconds
+        leg.within = wait <= settings.sla_seconds * 1000
+        leg.short = leg.within if short is None else wait <= short * 1000
+        exits = leg.exited and settings.count_exits_as == "abandoned"
+        leg.gave_up = leg.lost or exits
+
+    def _service(self, leg: QueueSegment) -> Service:
+        return self._services.get(leg.service, _UNKNOWN_SERVICE)
+
+    def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
+        """The turns whose wrap-up is not what it should be, and what it should be."""
+        call.charge(len(call.legs) + len(call.wrap_ups))
+        spent = [0] * len(call.legs)
+        for one in call.wrap_ups:
+            turn = _turn_before(call.legs, one)
+            if turn is not None:
+                spent[turn] += one.spent
+        pairs = zip(call.legs, spent, strict=True)
+        return [(leg, total) for leg, total in pairs if leg.wrap_up != total]
+
+
+_OUTBOUND = ("OUTBOUND", "MANUAL")
+
+
+def _turn_before(legs: list[QueueSegment], wrap_up: WrapUp) -> int | None:
+    """The turn that a wrap-up followed: the agent's last one by then, else the last answered."""
+    other = later = None
+    for index in range(len(legs) - 1, -1, -1):
+        leg = legs[index]
+        if leg.answered is None:
+            continue
+        at = leg.answered_by(wrap_up.agent)
+        if at is not None:
+            if at <= wrap_up.begin:
+                return index
+            later = index
+        elif other is None and leg.answered <= wrap_up.begin:
+            other = index
+    return later if later is not None else other
+
+
+def _note_wrap_up(wrap_ups: list[WrapUp], wrap_up: WrapUp, sign: int) -> None:
+    for index in range(len(wrap_ups) - 1, -1, -1):
+        known = wrap_ups[index]
+        if (known.agent, known.begin) == (wrap_up.agent, wrap_up.begin):
+            known.spent += sign * wrap_up.spent
+            if not known.spent:
+                del wrap_ups[index]
             return
-        wait = leg.wait(left)
-        if sign > 0:
-            settings = self._services.get(leg.service, _UNKNOWN_SERVICE)
-            short = settings.short_abandon_seconds
-            leg.within = wait <= settings.sla_seconds * 1000
-            leg.short = leg.within if short is None else wait <= short * 1000
-        counter.abandoned += sign
-        counter.abandoned_wait += sign * wait
-        counter.abandoned_within += sign * leg.within
-        counter.abandoned_short += sign * leg.short
+    if sign > 0 and len(wrap_ups) < MOST_WRAP_UPS:
+        wrap_ups.append(WrapUp(wrap_up.agent, wrap_up.begin, wrap_up.spent))
+    elif wrap_ups:
+        wrap_ups[-1].spent += sign * wrap_up.spent
+
+
+def _file(
+    known: dict[_Place, list[QueueSegment]], place: _Place, leg: QueueSegment, sign: int
+) -> None:
+    """Put a turn among those of its place, which are in the order of time, or take it out."""
+    legs = known.setdefault(place, [])
+    if sign > 0:
+        insort(legs, leg, key=_order)
+        return
+    index = bisect_left(legs, _order(leg), key=_order)
+    while legs[index] is not leg:
+        index += 1
+    del legs[index]
+    if not legs:
+        del known[place]
+
+
+def _order(leg: QueueSegment) -> tuple[int, int, int]:
+    end = leg.answered if leg.answered is not None else leg.left
+    return (
+        _OPEN if end is None else end,
+        -1 if leg.joined is None else leg.joined,
+        _OPEN if leg.left is None else leg.left,
+    )
+
+
+def _newest(places: dict[_T, None]) -> list[_T]:
+    return list(places)[-MOST_FOLDED:]

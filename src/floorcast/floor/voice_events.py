@@ -74,7 +74,7 @@ def call_termination(
 ) -> CallTerminationEvent:
     """A call ended; what the source says wins over what is derived."""
     begin = call.first_answer if call.first_answer is not None else call.started
-    waited = sum(leg.wait(at) for leg in call.legs) // 1000
+    waited = call.waited(at) // 1000
     talked = None if begin is None else max(at - begin, 0) // 1000
     skill = data.agent_skill_id if data.agent_skill_id is not None else call.skill
     login = named.login if data.agent_login_id is None else data.agent_login_id

@@ -55,7 +55,8 @@ __all__ = ["Projection", "Reports", "last_state"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to fold again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
-_SLICE = 256  # events between two looks at the clock
+_SLICE = 256  # events whose calls are brought back together
+_LOOK = 16  # events between two looks at the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
 _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in the next
 
@@ -244,26 +245,31 @@ class Projection:
         events = entry.events
         if events is None:
             events = read_lines(entry.payload)
-        begun = time.perf_counter()
-        last = len(events) - 1
-        for start in range(0, len(events), _SLICE):
-            piece = events[start : start + _SLICE]
-            end = start + len(piece) - 1
+        deadline = time.perf_counter() + _TURN
+        done, count = 0, len(events)
+        while done < count:
+            piece = events[done : done + _SLICE]
             self._bring_back(piece, entry)
-            through = end_of_entry(entry.number) if end == last else position(entry.number, end)
-            self._publish(self._fold(piece, entry, start), through, entry.recorded_at)
-            if end != last and time.perf_counter() - begun > _TURN:
+            records, folded = self._fold(piece, entry, done, deadline)
+            done += folded
+            last = position(entry.number, done - 1)
+            through = end_of_entry(entry.number) if done == count else last
+            self._publish(records, through, entry.recorded_at)
+            if done < count and time.perf_counter() > deadline:
                 await asyncio.sleep(0)
-                begun = time.perf_counter()
+                deadline = time.perf_counter() + _TURN
 
     def _fold(
-        self, events: Sequence[LoggedEvent], entry: Entry, start: int
-    ) -> dict[str, list[Record]]:
+        self, events: Sequence[LoggedEvent], entry: Entry, start: int, deadline: float
+    ) -> tuple[dict[str, list[Record]], int]:
+        """Fold events until the deadline; what they fed, and how many were folded."""
         fold, encode = self.floor.fold, self._encode
         switched_on = self.floor.state.plan.feeds
         event_id = event_id_maker(self.client, entry.recorded_at, entry.number)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
+            if not index % _LOOK and index > start and time.perf_counter() > deadline:
+                return records, index - start
             if isinstance(event, UnknownEvent):
                 self._pass_over(entry)
                 continue
@@ -279,7 +285,7 @@ class Projection:
             if fed is not None and fed.feed in switched_on:
                 facets = (fed.kind, fed.service, fed.call_center)
                 records[fed.feed].append((position(entry.number, index), facets, encode(fed.event)))
-        return records
+        return records, len(events)
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
         for name, feed in self.feeds.items():

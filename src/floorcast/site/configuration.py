@@ -18,6 +18,7 @@ __all__ = [
     "CallCenter",
     "Category",
     "Client",
+    "Exits",
     "FeedName",
     "FloorConfig",
     "Formula",
@@ -40,6 +41,7 @@ Formula = Literal[
     "with_abandons_within_sla",
     "answered_of_answered",
 ]
+Exits = Literal["moved_on", "abandoned"]
 Role = Literal["Sysadmin", "Superuser", "Manager", "Report Admin", "IT User", "Auditor", "Agent"]
 
 
@@ -63,6 +65,7 @@ class Service(_Part, frozen=True):
     sla_seconds: Seconds = 20
     service_level: Formula = "excluding_abandons_within_sla"
     short_abandon_seconds: Seconds | None = None
+    count_exits_as: Exits = "moved_on"
     pacing_method: Echoed | None = None
     throttle: Echoed | None = None
     units: Echoed | None = None
