@@ -77,3 +77,25 @@ def test_a_segment_says_what_it_holds() -> None:
     assert (segment.first_taken, segment.last_taken) == (100, 100)
     assert segment.table == (("SMS", 1, 2), ("VOICE", 1, 2))
     assert segment.body == b"a\nb\nc"
+
+
+NORTH = matcher(visibility=frozenset({1}))
+TOLD = (
+    b'{"agentId":7,"agentServiceId":10,"eventType":"IN_CALL","callServiceId":20,"transactionId":5'
+)
+WHOLE = (
+    TOLD + b',"sessionId":"s","phoneNumber":"650","account":"A","campaignType":"MANUAL","seqNum":9}'
+)
+BLANK = b'{"agentId":7,"agentServiceId":10,"eventType":"IN_CALL","seqNum":9}'
+
+
+def test_a_call_of_a_hidden_call_center_is_left_out_of_the_agent_s_event() -> None:
+    """In the tail and in a block: whoever may see it all has the bytes as they were fed."""
+    kinds = {"": WHOLE, "call of 1": WHOLE, "call of 2": BLANK, "call of ": BLANK}
+    tail = Tail()
+    tail.add([(at, (kind, 10, 1), WHOLE) for at, kind in enumerate(kinds, 1)], 1)
+    for seen, expected in ((NORTH, list(kinds.values())), (EVERYTHING, [WHOLE] * 4)):
+        for source in (tail, Block(tail.seal())):
+            builder = PageBuilder(0, seen, 100)
+            source.give(builder)
+            assert [line for piece in builder.pieces for line in piece.split(b"\n")] == expected

@@ -53,12 +53,12 @@ class Block:
         start = bisect_right(self._places, builder.cursor)
         end = self.segment.count
         wanted = builder.matcher.verdicts(self.segment.table)
-        if all(wanted):
+        if all(wanted) and not builder.matcher.hides_any(self.segment.table):
             end = min(end, start + builder.room)
             if start < end:
                 end = self._fitting(start, end, builder)
                 builder.take(self._slice(start, end), self._places[start:end])
-        elif any(wanted):
+        elif builder.matcher.any_of(self.segment.table):
             self._give_some(builder, wanted, start)
         if not builder.full:
             builder.cursor = max(builder.cursor, self.last)
@@ -69,7 +69,8 @@ class Block:
         classes = self._classes
         seen = [i for i in range(start, len(classes)) if wanted[classes[i]]][: builder.room]
         if seen:
-            lines = [self._slice(i, i + 1) for i in seen]
+            shown, table = builder.matcher.shown, self.segment.table
+            lines = [shown(self._slice(i, i + 1), table[classes[i]]) for i in seen]
             builder.take_lines(lines, [self._places[i] for i in seen])
 
     def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
@@ -152,7 +153,7 @@ class Tail:
         else:
             matcher, classes = builder.matcher, self._classes
             seen = [i for i in range(start, len(positions)) if matcher(classes[i])][: builder.room]
-            bodies = [self._bodies[i] for i in seen]
+            bodies = [matcher.shown(self._bodies[i], classes[i]) for i in seen]
         if seen:
             builder.take_lines(bodies, [positions[i] for i in seen])
 

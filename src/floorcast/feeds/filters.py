@@ -1,8 +1,9 @@
 """Which events a reader sees: the request's ``filter``, and the user's own limits.
 
-Every event has a class: its kind (VOICE, SMS, EMAIL, or "" in the agent feed), its service
-and its call center. A ``Matcher`` decides by class alone and remembers its verdicts, so that
-a reader costs nothing for events that are like others. Equal filters are one object.
+Every event has a class: its kind, its service and its call center. The kind is VOICE, SMS or EMAIL;
+in the agent feed it is empty, or names the call center of the event's call if that is not the
+agent's. A ``Matcher`` decides by class alone and remembers its verdicts, so that a reader costs
+nothing for events that are like others. Equal filters are one object.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple, get_args
 
+import msgspec
 from msgspec import Meta, Struct
 
+from floorcast.floor.agent_events import CALL_OF
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import IdConditions, condition, read_id, read_members
 from floorcast.store.segment import Facets
@@ -77,6 +80,22 @@ class Matcher:
         """Whether events of at least one of these classes are seen."""
         return self.matches_all or any(map(self, classes))
 
+    def hides_call(self, facets: Facets) -> bool:
+        """Whether events of this class are seen without the call that they name."""
+        kind = facets[0]
+        if self._visibility is None or not kind.startswith(CALL_OF):
+            return False
+        center = kind[len(CALL_OF) :]
+        return not center or int(center) not in self._visibility
+
+    def hides_any(self, classes: Sequence[Facets]) -> bool:
+        """Whether events of at least one of these classes are seen without their call."""
+        return self._visibility is not None and any(map(self.hides_call, classes))
+
+    def shown(self, line: bytes, facets: Facets) -> bytes:
+        """An event of this class as the user sees it."""
+        return without_call(line) if self.hides_call(facets) else line
+
     def _decide(self, facets: Facets) -> bool:
         kind, service, call_center = facets
         kinds, services, call_centers = self._filter
@@ -86,6 +105,17 @@ class Matcher:
             and (services is None or service in services)
             and (call_centers is None or call_center in call_centers)
         )
+
+
+_OF_CALL = ("callServiceId", "transactionId", "sessionId", "phoneNumber", "account", "campaignType")
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def without_call(line: bytes) -> bytes:
+    """An agent event without the members that tell of a call."""
+    event = _decoder.decode(line)
+    return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
 
 
 @lru_cache(maxsize=4096)

@@ -7,9 +7,25 @@ from floorcast.floor.directory import Directory
 from floorcast.model.inbound import AgentStateData
 from floorcast.model.outbound import AgentEvent
 
-__all__ = ["agent_event"]
+__all__ = ["CALL_OF", "agent_event", "agent_event_kind"]
+
+CALL_OF = "call of "  # and a call center: the kind of an event whose call another one has
 
 _NO_CALL = CallInHand()
+
+
+def agent_event_kind(event: AgentEvent, directory: Directory) -> str:
+    """What filters look at: the call center of the event's call, if it is not the agent's.
+
+    A user who may not see that call center sees the event without its call.
+    """
+    service = event.call_service_id
+    if service is None or service == event.agent_service_id:
+        return ""
+    center = directory.call_center_of(service)
+    if center == directory.call_center_of(event.agent_service_id):
+        return ""
+    return f"{CALL_OF}{'' if center is None else center}"
 
 
 def agent_event(

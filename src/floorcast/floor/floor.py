@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
-from floorcast.floor.agent_events import agent_event
+from floorcast.floor.agent_events import agent_event, agent_event_kind
 from floorcast.floor.agents import CallInHand, OnFloor, change_state
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import (
@@ -202,7 +202,8 @@ class Floor:
         served = None if service == NO_SERVICE else service
         in_hand = call or agent.call
         fed = agent_event(state.client, agent, data, in_hand, served, at, directory)
-        return OutboundEvent("agent", "", served, directory.call_center_of(served), fed)
+        kind = agent_event_kind(fed, directory)
+        return OutboundEvent("agent", kind, served, directory.call_center_of(served), fed)
 
     def _enter(
         self,

@@ -1,0 +1,31 @@
+"""The class of an agent's event tells whose call it names."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.site.configuration import CallCenter, FloorConfig, Service
+from tests.floor.random_floors import agent, fold_all, new_floor
+
+TWO_CENTERS = FloorConfig(
+    call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
+    services=(
+        Service(id=10, name="Sales", call_center=1),
+        Service(id=11, name="More sales", call_center=1),
+        Service(id=20, name="Support", call_center=2),
+        Service(id=30, name="Nowhere"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("of_call", "kind"), [(10, ""), (11, ""), (None, ""), (20, "call of 2"), (30, "call of ")]
+)
+def test_a_call_of_another_call_center_is_in_the_kind(of_call: int | None, kind: str) -> None:
+    """So that a user who may not see that call center is shown the event without it."""
+    floor = new_floor(TWO_CENTERS)
+    ref = {"transactionId": 1, "sessionId": "S1"} | (
+        {} if of_call is None else {"service": of_call}
+    )
+    (fed,) = fold_all(floor, [agent("IN_CALL", 1, service=10, call=ref)])
+    assert (fed.feed, fed.kind, fed.service, fed.call_center) == ("agent", kind, 10, 1)
