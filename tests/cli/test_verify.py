@@ -19,17 +19,20 @@ from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import FloorConfig, Service
+from tests.log.damaging import flip, zero_page
 from tests.statistics.floors import agent_at, at, call_at
 
 PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="Sales"),))
 NOON = at("2026-11-23T12:00:00-05:00")
 
 
-def verified(folder: Path | str) -> Result:
+def verified(folder: Path | str, *more: str) -> Result:
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     program.callback()(options.take)
     verify.register(program)
-    return CliRunner().invoke(program, ["verify", "--data", str(folder)], catch_exceptions=False)
+    return CliRunner().invoke(
+        program, ["verify", "--data", str(folder), *more], catch_exceptions=False
+    )
 
 
 def recorded_at(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
@@ -97,3 +100,32 @@ def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
         verified(tmp_path)
     with pytest.raises(SettingError, match="must be a folder here"):
         verified(":memory:")
+
+
+def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Path) -> None:
+    """It names the entry, and what to do."""
+    recorded_at(tmp_path, a_call(1))
+    recorded_at(tmp_path, a_call(2)[:2], client=4199)
+    flip(tmp_path / "log.db", b'"id":"3/0"')
+    result = verified(tmp_path)
+    assert result.exit_code == 1
+    assert (
+        "client 47415: entry 3 of client 47415 is damaged (its checksum differs)" in result.stdout
+    )
+    assert "client 4199: 2 entries, " in result.stdout
+
+
+def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
+    """Each damaged one with its client, number and time; exit code 1 if there is any."""
+    recorded_at(tmp_path, a_call(1))
+    result = verified(tmp_path, "--disk")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path} is not damaged\n")
+    flip(tmp_path / "log.db", b'"id":"3/0"')
+    zero_page(tmp_path / "keys.db", 1)
+    result = verified(tmp_path, "--disk")
+    assert result.exit_code == 1
+    first, heading, row = result.stdout.splitlines()
+    assert first.startswith("keys.db: ")
+    assert heading.split() == ["client", "entry", "recorded", "at", "damage"]
+    assert row.split()[:2] == ["47415", "3"]
+    assert "2026-11-23 17:00:00+0000" in row

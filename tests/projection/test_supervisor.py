@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from typing import Any
 
 import msgspec
@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.feeds.ring import Rings
 from floorcast.log.memory import MemoryLog
-from floorcast.log.port import Batch
-from floorcast.model.errors import Unavailable
+from floorcast.log.port import Batch, Entry
+from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Projection, Reports
 from floorcast.projection.supervisor import ProjectionSupervisor
@@ -184,6 +184,36 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
         assert await house.fed(OTHER) == ["b"]
 
     in_house(work)
+
+
+def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever begins the floor hears it; it is tried again now and then, with no traceback."""
+
+    async def work(house: House) -> None:
+        for client in (ACME, OTHER):
+            await house.log.append_site(client, msgspec.json.encode(PLAN))
+            await house.take(client, account="stored")
+        follow, tries = house.log.follow, []
+
+        def damaged(client: int, after: int) -> AsyncGenerator[Entry]:
+            if client == ACME:
+                tries.append(after)
+                raise DamagedEntry(client, 2, None, "its checksum differs")
+            return follow(client, after)
+
+        monkeypatch.setattr(house.log, "follow", damaged)
+        with pytest.raises(DamagedEntry, match="entry 2 of client 7"):
+            await house.floors.begin(ACME, PLAN)
+        await house.floors.begin(OTHER, PLAN)
+        assert await house.fed(OTHER) == ["stored"]
+        await house.loop.passing(300)
+        assert 3 <= len(tries) <= 7
+        monkeypatch.setattr(house.log, "follow", follow)
+        await house.loop.passing(61)
+        assert await house.fed(ACME) == ["stored"]
+
+    logged = in_house(work)
+    assert {one["event"] for one in logged if one["log_level"] == "error"} == {"entry_damaged"}
 
 
 def test_a_client_that_is_gone_is_served_no_more() -> None:

@@ -20,6 +20,7 @@ from floorcast.server.node import Node
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
 from floorcast.store.projection_store import ProjectionStore
+from tests.log.damaging import flip
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
@@ -245,3 +246,20 @@ def test_it_takes_nothing_in_while_the_mirror_is_too_far_behind(
         answer = house.ask("POST", INTAKE, content=SMS, headers=SOURCE)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
     assert house.take(SMS)["accepted"] == 1
+
+
+def test_a_damaged_entry_keeps_only_its_client_from_being_served(
+    folder: Path, house: House
+) -> None:
+    """The server is ready, the others are served, and the damage is told."""
+    assert house.take(SMS)["accepted"] == 1
+    other = house.login("sysadmin", "CHILD")
+    house.close()
+    flip(house.data / "log.db", b"Attempt")
+    (house.data / "mirror.db").unlink()
+    with capture_logs() as logged:
+        house.open()
+    assert {one["client"] for one in logged if one["event"] == "entry_damaged"} == {ACME}
+    assert house.ask("GET", "/readyz").status_code == 200
+    assert house.ask("POST", EVENTS, house.login()).status_code == 503
+    assert house.ask("POST", EVENTS, other).status_code == 200

@@ -19,6 +19,7 @@ from floorcast.cli import (
     serve,
     simulate,
     site,
+    skip_entry,
     tail,
     top,
     user,
@@ -50,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     backup,
     cluster,
     verify,
+    skip_entry,
     version,
 )
 """Every subcommand's module, in the order of ``--help``."""

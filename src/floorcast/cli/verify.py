@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -11,9 +13,11 @@ from floorcast.cli.admin import DataOption, aligned
 from floorcast.cli.options import known
 from floorcast.config.settings import Settings
 from floorcast.config.sources import load
+from floorcast.feeds.cursors import local_time
 from floorcast.kv.folder import IN_MEMORY
+from floorcast.log.damage import damaged_entries, damaged_pages
 from floorcast.log.log_file import LogReader, StreamRow
-from floorcast.model.errors import SettingError
+from floorcast.model.errors import DamagedEntry, SettingError
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify
 
@@ -22,6 +26,7 @@ __all__ = ["register"]
 READ = 64  # entries read at a time
 HOUR = 3_600_000  # ms
 
+DAMAGE_HEADING = ("client", "entry", "recorded at", "damage")
 HEADING = ("client", "method", "row", "figure", "shown", "recomputed")
 
 
@@ -30,13 +35,25 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify_stored)
 
 
-def verify_stored(context: typer.Context, data: DataOption = None) -> None:
+def verify_stored(
+    context: typer.Context,
+    data: DataOption = None,
+    disk: Annotated[
+        bool, typer.Option("--disk", help="Look for damage on the disk instead.")
+    ] = False,
+) -> None:
     """Recompute every figure from the stored events, and compare.
 
     It does so in a second way, as of each client's last event. Works beside a running server, and
     without one. Prints a table of what differs; the exit code is then 1.
+
+    With --disk it reads every entry and compares its checksum, checks the files of the data folder,
+    and prints what is damaged.
     """
     settings = load({"data": data}, known=known(context))
+    if disk:
+        _verify_disk(settings.data)
+        return
     log = _log_of(settings.data)
     try:
         differences = [
@@ -49,6 +66,27 @@ def verify_stored(context: typer.Context, data: DataOption = None) -> None:
         for line in aligned([HEADING, *differences]):
             print(line)
         raise typer.Exit(1)
+
+
+def _verify_disk(folder: Path) -> None:
+    """Print what is damaged, and end with exit code 1 if anything is."""
+    _log_of(folder).close()
+    pages = [f"{name}: {finding}" for name, finding in damaged_pages(folder)]
+    entries = [
+        (str(one.client), str(one.number), _moment(one.recorded_at), one.why)
+        for one in damaged_entries(folder)
+    ]
+    for line in pages:
+        print(line)
+    for line in aligned([DAMAGE_HEADING, *entries]) if entries else ():
+        print(line)
+    if pages or entries:
+        raise typer.Exit(1)
+    print(f"{folder} is not damaged")
+
+
+def _moment(ticks: int | None) -> str:
+    return "unknown" if ticks is None else local_time(ticks, UTC)
 
 
 def _log_of(folder: Path) -> LogReader:
@@ -64,7 +102,11 @@ def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Seq
     limits = Moment(
         0, int(settings.call_quiet_hours * HOUR), int(settings.agent_quiet_hours * HOUR)
     )
-    found = verify(stream.client, _entries(log, stream), limits)
+    try:
+        found = verify(stream.client, _entries(log, stream), limits)
+    except DamagedEntry as error:
+        print(f"client {stream.client}: {error.message}")
+        return [(str(stream.client), "(none)", f"entry {error.number}", "", error.why, "")]
     count = len(found.differences) or "no"
     print(
         f"client {stream.client}: {found.entries:,} entries, {found.rows:,} rows,"

@@ -195,9 +195,13 @@ class EmbeddedLog:
 
     def _read_sound(self, stream: NumberedStream, after: int) -> list[Entry]:
         """The next entries that are not damaged; the keys of one that is are unknown."""
+        first = after
         while True:
             try:
                 return self._reader.read(stream.row(), after, LOAD)
             except DamagedEntry as error:
-                _log.error("entry_damaged", client=error.client, entry=error.number, why=error.why)
+                if after == first:
+                    _log.error(
+                        "entry_damaged", client=error.client, entry=error.number, why=error.why
+                    )
                 after = error.number

@@ -241,7 +241,8 @@ class LogReader:
         """
         start = first_id(stream.ordinal)
         entries: list[Entry] = []
-        seen = max(after, 0)
+        # rows that the retention could not delete, beside a damaged page, do not count
+        seen = after = max(after, self.removed(stream.ordinal))
         size = 0
         try:
             with reading(apsw.CorruptError):
@@ -254,11 +255,11 @@ class LogReader:
                     seen = row[0] - start
         except apsw.CorruptError:
             if not entries:
-                return self._read_singly(stream, max(after, 0))
+                return self._read_singly(stream, after)
         except DamagedEntry:
             if not entries:
                 raise
-        if not entries and seen > max(after, 0):  # all of them are skipped
+        if not entries and seen > after:  # all of them are skipped
             return self.read(stream, seen, limit)
         return entries
 

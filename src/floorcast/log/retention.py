@@ -80,7 +80,10 @@ class Retention:
         self._tuning = tuning
         self._fronts: list[_Front] = []
         self._known: set[int] = set()
+        self._told: set[int] = set()
+        self._clients: dict[int, int] = {}
         for stream in streams:
+            self._clients[stream.ordinal] = stream.client
             removed = fetch_one(connection, REMOVED, (stream.ordinal,))[0]
             self._find_front(stream.ordinal, removed + 1)
 
@@ -105,13 +108,7 @@ class Retention:
             last, count = self._remove(front, before)
         except apsw.CorruptError as error:
             last, count = self._pass_over(front, before)
-            _log.error(
-                "damaged_entries_left",
-                ordinal=front.ordinal,
-                first=front.id - first_id(front.ordinal),
-                last=last - first_id(front.ordinal),
-                why=str(error),
-            )
+            self._tell(front.ordinal, front.id, error)
         heapq.heappop(self._fronts)
         self._known.discard(front.ordinal)
         self._find_front(front.ordinal, last + 1 - first_id(front.ordinal))
@@ -162,10 +159,18 @@ class Retention:
         try:
             row = fetch_one(self._connection, OLDEST, (start + number, first_id(ordinal + 1)))
         except apsw.CorruptError as error:
-            _log.error("damaged_entries_left", ordinal=ordinal, first=number, why=str(error))
+            self._tell(ordinal, start + number, error)
             row = self._next_readable(start + number)
         if row is not None:
             self.note(ordinal, *row)
+
+    def _tell(self, ordinal: int, row_id: int, error: apsw.Error) -> None:
+        """Say, once for each stream, that damaged rows stay behind."""
+        if ordinal not in self._told:
+            self._told.add(ordinal)
+            number = row_id - first_id(ordinal)
+            client = self._clients.get(ordinal)
+            _log.error("damaged_entries_left", client=client, entry=number, why=str(error))
 
     def _next_readable(self, row_id: int) -> tuple[int, int] | None:
         for each in range(row_id, row_id + SCAN_ENTRIES):

@@ -13,7 +13,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
 from floorcast.log.port import EventLog
-from floorcast.model.errors import Unavailable
+from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.runner import Projection, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
@@ -23,6 +23,7 @@ __all__ = ["ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
 _AGAIN = 1.0  # seconds before a floor that failed is begun anew
+DAMAGED_AGAIN_SECONDS = 60.0  # the same where the log is damaged: it seldom heals
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -58,7 +59,8 @@ class ProjectionSupervisor:
     async def begin(self, client: int, plan: FloorConfig) -> None:
         """Have the client's floor at work and caught up, and know its plan.
 
-        Raises Unavailable when the log cannot be read or written.
+        Raises Unavailable when the log cannot be read or written, DamagedEntry where the client
+        has an entry that is damaged.
         """
         floor = await self._caught_up(client)
         if floor.floor.state.plan != plan:
@@ -107,14 +109,20 @@ class ProjectionSupervisor:
         while True:
             try:
                 await self._fold(floor, ready)
+            except DamagedEntry as error:
+                pause = DAMAGED_AGAIN_SECONDS
+                _log.error("entry_damaged", client=error.client, entry=error.number, why=error.why)
+                if not ready.done():
+                    ready.set_exception(error)
             except Exception:  # noqa: BLE001 — whatever it is, the floor is begun anew
+                pause = _AGAIN
                 _log.exception("folding_failed", client=floor.client, folded=floor.folded)
             else:
                 return
             self._serving.pop(floor.client, None)
             self._floors.pop(floor.client, None)
             floor.fail()
-            floor = await self._begun_anew(floor.client)
+            floor = await self._begun_anew(floor.client, pause)
 
     async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
         folding = asyncio.create_task(floor.run())
@@ -132,9 +140,9 @@ class ProjectionSupervisor:
             # not left behind in the middle of an entry that somebody else looks at
             await asyncio.gather(folding, head, return_exceptions=True)
 
-    async def _begun_anew(self, client: int) -> Projection:
+    async def _begun_anew(self, client: int, pause: float) -> Projection:
         while True:
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(pause)
             try:
                 return self._make(client)
             except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass

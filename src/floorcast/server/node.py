@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
-from floorcast.model.errors import FloorcastError
+from floorcast.model.errors import DamagedEntry, FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import ProjectionSupervisor
@@ -214,7 +214,9 @@ class Node:
     async def _agree_on_site(self) -> None:
         for client in list(self._site.clients.values()):
             if self.server.serves(client.id):
-                await self._floors.begin(client.id, client.plan)
+                # the supervisor has told it, and goes on trying; the other clients are served
+                with suppress(DamagedEntry):
+                    await self._floors.begin(client.id, client.plan)
 
     async def _follow_site(self) -> None:
         while True:

@@ -1,0 +1,40 @@
+"""``floorcast skip-entry``: do without an entry of the log that is damaged."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from floorcast.cli.admin import DataOption
+from floorcast.cli.options import known
+from floorcast.config.sources import load
+from floorcast.log.damage import skip_entry
+from floorcast.log.data_folder import DataFolder
+from floorcast.model.errors import SettingError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("skip-entry")(skip)
+
+
+def skip(
+    context: typer.Context,
+    client: Annotated[int, typer.Argument(metavar="CLIENT", help="The client's id.")],
+    number: Annotated[int, typer.Argument(metavar="ENTRY", help="The number of the entry.")],
+    data: DataOption = None,
+) -> None:
+    """Leave one damaged entry out, so that its client is served again.
+
+    The events of the entry are lost. 'floorcast verify --disk' lists the damaged entries. The
+    server must be stopped; an entry that is not damaged is refused.
+    """
+    folder = load({"data": data}, known=known(context)).data
+    if not (folder / "log.db").exists():
+        raise SettingError(f"{folder} holds no log: name the data folder with --data")
+    with DataFolder(folder):
+        skip_entry(folder, client, number)
+    print(f"entry {number} of client {client} is skipped from now on")

@@ -1,0 +1,124 @@
+"""Looking for damage in a data folder, and leaving out a damaged entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+import msgspec
+
+from floorcast.log.log_file import LogReader, StreamRow, first_id, open_log
+from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
+from floorcast.model.inbound import InboundEvent
+from floorcast.sqlite.files import fetch, open_reader
+
+__all__ = ["Damage", "damaged_entries", "damaged_pages", "skip_entry"]
+
+READ = 64  # entries read at a time
+MESSAGES = 20  # of SQLite's about one file
+FILES = ("log.db", "admin.db", "mirror.db", "keys.db")
+
+ADD_SKIPPED = "INSERT OR IGNORE INTO skipped (id) VALUES (?)"
+
+_lines = msgspec.json.Decoder(InboundEvent)
+
+
+class Damage(NamedTuple):
+    """An entry that is not what was written; ``recorded_at`` is in ticks, None where unknown."""
+
+    client: int
+    number: int
+    recorded_at: int | None
+    why: str
+
+
+def damaged_entries(folder: Path) -> Iterator[Damage]:
+    """Every damaged entry of the folder's log that is not skipped. Raises Unavailable."""
+    reader = LogReader(folder / "log.db")
+    try:
+        for stream in reader.streams():
+            yield from _damaged(reader, stream)
+            if stream.damaged:
+                why = "the pages at the end of the client's log cannot be read"
+                yield Damage(stream.client, stream.head.number + 1, None, why)
+    finally:
+        reader.close()
+
+
+def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
+    after = 0
+    while True:
+        try:
+            entries = reader.read(stream, after, READ)
+        except DamagedEntry as error:
+            yield Damage(error.client, error.number, error.recorded_at, error.why)
+            after = error.number
+            continue
+        if not entries:
+            return
+        for entry in entries:
+            if entry.kind == "events" and (why := _unreadable(entry.payload, entry.count)):
+                yield Damage(entry.client, entry.number, entry.recorded_at, why)
+        after = entries[-1].number
+
+
+def _unreadable(payload: bytes, count: int) -> str:
+    """Why the events of an entry cannot be read; empty: they can."""
+    found = payload.count(b"\n") + 1
+    if found != count:
+        return f"it has {found} events, not {count}"
+    try:
+        _lines.decode_lines(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return f"its events cannot be read: {error}"
+    return ""
+
+
+def damaged_pages(folder: Path) -> Iterator[tuple[str, str]]:
+    """What SQLite finds wrong in the folder's files: the file's name, and the finding."""
+    for name in FILES:
+        if not (folder / name).exists():
+            continue
+        try:
+            reader = open_reader(folder / name, cache_kib=4096)
+            try:
+                for (message,) in fetch(reader, f"PRAGMA quick_check({MESSAGES})"):
+                    if message != "ok":
+                        yield name, message
+            finally:
+                reader.close()
+        except apsw.Error as error:
+            yield name, str(error)
+
+
+def skip_entry(folder: Path, client: int, number: int) -> None:
+    """Leave a damaged entry out from now on: its events are lost, and numbers have a gap.
+
+    For a folder whose server is stopped. Raises SettingError when there is no such entry, and
+    when it is not damaged.
+    """
+    path = folder / "log.db"
+    connection = open_log(path)
+    reader = LogReader(path)
+    try:
+        streams = [stream for stream in reader.streams() if stream.client == client]
+        if not streams or not 0 < number <= streams[0].head.number:
+            raise SettingError(f"{path} has no entry {number} of client {client}")
+        if not _is_damaged(reader, streams[0], number):
+            raise SettingError(f"entry {number} of client {client} is not damaged: it stays")
+        connection.execute(ADD_SKIPPED, (first_id(streams[0].ordinal) + number,))
+    except apsw.Error as error:
+        raise Unavailable(f"{path} cannot be written: {error}") from error
+    finally:
+        reader.close()
+        connection.close()
+
+
+def _is_damaged(reader: LogReader, stream: StreamRow, number: int) -> bool:
+    try:
+        reader.read(stream, number - 1, 1)
+    except DamagedEntry as error:
+        return error.number == number
+    return False

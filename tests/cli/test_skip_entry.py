@@ -1,0 +1,48 @@
+"""``floorcast skip-entry``: a way out of damage, for an operator who knows what is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from floorcast.cli import options, skip_entry
+from floorcast.log.damage import damaged_entries
+from floorcast.log.data_folder import DataFolder
+from floorcast.model.errors import SettingError
+from tests.cli.test_verify import a_call, recorded_at, verified
+from tests.log.damaging import flip
+
+
+def skipped(folder: Path, *words: str) -> Result:
+    """Run the command, in this process."""
+    program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    program.callback()(options.take)
+    skip_entry.register(program)
+    arguments = ["skip-entry", *words, "--data", str(folder)]
+    return CliRunner().invoke(program, arguments, catch_exceptions=False)
+
+
+def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
+    """The rest of the log is then read as if it were not there."""
+    recorded_at(tmp_path, a_call(1))
+    flip(tmp_path / "log.db", b'"id":"3/0"')
+    said = skipped(tmp_path, "47415", "3")
+    assert said.stdout == "entry 3 of client 47415 is skipped from now on\n"
+    assert list(damaged_entries(tmp_path)) == []
+    result = verified(tmp_path)
+    assert result.exit_code == 0
+    assert "client 47415: 2 entries, " in result.stdout
+
+
+def test_it_refuses_what_it_must_not_touch(tmp_path: Path) -> None:
+    """An entry that is sound, a folder without a log, and one whose server runs."""
+    with pytest.raises(SettingError, match="holds no log"):
+        skipped(tmp_path, "47415", "1")
+    recorded_at(tmp_path, a_call(1))
+    with pytest.raises(SettingError, match="is not damaged"):
+        skipped(tmp_path, "47415", "3")
+    with DataFolder(tmp_path), pytest.raises(SettingError, match="in use"):
+        skipped(tmp_path, "47415", "3")

@@ -1,0 +1,171 @@
+"""Damage to the log: it names what it hit, stops one client only, and can be skipped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.log.damage import damaged_entries, damaged_pages, skip_entry
+from floorcast.log.data_folder import DataFolder
+from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.port import Appended, Entry
+from floorcast.model.errors import DamagedEntry, SettingError
+from floorcast.sqlite.files import connect
+from tests.contract.test_event_log import QUICK
+from tests.log.batches import HOUR, START, Clock, batch
+from tests.log.damaging import flip, leaf_of, zero_page
+from tests.log.waiting import until
+
+ACME, OTHER = 47415, 8
+ENTRIES = 80  # of each client, of about 500 bytes: some thirty to a page
+
+
+async def filled(folder: DataFolder, clock: Clock) -> None:
+    log = EmbeddedLog(folder, clock, tuning=QUICK)
+    for client in (ACME, OTHER):
+        for number in range(1, ENTRIES + 1):
+            await log.append(batch(client, [f"{client}-{number}-" + "x" * 180]))
+    await log.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A data folder of two clients, closed."""
+    with DataFolder(tmp_path) as folder:
+        asyncio.run(filled(folder, Clock()))
+    return tmp_path
+
+
+def read_all(log: EmbeddedLog, client: int, after: int = 0) -> list[Entry]:
+    found: list[Entry] = []
+    while some := log.read(client, found[-1].number if found else after, 7):
+        found += some
+    return found
+
+
+def numbers(path: Path, client: int) -> list[int]:
+    """The entries that can be read, past everything that is damaged."""
+    with DataFolder(path) as folder:
+
+        async def read() -> list[int]:
+            log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+            try:
+                return [entry.number for entry in read_all(log, client)]
+            finally:
+                await log.close()
+
+        return asyncio.run(read())
+
+
+def zero_a_leaf(path: Path) -> Sequence[int]:
+    """Zero one leaf of the entries; the numbers of ACME's entries on it."""
+    zero_page(path / "log.db", leaf_of(path / "log.db", "entries", 1))
+    return [one.number for one in damaged_entries(path) if one.client == ACME]
+
+
+def test_a_sound_folder_has_no_damage(house: Path) -> None:
+    """Neither in its entries nor in its files."""
+    assert list(damaged_entries(house)) == []
+    assert list(damaged_pages(house)) == []
+
+
+def test_a_flipped_byte_is_told_with_client_entry_and_time(house: Path) -> None:
+    """When it is read, and by whoever looks for it; it is never served as truth."""
+    flip(house / "log.db", b'"47415-7-xxx')
+    (found,) = damaged_entries(house)
+    assert (found.client, found.number, found.recorded_at) == (ACME, 7, START + 6)
+    with pytest.raises(DamagedEntry, match="entry 7 of client 47415 is damaged") as raised:
+        numbers(house, ACME)
+    assert raised.value.recorded_at == START + 6
+    assert numbers(house, OTHER) == list(range(1, ENTRIES + 1))
+
+
+def test_a_skipped_entry_is_left_out(house: Path) -> None:
+    """Only that one, for good, and nobody is told of it again."""
+    flip(house / "log.db", b'"47415-7-xxx')
+    skip_entry(house, ACME, 7)
+    assert numbers(house, ACME) == [*range(1, 7), *range(8, ENTRIES + 1)]
+    assert list(damaged_entries(house)) == []
+
+
+@pytest.mark.parametrize(("client", "number"), [(ACME, 6), (ACME, 99), (ACME, 0), (5, 1)])
+def test_what_is_not_damaged_cannot_be_skipped(house: Path, client: int, number: int) -> None:
+    """Nor what is not there: it is a way out of damage, not of what was taken."""
+    flip(house / "log.db", b'"47415-7-xxx')
+    with pytest.raises(SettingError):
+        skip_entry(house, client, number)
+
+
+def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
+    """Once they are skipped, the others of the client are served, and the other client always."""
+    lost = zero_a_leaf(house)
+    assert 1 < len(lost) < ENTRIES // 2
+    assert list(lost) == list(range(lost[0], lost[-1] + 1))
+    assert any(name == "log.db" for name, _ in damaged_pages(house))
+    assert numbers(house, OTHER) == list(range(1, ENTRIES + 1))
+    with pytest.raises(DamagedEntry, match=f"entry {lost[0]} of client {ACME}"):
+        numbers(house, ACME)
+    for number in lost:
+        skip_entry(house, ACME, number)
+    kept = [number for number in range(1, ENTRIES + 1) if number not in lost]
+    assert numbers(house, ACME) == kept
+
+
+def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
+    """It removes what it can, and the numbers move on."""
+    lost = zero_a_leaf(house)
+    clock = Clock()
+    clock.ticks += 40 * HOUR
+
+    async def work(folder: DataFolder) -> Appended:
+        log = EmbeddedLog(folder, clock, tuning=QUICK)
+        await log.append(batch(ACME, ["new"]))
+        await until(lambda: log.removed(ACME) == log.removed(OTHER) == ENTRIES)
+        appended = await log.append(batch(ACME, ["newer"]))
+        assert [entry.number for entry in read_all(log, ACME)] == [ENTRIES + 1, ENTRIES + 2]
+        await log.close()
+        return appended
+
+    with DataFolder(house) as folder, capture_logs() as logged:
+        assert asyncio.run(work(folder)) == Appended(ENTRIES + 2, ())
+    assert lost[-1] < ENTRIES
+    told = [line["client"] for line in logged if line["event"] == "damaged_entries_left"]
+    assert len(set(told)) == len(told), "once per client"
+    assert numbers(house, ACME) == [ENTRIES + 1, ENTRIES + 2]
+
+
+def test_a_damaged_end_stops_one_client(house: Path) -> None:
+    """Nothing can be appended for it, and the other goes on."""
+    zero_page(house / "log.db", leaf_of(house / "log.db", "entries", -1))
+
+    async def work(folder: DataFolder) -> None:
+        log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+        assert log.head(OTHER).number < ENTRIES
+        for _ in range(2):
+            with pytest.raises(DamagedEntry):
+                await log.append(batch(OTHER, ["new"]))
+        assert (await log.append(batch(ACME, ["new"]))).number == ENTRIES + 1
+        assert log.healthy
+        await log.close()
+
+    with DataFolder(house) as folder:
+        asyncio.run(work(folder))
+    assert [one.client for one in damaged_entries(house)] == [OTHER]
+
+
+def test_entries_of_an_older_release_are_read_without_a_checksum(house: Path) -> None:
+    """Those that cannot be decoded are still found."""
+    log = connect(house / "log.db", page_size=4096, synchronous="FULL", cache_kib=100)
+    log.execute("UPDATE entries SET checksum = NULL")
+    log.close()
+    assert numbers(house, ACME) == list(range(1, ENTRIES + 1))
+    assert list(damaged_entries(house)) == []
+    flip(
+        house / "log.db",
+        b'{"specversion"' if b'{"specversion"' in (house / "log.db").read_bytes() else b'{"',
+    )
+    assert len(list(damaged_entries(house))) == 2 * ENTRIES
