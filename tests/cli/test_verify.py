@@ -79,7 +79,7 @@ def test_a_difference_is_a_row_of_the_table(
 ) -> None:
     """With what is shown and what was recomputed; the exit code is 1."""
     recorded_at(tmp_path, a_call(1))
-    monkeypatch.setattr(Tally, "_talk", lambda *_: None)
+    monkeypatch.setattr(Tally, "_count_talk", lambda *_: None)
     result = verified(tmp_path)
     assert result.exit_code == 1
     rows = [line.split() for line in result.stdout.splitlines()[2:]]
