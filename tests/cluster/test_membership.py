@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,16 +19,16 @@ from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peers import Peer, ask_peers
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
-from floorcast.model.token import TICKS_PER_SECOND, system_now, to_ms
+from floorcast.model.token import system_now, to_ms
 from floorcast.server import node as a_node
 from floorcast.server.node import Node
+from tests.cluster.town import STREAMS, Town, follow, page, sms, town_of
 from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import House, scratch
 from tests.real.server import AGENTS, EVENTS
-from tests.real.sites import ACME, CHILD, event, ndjson
+from tests.real.sites import ACME, CHILD
 from tests.verify.random_days import agents_heard, calls_told, campaigns_updated, messages
 
-STREAMS = 2
 STATISTICS = (
     "/realtime/campaign/stats",
     "/realtime/service/agents/averages",
@@ -42,73 +41,11 @@ STATISTICS = (
 )
 
 
-class Wrong(Clock):
-    """The machine's clock, wrong by ``ticks``."""
-
-    def __call__(self) -> int:
-        return system_now() + self.ticks
-
-
-class Town:
-    """Nodes of one cluster that live on one event loop."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.url = url
-        self.runner = asyncio.Runner()
-        self.nodes: list[House] = []
-        self._folder = folder
-
-    def open(self, *, wrong_by: int = 0, keeps: bool = True, **more: object) -> House:
-        """One more node; its clock is wrong by so many seconds."""
-        home = self._folder / f"node{len(self.nodes)}"
-        home.mkdir()
-        clock = Wrong(wrong_by * TICKS_PER_SECOND)
-        ours: dict[str, Any] = {"log": self.url, "streams": STREAMS, "replicas": 1, **more}
-        self.nodes.append(House(home, clock, keeps=keeps, runner=self.runner, **ours))
-        return self.nodes[-1]
-
-    def close(self) -> None:
-        for node in self.nodes:
-            node.end()
-        self.runner.close()
-
-
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
     """No nodes yet."""
-    with scratch() as folder:
-        one = Town(folder, nats_server.account())
-        try:
-            yield one
-        finally:
-            one.close()
-
-
-def sms(*names: object) -> bytes:
-    """Messages of these ids."""
-    told = [event("sms.attempt", name, service="Sales", eventType="Attempt") for name in names]
-    return ndjson(told)
-
-
-def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str, Any]:
-    """One page of a feed."""
-    answer = node.ask("POST", path, session, json={"token": token})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def follow(
-    node: House, session: str, token: str, count: int, path: str = EVENTS
-) -> tuple[list[dict[str, Any]], str]:
-    """So many events of a feed after a token, which may still be on their way, and the token."""
-    found: list[dict[str, Any]] = []
-    while len(found) < count:
-        some = page(node, session, token, path)
-        token = some["token"]
-        found += some["agentEvent" if path == AGENTS else "events"]
-    assert len(found) == count
-    return found, token
+    with town_of(nats_server) as one:
+        yield one
 
 
 def test_what_one_node_takes_all_nodes_have(town: Town) -> None:

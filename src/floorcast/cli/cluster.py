@@ -113,6 +113,32 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
     )
 
 
+@app.command("repair")
+def repair_(
+    context: typer.Context,
+    data: DataOption = None,
+    log: LogOption = None,
+    replicas: ReplicasOption = None,
+) -> None:
+    """Give back to the cluster what its streams have lost, from a stopped node's folder.
+
+    Run it first on the folder that knows most, then start that node; every other node takes a copy
+    of it. Run it again on a folder that may hold events which the first did not.
+    """
+    settings = _settings(context, data=data, log=log, replicas=replicas)
+    from floorcast.cluster.repair import repair  # noqa: PLC0415 — nats-py is an extra
+
+    done = asyncio.run(repair(settings))
+    if done.streams:
+        print(f"{', '.join(done.streams)} now go on from {settings.data}: start its node first")
+    if done.keys:
+        print(f"{done.keys:,} keys of the site, of users and of sessions given back")
+    if done.events:
+        print(f"{done.events:,} events given back; those that the cluster had count once")
+    if not any(done):
+        print("the cluster has lost nothing that this folder holds")
+
+
 def _settings(context: typer.Context, **given: object) -> Settings:
     settings = load(given, known=known(context))
     if settings.log == "embedded":

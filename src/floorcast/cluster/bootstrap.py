@@ -1,4 +1,4 @@
-"""A node that is new, or was away for too long, begins from a copy of another node's data."""
+"""Starting a node that is new, or was away for too long, from a copy of another node's data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from floorcast.cluster.link import NatsLink
+from floorcast.cluster.link import NatsLink, reached
 from floorcast.cluster.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
+from floorcast.cluster.stream_follower import Mismatch, check_message
+from floorcast.cluster.streams import StreamState, state_of
 from floorcast.log import folder_copy
 from floorcast.log.folder_copy import held
 from floorcast.log.log_file import Follows, StreamPosition
@@ -24,7 +26,7 @@ from floorcast.sqlite.files import remove
 
 __all__ = ["ensure_copy"]
 
-LOOK: Final = 0.2  # seconds between two looks whether the other node has made its copy
+LOOK: Final = 0.2  # seconds until the other node is asked again whether its copy is made
 AT_ONCE: Final = 4  # pieces under way
 TELL: Final = 5.0  # seconds between two lines of progress in the log
 
@@ -32,10 +34,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
-    """See to it that the streams reach back to what the folder has of them.
+    """See to it that the folder can go on from the streams: by itself, or with another node's data.
 
-    Raises SettingError for a folder of another log, Unavailable when a copy is needed and no
-    other node can give one now.
+    Raises SettingError for a folder of another log, and for one that knows more than the streams;
+    Unavailable when a copy is needed and no other node can give one now.
     """
     have = held(folder)
     if have is None and await asyncio.to_thread((folder / "log.db").exists):
@@ -43,20 +45,13 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
             f"data folder {folder} holds an embedded log: move it into the cluster with "
             "'floorcast cluster import', or give this node another folder with --data"
         )
-    if have is not None and have.follows.identity != follows.identity:
-        raise SettingError(
-            f"data folder {folder} is a copy of another cluster's log: give this node another "
-            "folder with --data"
-        )
     usable = have is not None and have.follows.covers(follows)
-    stream_positions = have.stream_positions if have is not None and usable else {}
-    states = await _states(link, follows)
-    reaches = all(
-        state["first_seq"] <= _reached(stream_positions, name) + 1 for name, state in states.items()
-    )
-    if reaches and (usable or not any(state["last_seq"] for state in states.values())):
+    positions = have.stream_positions if have is not None and usable else {}
+    states = [await _state(link, name) for name in follows.streams]
+    if await _goes_on(link, states, positions) and (usable or not any(s.last_seq for s in states)):
         return
-    peers = [peer for peer in await ask_peers(link) if _suits(peer, follows)]
+    needed = {state.name: state.generation for state in states}
+    peers = [peer for peer in await ask_peers(link) if _suits(peer, follows, needed)]
     peers.sort(key=lambda peer: sum(each.seq for each in peer.following))
     while peers:
         peer = peers.pop()
@@ -66,32 +61,55 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
             _log.warning("copy_not_taken", node=peer.name, why=error.message)
         else:
             return
-    if not reaches:
+    if not all(_reaches(state, positions) for state in states):
         raise Unavailable(
-            "the cluster's streams no longer begin where the log does, and no node that is ready "
-            "has a copy of what came before"
+            "the cluster's streams do not have all of the log, and no node that is ready has a "
+            "copy of the rest"
         )
     for name in folder_copy.FILES if have is not None else ():
         remove(folder / name)
 
 
-def _reached(positions: Mapping[str, StreamPosition], stream: str) -> int:
-    return positions[stream].seq if stream in positions else 0
+def _reaches(state: StreamState, positions: Mapping[str, StreamPosition]) -> bool:
+    """Whether the stream has everything after the folder's position, of the same generation."""
+    position = positions.get(state.name, StreamPosition(state.name, 0))
+    return state.first_seq <= position.seq + 1 and state.generation == position.generation
 
 
-async def _states(link: NatsLink, follows: Follows) -> dict[str, dict[str, int]]:
-    return {name: (await link.api(f"STREAM.INFO.{name}"))["state"] for name in follows.streams}
+async def _goes_on(
+    link: NatsLink, states: list[StreamState], positions: Mapping[str, StreamPosition]
+) -> bool:
+    """Whether every stream goes on where the folder ends.
+
+    Raises SettingError when the folder knows more than a stream of its generation.
+    """
+    for state in states:
+        position = positions.get(state.name)
+        if position is not None and state.generation == position.generation:
+            try:
+                await check_message(link, state, position)
+            except Mismatch as error:
+                raise SettingError(f"log: {error.message}") from error
+    return all(_reaches(state, positions) for state in states)
 
 
-def _suits(peer: Peer, follows: Follows) -> bool:
+async def _state(link: NatsLink, name: str) -> StreamState:
+    info = await link.api(f"STREAM.INFO.{name}")
+    if not reached(info):
+        raise Unavailable(f"{name} has no quorum")
+    return state_of(info)
+
+
+def _suits(peer: Peer, follows: Follows, generations: Mapping[str, str]) -> bool:
     theirs = Follows(peer.log, [each.stream for each in peer.following], peer.clients)
-    # the mirror's arrays are of the machine's byte order
-    return peer.ready and theirs.covers(follows) and peer.byte_order == sys.byteorder
+    same = all(generations.get(each.stream) == each.generation for each in peer.following)
+    # the projection's arrays are of the machine's byte order
+    return peer.ready and same and theirs.covers(follows) and peer.byte_order == sys.byteorder
 
 
 async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
     _log.info("copy_begins", node=peer.name)
-    into = folder / "recorded_at"
+    into = folder / "incoming"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(mode=0o700)
     reader = uuid.uuid4().bytes

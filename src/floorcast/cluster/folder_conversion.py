@@ -16,9 +16,19 @@ from floorcast.log.log_file import Follows, LogReader, StreamPosition, open_log
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import transaction
 
-__all__ = ["Embedded", "begin_following", "embedded", "end_following", "kept_copy"]
+__all__ = [
+    "Embedded",
+    "begin_following",
+    "embedded",
+    "end_following",
+    "go_on_from",
+    "kept_copy",
+]
 
 FOLLOW = "INSERT INTO following (stream, clients, seq) VALUES (?, ?, ?)"
+GO_ON_FROM = """
+UPDATE following SET seq = ?2, taken = 0, digest = x'', generation = ?3 WHERE stream = ?1
+"""
 FOLLOW_NO_MORE = "DELETE FROM following"
 
 
@@ -51,6 +61,19 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
             connection.executemany(
                 FOLLOW, [(each.stream, "", each.seq) for each in stream_positions]
             )
+    except apsw.Error as error:
+        raise SettingError(f"{folder} cannot be written: {error}") from error
+    finally:
+        connection.close()
+
+
+def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
+    """Let the folder's copy go on after these positions, of another generation."""
+    connection = apsw.Connection(str(folder / "log.db"))
+    rows = [(each.stream, each.seq, each.generation) for each in positions]
+    try:
+        with transaction(connection):
+            connection.executemany(GO_ON_FROM, rows)
     except apsw.Error as error:
         raise SettingError(f"{folder} cannot be written: {error}") from error
     finally:

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from floorcast.cluster.kv_copy import OWN, Copy
+from msgspec import Struct
+
+from floorcast.cluster.kv_copy import OWN, Copy, Observer
 from floorcast.cluster.kv_watch import PARTS, Watch, subject
 from floorcast.cluster.link import PATIENCE, NatsLink, Refused
 from floorcast.cluster.log_messages import stream_name
@@ -23,7 +25,7 @@ from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["JetStreamKeyValueStore", "KvTuning"]
+__all__ = ["JetStreamKeyValueStore", "KvTuning", "SavedPosition"]
 
 BATCH_MESSAGES: Final = 1000  # that a server takes as one batch
 GROUP_KEYS: Final = 400  # changed, or rested on, in one batch: each may be several messages
@@ -47,6 +49,15 @@ class _Publication(NamedTuple):
     subject: str
     payload: bytes
     headers: dict[str, str]
+
+
+class SavedPosition(Struct):
+    """How far the file follows the stream: its log, generation, last message and time (ticks)."""
+
+    identity: str
+    generation: str
+    seq: int
+    at: int
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,8 @@ class JetStreamKeyValueStore:
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
         """Put or delete all of ``items``, or raise Conflict (see the port)."""
         changes, known = checked(items), checked(seen)
+        if self.halted:
+            raise Unavailable(self.halted)
         if not self._open().holds(known):
             raise Conflict("the key-value store has changed since it was read")
         if not changes:
@@ -134,6 +147,30 @@ class JetStreamKeyValueStore:
                 "this node has not reached the cluster's quorum for "
                 f"{self._tuning.unconfirmed:.0f} s: users and keys cannot be checked"
             )
+
+    @property
+    def halted(self) -> str:
+        """Why the stream is followed no more, and what to do; empty while it is."""
+        return self._watch.halted
+
+    def buckets(self) -> list[str]:
+        """The buckets that hold, or held, anything."""
+        return self._copy.buckets()
+
+    def written_at(self, bucket: str, key: str) -> int:
+        """When the stream took what the key holds, in ticks; 0 for a key that it does not know."""
+        return self._copy.held(bucket, key).at
+
+    def on_change(self, observer: Observer) -> None:
+        """Call ``observer`` with the changes of every write, whichever node makes it."""
+        self._copy.on_change(observer)
+
+    def saved_position(self) -> SavedPosition | None:
+        """How far the copy follows which stream; None before it does."""
+        stream = self._watch.stream
+        if stream is None:
+            return None
+        return SavedPosition(stream.identity, stream.generation, self._copy.seq, self._copy.at)
 
     async def close(self) -> None:
         """Stop following the stream."""

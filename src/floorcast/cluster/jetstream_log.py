@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -38,10 +38,11 @@ SLICE_EVENTS: Final = 500  # of another node, decoded in one turn of the event l
 
 @dataclass(frozen=True)
 class LogTuning:
-    """How long the log waits for the cluster, in seconds, and how its followers pace themselves."""
+    """How long the log waits for the cluster (seconds), keeps entries, and paces its followers."""
 
     patience: float = PATIENCE  # for an append
     short_patience: float = 1.0  # for an append while there has been no quorum for long
+    retention: int = RETENTION  # ticks
     full: float = 0.02  # until a copy that is busy with its keys is looked at again
     follower: FollowerTuning = field(default_factory=FollowerTuning)
     copy: Tuning = field(default_factory=Tuning)
@@ -59,7 +60,8 @@ class JetStreamLog:
 
     ``follows`` names the cluster's streams, and the clients whose entries this node has. Entries
     stay for the whole retention before what has been followed, however late that is. Raises
-    SettingError when the folder holds anything but a copy of this log.
+    SettingError when the folder holds anything but a copy of this log. ``store_halted`` says why
+    the key-value store beside it is followed no more.
     """
 
     def __init__(
@@ -69,11 +71,12 @@ class JetStreamLog:
         follows: Follows,
         now: Now,
         *,
-        retention: int = RETENTION,
         observe: Observe | None = None,
+        store_halted: Callable[[], str] = str,
         tuning: LogTuning | None = None,
     ) -> None:
         self.follows = follows
+        self._store_halted = store_halted
         self.followers: list[Follower] = []
         self._link = link
         self._now = now
@@ -86,7 +89,7 @@ class JetStreamLog:
         self._copy = EmbeddedLog(
             folder,
             self._followed,
-            retention=retention,
+            retention=self._tuning.retention,
             observe=observe,
             follows=follows,
             tuning=self._tuning.copy,
@@ -106,13 +109,13 @@ class JetStreamLog:
     @property
     def healthy(self) -> bool:
         """Whether the copy can be written, follows its streams, and a NATS server is there."""
-        return self._copy.healthy and self._link.connected and not self._halted
+        return self._copy.healthy and self._link.connected and not self.halted
 
     @property
     def stalled(self) -> str:
         """See ``EventLog.stalled``."""
-        if self._halted:
-            return self._halted
+        if self.halted:
+            return self.halted
         if not self._link.connected:
             return "no NATS server of the cluster can be reached"
         return "" if self._link.quorum else "the NATS cluster has no quorum: events are not taken"
@@ -272,14 +275,16 @@ class JetStreamLog:
     def _check_following(self) -> None:
         if self._closed:
             raise Unavailable("the log is closed")
-        if self._halted:
-            raise Unavailable(self._halted)
+        if self.halted:
+            raise Unavailable(self.halted)
         if not self._tasks:
             raise Unavailable("the cluster's log is not followed yet")
 
     @property
-    def _halted(self) -> str:
-        return next((each.halted for each in self.followers if each.halted), "")
+    def halted(self) -> str:
+        """Why the streams are followed no more, and what to do; empty while they are."""
+        halted = next((each.halted for each in self.followers if each.halted), "")
+        return halted or self._store_halted()
 
     def _followed(self) -> int:
         """Up to when this node has the log for certain: entries are kept relative to this time."""

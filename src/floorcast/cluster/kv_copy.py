@@ -6,12 +6,12 @@ No I/O: ``kv_watch.py`` reads the messages; this derives from them what the keys
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from floorcast.kv.port import Item, Listener
 
-__all__ = ["OWN", "Copy", "KeyMessage", "KeyState"]
+__all__ = ["OWN", "Copy", "KeyMessage", "KeyState", "Observer"]
 
 OWN = "_"
 """Not a bucket: its messages only mark a place in the stream, or carry a condition."""
@@ -44,12 +44,17 @@ class KeyState(NamedTuple):
 
 NOTHING = KeyState()
 
+Observer = Callable[[Mapping[tuple[str, str], bytes | None]], None]
+"""Is told what the keys of a write, by bucket and key, hold now; raises nothing."""
+
 
 class Copy:
-    """What the keys hold, up to ``seq`` of the stream."""
+    """What the keys hold, up to message ``seq`` of the stream, which it took ``at`` (ticks)."""
 
     def __init__(self) -> None:
         self.seq = 0
+        self.at = 0
+        self._observers: list[Observer] = []
         self._held: defaultdict[str, dict[str, KeyState]] = defaultdict(dict)
         self._parts: dict[tuple[str, str, int], bytes] = {}
         self._versions: Counter[str] = Counter()
@@ -81,15 +86,25 @@ class Copy:
         """Take what was written together; listeners are told when all of it shows."""
         changes: dict[tuple[str, str], bytes | None] = {}
         for message in messages:
-            self.seq = max(self.seq, message.seq)
+            self.seq, self.at = max(self.seq, message.seq), max(self.at, message.at)
             if self._put(message):
                 held = self.held(message.bucket, message.key)
                 changes[message.bucket, message.key] = held.value
+        for observer in self._observers if changes else ():
+            observer(changes)
         for bucket in {bucket for bucket, _ in changes}:
             self._versions[bucket] += 1
         for (bucket, key), value in changes.items():
             for listener in self._listeners[bucket]:
                 listener(key, value)
+
+    def buckets(self) -> list[str]:
+        """The buckets that hold, or held, anything."""
+        return [bucket for bucket in self._held if bucket != OWN]
+
+    def on_change(self, observer: Observer) -> None:
+        """Tell ``observer`` of every write from now on."""
+        self._observers.append(observer)
 
     def lost(self, messages: Iterable[KeyMessage]) -> str:
         """A key that the stream has lost, by the last message of every key; empty for none.

@@ -52,7 +52,8 @@ class Watch:
     """Keeps ``copy`` as the stream is.
 
     ``halted`` says why it cannot, and what to do; empty while it can. ``through`` is a time on
-    the cluster's clock (ticks): whatever was written until then is in the copy.
+    the cluster's clock (ticks): whatever was written until then is in the copy. ``stream`` is
+    the stream as it was first seen.
     """
 
     def __init__(self, link: NatsLink, copy: Copy) -> None:
@@ -60,7 +61,7 @@ class Watch:
         self._link = link
         self._copy = copy
         self._progress = Progress()
-        self._stream: StreamState | None = None
+        self.stream: StreamState | None = None
         self._marks = (subject(OWN, f"{secrets.token_hex(8)}-{number}") for number in count())
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._loaded = asyncio.Event()
@@ -155,9 +156,9 @@ class Watch:
 
     def _compare(self, state: StreamState, seq: int) -> None:
         """Halt when the stream is another one than the copy was made of."""
-        known = self._stream
+        known = self.stream
         if known is None:
-            self._stream = state
+            self.stream = state
         elif state.identity != known.identity:
             self._halt(f"the key-value store belongs to another log than before: {REPAIR}")
         elif state.generation != known.generation:
@@ -190,6 +191,8 @@ class Watch:
             self._progress.reached(self._copy.seq)
 
     def _halt(self, why: str) -> None:
+        if self.halted:
+            return
         self.halted = why
         _log.error("kv_halted", why=why)
         for future in self._waiting:

@@ -18,6 +18,7 @@ from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peers import Following, Peer, PeerServer, ask_peers
+from floorcast.cluster.saved_store import SavedStore, check_store
 from floorcast.cluster.state import ClusterState, Lag
 from floorcast.cluster.streams import (
     KV_STREAM,
@@ -76,7 +77,13 @@ class Share:
         """How far each stream has been followed."""
         now = self.link.clock()
         return [
-            Following(each.stream, each.seq, each.lag, each.behind(now) // TICKS_PER_MS)
+            Following(
+                each.stream,
+                each.seq,
+                each.lag,
+                each.behind(now) // TICKS_PER_MS,
+                each.position.generation,
+            )
             for each in self.log.followers
         ]
 
@@ -98,6 +105,7 @@ class Share:
             following=self.following(),
             disk_bytes=_size(self._folder),
             byte_order=sys.byteorder,
+            halted=self.log.halted,
         )
 
 
@@ -122,10 +130,16 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     identity = "" if kept is None else kept.follows.identity
     follows, replicas = await _patiently(lambda: _streams(link, settings, identity))
     follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
+    await _patiently(lambda: ensure_copy(link, folder.path, follows))
+    saved = SavedStore(folder.path)
+    stack.push_async_callback(saved.close)
+    await _patiently(lambda: check_store(link, saved.position, follows.identity))
     kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas))
     stack.push_async_callback(kv.close)
-    await _patiently(lambda: ensure_copy(link, folder.path, follows))
-    log = JetStreamLog(folder, link, follows, link.clock, observe=observe)
+    await saved.follow(kv)
+    log = JetStreamLog(
+        folder, link, follows, link.clock, observe=observe, store_halted=lambda: kv.halted
+    )
     stack.push_async_callback(log.close)
     share = Share(link, log, kv, name, folder.path)
     server = PeerServer(link, folder.path, share.peer)

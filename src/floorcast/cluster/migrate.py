@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from floorcast.auth import sessions
 from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.saved_store import BUCKETS, SavedStore, check_store
+from floorcast.cluster.stream_follower import Mismatch, compare
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,
@@ -32,17 +34,22 @@ from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.port import Item, KeyValueStore
 from floorcast.log.data_folder import DataFolder
+from floorcast.log.folder_copy import Held
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError
-from floorcast.site.store import BY_HAND, DECLARED, FILE
 
-__all__ = ["Moved", "export_cluster", "import_folder"]
+__all__ = [
+    "COMMAND_PATIENCE",
+    "Moved",
+    "export_cluster",
+    "import_folder",
+    "open_folder",
+]
 
-BUCKETS = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET)
 IMPORTED = ("cluster", "imported")  # the newest entries of the folder that it began with
-GROUP = 250  # keys written in one go
+GROUP_KEYS = 250  # written in one go
 FIRST = 2  # the first message of an imported log: a node that has nothing needs a copy, then
-PATIENCE = 5.0  # seconds for the cluster to answer
+COMMAND_PATIENCE = 5.0  # seconds for the cluster to answer
 
 
 class Moved(NamedTuple):
@@ -59,7 +66,7 @@ async def import_folder(settings: Settings) -> Moved:
     not an embedded one, or the cluster has another log or site already.
     """
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(_folder(settings))
+        folder = stack.enter_context(open_folder(settings))
         log = embedded(folder.path)
         link = await _link(stack, settings)
         await _make_kv(link, settings.replicas, log.identity)
@@ -85,13 +92,14 @@ async def export_cluster(settings: Settings) -> Moved:
     Raises SettingError when a node still runs, or the folder has not all of the log.
     """
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(_folder(settings))
+        folder = stack.enter_context(open_folder(settings))
         copy = kept_copy(folder.path)
         link = await _link(stack, settings)
         if running := await ask_peers(link):
             raise SettingError(
                 f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
             )
+        await _check_whole(link, folder.path, copy)
         for name, end in (await _ends(link, copy.follows)).items():
             missing = end - copy.stream_positions[name].seq
             if missing > 0:
@@ -128,7 +136,8 @@ async def _claim(shared: KeyValueStore, heads: bytes) -> None:
     await shared.write([Item(*IMPORTED, heads)], [Item(*IMPORTED, None)])
 
 
-def _folder(settings: Settings) -> DataFolder:
+def open_folder(settings: Settings) -> DataFolder:
+    """The folder of the settings, for this process alone; raises SettingError."""
     if settings.log == "embedded":
         raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
     if settings.data == IN_MEMORY or not settings.data.exists():
@@ -137,7 +146,7 @@ def _folder(settings: Settings) -> DataFolder:
 
 
 async def _link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
-    link = await NatsLink.open(settings.log, "floorcast cluster", patience=PATIENCE)
+    link = await NatsLink.open(settings.log, "floorcast cluster", patience=COMMAND_PATIENCE)
     stack.push_async_callback(link.close)
     return link
 
@@ -153,6 +162,23 @@ async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
     return ends
 
 
+async def _check_whole(link: NatsLink, folder: Path, copy: Held) -> None:
+    """Raise SettingError when the cluster has lost anything that the folder knows of."""
+    for name, position in copy.stream_positions.items():
+        info = await find(link, name)
+        if info is None:
+            raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
+        try:
+            await compare(link, state_of(info), copy.follows.identity, position)
+        except Mismatch as error:
+            raise SettingError(f"log: {error.message}") from error
+    saved = SavedStore(folder)
+    try:
+        await check_store(link, saved.position, copy.follows.identity)
+    finally:
+        await saved.close()
+
+
 async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
     """Make the target's buckets what the source's are; how many keys they hold."""
     keys = 0
@@ -160,7 +186,7 @@ async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
         wanted, there = source.items(bucket), target.items(bucket)
         items = [Item(bucket, key, None) for key in there if key not in wanted]
         items += [Item(bucket, key, value) for key, value in wanted.items()]
-        for at in range(0, len(items), GROUP):
-            await target.write(items[at : at + GROUP])
+        for at in range(0, len(items), GROUP_KEYS):
+            await target.write(items[at : at + GROUP_KEYS])
         keys += len(wanted)
     return keys

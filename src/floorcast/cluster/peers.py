@@ -39,19 +39,25 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Following(Struct):
-    """How far a node has followed a stream: up to message ``seq``.
+    """How far a node has followed a stream: up to message ``seq`` of a generation of it.
 
-    ``lag`` is the messages that it knows to be missing, ``behind_ms`` since when.
+    ``lag`` is the messages that the stream's leader has and the node lacks, ``behind_ms`` for how
+    long it has lacked any.
     """
 
     stream: str
     seq: int
     lag: int
     behind_ms: int
+    generation: str = ""
 
 
 class Peer(Struct):
-    """How a node does. ``id`` is new with every start; ``clients`` empty: all."""
+    """What a node says of itself.
+
+    ``id`` is new with every start. ``clients`` is empty for all. ``halted`` says why it does not
+    follow the cluster any more.
+    """
 
     id: str
     name: str
@@ -61,6 +67,7 @@ class Peer(Struct):
     following: list[Following]
     disk_bytes: int
     byte_order: str
+    halted: str = ""
 
 
 class Offer(Struct):

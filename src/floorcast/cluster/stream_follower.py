@@ -22,6 +22,7 @@ from typing import Protocol
 
 import structlog
 
+from floorcast.cluster.clock import ticks_of
 from floorcast.cluster.link import Look, NatsLink, Refused, reached
 from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
@@ -31,7 +32,15 @@ from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["Copy", "Follower", "FollowerTuning", "Mismatch", "compare", "newest"]
+__all__ = [
+    "Copy",
+    "Follower",
+    "FollowerTuning",
+    "Mismatch",
+    "check_message",
+    "compare",
+    "message_at",
+]
 
 NO_MESSAGE = 10037  # JetStream's code
 QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a look after which a follower counts as behind
@@ -157,7 +166,7 @@ class Follower:
 
     async def newest(self) -> int:
         """The newest message of the subjects, by the stream's leader; raises Unavailable."""
-        return await newest(self._link, self.stream, self._subjects)
+        return await _newest(self._link, self.stream, self._subjects)
 
     def complete(self, seq: int, asked: int) -> None:
         """Note that ``seq`` was the newest message at ``asked`` (ticks)."""
@@ -264,6 +273,8 @@ class Follower:
         self._progress.reached(self.seq)
 
     def _halt(self, why: str) -> None:
+        if self.halted:
+            return
         self.halted = why
         _log.error("log_halted", stream=self.stream, why=why)
         for _, future in self._waiting:
@@ -284,7 +295,13 @@ class Follower:
         self._waiting = [each for each in self._waiting if not each[1].done()]
 
 
-async def newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
+async def message_at(link: NatsLink, stream: str, seq: int) -> int:
+    """When the stream took the message, in ticks; 0 where it has no such message."""
+    found = await _message(link, stream, {"seq": seq}) if seq else None
+    return 0 if found is None else ticks_of(found["time"])
+
+
+async def _newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
     """The newest message of the subjects, by the stream's leader; raises Unavailable."""
     found = await asyncio.gather(*(_message(link, stream, {"last_by_subj": s}) for s in subjects))
     return max((int(one["seq"]) for one in found if one is not None), default=0)
@@ -308,15 +325,21 @@ async def compare(
             f"{stream} was repaired from another node's folder: restart this node, and it takes a "
             "copy from one that is ready"
         )
-    if state.last_seq < seq:
-        raise Mismatch(
-            f"{stream} ends at message {state.last_seq}, and this node has it up to {seq}: the "
-            f"stream has lost messages; {REPAIR}"
-        )
     if state.first_seq > seq + 1:
         raise Mismatch(
             f"{stream} begins at message {state.first_seq}, and this node has it up to {seq}: "
             "restart this node, and it takes a copy from one that is ready"
+        )
+    await check_message(link, state, position)
+
+
+async def check_message(link: NatsLink, state: StreamState, position: StreamPosition) -> None:
+    """Raise Mismatch when the copy knows more than the stream; Unavailable without an answer."""
+    stream, seq = position.stream, position.seq
+    if state.last_seq < seq:
+        raise Mismatch(
+            f"{stream} ends at message {state.last_seq}, and this node has it up to {seq}: the "
+            f"stream has lost messages; {REPAIR}"
         )
     if not position.digest or seq < state.first_seq:
         return

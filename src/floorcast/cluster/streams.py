@@ -20,9 +20,13 @@ from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = [
+    "CUT",
+    "GENERATION",
     "KV_PREFIX",
     "KV_STREAM",
     "REPAIR",
+    "RESTORED",
+    "WHOLE",
     "LogStreams",
     "StreamState",
     "annotate",
@@ -53,6 +57,7 @@ IDENTITY: Final = "floorcast_log"
 COUNT: Final = "floorcast_streams"
 GENERATION: Final = "floorcast_generation"
 RESTORED: Final = "floorcast_restored"  # ticks: when what was lost was last made up for
+CUT: Final = "floorcast_cut"  # ticks: what was taken later may have been lost
 WHOLE: Final = "floorcast_whole"  # of the key-value store: all streams of the log were made
 
 REPAIR: Final = "stop the nodes and run 'floorcast cluster repair' on the most complete folder"
@@ -61,12 +66,16 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class StreamState(NamedTuple):
-    """What a stream says of itself; ``streams`` is the number of all streams of the log."""
+    """What a stream says of itself; ``streams`` is the number of all streams of the log.
+
+    ``restored_at`` and ``cut_at`` are ticks: when it was last repaired, and when the loss began.
+    """
 
     name: str
     identity: str
     generation: str
     restored_at: int
+    cut_at: int
     streams: int
     replicas: int
     first_seq: int
@@ -89,6 +98,7 @@ def state_of(info: Mapping[str, Any]) -> StreamState:
         metadata.get(IDENTITY, ""),
         metadata.get(GENERATION, ""),
         int(metadata.get(RESTORED, 0)),
+        int(metadata.get(CUT, 0)),
         int(metadata.get(COUNT, 0)),
         config["num_replicas"],
         state["first_seq"],

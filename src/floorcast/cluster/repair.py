@@ -1,0 +1,304 @@
+"""``floorcast cluster repair``: giving back to the cluster what its streams have lost.
+
+A folder that knows more than the streams becomes the reference. Streams that are gone are made
+again; each damaged one gets a new generation, and the folder goes on from before what came later.
+The other nodes see the new generation and take their copies from the reference. What the damaged
+streams took after the loss is kept: the reference follows it, and its duplicates count once.
+
+A folder of an older generation that the reference did not have all of gives back the rest: its
+entries since the loss are published again, and what the cluster has already counts once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.cluster import log_messages
+from floorcast.cluster.folder_conversion import go_on_from, kept_copy
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
+from floorcast.cluster.link import NatsLink
+from floorcast.cluster.log_messages import cut, stream_of, subject
+from floorcast.cluster.migrate import COMMAND_PATIENCE, open_folder
+from floorcast.cluster.ordered_consumer import OrderedConsumer
+from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.saved_store import BUCKETS, SavedStore
+from floorcast.cluster.stream_follower import Mismatch, check_message, message_at
+from floorcast.cluster.streams import (
+    CUT,
+    GENERATION,
+    KV_STREAM,
+    RESTORED,
+    WHOLE,
+    StreamState,
+    annotate,
+    create,
+    find,
+    kv_config,
+    log_config,
+    state_of,
+)
+from floorcast.config.settings import Settings
+from floorcast.kv.port import Item
+from floorcast.log.folder_copy import Held
+from floorcast.log.log_file import LogReader, StreamPosition
+from floorcast.log.port import Batch, Entry
+from floorcast.model.errors import SettingError
+from floorcast.model.inbound import read_lines
+from floorcast.model.token import TICKS_PER_SECOND
+
+__all__ = ["Repaired", "repair"]
+
+PLAN: Final = "repair.json"
+CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
+READ_ENTRIES: Final = 64
+GROUP_KEYS: Final = 250
+
+
+class Repaired(NamedTuple):
+    """What was done: streams made again or given a new generation, keys, events published again."""
+
+    streams: list[str]
+    keys: int
+    events: int
+
+
+class _Plan(Struct):
+    """A repair that has begun, in the folder until it is complete: the positions to go on from."""
+
+    generation: str
+    positions: dict[str, int]
+
+
+async def repair(settings: Settings) -> Repaired:
+    """Give back what the folder knows and the cluster does not.
+
+    May be done again when it was interrupted. Raises SettingError when the folder is in use, is not
+    a whole copy of this cluster's log, or another node that answers knows more.
+    """
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(open_folder(settings)).path
+        copy = kept_copy(folder)
+        link = await NatsLink.open(
+            settings.log, "floorcast cluster repair", patience=COMMAND_PATIENCE
+        )
+        stack.push_async_callback(link.close)
+        keys = await _repair_store(link, settings, folder, copy)
+        infos = {name: await find(link, name) for name in copy.follows.streams}
+        states = {name: None if info is None else state_of(info) for name, info in infos.items()}
+        _check_identity(states, copy)
+        if not (folder / PLAN).exists() and (newer := _newer(states, copy)):
+            return Repaired([], keys, await _give_back(link, folder, copy, newer))
+        damaged = await _damaged(link, states, copy)
+        if not damaged and not (folder / PLAN).exists():
+            return Repaired([], keys, 0)
+        await _check_most_complete(link, copy)
+        plan = await _plan(link, folder, copy, {name: states[name] for name in damaged})
+        await _carry_out(link, folder, copy, plan, settings.replicas)
+        return Repaired(sorted(plan.positions), keys, 0)
+
+
+def _check_identity(states: Mapping[str, StreamState | None], copy: Held) -> None:
+    for state in states.values():
+        if state is not None and state.identity != copy.follows.identity:
+            raise SettingError(
+                f"log: {state.name} belongs to another log than this folder. If the cluster began "
+                "a new log after it had lost this one, remove the new streams first: "
+                f"nats stream rm {state.name}"
+            )
+
+
+def _newer(states: Mapping[str, StreamState | None], copy: Held) -> list[StreamState]:
+    """The streams that were repaired from another folder since this one followed them."""
+    return [
+        state
+        for name, state in states.items()
+        if state is not None and state.generation != copy.stream_positions[name].generation
+    ]
+
+
+async def _damaged(
+    link: NatsLink, states: Mapping[str, StreamState | None], copy: Held
+) -> list[str]:
+    damaged = []
+    for name, state in states.items():
+        try:
+            if state is None:
+                damaged.append(name)
+            else:
+                await check_message(link, state, copy.stream_positions[name])
+        except Mismatch:
+            damaged.append(name)
+    return damaged
+
+
+async def _check_most_complete(link: NatsLink, copy: Held) -> None:
+    for peer in await ask_peers(link):
+        if peer.log != copy.follows.identity:
+            continue
+        if not peer.halted:
+            raise SettingError(f"log: stop every node first; {peer.name} still follows the log")
+        for each in peer.following:
+            position = copy.stream_positions.get(each.stream)
+            if position is not None and each.seq > position.seq:
+                raise SettingError(
+                    f"data: {peer.name} has {each.stream} up to message {each.seq}, this folder "
+                    f"up to {position.seq}: repair from the folder of {peer.name}"
+                )
+
+
+async def _plan(
+    link: NatsLink, folder: Path, copy: Held, damaged: Mapping[str, StreamState | None]
+) -> _Plan:
+    path = folder / PLAN
+    if path.exists():
+        return msgspec.json.decode(path.read_bytes(), type=_Plan)
+    positions = {}
+    for name, state in damaged.items():
+        position = copy.stream_positions[name]
+        positions[name] = position.seq if state is None else await _loss(link, state, position)
+    plan = _Plan(uuid.uuid4().hex, positions)
+    path.write_bytes(msgspec.json.encode(plan))
+    return plan
+
+
+async def _loss(link: NatsLink, state: StreamState, position: StreamPosition) -> int:
+    """The last message before what the stream took after its loss.
+
+    What it took then is younger than everything that the folder has of it.
+    """
+    after = datetime.fromtimestamp((position.recorded_at - CLOCK_SLACK) / TICKS_PER_SECOND, UTC)
+    start = after.strftime("%Y-%m-%dT%H:%M:%SZ")
+    consumer = OrderedConsumer(
+        link, state.name, {"deliver_policy": "by_start_time", "opt_start_time": start}
+    )
+    try:
+        await consumer.open()
+        async for delivery in consumer.deliveries():
+            return delivery.messages[0].seq - 1 if delivery.messages else state.last_seq
+    finally:
+        await consumer.close()
+    return state.last_seq
+
+
+async def _carry_out(link: NatsLink, folder: Path, copy: Held, plan: _Plan, replicas: int) -> None:
+    identity, count = copy.follows.identity, len(copy.follows.streams)
+    for number, name in enumerate(copy.follows.streams):
+        if name not in plan.positions:
+            continue
+        info = await find(link, name)
+        lost_from = 0 if info is None else await message_at(link, name, plan.positions[name])
+        repaired = {
+            GENERATION: plan.generation,
+            RESTORED: str(link.clock()),
+            CUT: str(lost_from),
+        }
+        if info is None:
+            first = plan.positions[name] + 1
+            config = log_config(number, count, replicas, identity, first=first, repaired=repaired)
+            await create(link, config)
+        elif state_of(info).generation != plan.generation:
+            await annotate(link, name, repaired)
+    await annotate(link, KV_STREAM, {WHOLE: "1"})
+    go_on_from(
+        folder,
+        [
+            StreamPosition(name, seq, generation=plan.generation)
+            for name, seq in plan.positions.items()
+        ],
+    )
+    (folder / PLAN).unlink()
+
+
+async def _give_back(link: NatsLink, folder: Path, copy: Held, newer: list[StreamState]) -> int:
+    """Publish the folder's entries since the loss again; the number of their events."""
+    streams = {state.name: state for state in newer}
+    count, events = len(copy.follows.streams), 0
+    for entry in _entries(folder):
+        name = log_messages.stream_name(stream_of(entry.client, count))
+        if name not in streams or entry.kind != "events":
+            continue
+        if entry.recorded_at < streams[name].cut_at - CLOCK_SLACK:
+            continue
+        lines = entry.payload.split(b"\n")
+        batch = Batch(entry.client, lines, read_lines(entry.payload))
+        for number, piece in enumerate(cut(batch, link.client.max_payload)):
+            headers = {
+                log_messages.KIND: "events",
+                log_messages.ID: f"{copy.follows.identity}-{entry.client}-{entry.number}-{number}",
+                log_messages.TIME: str(link.clock()),
+            }
+            await link.publish(subject(entry.client, count), piece.payload, headers)
+        events += entry.count
+    return events
+
+
+def _entries(folder: Path) -> Iterator[Entry]:
+    reader = LogReader(folder / "log.db")
+    try:
+        for stream in reader.streams():
+            after = 0
+            while some := reader.read(stream, after, READ_ENTRIES):
+                yield from some
+                after = some[-1].number
+    finally:
+        reader.close()
+
+
+async def _repair_store(link: NatsLink, settings: Settings, folder: Path, copy: Held) -> int:
+    """Give back what the key-value store has lost; the number of keys."""
+    saved = SavedStore(folder)
+    try:
+        known, info = saved.position, await find(link, KV_STREAM)
+        state = None if info is None else state_of(info)
+        if state is not None and state.identity not in {"", copy.follows.identity}:
+            raise SettingError(
+                f"log: {KV_STREAM} belongs to another log than this folder. If it was made after "
+                f"the cluster had lost the old one, remove it first: nats stream rm {KV_STREAM}"
+            )
+        lost = (
+            state is not None
+            and known is not None
+            and (state.generation == known.generation and state.last_seq < known.seq)
+        )
+        if state is not None and not lost:
+            return 0
+        if known is None and state is None:
+            raise SettingError(
+                "the cluster has lost its key-value store, and this folder has no copy of it: take "
+                "another node's folder, or apply the site file anew: floorcast site apply FILE"
+            )
+        repaired = {GENERATION: uuid.uuid4().hex, RESTORED: str(link.clock())}
+        if state is None:
+            identity = copy.follows.identity
+            await create(link, kv_config(settings.replicas, identity, repaired))
+        else:
+            await annotate(link, KV_STREAM, repaired)
+        kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=False)
+        try:
+            return await _restore(kv, saved, 0 if known is None else known.at)
+        finally:
+            await kv.close()
+    finally:
+        await saved.close()
+
+
+async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> int:
+    """Make the store what was saved, but for what was written after that; the keys changed."""
+    items = []
+    for bucket, wanted in saved.buckets(BUCKETS).items():
+        there = kv.items(bucket)
+        for key in {*wanted, *there}:
+            newer = kv.written_at(bucket, key) > at
+            if not newer and there.get(key) != wanted.get(key):
+                items.append(Item(bucket, key, wanted.get(key)))
+    for start in range(0, len(items), GROUP_KEYS):
+        await kv.write(items[start : start + GROUP_KEYS])
+    return len(items)

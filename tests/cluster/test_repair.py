@@ -1,0 +1,181 @@
+"""Streams that come back shorter, or not at all: nodes notice, a folder gives back what it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from floorcast.cluster.migrate import export_cluster
+from floorcast.cluster.repair import Repaired, repair
+from floorcast.cluster.saved_store import SavedStore
+from floorcast.cluster.streams import KV_STREAM
+from floorcast.model.errors import SettingError
+from tests.cluster.town import (
+    STREAM,
+    STREAMS,
+    Town,
+    delete,
+    follow,
+    is_halted,
+    lose,
+    page,
+    sms,
+    town_of,
+)
+from tests.nats_servers import NatsServers, comes_about
+from tests.real.nodes import House
+from tests.real.server import EVENTS
+from tests.real.sites import ACME, KEYS
+
+KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture
+def town(nats_server: NatsServers) -> Iterator[Town]:
+    """No nodes yet."""
+    with town_of(nats_server) as one:
+        yield one
+
+
+def give_back(town: Town, node: House, data: Path | None = None) -> Repaired:
+    """Repair from the folder of a stopped node."""
+    settings = structs.replace(town.settings, data=data or node.data)
+    return node.run(repair(settings))
+
+
+async def follow_all(node: House, entries: int) -> None:
+    """Wait until a node has so many entries of the client."""
+    await comes_about(lambda: node.node.server.log.head(ACME).number >= entries)
+
+
+def names(node: House, session: str, begin: str, count: int) -> list[Any]:
+    """The ids of so many events of the feed."""
+    return [each["eventId"] for each in follow(node, session, begin, count)[0]]
+
+
+def test_a_stream_that_comes_back_shorter_halts_every_node(town: Town) -> None:
+    """Each says what to do, refuses events and is not ready; started again, it does not start."""
+    one, other = town.open(), town.open()
+    for number in range(4):
+        one.take(sms(number))
+    other.run(follow_all(other, 5))
+    one.run(lose(town.url, 2))
+    for node in (one, other):
+        assert "repair" in node.run(is_halted(node))
+        assert node.ask("GET", "/readyz").status_code == 503
+        answer = node.ask("POST", "/ingest/v1/events", content=sms("x"), headers=KEY)
+        assert answer.status_code == 503
+    one.close()
+    with pytest.raises(SettingError, match=r"ends at message .*floorcast cluster repair"):
+        one.open()
+
+
+def test_what_the_streams_lost_is_given_back_with_what_came_after(town: Town) -> None:
+    """Readers go on with their tokens; a node that lagged takes a copy; nothing counts twice."""
+    one = town.open()
+    session = one.login()
+    begin = page(one, session, "")["token"]
+    for number in range(4):
+        one.take(sms(number))
+    before = names(one, session, begin, 4)
+    one.close()
+    one.run(lose(town.url, 2))
+    late = town.open()  # knows nothing of the loss: what it takes is kept, too
+    late.take(sms("late", 0))
+    late.close()
+    assert give_back(town, one) == Repaired([STREAM], 0, 0)
+    assert give_back(town, one) == Repaired([], 0, 0)
+    one.open()
+    seen = names(one, session, begin, 5)
+    assert seen[:4] == before
+    late.open()
+    assert names(late, session, begin, 5) == seen
+    assert late.take(sms(*range(4), "late"))["duplicates"] == 5
+    new = town.open()
+    assert names(new, session, begin, 5) == seen
+
+
+def test_a_stream_that_is_gone_is_made_again_by_repair_alone(town: Town) -> None:
+    """A node that starts does not make it; the repaired one goes on with its numbers."""
+    one = town.open()
+    session = one.login()
+    begin = page(one, session, "")["token"]
+    one.take(sms("a", "b"))
+    before = names(one, session, begin, 2)
+    one.run(delete(town.url, STREAM))
+    assert "lost the stream" in one.run(is_halted(one))
+    one.close()
+    for node in (one, town):
+        with pytest.raises(SettingError, match="lost the stream"):
+            node.open()
+    town.nodes = [one]
+    with pytest.raises(SettingError, match="lost the stream"):
+        one.run(export_cluster(structs.replace(town.settings, data=one.data)))
+    assert give_back(town, one).streams == [STREAM]
+    one.open()
+    assert one.take(sms("b", "c"))["duplicates"] == 1
+    assert names(one, session, begin, 3)[:2] == before
+
+
+def test_all_that_nats_had_is_given_back_from_a_folder(town: Town) -> None:
+    """Site, users, sessions and log; a new node that starts first begins no other log."""
+    one, other = town.open(), town.open()
+    session = one.login()
+    begin = page(one, session, "")["token"]
+    one.take(sms("a"))
+    other.run(follow_all(other, 2))
+    other.close()
+    streams = [f"FLOORCAST_{number}" for number in range(STREAMS)]
+    one.run(delete(town.url, KV_STREAM, *streams))
+    with pytest.raises(SettingError, match="lost its key-value store"):
+        town.open()  # while another node tells of a log
+    one.close()
+    with pytest.raises(SettingError, match="lost its key-value store"):
+        other.open()
+    done = give_back(town, one)
+    assert (done.streams, done.events) == (streams, 0)
+    assert done.keys >= 4
+    one.open()
+    other.open()
+    assert len(names(other, session, begin, 1)) == 1
+    assert other.take(sms("a", "b"))["duplicates"] == 1
+
+
+def test_a_second_folder_gives_back_what_the_first_did_not_have(town: Town) -> None:
+    """Events that one node alone had followed are published again, and count once."""
+    one, other = town.open(), town.open()
+    session = one.login()
+    begin = page(one, session, "")["token"]
+    one.take(sms("a"))
+    other.run(follow_all(other, 2))
+    other.close()
+    one.take(sms("b"))
+    one.close()
+    one.run(lose(town.url, 2))
+    assert give_back(town, other).streams == [STREAM]
+    other.open()
+    assert len(names(other, session, begin, 1)) == 1
+    assert give_back(town, one).events >= 1
+    assert len(names(other, session, begin, 2)) == 2
+    one.open()
+    assert names(one, session, begin, 2) == names(other, session, begin, 2)
+
+
+def test_a_key_value_store_that_comes_back_older_is_noticed(town: Town) -> None:
+    """A running node admits nobody by it; repair gives back what was written and deleted."""
+    one = town.open()
+    session = one.login()
+    one.run(comes_about(lambda: SavedStore(one.data).buckets(("sessions",))["sessions"]))
+    one.run(lose(town.url, 1, KV_STREAM))
+    assert "key-value store" in one.run(is_halted(one))
+    assert one.ask("POST", "/session/isActive", session).status_code != 200
+    one.close()
+    with pytest.raises(SettingError, match="key-value store ends at message"):
+        one.open()
+    assert give_back(town, one).keys >= 1
+    one.open()
+    assert one.ask("POST", EVENTS, session, json={}).status_code == 200

@@ -1,0 +1,179 @@
+"""Nodes of one cluster in this process, on one event loop, and what is done to their streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nats.aio.msg import Msg
+
+from floorcast.cluster.kv_watch import PARTS
+from floorcast.cluster.link import NatsLink
+from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_of
+from floorcast.config.settings import Settings
+from floorcast.model.token import TICKS_PER_SECOND, system_now
+from tests.nats_servers import NatsServers, comes_about
+from tests.real.nodes import Clock, House, scratch
+from tests.real.server import AGENTS, EVENTS
+from tests.real.sites import ACME, event, ndjson
+
+__all__ = ["STREAMS", "Town", "follow", "page", "sms", "town_of"]
+
+STREAMS = 2
+
+
+class Wrong(Clock):
+    """The machine's clock, wrong by ``ticks``."""
+
+    def __call__(self) -> int:
+        return system_now() + self.ticks
+
+
+class Town:
+    """Nodes of one cluster that live on one event loop."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        self.runner = asyncio.Runner()
+        self.nodes: list[House] = []
+        self._folder = folder
+
+    def open(self, *, wrong_by: int = 0, keeps: bool = True, **more: object) -> House:
+        """One more node; its clock is wrong by so many seconds."""
+        home = self._folder / f"node{len(self.nodes)}"
+        home.mkdir()
+        clock = Wrong(wrong_by * TICKS_PER_SECOND)
+        ours: dict[str, Any] = {"log": self.url, "streams": STREAMS, "replicas": 1, **more}
+        self.nodes.append(House(home, clock, keeps=keeps, runner=self.runner, **ours))
+        return self.nodes[-1]
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.end()
+        self.runner.close()
+
+    @property
+    def settings(self) -> Settings:
+        """Those of a command."""
+        return Settings(log=self.url, streams=STREAMS, replicas=1)
+
+
+@contextmanager
+def town_of(servers: NatsServers) -> Iterator[Town]:
+    """A town without nodes, in an account of its own."""
+    with scratch() as folder:
+        one = Town(folder, servers.account())
+        try:
+            yield one
+        finally:
+            one.close()
+
+
+def sms(*names: object) -> bytes:
+    """Messages of these ids."""
+    told = [event("sms.attempt", name, service="Sales", eventType="Attempt") for name in names]
+    return ndjson(told)
+
+
+def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str, Any]:
+    """One page of a feed."""
+    answer = node.ask("POST", path, session, json={"token": token})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def follow(
+    node: House, session: str, token: str, count: int, path: str = EVENTS
+) -> tuple[list[dict[str, Any]], str]:
+    """So many events of a feed after a token, which may still be on their way, and the token."""
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        some = page(node, session, token, path)
+        token = some["token"]
+        found += some["agentEvent" if path == AGENTS else "events"]
+    assert len(found) == count
+    return found, token
+
+
+class Stored(NamedTuple):
+    """A message of a stream."""
+
+    subject: str
+    headers: dict[str, str]
+    payload: bytes
+
+
+@asynccontextmanager
+async def linked(url: str) -> AsyncIterator[NatsLink]:
+    """A connection of the test's own."""
+    link = await NatsLink.open(url, "test")
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+STREAM = stream_name(stream_of(ACME, STREAMS))
+
+
+PLAIN = {"Nats-Msg-Id", "Nats-TTL", "KV-Operation", KIND, TIME, PARTS}
+
+
+async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
+    """Have a stream come back without its last messages, as from an old disk image; those."""
+    async with linked(url) as link:
+        config = (await link.api(f"STREAM.INFO.{stream}"))["config"]
+        stored = await read_stream(link, stream)
+        await link.api(f"STREAM.DELETE.{stream}")
+        kept = stored[: len(stored) - count]
+        config["metadata"] = {
+            key: value for key, value in config["metadata"].items() if not key.startswith("_nats")
+        }
+        await link.api(f"STREAM.CREATE.{stream}", config)
+        for one in kept:
+            headers = {name: one.headers[name] for name in one.headers if name in PLAIN}
+            await link.publish(one.subject, one.payload, headers)
+    return stored[len(kept) :]
+
+
+async def delete(url: str, *streams: str) -> None:
+    """Have streams vanish."""
+    async with linked(url) as link:
+        for stream in streams:
+            await link.api(f"STREAM.DELETE.{stream}")
+
+
+async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
+    """All of its messages."""
+    found: list[Stored] = []
+    last = (await link.api(f"STREAM.INFO.{stream}"))["state"]["messages"]
+    done = asyncio.Event()
+
+    async def take(message: Msg) -> None:
+        headers = dict(message.headers or {})
+        found.append(Stored(message.subject, headers, message.data))
+        if len(found) == last:
+            done.set()
+
+    if not last:
+        return []
+    inbox = link.client.new_inbox()
+    subscription = await link.client.subscribe(inbox, cb=take)
+    config = {"name": "reader", "deliver_subject": inbox, "ack_policy": "none"}
+    wanted = {"stream_name": stream, "config": config}
+    await link.api(f"CONSUMER.CREATE.{stream}.reader", wanted)
+    await asyncio.wait_for(done.wait(), 10)
+    await link.api(f"CONSUMER.DELETE.{stream}.reader")
+    await subscription.unsubscribe()
+    return found
+
+
+async def is_halted(node: House) -> str:
+    """Wait until a node has seen a loss; why it says that it is not ready."""
+    log = node.node.server.log
+    await comes_about(lambda: not log.healthy and "repair" in log.stalled)
+    return log.stalled
