@@ -107,9 +107,13 @@ class Sessions:
         return await self._opening.do(key, partial(self._open, key, proven, api_token or ""))
 
     def find(self, session_id: str | None) -> Session:
-        """The living session of that id, which counts as a use of it; raises ``BadSession``."""
+        """The living session of that id, which counts as a use of it.
+
+        Raises BadSession, and Unavailable while a cluster cannot say what has been taken away.
+        """
         if not session_id:
             raise BadSession("the header LV-Session is required: log in by POST /session/login")
+        self._kv.check_current()
         session = self._alive(session_id)
         if session is None:
             raise BadSession("the session is unknown or has ended: log in by POST /session/login")
@@ -117,7 +121,8 @@ class Sessions:
         return session
 
     def validate(self, session_id: str) -> bool:
-        """Whether the session lives; asking counts as a use of it."""
+        """Whether the session lives; asking counts as a use of it. Raises Unavailable."""
+        self._kv.check_current()
         session = self._alive(session_id)
         if session is not None:
             self._touch(session)

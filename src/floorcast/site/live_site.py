@@ -70,6 +70,10 @@ class Site:
         """The site at this moment, for whoever needs several looks at one state."""
         return self._reading.directory
 
+    def check_current(self) -> None:
+        """Raise Unavailable when the site may have been out of date for too long."""
+        self._kv.check_current()
+
     def children(self, client: int) -> tuple[int, ...]:
         """The clients right below a client, by id."""
         return self.directory.children(client)

@@ -130,7 +130,7 @@ class _Caller:
             session = self._server.sessions.find(self._session)
             require("feeds", session.role)
             self._server.feed_of(self._client, self._name)
-        except Refusal as error:
+        except (Refusal, Unavailable) as error:
             return error.message
         return "" if session.call_centers == self._sight else "what the user may see has changed"
 
