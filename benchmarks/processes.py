@@ -71,6 +71,7 @@ def floorcast(folder: Path, *options: str, program: Sequence[str] = PROGRAM) -> 
     site = folder.parent / "site.toml"
     site.write_text(workload.SITE)
     command = [*program, "serve", "--data", str(folder)]
-    command += ["--site", str(site), "--port", "0", "--log-level", "warning", *options]
+    command += ["--site", str(site), "--port", "0", "--log-level", "warning"]
+    command += ["--max-connections", "1000000", *options]  # all readers are on this machine
     with listening(command, r"answers at http://127\.0\.0\.1:(\d+)") as server:
         yield server

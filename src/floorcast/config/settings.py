@@ -109,6 +109,43 @@ class Settings(Struct, frozen=True, kw_only=True):
             " everybody behind a proxy shares one address, and wrong passwords slow all of them.",
         ),
     ] = ()
+    max_connections: Annotated[
+        int,
+        About(
+            whole(0, 1_000_000),
+            "How many connections one address may have, or requests under way behind a trusted"
+            " proxy. 0: half of what the server has room for.",
+            "connections",
+        ),
+    ] = 0
+    head_timeout: Annotated[
+        float,
+        About(
+            number(0.1, 3600),
+            "How long a request's head may take, and a TLS handshake.",
+            "seconds",
+        ),
+    ] = 10.0
+    body_timeout: Annotated[
+        float,
+        About(number(0.1, 3600), "How long each 16 KiB of a request's body may take.", "seconds"),
+    ] = 30.0
+    answer_timeout: Annotated[
+        float,
+        About(
+            number(0.1, 3600),
+            "How long a caller may take nothing of its answer before the connection is closed.",
+            "seconds",
+        ),
+    ] = 60.0
+    idle_timeout: Annotated[
+        float,
+        About(
+            number(0.1, 3600),
+            "How long a connection stays open between two requests.",
+            "seconds",
+        ),
+    ] = 75.0
     max_in_flight: Annotated[
         int,
         About(

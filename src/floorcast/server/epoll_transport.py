@@ -128,10 +128,11 @@ class EpollTransport:
     def take(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Have a connection, for a new protocol: what that writes to from now on.
 
-        It is the transport itself if there is no room for another file, or if something that
-        was written to it before is not sent yet.
+        It is the transport itself if it encrypts, if there is no room for another file, or if
+        something that was written to it before is not sent yet.
         """
-        file = None if transport.get_write_buffer_size() else _second(transport)
+        stays = transport.get_extra_info("sslcontext") or transport.get_write_buffer_size()
+        file = None if stays else _second(transport)
         if file is None:
             transport.set_protocol(protocol)
             return transport

@@ -12,8 +12,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, closing
 from typing import Any, cast
 
 import uvicorn
@@ -25,45 +25,25 @@ from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api
 from floorcast.http.startup_app import StartupApp
 from floorcast.model.errors import SettingError
-from floorcast.server.connections import Connection, Shared, to_who_is_there
+from floorcast.server.connection_limits import ConnectionLimits, places_of
+from floorcast.server.connection_takeover import limited_by_address
+from floorcast.server.deadlines import ConnectionTuning, Deadlines
 from floorcast.server.epoll_transport import EpollTransport
 from floorcast.server.node import Node
+from floorcast.server.uvicorn_internals import (
+    Connection,
+    Shared,
+    UvicornServer,
+    to_who_is_there,
+)
 from floorcast.server.wallboard_routes import page_routes
 
 __all__ = ["serve"]
 
 BACKLOG = 4096  # connections that may wait to be taken: a flood of reconnects after a restart
-KEEP_ALIVE = 75  # seconds that an idle connection stays, longer than what usually polls
 GRACE = 20  # seconds that requests under way have when the server stops
 
 Listening = Callable[[str], None]
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves signals and the time to us.
-
-    uvicorn's own way ends the process by the signal, not with 0; and it looks ten times a second
-    whether to end, which is most of what a server costs that has nothing to do.
-    """
-
-    def __init__(self, config: uvicorn.Config, shared: Shared) -> None:
-        super().__init__(config)
-        self.server_state = shared
-        self._leave = asyncio.Event()
-
-    def leave(self) -> None:
-        """Stop serving."""
-        self.should_exit = True
-        self._leave.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # 0: set the date of the answers
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._leave.wait(), 1)
 
 
 def serve(settings: Settings, listening: Listening) -> None:
@@ -90,9 +70,11 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
         loop.add_signal_handler(number, stop.set)
     opening, node = StartupApp(), Node(settings)
     async with AsyncExitStack() as opened:
-        wires = opened.enter_context(closing(EpollTransport())) if sys.platform == "linux" else None
-        config = _transport_config(opening, settings.trusted_proxies)
-        transport = _Uvicorn(config, Shared(wires))
+        shared = _shared(settings, opened)
+        config = _transport_config(
+            limited_by_address(opening, shared.limits), settings.trusted_proxies
+        )
+        transport = UvicornServer(config, shared, shared.deadlines.tuning.sweep)
 
         async def start() -> None:
             await opened.enter_async_context(node)
@@ -119,6 +101,23 @@ async def _serve(settings: Settings, sock: socket.socket, listening: Listening) 
                 await node.streams_ended(GRACE)
 
 
+def _shared(settings: Settings, opened: AsyncExitStack) -> Shared:
+    tuning = ConnectionTuning(
+        head=settings.head_timeout,
+        body=settings.body_timeout,
+        answer=settings.answer_timeout,
+        idle=settings.idle_timeout,
+    )
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Shared(
+        opened.enter_context(closing(EpollTransport())) if sys.platform == "linux" else None,
+        ConnectionLimits(
+            places_of(descriptors), settings.max_connections, settings.trusted_proxies
+        ),
+        Deadlines(tuning, asyncio.get_running_loop().time),
+    )
+
+
 async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
     await node.start()
     gc.freeze()
@@ -137,10 +136,10 @@ def _transport_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> u
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=[("x-content-type-options", "nosniff")],
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
 

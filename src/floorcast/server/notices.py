@@ -1,0 +1,46 @@
+"""Log lines for what comes in thousands: one per kind and period, with how often it happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+__all__ = ["PERIOD_SECONDS", "Notices"]
+
+PERIOD_SECONDS = 10.0  # between two lines of the same kind
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Notices:
+    """Counts closed and refused connections by kind, and tells of them now and then."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()  # since the start, by kind
+        self._clock = clock
+        self._told: dict[str, float] = {}  # when each kind was last told of
+        self._untold: Counter[str] = Counter()
+        self._address: dict[str, str] = {}  # of the last one, by kind
+
+    def note(self, kind: str, address: str) -> None:
+        """It happened; the line comes now, or with those that follow."""
+        self.counts[kind] += 1
+        self._untold[kind] += 1
+        self._address[kind] = address
+        self._tell(kind, self._clock())
+
+    def tell(self) -> None:
+        """Tell of what has waited long enough."""
+        now = self._clock()
+        for kind in list(self._untold):
+            self._tell(kind, now)
+
+    def _tell(self, kind: str, now: float) -> None:
+        last = self._told.get(kind)
+        if last is not None and now - last < PERIOD_SECONDS:
+            return
+        self._told[kind] = now
+        count, address = self._untold.pop(kind), self._address[kind]
+        _log.warning("connections_closed", why=kind, count=count, address=address)

@@ -1,0 +1,163 @@
+"""A small application behind the real transport, on loopback, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar, cast
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from floorcast.server.connection_limits import ConnectionLimits
+from floorcast.server.connection_takeover import limited_by_address
+from floorcast.server.deadlines import ConnectionTuning, Deadlines
+from floorcast.server.epoll_transport import EpollTransport
+from floorcast.server.uvicorn_internals import (
+    Connection,
+    Shared,
+    UvicornServer,
+    to_who_is_there,
+)
+from tests.real.nodes import until
+
+__all__ = ["Answer", "Served", "on_uvloop", "plain", "serving"]
+
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """An answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Served:
+    """What is served, and the time as it knows it."""
+
+    port: int
+    shared: Shared
+    now: float = 0.0
+    tls: ssl.SSLContext | None = None
+    callers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def connect(
+        self, address: str = "127.0.0.1"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection from a loopback address."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, local_addr=(address, 0), ssl=self.tls
+        )
+        self.callers.append(writer)
+        return reader, writer
+
+    async def ask(self, sent: bytes, *, more: bytes = b"") -> Answer:
+        """The first answer on a new connection."""
+        reader, writer = await self.connect()
+        with closing(writer):
+            writer.write(sent + more)
+            return await answer(reader)
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let time go by, and have the deadlines looked at."""
+        self.now += seconds
+        self.shared.sweep()
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that are open, and no streams."""
+        return cast("list[Connection]", list(self.shared.connections))
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many connections were closed, by why."""
+        return dict(self.shared.notices.counts)
+
+
+async def answer(reader: asyncio.StreamReader) -> Answer:
+    """The next answer of a connection."""
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).decode("latin-1")
+    first, *lines = head.strip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Answer(int(first.split()[1]), headers, body)
+
+
+async def plain(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the length of the body, once it is read."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    body = b"%d" % size
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp = plain,
+    *,
+    places: int = 100,
+    per_address: int = 50,
+    proxies: Sequence[str] = (),
+    tls: ssl.SSLContext | None = None,
+    client_tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Served]:
+    """The application on a free port, while the block runs."""
+    limits = ConnectionLimits(places, per_address, proxies)
+    served = cast("Served", None)
+    deadlines: Deadlines[Connection] = Deadlines(ConnectionTuning(), lambda: served.now)
+    with closing(EpollTransport()) as streams:
+        shared = Shared(streams, limits, deadlines, tls)
+        served = Served(0, shared, tls=client_tls)
+        config = uvicorn.Config(
+            cast("Any", to_who_is_there(limited_by_address(app, limits))),
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            host="127.0.0.1",
+            port=0,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+            timeout_graceful_shutdown=1,
+        )
+        server = UvicornServer(config, shared, 1.0)
+        running = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        served.port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield served
+        finally:
+            for caller in served.callers:
+                caller.transport.abort()
+                with suppress(OSError):
+                    await caller.wait_closed()
+            for connection in served.connections:
+                connection.transport.abort()
+            server.leave()
+            await running
+
+
+def on_uvloop(work: Callable[[], Awaitable[None]]) -> None:
+    """Run a test on the loop that the server has."""
+
+    async def main() -> None:
+        await asyncio.wait_for(work(), 30)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

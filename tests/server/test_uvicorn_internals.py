@@ -1,0 +1,626 @@
+"""uvicorn's connection with our bounds, over real sockets; and that uvicorn is as we know it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+
+import httptools
+import pytest
+import uvicorn
+from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from floorcast.server.connection_limits import ConnectionLimits
+from floorcast.server.deadlines import ConnectionTuning, Deadlines
+from floorcast.server.protocol_refusals import MOST_HEAD_BYTES, MOST_HEADERS
+from floorcast.server.uvicorn_internals import Connection, Reading, Shared, UvicornServer
+from tests.real.nodes import until
+from tests.real.server import Server, running
+from tests.real.sites import KEYS, event, ndjson
+from tests.server.serving import Served, answer, on_uvloop, plain, serving
+
+ASKING = (
+    "Connection: Upgrade, HTTP2-Settings\r\n"
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+    "Upgrade: h2c\r\n"
+)
+CHUNKED = "Transfer-Encoding: chunked\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("upgrades")) as server:
+        yield server
+
+
+def request(number: str, asking: str = ASKING, *, chunked: bool = False) -> bytes:
+    """A request with one event, which asks for an upgrade."""
+    data = {"agent": "SEBY", "eventType": "LOGON", "service": 38049}
+    body = ndjson([event("agent.state", number, **data)])
+    how = CHUNKED if chunked else f"Content-Length: {len(body)}\r\n"
+    head = (
+        f"POST /ingest/v1/events HTTP/1.1\r\nHost: localhost\r\n{asking}{how}"
+        f"Authorization: Bearer {KEYS['ACME']}\r\nContent-Type: application/x-ndjson\r\n\r\n"
+    )
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    return head.encode() + sent
+
+
+def answers(server: Server, pieces: list[bytes], count: int) -> list[dict[str, object]]:
+    """Send pieces over one connection; the bodies of the answers."""
+    size = 0
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(piece)
+        found: list[dict[str, object]] = []
+        with connection.makefile("rb") as stream:
+            while len(found) < count:
+                line = stream.readline().lower()
+                if line.startswith(b"content-length:"):
+                    size = int(line.partition(b":")[2])
+                if line == b"\r\n":
+                    found.append(json.loads(stream.read(size)))
+        return found
+
+
+TAKEN = {"accepted": 1, "duplicates": 0, "rejected": []}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_its_body_is_read(server: Server, chunked: bool) -> None:
+    """Wherever the network parts it."""
+    whole = request("x", chunked=chunked)
+    for at in range(1, len(whole), 17):
+        sent = request(f"{chunked}{at}", chunked=chunked)
+        assert answers(server, [sent[:at], sent[at:]], 1) == [TAKEN]
+
+
+def test_the_connection_goes_on(server: Server) -> None:
+    """The next request over it is read, too: one that asks, and one that does not."""
+    sent = [request("a"), request("b"), request("c", "")]
+    assert answers(server, sent, 3) == [TAKEN, TAKEN, TAKEN]
+
+
+def test_it_may_ask_for_the_end(server: Server) -> None:
+    """``close`` beside the upgrade closes behind the answer."""
+    asking = ASKING.replace("Upgrade, HTTP2-Settings", "close, Upgrade, HTTP2-Settings")
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
+        connection.sendall(request("d", asking))
+        with connection.makefile("rb") as stream:
+            assert stream.read().endswith(json.dumps(TAKEN, separators=(",", ":")).encode())
+
+
+# --- what is uvicorn's ------------------------------------------------------------------------
+
+
+def test_uvicorn_is_as_this_module_knows_it() -> None:
+    """Each of its privates that is used here; a newer version that differs is named by what."""
+    config = uvicorn.Config(plain, ws="none", log_config=None)
+    config.load()
+    shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
+    loop = asyncio.new_event_loop()
+    connection = HttpToolsProtocol(config, shared, {}, loop)
+    loop.close()
+    connection.on_message_begin()
+    source = inspect.getsource(RequestResponseCycle.__init__)
+    used: list[tuple[str, object, str]] = [
+        (
+            "HttpToolsProtocol",
+            HttpToolsProtocol,
+            (
+                "connection_made connection_lost data_received on_message_begin on_url on_header"
+                " on_headers_complete on_body on_message_complete on_response_complete"
+                " _start_asgi_task shutdown"
+            ),
+        ),
+        (
+            "a connection",
+            connection,
+            (
+                "parser transport flow cycle pipeline headers url scope loop connections tasks"
+                " server_state"
+            ),
+        ),
+        ("RequestResponseCycle", RequestResponseCycle, "run_asgi send receive"),
+        ("Server", uvicorn.Server, "serve startup shutdown main_loop on_tick capture_signals"),
+    ]
+    missing = [
+        f"{owner}.{name}"
+        for owner, one, names in used
+        for name in names.split()
+        if not hasattr(one, name)
+    ]
+    needed = "disconnected message_event response_complete response_started keep_alive"
+    missing += [f"a cycle.{name}" for name in needed.split() if f"self.{name}" not in source]
+    parameters = list(inspect.signature(HttpToolsProtocol.__init__).parameters)
+    assert parameters == ["self", "config", "server_state", "app_state", "_loop"]
+    assert missing == []
+
+
+def test_uvicorn_calls_back_what_is_overridden() -> None:
+    """The parser finds each callback by its name; uvicorn's loop calls ours."""
+    assert issubclass(httptools.HttpParserCallbackError, httptools.HttpParserError)
+    assert "self.main_loop()" in inspect.getsource(uvicorn.Server)
+    assert "self.capture_signals()" in inspect.getsource(uvicorn.Server)
+    assert UvicornServer.main_loop is not uvicorn.Server.main_loop
+    assert "on_response=self.on_response_complete" in inspect.getsource(
+        HttpToolsProtocol.on_headers_complete
+    )
+
+
+def test_ten_thousand_connections_share_the_names_of_their_attributes() -> None:
+    """One attribute more, of uvicorn's or ours, and each of them takes 1.3 KB more."""
+
+    class Unconnected(asyncio.Transport):
+        def get_extra_info(self, name: str, default: object = None) -> object:
+            return default if name else None
+
+    async def work() -> None:
+        config = uvicorn.Config(plain, ws="none", log_config=None)
+        config.load()
+        shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
+        for _ in range(3):
+            connection = Connection(config, shared, {})
+            connection.connection_made(Unconnected())
+            connection.on_message_begin()
+            connection.on_url(b"/")
+            assert sys.getsizeof(vars(connection)) < 400
+
+    asyncio.run(work())
+
+
+# --- heads --------------------------------------------------------------------------------------
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n"
+
+
+def with_headers(*headers: bytes) -> bytes:
+    """A request with these."""
+    return GET + b"".join(header + b"\r\n" for header in headers) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (with_headers(b"a: " + b"x" * 30_000), 200),
+        (with_headers(*(b"a%d: x" % number for number in range(MOST_HEADERS - 1))), 200),
+        (with_headers(*(b"a%d: x" % number for number in range(MOST_HEADERS))), 431),
+        (with_headers(b"a: " + b"x" * MOST_HEAD_BYTES), 431),
+        (with_headers(*[b"a: " + b"x" * 5_000] * 7), 431),
+        (GET + b"a: " + b"x" * 64_000, 431),
+        (GET + b"x" * 64_000, 431),
+        (b"GET /" + b"x" * 30_000 + b" HTTP/1.1\r\n\r\n", 200),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /" + b"x" * 64_000, 414),
+        (b"CONNECT x:1 HTTP/1.1\r\n\r\n", 405),
+        (b"CONNECT x:1 HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 405),
+        (b"GET x HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://x HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://x/y HTTP/1.1\r\n\r\n", 200),
+        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"\0\0\0\0", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_head_is_bounded(sent: bytes, status: int) -> None:
+    """Its bytes, its URL and the number of its headers, wherever the network parts it."""
+
+    async def work() -> None:
+        async with serving() as served:
+            assert (await served.ask(sent)).status == status
+            reader, writer = await served.connect()
+            with closing(writer):
+                for at in range(0, len(sent), 3_001):
+                    writer.write(sent[at : at + 3_001])
+                    await asyncio.sleep(0)
+                found = await answer(reader)
+            assert found.status == status
+            if status != 200:
+                assert json.loads(found.body)["code"] in {status, 202}
+                assert found.headers["connection"] == "close"
+
+    on_uvloop(work)
+
+
+def test_a_head_costs_its_bytes_and_no_more_than_its_bound() -> None:
+    """A head of 64 MiB is refused once 40 KiB of it are parsed."""
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                writer.write(GET + b"a: " + b"x" * (64 << 20))
+                assert (await answer(reader)).status == 431
+
+    on_uvloop(work)
+
+
+def test_trailers_are_bounded_and_left_out() -> None:
+    """They come after the body, and nobody asked for them."""
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        await plain(scope, receive, send)
+        seen.append(list(scope["headers"]))
+
+    head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+    async def work() -> None:
+        async with serving(look) as served:
+            assert (await served.ask(head + b"LV-Session: x\r\n\r\n")).body == b"1"
+            assert [name for name, _ in seen[0]] == [b"transfer-encoding"]
+            for trailers in (b"a: x\r\n" * 200, b"a: " + b"x" * (1 << 20)):
+                assert (await served.ask(head + trailers)).status == 431
+
+    on_uvloop(work)
+
+
+# --- requests behind each other -----------------------------------------------------------------
+
+
+def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
+    """However many come in one packet, a few are parsed ahead; each is answered, in order."""
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                for number in range(1, 1_500):
+                    writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (number % 7))
+                    writer.write(b"x" * (number % 7))
+                most = 0
+                for number in range(1, 1_500):
+                    assert (await answer(reader)).body == b"%d" % (number % 7)
+                    (connection,) = served.connections
+                    most = max(most, len(connection.pipeline))
+                assert most < 400
+
+    on_uvloop(work)
+
+
+def test_pipelined_upgrades_are_answered_in_order() -> None:
+    """Each is parsed from where it begins: nothing behind it is copied again."""
+    asking = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                one = b"POST / HTTP/1.1\r\n" + asking + b"content-length: %d\r\n\r\n%b"
+                writer.write(b"".join(one % (n % 5, b"x" * (n % 5)) for n in range(3_900)))
+                for number in range(3_900):
+                    assert (await answer(reader)).body == b"%d" % (number % 5)
+
+    on_uvloop(work)
+
+
+def test_a_refusal_waits_for_the_answers_before_it() -> None:
+    """What follows a request that cannot be read does not spoil that request's answer."""
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                writer.write(GET + b"\r\n" + b"\0 nonsense")
+                assert (await answer(reader)).status == 200
+                assert (await answer(reader)).status == 400
+                assert await reader.read() == b""
+
+    on_uvloop(work)
+
+
+# --- deadlines ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds", "status", "why"),
+    [
+        (b"", 10, 408, "head_too_slow"),
+        (b"\r\n\r\n", 10, 408, "head_too_slow"),
+        (b"GET / HT", 10, 408, "head_too_slow"),
+        (b"POST / HTTP/1.1\r\ncontent-length: 16777216\r\n\r\nx", 30, 408, "body_too_slow"),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx", 30, 408, "body_too_slow"),
+    ],
+)
+def test_what_does_not_come_in_time_is_refused(
+    sent: bytes, seconds: float, status: int, why: str
+) -> None:
+    """With a line in the log; a moment before, it is waited for."""
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer), capture_logs() as lines:
+                writer.write(sent)
+                await until_read(served, sent)
+                await served.pass_by(seconds - 1)
+                assert served.refused == {}
+                await served.pass_by(1)
+                assert (await answer(reader)).status == status
+                assert await reader.read() == b""
+                assert served.connections  # the caller has time to read it
+                await served.pass_by(5)
+                await until(lambda: not served.connections)
+            assert served.refused == {why: 1}
+            assert [line["why"] for line in lines if line["event"] == "connections_closed"] == [why]
+
+    on_uvloop(work)
+
+
+async def until_read(served: Served, sent: bytes) -> None:
+    """Wait until the server has read what was sent on the only connection."""
+    await until(lambda: served.connections and served.connections[0].state.begun)
+    if sent.strip():
+        (connection,) = served.connections
+        await until(lambda: connection.state.reading is not Reading.NOTHING)
+
+
+def test_a_body_that_goes_on_has_its_time_anew() -> None:
+    """As long as 16 KiB come within the deadline; a byte now and then is no progress."""
+    seen: list[int] = []
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted() -> Message:
+            message = await receive()
+            seen.append(len(message.get("body", b"")))
+            return message
+
+        await plain(scope, counted, send)
+
+    head = b"POST / HTTP/1.1\r\ncontent-length: 200000\r\n\r\n"
+
+    async def work() -> None:
+        async with serving(counting) as served:
+            for piece, seconds, status in ((20_000, 29, 200), (1, 14, 408)):
+                reader, writer = await served.connect()
+                with closing(writer):
+                    seen.clear()
+                    writer.write(head)
+                    for number in range(1, 4 if status == 408 else 10):
+                        writer.write(b"x" * piece)
+                        await until_sum(seen, number * piece)
+                        await served.pass_by(seconds)
+                    if status == 200:
+                        writer.write(b"x" * 20_000)
+                    assert (await answer(reader)).status == status
+
+    on_uvloop(work)
+
+
+async def until_sum(seen: list[int], size: int) -> None:
+    """Wait until so much has come."""
+    await until(lambda: sum(seen) >= size)
+
+
+def test_an_idle_connection_is_closed_in_time() -> None:
+    """After its last answer, and not while it asks."""
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                for _ in range(3):
+                    writer.write(GET + b"\r\n")
+                    assert (await answer(reader)).status == 200
+                    await served.pass_by(74)
+                await served.pass_by(1)
+                assert await reader.read() == b""
+            assert served.refused == {}
+
+    on_uvloop(work)
+
+
+def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    """After 60 s in which nothing of it was taken, its memory is free again."""
+
+    async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(64 << 20)})
+
+    async def work() -> None:
+        async with serving(large) as served:
+            with closing(socket.create_connection(("127.0.0.1", served.port))) as caller:
+                caller.sendall(GET + b"\r\n")
+                await until(lambda: len(served.shared.deadlines.answer))
+                (connection,) = served.connections
+                await until(lambda: connection.transport.get_write_buffer_size() < 64 << 20)
+                await asyncio.to_thread(caller.recv, 1 << 20)
+                await served.pass_by(60)  # it has taken something since
+                assert served.shared.connections
+                await served.pass_by(60)
+                await until(lambda: not served.shared.connections)
+                assert served.refused == {"answer_not_read": 1}
+
+    on_uvloop(work)
+
+
+def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
+    """The answer may come before the body; then some of that is read, and no more."""
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def work() -> None:
+        async with serving(refuse) as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                writer.write(b"POST / HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n")
+                assert (await answer(reader)).status == 401
+                for _ in range(80):
+                    writer.write(bytes(1 << 20))
+                await until(lambda: not served.shared.connections)
+
+    on_uvloop(work)
+
+
+# --- how many there may be ----------------------------------------------------------------------
+
+
+def test_one_address_does_not_fill_the_server() -> None:
+    """Its connections beyond the limit are refused; another address is served."""
+
+    async def work() -> None:
+        release = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["client"][0] == "127.0.0.1":
+                await release.wait()
+            await plain(scope, receive, send)
+
+        async with serving(slow, places=20, per_address=0) as served:
+            mine = [await served.connect() for _ in range(10)]
+            for _, one in mine:
+                one.write(GET + b"\r\n")
+            await until(lambda: len(served.shared.tasks) == 10)
+            reader, _ = await served.connect()
+            assert (await answer(reader)).status == 429
+            assert await reader.read() == b""
+            reader, writer = await served.connect("127.0.0.2")
+            writer.write(GET + b"\r\n")
+            assert (await answer(reader)).status == 200
+            for _, one in mine:
+                one.close()
+            await until(lambda: served.shared.limits.total == 1)
+            assert served.refused == {"address_full": 1}
+            release.set()
+
+    on_uvloop(work)
+
+
+def test_an_address_makes_room_among_its_own() -> None:
+    """Its connection that has waited longest for a request goes, and nobody else's."""
+
+    async def work() -> None:
+        async with serving(places=100, per_address=5) as served:
+            other_reader, other = await served.connect("127.0.0.2")
+            mine = [await served.connect() for _ in range(5)]
+            await until(lambda: served.shared.limits.total == 6)
+            for _ in range(3):
+                reader, writer = await served.connect()
+                writer.write(GET + b"\r\n")
+                assert (await answer(reader)).status == 200
+            assert served.refused == {"evicted": 3}
+            assert [await lost(reader) for reader, _ in mine[:3]] == [True] * 3
+            other.write(GET + b"\r\n")
+            assert (await answer(other_reader)).status == 200
+
+    on_uvloop(work)
+
+
+async def lost(reader: asyncio.StreamReader) -> bool:
+    """Whether the connection has ended, one way or another."""
+    with suppress(ConnectionResetError):
+        return await reader.read() == b""
+    return True
+
+
+def test_a_full_server_makes_room_for_those_who_ask() -> None:
+    """The connection that has waited longest for a request goes; one that is answered stays."""
+
+    async def work() -> None:
+        release = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"] == "/slow":
+                await release.wait()
+            await plain(scope, receive, send)
+
+        async with serving(slow, places=16, per_address=100) as served:
+            asking_reader, asking = await served.connect("127.0.0.2")
+            asking.write(b"GET /slow HTTP/1.1\r\n\r\n")
+            await until(lambda: served.shared.tasks)
+            halves = [await served.connect(f"127.0.0.{3 + n % 4}") for n in range(30)]
+            for _, half in halves:
+                half.write(b"GET / HT")
+            await until(lambda: served.refused.get("evicted", 0) >= 14)
+            reader, writer = await served.connect("127.0.0.9")
+            writer.write(GET + b"\r\n")
+            assert (await answer(reader)).status == 200
+            assert served.shared.limits.total <= 17
+            release.set()
+            assert (await answer(asking_reader)).status == 200
+            for _, one in halves:
+                one.close()
+
+    on_uvloop(work)
+
+
+def test_when_all_places_are_at_work_the_next_is_told() -> None:
+    """503 with a time to come back."""
+
+    async def work() -> None:
+        release = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await release.wait()
+            await plain(scope, receive, send)
+
+        async with serving(slow, places=4, per_address=100) as served:
+            for number in range(5):  # one more for loopback
+                _, writer = await served.connect(f"127.0.0.{2 + number}")
+                writer.write(GET + b"\r\n")
+            await until(lambda: len(served.shared.tasks) == 5)
+            reader, _ = await served.connect()
+            refused = await answer(reader)
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            release.set()
+
+    on_uvloop(work)
+
+
+def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
+    """Of requests under way; the proxy's connections are not one caller's."""
+
+    async def work() -> None:
+        release = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await release.wait()
+            await plain(scope, receive, send)
+
+        async with serving(slow, per_address=2, proxies=["127.0.0.1"]) as served:
+
+            async def ask(address: bytes) -> int:
+                sent = GET + b"X-Forwarded-For: " + address + b"\r\n\r\n"
+                return (await served.ask(sent)).status
+
+            first = [asyncio.create_task(ask(b"192.0.2.1")) for _ in range(2)]
+            await until(lambda: len(served.shared.tasks) == 2)
+            assert await ask(b"192.0.2.1") == 429
+            other = asyncio.create_task(ask(b"192.0.2.2"))
+            await until(lambda: len(served.shared.tasks) == 3)
+            release.set()
+            assert await asyncio.gather(*first, other) == [200, 200, 200]
+            assert await ask(b"192.0.2.1") == 200
+
+    on_uvloop(work)
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def test_short_memory_is_no_fault_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 with a time to come back: a source stops at 400, and would lose its events."""
+
+    def nothing_left(_self: object, _body: bytes) -> None:
+        raise MemoryError
+
+    async def work() -> None:
+        async with serving() as served:
+            monkeypatch.setattr(HttpToolsProtocol, "on_body", nothing_left)
+            refused = await served.ask(b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx")
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            assert json.loads(refused.body)["code"] == 101
+
+    on_uvloop(work)
