@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
+from floorcast.auth.audit_log import read
 from floorcast.cli.app import app
 from tests.real.load import PATIENCE, Load, Source, marks
 from tests.real.server import EVENTS, Caller, Server
@@ -55,3 +58,53 @@ def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     nowhere = backed_up(tmp_path / "file" / "into", "--data", server.data)
     assert "the backup could not be made" in str(nowhere.exception)
+
+
+def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None:
+    """A folder that is there may be somebody else's, who would read what is copied into it."""
+    with Server(tmp_path) as server:
+        pass
+    (tmp_path / "into.part").mkdir(mode=0o777)
+    again = backed_up(tmp_path / "into", "--data", server.data)
+    assert "into.part is there already" in str(again.exception)
+    assert list((tmp_path / "into.part").iterdir()) == []
+    (tmp_path / "linked.part").symlink_to(tmp_path / "into.part")
+    linked = backed_up(tmp_path / "linked", "--data", server.data)
+    assert "linked.part is there already" in str(linked.exception)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    dangling = backed_up(tmp_path / "dangling", "--data", server.data)
+    assert "dangling is there already" in str(dangling.exception)
+    assert list((tmp_path / "into.part").iterdir()) == []
+
+
+def test_a_backup_is_private_and_says_how_large_it_is(tmp_path: Path) -> None:
+    """Files of mode 0600 in a folder of mode 0700, whatever the umask."""
+    with Server(tmp_path) as server:
+        pass
+    before = os.umask(0)
+    try:
+        said = backed_up(tmp_path / "into", "--data", server.data)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "into").stat().st_mode) == 0o700
+    files = list((tmp_path / "into").iterdir())
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    size = sum(file.stat().st_size for file in files)
+    assert f"({size / 2**20:,.1f} MiB)" in said.stdout
+
+
+def test_backup_and_restore_are_in_the_audit_log(tmp_path: Path) -> None:
+    """The copy knows that it is one: a server that is started on it records a restore, once."""
+    with Server(tmp_path) as server:
+        server.terminate()
+    assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0
+    events = [line["event"] for line in read(Path(server.data))[0]]
+    assert events[-4:] == ["site_changed", "start", "stop", "backup"]
+    (tmp_path / "restored").mkdir()
+    restored = Server(tmp_path / "restored")
+    (tmp_path / "into").rename(restored.data)
+    for _ in range(2):
+        with restored:
+            restored.terminate()
+    events = [line["event"] for line in read(Path(restored.data))[0]]
+    assert events[-6:] == ["backup_made", "restore", "start", "stop", "start", "stop"]

@@ -128,9 +128,9 @@ class Sessions:
             self._touch(session)
         return session is not None
 
-    async def logout(self, session_id: str) -> bool:
-        """End the session for good; whether there was one."""
-        found = self._alive(session_id) is not None
+    async def logout(self, session_id: str) -> Session | None:
+        """End the session for good; the session, None if there was none."""
+        found = self._alive(session_id)
         # again, if another node wrote a use of it in the meantime
         while session := self._living.get(digest_of(session_id)):
             self._end(session)
@@ -147,8 +147,8 @@ class Sessions:
         *,
         agent: bool = False,
         address: str = "",
-    ) -> None:
-        """Give the user another password, which ends all of its sessions.
+    ) -> Proven:
+        """Give the user another password, which ends all of its sessions; returns whose it is.
 
         Raises what ``login`` does, and ``InvalidParameter`` for a new password that is too
         short or too long, the user's name or the old password.
@@ -164,6 +164,7 @@ class Sessions:
         new = await self._passwords.hash(new_password)
         await set_password(self._kv, proven.client, proven.user.name, new, agent=agent)
         await self._site.refresh()
+        return proven
 
     async def keep(self) -> None:
         """Write down uses that are a minute old, and what has ended.

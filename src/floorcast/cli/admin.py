@@ -7,6 +7,8 @@ The commands work beside a running server, which notices within a second, and wi
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from floorcast.auth.audit_log import AuditLog, Value
 from floorcast.auth.passwords import Hasher
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
@@ -31,6 +34,9 @@ __all__ = [
     "DataOption",
     "LogOption",
     "aligned",
+    "audit",
+    "audited_folder",
+    "by",
     "client_named",
     "hasher",
     "new_password",
@@ -82,6 +88,31 @@ def with_kv(
             return await work(await visit(stack, settings, make=make))
 
     return asyncio.run(run())
+
+
+def audit(context: typer.Context, store: Mapping[str, object], event: str, **fields: Value) -> None:
+    """Record what a command has changed in the audit log of ``store``'s data folder.
+
+    A command on a cluster that is run beside no node's folder leaves the recording to the nodes.
+    """
+    folder = audited_folder(context, store)
+    if folder is not None:
+        AuditLog(folder).record(event, **by(context), **fields)
+
+
+def audited_folder(context: typer.Context, store: Mapping[str, object]) -> Path | None:
+    """The data folder whose audit log a command writes to; None if there is none here."""
+    settings = load(store, known=known(context))
+    return settings.data if settings.data.is_dir() else None
+
+
+def by(context: typer.Context) -> dict[str, Value]:
+    """Who runs a command, and which one, for the audit log."""
+    try:
+        person = getpass.getuser()
+    except (KeyError, OSError):
+        person = f"uid {os.getuid()}"
+    return {"by": person, "command": " ".join(context.command_path.split()[1:])}
 
 
 def client_named(site: Site, named: str | None) -> Client:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import typer
 
 from floorcast.cli import (
+    audit,
     backup,
     cluster,
     demo,
@@ -48,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
     site,
     user,
     key,
+    audit,
     backup,
     cluster,
     verify,
@@ -57,6 +59,13 @@ COMMANDS: tuple[Command, ...] = (
 """Every subcommand's module, in the order of ``--help``."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # full, over quota, over the limit of a file
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        version.show_version()
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="floorcast",
@@ -68,10 +77,24 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,  # plain help and one-line errors, the same on a terminal and in a log
     pretty_exceptions_enable=False,  # its tracebacks print local variables: keys, passwords
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in COMMANDS:
     _command.register(app)
-app.callback()(options.take)
+
+
+@app.callback()
+def program(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Let the command find its options in the environment and the settings' file."""
+    options.take(context)
 
 
 def main() -> None:

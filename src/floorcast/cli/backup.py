@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import apsw
 import typer
 
-from floorcast.cli.admin import DataOption
+from floorcast.auth import audit_log
+from floorcast.auth.audit_log import AuditLog
+from floorcast.cli.admin import DataOption, by
 from floorcast.cli.options import known
 from floorcast.cli.progress import shown
 from floorcast.config.sources import load
@@ -17,7 +21,7 @@ from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["register"]
 
-ALL = (*FILES, "admin.db")  # the log behind what is made of it, as after a crash
+ALL = (*FILES, "admin.db")  # the log after what is derived from it, as after a crash
 MIB = 2**20
 
 
@@ -28,27 +32,43 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     context: typer.Context,
-    into: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is not there yet.")],
+    into: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
     data: DataOption = None,
 ) -> None:
-    """Copy the data folder as it is, also while the server runs.
+    """Copy the data folder as it is at one moment. The server may go on running.
 
-    DIR then is a data folder: floorcast serve --data DIR. An interrupted copy is left as
-    DIR.part, and is none.
+    DIR is then a data folder itself: floorcast serve --data DIR. An interrupted copy is left as
+    DIR.part, which is no data folder: remove it.
     """
     folder = load({"data": data}, known=known(context)).data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
-    if into.exists():
+    if os.path.lexists(into):
         raise SettingError(f"{into} is there already: a backup goes into a folder of its own")
     part = into.with_name(f"{into.name}.part")
     try:
-        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(part)
         size = _copy(folder, part)
+        AuditLog(part).record("backup_made", **by(context), source=str(folder))
+        _flush(part)
         part.rename(into)
+        _flush(into.parent)
     except (apsw.Error, OSError) as error:
-        raise Unavailable(f"the backup could not be made: {error}") from error
+        raise Unavailable(f"the backup could not be made: {_reason(error)}") from error
+    AuditLog(folder).record("backup", **by(context), into=str(into.absolute()))
     print(f"{into} holds {folder} as it was ({size / MIB:,.1f} MiB)")
+
+
+def _make(part: Path) -> None:
+    """Make the folder, for its owner alone; one that is there may be somebody else's to read."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.mkdir(mode=0o700)
+    except FileExistsError:
+        raise SettingError(
+            f"{part} is there already: another backup is being made, or one was interrupted;"
+            " remove it, or choose another name"
+        ) from None
 
 
 def _copy(folder: Path, part: Path) -> int:
@@ -65,4 +85,23 @@ def _copy(folder: Path, part: Path) -> int:
         for name in names:
             copy_file(folder / name, part / name, more)
             (part / name).chmod(0o600)
-    return copied
+    for path in audit_log.files(folder):
+        shutil.copyfile(path, part / path.name)
+        (part / path.name).chmod(0o600)
+    return sum(file.stat().st_size for file in part.iterdir())
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, apsw.FullError):
+        return "the disk is full"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return str(error)

@@ -11,10 +11,12 @@ from floorcast.cli.admin import (
     DataOption,
     LogOption,
     aligned,
+    audit,
     client_named,
     with_kv,
 )
 from floorcast.kv.port import KeyValueStore
+from floorcast.site.configuration import Client
 from floorcast.site.digests import digest, fingerprint, new_key
 from floorcast.site.edits import KeyKind, add_key, revoke_key
 from floorcast.site.live_site import Site
@@ -49,12 +51,16 @@ def new(
     kind: KeyKind = "api_tokens" if api_token else "ingest_keys"
     key = new_key()
 
-    async def make(kv: KeyValueStore) -> str:
+    async def make(kv: KeyValueStore) -> Client:
         owner = client_named(Site(kv), client)
         await add_key(kv, owner.id, kind, digest(key))
-        return f"{NAMES[kind]} {fingerprint(digest(key))} of client {owner.name}; it is shown once"
+        return owner
 
-    typer.echo(with_kv(context, {"data": data, "log": log}, make), err=True)
+    store = {"data": data, "log": log}
+    owner = with_kv(context, store, make)
+    shown = fingerprint(digest(key))
+    audit(context, store, "key_made", client=owner.id, kind=NAMES[kind], key=shown)
+    typer.echo(f"{NAMES[kind]} {shown} of client {owner.name}; it is shown once", err=True)
     print(key)
 
 
@@ -91,9 +97,11 @@ def revoke(
 ) -> None:
     """End a key; sessions that were opened with it end too."""
 
-    async def take(kv: KeyValueStore) -> str:
+    async def take(kv: KeyValueStore) -> tuple[Client, str]:
         owner = client_named(Site(kv), client)
-        ended = await revoke_key(kv, owner.id, key)
-        return f"{fingerprint(ended)} of client {owner.name} is no longer accepted"
+        return owner, fingerprint(await revoke_key(kv, owner.id, key))
 
-    print(with_kv(context, {"data": data, "log": log}, take))
+    store = {"data": data, "log": log}
+    owner, ended = with_kv(context, store, take)
+    audit(context, store, "key_revoked", client=owner.id, key=ended)
+    print(f"{ended} of client {owner.name} is no longer accepted")

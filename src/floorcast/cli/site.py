@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from floorcast.auth.audit_log import AuditLog
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     LogOption,
     aligned,
+    audited_folder,
+    by,
     client_named,
     hasher,
     with_kv,
@@ -46,12 +49,10 @@ def apply_file(
     running server takes the change up within a second.
     """
     site_file = read(file)
-    changes = with_kv(
-        context,
-        {"data": data, "log": log},
-        lambda kv: apply(kv, site_file, hasher()),
-        make=True,
-    )
+    store = {"data": data, "log": log}
+    changes = with_kv(context, store, lambda kv: apply(kv, site_file, hasher()), make=True)
+    folder = audited_folder(context, store)
+    AuditLog(folder).record_changes(changes, **by(context), file=str(file))
     if changes:
         print("\n".join(aligned(changes)))
     made = sum(change.action != "kept" for change in changes)

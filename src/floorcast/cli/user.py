@@ -11,6 +11,7 @@ from floorcast.cli.admin import (
     DataOption,
     LogOption,
     aligned,
+    audit,
     client_named,
     hasher,
     new_password,
@@ -60,7 +61,7 @@ def add(
     """
     known_role = _role(role)
 
-    async def make(kv: KeyValueStore) -> str:
+    async def make(kv: KeyValueStore) -> tuple[Client, User]:
         site = Site(kv)
         owner = client_named(site, client)
         _check_centers(site, owner, call_center or [])
@@ -73,9 +74,21 @@ def add(
             call_centers=tuple(sorted(set(call_center))) if call_center else None,
         )
         await add_user(kv, owner.id, user)
-        return f"user {user.id} {name} of client {owner.name} may log in now"
+        return owner, user
 
-    print(with_kv(context, {"data": data, "log": log}, make))
+    store = {"data": data, "log": log}
+    owner, user = with_kv(context, store, make)
+    audit(
+        context,
+        store,
+        "user_added",
+        client=owner.id,
+        user=user.id,
+        name=name,
+        role=known_role,
+        call_centers=None if user.call_centers is None else list(user.call_centers),
+    )
+    print(f"user {user.id} {name} of client {owner.name} may log in now")
 
 
 @app.command("list")
@@ -117,12 +130,15 @@ def remove(
 ) -> None:
     """Take a login away, and end its sessions."""
 
-    async def take(kv: KeyValueStore) -> str:
+    async def take(kv: KeyValueStore) -> Client:
         owner = client_named(Site(kv), client)
         await remove_user(kv, owner.id, name, agent=agent)
-        return f"{name} of client {owner.name} may not log in any more"
+        return owner
 
-    print(with_kv(context, {"data": data, "log": log}, take))
+    store = {"data": data, "log": log}
+    owner = with_kv(context, store, take)
+    audit(context, store, "user_removed", client=owner.id, name=name, agent=agent or None)
+    print(f"{name} of client {owner.name} may not log in any more")
 
 
 @app.command("password")
@@ -139,14 +155,17 @@ def password(
     An agent may log in from then on.
     """
 
-    async def change(kv: KeyValueStore) -> str:
+    async def change(kv: KeyValueStore) -> Client:
         owner = client_named(Site(kv), client)
         login = {(user.agent, user.name): user.password_hash for user in owner.users}
         given = new_password(name, login.get((agent, name), ""))
         await set_password(kv, owner.id, name, hasher().hash(given), agent=agent)
-        return f"{name} of client {owner.name} has the new password"
+        return owner
 
-    print(with_kv(context, {"data": data, "log": log}, change))
+    store = {"data": data, "log": log}
+    owner = with_kv(context, store, change)
+    audit(context, store, "user_password_set", client=owner.id, name=name, agent=agent or None)
+    print(f"{name} of client {owner.name} has the new password")
 
 
 def _role(named: str) -> Role:

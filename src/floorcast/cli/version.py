@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
-__all__ = ["register"]
+from floorcast.server.release import release
+
+__all__ = ["line", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -15,10 +16,11 @@ def register(app: typer.Typer) -> None:
     app.command("version")(show_version)
 
 
+def line() -> str:
+    """The versions of floorcast and of its Python, as people report them."""
+    return f"floorcast {release()} on Python {platform.python_version()}"
+
+
 def show_version() -> None:
     """Print the versions of floorcast and of its Python."""
-    try:
-        ours = version("floorcast")
-    except PackageNotFoundError:
-        ours = "(not installed)"
-    print(f"floorcast {ours} on Python {platform.python_version()}")
+    print(line())

@@ -8,6 +8,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from floorcast.feeds.filters import InteractionConditions
+from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, answer_to
 from floorcast.http.handlers import (
@@ -154,7 +155,7 @@ ROUTES: tuple[Route, ...] = (
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
-          needs="ingest key", events=ingest.BODIES, answer=IngestResult,
+          needs="ingest key", refusals=(RateLimited,), events=ingest.BODIES, answer=IngestResult,
           doc="Take events in; answers once they are durable and readable."),
 
     # operation
@@ -210,15 +211,16 @@ class Api:
             ms=round(seconds * 1000, 1),
             bytes=size,
             client=session.client if session is not None else None,
+            user=session.user if session is not None else None,
         )
 
     async def _answer(self, context: RequestContext) -> tuple[str, Response]:
         """The answer, and the path as the table has it: a path that was sent may hold secrets."""
-        path = "-"
+        path, needs = "-", None
         try:
             method = context.scope["method"]
             route, context.parameter = self._table.find(method, context.scope["path"])
-            path = route.path
+            path, needs = route.path, route.needs
             if route.feed is not None:
                 await self._server.readers.enter()
             admit(context, route)
@@ -228,4 +230,5 @@ class Api:
                 return path, Response(204, headers=(("allow", refusal.allowed),))
             return path, answer_to(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            audit_refusal(context, path, needs, error)
             return path, answer_to(error)

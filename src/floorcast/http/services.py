@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
+from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.cursors import not_here_yet
@@ -60,6 +61,7 @@ class Services:
     streams: Hub
     intake: Intake
     admission: Admission
+    audit: AuditLog = field(default_factory=lambda: AuditLog(None))
     clients: frozenset[int] = frozenset()
     floors: dict[int, Projection] = field(default_factory=dict)
     readers: TurnLimiter = field(default_factory=TurnLimiter)

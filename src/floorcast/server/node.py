@@ -11,6 +11,7 @@ from typing import Self
 
 import structlog
 
+from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import Keys
@@ -30,8 +31,10 @@ from floorcast.model.errors import DamagedEntry, FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import ProjectionSupervisor
+from floorcast.server.release import release
 from floorcast.server.stores import Stores, open_stores
 from floorcast.site import apply, file_reader
+from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
@@ -88,11 +91,17 @@ class Node:
         """Catch up with the log; when it returns, requests are answered."""
         await self._catch_up()
         await self._agree_on_site()
+        if self.server.audit.last_event() == "backup_made":
+            self.server.audit.record("restore")
+        self.server.audit.record("start", version=release())
         self._site.on_change(self._changes.put_nowait)
+        if self._shared:
+            self._site.on_change(self._audit_site)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
         self._every(SNAPSHOTS, self._floors.snapshot)
         self._every(SESSIONS_KEPT, self.server.sessions.keep)
+        self._every(SESSIONS_KEPT, self._flush_audit)
         if self._shared:
             self._every(SITE_AGREED, self._agree_on_site)
         self._chores.append(asyncio.create_task(self._follow_site()))
@@ -112,9 +121,11 @@ class Node:
         stores = await open_stores(stack, self._settings, self._now, self._committed)
         self._now, self._catch_up, self._shared = stores.now, stores.catch_up, stores.shared
         log, kv = stores.log, stores.kv
+        self._audit = AuditLog(None if data == IN_MEMORY else data, self._now)
         if self._settings.site is not None:
             await self._apply_site(kv, self._settings.site)
         self._site = Site(kv)
+        self._audited = self._site.clients
         heads = {client: log.head(client).number for client in log.clients()}
         mirror = ProjectionStore(
             None if data == IN_MEMORY else data / "mirror.db",
@@ -156,6 +167,7 @@ class Node:
             streams=streams,
             intake=Intake(log, now),
             admission=Admission(settings.max_in_flight, lambda: mirror.full),
+            audit=self._audit,
             clients=frozenset(settings.clients),
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
@@ -173,6 +185,7 @@ class Node:
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
         changes = await apply.apply(kv, file_reader.read(file), self._hasher)
+        self._audit.record_changes(changes, command="serve --site", file=str(file))
         _log.info("site_applied", file=file.name, changes=len(changes))
 
     async def _close_sessions(self, sessions: Sessions) -> None:
@@ -186,6 +199,8 @@ class Node:
     async def _stop(self) -> None:
         self.server.readiness.ready = False
         self.server.readiness.reason = "the server is stopping"
+        self._audit.flush(everything=True)
+        self._audit.record("stop")
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -205,8 +220,20 @@ class Node:
 
         self._chores.append(asyncio.create_task(run()))
 
+    def _audit_site(self, _change: SiteChange) -> None:
+        """Record what any node or command has changed in the site that the cluster shares."""
+        old, new = self._audited, self._site.clients
+        self._audited = new
+        for client in sorted({*old, *new}):
+            before, after = old.get(client), new.get(client)
+            if before is not after:
+                self._audit.record_changes(list(differences(before, after)), command="cluster")
+
     async def _seal(self) -> None:
         self._rings.seal(before=self._now() - SEAL_AGE)
+
+    async def _flush_audit(self) -> None:
+        self._audit.flush()
 
     async def _refresh_site(self) -> None:
         await self._site.refresh()

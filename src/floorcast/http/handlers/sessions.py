@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from floorcast.auth.keys import api_token
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
+from floorcast.http.auditing import audit_failure, audit_login
 from floorcast.http.authorization import SESSION_COOKIE
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Headers, Response
@@ -66,14 +67,17 @@ async def login(context: RequestContext) -> Response:
     with_cookie = _wants_cookie(context)
     body = await context.json(Login)
     client_name, user_name, password = _required(body)
-    session = await context.server.sessions.login(
-        client_name,
-        user_name,
-        password,
-        _api_token(context),
-        agent=body.agent or False,
-        address=context.address,
-    )
+    agent = body.agent or False
+    with audit_failure(context, "login", client_name, user_name, agent=agent):
+        session = await context.server.sessions.login(
+            client_name,
+            user_name,
+            password,
+            _api_token(context),
+            agent=agent,
+            address=context.address,
+        )
+    audit_login(context, "login", session)
     logged_in = LoggedIn(session.id, session.client, session.user, DAYS_UNTIL_PASSWORD_EXPIRES)
     return Response.of(logged_in, headers=_cookie(context, session.id) if with_cookie else ())
 
@@ -90,22 +94,34 @@ async def validate_by_query(context: RequestContext) -> Response:
 
 async def logout(context: RequestContext) -> Response:
     """End a session."""
-    found = await context.server.sessions.logout(context.parameter)
+    session = await context.server.sessions.logout(context.parameter)
+    if session is not None:
+        audit_login(context, "logout", session)
     had_cookie = "cookie" in context.headers
-    return _answer(found, _cookie(context, "", "; Max-Age=0") if had_cookie else ())
+    return _answer(session is not None, _cookie(context, "", "; Max-Age=0") if had_cookie else ())
 
 
 async def change_password(context: RequestContext) -> Response:
     """Set a new password; it ends the user's sessions."""
     body = await context.json(PasswordChange)
     client_name, user_name, password, new_password = _required(body)
-    await context.server.sessions.change_password(
-        client_name,
-        user_name,
-        password,
-        new_password,
-        _api_token(context),
-        agent=body.agent or False,
+    agent = body.agent or False
+    with audit_failure(context, "password_change", client_name, user_name, agent=agent):
+        proven = await context.server.sessions.change_password(
+            client_name,
+            user_name,
+            password,
+            new_password,
+            _api_token(context),
+            agent=agent,
+            address=context.address,
+        )
+    context.server.audit.record(
+        "password_changed",
+        client=proven.client,
+        user=proven.user.id,
+        name=proven.user.name,
+        agent=agent or None,
         address=context.address,
     )
     return Response(204)

@@ -1,0 +1,214 @@
+"""``audit.log``: who logged in, was refused and changed what, a JSON object per line.
+
+The server and the commands beside it append to one file. At 10 MiB the file becomes
+``audit.log.1``, and so on up to ``audit.log.9``; the oldest is deleted. No line holds a password,
+a token or a key; sessions and keys are named by the beginning of their hashes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
+from floorcast.site.changes import Change
+
+__all__ = ["NAME", "AuditLog", "Tuning", "Value", "files", "read"]
+
+NAME = "audit.log"
+PRIVATE = 0o600
+MAX_CHANGES = 1_000  # of one site file, that are spelt out
+TAIL_BYTES = 64 << 10  # in which the last line of a file is looked for
+
+Value = str | int | bool | list[int] | None
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Tuning(NamedTuple):
+    """How large the files become, how many are kept, and how refusals are gathered."""
+
+    max_bytes: int = 10 << 20  # of one file
+    older_files: int = 9
+    gather_seconds: int = 60  # in which equal refusals are one line
+    max_gathered: int = 1_000  # kinds of refusal that are gathered at once
+
+
+class _Gathered(NamedTuple):
+    since: int  # ticks
+    more: int  # refusals since the line that was written
+
+
+class AuditLog:
+    """The audit log of a data folder; of None, nothing is written.
+
+    A line that cannot be written is lost, and the server's log says so once: a full disk must not
+    stop logins. A process that only appends never waits for another one.
+    """
+
+    def __init__(
+        self, folder: Path | None, now: Now = system_now, tuning: Tuning | None = None
+    ) -> None:
+        self._path = None if folder is None else folder / NAME
+        self._now = now
+        self._tuning = tuning or Tuning()
+        self._gathered: dict[tuple[tuple[str, Value], ...], _Gathered] = {}  # the oldest first
+        self._failing = False
+
+    def record(self, event: str, **fields: Value) -> None:
+        """Append what happened, with its time. Fields that are None are left out."""
+        if self._path is None:
+            return
+        at = datetime.fromtimestamp(self._now() / TICKS_PER_SECOND, UTC)
+        clock = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line: dict[str, Value] = {"at": clock, "event": event}
+        line |= {name: value for name, value in fields.items() if value is not None}
+        try:
+            self._append(self._path, msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            if not self._failing:
+                _log.error("audit_unwritable", why=error.strerror or str(error))
+            self._failing = True
+        else:
+            self._failing = False
+
+    def refused(self, event: str, **fields: Value) -> None:
+        """Append a refusal. Equal ones within a minute are counted and become one more line."""
+        if self._path is None:
+            return
+        self.flush()
+        key = (("event", event), *sorted(fields.items()))
+        gathered = self._gathered.get(key)
+        if gathered is not None:
+            self._gathered[key] = gathered._replace(more=gathered.more + 1)
+            return
+        while len(self._gathered) >= self._tuning.max_gathered:
+            self._tell_oldest()
+        self._gathered[key] = _Gathered(self._now(), 0)
+        self.record(event, **fields)
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Append the refusals that were gathered for a minute, or all that were gathered."""
+        before = self._now() - self._tuning.gather_seconds * TICKS_PER_SECOND
+        while self._gathered:
+            oldest = next(iter(self._gathered.values()))
+            if oldest.since > before and not everything:
+                return
+            self._tell_oldest()
+
+    def record_changes(self, changes: Sequence[Change], **fields: Value) -> None:
+        """Append the changes of a site, a line each; of more than a thousand, how many more."""
+        for change in changes[:MAX_CHANGES]:
+            self.record(
+                "site_changed",
+                action=change.action,
+                what=change.what,
+                detail=change.detail or None,
+                **fields,
+            )
+        if len(changes) > MAX_CHANGES:
+            self.record("site_changed", more=len(changes) - MAX_CHANGES, **fields)
+
+    def last_event(self) -> str:
+        """The event of the last line; empty if there is none."""
+        if self._path is None:
+            return ""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                lines = file.read(TAIL_BYTES).splitlines()
+        except OSError:
+            return ""
+        found = _parsed(lines[-1]) if lines else None
+        return str(found.get("event", "")) if found else ""
+
+    def _tell_oldest(self) -> None:
+        key = next(iter(self._gathered))
+        more = self._gathered.pop(key).more
+        if more:
+            fields = dict(key)
+            self.record(str(fields.pop("event")), **fields, more=more)
+
+    def _append(self, path: Path, line: bytes) -> None:
+        file = _open(path)
+        try:
+            size = os.fstat(file).st_size
+            if size and size + len(line) > self._tuning.max_bytes and self._rotate(file):
+                os.close(file)
+                file = _open(path)
+            os.write(file, line)  # in one piece: other processes append to the file, too
+        finally:
+            os.close(file)
+
+    def _rotate(self, file: int) -> bool:
+        """Make room for a new file; False if another process is doing so."""
+        assert self._path is not None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        if not os.path.samestat(os.fstat(file), self._path.stat()):
+            return True  # another process has just done so
+        for number in range(self._tuning.older_files, 0, -1):
+            newer = _numbered(self._path, number - 1)
+            if newer.exists():
+                newer.replace(_numbered(self._path, number))
+        return True
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of a folder's audit log, oldest first."""
+    path = folder / NAME
+    numbered = [_numbered(path, number) for number in range(Tuning().older_files, -1, -1)]
+    return [one for one in numbered if one.exists()]
+
+
+def read(
+    folder: Path, last: int | None = None, events: Collection[str] = ()
+) -> tuple[Sequence[Mapping[str, object]], int]:
+    """The (``last``) lines of a folder's audit log, oldest first, and how many are damaged.
+
+    With ``events``, those of them only. Raises OSError when a file cannot be read.
+    """
+    damaged = 0
+
+    def lines() -> Iterator[Mapping[str, object]]:
+        nonlocal damaged
+        for path in files(folder):
+            with path.open("rb") as file:
+                for line in file:
+                    found = _parsed(line)
+                    if found is None:
+                        damaged += 1
+                    elif not events or found.get("event") in events:
+                        yield found
+
+    found = deque(lines(), last)
+    return found, damaged
+
+
+def _parsed(line: bytes) -> dict[str, object] | None:
+    try:
+        return msgspec.json.decode(line, type=dict[str, object])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _open(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    file = os.open(path, flags, PRIVATE)
+    if os.fstat(file).st_mode & 0o077:
+        os.fchmod(file, PRIVATE)
+    return file
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}") if number else path

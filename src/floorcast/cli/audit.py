@@ -1,0 +1,71 @@
+"""``floorcast audit``: what the audit log says, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+import typer
+
+from floorcast.auth import audit_log
+from floorcast.cli.admin import DataOption, aligned
+from floorcast.cli.event_lines import printable
+from floorcast.cli.options import known
+from floorcast.config.sources import load
+from floorcast.model.errors import Unavailable
+
+__all__ = ["register"]
+
+HEADING = ("time", "event", "client", "user", "address", "what")
+SHOWN = ("at", "event", "client", "user", "name", "address")  # the others are in the last column
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("audit")(audit)
+
+
+def audit(
+    context: typer.Context,
+    last: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Show the last N lines; 0 for all.")
+    ] = 100,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EVENT", help="Show this event only; may be given more than once."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they are.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Print the audit log: logins, refusals and changes.
+
+    Reads audit.log in the data folder, oldest line first.
+    """
+    folder = load({"data": data}, known=known(context)).data
+    try:
+        lines, damaged = audit_log.read(folder, last=last or None, events=frozenset(event or ()))
+    except OSError as error:
+        raise Unavailable(f"{error.filename} cannot be read: {error.strerror}") from error
+    if as_json:
+        for line in lines:
+            print(msgspec.json.encode(line).decode())
+    else:
+        print("\n".join(aligned([HEADING, *map(_row, lines)])))
+    if damaged:
+        typer.echo(f"floorcast: {damaged} damaged lines were left out", err=True)
+
+
+def _row(line: Mapping[str, object]) -> Sequence[str]:
+    user = " ".join(str(line[field]) for field in ("user", "name") if field in line)
+    others = [f"{name}={_text(value)}" for name, value in line.items() if name not in SHOWN]
+    at, event, client, address = (
+        str(line.get(field, "")) for field in ("at", "event", "client", "address")
+    )
+    row = (at, event, client, user, address, " ".join(others))
+    return [printable(cell) for cell in row]
+
+
+def _text(value: object) -> str:
+    text = str(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return f'"{text}"' if " " in text or not text else text

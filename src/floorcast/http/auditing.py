@@ -1,0 +1,81 @@
+"""What requests leave in the audit log: logins, their failures, and refusals of rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from floorcast.auth.session import Session
+from floorcast.http.request_context import RequestContext
+from floorcast.model.errors import (
+    BadCredentials,
+    FeedNotSwitchedOn,
+    RateLimited,
+    RoleNotAllowed,
+)
+
+__all__ = ["audit_failure", "audit_login", "audit_refusal"]
+
+SHOWN = 16  # characters of a session's hash: enough to tell sessions apart
+
+
+def audit_login(context: RequestContext, event: str, session: Session) -> None:
+    """Record that somebody logged in or out."""
+    context.server.audit.record(
+        event,
+        client=session.client,
+        user=session.user,
+        name=session.name,
+        agent=session.agent or None,
+        address=context.address,
+        session=session.digest[:SHOWN],
+    )
+
+
+@contextmanager
+def audit_failure(
+    context: RequestContext, event: str, client_name: str, user_name: str, *, agent: bool
+) -> Iterator[None]:
+    """Record a failing login. A name that no user has is left out: it may be a password."""
+    try:
+        yield
+    except (BadCredentials, RateLimited) as refusal:
+        site = context.server.site
+        client = site.by_name.get(client_name)
+        user = None if client is None else site.user(client.id, user_name, agent=agent)
+        audit = context.server.audit
+        record = audit.refused if isinstance(refusal, RateLimited) else audit.record
+        record(
+            f"{event}_slowed" if isinstance(refusal, RateLimited) else f"{event}_failed",
+            client=None if client is None else client.id,
+            user=None if user is None else user.id,
+            name=None if user is None else user.name,
+            agent=agent or None,
+            address=context.address,
+            why=None if isinstance(refusal, RateLimited) else refusal.message,
+        )
+        raise
+
+
+def audit_refusal(context: RequestContext, path: str, needs: str | None, error: Exception) -> None:
+    """Record a refusal of rights, and of ingest keys, on a route that ``needs`` one."""
+    session = context.admitted
+    if isinstance(error, RoleNotAllowed | FeedNotSwitchedOn) and session is not None:
+        context.server.audit.refused(
+            "refused",
+            client=session.client,
+            user=session.user,
+            name=session.name,
+            agent=session.agent or None,
+            address=context.address,
+            session=session.digest[:SHOWN],
+            path=path,
+            why=error.message,
+        )
+    elif isinstance(error, BadCredentials | RateLimited) and needs == "ingest key":
+        slowed = isinstance(error, RateLimited)
+        context.server.audit.refused(
+            "ingest_key_slowed" if slowed else "ingest_key_refused",
+            address=context.address,
+            why=None if slowed else error.message,
+        )

@@ -1,0 +1,178 @@
+"""What the audit log holds, and that it stays small, private and readable."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from floorcast.auth.audit_log import MAX_CHANGES, NAME, AuditLog, Tuning, files, read
+from floorcast.site.changes import Change
+from tests.auth.door import Clock
+
+
+def lines(folder: Path) -> list[Mapping[str, object]]:
+    """Everything in the folder's audit log."""
+    found, damaged = read(folder)
+    assert damaged == 0
+    return list(found)
+
+
+def test_a_line_is_an_object_with_its_time(tmp_path: Path) -> None:
+    """UTC with milliseconds; what is not known is left out."""
+    AuditLog(tmp_path, Clock()).record("login", client=1, name="reports", session=None)
+    assert lines(tmp_path) == [
+        {"at": "2023-11-14T22:13:20.000Z", "event": "login", "client": 1, "name": "reports"}
+    ]
+
+
+def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
+    """A server that keeps its data in memory has no audit log."""
+    audit = AuditLog(None)
+    audit.record("login")
+    audit.refused("refused")
+    audit.flush(everything=True)
+    assert audit.last_event() == ""
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    """A new file is private, and one that is not becomes so; a link is not followed."""
+    audit = AuditLog(tmp_path)
+    audit.record("start")
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+    (tmp_path / NAME).chmod(0o644)
+    audit.record("stop")
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / NAME).symlink_to(tmp_path / "elsewhere")
+    AuditLog(tmp_path / "other").record("start")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
+    """No file is larger than it may be, and so many are kept; the rest is in order."""
+    audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
+    for number in range(50):
+        audit.record("login", client=number)
+    assert [path.name for path in files(tmp_path)] == [f"{NAME}.3", f"{NAME}.2", f"{NAME}.1", NAME]
+    assert all(path.stat().st_size <= 200 for path in files(tmp_path))
+    numbers = [line["client"] for line in lines(tmp_path)]
+    assert numbers == list(range(50))[-len(numbers) :]
+
+
+def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: Path) -> None:
+    """Nobody waits for a lock: the line goes into the file as it is."""
+    audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=1))
+    audit.record("login", client=0)
+    with (tmp_path / NAME).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        audit.record("login", client=1)
+        assert [path.name for path in files(tmp_path)] == [NAME]
+    audit.record("login", client=2)
+    assert [line["client"] for line in lines(tmp_path)] == [0, 1, 2]
+
+
+def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> None:
+    """A server and commands beside it append whole lines, also while the file is rotated."""
+    script = (
+        "import sys, pathlib\n"
+        "from floorcast.auth.audit_log import AuditLog, Tuning\n"
+        "tuning = Tuning(max_bytes=8000, older_files=9)\n"
+        "audit = AuditLog(pathlib.Path(sys.argv[1]), tuning=tuning)\n"
+        "for number in range(200):\n"
+        "    audit.record('login', process=int(sys.argv[2]), number=number)\n"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), str(number)])
+        for number in range(3)
+    ]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    written = [(line["process"], line["number"]) for line in lines(tmp_path)]
+    assert sorted(written) == [(one, number) for one in range(3) for number in range(200)]
+
+
+def test_a_full_disk_does_not_stop_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is lost, the server's log says so once, and later lines are written again."""
+    audit = AuditLog(tmp_path)
+
+    def full(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        audit.record("login")
+        audit.record("login")
+    audit.record("logout")
+    assert [line["event"] for line in lines(tmp_path)] == ["logout"]
+    assert capsys.readouterr().out.count("audit_unwritable") == 1
+
+
+def test_equal_refusals_are_one_line_a_minute(tmp_path: Path) -> None:
+    """A client that is refused a thousand times a second cannot fill the disk with it."""
+    clock = Clock()
+    audit = AuditLog(tmp_path, clock)
+    for _ in range(1000):
+        audit.refused("refused", client=1, path="/a")
+    audit.refused("refused", client=1, path="/b")
+    clock.go(61)
+    audit.flush()
+    audit.refused("refused", client=1, path="/a")
+    found = [(line["path"], line.get("more")) for line in lines(tmp_path)]
+    assert found == [("/a", None), ("/b", None), ("/a", 999), ("/a", None)]
+
+
+def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: Path) -> None:
+    """However many kinds of refusal there are, memory is bounded and each is told."""
+    audit = AuditLog(tmp_path, Clock(), Tuning(max_gathered=2))
+    for path in "aabbccdd":
+        audit.refused("refused", path=path)
+    assert len(audit._gathered) == 2  # noqa: SLF001 - its memory is what is bounded
+    audit.flush(everything=True)
+    told = [(line["path"], line.get("more")) for line in lines(tmp_path)]
+    assert sorted(told, key=str) == [(path, more) for path in "abcd" for more in (1, None)]
+
+
+def test_changes_of_a_site_are_spelt_out_up_to_a_thousand(tmp_path: Path) -> None:
+    """Then it is said how many more there were."""
+    changes = [Change("added", f"client {number}") for number in range(MAX_CHANGES + 5)]
+    AuditLog(tmp_path).record_changes(changes, by="root")
+    found = lines(tmp_path)
+    assert len(found) == MAX_CHANGES + 1
+    assert found[0]["what"] == "client 0"
+    assert (found[-1]["more"], found[-1]["by"]) == (5, "root")
+
+
+def test_reading_gives_the_last_lines_of_some_events(tmp_path: Path) -> None:
+    """Oldest first; damaged lines are counted and left out."""
+    audit = AuditLog(tmp_path, Clock())
+    for number in range(5):
+        audit.record("login", client=number)
+        audit.record("logout", client=number)
+    with (tmp_path / NAME).open("ab") as file:
+        file.write(b'{"at": "2\n[]\n' + b"[" * 100_000 + b"\n")
+    found, damaged = read(tmp_path, last=2, events={"login"})
+    assert [line["client"] for line in found] == [3, 4]
+    assert damaged == 3
+    assert read(tmp_path / "nowhere") == ([], 0) or not list(read(tmp_path / "nowhere")[0])
+
+
+def test_the_last_event_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> None:
+    """Without reading all of it; damage is no event."""
+    audit = AuditLog(tmp_path, Clock())
+    assert audit.last_event() == ""
+    for number in range(2000):
+        audit.record("login", client=number)
+    audit.record("backup_made")
+    assert audit.last_event() == "backup_made"
+    with (tmp_path / NAME).open("ab") as file:
+        file.write(msgspec.json.encode(["x"]))
+    assert audit.last_event() == ""

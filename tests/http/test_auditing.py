@@ -1,0 +1,119 @@
+"""What requests leave in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from floorcast.auth.audit_log import AuditLog, files, read
+from tests.http.servers import ACME, TOKENS, House, in_house
+
+LOGIN = {"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}
+ACCESS = {"LV-Access": TOKENS["ACME"]}
+
+
+def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapping[str, object]]:
+    """The lines that a test's requests leave."""
+
+    async def watched(house: House) -> None:
+        house.server.audit = AuditLog(folder, house.loop.now)
+        await work(house)
+        house.server.audit.flush(everything=True)
+
+    in_house(watched)
+    found, damaged = read(folder)
+    assert damaged == 0
+    text = "".join(path.read_text() for path in files(folder))
+    assert not any(secret in text for secret in ("correct horse", "my own pass", "token-for"))
+    return list(found)
+
+
+def test_logins_and_logouts_say_who_and_from_where(tmp_path: Path) -> None:
+    """Client, user, address, and the session by its hash: no id that could be used."""
+    ids: list[str] = []
+
+    async def work(house: House) -> None:
+        session = (await house.login())["LV-Session"]
+        ids.append(session)
+        await house.http.delete(f"/session/logout/{session}")
+        await house.http.delete(f"/session/logout/{session}")
+
+    login, logout = audited(tmp_path, work)
+    assert (login["event"], logout["event"]) == ("login", "logout")
+    for line in (login, logout):
+        assert (line["client"], line["user"], line["name"]) == (ACME, 9001, "sysadmin")
+        assert line["address"] == "192.0.2.1"
+        assert line["session"] == login["session"]
+    assert ids[0] not in str([login, logout])
+
+
+def test_failing_logins_name_the_user_only_if_there_is_one(tmp_path: Path) -> None:
+    """What nobody is called may be a password in the wrong field."""
+
+    async def work(house: House) -> None:
+        for change in (
+            {"password": "wrong horse"},
+            {"userName": "my own password"},
+            {"clientName": "my own pass"},
+        ):
+            await house.http.post("/session/login", headers=ACCESS, json=LOGIN | change)
+
+    lines = audited(tmp_path, work)
+    assert [line["event"] for line in lines] == ["login_failed"] * 3
+    assert [line.get("user") for line in lines] == [9001, None, None]
+    assert [line.get("client") for line in lines] == [ACME, ACME, None]
+    assert "API token" in str(lines[2]["why"])
+
+
+def test_slowed_logins_are_gathered(tmp_path: Path) -> None:
+    """Five failures, then one line for all that came too early, and one with their number."""
+
+    async def work(house: House) -> None:
+        for _ in range(25):
+            await house.http.post(
+                "/session/login", headers=ACCESS, json=LOGIN | {"password": "wrong horse"}
+            )
+
+    events = [(line["event"], line.get("more")) for line in audited(tmp_path, work)]
+    assert events == [("login_failed", None)] * 5 + [("login_slowed", None), ("login_slowed", 19)]
+
+
+def test_password_changes_and_their_failures_are_told(tmp_path: Path) -> None:
+    """Whose password it is, never which."""
+
+    async def work(house: House) -> None:
+        for password in ("wrong horse", "correct horse"):
+            change = LOGIN | {"password": password, "newPassword": "my own password"}
+            await house.http.post("/session/password", headers=ACCESS, json=change)
+
+    lines = audited(tmp_path, work)
+    told = [(line["event"], line["user"]) for line in lines]
+    assert told == [("password_change_failed", 9001), ("password_changed", 9001)]
+
+
+def test_refusals_of_rights_are_told(tmp_path: Path) -> None:
+    """A role that may not, with the path; an ingest key that is none, with the address."""
+
+    async def work(house: House) -> None:
+        session = await house.login("auditor")
+        for _ in range(3):
+            await house.http.post("/realtime/service/stats", headers=session)
+        wrong = {"Authorization": "Bearer my own password"}
+        for _ in range(25):
+            await house.http.post("/ingest/v1/events", headers=wrong)
+
+    lines = audited(tmp_path, work)[1:]
+    refused = lines[0]
+    assert (refused["event"], refused["name"], refused["path"]) == (
+        "refused",
+        "auditor",
+        "/realtime/service/stats",
+    )
+    assert "Auditor" in str(refused["why"])
+    told = [(line["event"], line.get("more")) for line in lines]
+    assert told == [
+        ("refused", None),
+        ("ingest_key_refused", None),
+        ("refused", 2),
+        ("ingest_key_refused", 24),
+    ]

@@ -1,0 +1,25 @@
+"""Which release this is."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+from floorcast.server import release
+
+
+def test_it_is_the_installed_packages_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its metadata has it."""
+    monkeypatch.setattr(release, "version", lambda name: {"floorcast": "1.2.3"}[name])
+    assert release.release() == "1.2.3"
+
+
+def test_a_program_that_is_not_installed_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run from its source folder it says so."""
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(release, "version", missing)
+    assert release.release() == "(not installed)"
