@@ -215,6 +215,30 @@ def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
         caller.login()
 
 
+def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path) -> None:
+    """A deleted log is not begun anew in silence; with --accept-loss the server starts without."""
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        caller.login()
+        caller.take(ndjson([event("call.start", 1, direction="INBOUND", **CALL)]))
+        server.kill()
+        for file in server.data.glob("log.db*"):
+            file.unlink()
+        serve = ("serve", "--data", server.data, "--port", 0)
+        said = run(tmp_path, *serve)
+        assert (said.code, said.out) == (1, "")
+        (line,) = said.err.splitlines()
+        assert line.startswith("floorcast: events that were acknowledged are missing from ")
+        assert "--accept-loss" in line
+        with subprocess.Popen(
+            command(*serve, "--accept-loss"), env=environment(), stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"floorcast answers")
+            process.terminate()
+            assert process.wait(30) == 0
+        server.start()
+
+
 def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> None:
     """The limit that a shell sets is raised to what the machine allows."""
     port = free_port()

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
 import pytest
 
-from floorcast.sqlite.derived_files import open_derived, reach
+from floorcast.model.errors import SettingError
+from floorcast.sqlite.derived_files import Layout, open_derived, reach
 from floorcast.sqlite.files import fetch
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS facts (fact TEXT);"
 
 
 def opened(
-    path: Path | None, identity: str = "log", head: int = 5, schema: str = SCHEMA
+    path: Path | None,
+    identity: str = "log",
+    head: int = 5,
+    schema: str = SCHEMA,
+    steps: Sequence[str] = (),
 ) -> apsw.Connection:
-    heads = {1: head}
-    return open_derived(path, schema, page_size=4096, cache_kib=100, identity=identity, heads=heads)
+    layout = Layout(schema, 4096, steps)
+    return open_derived(path, layout, cache_kib=100, identity=identity, heads={1: head})
 
 
 def facts(connection: apsw.Connection) -> int:
@@ -57,3 +63,24 @@ def test_what_cannot_be_read_is_made_anew(tmp_path: Path, content: bytes) -> Non
 def test_in_memory_it_is_always_new() -> None:
     """It ends with its connection."""
     assert facts(opened(None)) == 0
+
+
+def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Path) -> None:
+    """A step is taken once; a file that has taken more steps than are known is made anew."""
+    path = tmp_path / "file.db"
+    connection = opened(path)
+    connection.execute("INSERT INTO facts VALUES ('x')")
+    connection.close()
+    steps = ["ALTER TABLE facts ADD COLUMN sum", "ALTER TABLE facts ADD COLUMN more"]
+    for count in (1, 2, 2):
+        connection = opened(path, steps=steps[:count])
+        assert len(fetch(connection, "SELECT * FROM facts")[0]) == 1 + count
+        connection.close()
+    assert facts(opened(path, steps=steps[:1])) == 0
+
+
+def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+    """One line that names it."""
+    (tmp_path / "file.db").mkdir()
+    with pytest.raises((SettingError, OSError)):
+        opened(tmp_path / "file.db")

@@ -17,6 +17,16 @@ from floorcast.server.uvicorn_server import serve
 __all__ = ["Read", "register", "with_settings"]
 
 
+ACCEPT_LOSS = inspect.Parameter(
+    "accept_loss",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=typer.Option(
+        False, "--accept-loss", help="Start although events are missing from the log."
+    ),
+    annotation=bool,
+)
+
+
 class Read(Protocol):
     """Reads the settings from every source; ``usual`` are a command's own, where none is given."""
 
@@ -26,21 +36,24 @@ class Read(Protocol):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command("serve")(with_settings(_serve))
+    app.command("serve")(with_settings(_serve, ACCEPT_LOSS))
 
 
-def with_settings(command: Callable[[Read], None]) -> Callable[..., None]:
+def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Callable[..., None]:
     """Give a command an option for every setting, and the function that reads them all.
 
-    The options are text here: ``config`` reads all sources of a setting the same way.
+    The options are text here: ``config`` reads all sources of a setting the same way. ``more`` are
+    options of the command line only, which the command gets as they are.
     """
 
-    def run(context: typer.Context, **given: str | None) -> None:
+    def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401 -- Typer gives them
+        own = {one.name: given.pop(one.name) for one in more}
+
         def read(**usual: object) -> Settings:
             flags = {name: value for name, value in given.items() if value is not None}
             return load({**usual, **flags}, known=options.known(context))
 
-        command(read)
+        command(read, **own)
 
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -48,6 +61,7 @@ def with_settings(command: Callable[[Read], None]) -> Callable[..., None]:
     parameters = [context]
     parameters += [_option(name, setting.flag, setting.help) for name, setting in SETTINGS.items()]
     parameters.append(_option("config", "--config", "A floorcast.toml that lies elsewhere."))
+    parameters += more
     run.__doc__ = command.__doc__
     signature: Any = inspect.Signature(parameters)
     run.__signature__ = signature  # type: ignore[attr-defined]  # what Typer reads of a command
@@ -63,7 +77,7 @@ def _option(name: str, flag: str, text: str) -> inspect.Parameter:
     )
 
 
-def _serve(read: Read) -> None:
+def _serve(read: Read, *, accept_loss: bool) -> None:
     """Run the server until it is told to stop (SIGTERM, or Ctrl-C).
 
     Every option can also be set in the environment (FLOORCAST_PORT=…) or in a floorcast.toml
@@ -71,4 +85,8 @@ def _serve(read: Read) -> None:
     """
     settings = read()
     set_up_log(settings.log_level, settings.log_format)
-    serve(settings, lambda address: print(f"floorcast answers at {address}", flush=True))
+    serve(
+        settings,
+        lambda address: print(f"floorcast answers at {address}", flush=True),
+        accept_loss=accept_loss,
+    )

@@ -27,12 +27,12 @@ from floorcast.log.tuning import Tuning
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.bulk_rows import blobs
-from floorcast.sqlite.derived_files import open_derived, reach
+from floorcast.sqlite.derived_files import Layout, open_derived, reach
 from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading
 
 __all__ = ["Run", "SortedRuns"]
 
-PAGE = 4096  # bytes: a look at one key reads one page of a run
+PAGE_BYTES = 4096  # a look at one key reads one page of a run
 KEY_BYTES = 100  # of memory that a waiting key takes beside itself, about
 MARKS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 
@@ -83,8 +83,7 @@ class SortedRuns:
         self._retention = retention
         connection = open_derived(
             path,
-            compaction.SCHEMA,
-            page_size=PAGE,
+            Layout(compaction.SCHEMA, PAGE_BYTES),
             cache_kib=tuning.keys_cache_kib,
             identity=identity,
             heads=heads,

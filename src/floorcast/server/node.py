@@ -32,7 +32,7 @@ from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import ProjectionSupervisor
 from floorcast.server.release import release
-from floorcast.server.stores import Stores, open_stores
+from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
 from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
@@ -60,8 +60,14 @@ class Node:
     server: Services
 
     def __init__(
-        self, settings: Settings, now: Now = system_now, hasher: Hasher | None = None
+        self,
+        settings: Settings,
+        now: Now = system_now,
+        hasher: Hasher | None = None,
+        *,
+        accept_loss: bool = False,
     ) -> None:
+        self._accept_loss = accept_loss
         self._settings = settings
         self._now = now
         self._hasher = hasher or Hasher()
@@ -104,6 +110,8 @@ class Node:
         self._every(SESSIONS_KEPT, self._flush_audit)
         if self._shared:
             self._every(SITE_AGREED, self._agree_on_site)
+        await self._note_log()
+        self._every(SNAPSHOTS, self._note_log)
         self._chores.append(asyncio.create_task(self._follow_site()))
         self.server.readiness.ready = True
 
@@ -118,7 +126,11 @@ class Node:
 
     async def _open(self, data: Path) -> None:
         stack = self._stack
-        stores = await open_stores(stack, self._settings, self._now, self._committed)
+        stores = await open_stores(
+            stack, self._settings, self._now, self._committed, accept_loss=self._accept_loss
+        )
+        self._stores = stores
+        stack.push_async_callback(self._note_log)
         self._now, self._catch_up, self._shared = stores.now, stores.catch_up, stores.shared
         log, kv = stores.log, stores.kv
         self._audit = AuditLog(None if data == IN_MEMORY else data, self._now)
@@ -234,6 +246,12 @@ class Node:
 
     async def _flush_audit(self) -> None:
         self._audit.flush()
+
+    async def _note_log(self) -> None:
+        """Have ``admin.db`` know how far the log is; a disk that fails says so elsewhere."""
+        if not self._stores.shared:
+            with suppress(FloorcastError):
+                await note_log(self._stores)
 
     async def _refresh_site(self) -> None:
         await self._site.refresh()

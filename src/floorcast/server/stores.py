@@ -7,20 +7,25 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import NamedTuple
 
+import msgspec
+
 from floorcast.cluster.state import ClusterState
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.memory import MemoryKeyValueStore
-from floorcast.kv.port import KeyValueStore
+from floorcast.kv.port import Item, KeyValueStore
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.lost_entries import KnownLog, check_log
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import EventLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import Now
 
-__all__ = ["Stores", "open_stores", "require_nats"]
+__all__ = ["Stores", "note_log", "open_stores", "require_nats"]
+
+NOTED = ("log", "known")  # the bucket and key of what admin.db knows of the log
 
 
 class Stores(NamedTuple):
@@ -45,11 +50,17 @@ class Stores(NamedTuple):
 
 
 async def open_stores(
-    stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe
+    stack: AsyncExitStack,
+    settings: Settings,
+    now: Now,
+    observe: Observe,
+    *,
+    accept_loss: bool = False,
 ) -> Stores:
     """Open them; ``stack`` closes them. ``observe`` is told of every commit of the log.
 
-    Raises SettingError when they cannot be used.
+    Raises SettingError when they cannot be used, and when the log has lost entries, unless
+    ``accept_loss``.
     """
     in_memory = settings.data == IN_MEMORY
     if settings.log != "embedded":
@@ -64,9 +75,27 @@ async def open_stores(
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     kv = open_kv(settings.data)
     stack.push_async_callback(kv.close)
-    log = MemoryLog(now) if folder is None else EmbeddedLog(folder, now, observe=observe)
+    if folder is None:
+        log: EventLog = MemoryLog(now)
+    else:
+        check_log(folder.path, _noted(kv), accept_loss=accept_loss)
+        log = EmbeddedLog(folder, now, observe=observe)
     stack.push_async_callback(log.close)
     return Stores(log, kv, MemoryKeyValueStore(), now, _at_once)
+
+
+def _noted(kv: KeyValueStore) -> KnownLog | None:
+    noted = kv.get(*NOTED)
+    return None if noted is None else msgspec.json.decode(noted, type=KnownLog)
+
+
+async def note_log(stores: Stores) -> None:
+    """Have ``admin.db`` know how far the log is, so that a start sees when it has lost entries."""
+    log = stores.log
+    heads = {client: log.head(client).number for client in log.clients()}
+    value = msgspec.json.encode(KnownLog(log.identity, heads))
+    if stores.kv.get(*NOTED) != value:
+        await stores.kv.write([Item(*NOTED, value)])
 
 
 async def _at_once() -> None:

@@ -46,11 +46,12 @@ GRACE = 20  # seconds that requests under way have when the server stops
 Listening = Callable[[str], None]
 
 
-def serve(settings: Settings, listening: Listening) -> None:
+def serve(settings: Settings, listening: Listening, *, accept_loss: bool = False) -> None:
     """Run a server until SIGTERM or SIGINT; ``listening`` is told its address once it answers.
 
-    Raises SettingError when the site file, the data folder or the address cannot be used, and
-    Unavailable when the log cannot be read or written at the start.
+    ``accept_loss`` lets it start on a log that has lost entries. Raises SettingError when the site
+    file, the data folder or the address cannot be used, and Unavailable when the log cannot be read
+    or written at the start.
     """
     os.umask(0o077)  # what callers said on the phone is nobody else's to read
     _spare_the_collector()
@@ -60,15 +61,15 @@ def serve(settings: Settings, listening: Listening) -> None:
         _bound(settings.host, settings.port) as sock,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(settings, sock, listening))
+        runner.run(_serve(Node(settings, accept_loss=accept_loss), settings, sock, listening))
 
 
-async def _serve(settings: Settings, sock: socket.socket, listening: Listening) -> None:
+async def _serve(node: Node, settings: Settings, sock: socket.socket, listening: Listening) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    opening, node = StartupApp(), Node(settings)
+    opening = StartupApp()
     async with AsyncExitStack() as opened:
         shared = _shared(settings, opened)
         config = _transport_config(

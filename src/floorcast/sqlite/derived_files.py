@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 import structlog
@@ -11,7 +13,7 @@ import structlog
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import connect, fetch, remove, transaction
 
-__all__ = ["open_derived", "reach"]
+__all__ = ["Layout", "Source", "open_derived", "reach", "source_of"]
 
 SCHEMA = """
 CREATE TABLE source (log TEXT NOT NULL, schema TEXT NOT NULL);
@@ -25,31 +27,53 @@ ON CONFLICT (client) DO UPDATE SET entry = max(entry, excluded.entry)
 _log = structlog.get_logger(__name__)
 
 
+class Layout(NamedTuple):
+    """How a file is laid out. ``steps`` were added to ``schema`` by later releases, in order.
+
+    ``user_version`` counts the steps that a file has taken. A file with another ``schema`` is made
+    anew.
+    """
+
+    schema: str
+    page_size: int
+    steps: Sequence[str] = ()
+
+
+class Source(NamedTuple):
+    """The log that a file was derived from: its identity, and by client the last entry known."""
+
+    log: str
+    reached: Mapping[int, int]
+
+
 def open_derived(
     path: Path | None,
-    schema: str,
+    layout: Layout,
     *,
-    page_size: int,
     cache_kib: int,
     identity: str,
     heads: Mapping[int, int],
 ) -> apsw.Connection:
     """Open the file for its one writer; None is in memory.
 
-    ``identity`` is the log's, ``heads`` its newest entries by client. A file of another log,
-    one that knows more than the log does (which was restored from a backup, then), one with
-    another schema and one that is damaged are deleted first: all of it can be made again.
-    Raises SettingError when the file cannot be opened even so.
+    ``identity`` is the log's, ``heads`` its newest entries by client. A file of another log, one
+    that knows more than the log does, one with another layout and one that is damaged are deleted
+    first: all of it can be made again. Raises SettingError when the file cannot be opened even so.
     """
-    if path is not None and path.exists() and not _fits(path, schema, identity, heads):
+    if path is not None and path.exists() and not _fits(path, layout, identity, heads):
         _log.warning("derived_data_remade", file=path.name)
         remove(path)
     try:
-        connection = connect(path, page_size=page_size, synchronous="NORMAL", cache_kib=cache_kib)
-        if connection.pragma("schema_version") == 0:
-            with transaction(connection):
-                connection.execute(SCHEMA + schema)
-                connection.execute("INSERT INTO source VALUES (?, ?)", (identity, schema))
+        connection = connect(
+            path, page_size=layout.page_size, synchronous="NORMAL", cache_kib=cache_kib
+        )
+        with transaction(connection):
+            if connection.pragma("schema_version") == 0:
+                connection.execute(SCHEMA + layout.schema)
+                connection.execute("INSERT INTO source VALUES (?, ?)", (identity, layout.schema))
+            for step in layout.steps[connection.pragma("user_version") :]:
+                connection.execute(step)
+            connection.execute(f"PRAGMA user_version = {len(layout.steps)}")
     except (OSError, apsw.Error) as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
@@ -60,14 +84,27 @@ def reach(connection: apsw.Connection, client: int, entry: int) -> None:
     connection.execute(REACH, (client, entry))
 
 
-def _fits(path: Path, schema: str, identity: str, heads: Mapping[int, int]) -> bool:
-    connection = apsw.Connection(str(path))
+def source_of(path: Path) -> Source | None:
+    """What a file was derived from; None where there is none, or it cannot be read."""
+    if not path.exists():
+        return None
     try:
-        source = connection.execute("SELECT log, schema FROM source").get
-        reached = fetch(connection, "SELECT client, entry FROM reached")
+        with closing(apsw.Connection(str(path))) as connection:
+            log = connection.execute("SELECT log FROM source").get
+            return Source(log, dict(fetch(connection, "SELECT client, entry FROM reached")))
+    except apsw.Error:
+        return None
+
+
+def _fits(path: Path, layout: Layout, identity: str, heads: Mapping[int, int]) -> bool:
+    source = source_of(path)
+    if source is None or source.log != identity:
+        return False
+    try:
+        with closing(apsw.Connection(str(path))) as connection:
+            same = connection.execute("SELECT schema FROM source").get == layout.schema
+            readable = connection.pragma("user_version") <= len(layout.steps)
     except apsw.Error:
         return False
-    finally:
-        connection.close()
-    known = all(entry <= heads.get(client, 0) for client, entry in reached)
-    return source == (identity, schema) and known
+    known = all(entry <= heads.get(client, 0) for client, entry in source.reached.items())
+    return same and readable and known

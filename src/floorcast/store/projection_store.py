@@ -21,7 +21,7 @@ import apsw
 from floorcast.log.port import RETENTION
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import BackgroundWriter
-from floorcast.sqlite.derived_files import open_derived
+from floorcast.sqlite.derived_files import Layout, open_derived
 from floorcast.sqlite.files import open_reader
 from floorcast.store import snapshots, stored_calls, stored_segments
 from floorcast.store.segment import Segment, SegmentHead
@@ -31,8 +31,8 @@ from floorcast.store.stored_segments import StoredSegments
 
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
-PAGE = 8192  # bytes: segments want large pages, the index of calls small ones
-SCHEMA = stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA
+PAGE_BYTES = 8192  # segments want large pages, the index of calls small ones
+LAYOUT = Layout(stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA, PAGE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ProjectionStore:
         self._steady_now = steady_now or now
         self._retention = retention
         connection = open_derived(
-            path, SCHEMA, page_size=PAGE, cache_kib=tuning.cache_kib, identity=identity, heads=heads
+            path, LAYOUT, cache_kib=tuning.cache_kib, identity=identity, heads=heads
         )
         self._reader = connection
         if path is not None:

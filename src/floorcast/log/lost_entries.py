@@ -1,0 +1,113 @@
+"""A start that finds less in the log than was known: told, and refused unless it is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+import structlog
+from msgspec import Struct
+
+from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.model.errors import SettingError, Unavailable
+from floorcast.sqlite.derived_files import Source, source_of
+
+__all__ = ["KnownLog", "check_log"]
+
+DERIVED = ("mirror.db", "keys.db")
+ASIDE = ".ahead"  # ends the name of a file that knew more than the log
+
+_log = structlog.get_logger(__name__)
+
+
+class KnownLog(Struct):
+    """What ``admin.db`` keeps of the log: its identity, and its newest entries by client."""
+
+    identity: str
+    heads: dict[int, int]
+
+
+class _Found(NamedTuple):
+    """The identity of the log that was found, empty where there is none, and its streams."""
+
+    identity: str
+    streams: Mapping[int, StreamRow]
+
+
+class _Loss(NamedTuple):
+    """A client's log ends at entry ``ends``, and the file ``known_by`` knows entry ``known``."""
+
+    client: int
+    ends: int
+    known: int
+    known_by: str
+
+
+def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> None:
+    """Compare the log of a data folder with what the files beside it know of it.
+
+    Where the log ends before, entries that were acknowledged are missing. Raises SettingError and
+    touches nothing, unless ``accept_loss``: then the derived files that knew more are moved aside.
+    """
+    path = folder / "log.db"
+    sources = {name: source_of(folder / name) for name in DERIVED}
+    if noted is not None:
+        sources["admin.db"] = Source(noted.identity, noted.heads)
+    found = {name: source for name, source in sources.items() if source is not None}
+    losses = list(_losses(found, _heads(path)))
+    if not losses:
+        return
+    told = "; ".join(
+        f"the log of client {loss.client} ends at entry {loss.ends}, and {loss.known_by} knows"
+        f" entry {loss.known}"
+        for loss in losses[:3]
+    )
+    if not accept_loss:
+        raise SettingError(
+            f"events that were acknowledged are missing from {path}: {told}. Put the missing log.db"
+            " or log.db-wal back, or restore a backup. To go on without those events, start once"
+            " with --accept-loss"
+        )
+    for loss in losses:
+        _log.error("loss_accepted", client=loss.client, ends=loss.ends, known=loss.known)
+    for name in DERIVED:
+        _move_aside(folder / name)
+
+
+def _heads(path: Path) -> _Found | None:
+    """What the log holds: nothing where it is missing or empty, None where it cannot be read."""
+    if not path.exists():
+        return _Found("", {})
+    try:
+        with closing(LogReader(path)) as reader:
+            identity = reader.identity()
+            return _Found(identity, {stream.client: stream for stream in reader.streams()})
+    except apsw.SQLError:  # it has no tables: its write-ahead log is gone
+        return _Found("", {})
+    except (apsw.Error, Unavailable):
+        return None  # opening it for writing says why
+
+
+def _losses(sources: Mapping[str, Source], found: _Found | None) -> Iterator[_Loss]:
+    if found is None:
+        return
+    for name, source in sources.items():
+        # derived files of another log are made anew; what admin.db knows is this server's log
+        if source.log != found.identity and found.identity and name in DERIVED:
+            continue
+        same = source.log == found.identity
+        for client, known in source.reached.items():
+            stream = found.streams.get(client) if same else None
+            ends = 0 if stream is None else stream.head.number
+            if ends < known and not (stream is not None and stream.damaged):
+                yield _Loss(client, ends, known, name)
+
+
+def _move_aside(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + end)
+        if file.exists():
+            file.replace(path.with_name(path.name + ASIDE + end))

@@ -1,0 +1,117 @@
+"""A start that finds less in the log than the files beside it know."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.log.data_folder import DataFolder
+from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.lost_entries import KnownLog, check_log
+from floorcast.model.errors import SettingError
+from floorcast.model.token import position
+from floorcast.store.projection_store import ProjectionStore
+from tests.contract.test_event_log import QUICK
+from tests.log.batches import Clock, batch
+from tests.log.damaging import leaf_of, zero_page
+
+ACME, OTHER = 47415, 8
+
+
+async def fill(folder: DataFolder, entries: int) -> KnownLog:
+    """Append to the log of a folder, have its mirror know all of it, and say what it holds."""
+    log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+    for number in range(entries):
+        for client in (ACME, OTHER):
+            await log.append(batch(client, [f"{number} of {entries}"]))
+    heads = {client: log.head(client).number for client in log.clients()}
+    path = folder.path / "mirror.db"
+    mirror = ProjectionStore(path, Clock(), identity=log.identity, heads=heads)
+    for client, number in heads.items():
+        mirror.write_calls(client, position(number, 0), [(1, "s", 0, b"x")])
+    await mirror.close()
+    await log.close()
+    return KnownLog(log.identity, heads)
+
+
+def filled(path: Path, entries: int) -> KnownLog:
+    with DataFolder(path) as folder:
+        return asyncio.run(fill(folder, entries))
+
+
+def put_back(path: Path, entries: int) -> KnownLog:
+    """A folder whose log is as it was before; what it knew then."""
+    before = filled(path, entries)
+    old = (path / "log.db").read_bytes()
+    filled(path, 7)
+    (path / "log.db").write_bytes(old)
+    return before
+
+
+def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
+    """Also one that holds more, a new folder, and one without anything derived."""
+    check_log(tmp_path, None, accept_loss=False)
+    known = filled(tmp_path, 3)
+    check_log(tmp_path, known, accept_loss=False)
+    filled(tmp_path, 2)
+    check_log(tmp_path, known, accept_loss=False)
+    (tmp_path / "mirror.db").unlink()
+    check_log(tmp_path, None, accept_loss=False)
+
+
+def test_a_log_that_ends_before_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
+    """The message says where it ends, what is known, and by which file."""
+    known = put_back(tmp_path, 3)
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("*.db")}
+    with pytest.raises(
+        SettingError,
+        match=r"client 47415 ends at entry 3, and mirror\.db knows entry 10.*--accept-loss",
+    ):
+        check_log(tmp_path, known, accept_loss=False)
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("*.db")} == before
+
+
+def test_an_accepted_loss_moves_aside_what_knew_more(tmp_path: Path) -> None:
+    """It is told for each client, and the next start finds nothing to complain of."""
+    known = put_back(tmp_path, 3)
+    with capture_logs() as logged:
+        check_log(tmp_path, known, accept_loss=True)
+    told = [(one["client"], one["ends"], one["known"]) for one in logged]
+    assert set(told) == {(ACME, 3, 10), (OTHER, 3, 10)}
+    names = {file.name for file in tmp_path.iterdir()}
+    assert "mirror.db" not in names
+    assert "mirror.db.ahead" in names
+    check_log(tmp_path, known, accept_loss=False)
+
+
+@pytest.mark.parametrize("lost", ["log.db", "the write-ahead log"])
+@pytest.mark.parametrize("by", ["mirror.db", "admin.db"])
+def test_a_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
+    """Or one without its tables, as a deleted write-ahead log leaves it."""
+    known = filled(tmp_path, 3)
+    if lost == "log.db":
+        (tmp_path / "log.db").unlink()
+    else:
+        (tmp_path / "log.db").write_bytes(b"")
+    if by == "admin.db":
+        (tmp_path / "mirror.db").unlink()
+    with pytest.raises(SettingError, match=f"ends at entry 0, and {by} knows entry 3"):
+        check_log(tmp_path, known if by == "admin.db" else None, accept_loss=False)
+
+
+def test_another_log_is_a_loss_of_what_admin_db_knows(tmp_path: Path) -> None:
+    """As it is where log.db was deleted and begun anew by another program."""
+    known = filled(tmp_path, 3)
+    other = KnownLog("another log", known.heads)
+    with pytest.raises(SettingError, match=r"admin\.db knows entry 3"):
+        check_log(tmp_path, other, accept_loss=False)
+
+
+def test_a_damaged_end_is_no_loss_of_the_file(tmp_path: Path) -> None:
+    """It stops its client only, and the server starts."""
+    filled(tmp_path, 60)
+    zero_page(tmp_path / "log.db", leaf_of(tmp_path / "log.db", "entries", -1))
+    check_log(tmp_path, None, accept_loss=False)
