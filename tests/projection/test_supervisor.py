@@ -17,7 +17,7 @@ from floorcast.log.port import Batch, Entry
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Projection, Reports
-from floorcast.projection.supervisor import ProjectionSupervisor
+from floorcast.projection.supervisor import FloorFailed, ProjectionSupervisor
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.stored_calls import CallKey
@@ -286,3 +286,68 @@ def _raising(error: Exception) -> Callable[..., None]:
         raise error
 
     return falls_over
+
+
+def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever began it is told at once, and it is served as soon as it can be folded."""
+
+    async def work(house: House) -> None:
+        await house.take(account="before", transactionId=2)
+        with monkeypatch.context() as patch:
+            patch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
+            with pytest.raises(FloorFailed):
+                await house.floors.begin(ACME, PLAN)
+            assert house.serving == {}
+        await house.loop.passing(3)
+        await house.floors.begin(ACME, PLAN)
+        assert house.serving[ACME].floor.state.plan == PLAN
+
+    in_house(work)
+
+
+def test_whoever_begins_a_floor_is_told_when_its_client_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A floor that ``end`` has stopped is never ready: waiting for it would block for ever."""
+
+    async def work(house: House) -> None:
+        await house.take(account="before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Projection, "run", lambda _: asyncio.sleep(1e9))
+            beginning = asyncio.create_task(house.floors.begin(ACME, PLAN))
+            await house.loop.passing(1)
+            assert not beginning.done()
+            house.floors.end([ACME])
+            with pytest.raises(FloorFailed):
+                await beginning
+        await house.floors.begin(ACME, PLAN)
+        assert ACME in house.serving
+
+    in_house(work)
+
+
+def test_a_snapshot_that_fails_keeps_no_other_floor_from_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Quiet floors leave theirs one after the other."""
+
+    async def work(house: House) -> None:
+        for client in (ACME, OTHER):
+            await house.floors.begin(client, PLAN)
+        write = house.mirror.write_snapshot
+
+        def falls_over(client: int, entry: int, version: int, blob: bytes) -> None:
+            if client == ACME:
+                raise OverflowError
+            write(client, entry, version, blob)
+
+        monkeypatch.setattr(house.mirror, "write_snapshot", falls_over)
+        await house.loop.passing(3601)
+        await house.floors.snapshot()
+        assert house.mirror.newest_snapshot(OTHER, 9) is not None
+        monkeypatch.setattr(house.mirror, "write_snapshot", write)
+
+    logged = in_house(work)
+    assert [one["client"] for one in logged if one["event"] == "snapshot_failed"] == [ACME]

@@ -15,6 +15,7 @@ from floorcast.config.settings import Settings
 from floorcast.feeds import long_poll
 from floorcast.kv.folder import open_kv
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.projection.runner import Projection
 from floorcast.server import node
 from floorcast.server.node import Node
 from floorcast.site.apply import apply
@@ -188,6 +189,38 @@ def test_it_takes_up_what_others_write_into_its_folder(
     house.run(served(47415, 4199, 6))
     house.run(change(SITE))
     house.run(served(47415, 4199, 5))
+
+
+def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits by itself: clients are added, and removed, beside it."""
+    monkeypatch.setattr(node, "CHORES", 0.001)
+    house.close()
+    run = Projection.run
+
+    async def stuck(floor: Projection) -> None:
+        if floor.client == 6:
+            await asyncio.get_running_loop().create_future()
+        await run(floor)
+
+    monkeypatch.setattr(Projection, "run", stuck)
+    house.open()
+
+    async def change(text: str) -> None:
+        kv = open_kv(house.data)
+        await apply(kv, parse(text), Hasher(memory_kib=8, passes=1))
+        await kv.close()
+
+    async def served(*clients: int) -> None:
+        async with asyncio.timeout(10):
+            while set(house.node.server.floors) != set(clients):  # noqa: ASYNC110 — no event to wait for
+                await asyncio.sleep(0)
+
+    house.run(change(SITE.replace("id = 5\n", "id = 6\n")))
+    house.run(served(47415, 4199))
+    house.run(change(SITE.replace("id = 5\n", "id = 7\n")))
+    house.run(served(47415, 4199, 7))
 
 
 def test_a_chore_that_fails_is_told_and_done_again(

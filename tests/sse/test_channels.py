@@ -28,8 +28,7 @@ from floorcast.sse.channels import (
     subscribe,
 )
 from floorcast.sse.framing import StreamFormat
-from floorcast.sse.hub import Hub
-from floorcast.sse.wheel import TICK
+from floorcast.sse.hub import TICK_SECONDS, Hub
 from floorcast.store.segment import Facets
 from tests.feeds.stores import MemoryStore
 from tests.sse.connections import HIGH, Caller, Connection, messages, plain
@@ -419,11 +418,11 @@ def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> No
         expected = [10.0] + [14 + KEEPALIVE_SECONDS * number for number in range(1, 30)]
         assert len(times) == len(expected)
         for found, wanted in zip(times, expected, strict=True):
-            assert wanted <= found <= wanted + 30 * TICK
+            assert wanted <= found <= wanted + 30 * TICK_SECONDS
         assert said[1] == b'data: "x"'
         assert said[-1].startswith(b": closed: no event for 5 minutes")
         ended = float(said[-1].split()[-1])
-        assert 14 + IDLE_SECONDS <= ended <= 14 + IDLE_SECONDS + TICK
+        assert 14 + IDLE_SECONDS <= ended <= 14 + IDLE_SECONDS + TICK_SECONDS
         assert connection.lost
         assert not floor.hub.readers
         assert not floor.feed.listeners
@@ -467,7 +466,7 @@ def test_a_session_that_is_lost_ends_its_stream() -> None:
         await loop.passing(45)
         assert caller.asked >= 4
         caller.why = "the session is unknown or has ended"
-        await loop.passing(KEEPALIVE_SECONDS + TICK)
+        await loop.passing(KEEPALIVE_SECONDS + TICK_SECONDS)
         assert connection.got.endswith(b": closed: the session is unknown or has ended\n\n")
         assert connection.lost
 
@@ -487,7 +486,7 @@ def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute
         assert len(slow.got) == 1000
         assert plain(quick.got, PLAIN).count(b"data: ") == 30_000
         assert floor.hub.counts.slow == 0
-        await loop.passing(STUCK_SECONDS - 30 + KEEPALIVE_SECONDS + TICK)
+        await loop.passing(STUCK_SECONDS - 30 + KEEPALIVE_SECONDS + TICK_SECONDS)
         assert slow.lost
         assert not quick.lost
         assert floor.hub.counts.slow == 1
@@ -519,9 +518,9 @@ def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
     async def work(loop: VirtualLoop) -> None:
         floor, caller = Floor(), Caller(why="no")
         connection = floor.open(caller=caller, window=0)
-        await loop.passing(KEEPALIVE_SECONDS + TICK)
+        await loop.passing(KEEPALIVE_SECONDS + TICK_SECONDS)
         assert (connection.closing, connection.lost) == (True, False)
-        await loop.passing(STUCK_SECONDS + KEEPALIVE_SECONDS + TICK)
+        await loop.passing(STUCK_SECONDS + KEEPALIVE_SECONDS + TICK_SECONDS)
         assert connection.lost
         assert floor.hub.counts.slow == 0
 

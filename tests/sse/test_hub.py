@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from floorcast.sse.hub import TURN, Hub
+from floorcast.sse.hub import TICK_SECONDS, TURN_SECONDS, Hub, Wheel
 from tests.virtual_time import VirtualLoop, run
 
 
@@ -80,9 +82,9 @@ def test_turns_are_shared_among_all_that_wait() -> None:
         loop.call_soon(look)
         await loop.passing(1)
         assert (large.left, small.left) == (0, 0)
-        assert small.turns == [pytest.approx(TURN)]
+        assert small.turns == [pytest.approx(TURN_SECONDS)]
         # everybody else had a turn of the loop after each of theirs
-        assert max(b - a for a, b in pairwise(between)) == pytest.approx(TURN)
+        assert max(b - a for a, b in pairwise(between)) == pytest.approx(TURN_SECONDS)
 
     run(work)
 
@@ -131,5 +133,114 @@ def test_one_that_falls_over_holds_nobody_up() -> None:
         await loop.passing(1)
         assert (falling.left, other.left) == (0, 0)
         assert [type(one) for one in told] == [ZeroDivisionError]
+
+    run(work)
+
+
+class Guest:
+    """Is visited at these times, one after the other."""
+
+    def __init__(self, loop: VirtualLoop, times: list[float]) -> None:
+        self.loop = loop
+        self.times = times
+        self.visits: list[float] = []
+
+    def visit(self, now: float) -> float | None:
+        self.visits.append(now)
+        return self.times[len(self.visits)] if len(self.visits) < len(self.times) else None
+
+    def end(self, why: str) -> None:
+        """Never comes."""
+
+    def abort(self) -> None:
+        """Never comes."""
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.floats(0.01, 60), min_size=1, max_size=4), max_size=300))
+def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
+    """Or up to a tick later; a wish for the past is met at the next tick."""
+
+    async def work(loop: VirtualLoop) -> None:
+        wheel: Wheel[Guest] = Wheel()
+        guests = [Guest(loop, times) for times in wishes]
+        for guest in guests:
+            wheel.add(guest, guest.times[0])
+        await loop.passing(130)
+        for guest in guests:
+            assert len(guest.visits) == len(guest.times)
+            before = 0.0
+            for subscription, visit in zip(guest.times, guest.visits, strict=True):
+                assert (
+                    max(subscription, before) - 1e-5
+                    <= visit
+                    <= max(subscription, before) + TICK_SECONDS + 1e-5
+                )
+                before = visit
+
+    run(work)
+
+
+def test_the_clock_stands_still_when_nobody_is_left() -> None:
+    """And goes on with the next one."""
+
+    async def work(loop: VirtualLoop) -> None:
+        wheel: Wheel[Guest] = Wheel()
+        for _ in range(2):
+            guest = Guest(loop, [loop.time() + 3])
+            wheel.add(guest, loop.time() + 3)
+            await loop.passing(1000)
+            assert len(guest.visits) == 1
+
+    run(work)
+
+
+class Broken(Stubborn):
+    """Fails in whatever it is asked to do."""
+
+    def visit(self, now: float) -> float | None:
+        raise ZeroDivisionError
+
+    def end(self, why: str) -> None:
+        raise ZeroDivisionError
+
+    def abort(self) -> None:
+        super().abort()
+        raise ZeroDivisionError
+
+
+def test_a_visit_that_fails_stops_nobody_elses() -> None:
+    """The reader is cut off; the wheel goes on for the others, and for whoever comes later."""
+
+    async def work(loop: VirtualLoop) -> None:
+        hub = Hub()
+        broken = Broken(hub)
+        early, late = Guest(loop, [1, 2, 30]), Guest(loop, [50, 60])
+        hub.enter(broken, 1)
+        hub.enter(early, 1)
+        await loop.passing(40)
+        assert (len(early.visits), broken.told) == (3, ["aborted"])
+        hub.enter(late, 50)
+        await loop.passing(40)
+        assert len(late.visits) == 2
+
+    run(work)
+
+
+def test_an_end_that_fails_keeps_nobody_from_being_told() -> None:
+    """Also when the one that fails is in the first slice, and cannot even be cut off."""
+
+    async def work(loop: VirtualLoop) -> None:
+        hub = Hub()
+        readers = [Stubborn(hub) for _ in range(300)]
+        broken = [Broken(hub) for _ in range(3)]
+        for reader in [broken[0], *readers[:150], broken[1], *readers[150:], broken[2]]:
+            hub.enter(reader, 10)
+        hub.release()
+        await loop.passing(1)
+        assert all(reader.told == ["the server stops"] for reader in readers)
+        assert all(reader.told == ["aborted"] for reader in broken)
+        await hub.ended(1)
+        assert not hub.readers
 
     run(work)

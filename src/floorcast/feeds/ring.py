@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from floorcast.feeds.blocks import Block, Page
 from floorcast.feeds.cache import ByteCache
 from floorcast.feeds.waiting import Waker
@@ -14,6 +16,8 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.store.segment import Segment, SegmentHead
 
 __all__ = ["Counts", "Member", "Ring", "Rings", "Store"]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 SEAL_AGE = 5 * TICKS_PER_SECOND  # ticks after which events are sealed, however few they are
 
@@ -157,7 +161,10 @@ class Rings:
         """
         for feed in self._feeds:
             if before is None or feed.oldest_unsealed < before:
-                feed.seal()
+                try:
+                    feed.seal()
+                except Exception:  # noqa: BLE001 — the other feeds still have theirs to seal
+                    _log.exception("seal_failed")
 
     def release(self) -> None:
         """Let every reader that waits, or is about to, answer at once."""

@@ -19,13 +19,17 @@ from floorcast.projection.runner import Projection, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["ProjectionSupervisor"]
+__all__ = ["FloorFailed", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
 _AGAIN = 1.0  # seconds before a floor that failed is begun anew
 DAMAGED_AGAIN_SECONDS = 60.0  # the same where the log is damaged: it seldom heals
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+class FloorFailed(Unavailable):
+    """The client's floor cannot be folded now; it is rebuilt in the background."""
 
 
 class ProjectionSupervisor:
@@ -60,7 +64,7 @@ class ProjectionSupervisor:
         """Have the client's floor at work and caught up, and know its plan.
 
         Raises Unavailable when the log cannot be read or written, DamagedEntry where the client
-        has an entry that is damaged.
+        has an entry that is damaged, and FloorFailed when the floor fails, or ``end`` comes first.
         """
         floor = await self._caught_up(client)
         if floor.floor.state.plan != plan:
@@ -79,7 +83,10 @@ class ProjectionSupervisor:
     async def snapshot(self) -> None:
         """Leave a snapshot of every floor whose last one is old."""
         for floor in list(self._floors.values()):
-            await floor.snapshot_if_due()
+            try:
+                await floor.snapshot_if_due()
+            except Exception:  # noqa: BLE001 — the other floors still have theirs to leave
+                _log.exception("snapshot_failed", client=floor.client)
 
     async def close(self) -> None:
         """Stop folding, and leave a snapshot of every floor for the next start."""
@@ -97,12 +104,14 @@ class ProjectionSupervisor:
     async def _caught_up(self, client: int) -> Projection:
         if client not in self._tasks:
             floor = self._make(client)
-            ready = asyncio.get_running_loop().create_future()
-            self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
+            ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            task = self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
+            # ``end`` may cancel it before it is ready
+            task.add_done_callback(lambda _: _tell(ready, FloorFailed("the client is gone")))
             await ready
         floor_now = self._floors.get(client)
         if floor_now is None:
-            raise Unavailable("the client's floor is begun anew")
+            raise FloorFailed("the client's floor is being rebuilt")
         return floor_now
 
     async def _keep_folding(self, floor: Projection, ready: asyncio.Future[None]) -> None:
@@ -112,8 +121,7 @@ class ProjectionSupervisor:
             except DamagedEntry as error:
                 pause = DAMAGED_AGAIN_SECONDS
                 _log.error("entry_damaged", client=error.client, entry=error.number, why=error.why)
-                if not ready.done():
-                    ready.set_exception(error)
+                _tell(ready, error)
             except Exception:  # noqa: BLE001 — whatever it is, the floor is begun anew
                 pause = _AGAIN
                 _log.exception("folding_failed", client=floor.client, folded=floor.folded)
@@ -122,6 +130,7 @@ class ProjectionSupervisor:
             self._serving.pop(floor.client, None)
             self._floors.pop(floor.client, None)
             floor.fail()
+            _tell(ready, FloorFailed("the client's floor is being rebuilt"))
             floor = await self._begun_anew(floor.client, pause)
 
     async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
@@ -162,3 +171,9 @@ class ProjectionSupervisor:
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
         """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""
         return max(self._mirror.covered(client, name), end_of_entry(entry) if entry else 0)
+
+
+def _tell(ready: asyncio.Future[None], error: Unavailable) -> None:
+    """Let whoever waits for a floor know that it is not ready."""
+    if not ready.done():
+        ready.set_exception(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +30,7 @@ from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import DamagedEntry, FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
-from floorcast.projection.supervisor import ProjectionSupervisor
+from floorcast.projection.supervisor import FloorFailed, ProjectionSupervisor
 from floorcast.server.release import release
 from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
@@ -42,6 +42,7 @@ from floorcast.store.projection_store import ProjectionStore
 __all__ = ["Node"]
 
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
+LONGEST_PAUSE = 60.0  # seconds between two tries to bring a floor up to the site
 SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
 LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
 SITE_AGREED = 10.0  # seconds between two looks whether a late node has put an old site in the log
@@ -74,6 +75,7 @@ class Node:
         self._stack = AsyncExitStack()
         self._chores: list[asyncio.Task[None]] = []
         self._changes: asyncio.Queue[SiteChange] = asyncio.Queue()
+        self._beginning: dict[int, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         """Open the files."""
@@ -213,9 +215,10 @@ class Node:
         self.server.readiness.reason = "the server is stopping"
         self._audit.flush(everything=True)
         self._audit.record("stop")
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
+        tasks = [*self._chores, *self._beginning.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._floors.close()
         self._rings.seal()
 
@@ -259,9 +262,10 @@ class Node:
     async def _agree_on_site(self) -> None:
         for client in list(self._site.clients.values()):
             if self.server.serves(client.id):
-                # the supervisor has told it, and goes on trying; the other clients are served
-                with suppress(DamagedEntry):
+                try:
                     await self._floors.begin(client.id, client.plan)
+                except (DamagedEntry, FloorFailed):  # it waits by itself; the others are served
+                    self._begin_later(client.id)
 
     async def _follow_site(self) -> None:
         while True:
@@ -269,15 +273,28 @@ class Node:
             self._floors.end(change.gone)
             for client in change.plans:
                 if self.server.serves(client):
-                    await self._begin(client)
+                    self._begin_later(client)
+
+    def _begin_later(self, client: int) -> None:
+        """Bring the client's floor up to the site in a task: it may take long, or for ever."""
+        if client not in self._beginning:
+            self._beginning[client] = asyncio.create_task(self._begin(client))
 
     async def _begin(self, client: int) -> None:
-        """Begin the client's floor, or change it, as soon as the log allows."""
-        while client in self._site.clients:
-            try:
-                await self._floors.begin(client, self._site.clients[client].plan)
-            except FloorcastError as error:
-                _log.warning("site_change_waits", client=client, why=str(error))
-                await asyncio.sleep(CHORES)
-            else:
-                return
+        pause = CHORES
+        try:
+            while (found := self._site.clients.get(client)) is not None:
+                try:
+                    await self._floors.begin(client, found.plan)
+                except FloorcastError as error:
+                    _log.warning("site_change_waits", client=client, why=str(error))
+                except Exception:  # noqa: BLE001 — whatever it is, it is tried again
+                    _log.exception("site_change_waits", client=client)
+                else:
+                    if self._site.clients.get(client) is found:
+                        return
+                    continue
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        finally:
+            del self._beginning[client]

@@ -1,7 +1,8 @@
 """All the streams of a process: whose turn it is, who is visited when, what is counted.
 
-Readers are served in turns, so that intake and everybody else is served in between; one row
-for all feeds, so that turns do not add up.
+Readers are served in turns, so that intake is served in between. All feeds share one queue of
+turns, so that turns do not add up, and one timer: a timer of asyncio for each of ten thousand
+readers would cost more memory than the readers.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from floorcast.sse.wheel import Visited, Wheel
+import structlog
 
-__all__ = ["TURN", "Counts", "Hub", "Kept", "Waiting"]
+__all__ = ["TICK_SECONDS", "TURN_SECONDS", "Counts", "Hub", "Kept", "Waiting", "Wheel"]
 
-TURN = 0.002  # seconds of writing in one turn of the loop, so that intake is served in between
-SLICE = 128  # readers that are told of the end in one turn of the loop
+TURN_SECONDS = 0.002  # of writing in one turn of the loop, so that intake is served in between
+TICK_SECONDS = 0.25  # by which a visit may be late
+SLICE_READERS = 128  # visited, or told of the end, in one turn of the loop
 
 _RELEASED = "the server stops"
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Waiting(Protocol):
@@ -37,8 +40,12 @@ class Waiting(Protocol):
         ...
 
 
-class Kept(Visited, Protocol):
+class Kept(Protocol):
     """A reader, as far as all of them are treated alike."""
+
+    def visit(self, now: float) -> float | None:
+        """Do what is due at ``now``, the loop's time; when to come again, None for never."""
+        ...
 
     def end(self, why: str) -> None:
         """Say why, and close."""
@@ -57,6 +64,65 @@ class Counts:
     events: int = 0  # written, one for each reader
     bytes: int = 0  # written
     slow: int = 0  # readers closed because they took nothing
+
+
+K = TypeVar("K", bound=Kept)
+
+
+class Wheel(Generic[K]):
+    """One timer for all readers; its clock runs while there is any reader to visit."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, list[K]] = {}
+        self._due: deque[K] = deque()
+        self._next = 0  # the slot that comes next
+        self._running = False
+
+    def add(self, one: K, at: float) -> None:
+        """Visit at, or up to ``TICK_SECONDS`` after, ``at`` in the loop's time."""
+        if not self._running:
+            loop = asyncio.get_running_loop()
+            self._running = True
+            self._next = int(loop.time() / TICK_SECONDS) + 1
+            loop.call_at(self._next * TICK_SECONDS, self._turn)
+        # rounded up, but for the noise of floating point
+        slot = max(self._next, int((at - 1e-6) / TICK_SECONDS) + 1)
+        try:
+            self._slots[slot].append(one)
+        except KeyError:
+            self._slots[slot] = [one]
+
+    def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._next * TICK_SECONDS <= now + 1e-6:
+            self._due.extend(self._slots.pop(self._next, ()))
+            self._next += 1
+        for _ in range(min(SLICE_READERS, len(self._due))):
+            self._visit(self._due.popleft(), now)
+        if self._due:
+            loop.call_soon(self._turn)
+        elif self._slots:
+            loop.call_at(self._next * TICK_SECONDS, self._turn)
+        else:
+            self._running = False
+
+    def _visit(self, one: K, now: float) -> None:
+        try:
+            again = one.visit(now)
+        except Exception:  # noqa: BLE001 — or one reader's fault would stop the wheel for all
+            _log.exception("stream_failed")
+            _cut_off(one)
+            return
+        if again is not None:
+            self.add(one, again)
+
+
+def _cut_off(reader: Kept) -> None:
+    try:
+        reader.abort()
+    except Exception:  # noqa: BLE001 — nothing more can be done for it
+        _log.exception("stream_failed")
 
 
 class Hub:
@@ -111,17 +177,21 @@ class Hub:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
         for reader in list(self.readers):
-            reader.abort()
+            _cut_off(reader)
 
     def _end_slice(self, readers: list[Kept]) -> None:
-        for reader in readers[-SLICE:]:
-            reader.end(_RELEASED)
-        del readers[-SLICE:]
+        for reader in readers[-SLICE_READERS:]:
+            try:
+                reader.end(_RELEASED)
+            except Exception:  # noqa: BLE001 — one that cannot be told must not keep the others
+                _log.exception("stream_failed")
+                _cut_off(reader)
+        del readers[-SLICE_READERS:]
         if readers:
             asyncio.get_running_loop().call_soon(self._end_slice, readers)
 
     def _turn(self) -> None:
-        self._until = self._clock() + TURN
+        self._until = self._clock() + TURN_SECONDS
         try:
             while self._due:
                 waiting = self._due.popleft()
