@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds.filters import EVERYTHING, Filter, matcher, read_filter
+from floorcast.feeds import filters
+from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher, read_filter
 from floorcast.model.errors import InvalidParameter, MissingParameter
 from floorcast.model.filter_parsing import MAX_ID
 
@@ -119,9 +122,48 @@ def test_a_condition_without_its_value_lacks_it(value: dict[str, object]) -> Non
         read_filter({"service": [value]})
 
 
+def test_a_filter_has_at_most_a_thousand_conditions_of_a_kind() -> None:
+    """The refusal says how many there were."""
+    ids = [{"id": number} for number in range(1_000)]
+    assert len(read_filter({"service": ids, "callCenter": ids}).services or ()) == 1_000
+    with pytest.raises(InvalidParameter, match=r"filter\.callCenter has 57,000 members"):
+        read_filter({"service": ids, "callCenter": ids * 57})
+
+
+def test_a_filter_that_nobody_uses_is_not_kept() -> None:
+    """However many different ones were asked for; one that is in use is shared."""
+    seen = []
+    for start in range(300):
+        sees = matcher(Filter(services=frozenset(range(start, start + 1_000))))
+        assert sees(("SMS", start, None))
+        seen.append(ref(sees))
+    assert [one() for one in seen if one() is not None] == [sees]
+    assert matcher(Filter(services=frozenset(range(299, 1_299)))) is sees
+    assert sees.size > 64_000
+
+
 def test_verdicts_do_not_fill_the_memory() -> None:
     """A matcher forgets rather than grows, and is right all the same."""
     sees = matcher(Filter(services=frozenset({3})))
     for service in range(30_000):
         assert sees(("VOICE", service, None)) == (service == 3)
     assert sees(("SMS", 3, 1))
+
+
+def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With thousands of filters at work, some decide anew each time, and are right."""
+    monkeypatch.setattr(filters, "MAX_ALL_VERDICTS", Matcher.remembered + 1_000)
+    before = Matcher.remembered
+
+    def decide() -> list[bool]:
+        many = [matcher(Filter(services=frozenset({number}))) for number in range(10, 60)]
+        right = [
+            sees(("SMS", service, None)) == (service == number)
+            for number, sees in enumerate(many, 10)
+            for service in range(100)
+        ]
+        assert before < Matcher.remembered <= before + 1_000
+        return right
+
+    assert all(decide())
+    assert Matcher.remembered == before

@@ -164,7 +164,7 @@ class House:
         self.log = Entries(now)
         self.store = MemoryStore()
         self.rings = Rings(self.store, 1 << 20)
-        self.streams = Hub()
+        self.streams = Hub(epoch=lambda: sessions.ends + site.generation)
         self.server = Services(
             now=now,
             sessions=sessions,

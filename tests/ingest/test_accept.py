@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from floorcast.ingest.accept import IngestResult, Intake
+from floorcast.ingest.decode import MAX_VERDICTS
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
@@ -49,6 +50,10 @@ class FullLog(MemoryLog):
         raise Unavailable("the log cannot be written")
 
 
+def ignored() -> None:
+    """Failures of the log that a test does not count."""
+
+
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Let a coroutine have its own loop."""
     asyncio.run(work)
@@ -65,7 +70,9 @@ def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        taking = asyncio.create_task(Intake(log, lambda: NOW).take(floor, queued(1, 2), "lines"))
+        taking = asyncio.create_task(
+            Intake(log, lambda: NOW, ignored).take(floor, queued(1, 2), "lines")
+        )
         await until(lambda: floor.asked)
         assert log.head(CLIENT).number == 1
         assert not taking.done()
@@ -83,7 +90,7 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
         floor.may.set()
-        intake = Intake(log, lambda: NOW)
+        intake = Intake(log, lambda: NOW, ignored)
         assert await intake.take(floor, queued(1, 1, 2), "lines") == IngestResult(2, 1, [])
         assert await intake.take(floor, queued(2, 3), "lines") == IngestResult(1, 1, [])
         floor.may.clear()
@@ -104,7 +111,7 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        recorded_at = await Intake(log, lambda: NOW).take(floor, body, "lines")
+        recorded_at = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
         assert (recorded_at.accepted, recorded_at.duplicates) == (0, 0)
         assert len(recorded_at.rejected) == len(body.split())
         assert (log.head(CLIENT).number, floor.asked) == (0, [])
@@ -120,7 +127,7 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
         floor = Floor(log)
         floor.may.set()
         body = queued(1) + b"nope\n" + queued(2)
-        recorded_at = await Intake(log, lambda: NOW).take(floor, body, "lines")
+        recorded_at = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
         assert (recorded_at.accepted, [one.index for one in recorded_at.rejected]) == (2, [1])
         (entry,) = log.read(CLIENT, 0, 10)
         assert entry.payload == queued(1, 2).strip()
@@ -134,7 +141,7 @@ def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
-        intake = Intake(log, lambda: NOW)
+        intake = Intake(log, lambda: NOW, ignored)
         with pytest.raises(NotAnObject):
             await intake.take(Floor(log), msgspec.json.encode({}), "batch")
         with pytest.raises(TooLarge):
@@ -144,20 +151,42 @@ def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
     run(work())
 
 
-def test_the_logs_and_the_floors_refusals_are_the_callers() -> None:
+def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
     """A log that cannot be written and a floor that fails are both "not now"."""
 
     async def work() -> None:
+        failures: list[int] = []
         log = FullLog(lambda: NOW)
         floor = Floor(log)
         with pytest.raises(Unavailable, match="cannot be written"):
-            await Intake(log, lambda: NOW).take(floor, queued(1), "lines")
-        assert floor.asked == []
+            await Intake(log, lambda: NOW, lambda: failures.append(1)).take(
+                floor, queued(1), "lines"
+            )
+        assert (floor.asked, len(failures)) == ([], 1)
         well = MemoryLog(lambda: NOW)
         floor = Floor(well)
         floor.may.set()
         floor.error = Unavailable("begun anew")
         with pytest.raises(Unavailable, match="begun anew"):
-            await Intake(well, lambda: NOW).take(floor, queued(1), "lines")
+            await Intake(well, lambda: NOW, lambda: failures.append(1)).take(
+                floor, queued(1), "lines"
+            )
+        assert (well.head(CLIENT).number, len(failures)) == (1, 1)
+
+    run(work())
+
+
+def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> None:
+    """Of events that are taken beside them, none is lost."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        floor = Floor(log)
+        floor.may.set()
+        body = b"nope\n" * 2500 + queued(1)
+        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
+        assert (result.accepted, result.refused) == (1, 2500)
+        assert (len(result.rejected), result.more_rejected) == (MAX_VERDICTS, 1500)
+        assert b'"moreRejected":1500' in msgspec.json.encode(result)
 
     run(work())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.ingest.decode import MAX_EVENTS, decode, split
+from floorcast.ingest.decode import MAX_EVENTS, MAX_LINES, BodyForm, decode, split
 from floorcast.model.errors import NotAnObject, TooLarge
 
 NOW_MS = 1_795_428_000_000
@@ -67,8 +68,42 @@ def test_an_empty_body_holds_no_events(body: bytes) -> None:
     assert split(body, "lines") == split(body, "one") == split(body, "batch") == []
 
 
-def test_more_than_the_most_events_are_refused() -> None:
+@pytest.mark.parametrize("form", ["lines", "batch"])
+def test_more_than_the_most_events_are_refused(form: BodyForm) -> None:
     """10,000 events are taken, one more is not."""
-    assert len(split(b"{}\n" * MAX_EVENTS, "lines")) == MAX_EVENTS
-    with pytest.raises(TooLarge, match="10001 events"):
-        split(b"{}\n" * (MAX_EVENTS + 1), "lines")
+
+    def body(count: int) -> bytes:
+        lines = [b"{}"] * count
+        return b"\n".join(lines) if form == "lines" else b"[%b]" % b",".join(lines)
+
+    assert len(split(body(MAX_EVENTS), form)) == MAX_EVENTS
+    with pytest.raises(TooLarge, match="more than 10,000 events"):
+        split(body(MAX_EVENTS + 1), form)
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [("batch", b"[%b1]" % (b"1," * 4_000_000)), ("lines", b"\n" * 8_000_000)],
+)
+def test_what_is_too_much_is_counted_before_it_is_built(form: BodyForm, body: bytes) -> None:
+    """A body of some megabytes with millions of events takes no more memory than one that fits."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            split(body, form)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3 * len(body)
+
+
+def test_blank_lines_are_no_events() -> None:
+    """However many of them a body has, within reason."""
+    assert split(b"\n" * MAX_LINES, "lines") == []
+
+
+def test_an_id_too_long_for_any_event_is_not_repeated() -> None:
+    """An answer is not as large as what was sent."""
+    lines = [msgspec.json.encode({"id": "x" * 1025}), msgspec.json.encode({"id": "y" * 1024})]
+    decoded = asyncio.run(decode(lines, NOW_MS))
+    assert [verdict.id for verdict in decoded.rejected] == [None, "y" * 1024]

@@ -81,6 +81,7 @@ class Sessions:
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of those whose use is not all written yet
         self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
+        self.ends = 0  # sessions that ended since the start; who holds one looks again
         self._load(shared=shared)
         kv.listen(BUCKET, self._hear)
 
@@ -265,6 +266,7 @@ class Sessions:
         self._by_key[session.key] = session
 
     def _drop(self, session: Session) -> None:
+        self.ends += 1
         self._living.pop(session.digest, None)
         self._used.discard(session.digest)
         if self._by_key.get(session.key) is session:

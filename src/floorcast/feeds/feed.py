@@ -172,8 +172,8 @@ class Feed:
             counts = self._rings.counts
             counts.pages += 1
             counts.given += page.count
-            # twice: with what is built of it
-            size = 2 * len(lines) + 8 * page.count + 512
+            # twice: with what is built of it; the key keeps the matcher
+            size = 2 * len(lines) + 8 * page.count + builder.matcher.size
             self._rings.pages.put((self.client, self.name, *builder.asked), page, size)
         return page
 

@@ -9,22 +9,31 @@ nothing for events that are like others. Equal filters are one object.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple, get_args
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Meta, Struct
 
 from floorcast.floor.agent_events import CALL_OF
 from floorcast.model.errors import InvalidParameter
-from floorcast.model.filter_parsing import IdConditions, condition, read_id, read_members
+from floorcast.model.filter_parsing import (
+    MAX_CONDITIONS,
+    IdConditions,
+    condition,
+    read_id,
+    read_members,
+)
 from floorcast.store.segment import Facets
 
 __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
 
 Kind = Literal["VOICE", "SMS", "EMAIL"]
 KINDS = get_args(Kind)
-_REMEMBERED = 8192  # verdicts a matcher keeps: bounds its memory, not what it can answer
+MAX_VERDICTS = 8_192  # that one matcher remembers: bounds its memory, not what it can answer
+MAX_ALL_VERDICTS = 262_144  # that all matchers remember, of about 200 bytes each
+_MATCHER_BYTES = 1_024
+_ID_BYTES = 96  # of an id in a set that is filled to a third, as sets are at worst
 
 
 class KindCondition(Struct, forbid_unknown_fields=True):
@@ -33,10 +42,13 @@ class KindCondition(Struct, forbid_unknown_fields=True):
     type: Kind
 
 
+KindConditions = Annotated[list[KindCondition], Meta(min_length=1, max_length=MAX_CONDITIONS)]
+
+
 class InteractionConditions(Struct, rename="camel", forbid_unknown_fields=True):
     """Which interactions: the kinds of condition are joined by AND, the values of one by OR."""
 
-    interaction_type: Annotated[list[KindCondition], Meta(min_length=1)] | None = None
+    interaction_type: KindConditions | None = None
     service: IdConditions | None = None
     call_center: IdConditions | None = None
 
@@ -53,24 +65,48 @@ _NOTHING_GIVEN = Filter()
 
 
 class Matcher:
-    """Decides by an event's class. Made by ``matcher``, so that equal ones are one object."""
+    """Decides by an event's class. Made by ``matcher``, so that equal ones are one object.
 
-    __slots__ = ("_filter", "_verdicts", "_visibility", "matches_all")
+    ``size`` is what its filter takes in memory, in bytes.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_filter",
+        "_verdicts",
+        "_visibility",
+        "matches_all",
+        "size",
+    )
+    remembered = 0  # verdicts of all matchers
 
     def __init__(self, a_filter: Filter, visibility: frozenset[int] | None) -> None:
         self._filter = a_filter
         self._visibility = visibility
         self._verdicts: dict[Facets, bool] = {}
         self.matches_all = visibility is None and a_filter == _NOTHING_GIVEN
+        sets = (a_filter.services, a_filter.call_centers, visibility)
+        self.size = _MATCHER_BYTES + _ID_BYTES * sum(len(ids) for ids in sets if ids is not None)
+
+    def __del__(self) -> None:
+        """Give back the room of its verdicts."""
+        type(self).remembered -= len(self._verdicts)
 
     def __call__(self, facets: Facets) -> bool:
         """Whether events of this class are seen."""
         verdict = self._verdicts.get(facets)
         if verdict is None:
-            if len(self._verdicts) >= _REMEMBERED:
-                self._verdicts.clear()
-            verdict = self._verdicts[facets] = self._decide(facets)
+            verdict = self._decide(facets)
+            self._remember(facets, seen=verdict)
         return verdict
+
+    def _remember(self, facets: Facets, *, seen: bool) -> None:
+        if len(self._verdicts) >= MAX_VERDICTS or Matcher.remembered >= MAX_ALL_VERDICTS:
+            Matcher.remembered -= len(self._verdicts)
+            self._verdicts.clear()
+        if Matcher.remembered < MAX_ALL_VERDICTS:
+            self._verdicts[facets] = seen
+            Matcher.remembered += 1
 
     def verdicts(self, classes: Sequence[Facets]) -> Sequence[bool]:
         """For each class, whether its events are seen; empty if all are."""
@@ -118,10 +154,17 @@ def without_call(line: bytes) -> bytes:
     return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
 
 
-@lru_cache(maxsize=4096)
+_living: WeakValueDictionary[tuple[Filter, frozenset[int] | None], Matcher] = WeakValueDictionary()
+"""The matchers in use. A cache would keep the filters of those who have gone."""
+
+
 def matcher(a_filter: Filter = _NOTHING_GIVEN, visibility: frozenset[int] | None = None) -> Matcher:
     """The matcher of a filter for a user who may see these call centers (None: all)."""
-    return Matcher(a_filter, visibility)
+    key = (a_filter, visibility)
+    found = _living.get(key)
+    if found is None:
+        found = _living[key] = Matcher(a_filter, visibility)
+    return found
 
 
 EVERYTHING = matcher()

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import admit
-from floorcast.http.error_responses import MethodNotAllowed, answer_to
+from floorcast.http.error_responses import MethodNotAllowed, answer_to, is_event_source
 from floorcast.http.handlers import (
     call_data,
     feeds,
@@ -231,4 +231,4 @@ class Api:
             return path, answer_to(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             audit_refusal(context, path, needs, error)
-            return path, answer_to(error)
+            return path, answer_to(error, event_source=is_event_source(context.scope))

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 import msgspec
 import structlog
+from starlette.types import Scope
 
 from floorcast.http.bodies import Disconnected
-from floorcast.http.responses import Response
+from floorcast.http.responses import Content, Response
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,
@@ -20,7 +21,7 @@ from floorcast.model.errors import (
     UnsupportedMedia,
 )
 
-__all__ = ["STATUS", "Failure", "MethodNotAllowed", "answer_to"]
+__all__ = ["STATUS", "Failure", "MethodNotAllowed", "answer_to", "is_event_source"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -62,8 +63,22 @@ class MethodNotAllowed(Refusal):
         super().__init__(f"{method[:16]} is not a method of this path: expected {self.allowed}")
 
 
-def answer_to(error: Exception) -> Response:
-    """The answer that an exception becomes; one that nobody meant is logged under an id."""
+def is_event_source(scope: Scope) -> bool:
+    """Whether a browser's ``EventSource`` asks: it gives up for good at any status but 200."""
+    if scope["method"] != "GET":
+        return False
+    return (b"accept", b"text/event-stream") in scope["headers"]
+
+
+def answer_to(error: Exception, *, event_source: bool = False) -> Response:
+    """The answer that an exception becomes; one that nobody meant is logged under an id.
+
+    An ``event_source`` is told of an ``Unavailable`` by a stream that ends, so that it comes back
+    by itself.
+    """
+    if event_source and isinstance(error, Unavailable):
+        text = f"retry: {max(1, error.retry_after) * 1000}\n\n: closed: {error.message}\n\n"
+        return Response(200, Content(text.encode()), media_type="text/event-stream")
     if isinstance(error, Disconnected):
         return Response(499)  # nobody reads it; proxies log this number for it
     if isinstance(error, Refusal | Unavailable):

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from floorcast.http.error_responses import answer_to
+from floorcast.http.error_responses import answer_to, is_event_source
 from floorcast.http.handlers.operation import Status
 from floorcast.http.responses import Response
 from floorcast.model.errors import Unavailable
@@ -48,7 +48,9 @@ class StartupApp:
         if self._application is not None:
             await self._application(scope, receive, send)
         elif scope["type"] == "http":
-            answer = answer_to(Unavailable("the server is starting"))
+            answer = answer_to(
+                Unavailable("the server is starting"), event_source=is_event_source(scope)
+            )
             if scope["path"] == "/healthz":
                 answer = Response.of(Status("ok"))
             await answer.send(send, gzip=False, without_body=scope["method"] == "HEAD")

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from floorcast.ingest.decode import BodyForm, decode, split
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
+from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, to_ms
 from floorcast.projection.runner import Projection
 
 __all__ = ["IngestResult", "Intake", "NothingAccepted"]
 
 
-class IngestResult(Struct):
-    """What became of a request, in the contract's words."""
+class IngestResult(Struct, rename="camel"):
+    """What became of a request's events.
+
+    ``rejected`` has the first 1,000 verdicts; ``moreRejected``, where there are more, how many.
+    """
 
     accepted: int
     duplicates: int
     rejected: Sequence[Rejected]
+    more_rejected: int | UnsetType = UNSET
+
+    @property
+    def refused(self) -> int:
+        """How many events were rejected."""
+        return len(self.rejected) + (self.more_rejected or 0)
 
 
 class NothingAccepted(IngestResult, tag=False):
@@ -31,22 +41,30 @@ class NothingAccepted(IngestResult, tag=False):
 
 
 class Intake:
-    """Takes the events of requests in."""
+    """Takes in requests of events; ``log_failed`` is called when the log refuses a batch."""
 
-    def __init__(self, log: EventLog, now: Now) -> None:
+    def __init__(self, log: EventLog, now: Now, log_failed: Callable[[], None]) -> None:
         self._log = log
         self._now = now
+        self._log_failed = log_failed
 
     async def take(self, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
         """Take the events of a body in; when it returns they are durable and readable.
 
-        Raises NotAnObject or TooLarge when the body cannot be taken at all, Unavailable when
-        the log cannot take it now.
+        Raises NotAnObject or TooLarge when the body cannot be taken at all, and Unavailable when
+        the log cannot take it now, or the floor fails before it has folded the events: they are
+        durable then, and duplicates when they are sent again.
         """
         decoded = await decode(split(body, form), to_ms(self._now()))
+        more = decoded.more_rejected or UNSET
         if not decoded.events:
-            return IngestResult(0, 0, decoded.rejected)
-        appended = await self._log.append(Batch(floor.client, decoded.lines, decoded.events))
+            return IngestResult(0, 0, decoded.rejected, more)
+        try:
+            appended = await self._log.append(Batch(floor.client, decoded.lines, decoded.events))
+        except Unavailable:
+            self._log_failed()
+            raise
         await floor.until_folded(appended.number)
         duplicates = len(appended.duplicates)
-        return IngestResult(len(decoded.events) - duplicates, duplicates, decoded.rejected)
+        accepted = len(decoded.events) - duplicates
+        return IngestResult(accepted, duplicates, decoded.rejected, more)

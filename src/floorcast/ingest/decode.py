@@ -6,8 +6,10 @@ Every event gets its own verdict; one that is refused keeps none of the others o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -20,43 +22,68 @@ __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
 BodyForm = Literal["one", "batch", "lines"]
 MAX_EVENTS = 10_000  # in one request, as the contract has it
+MAX_LINES = 100_000  # of one request, blank ones included
+MAX_VERDICTS = 1_000  # spelt out in one answer; the rest is counted
 AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
-_SLICE = 500  # events decoded in one turn of the event loop: about a millisecond
+TURN_SECONDS = 0.002  # of decoding in one turn of the event loop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(InboundEvent)
-_batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+# an array that is decoded into members stops at the first one too many; a list would be built
+_Batch = msgspec.defstruct(
+    "_Batch",
+    [(f"event_{number}", msgspec.Raw, b"") for number in range(MAX_EVENTS)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+_batch_decoder = msgspec.json.Decoder(_Batch)
 
 
 class Decoded(NamedTuple):
-    """The events of a request that can be taken, each with its line and index, and the rest."""
+    """The events of a request that can be taken, each with its line and index, and the rest.
+
+    ``rejected`` has the verdicts on the first ``MAX_VERDICTS`` events that cannot be taken,
+    ``more_rejected`` the number of the others.
+    """
 
     lines: Sequence[bytes]
     events: Sequence[InboundEvent]
     indices: Sequence[int]
     rejected: Sequence[Rejected]
+    more_rejected: int = 0
 
 
 def split(body: bytes, form: BodyForm) -> list[bytes]:
     """The events of a body, still as JSON, one without line breaks each.
 
     Raises NotAnObject when an array was said and the body is none, TooLarge when there are
-    more than ``MAX_EVENTS``.
+    more than ``MAX_EVENTS``: neither takes longer, or more memory, than that many events do.
     """
     if form == "lines":
+        if body.count(b"\n") > MAX_LINES:
+            raise TooLarge(f"more than {MAX_LINES:,} lines in one request, blank ones included")
         lines = [line for line in body.split(b"\n") if line and not line.isspace()]
-    elif form == "batch":
-        try:
-            body.decode()
-            found = _batch_decoder.decode(body) if body.strip() else []
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise NotAnObject("the body is not a JSON array of events") from error
-        lines = [_on_one_line(bytes(raw)) for raw in found]
-    else:
-        lines = [_on_one_line(body)] if body.strip() else []
-    if len(lines) > MAX_EVENTS:
-        raise TooLarge(f"{len(lines)} events in one request; at most {MAX_EVENTS} are taken")
-    return lines
+        if len(lines) > MAX_EVENTS:
+            raise _too_many()
+        return lines
+    if form == "batch":
+        return [_on_one_line(bytes(raw)) for raw in _elements(body)]
+    return [_on_one_line(body)] if body.strip() else []
+
+
+def _elements(body: bytes) -> list[msgspec.Raw]:
+    try:
+        body.decode()
+        found = _batch_decoder.decode(body) if body.strip() else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if "at most length" in str(error):
+            raise _too_many() from error
+        raise NotAnObject("the body is not a JSON array of events") from error
+    return [] if found is None else list(takewhile(bool, msgspec.structs.astuple(found)))
+
+
+def _too_many() -> TooLarge:
+    return TooLarge(f"more than {MAX_EVENTS:,} events in one request: send them in several")
 
 
 def _on_one_line(text: bytes) -> bytes:
@@ -65,23 +92,27 @@ def _on_one_line(text: bytes) -> bytes:
 
 
 async def decode(lines: list[bytes], now_ms: int) -> Decoded:
-    """Check the events, a slice a turn of the event loop; ``now_ms`` is the present."""
+    """Check the events in turns of the event loop; ``now_ms`` is the present."""
     events: list[InboundEvent] = []
-    refused: list[Rejected] = []
+    rejects: list[Rejected] = []
+    out: set[int] = set()
     latest = _EPOCH + timedelta(milliseconds=now_ms + AHEAD_MS)
-    for start in range(0, len(lines), _SLICE):
-        if start:
+    until = time.perf_counter() + TURN_SECONDS
+    for index, line in enumerate(lines):
+        try:
+            events.append(_checked(line, latest))
+        except Refusal as why:
+            out.add(index)
+            if len(rejects) < MAX_VERDICTS:
+                rejects.append(rejected(index, line, why))
+        if time.perf_counter() > until:
             await asyncio.sleep(0)
-        for index, line in enumerate(lines[start : start + _SLICE], start):
-            try:
-                events.append(_checked(line, latest))
-            except Refusal as why:
-                refused.append(rejected(index, line, why))
-    if not refused:
-        return Decoded(lines, events, range(len(lines)), refused)
-    out = {verdict.index for verdict in refused}
+            until = time.perf_counter() + TURN_SECONDS
+    if not out:
+        return Decoded(lines, events, range(len(lines)), rejects)
     indices = [index for index in range(len(lines)) if index not in out]
-    return Decoded([lines[index] for index in indices], events, indices, refused)
+    kept = [lines[index] for index in indices]
+    return Decoded(kept, events, indices, rejects, len(out) - len(rejects))
 
 
 def _checked(line: bytes, latest: datetime) -> InboundEvent:

@@ -14,6 +14,7 @@ from floorcast.model.wording import expected_at
 
 __all__ = ["Rejected", "rejected", "why_not"]
 
+MAX_ID_LENGTH = 1024  # characters of an event's id, as ``floorcast.model.inbound`` has it
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
@@ -47,7 +48,7 @@ def _loosely(line: bytes) -> _Named:
 def rejected(index: int, line: bytes, why: Refusal) -> Rejected:
     """The verdict on the event at ``index``."""
     event_id = _loosely(line).id
-    known = event_id if isinstance(event_id, str) else None
+    known = event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID_LENGTH else None
     return Rejected(index, known, why.code, why.message)
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from floorcast.model.errors import InvalidParameter, MissingParameter
 
 __all__ = [
+    "MAX_CONDITIONS",
     "MAX_ID",
     "Id",
     "IdCondition",
@@ -28,6 +29,8 @@ T = TypeVar("T")
 MAX_ID = 2**63 - 1
 """The largest id that is taken."""
 
+MAX_CONDITIONS = 1_000  # of one kind in a filter: ids of services, or of call centers
+
 Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 
 
@@ -37,7 +40,7 @@ class IdCondition(Struct, forbid_unknown_fields=True):
     id: Id | Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 
 
-IdConditions = Annotated[list[IdCondition], Meta(min_length=1)]
+IdConditions = Annotated[list[IdCondition], Meta(min_length=1, max_length=MAX_CONDITIONS)]
 
 
 class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
@@ -78,6 +81,10 @@ def condition(
     where = f"filter.{member}"
     if not isinstance(values, list):
         raise InvalidParameter(f"{where} must be an array, not {_json_type(values)}")
+    if len(values) > MAX_CONDITIONS:
+        raise InvalidParameter(
+            f"{where} has {len(values):,} members: at most {MAX_CONDITIONS:,} are taken"
+        )
     if not values:
         raise InvalidParameter(
             f'{where} must hold at least one {{"{key}": …}}; leave it out to see all'

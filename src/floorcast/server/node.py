@@ -158,7 +158,7 @@ class Node:
 
     def _make_server(self, stores: Stores, mirror: ProjectionStore) -> None:
         log, now, settings = stores.log, stores.now, self._settings
-        streams = Hub()
+        streams = Hub(epoch=lambda: self.server.sessions.ends + self._site.generation)
         metrics = Metrics(self._rings, streams)
         if stores.cluster is not None:
             metrics.watch(stores.cluster)
@@ -179,7 +179,7 @@ class Node:
             rate_limit=RateLimit(settings.rate_limit, now),
             keys=Keys(self._site, guesses),
             streams=streams,
-            intake=Intake(log, now),
+            intake=Intake(log, now, metrics.log_failures.inc),
             admission=Admission(settings.max_in_flight, lambda: mirror.full),
             audit=self._audit,
             clients=frozenset(settings.clients),

@@ -165,12 +165,24 @@ class Channel:
     def _give(self, page: Page, batch: list[Reader]) -> None:
         try:
             if page.count and batch:
+                batch = self._permitted(batch)
+            if page.count and batch:
                 self._write(page, batch)
         except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
             _log.exception("stream_failed")
             _end(batch, FAULT)
         else:
             self._settle(page, batch)
+
+    def _permitted(self, batch: list[Reader]) -> list[Reader]:
+        """The readers that may still read; the others are told, and closed."""
+        epoch = self.hub.epoch()
+        for reader in batch:
+            if reader.epoch != epoch:
+                break
+        else:
+            return batch
+        return [reader for reader in batch if reader.epoch == epoch or reader.permitted(epoch)]
 
     def _write(self, page: Page, batch: list[Reader]) -> None:
         chunk = framing.events(page, self.format, batch[0].caller.token)
@@ -262,6 +274,7 @@ class Reader(asyncio.Protocol):
         "blocked",
         "caller",
         "cursor",
+        "epoch",
         "gone",
         "heard",
         "sent",
@@ -272,6 +285,7 @@ class Reader(asyncio.Protocol):
         self._channel = channel
         self.caller = caller
         self.cursor: int | None = cursor
+        self.epoch = -1  # the hub's when the reader was last asked whether it may go on
         self.blocked = self.gone = self._ending = False
         self.sent = self._checked = 0  # bytes written, bytes seen taken
         self._crc = self._length = 0
@@ -351,10 +365,17 @@ class Reader(asyncio.Protocol):
             return None
         if self._ending:
             return now + KEEPALIVE_SECONDS
-        if why := self.caller.refusal():
-            self.end(why)
+        if not self.permitted(self._channel.hub.epoch()):
             return now + KEEPALIVE_SECONDS
         return self._keep_alive(now)
+
+    def permitted(self, epoch: int) -> bool:
+        """Whether the reader may go on, in this epoch; if not, it is told, and closed."""
+        if why := self.caller.refusal():
+            self.end(why)
+            return False
+        self.epoch = epoch
+        return True
 
     def _keep_alive(self, now: float) -> float:
         due = max(self.heard, self._told) + KEEPALIVE_SECONDS

@@ -128,10 +128,17 @@ def _cut_off(reader: Kept) -> None:
 class Hub:
     """Every reader of every stream. Used from the event loop's thread only.
 
-    ``clock`` tells the seconds of a turn: the loop's own time may stand still in one.
+    ``clock`` tells the seconds of a turn: the loop's own time may stand still in one. ``epoch``
+    changes whenever a reader may have lost its right to read; it is then asked before it is
+    written to.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        epoch: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.epoch = epoch
         self.counts = Counts()
         self.readers: set[Kept] = set()
         self._clock = clock

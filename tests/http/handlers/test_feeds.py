@@ -357,6 +357,45 @@ def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
     in_house(work)
 
 
+def test_a_poll_that_outlasts_its_session_is_told_nothing() -> None:
+    """An event that was taken after the logout is for others."""
+
+    async def work(house: House) -> None:
+        session, other = await house.login(), await house.login("manager")
+        token = await first_token(house, session)
+        polls = [
+            asyncio.ensure_future(ask(house, headers, {"token": token}))
+            for headers in (session, other)
+        ]
+        await house.loop.passing(1)
+        await house.server.sessions.logout(session["LV-Session"])
+        house.publish([call_start])
+        ended, answered = await asyncio.gather(*polls)
+        assert (ended.status_code, ended.json()["code"]) == (401, 301)
+        assert len(answered.json()["events"]) == 1
+
+    in_house(work)
+
+
+def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
+    """It is answered empty, at the place that it asked from: the next one has the new limits."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = await first_token(house, session)
+        poll = asyncio.ensure_future(ask(house, session, {"token": token}))
+        await house.loop.passing(1)
+        house.server.sessions.find(session["LV-Session"]).call_centers = frozenset({1700})
+        house.publish([call_start])
+        answer = (await poll).json()
+        assert answer["events"] == []
+        house.server.sessions.find(session["LV-Session"]).call_centers = None
+        again = await ask(house, session, {"token": answer["token"]})
+        assert len(again.json()["events"]) == 1
+
+    in_house(work)
+
+
 def test_release_answers_everybody_at_once() -> None:
     """As when the server stops; the tokens are good for later."""
 

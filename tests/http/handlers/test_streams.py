@@ -308,6 +308,57 @@ def test_who_may_no_more_is_told_and_let_go(
     in_house(work)
 
 
+def test_nothing_is_written_to_a_reader_that_has_lost_its_rights() -> None:
+    """Not even what happens in the seconds before the next keep-alive; others go on."""
+
+    async def work(house: House) -> None:
+        other = await ask(house, await house.login("manager"), path=EVENTS)
+        session = await house.login(client="ACME")
+        stream = await ask(house, session, path=EVENTS)
+        house.publish([call_start])
+        await house.loop.passing(1)
+        assert len(stream.events) == len(other.events) == 1
+        await without_session(house, session["LV-Session"])
+        house.publish([call_start])
+        await house.loop.passing(1)
+        assert (len(stream.events), len(other.events)) == (1, 2)
+        assert b": closed: the session is unknown or has ended" in stream.text
+
+    in_house(work)
+
+
+def test_a_stream_waits_while_its_floor_is_rebuilt() -> None:
+    """It hears keep-alives meanwhile, and has every event afterwards."""
+
+    async def work(house: House) -> None:
+        stream = await ask(house, await house.login())
+        floor = house.server.floors.pop(ACME)
+        await house.loop.passing(35)
+        assert stream.text.count(b": keepalive") == 3
+        house.publish([call_start])  # as the floor that is made anew does
+        house.server.floors[ACME] = floor
+        await house.loop.passing(1)
+        assert len(stream.events) == 1
+
+    in_house(work)
+
+
+def test_an_event_source_comes_back_by_itself_while_a_floor_is_rebuilt() -> None:
+    """A browser's EventSource gives up for good at a 503; a program is told by one."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        del house.server.floors[ACME]
+        browser = {**session, "Accept": "text/event-stream"}
+        stream = await ask(house, browser, method="GET")
+        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
+        assert stream.body.startswith(b"retry: 2000\n\n: closed: ")
+        assert (await ask(house, session, method="GET")).status == 503
+        assert (await ask(house, browser, method="POST")).status == 503
+
+    in_house(work)
+
+
 def test_a_stream_keeps_its_session_in_use() -> None:
     """For longer than a session lives unused."""
 

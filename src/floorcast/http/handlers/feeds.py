@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
+from floorcast.auth.roles import require
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.cursors import resolve, token_at
 from floorcast.feeds.feed import Feed
@@ -17,7 +19,7 @@ from floorcast.http.openapi.schemas import one_of
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
 from floorcast.http.services import Services
-from floorcast.model.errors import InvalidParameter, Retired
+from floorcast.model.errors import InvalidParameter, Retired, Unavailable
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.configuration import FeedName
@@ -28,6 +30,7 @@ __all__ = [
     "CallFeedAnswer",
     "Count",
     "FeedAnswer",
+    "FeedCaller",
     "FeedRequest",
     "agent_feed",
     "call_feed",
@@ -113,12 +116,12 @@ async def call_feed(context: RequestContext) -> Response:
     return answer
 
 
-async def retired_agent_event(_exchange: RequestContext) -> Response:
+async def retired_agent_event(_context: RequestContext) -> Response:
     """What this path once did is retired."""
     raise Retired("Agent Event is retired: use POST /realtime/agentEvent/feed")
 
 
-async def retired_call_event(_exchange: RequestContext) -> Response:
+async def retired_call_event(_context: RequestContext) -> Response:
     """What this path once did is retired."""
     raise Retired("Call Event is retired: use POST /realtime/event/feed")
 
@@ -133,6 +136,32 @@ def read_count(context: RequestContext) -> int:
     raise InvalidParameter(f"count must be a whole number from {LEAST} to {MOST}")
 
 
+class FeedCaller:
+    """Who reads a feed, and whether it still may: a wait outlasts sessions and rights."""
+
+    __slots__ = ("client", "feed", "name", "server", "session_id", "visibility")
+
+    def __init__(self, context: RequestContext, name: FeedName) -> None:
+        session = context.session
+        self.server = context.server
+        self.client = session.client
+        self.session_id = session.id
+        self.visibility = session.call_centers
+        self.name: FeedName = name
+        self.feed = self.server.feed_of(session.client, name)
+
+    def check(self) -> bool:
+        """Whether the caller sees what it saw at first; raises the refusal that it meets now.
+
+        While the floor is being rebuilt the feed stands still, and its readers wait.
+        """
+        session = self.server.sessions.find(self.session_id)
+        require("feeds", session.role)
+        with suppress(Unavailable):
+            self.server.feed_of(self.client, self.name)
+        return session.call_centers == self.visibility
+
+
 async def _answer(
     context: RequestContext,
     name: FeedName,
@@ -140,8 +169,8 @@ async def _answer(
     visibility: Matcher,
     shape: Shape,
 ) -> Response:
-    server, client = context.server, context.session.client
-    feed = server.feed_of(client, name)
+    caller = FeedCaller(context, name)
+    server, client, feed = caller.server, caller.client, caller.feed
     count = read_count(context)
     if token is None or not token.strip():
         page = Page(b"", 0, feed.through, at_head=True)
@@ -152,6 +181,8 @@ async def _answer(
         page = await feed.page(cursor, visibility, count)
         if not page.count:
             page = await _wait(context, feed, page, visibility, count)
+        if not caller.check():  # the next request has the new limits
+            return Response(200, Content(shape(token.strip(), b"")))
     return Response(200, _content(server, client, page, shape))
 
 

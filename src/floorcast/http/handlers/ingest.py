@@ -11,13 +11,11 @@ from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, read_body
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
-from floorcast.http.services import Services
-from floorcast.ingest.accept import IngestResult, NothingAccepted
+from floorcast.ingest.accept import NothingAccepted
 from floorcast.ingest.admission import Busy
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
-from floorcast.model.errors import BadCredentials, Unavailable, UnsupportedMedia
+from floorcast.model.errors import BadCredentials, UnsupportedMedia
 from floorcast.model.inbound import InboundEvent
-from floorcast.projection.runner import Projection
 
 __all__ = ["BODIES", "take_events"]
 
@@ -43,14 +41,19 @@ async def take_events(context: RequestContext) -> Response:
     """Take the events of a request in; answers once they are durable and readable."""
     server = context.server
     await server.sources.enter()
-    client = server.keys.client_of_ingest_key(_key(context), context.address)
+    key = _key(context)
+    client = server.keys.client_of_ingest_key(key, context.address)
     form = _form(context.headers.get("content-type", ""))
-    floor = server.floor_of(client)
+    server.floor_of(client)
     begun = time.perf_counter()
     try:
         with server.admission.admit(client) as place:
             body = await read_body(context.receive, context.headers, INTAKE_LIMIT, place.hold)
-            result = await _take(server, floor, body, form)
+            if (
+                server.keys.client_of_ingest_key(key, context.address) != client
+            ):  # an upload may take a while
+                raise BadCredentials("the ingest key is another client's now: send this again")
+            result = await server.intake.take(server.floor_of(client), body, form)
     except Busy:
         server.metrics.intake_refused.inc()
         raise
@@ -58,21 +61,14 @@ async def take_events(context: RequestContext) -> Response:
     for outcome, count in (
         ("accepted", result.accepted),
         ("duplicate", result.duplicates),
-        ("rejected", len(result.rejected)),
+        ("rejected", result.refused),
     ):
         if count:
             server.metrics.intake_events.labels(outcome).inc(count)
-    if result.rejected and not result.accepted and not result.duplicates:
-        return Response.of(NothingAccepted(0, 0, result.rejected), status=400)
+    if result.refused and not result.accepted and not result.duplicates:
+        nothing = NothingAccepted(0, 0, result.rejected, result.more_rejected)
+        return Response.of(nothing, status=400)
     return Response.of(result)
-
-
-async def _take(server: Services, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
-    try:
-        return await server.intake.take(floor, body, form)
-    except Unavailable:
-        server.metrics.log_failures.inc()
-        raise
 
 
 def _key(context: RequestContext) -> str:

@@ -15,10 +15,9 @@ from typing import cast
 import msgspec
 from starlette.types import Send
 
-from floorcast.auth.roles import require
 from floorcast.feeds.cursors import local_time, resolve, token_at
 from floorcast.feeds.filters import Matcher, matcher, read_filter
-from floorcast.http.handlers.feeds import AgentFeedRequest, FeedRequest, read_count
+from floorcast.http.handlers.feeds import AgentFeedRequest, FeedCaller, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
@@ -74,19 +73,19 @@ async def agent_source(context: RequestContext) -> Response:
 class _Stream(Response):
     """An answer that goes on: sending it hands the connection to the feed."""
 
-    __slots__ = ("_begin", "_exchange", "_ids")
+    __slots__ = ("_begin", "_context", "_ids")
 
     def __init__(
         self, context: RequestContext, begin: Callable[[StreamFormat], Reader], *, ids: bool
     ) -> None:
         super().__init__(200, media_type=_MEDIA_TYPE)
-        self._exchange = context
+        self._context = context
         self._begin = begin
         self._ids = ids
 
     async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
         """Begin the stream; nothing is counted as sent, the streams count for themselves."""
-        chunked = self._exchange.scope.get("http_version") != "1.0"
+        chunked = self._context.scope.get("http_version") != "1.0"
         headers = [
             (b"content-type", _MEDIA_TYPE.encode()),
             (b"cache-control", b"no-store"),
@@ -104,50 +103,41 @@ class _Stream(Response):
             headers.append((b"transfer-encoding", b"chunked"))
         headers.append((b"connection", b"close"))
         reader = self._begin(StreamFormat(self._ids, gzip, chunked))
-        if not _take_over(self._exchange)(headers, reader):
+        if not _take_over(self._context)(headers, reader):
             reader.connection_lost(None)
         return 0
 
 
-class _Caller:
+class _Caller(FeedCaller):
     """Who reads a stream: see ``floorcast.sse.channels.Caller``."""
 
-    __slots__ = ("_client", "_name", "_server", "_session", "_sight", "feed", "opening")
+    __slots__ = ("opening",)
 
     def __init__(self, context: RequestContext, name: FeedName) -> None:
-        session = context.session
-        self._server = context.server
-        self._client = session.client
-        self._session = session.id
-        self._sight = session.call_centers
-        self._name: FeedName = name
+        super().__init__(context, name)
         self.opening = ""
-        self.feed = self._server.feed_of(session.client, name)
 
     def refusal(self) -> str:
-        """Whether the session lives, and may still do what it did."""
+        """Why the stream must end; empty if it may go on."""
         try:
-            session = self._server.sessions.find(self._session)
-            require("feeds", session.role)
-            self._server.feed_of(self._client, self._name)
+            return "" if self.check() else "what the user may see has changed"
         except (Refusal, Unavailable) as error:
             return error.message
-        return "" if session.call_centers == self._sight else "what the user may see has changed"
 
     def moment(self) -> str:
         """The present in the client's zone."""
-        second = self._server.now() // TICKS_PER_SECOND
-        return _moment(second, self._server.zone(self._client))
+        second = self.server.now() // TICKS_PER_SECOND
+        return _moment(second, self.server.zone(self.client))
 
     def token(self, position: int) -> str:
         """The token of an event's place; in the interaction feed it is the ``eventId``."""
-        recorded_at = _recorded_at(self._server.log.taken_at, self._client, entry_of(position))
-        return encode(self._client, recorded_at, position)
+        recorded_at = _recorded_at(self.server.log.taken_at, self.client, entry_of(position))
+        return encode(self.client, recorded_at, position)
 
     def token_now(self, cursor: int) -> str:
         """The token of a reader that has seen everything: it speaks for now."""
-        server = self._server
-        return token_at(self._client, cursor, server.log, server.now(), at_head=True)
+        server = self.server
+        return token_at(self.client, cursor, server.log, server.now(), at_head=True)
 
 
 async def _stream(
