@@ -315,7 +315,7 @@ def test_whoever_begins_a_floor_is_told_when_its_client_goes(
     async def work(house: House) -> None:
         await house.take(account="before")
         with monkeypatch.context() as patch:
-            patch.setattr(Projection, "run", lambda _: asyncio.sleep(1e9))
+            patch.setattr(Projection, "run", lambda _: asyncio.Event().wait())
             beginning = asyncio.create_task(house.floors.begin(ACME, PLAN))
             await house.loop.passing(1)
             assert not beginning.done()
