@@ -218,7 +218,7 @@ def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
                 await asyncio.sleep(0)
 
     house.run(change(SITE.replace("id = 5\n", "id = 6\n")))
-    house.run(served(47415, 4199))
+    house.run(served(47415, 4199, 6))  # up to its plan, which it never folds
     house.run(change(SITE.replace("id = 5\n", "id = 7\n")))
     house.run(served(47415, 4199, 7))
 
