@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 
 from floorcast.cluster.clock import ClusterClock, ticks_of
 from floorcast.cluster.ending import ended
-from floorcast.cluster.nats_url import read_url, shown
+from floorcast.cluster.nats_url import connect_options, read_url, shown
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import Now, system_now
 
@@ -86,7 +86,8 @@ class NatsLink:
     """
 
     def __init__(self, url: str, name: str, now: Now = system_now) -> None:
-        self._servers, self._login = read_url(url)
+        self._servers, login = read_url(url)
+        self._options = connect_options(self._servers, login)
         self._name = name
         self._callbacks: list[Callable[[], None]] = []
         self._streams: dict[str, bool] = {}
@@ -259,9 +260,7 @@ class NatsLink:
             disconnected_cb=self._lost,
             reconnected_cb=self._found,
             closed_cb=self._ended,
-            user=self._login.user,
-            password=self._login.password,
-            token=self._login.token,
+            **self._options,
         )
         self._up.set()
 

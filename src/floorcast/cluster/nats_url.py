@@ -1,29 +1,43 @@
-"""Reading ``nats://[user:password@]host[:port],…``."""
+"""Reading ``nats://[user:password@]host[:port],…[?option=value&…]``, and logging in by it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+import ssl
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from floorcast.model.errors import SettingError
 
-__all__ = ["Login", "read_url", "shown"]
+__all__ = ["Login", "connect_options", "read_url", "shown"]
+
+OPTIONS: Final = ("credentials", "nkey", "ca", "cert", "key")
 
 
 class Login(NamedTuple):
-    """How the servers are told who connects; None: not so."""
+    """How a node proves who it is; each member is None where it is not given.
+
+    ``credentials`` is a file with a user's JWT and seed, ``nkey`` a file with a seed. ``ca`` is a
+    file of authorities that sign the servers' certificates, ``cert`` and ``key`` are this node's.
+    """
 
     user: str | None = None
     password: str | None = None
     token: str | None = None
+    credentials: str | None = None
+    nkey: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
 
 
 def read_url(url: str) -> tuple[list[str], Login]:
-    """The servers, each with its scheme, and the login in front of the first.
+    """The servers, each with its scheme, and the login before the first of them.
 
-    Raises SettingError when a port is none.
+    Raises SettingError for what cannot be a port, and for an option that there is not.
     """
-    scheme, _, rest = url.partition("://")
+    address, _, query = url.partition("?")
+    scheme, _, rest = address.partition("://")
     login, _, hosts = rest.rpartition("@")
     servers = [f"{scheme}://{host}" for host in hosts.split(",")]
     for server in servers:
@@ -31,12 +45,60 @@ def read_url(url: str) -> tuple[list[str], Login]:
             urlsplit(server).port  # noqa: B018 — it is read to be checked
         except ValueError as error:
             raise SettingError(f"log: {shown(server)}: {error}") from error
+    options = _options(query)
     user, colon, password = login.partition(":")
     if colon:
-        return servers, Login(unquote(user), unquote(password))
-    return servers, Login(token=unquote(user) or None)
+        return servers, Login(unquote(user), unquote(password), **options)
+    return servers, Login(token=unquote(user) or None, **options)
 
 
 def shown(server: str) -> str:
     """A server without its scheme and without a login, for people to read."""
     return server.rpartition("@")[2].rpartition("://")[2]
+
+
+def connect_options(servers: list[str], login: Login) -> dict[str, Any]:
+    """What nats-py needs to log in. Raises SettingError when a file cannot be used."""
+    options: dict[str, Any] = {
+        "user": login.user,
+        "password": login.password,
+        "token": login.token,
+    }
+    if login.credentials:
+        options["user_credentials"] = _file("credentials", login.credentials)
+    if login.nkey:
+        options["nkeys_seed"] = _file("nkey", login.nkey)
+    if login.ca or login.cert or any(server.startswith("tls://") for server in servers):
+        options["tls"] = _context(login)
+    return options
+
+
+def _options(query: str) -> dict[str, str]:
+    found = dict(parse_qsl(query, keep_blank_values=True))
+    for name, value in found.items():
+        if name not in OPTIONS or not value:
+            raise SettingError(
+                f"log: ?{name}=… is not an option of a cluster's address: expected "
+                f"{', '.join(OPTIONS)}, each with the path of a file"
+            )
+    if ("key" in found) != ("cert" in found):
+        raise SettingError("log: ?cert=… and ?key=… go together: expected both, or neither")
+    return found
+
+
+def _context(login: Login) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=login.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if login.cert:
+            context.load_cert_chain(login.cert, login.key)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(name for name in (login.ca, login.cert, login.key) if name)
+        raise SettingError(f"log: {files} cannot be used for TLS: {error}") from error
+    return context
+
+
+def _file(option: str, path: str) -> str:
+    if not Path(path).is_file():
+        raise SettingError(f"log: ?{option}={path}: there is no such file")
+    return path

@@ -91,7 +91,7 @@ def _size(value: object) -> int:
 def _log(value: object) -> str:
     log = _text(value)
     if log != "embedded" and not re.fullmatch(
-        r"nats://(?:[^\s/,@]+@)?[^\s/,@]+(?:,[^\s/,@]+)*", log
+        r"(?:nats|tls)://(?:[^\s/,@?]+@)?[^\s/,@?]+(?:,[^\s/,@?]+)*(?:\?\S+)?", log
     ):
         raise ValueError(value)
     return log
@@ -116,6 +116,6 @@ def _clients(value: object) -> tuple[int, ...]:
 TEXT = Kind("a text", _text)
 PATH = Kind("a path", _path)
 SIZE = Kind("a number of bytes, or of KiB, MiB or GiB (256MiB), and at least 1MiB", _size)
-LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,…", _log)
+LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log)
 CLIENTS = Kind("ids of clients, separated by commas", _clients)
 PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies)
