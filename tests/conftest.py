@@ -88,7 +88,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 @pytest.fixture(scope="session")
 def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
     """Three NATS servers that are a cluster; for ``nats_cluster``."""
-    servers = NatsServers(tmp_path_factory.mktemp("nats"), 3)
+    servers = NatsServers(tmp_path_factory.mktemp("nats"), 3, wired=True)
     try:
         yield servers.start()
     finally:
@@ -98,4 +98,5 @@ def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nat
 @pytest.fixture
 def nats_cluster(three_nats_servers: NatsServers) -> NatsServers:
     """The same three, all of them up again, whatever the test before did to them."""
+    three_nats_servers.mend()
     return three_nats_servers.start()

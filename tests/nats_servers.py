@@ -1,8 +1,9 @@
 """Real NATS servers with JetStream on loopback ports, one or a cluster of three.
 
-Each can be killed and started again; it keeps its ports and its data. Starting takes seconds, so
-the tests share them (``nats_server``, ``nats_cluster`` in conftest.py): each takes an account of
-its own, which sees nothing of the others' streams.
+Each can be killed, stopped in its tracks and started again; it keeps its ports and its data.
+``wired`` servers can be cut off from the others, too. Starting takes seconds, so tests share them
+(``nats_server``, ``nats_cluster`` in conftest.py). Each test takes an account of its own, which
+sees nothing of the others' streams.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, Self
 import httpx
 
 from tests.real.server import free_port
+from tests.real.wire import Wire
 
 __all__ = ["SOON", "NatsServer", "NatsServers", "between_looks", "comes_about"]
 
@@ -38,8 +40,10 @@ http: 127.0.0.1:{monitor}
 jetstream {{ store_dir: "{folder}", max_mem: 64MB, max_file: 4GB }}
 accounts {{ {accounts} }}
 {cluster}
+{more}
 """
 ACCOUNT = "A{0}: {{ jetstream: enabled, users: [{{ user: u{0}, password: secret }}] }}"
+SHARED_ACCOUNTS = ", ".join(ACCOUNT.format(number) for number in range(ACCOUNTS))
 CLUSTER = (
     "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, routes: [{routes}] }}"
 )
@@ -56,18 +60,19 @@ class NatsServer:
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, peers: list[NatsServer]) -> None:
-        """Write its configuration; ``peers``, itself among them, make a cluster."""
-        routes = ", ".join(f"nats-route://127.0.0.1:{peer.route}" for peer in peers)
-        cluster = CLUSTER.format(port=self.route, routes=routes) if len(peers) > 1 else ""
+    def configure(self, routes: list[int], accounts: str, more: str) -> None:
+        """Write its configuration; ``routes`` are the ports of its cluster, its own among them."""
+        urls = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
+        cluster = CLUSTER.format(port=self.route, routes=urls) if len(routes) > 1 else ""
         self._config.write_text(
             CONFIG.format(
                 name=self.name,
                 port=self.port,
                 monitor=self.monitor,
                 folder=self._data,
-                accounts=", ".join(ACCOUNT.format(number) for number in range(ACCOUNTS)),
+                accounts=accounts,
                 cluster=cluster,
+                more=more,
             )
         )
 
@@ -123,13 +128,43 @@ class NatsServer:
 
 
 class NatsServers:
-    """One server, or three that are a cluster."""
+    """One server, or three that are a cluster. Those that are ``wired`` can be cut off.
 
-    def __init__(self, folder: Path, count: int) -> None:
+    ``accounts`` and ``more`` are parts of the configuration.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        count: int,
+        *,
+        wired: bool = False,
+        accounts: str = SHARED_ACCOUNTS,
+        more: str = "",
+    ) -> None:
         self.servers = [NatsServer(folder, f"nats{number}") for number in range(count)]
         self._accounts = itertools.count()
+        self._wires: dict[tuple[str, str], Wire] = {}
         for server in self.servers:
-            server.configure(self.servers)
+            routes = [self._route(server, other, wired) for other in self.servers]
+            server.configure(routes, accounts, more)
+
+    def _route(self, server: NatsServer, other: NatsServer, wired: bool) -> int:
+        if not wired or server is other:
+            return other.route
+        wire = self._wires[server.name, other.name] = Wire(other.route)
+        return wire.port
+
+    def cut_off(self, server: NatsServer) -> None:
+        """Let nothing pass between this server and the others; nobody is told."""
+        for pair, wire in self._wires.items():
+            if server.name in pair:
+                wire.cut()
+
+    def mend(self) -> None:
+        """Let everything pass again."""
+        for wire in self._wires.values():
+            wire.mend()
 
     def account(self) -> str:
         """The URL of an account that nobody had before, by which floorcast finds the servers."""
@@ -137,6 +172,11 @@ class NatsServers:
         assert number < ACCOUNTS
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
         return f"nats://u{number}:secret@{hosts}"
+
+    @staticmethod
+    def only(url: str, server: NatsServer) -> str:
+        """The same account at one server."""
+        return f"{url.rpartition('@')[0]}@127.0.0.1:{server.port}"
 
     def named(self, name: str) -> NatsServer:
         """The server that JetStream calls so (the leader of a stream, say)."""
@@ -165,6 +205,8 @@ class NatsServers:
         for server in self.servers:
             if server.running:
                 server.kill()
+        for wire in self._wires.values():
+            wire.close()
 
     def _ready(self, server: NatsServer) -> bool:
         if not server.monitored("healthz"):

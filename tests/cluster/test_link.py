@@ -12,7 +12,7 @@ import pytest
 from floorcast.cluster.link import NatsLink, Refused
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, system_now
-from tests.nats_servers import NatsServers
+from tests.nats_servers import NatsServers, comes_about
 
 SOON = 60.0  # seconds after which what does not come about fails the test
 MINUTE = 60 * TICKS_PER_SECOND
@@ -105,3 +105,30 @@ def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
         run(work())
     finally:
         servers.stop()
+
+
+def test_a_server_without_the_quorum_is_left_for_another(nats_cluster: NatsServers) -> None:
+    """It lives and answers, and cannot reach the others: the link goes where the quorum is."""
+
+    async def work() -> None:
+        url = nats_cluster.account()
+        link = await NatsLink.open(url, "test")
+        config = {"name": "X", "subjects": ["x"], "num_replicas": 3}
+        await link.api("STREAM.CREATE.X", config)
+        link.watch("X")
+        connected = link.client.connected_url
+        assert connected is not None
+        cut_off = next(one for one in nats_cluster.servers if one.port == connected.port)
+        nats_cluster.cut_off(cut_off)
+        await comes_about(lambda: not link.quorum)
+        assert link.without_quorum >= 0
+        await comes_about(lambda: link.quorum, 50)
+        assert link.client.connected_url is not None
+        assert link.client.connected_url.port != cut_off.port
+        await link.publish("x", b"1", {"Nats-Msg-Id": "1"})
+        await link.close()
+
+    try:
+        run(work())
+    finally:
+        nats_cluster.mend()

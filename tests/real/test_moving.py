@@ -160,7 +160,7 @@ def test_what_cannot_be_moved_is_told(nats_server: NatsServers, tmp_path: Path) 
     asyncio.run(grown(copy, b"another"))
     assert "another state of this folder" in told(import_folder, url, copy)
     asyncio.run(grown(tmp_path / "other"))
-    assert "has another log already" in told(import_folder, url, tmp_path / "other")
+    assert "has another log or site" in told(import_folder, url, tmp_path / "other")
     with Server(tmp_path, options=["--log", url, "--node", "one"]) as one:
         duplicates(one, 0, 1)
         assert "has gone on since" in told(import_folder, url, copy)

@@ -91,13 +91,13 @@ class OrderedConsumer:
             self._subscription = await self._client.subscribe(self._inbox, cb=self._answers.put)
         except nats.errors.Error as error:
             raise Unavailable(f"the cluster does not answer: {error}") from error
-        for _ in range(PLACEMENTS):
+        for more_tries in reversed(range(PLACEMENTS)):
             self._name = f"floorcast-{uuid.uuid4().hex}"
             found = await self._link.api(
                 f"CONSUMER.CREATE.{self._stream}.{self._name}", self._wanted()
             )
             self.server = (found.get("cluster") or {}).get("leader", "")
-            if self.server not in self._avoid:
+            if self.server not in self._avoid or not more_tries:
                 return
             await self._delete()
 

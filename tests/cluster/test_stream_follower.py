@@ -1,0 +1,156 @@
+"""Following a stream while servers are cut off, replicas stand still, and others write to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.cluster.jetstream_log import LogTuning
+from floorcast.cluster.log_messages import ID, KIND, subject
+from floorcast.cluster.stream_follower import FollowerTuning
+from floorcast.log.data_folder import DataFolder
+from tests.cluster.town import STREAM, STREAMS, Town, follow, linked, page, sms, town_of
+from tests.log.batches import Clock, batch
+from tests.log.stamped import StampedLog
+from tests.nats_servers import NatsServers, between_looks, comes_about
+from tests.real.nodes import House
+from tests.real.server import EVENTS
+from tests.real.sites import ACME, KEYS, event, ndjson
+
+KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+
+
+async def leader_of(url: str) -> str:
+    """The server that leads the client's stream."""
+    async with linked(url) as link:
+        info = await link.api(f"STREAM.INFO.{STREAM}")
+        name: str = info["cluster"]["leader"]
+        return name
+
+
+def entries(node: House) -> int:
+    """How far a node has the client's log."""
+    return node.node.server.log.head(ACME).number
+
+
+def send(node: House, body: bytes) -> None:
+    """Have a node take events as soon as it can."""
+    while node.ask("POST", "/ingest/v1/events", content=body, headers=KEY).status_code != 200:
+        node.run(between_looks())
+
+
+@pytest.fixture
+def wide_town(nats_cluster: NatsServers) -> Iterator[Town]:
+    """No nodes yet, on three servers that can be cut off."""
+    with town_of(nats_cluster) as one:
+        yield one
+    nats_cluster.mend()
+
+
+def test_a_token_of_a_node_that_is_ahead_is_waited_for(
+    wide_town: Town, nats_cluster: NatsServers
+) -> None:
+    """A node that is cut off answers 503, goes on from it afterwards, and gives nothing twice."""
+    town = wide_town
+    first = town.open(replicas=3)
+    leader = nats_cluster.named(first.run(leader_of(town.url)))
+    cut_off = next(one for one in nats_cluster.servers if one is not leader)
+    ahead = town.open(log=nats_cluster.only(town.url, leader), replicas=3)
+    behind = town.open(log=nats_cluster.only(town.url, cut_off), replicas=3)
+    session = ahead.login()
+    begin = page(ahead, session, "")["token"]
+    send(ahead, sms(*range(5)))
+    seen, token = follow(behind, session, begin, 5)
+    nats_cluster.cut_off(cut_off)
+    send(ahead, sms("x", "y"))
+    more, newer = follow(ahead, session, token, 2)
+    answer = behind.ask("POST", EVENTS, session, json={"token": newer})
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    nats_cluster.mend()
+    behind.run(comes_about(lambda: entries(behind) == entries(ahead)))
+    answer = behind.ask("POST", EVENTS, session, json={"token": newer, "count": 1, "wait": 0})
+    assert answer.json()["events"] == []
+    assert follow(behind, session, begin, 7)[0] == [*seen, *more]
+
+
+def test_a_consumer_on_a_replica_that_stands_still_is_moved(
+    nats_server: NatsServers, tmp_path: Path
+) -> None:
+    """It sends signs of life and no messages; the node says how far it is behind, and recovers."""
+    tuning = LogTuning(follower=FollowerTuning(stall_looks=2))
+
+    async def work() -> None:
+        url, clock = nats_server.account(), Clock()
+        folders = [DataFolder(tmp_path / name) for name in ("one", "other")]
+        one = await StampedLog.open(url, folders[0], clock, tuning)
+        other = await StampedLog.open(url, folders[1], clock, tuning)
+        until = {"pause_until": "2100-01-01T00:00:00Z"}
+        names: list[str] = []
+        while len(names) < len(folders):
+            names = (await one.link.api(f"CONSUMER.NAMES.{STREAM}"))["consumers"]
+        for name in names:
+            await one.link.api(f"CONSUMER.PAUSE.{STREAM}.{name}", until)
+        with capture_logs() as logs:
+            appending = asyncio.create_task(one.append(batch(ACME, ["a"])))
+            await comes_about(lambda: any(each.lag for each in other.followers))
+            assert (await appending).number == 1
+            await comes_about(lambda: other.head(ACME).number == 1)
+        assert "replica_stands_still" in [each["event"] for each in logs]
+        await comes_about(lambda: not any(each.lag for each in other.followers))
+        await other.close()
+        await one.close()
+
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
+@pytest.fixture
+def town(nats_server: NatsServers) -> Iterator[Town]:
+    """No nodes yet."""
+    with town_of(nats_server) as one:
+        yield one
+
+
+def test_an_older_node_keeps_what_a_newer_one_writes(town: Town) -> None:
+    """New event types, new states, new kinds of entries and garbage: fed and counted nowhere.
+
+    Two nodes agree on every number, also on what is sent again, and after a restart.
+    """
+    one, other = town.open(), town.open()
+    session = one.login()
+    begin = page(one, session, "")["token"]
+    newer: list[dict[str, Any]] = [
+        event("call.whisper", "w", to=7),
+        event("agent.state", "d", agent="ann", eventType="DREAMING"),
+    ]
+    known = event("sms.attempt", "k", service="Sales", eventType="Attempt")
+    mixed = ndjson([newer[0], known, newer[1]])
+
+    async def publish(kind: str, name: str, payload: bytes) -> None:
+        async with linked(town.url) as link:
+            await link.publish(subject(ACME, STREAMS), payload, {KIND: kind, ID: name})
+
+    one.run(publish("events", "1", mixed))
+    one.run(publish("forecast", "2", b"\x00\xff"))
+    one.run(publish("events", "3", b"garbage\n\n\xff\xfe"))
+    one.run(publish("site", "4", b'{"feeds": ["hologram"]}'))
+    one.run(publish("events", "5", mixed))
+    one.take(sms("k", "z"))
+    for node in (one, other):
+        events, _ = follow(node, session, begin, 2)
+        assert len(events) == 2
+        assert node.ask("GET", "/readyz").status_code == 200
+    assert entries(one) == entries(other) == 6
+    logs = [node.node.server.log for node in (one, other)]
+    assert logs[0].read(ACME, 0, 20) == logs[1].read(ACME, 0, 20)
+    assert [each.kind for each in logs[0].read(ACME, 1, 20)] == [
+        "events", "other", "events", "site", "events",
+    ]  # fmt: skip
+    other.close()
+    other.open()
+    assert other.take(sms("k", "z"))["duplicates"] == 2
+    assert len(follow(other, session, begin, 2)[0]) == 2
