@@ -1,0 +1,356 @@
+"""The agents of one Asterisk: each change of their state, once. No I/O."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from math import floor
+
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.signs import (
+    Connected,
+    Held,
+    HungUp,
+    Member,
+    MemberGone,
+    Missed,
+    Paused,
+    Rang,
+    RingEnded,
+    Roster,
+    Sign,
+)
+from floorcast.connectors.asterisk.state import AgentNow, CallNow, Membership, State
+
+__all__ = ["Agents", "transaction_id"]
+
+DIRECT_AFTER = 1.0  # seconds of a device in use without a queue's call until that is believed
+MAX_NUMBERED = 32  # states and seconds of which each agent's events are counted
+MAX_UNKNOWN = 1_000  # interfaces that are named in the log
+GONE = {4, 5}  # device states: invalid, unavailable
+BUSY = {2, 3, 7, 8}  # in use, busy, ringing and in use, on hold
+FREE = 1
+
+Emit = Callable[[str, str, float, dict[str, object]], None]
+
+
+def transaction_id(caller: str) -> int:
+    """A caller's Uniqueid as a number below 2**53: epoch x 10**6 + counter mod 10**6.
+
+    A system name may stand before it (``host-1530022819.2433``). Any other text is hashed.
+    """
+    seconds, _, counter = caller.rpartition("-")[2].partition(".")
+    if all(part.isascii() and part.isdigit() and len(part) <= 10 for part in (seconds, counter)):
+        found = int(seconds) * 1_000_000 + int(counter) % 1_000_000
+        if found < 2**53:
+            return found
+    data = caller.encode("utf-8", "replace")
+    return zlib.crc32(data) << 20 | zlib.adler32(data) & 0xFFFFF
+
+
+class Agents:
+    """Tells each change of an agent's state to ``emit``, once."""
+
+    def __init__(self, config: MappingConfig, state: State, emit: Emit) -> None:
+        self._config = config
+        self._state = state
+        self._emit = emit
+        self.unknown: set[str] = set()
+        self._timed = set(state.agents)
+        # By channel, so that a hangup or a hold costs one look rather than one for each agent.
+        self._reserved = {one.reserved: one.name for one in state.agents.values() if one.reserved}
+        self._legs = {one.leg: one.name for one in state.agents.values() if one.leg}
+
+    def named(self, member: str) -> AgentNow:
+        """The agent that a member is."""
+        name = self._state.interfaces.get(member, member)
+        return self._state.agent(
+            self._config.agents.get(member) or self._config.agents.get(name, name)
+        )
+
+    def named_call(self, call: CallNow) -> dict[str, object]:
+        """The two members that name a call."""
+        return {
+            "transactionId": transaction_id(call.caller),
+            "sessionId": f"{call.key}@{self._config.source}",
+        }
+
+    def apply(self, sign: Sign) -> None:
+        """A sign of an agent alone."""
+        match sign:
+            case Member():
+                self._member(sign)
+            case Roster():
+                self._roster(sign)
+            case MemberGone():
+                self._gone(sign)
+            case Paused():
+                self._pause(sign)
+            case RingEnded():
+                self._ring_ended(sign)
+            case Held():
+                self._hold(sign)
+
+    def ring(self, sign: Rang, call: CallNow) -> None:
+        """A call is offered to an agent."""
+        agent = self._in_queue(sign.agent, sign.queue)
+        agent.reserved = sign.leg or call.caller
+        self._reserved[agent.reserved] = agent.name
+        agent.wrap_until = None
+        self._show(agent, sign.at, call)
+
+    def missed(self, agent: AgentNow, sign: Missed) -> None:
+        """An agent did not take a call; a pause may follow."""
+        self._in_queue(sign.agent, sign.queue)
+        agent.reserved = ""
+        self._show(agent, sign.at)
+
+    def connect(self, sign: Connected, call: CallNow) -> str:
+        """An agent takes a call; the agent's name."""
+        agent = self._in_queue(sign.agent, sign.queue)
+        agent.call, agent.leg, agent.held, agent.reserved = call.caller, sign.leg, False, ""
+        agent.wrap_until, agent.busy_since, agent.direct = None, None, False
+        if sign.leg:
+            self._legs[sign.leg] = agent.name
+        self._show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
+        return agent.name
+
+    def complete(self, name: str, call: CallNow | None, at: float, result: str) -> None:
+        """An agent's call is over: wrap-up, for as long as the queue has it."""
+        agent = self._state.agent(name)
+        if not agent.call or (call is not None and agent.call != call.caller):
+            return
+        seconds = self._config.wrap_up(call.queue) if call else 0.0
+        self._legs.pop(agent.leg, None)
+        agent.call, agent.leg, agent.held, agent.busy_since = "", "", False, None
+        agent.wrap_until = at + seconds
+        self._show(agent, at, call, result=result)
+        if not seconds:
+            agent.wrap_until = None
+            self._show(agent, at)
+        self._timed.add(name)
+
+    def hung_up(self, sign: HungUp) -> None:
+        """A channel is gone; it may be one that rang."""
+        self._ring_ended(RingEnded(at=sign.at, leg=sign.channel))
+
+    def all_gone(self, at: float) -> None:
+        """Nobody is a member of anything."""
+        for name in list(self._state.agents):
+            agent = self._state.agent(name)
+            agent.queues, agent.reserved, agent.wrap_until = {}, "", None
+            agent.busy_since, agent.direct = None, False
+            self._show(agent, at)
+
+    def advance(self, now: float) -> None:
+        """Wrap-up ends, and a device in use is believed, when their time has come."""
+        for name in sorted(self._timed):
+            agent = self._state.agents.get(name)
+            if agent is None or (agent.wrap_until is None and agent.busy_since is None):
+                self._timed.discard(name)
+                continue
+            if agent.wrap_until is not None and agent.wrap_until <= now:
+                ended, agent.wrap_until = agent.wrap_until, None
+                self._show(self._state.agent(name), ended)
+            if agent.busy_since is not None and agent.busy_since + DIRECT_AFTER <= now:
+                began, agent.busy_since = agent.busy_since, None
+                agent.direct = not agent.call and not agent.reserved
+                self._show(self._state.agent(name), began)
+
+    # --- what changes an agent ------------------------------------------------------------------
+
+    def _in_queue(self, member: str, queue: str) -> AgentNow:
+        """The agent; whoever is offered a queue's call is a member of it."""
+        agent = self.named(member)
+        if queue not in agent.queues:
+            agent.queues = {**agent.queues, queue: Membership()}
+        return agent
+
+    def _is_unknown(self, member: str) -> bool:
+        """Whether this is an interface, and nobody knows whose."""
+        known = (
+            self._config.agents.keys() | self._state.interfaces.keys() | self._state.agents.keys()
+        )
+        if "/" not in member or member in known:
+            return False
+        if len(self.unknown) < MAX_UNKNOWN:
+            self.unknown.add(member)
+        return True
+
+    def _member(self, sign: Member) -> None:
+        if not sign.interface and self._is_unknown(sign.agent):
+            return
+        agent = self._enroll(sign)
+        at = sign.at if sign.since is None else sign.since
+        self._show(agent, at, logged_in=sign.logged_in)
+
+    def _roster(self, sign: Roster) -> None:
+        agents = {agent.name for agent in self._state.agents.values() if agent.queues}
+        for name in agents:
+            self._state.agent(name).queues = {}
+        shown: dict[str, tuple[float, float]] = {}
+        for one in sign.members:
+            agent = self._enroll(one)
+            since, logged_in = shown.get(agent.name, (0.0, one.at))
+            shown[agent.name] = (
+                max(since, one.at if one.since is None else one.since),
+                min(logged_in, one.at if one.logged_in is None else one.logged_in),
+            )
+        for name in sorted(agents | shown.keys()):
+            since, logged_in = shown.get(name, (sign.at, sign.at))
+            self._show(self._state.agent(name), since, logged_in=logged_in)
+
+    def _enroll(self, sign: Member) -> AgentNow:
+        self._state.keep_interface(sign.interface, sign.agent)
+        agent = self.named(sign.agent)
+        before = agent.queues.get(sign.queue)
+        status = sign.status
+        if before is not None and status is None:
+            return agent  # the queue log knows no more of a member than that it is one
+        agent.queues = {
+            **agent.queues,
+            sign.queue: Membership(
+                dynamic=sign.dynamic,
+                status=status if status is not None else before.status if before else 0,
+                paused=sign.paused,
+                paused_at=before.paused_at if before else 0.0,
+                penalty=sign.penalty,
+            ),
+        }
+        if sign.paused and sign.reason:
+            agent.reason = sign.reason
+        if status is not None:
+            self._device(agent, status, sign.at)
+        return agent
+
+    def _device(self, agent: AgentNow, status: int, at: float) -> None:
+        if status == FREE:
+            agent.reserved, agent.busy_since, agent.direct = "", None, False
+        elif status in BUSY and not agent.call and not agent.direct:
+            agent.busy_since = at if agent.busy_since is None else agent.busy_since
+            self._timed.add(agent.name)
+        elif status in GONE:
+            agent.busy_since, agent.direct = None, False
+
+    def _gone(self, sign: MemberGone) -> None:
+        if self._is_unknown(sign.agent):
+            return
+        agent = self.named(sign.agent)
+        left = {sign.queue} if sign.queue else set(agent.queues)
+        agent.queues = {one: of for one, of in agent.queues.items() if one not in left}
+        self._show(agent, sign.at)
+
+    def _pause(self, sign: Paused) -> None:
+        agent = self._in_queue(sign.agent, sign.queue)
+        here = agent.queues[sign.queue]
+        if sign.at < floor(here.paused_at):
+            return  # told late by the other channel
+        here.paused, here.paused_at = sign.paused, sign.at
+        if sign.paused:
+            agent.reason = sign.reason
+            agent.wrap_until = None
+        self._show(agent, sign.at)
+
+    def _ring_ended(self, sign: RingEnded) -> None:
+        name = self._reserved.pop(sign.leg, None)
+        if name is None:
+            return
+        agent = self._state.agent(name)
+        if agent.reserved == sign.leg:
+            agent.reserved = ""
+            self._show(agent, sign.at)
+
+    def _hold(self, sign: Held) -> None:
+        name = self._legs.get(sign.channel)
+        if name is None:
+            return
+        agent = self._state.agent(name)
+        if agent.call and agent.leg == sign.channel and agent.held != sign.on:
+            agent.held = sign.on
+            self._show(agent, sign.at, self._state.calls.get(agent.call))
+
+    # --- what is told of it ---------------------------------------------------------------------
+
+    def _is_present(self, agent: AgentNow) -> bool:
+        return any(one.dynamic or one.status not in GONE for one in agent.queues.values())
+
+    def _state_of(self, agent: AgentNow) -> str:
+        if agent.call:
+            return f"AGENT_HOLD {agent.call}" if agent.held else f"IN_CALL {agent.call}"
+        if not self._is_present(agent):
+            return "LOGOFF"
+        if agent.wrap_until is not None:
+            return "WRAP_UP"
+        if all(one.paused for one in agent.queues.values()):
+            return f"NOT_READY {self._config.reasons.get(agent.reason, agent.reason) or 'OTHER'}"
+        if agent.reserved:
+            return f"RESERVED {agent.reserved}"
+        return "IN_CALL" if agent.direct else "READY"
+
+    def _services(self, agent: AgentNow) -> list[str]:
+        home = self._config.home_queues.get(agent.name)
+        ordered = sorted(
+            agent.queues, key=lambda queue: (queue != home, agent.queues[queue].penalty, queue)
+        )
+        return list(dict.fromkeys(self._config.service(queue) for queue in ordered))
+
+    def _show(
+        self,
+        agent: AgentNow,
+        at: float,
+        call: CallNow | None = None,
+        *,
+        number: str = "",
+        result: str = "",
+        logged_in: float | None = None,
+    ) -> None:
+        """Send the agent's state, if it is another than the one that was sent last."""
+        now, services = self._state_of(agent), self._services(agent)
+        moved = services != agent.shown_services and now.split(" ")[0] in {"READY", "NOT_READY"}
+        if now == agent.shown and not moved:
+            return
+        if agent.shown == "LOGOFF":
+            began = at if logged_in is None else min(at, logged_in)
+            self._send(agent, "LOGON", began, {"services": services} if services else {})
+        held = agent.shown.startswith("AGENT_HOLD ")
+        kind, _, more = now.partition(" ")
+        data: dict[str, object] = {}
+        if services and services != agent.shown_services:
+            data["services"] = services
+        if kind == "NOT_READY":
+            data["reason"] = more
+        if kind == "IN_CALL" and not more:
+            data["lineNumber"] = "DIRECT"
+        if result:
+            data["result"] = result
+        if kind == "IN_CALL" and more and held:
+            kind = "AGENT_RESUMED"
+        agent.shown, agent.shown_services = now, services
+        self._send(agent, kind, at, data, call, number)
+
+    def _send(
+        self,
+        agent: AgentNow,
+        kind: str,
+        at: float,
+        data: dict[str, object],
+        call: CallNow | None = None,
+        number: str = "",
+    ) -> None:
+        services = self._services(agent)
+        if call is not None:
+            data["service"] = self._config.service(call.queue)
+            about = {**self.named_call(call), "service": data["service"], "direction": "INBOUND"}
+            data["call"] = about | ({"phoneNumber": call.number} if call.number else {})
+        elif services:
+            data["service"] = services[0]
+        named = {"agent": agent.name, "eventType": kind, **data}
+        self._emit(number or self._number(agent, kind, at), "agent.state", at, named)
+
+    def _number(self, agent: AgentNow, kind: str, at: float) -> str:
+        which = f"{kind}/{int(at)}"
+        count = agent.numbered.get(which, 0) + 1
+        agent.numbered = {**agent.numbered, which: count}
+        if len(agent.numbered) > MAX_NUMBERED:
+            del agent.numbered[next(iter(agent.numbered))]
+        return f"{agent.name}/{which}/{count}"

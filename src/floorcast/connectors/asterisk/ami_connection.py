@@ -1,0 +1,149 @@
+"""A connection to AMI: login, actions and their replies, and the events in between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+
+from floorcast.connectors.asterisk.frames import Frame, FrameReader
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.model.errors import BadCredentials, Unavailable
+
+__all__ = ["AmiAddress", "AmiConnection", "Received"]
+
+DEFAULT_PORT = 5038
+CONNECT_SECONDS = 5.0
+REPLY_SECONDS = 30.0
+PING_SECONDS = 10.0  # of silence; a connection that stays silent after that is dead
+READ_BYTES = 1 << 18
+
+Received = Callable[[Frame | UnreadableLine], Awaitable[None]]
+
+
+class AmiAddress:
+    """``HOST[:PORT]``, the user and the secret."""
+
+    def __init__(self, host: str, port: int, user: str, secret: str) -> None:
+        self.host, self.port = host, port
+        self.user, self.secret = user, secret
+
+    def __repr__(self) -> str:
+        return f"{self.host}:{self.port}"  # never the secret
+
+
+class AmiConnection:
+    """One connection; ``run`` reads it until it is lost, ``ask`` sends an action.
+
+    ``received`` is awaited for each event, in order: while it waits, nothing is read.
+    """
+
+    def __init__(self, address: AmiAddress, received: Received) -> None:
+        self._address = address
+        self._received = received
+        self._ids = itertools.count(1)
+        self._replies: dict[str, asyncio.Future[list[Frame]]] = {}
+        self._lists: dict[str, list[Frame]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self.has_booted = asyncio.Event()
+
+    async def open(self) -> asyncio.Task[None]:
+        """Connect and log in; the task that reads. Raises Unavailable and BadCredentials."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                reader, self._writer = await asyncio.open_connection(
+                    self._address.host, self._address.port, limit=READ_BYTES
+                )
+        except (OSError, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+            raise Unavailable(f"AMI at {self._address}: {why}") from None
+        reading = asyncio.create_task(self._read(reader))
+        try:
+            await self._log_in()
+        except BaseException:
+            await self.close(reading)
+            raise
+        return reading
+
+    async def ask(self, action: str, **members: str) -> list[Frame]:
+        """The reply to an action, and the events of its list; raises Unavailable."""
+        number = f"fc-{next(self._ids)}"
+        future: asyncio.Future[list[Frame]] = asyncio.get_running_loop().create_future()
+        self._replies[number] = future
+        lines = [f"Action: {action}", f"ActionID: {number}"]
+        lines += [f"{name}: {value}" for name, value in members.items()]
+        try:
+            assert self._writer is not None
+            self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+            await self._writer.drain()
+            async with asyncio.timeout(REPLY_SECONDS):
+                return await future
+        except (OSError, TimeoutError) as error:
+            why = str(error) or f"no reply to {action}"
+            raise Unavailable(f"AMI at {self._address}: {why}") from None
+        finally:
+            self._replies.pop(number, None)
+            self._lists.pop(number, None)
+
+    async def close(self, reading: asyncio.Task[None]) -> None:
+        """Close the connection."""
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        if self._writer:
+            self._writer.close()
+
+    async def _log_in(self) -> None:
+        address = self._address
+        reply = await self.ask(
+            "Login", Username=address.user, Secret=address.secret, Events="call,agent,system,user"
+        )
+        if reply[0].get("Response") != "Success":
+            said = reply[0].get("Message", "refused")
+            raise BadCredentials(f"AMI at {address} refuses the user {address.user!r}: {said}")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        frames = FrameReader()
+        try:
+            while data := await self._more(reader):
+                for frame in frames.feed(data):
+                    await self._take(frame)
+        except OSError:
+            pass
+        finally:
+            for future in self._replies.values():
+                if not future.done():
+                    future.set_exception(Unavailable(f"AMI at {self._address}: connection lost"))
+
+    async def _more(self, reader: asyncio.StreamReader) -> bytes:
+        """What comes next; empty when the connection is lost, or dead."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                return await reader.read(READ_BYTES)
+        except TimeoutError:
+            assert self._writer is not None
+            self._writer.write(b"Action: Ping\r\n\r\n")
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                return await reader.read(READ_BYTES)
+        except TimeoutError:
+            return b""
+
+    async def _take(self, frame: Frame | UnreadableLine) -> None:
+        if isinstance(frame, UnreadableLine):
+            await self._received(frame)
+            return
+        future = self._replies.get(frame.get("ActionID", ""))
+        if future is not None and not future.done():
+            self._reply(frame, future)
+        elif "Event" in frame:
+            if frame["Event"] == "FullyBooted":
+                self.has_booted.set()
+            await self._received(frame)
+
+    def _reply(self, frame: Frame, future: asyncio.Future[list[Frame]]) -> None:
+        number = frame["ActionID"]
+        found = self._lists.setdefault(number, [])
+        found.append(frame)
+        is_list = found[0].get("EventList") == "start"
+        if not is_list or frame.get("EventList") in {"Complete", "Cancelled"}:
+            future.set_result(found)

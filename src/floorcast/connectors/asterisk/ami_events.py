@@ -1,0 +1,223 @@
+"""An event of AMI, read into signs. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.asterisk.signs import (
+    By,
+    Completed,
+    Connected,
+    Disposed,
+    Held,
+    HungUp,
+    Joined,
+    Left,
+    Member,
+    MemberGone,
+    Missed,
+    Paused,
+    Rang,
+    Restarted,
+    RingEnded,
+    Sign,
+    Swapped,
+)
+
+__all__ = ["AmiEvents", "member_of", "number_in"]
+
+MAX_ABANDONED = 10_000  # callers between their QueueCallerAbandon and QueueCallerLeave
+_BY: dict[str, By] = {"caller": "caller", "agent": "agent", "transfer": "transfer"}
+
+
+class AmiEvents:
+    """Reads events, one after the other; ``did_variable`` and ``disposition_event`` are settings.
+
+    ``sign`` takes the time at which the frame came, for a server without ``timestampevents``.
+    """
+
+    def __init__(self, did_variable: str = "", disposition_event: str = "") -> None:
+        self._did = f"ChanVariable:{did_variable}" if did_variable else ""
+        self._disposition = disposition_event
+        self._abandoned: dict[str, None] = {}
+        self._readers: dict[str, Callable[[Frame, float], Sign | None]] = {
+            "QueueCallerJoin": self._joined,
+            "QueueCallerAbandon": self._abandons,
+            "QueueCallerLeave": self._left,
+            "AgentConnect": self._connected,
+            "AgentComplete": self._completed,
+            "AgentCalled": self._rang,
+            "AgentRingNoAnswer": self._missed,
+            "DialEnd": self._ring_ended,
+            "Hangup": self._hung_up,
+            "Hold": self._hold,
+            "Unhold": self._hold,
+            "QueueMemberAdded": self._status,
+            "QueueMemberStatus": self._status,
+            "QueueMemberPause": self._paused,
+            "QueueMemberRemoved": self._removed,
+            "AttendedTransfer": self._swapped,
+            "UserEvent": self._user_event,
+            "Shutdown": self._shutdown,
+        }
+
+    def sign(self, frame: Frame, received: float) -> Sign | None:
+        """What an event says, or None for one that says nothing of calls or agents.
+
+        Raises UnreadableLine for one that lacks what such an event has.
+        """
+        reader = self._readers.get(frame.get("Event", ""))
+        if reader is None:
+            return None
+        at = _time(frame, received)
+        try:
+            return reader(frame, at)
+        except KeyError as missing:
+            raise UnreadableLine(f"{frame['Event']} without {missing.args[0]}") from None
+
+    def _joined(self, frame: Frame, at: float) -> Sign:
+        dialed = frame.get(self._did, "") if self._did else ""
+        number = frame.get("CallerIDNum", "")
+        return Joined(
+            at=at,
+            caller=frame["Uniqueid"],
+            queue=frame["Queue"],
+            number="" if number == "<unknown>" else number,
+            dialed=dialed,
+        )
+
+    def _abandons(self, frame: Frame, _at: float) -> None:
+        self._abandoned[frame["Uniqueid"]] = None
+        if len(self._abandoned) > MAX_ABANDONED:
+            del self._abandoned[next(iter(self._abandoned))]
+
+    def _left(self, frame: Frame, at: float) -> Sign:
+        caller = frame["Uniqueid"]
+        # An exit by key is the only way out, but an answer, that no QueueCallerAbandon announces.
+        announced = caller in self._abandoned
+        self._abandoned.pop(caller, None)
+        return Left(at=at, caller=caller, queue=frame["Queue"], reason="" if announced else "KEY")
+
+    def _connected(self, frame: Frame, at: float) -> Sign:
+        return Connected(
+            at=at,
+            caller=frame["Uniqueid"],
+            queue=frame["Queue"],
+            agent=_member(frame),
+            leg=frame.get("DestUniqueid", ""),
+            waited=number_in(frame, "HoldTime"),
+        )
+
+    def _completed(self, frame: Frame, at: float) -> Sign:
+        return Completed(
+            at=at,
+            caller=frame.get("Uniqueid", ""),
+            queue=frame["Queue"],
+            agent=_member(frame),
+            by=_BY.get(frame.get("Reason", ""), "agent"),
+        )
+
+    def _rang(self, frame: Frame, at: float) -> Sign:
+        return Rang(
+            at=at,
+            caller=frame["Uniqueid"],
+            queue=frame["Queue"],
+            agent=_member(frame),
+            leg=frame.get("DestUniqueid", ""),
+        )
+
+    def _missed(self, frame: Frame, at: float) -> Sign:
+        return Missed(
+            at=at,
+            caller=frame["Uniqueid"],
+            queue=frame["Queue"],
+            agent=_member(frame),
+            ring_seconds=round(number_in(frame, "RingTime") / 1000),
+        )
+
+    def _ring_ended(self, frame: Frame, at: float) -> Sign | None:
+        if frame.get("DialStatus") == "ANSWER":
+            return None
+        return RingEnded(at=at, leg=frame["DestUniqueid"])
+
+    def _hung_up(self, frame: Frame, at: float) -> Sign:
+        return HungUp(at=at, channel=frame["Uniqueid"])
+
+    def _hold(self, frame: Frame, at: float) -> Sign:
+        return Held(at=at, channel=frame["Uniqueid"], on=frame["Event"] == "Hold")
+
+    def _paused(self, frame: Frame, at: float) -> Sign:
+        paused = frame.get("Paused") == "1"
+        reason = frame.get("PausedReason", frame.get("Reason", "")) if paused else ""
+        return Paused(
+            at=at, queue=frame["Queue"], agent=_member(frame), paused=paused, reason=reason
+        )
+
+    def _status(self, frame: Frame, at: float) -> Sign:
+        return member_of(frame, at)
+
+    def _removed(self, frame: Frame, at: float) -> Sign:
+        return MemberGone(at=at, queue=frame["Queue"], agent=_member(frame))
+
+    def _swapped(self, frame: Frame, at: float) -> Sign | None:
+        second, transferee = frame["SecondTransfererUniqueid"], frame.get("TransfereeUniqueid")
+        return Swapped(at=at, channel=second, to=transferee) if transferee else None
+
+    def _user_event(self, frame: Frame, at: float) -> Sign | None:
+        if not self._disposition or frame.get("UserEvent") != self._disposition:
+            return None
+        return Disposed(
+            at=at,
+            caller=frame["Uniqueid"],
+            code=frame.get("TermCode", frame.get("Code", "")),
+            agent=frame.get("Agent", ""),
+        )
+
+    def _shutdown(self, _frame: Frame, at: float) -> Sign:
+        return Restarted(at=at, empty=True)
+
+
+def member_of(
+    frame: Frame, at: float, since: float | None = None, logged_in: float | None = None
+) -> Member:
+    """The member of an event, or of a reply to QueueStatus, which names the same things otherwise.
+
+    Raises KeyError for a frame that names no queue or no member.
+    """
+    paused = frame.get("Paused") == "1"
+    return Member(
+        at=at,
+        queue=frame["Queue"],
+        agent=_member(frame),
+        interface=frame.get("Interface", frame.get("Location", "")),
+        dynamic=frame.get("Membership", "dynamic") == "dynamic",
+        status=int(number_in(frame, "Status")),
+        paused=paused,
+        reason=frame.get("PausedReason", "") if paused else "",
+        penalty=int(number_in(frame, "Penalty")),
+        since=since,
+        logged_in=logged_in,
+    )
+
+
+def number_in(frame: Frame, name: str) -> float:
+    """A whole number, 0 where there is none."""
+    text = frame.get(name, "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
+
+
+def _member(frame: Frame) -> str:
+    for name in ("MemberName", "Name", "Interface", "Location"):
+        if found := frame.get(name):
+            return found
+    raise KeyError("MemberName")
+
+
+def _time(frame: Frame, received: float) -> float:
+    try:
+        at = float(frame["Timestamp"])
+    except (KeyError, ValueError):
+        return received
+    return at if 0 <= at < 2**33 else received

@@ -1,0 +1,56 @@
+"""AMI and ``queue_log`` side by side: a sign that both give counts once. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+
+from floorcast.connectors.asterisk.signs import Sign, sign_key
+
+__all__ = ["Channel", "TwoChannels"]
+
+APART = 2.0  # seconds by which the times of one occurrence differ, at most: one is in whole seconds
+REMEMBERED = 60.0  # seconds for which the other channel's sign is waited for
+MAX_REMEMBERED = 100_000  # signs
+
+
+class Channel(StrEnum):
+    """Where a sign was read."""
+
+    AMI = "ami"
+    QUEUE_LOG = "queue_log"
+
+
+class TwoChannels:
+    """Remembers the signs of one channel until the other one has given them, too."""
+
+    def __init__(self) -> None:
+        self._alone: dict[tuple[object, ...], deque[float]] = {}
+        self._order: deque[tuple[float, tuple[object, ...]]] = deque()
+
+    def is_new(self, channel: Channel, sign: Sign) -> bool:
+        """Whether the other channel has not given this sign."""
+        key = sign_key(sign)
+        if key is None:
+            return True
+        other = Channel.QUEUE_LOG if channel is Channel.AMI else Channel.AMI
+        times = self._alone.get((other, *key))
+        if times and abs(times[0] - sign.at) <= APART:
+            times.popleft()
+            return False
+        self._alone.setdefault((channel, *key), deque()).append(sign.at)
+        self._order.append((sign.at, (channel, *key)))
+        self._forget(sign.at)
+        return True
+
+    def _forget(self, now: float) -> None:
+        while self._order:
+            at, key = self._order[0]
+            if at > now - REMEMBERED and len(self._order) <= MAX_REMEMBERED:
+                return
+            self._order.popleft()
+            times = self._alone.get(key)
+            if times and times[0] == at:
+                times.popleft()
+            if not times:
+                self._alone.pop(key, None)

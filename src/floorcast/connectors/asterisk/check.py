@@ -1,0 +1,98 @@
+"""``floorcast connect asterisk --check``: what the connector would see, and what it may not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.connector import take_snapshot
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.asterisk.snapshot import Snapshot
+
+__all__ = ["Table", "check_ami", "tables_of"]
+
+BOOT_SECONDS = 2.0  # FullyBooted comes right after the login, to those who may read system
+DEVICE_STATES = {
+    "0": "unknown",
+    "1": "free",
+    "2": "in use",
+    "3": "busy",
+    "4": "invalid",
+    "5": "unavailable",
+    "6": "ringing",
+    "7": "ringing, in use",
+    "8": "on hold",
+}
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+
+
+async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> list[Table]:
+    """Titles, headings and rows; the last table names missing rights, if there are any.
+
+    Raises Unavailable and BadCredentials.
+    """
+
+    async def ignore(_frame: Frame | UnreadableLine) -> None:
+        return
+
+    connection = AmiConnection(address, ignore)
+    reading = await connection.open()
+    try:
+        snapshot = await take_snapshot(connection, now)
+        missing = []
+        try:
+            async with asyncio.timeout(BOOT_SECONDS):
+                await connection.has_booted.wait()
+        except TimeoutError:
+            missing.append(("read", "system", "restarts of Asterisk are seen later"))
+    finally:
+        await connection.close(reading)
+    found = tables_of(snapshot, config)
+    return [*found, ("Missing rights", ("", "right", "without it"), missing)] if missing else found
+
+
+def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
+    """What a snapshot shows: queues, members, and calls that wait."""
+    members: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.members)
+    waiting: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.entries)
+    queues = sorted(members.keys() | waiting.keys())
+    by_agent: defaultdict[str, list[Frame]] = defaultdict(list)
+    for one in snapshot.members:
+        by_agent[one.get("Name") or one.get("Location", "")].append(one)
+    return [
+        (
+            "Queues",
+            ("queue", "service", "members", "waiting"),
+            [(q, config.service(q), str(members[q]), str(waiting[q])) for q in queues],
+        ),
+        (
+            "Members",
+            ("member", "agent", "interface", "queues", "device", "paused"),
+            [_member(name, frames, config) for name, frames in sorted(by_agent.items())],
+        ),
+        (
+            "Waiting callers",
+            ("caller", "queue", "seconds"),
+            [
+                (one.get("Uniqueid", ""), one.get("Queue", ""), one.get("Wait", ""))
+                for one in snapshot.entries
+            ],
+        ),
+    ]
+
+
+def _member(name: str, frames: Sequence[Frame], config: MappingConfig) -> Sequence[str]:
+    paused = [one for one in frames if one.get("Paused") == "1"]
+    return (
+        name,
+        config.agents.get(name, name),
+        frames[0].get("Location", ""),
+        ", ".join(one.get("Queue", "") for one in frames),
+        DEVICE_STATES.get(frames[0].get("Status", ""), "unknown"),
+        "all" if len(paused) == len(frames) else ", ".join(one.get("Queue", "") for one in paused),
+    )

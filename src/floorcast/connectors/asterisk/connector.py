@@ -1,0 +1,281 @@
+"""``floorcast connect asterisk`` at work: reads AMI and ``queue_log``, spools, sends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from floorcast.client import AsyncSender, Timing
+from floorcast.client.pacing import Backoff
+from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
+from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.channels import Channel
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
+from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
+from floorcast.connectors.asterisk.recording import Recording
+from floorcast.connectors.asterisk.signs import Sign
+from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.health import Health
+from floorcast.connectors.spool import Spool
+from floorcast.model.errors import BadCredentials, Unavailable
+
+__all__ = ["AsteriskConnector", "ConnectorTuning", "Source"]
+
+_log = structlog.get_logger("floorcast.connect")
+
+
+class ConnectorTuning(Struct, frozen=True, kw_only=True):
+    """Seconds and bounds of the connector that no user needs to set."""
+
+    poll_seconds: float = 0.1  # of the queue log
+    hold_seconds: float = 0.5  # for which a line waits for AMI to say the same, more exactly
+    step_seconds: float = 0.2  # from one look at the time to the next
+    max_inbox: int = 100_000  # signs read and not yet spooled; then reading waits
+    max_step: int = 5_000  # signs in one transaction
+    max_spooled: int = 5_000_000  # events; then reading waits until there is room
+    max_age: float = 26 * 3600.0  # of a line: the server's memory of duplicates ends there
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Where an Asterisk is read: AMI, its queue log, or both.
+
+    ``since`` is the epoch from which on lines are taken, None for as far back as is safe.
+    """
+
+    ami: AmiAddress | None = None
+    queue_log: Path | None = None
+    since: float | None = None
+    record: Path | None = None
+
+
+class AsteriskConnector:
+    """Reads one Asterisk into a spool, and sends from there; ``run`` ends only by an exception."""
+
+    def __init__(
+        self,
+        source: Source,
+        config: MappingConfig,
+        spool: Spool,
+        health: Health,
+        *,
+        tuning: ConnectorTuning | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._spool = spool
+        self._health = health
+        self._tuning = tuning or ConnectorTuning()
+        self._clock = clock
+        self._position = spool.position()
+        self._reading = Reading(
+            config, spool.rows(), self._position, has_ami=source.ami is not None
+        )
+        self._events = AmiEvents(config.did_variable, config.disposition_event)
+        self._inbox: asyncio.Queue[Item] = asyncio.Queue(self._tuning.max_inbox)
+        self._lock = asyncio.Lock()
+        self._offset = 0.0  # seconds by which Asterisk's clock is ahead of ours
+        self._ami_is_live = False
+        self._has_read_log = asyncio.Event()
+        self._unreadable_shown: set[str] = set()
+
+    async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
+        """Read and send for ever; raises what no repetition changes."""
+        with Recording(self._source.record) as recording:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(forwarder.run(sender))
+                tasks.create_task(self._keep(forwarder))
+                if self._source.queue_log:
+                    tasks.create_task(self._read_log(self._source.queue_log, recording))
+                if self._source.ami:
+                    tasks.create_task(self._follow_ami(self._source.ami, recording))
+
+    def forwarder(self) -> Forwarder:
+        """What sends from this connector's spool."""
+        return Forwarder(self._spool, self._lock, self._health)
+
+    # --- into the spool -------------------------------------------------------------------------
+
+    async def _keep(self, forwarder: Forwarder) -> None:
+        forwarder.wake()
+        while True:
+            await self._gather()
+            self._reading.advance(self._clock() + self._offset)
+            step = self._reading.step()
+            if step.events or step.rows or step.position:
+                async with self._lock:
+                    await asyncio.to_thread(self._spool.commit, *step)
+                self._health.read(self._reading.last_at)
+                self._health.spooled(self._spool.unsent)
+            if step.events:
+                forwarder.wake()
+            while self._spool.unsent >= self._tuning.max_spooled:
+                await forwarder.has_sent()
+
+    async def _gather(self) -> None:
+        """Take what has been read, or wait a moment for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._tuning.step_seconds):
+                self._reading.take(await self._inbox.get())
+        for _ in range(self._tuning.max_step):
+            if self._inbox.empty():
+                return
+            self._reading.take(self._inbox.get_nowait())
+
+    # --- the queue log --------------------------------------------------------------------------
+
+    async def _read_log(self, path: Path, recording: Recording) -> None:
+        file = QueueLogFile(path, self._position.get(LOG_POSITION, ""))
+        oldest = self._clock() - self._tuning.max_age
+        since = oldest if self._source.since is None else self._source.since
+        skipped = 0
+        while True:
+            count = 0
+            for line in self._polled(file):
+                count += 1
+                recording.line(line.text)
+                sign = self._sign_of_line(line.text, file)
+                if sign is not None and sign.at < since:
+                    skipped += 1
+                    sign = None
+                await self._hold_back(sign)
+                await self._inbox.put(Item(Channel.QUEUE_LOG, sign, line.position))
+            if count == 0:
+                if skipped:
+                    _log.warning("lines of the queue log are too old: left out", lines=skipped)
+                    skipped = 0
+                self._has_read_log.set()
+                await asyncio.sleep(self._tuning.poll_seconds)
+
+    def _polled(self, file: QueueLogFile) -> list[LogLine]:
+        try:
+            found = list(file.poll())
+        except OSError as error:
+            self._health.source_connected("queue_log", connected=False)
+            self._show_once(f"the queue log cannot be read: {error}")
+            return []
+        self._health.source_connected("queue_log", connected=file.is_open)
+        return found
+
+    def _sign_of_line(self, text: str, file: QueueLogFile) -> Sign | None:
+        try:
+            line = read_line(text)
+        except UnreadableLine as error:
+            self._unreadable(error)
+            return None
+        file.note(line.at)
+        return sign_of(line)
+
+    async def _hold_back(self, sign: Sign | None) -> None:
+        """Let AMI say it first, which knows the time to the microsecond."""
+        if sign is not None and self._ami_is_live:
+            age = self._clock() + self._offset - sign.at
+            wait = self._tuning.hold_seconds + 1.0 - age  # a line's time is rounded down
+            if wait > 0:
+                await asyncio.sleep(min(wait, self._tuning.hold_seconds + 1.0))
+
+    # --- AMI ------------------------------------------------------------------------------------
+
+    async def _follow_ami(self, address: AmiAddress, recording: Recording) -> None:
+        backoff = Backoff(Timing().chance)
+        was_up = is_lost = False
+        while True:
+            if self._source.queue_log:
+                await self._has_read_log.wait()  # it is older than what AMI has now
+            try:
+                await self._one_connection(address, recording, backoff)
+                was_up, is_lost = True, False
+            except BadCredentials:
+                if not was_up:
+                    raise
+            except Unavailable as error:
+                if not is_lost:
+                    _log.warning("Asterisk does not answer", why=error.message)
+                is_lost = True
+            finally:
+                self._ami_is_live = False
+                self._health.source_connected("ami", connected=False)
+            await asyncio.sleep(backoff.pause())
+
+    async def _one_connection(
+        self, address: AmiAddress, recording: Recording, backoff: Backoff
+    ) -> None:
+        async def received(frame: Frame | UnreadableLine) -> None:
+            await self._take_frame(frame, recording)
+
+        connection = AmiConnection(address, received)
+        reading = await connection.open()
+        try:
+            snapshot = await take_snapshot(connection, self._clock() + self._offset)
+            self._ami_is_live = True
+            self._health.source_connected("ami", connected=True)
+            self._health.compared()
+            _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
+            await self._inbox.put(Item(Channel.AMI, snapshot))
+            backoff.reset()
+            await reading
+        finally:
+            await connection.close(reading)
+        _log.warning("the connection to Asterisk is lost", ami=str(address))
+
+    async def _take_frame(self, frame: Frame | UnreadableLine, recording: Recording) -> None:
+        received = self._clock()
+        if isinstance(frame, UnreadableLine):
+            self._unreadable(frame)
+            return
+        recording.frame(frame, received)
+        try:
+            sign = self._events.sign(frame, received + self._offset)
+        except UnreadableLine as error:
+            self._unreadable(error)
+            return
+        if "Timestamp" in frame:
+            with suppress(ValueError):
+                self._offset = float(frame["Timestamp"]) - received
+        if sign is not None:
+            await self._inbox.put(Item(Channel.AMI, sign))
+
+    # --- what cannot be read --------------------------------------------------------------------
+
+    def _unreadable(self, error: UnreadableLine) -> None:
+        self._health.unreadable()
+        self._show_once(f"cannot be read: {error}", kind=str(error)[:40])
+
+    def _show_once(self, text: str, kind: str = "") -> None:
+        if (kind or text) not in self._unreadable_shown and len(self._unreadable_shown) < 100:
+            self._unreadable_shown.add(kind or text)
+            _log.warning(text)
+
+
+async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
+    """What Asterisk has now; raises Unavailable where a right is missing."""
+    status = await _asked(connection, "CoreStatus")
+    queues = await _asked(connection, "QueueStatus")
+    channels = await _asked(connection, "CoreShowChannels")
+    started = f"{status[0].get('CoreStartupDate', '')} {status[0].get('CoreStartupTime', '')}"
+    return Snapshot(
+        at=at,
+        started=started,
+        members=[one for one in queues if one.get("Event") == "QueueMember"],
+        entries=[one for one in queues if one.get("Event") == "QueueEntry"],
+        channels=[one for one in channels if one.get("Event") == "CoreShowChannel"],
+    )
+
+
+async def _asked(connection: AmiConnection, action: str) -> list[Frame]:
+    reply = await connection.ask(action)
+    if reply[0].get("Response") == "Error":
+        said = reply[0].get("Message", "refused")
+        raise Unavailable(
+            f"AMI refuses {action}: {said}; give its user the write rights of the docs"
+        )
+    return reply

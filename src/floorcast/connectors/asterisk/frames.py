@@ -1,0 +1,46 @@
+"""AMI's frames: lines of ``Name: value``, ended by an empty line. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+
+__all__ = ["Frame", "FrameReader"]
+
+MAX_FRAME_BYTES = 1 << 20
+Frame = dict[str, str]
+
+
+class FrameReader:
+    """Cuts bytes into frames, however they are divided."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Frame | UnreadableLine]:
+        """The frames that are whole; an UnreadableLine in the place of one that cannot be read."""
+        text = (self._rest + data).replace(b"\r\n", b"\n")
+        *whole, self._rest = text.split(b"\n\n")
+        for one in whole:
+            if one.strip():
+                yield _frame(one)
+        if len(self._rest) > MAX_FRAME_BYTES:
+            self._rest = b""
+            yield UnreadableLine(f"a frame of more than {MAX_FRAME_BYTES} bytes")
+
+
+def _frame(text: bytes) -> Frame | UnreadableLine:
+    frame: Frame = {}
+    for line in text.decode("utf-8", "replace").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon:
+            value = value.removeprefix(" ")
+            # ChanVariable may come many times, each with its name in the value.
+            if name == "ChanVariable":
+                name, _, value = value.partition("=")
+                name = f"ChanVariable:{name}"
+            frame.setdefault(name, value)
+    if not {"Event", "Response"} & frame.keys():
+        return UnreadableLine(f"a frame that is neither event nor response: {text[:200]!r}")
+    return frame

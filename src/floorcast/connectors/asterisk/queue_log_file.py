@@ -1,0 +1,151 @@
+"""Following ``queue_log``, through rotation: whole lines, each with the position behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["LogLine", "Position", "QueueLogFile"]
+
+MAX_LINE_BYTES = 64 << 10
+READ_BYTES = 1 << 20
+SWITCH_AFTER = 20  # polls without a line, after which a renamed file is taken to be finished
+
+
+class Position(Struct, frozen=True):
+    """Where reading goes on: after ``offset`` bytes of the file with this inode and first line."""
+
+    device: int
+    inode: int
+    offset: int
+    first_line: str
+    last_second: float = 0.0
+
+
+class LogLine(NamedTuple):
+    """A line, and the position behind it as text."""
+
+    text: str
+    position: str
+
+
+class QueueLogFile:
+    """The file at ``path``; ``poll`` gives what was appended since.
+
+    A renamed file is read to its end before the new one is begun: Asterisk may still write to it.
+    The file that the position is in is found by its inode among those beside ``path``.
+    """
+
+    def __init__(self, path: Path, position: str = "") -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._rest = b""
+        self._offset = 0
+        self._first_line = ""
+        self._polls_since_renamed = 0
+        self.last_second = 0.0
+        if position:
+            self._resume(msgspec.json.decode(position, type=Position))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a file to read."""
+        return self._file is not None
+
+    def poll(self) -> Iterator[LogLine]:
+        """The whole lines that are there and have not been read; raises OSError."""
+        if self._file is None and not self._open(self._path):
+            return
+        assert self._file is not None
+        data = self._file.read(READ_BYTES)
+        if data:
+            self._polls_since_renamed = 0
+            yield from self._lines(data)
+            return
+        self._follow()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+        self._file = None
+
+    def note(self, second: float) -> None:
+        """The time of the line in hand."""
+        self.last_second = max(self.last_second, second)
+
+    def position(self) -> str:
+        """The position behind the line in hand."""
+        assert self._file is not None
+        is_at = os.fstat(self._file.fileno())
+        found = Position(
+            is_at.st_dev, is_at.st_ino, self._offset, self._first_line, self.last_second
+        )
+        return msgspec.json.encode(found).decode()
+
+    def _resume(self, position: Position) -> None:
+        self.last_second = position.last_second
+        candidates = [self._path, *sorted(self._path.parent.glob(f"{self._path.name}*"))]
+        for path in candidates:
+            try:
+                is_at = path.stat()
+            except OSError:
+                continue
+            if (is_at.st_dev, is_at.st_ino) != (position.device, position.inode):
+                continue
+            if is_at.st_size < position.offset or not self._open(path):
+                return
+            if self._first_line != position.first_line:
+                self.close()  # another file that was given the old one's inode
+                return
+            assert self._file is not None
+            self._file.seek(position.offset)
+            self._offset = position.offset
+            return
+
+    def _open(self, path: Path) -> bool:
+        try:
+            self._file = path.open("rb")
+        except FileNotFoundError:
+            return False
+        first = self._file.readline(MAX_LINE_BYTES)
+        self._first_line = hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else ""
+        self._file.seek(0)
+        self._offset, self._rest, self._polls_since_renamed = 0, b"", 0
+        return True
+
+    def _lines(self, data: bytes) -> Iterator[LogLine]:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_LINE_BYTES:  # no line of Asterisk's
+            whole.append(self._rest[:200])
+            self._offset += len(self._rest) - 201
+            self._rest = b""
+        for line in whole:
+            self._offset += len(line) + 1
+            if not self._first_line:
+                self._first_line = hashlib.sha256(line + b"\n").hexdigest()[:16]
+            yield LogLine(line.decode("utf-8", "replace"), self.position())
+
+    def _follow(self) -> None:
+        """Go on with the new file when the old one was renamed, or begin anew when it was cut."""
+        assert self._file is not None
+        here = os.fstat(self._file.fileno())
+        if here.st_size < self._offset:
+            self._file.seek(0)
+            self._offset, self._rest, self._first_line = 0, b"", ""
+            return
+        try:
+            there = self._path.stat()
+        except OSError:
+            return
+        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+            return
+        self._polls_since_renamed += 1
+        if self._polls_since_renamed >= SWITCH_AFTER:
+            self.close()

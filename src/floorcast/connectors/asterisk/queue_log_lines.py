@@ -1,0 +1,172 @@
+"""A line of ``queue_log``, read into a sign. No I/O.
+
+``epoch|call id|queue|member|event|data|...``; the member is named, except by ADDMEMBER and
+REMOVEMEMBER, which give the interface unless ``log_membername_as_agent=yes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from floorcast.connectors.asterisk.signs import (
+    ABANDONED,
+    By,
+    Completed,
+    Connected,
+    Dialed,
+    Disposed,
+    Joined,
+    Left,
+    Member,
+    MemberGone,
+    Missed,
+    Paused,
+    Restarted,
+    Sign,
+)
+
+__all__ = ["QueueLogLine", "UnreadableLine", "read_line", "sign_of"]
+
+MAX_FIELDS = 16  # a stray | in free text makes no more
+MAX_EPOCH = 2**33  # seconds; the year 2242
+
+
+class UnreadableLine(ValueError):
+    """A line, or a frame, that is not what Asterisk writes."""
+
+
+class QueueLogLine(NamedTuple):
+    """The fields of a line; ``data`` has any number of fields, ``""`` where there is none."""
+
+    at: float
+    caller: str
+    queue: str
+    member: str
+    event: str
+    data: Sequence[str]
+
+    def field(self, index: int) -> str:
+        """A field of the data."""
+        return self.data[index] if index < len(self.data) else ""
+
+    def number(self, index: int) -> float:
+        """A field of the data as a number, 0 when it is none."""
+        text = self.field(index)
+        return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
+
+
+def read_line(line: str) -> QueueLogLine:
+    """The fields of a line; raises UnreadableLine."""
+    fields = line.rstrip("\r\n").split("|", MAX_FIELDS)
+    if len(fields) < 5:
+        raise UnreadableLine(f"fewer than five fields: {line[:200]!r}")
+    epoch, caller, queue, member, event, *data = fields
+    if not (epoch.isascii() and epoch.isdigit() and len(epoch) <= 10 and int(epoch) < MAX_EPOCH):
+        raise UnreadableLine(f"does not begin with a time: {line[:200]!r}")
+    return QueueLogLine(float(epoch), caller, queue, member, event, data)
+
+
+def sign_of(line: QueueLogLine) -> Sign | None:
+    """What the line says, or None for a line that says nothing of calls or agents."""
+    reader = _READERS.get(line.event)
+    return reader(line) if reader else None
+
+
+def _joined(line: QueueLogLine) -> Sign:
+    return Joined(at=line.at, caller=line.caller, queue=line.queue, number=line.field(1))
+
+
+def _connected(line: QueueLogLine) -> Sign:
+    return Connected(
+        at=line.at,
+        caller=line.caller,
+        queue=line.queue,
+        agent=line.member,
+        leg=line.field(1),
+        waited=line.number(0),
+    )
+
+
+def _completed(by: By) -> Callable[[QueueLogLine], Sign]:
+    def read(line: QueueLogLine) -> Sign:
+        return Completed(at=line.at, caller=line.caller, queue=line.queue, agent=line.member, by=by)
+
+    return read
+
+
+def _left(reason: str) -> Callable[[QueueLogLine], Sign]:
+    def read(line: QueueLogLine) -> Sign:
+        return Left(at=line.at, caller=line.caller, queue=line.queue, reason=reason)
+
+    return read
+
+
+def _missed(line: QueueLogLine) -> Sign:
+    return Missed(
+        at=line.at,
+        caller=line.caller,
+        queue=line.queue,
+        agent=line.member,
+        ring_seconds=round(line.number(0) / 1000),
+    )
+
+
+def _paused(line: QueueLogLine) -> Sign:
+    return Paused(
+        at=line.at,
+        queue=line.queue,
+        agent=line.member,
+        paused=line.event == "PAUSE",
+        reason=line.field(0) if line.event == "PAUSE" else "",
+    )
+
+
+def _added(line: QueueLogLine) -> Sign:
+    return Member(at=line.at, queue=line.queue, agent=line.member)
+
+
+def _removed(line: QueueLogLine) -> Sign:
+    return MemberGone(at=line.at, queue=line.queue, agent=line.member)
+
+
+def _logged_off(line: QueueLogLine) -> Sign:
+    return MemberGone(at=line.at, queue="", agent=line.member)
+
+
+def _dialed(line: QueueLogLine) -> Sign:
+    return Dialed(at=line.at, caller=line.caller, number=line.field(0))
+
+
+def _disposed(line: QueueLogLine) -> Sign:
+    member = "" if line.member == "NONE" else line.member
+    return Disposed(at=line.at, caller=line.caller, code=line.field(0), agent=member)
+
+
+def _restarted(line: QueueLogLine) -> Sign:
+    return Restarted(at=line.at)
+
+
+_READERS: dict[str, Callable[[QueueLogLine], Sign]] = {
+    "ENTERQUEUE": _joined,
+    "CONNECT": _connected,
+    "COMPLETECALLER": _completed("caller"),
+    "COMPLETEAGENT": _completed("agent"),
+    "BLINDTRANSFER": _completed("transfer"),
+    "ATTENDEDTRANSFER": _completed("transfer"),
+    "TRANSFER": _completed("transfer"),
+    "ABANDON": _left(ABANDONED),
+    "EXITWITHTIMEOUT": _left("TIMEOUT"),
+    "EXITWITHKEY": _left("KEY"),
+    "EXITEMPTY": _left("EMPTY"),
+    "WITHDRAW": _left("WITHDRAWN"),
+    "RINGNOANSWER": _missed,
+    "PAUSE": _paused,
+    "UNPAUSE": _paused,
+    "ADDMEMBER": _added,
+    "REMOVEMEMBER": _removed,
+    "AGENTLOGOFF": _logged_off,
+    "DID": _dialed,
+    "CALLSTATUS": _disposed,
+    "QUEUESTART": _restarted,
+}

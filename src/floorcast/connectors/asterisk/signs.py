@@ -1,0 +1,225 @@
+"""Signs: what AMI and ``queue_log`` say of calls and agents, in one vocabulary.
+
+``at`` is seconds of the epoch by Asterisk's clock. ``caller`` is a channel's Uniqueid, ``agent``
+a member's name. Both channels give the same signs for the same occurrence, so that an event has
+the same id whichever channel it was read from.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = [
+    "ABANDONED",
+    "By",
+    "Completed",
+    "Connected",
+    "Dialed",
+    "Disposed",
+    "Held",
+    "HungUp",
+    "Joined",
+    "Left",
+    "Member",
+    "MemberGone",
+    "Missed",
+    "Paused",
+    "Rang",
+    "Restarted",
+    "RingEnded",
+    "Roster",
+    "Sign",
+    "Swapped",
+    "sign_key",
+]
+
+By = Literal["caller", "agent", "transfer"]
+ABANDONED = "ABANDONED"  # a reason of ``Left``: the caller hung up
+
+
+class _Sign(Struct, frozen=True, kw_only=True):
+    at: float
+
+
+class Joined(_Sign, frozen=True, kw_only=True):
+    """A caller began to wait in a queue."""
+
+    caller: str
+    queue: str
+    number: str = ""
+    dialed: str = ""
+
+
+class Connected(_Sign, frozen=True, kw_only=True):
+    """A member took the caller; ``leg`` is the member's channel, ``waited`` is in seconds."""
+
+    caller: str
+    queue: str
+    agent: str
+    leg: str = ""
+    waited: float = 0.0
+
+
+class Completed(_Sign, frozen=True, kw_only=True):
+    """The conversation ended; ``caller`` may be empty (AMI's AgentComplete after a Hangup)."""
+
+    caller: str
+    queue: str
+    agent: str
+    by: By
+
+
+class Left(_Sign, frozen=True, kw_only=True):
+    """A caller left a queue; ``reason`` is empty when the channel does not tell it."""
+
+    caller: str
+    queue: str
+    reason: str = ""
+
+
+class Rang(_Sign, frozen=True, kw_only=True):
+    """A member's device rings for the caller."""
+
+    caller: str
+    queue: str
+    agent: str
+    leg: str
+
+
+class RingEnded(_Sign, frozen=True, kw_only=True):
+    """A channel that rang no longer does, and was not answered."""
+
+    leg: str
+
+
+class Missed(_Sign, frozen=True, kw_only=True):
+    """A member did not take the call."""
+
+    caller: str
+    queue: str
+    agent: str
+    ring_seconds: int
+
+
+class HungUp(_Sign, frozen=True, kw_only=True):
+    """A channel is gone."""
+
+    channel: str
+
+
+class Held(_Sign, frozen=True, kw_only=True):
+    """A channel put the other party on hold, or took it back."""
+
+    channel: str
+    on: bool
+
+
+class Member(_Sign, frozen=True, kw_only=True):
+    """A member of a queue, as it is now; ``status`` (the device's) is None if not told.
+
+    ``interface`` is empty if not told. ``since`` is when this state began, and ``logged_in``
+    when the membership did, where they are known to be before ``at``.
+    """
+
+    queue: str
+    agent: str
+    interface: str = ""
+    dynamic: bool = True
+    status: int | None = None
+    paused: bool = False
+    reason: str = ""
+    penalty: int = 0
+    since: float | None = None
+    logged_in: float | None = None
+
+
+class Roster(_Sign, frozen=True, kw_only=True):
+    """All members of all queues; an agent who is not among them is a member of none."""
+
+    members: tuple[Member, ...]
+
+
+class MemberGone(_Sign, frozen=True, kw_only=True):
+    """A member left a queue; all of its queues, if ``queue`` is empty."""
+
+    queue: str
+    agent: str
+
+
+class Paused(_Sign, frozen=True, kw_only=True):
+    """A member was paused in a queue, or is no longer."""
+
+    queue: str
+    agent: str
+    paused: bool
+    reason: str = ""
+
+
+class Dialed(_Sign, frozen=True, kw_only=True):
+    """The number that the caller dialed, told before the caller joins."""
+
+    caller: str
+    number: str
+
+
+class Disposed(_Sign, frozen=True, kw_only=True):
+    """A call was given a term code."""
+
+    caller: str
+    code: str
+    agent: str = ""
+
+
+class Swapped(_Sign, frozen=True, kw_only=True):
+    """An attended transfer put ``to`` where ``channel`` was: it waits or talks there now."""
+
+    channel: str
+    to: str
+
+
+class Restarted(_Sign, frozen=True, kw_only=True):
+    """Asterisk began anew: no call from before is there; no member either, if ``empty``."""
+
+    empty: bool = False
+
+
+Sign = (
+    Joined
+    | Connected
+    | Completed
+    | Left
+    | Rang
+    | RingEnded
+    | Missed
+    | HungUp
+    | Held
+    | Member
+    | Roster
+    | MemberGone
+    | Paused
+    | Dialed
+    | Disposed
+    | Swapped
+    | Restarted
+)
+
+
+def sign_key(sign: Sign) -> tuple[object, ...] | None:
+    """What the same sign from the other channel has in common with this one.
+
+    None for a sign that only one channel gives, or that changes nothing when it comes twice.
+    """
+    match sign:
+        case Joined() | Left():
+            return type(sign), sign.caller, sign.queue
+        case Connected() | Missed():
+            return type(sign), sign.caller, sign.queue, sign.agent
+        case Completed():
+            return Completed, sign.queue, sign.agent
+        case Paused():
+            return Paused, sign.queue, sign.agent, sign.paused, sign.reason
+        case Disposed():
+            return Disposed, sign.caller, sign.code
+    return None

@@ -1,0 +1,174 @@
+"""After a reconnect: what Asterisk has now, against what the connector believed. No I/O."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from floorcast.connectors.asterisk.ami_events import member_of, number_in
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.signs import (
+    Completed,
+    Connected,
+    HungUp,
+    Joined,
+    Left,
+    Member,
+    Restarted,
+    Roster,
+    Sign,
+)
+from floorcast.connectors.asterisk.state import CallNow, Phase, State
+
+__all__ = ["Snapshot", "missed_signs"]
+
+
+class Snapshot(Struct, kw_only=True):
+    """The replies to CoreStatus, QueueStatus and CoreShowChannels.
+
+    ``at`` is the time of the replies by Asterisk's clock; ``started`` names the start of the
+    process, as CoreStatus tells it.
+    """
+
+    at: float
+    started: str
+    members: list[Frame] = []
+    entries: list[Frame] = []
+    channels: list[Frame] = []
+
+
+def missed_signs(
+    snapshot: Snapshot, state: State, config: MappingConfig, started_before: str
+) -> list[Sign]:
+    """The signs that would have been read had the connection held, as far as can be known."""
+    restarted = bool(started_before) and started_before != snapshot.started
+    roster = Roster(at=snapshot.at, members=tuple(_members(snapshot)))
+    if restarted:
+        ended = Restarted(at=state.last_at, empty=True)
+        return [ended, *_joins(snapshot, None), *_talks(snapshot, None), roster]
+    return [
+        *_hangups(snapshot, state),
+        *_joins(snapshot, state),
+        *_talks(snapshot, state),
+        *_ends_of_talks(snapshot, state, config),
+        *_leaves(snapshot, state),
+        roster,
+    ]
+
+
+def _members(snapshot: Snapshot) -> Iterator[Member]:
+    for frame in snapshot.members:
+        if not frame.get("Queue") or not (frame.get("Name") or frame.get("Location")):
+            continue
+        times = [number_in(frame, "LoginTime"), number_in(frame, "LastCall")]
+        if frame.get("Paused") == "1":
+            times.append(number_in(frame, "LastPause"))
+        since = min(max(times), snapshot.at) or None
+        yield member_of(frame, snapshot.at, since, times[0] or None)
+
+
+def _hangups(snapshot: Snapshot, state: State) -> Iterator[Sign]:
+    """Calls that are gone, at the best known time."""
+    up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
+    up |= {state.aliases[one] for one in up if one in state.aliases}
+    last_calls = {frame.get("Name", ""): number_in(frame, "LastCall") for frame in snapshot.members}
+    for call in list(state.calls.values()):
+        if call.caller in up:
+            continue
+        at = max(state.last_at, call.since)
+        if call.phase is Phase.TALKING and last_calls.get(call.agent, 0.0) > call.since:
+            at = last_calls[call.agent]
+        yield HungUp(at=at, channel=call.caller)
+
+
+def _joins(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
+    for frame in snapshot.entries:
+        caller, queue = frame.get("Uniqueid", ""), frame.get("Queue", "")
+        call = state.call(caller) if state else None
+        waits = call is not None and call.phase is Phase.WAITING and call.queue == queue
+        if caller and queue and not waits:
+            at = snapshot.at - number_in(frame, "Wait")
+            number = frame.get("CallerIDNum", "")
+            number = "" if number in {"<unknown>", "unknown"} else number
+            yield Joined(at=at, caller=caller, queue=queue, number=number)
+
+
+def _talks(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
+    """Agents in a bridge with a caller of a queue."""
+    for leg, other, member in _bridged(snapshot):
+        caller = other.get("Uniqueid", "")
+        call = state.call(caller) if state else None
+        queue = call.queue if call else _queue_of(other)
+        if not queue or (call and call.phase is Phase.TALKING and call.agent):
+            continue
+        began = snapshot.at - _seconds(leg.get("Duration", ""))
+        at = max(began, call.since) if call else began
+        yield Connected(
+            at=at, caller=caller, queue=queue, agent=member, leg=leg.get("Uniqueid", "")
+        )
+
+
+def _ends_of_talks(snapshot: Snapshot, state: State, config: MappingConfig) -> Iterator[Sign]:
+    """Callers who are up, but no longer with the agent that they were with."""
+    up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
+    waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
+    together = {
+        (other.get("Uniqueid", ""), config.agents.get(member, member))
+        for _, other, member in _bridged(snapshot)
+    }
+    for call in _open(state, Phase.TALKING):
+        names = {call.caller} | {one for one, to in state.aliases.items() if to == call.caller}
+        apart = not any((name, call.agent) in together for name in names)
+        if names & up and not names & waiting and apart:
+            at = max(state.last_at, call.since)
+            yield Completed(
+                at=at, caller=call.caller, queue=call.queue, agent=call.agent, by="transfer"
+            )
+
+
+def _leaves(snapshot: Snapshot, state: State) -> Iterator[Sign]:
+    """Callers who are up, but no longer in the queue in which they waited."""
+    up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
+    waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
+    bridged = {other.get("Uniqueid", "") for _, other, _ in _bridged(snapshot)}
+    for call in _open(state, Phase.WAITING):
+        if call.caller in up - waiting - bridged:
+            at = max(state.last_at, call.since)
+            yield Left(at=at, caller=call.caller, queue=call.queue)
+
+
+def _open(state: State, phase: Phase) -> list[CallNow]:
+    return [call for call in state.calls.values() if call.phase is phase]
+
+
+def _bridged(snapshot: Snapshot) -> Iterator[tuple[Frame, Frame, str]]:
+    """The member's channel, the other channel of its bridge, and the member's name."""
+    names = {frame.get("Location", ""): frame.get("Name", "") for frame in snapshot.members}
+    bridges = defaultdict(list)
+    for frame in snapshot.channels:
+        if frame.get("BridgeId"):
+            bridges[frame["BridgeId"]].append(frame)
+    for together in bridges.values():
+        for leg in together:
+            member = names.get(leg.get("Channel", "").rpartition("-")[0])
+            if member:
+                for other in together:
+                    if other is not leg:
+                        yield leg, other, member
+
+
+def _queue_of(channel: Frame) -> str:
+    if channel.get("Application") != "Queue":
+        return ""
+    return channel.get("ApplicationData", "").partition(",")[0]
+
+
+def _seconds(duration: str) -> float:
+    parts = duration.split(":")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return 0.0
+    hours, minutes, seconds = (int(part[:9]) for part in parts)
+    return hours * 3600.0 + minutes * 60 + seconds

@@ -1,0 +1,169 @@
+"""What is open at an Asterisk, as the mapping believes it: calls, agents, ids of swapped calls.
+
+All of it is written to the spool, row by row, in the transaction of the events that it led to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["AgentNow", "CallNow", "Membership", "Phase", "State"]
+
+MAX_ENDED = 10_000  # calls of which is remembered that they ended, where no Hangup says so
+
+
+class Phase(StrEnum):
+    """Where a call is."""
+
+    WAITING = "waiting"
+    LEAVING = "leaving"  # out of its queue; whether it joins another one shows within a second
+    TALKING = "talking"
+    TRANSFERRING = "transferring"  # its agent passed it on; it may join a queue
+    HANGING_UP = "hanging up"  # its caller is gone; AgentComplete is still to come
+    LEFT = "left"  # up, but neither waiting nor with an agent
+    ENDED = "ended"
+
+
+class CallNow(Struct, kw_only=True):
+    """A call. ``session`` counts the calls of this caller, ``turn`` those at a queue.
+
+    Times are seconds of the epoch. ``since`` is when the phase began, ``due`` when it ends by
+    itself. ``joined`` and ``connected`` are those of the last turn. ``reason`` is that of leaving
+    a queue.
+    """
+
+    caller: str
+    session: int
+    turn: int = 0
+    queue: str = ""
+    phase: Phase = Phase.LEFT
+    since: float = 0.0
+    due: float = 0.0
+    reason: str = ""
+    agent: str = ""
+    number: str = ""
+    joined: float = 0.0
+    connected: float = 0.0
+    dispositions: int = 0
+
+    @property
+    def key(self) -> str:
+        """The caller, and which of the caller's calls this is, if not the first."""
+        return self.caller if self.session == 1 else f"{self.caller}/{self.session}"
+
+
+class Membership(Struct, kw_only=True):
+    """An agent's place in one queue."""
+
+    dynamic: bool = True
+    status: int = 0
+    paused: bool = False
+    paused_at: float = 0.0
+    penalty: int = 0
+
+
+class AgentNow(Struct, kw_only=True):
+    """An agent. ``shown`` is the state that was last sent, ``LOGOFF`` before any.
+
+    ``reserved`` and ``leg`` are channels of the agent; ``call`` the caller that they talk to.
+    ``busy_since`` is when the device began to be in use without a call of a queue. ``numbered``
+    counts the events of each state and second.
+    """
+
+    name: str
+    queues: dict[str, Membership] = {}
+    reason: str = ""
+    call: str = ""
+    leg: str = ""
+    held: bool = False
+    reserved: str = ""
+    wrap_until: float | None = None
+    busy_since: float | None = None
+    direct: bool = False
+    shown: str = "LOGOFF"
+    shown_services: list[str] = []
+    numbered: dict[str, int] = {}
+
+
+class State:
+    """Everything that is open, and which of it changed since ``changed`` was last taken."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, CallNow] = {}
+        self.agents: dict[str, AgentNow] = {}
+        self.aliases: dict[str, str] = {}
+        self.interfaces: dict[str, str] = {}
+        self.last_at = 0.0
+        self._touched: set[tuple[str, str]] = set()
+
+    def call(self, caller: str) -> CallNow | None:
+        """The call of a caller, under whichever id it is known now."""
+        return self.calls.get(self.aliases.get(caller, caller))
+
+    def keep_call(self, call: CallNow) -> CallNow:
+        """Remember a call, or a change of it."""
+        if call.phase is Phase.ENDED and call.caller in self.calls:
+            del self.calls[call.caller]  # put last: the oldest are forgotten first
+        self.calls[call.caller] = call
+        self._touched.add(("call", call.caller))
+        return call
+
+    def forget_call(self, caller: str) -> None:
+        """A call that nothing can be said of any more."""
+        if self.calls.pop(caller, None):
+            self._touched.add(("call", caller))
+        for alias in [one for one, to in self.aliases.items() if caller in {one, to}]:
+            del self.aliases[alias]
+            self._touched.add(("alias", alias))
+
+    def keep_alias(self, channel: str, caller: str) -> None:
+        """From now on ``channel`` is the id of the call of ``caller``."""
+        self.aliases[channel] = caller
+        self._touched.add(("alias", channel))
+
+    def keep_interface(self, interface: str, member: str) -> None:
+        """The member's name of an interface, which ``queue_log`` gives in its place at times."""
+        if interface and self.interfaces.get(interface) != member:
+            self.interfaces[interface] = member
+            self._touched.add(("interface", interface))
+
+    def agent(self, name: str) -> AgentNow:
+        """An agent, made where there is none; changes of it are noted."""
+        self._touched.add(("agent", name))
+        return self.agents.setdefault(name, AgentNow(name=name))
+
+    def forget_ended(self) -> None:
+        """Keep the memory of calls that ended within its bound."""
+        surplus = len(self.calls) - MAX_ENDED
+        if surplus > 0:
+            ended = [one.caller for one in self.calls.values() if one.phase is Phase.ENDED]
+            for caller in ended[:surplus]:
+                self.forget_call(caller)
+
+    def changed(self) -> dict[tuple[str, str], object]:
+        """The rows that changed since the last time, None for one that is gone."""
+        found: dict[str, Callable[[str], object]] = {
+            "call": self.calls.get,
+            "agent": self.agents.get,
+            "alias": self.aliases.get,
+            "interface": self.interfaces.get,
+        }
+        rows = {(kind, name): found[kind](name) for kind, name in self._touched}
+        self._touched.clear()
+        return rows
+
+    def restore(self, kind: str, name: str, row: bytes) -> None:
+        """Take in a row that ``changed`` gave before, as JSON."""
+        match kind:
+            case "call":
+                self.calls[name] = msgspec.json.decode(row, type=CallNow)
+            case "agent":
+                self.agents[name] = msgspec.json.decode(row, type=AgentNow)
+            case "alias":
+                self.aliases[name] = msgspec.json.decode(row, type=str)
+            case "interface":
+                self.interfaces[name] = msgspec.json.decode(row, type=str)

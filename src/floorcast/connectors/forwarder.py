@@ -1,0 +1,87 @@
+"""From the spool to the server: events are deleted once the server has answered for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from floorcast.client import AsyncSender, CloudEvent, Rejected
+from floorcast.client.sending import MAX_BATCH_EVENTS
+from floorcast.connectors.health import Health
+from floorcast.connectors.spool import Spool
+
+__all__ = ["Forwarder"]
+
+MAX_SHOWN = 20  # refused events that are shown one by one; the others are counted
+
+_log = structlog.get_logger("floorcast.connect")
+
+
+class Forwarder:
+    """Sends what the spool holds; ``wake`` it when there is more.
+
+    ``lock`` is held while the spool is in use: it is used from threads.
+    """
+
+    def __init__(self, spool: Spool, lock: asyncio.Lock, health: Health) -> None:
+        self._spool = spool
+        self._lock = lock
+        self._health = health
+        self._more = asyncio.Event()
+        self._sent = asyncio.Event()
+        self._shown = 0
+        self._is_away = False
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._more.set()
+
+    async def has_sent(self) -> None:
+        """Returns when the next batch has left the spool."""
+        self._sent.clear()
+        await self._sent.wait()
+
+    def waits(self, _seconds: float, why: str) -> None:
+        """The server is away; said once, until it is back. For ``Timing.waiting``."""
+        if not self._is_away:
+            self._is_away = True
+            self._health.server_connected(connected=False)
+            _log.warning("floorcast does not answer", why=why, unsent=self._spool.unsent)
+
+    async def run(self, sender: AsyncSender) -> None:
+        """Send for ever; raises the Refusal with which the server refuses to take any event."""
+        while True:
+            self._more.clear()
+            while await self.send_some(sender):
+                pass
+            await self._more.wait()
+
+    async def send_some(self, sender: AsyncSender) -> bool:
+        """Send one batch, if there is any; whether there was."""
+        async with self._lock:
+            upto, events = await asyncio.to_thread(self._spool.oldest, MAX_BATCH_EVENTS)
+        if not events:
+            return False
+        verdicts = await sender.send(events)
+        async with self._lock:
+            await asyncio.to_thread(self._spool.sent, upto)
+        self._sent.set()
+        self._health.server_connected(connected=True)
+        self._health.sent(verdicts, self._spool.unsent)
+        if self._is_away:
+            self._is_away = False
+            _log.info("floorcast answers again", unsent=self._spool.unsent)
+        self._show(events, verdicts.rejected)
+        return True
+
+    def _show(self, events: Sequence[CloudEvent], rejected: Sequence[Rejected]) -> None:
+        for one in rejected:
+            self._shown += 1
+            if self._shown <= MAX_SHOWN:
+                event = events[one.index] if one.index < len(events) else None
+                kind = event.type if event else ""
+                _log.error("an event was refused", id=one.id, type=kind, why=one.message)
+            elif self._shown == MAX_SHOWN + 1:
+                _log.error("more events were refused: see floorcast_connector_refused_total")

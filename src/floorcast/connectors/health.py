@@ -1,0 +1,93 @@
+"""How a connector is: figures for Prometheus, on a port of its own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from floorcast.client import Verdicts
+
+__all__ = ["Health"]
+
+
+class Health:
+    """The figures of one connector."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._connected = Gauge(
+            "floorcast_connector_connected",
+            "1 while the connection is up: ami, queue_log, floorcast.",
+            ["to"],
+            registry=self._registry,
+        )
+        self._last_event = Gauge(
+            "floorcast_connector_last_event_timestamp_seconds",
+            "When the source last said something, by its own clock.",
+            registry=self._registry,
+        )
+        self._unsent = Gauge(
+            "floorcast_connector_unsent_events",
+            "Events in the spool.",
+            registry=self._registry,
+        )
+        self._sent = Counter(
+            "floorcast_connector_sent",
+            "Events that the server answered for.",
+            ["verdict"],
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "floorcast_connector_refused",
+            "Events that the server refused.",
+            registry=self._registry,
+        )
+        self._resyncs = Counter(
+            "floorcast_connector_resyncs",
+            "How often the source's state was compared with what was believed.",
+            registry=self._registry,
+        )
+        self._unreadable = Counter(
+            "floorcast_connector_unreadable",
+            "Lines and frames that could not be read.",
+            registry=self._registry,
+        )
+
+    def serve(self, port: int, host: str) -> int:
+        """Answer Prometheus on a port, 0 for any; the port."""
+        server, _ = start_http_server(port, host, self._registry)
+        return int(server.server_port)
+
+    def source_connected(self, channel: str, *, connected: bool) -> None:
+        """A connection to the source was made or lost."""
+        self._connected.labels(channel).set(connected)
+
+    def server_connected(self, *, connected: bool) -> None:
+        """The server answers, or does not."""
+        self._connected.labels("floorcast").set(connected)
+
+    def read(self, at: float) -> None:
+        """The source said something, at this time by its clock."""
+        self._last_event.set(at)
+
+    def unreadable(self) -> None:
+        """A line or a frame could not be read."""
+        self._unreadable.inc()
+
+    def compared(self) -> None:
+        """The source's state was compared with what was believed."""
+        self._resyncs.inc()
+
+    def spooled(self, unsent: int) -> None:
+        """So many events wait to be sent."""
+        self._unsent.set(unsent)
+
+    def sent(self, verdicts: Verdicts, unsent: int) -> None:
+        """The server answered for a batch."""
+        self._sent.labels("accepted").inc(verdicts.accepted)
+        self._sent.labels("duplicate").inc(verdicts.duplicates)
+        self._refused.inc(len(verdicts.rejected))
+        self._unsent.set(unsent)
+
+    def value(self, name: str, **labels: str) -> float:
+        """A figure as it is served; 0 for one that was never set."""
+        return self._registry.get_sample_value(name, labels) or 0.0

@@ -1,0 +1,127 @@
+"""A connector's memory: one SQLite file with events to send, what is open, and the position.
+
+One transaction holds the events that follow from what was read, the rows that it changed, and
+the position behind it. So a crash between any two steps loses nothing, and doubles nothing that
+the server does not recognise by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import apsw
+import msgspec
+
+from floorcast.client import CloudEvent
+from floorcast.model.errors import SettingError
+
+__all__ = ["Spool"]
+
+BUSY_MS = 5_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY AUTOINCREMENT, line BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS open (
+    kind TEXT, name TEXT, row BLOB NOT NULL, PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS position (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(CloudEvent).decode
+
+
+class Spool:
+    """The file at ``path``, made when it is not there; one connector at a time may open it.
+
+    Raises SettingError for a file that cannot be used, or that another connector uses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = apsw.Connection(str(path))
+            self._connection.set_busy_timeout(0)
+            self._connection.pragma("locking_mode", "EXCLUSIVE")
+            self._connection.pragma("journal_mode", "WAL")
+            self._connection.pragma("synchronous", "FULL")
+            self._connection.execute("BEGIN EXCLUSIVE;" + _SCHEMA + "COMMIT")
+            self._connection.set_busy_timeout(BUSY_MS)
+            self._unsent = self._count()
+        except apsw.BusyError:
+            raise SettingError(f"{path}: another connector uses this spool") from None
+        except apsw.Error as error:
+            raise SettingError(f"{path} cannot be used as a spool: {error}") from None
+
+    @property
+    def unsent(self) -> int:
+        """How many events are waiting to be sent."""
+        return self._unsent
+
+    def commit(
+        self,
+        events: Iterable[CloudEvent],
+        rows: Mapping[tuple[str, str], object],
+        position: Mapping[str, str],
+    ) -> None:
+        """Keep all of it, or nothing; a row that is None is deleted."""
+        lines = [(_encode(event),) for event in events]
+        gone = [key for key, row in rows.items() if row is None]
+        kept = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
+        with self._connection:
+            self._connection.executemany("INSERT INTO event (line) VALUES (?)", lines)
+            self._connection.executemany("DELETE FROM open WHERE kind = ? AND name = ?", gone)
+            self._connection.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?)", kept)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO position VALUES (?, ?)", list(position.items())
+            )
+        self._unsent += len(lines)
+
+    def oldest(self, limit: int) -> tuple[int, list[CloudEvent]]:
+        """The events to send next, and the number of the last of them."""
+        found = list(
+            self._connection.execute(
+                "SELECT number, line FROM event ORDER BY number LIMIT ?", (limit,)
+            )
+        )
+        return (found[-1][0] if found else 0), [_decode(line) for _, line in found]
+
+    def sent(self, upto: int) -> None:
+        """Forget the events up to a number: the server has them."""
+        with self._connection:
+            self._connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
+            self._unsent -= self._connection.changes()
+
+    def rows(self) -> list[tuple[str, str, bytes]]:
+        """What is open: kind, name and row of each."""
+        return [
+            (str(kind), str(name), bytes(row))
+            for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")
+        ]
+
+    def position(self) -> dict[str, str]:
+        """The position, by the names under which it was kept."""
+        found = self._connection.execute("SELECT name, value FROM position")
+        return {str(name): str(value) for name, value in found}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _count(self) -> int:
+        found = self._connection.execute("SELECT count(*) FROM event").fetchall()
+        count = found[0][0]
+        assert isinstance(count, int)
+        return count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

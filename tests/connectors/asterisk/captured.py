@@ -1,0 +1,59 @@
+"""The two captures of a real Asterisk, read by AMI, by the queue log, and by both."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.channels import Channel
+from floorcast.connectors.asterisk.frames import Frame, FrameReader
+from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
+from floorcast.connectors.asterisk.reading import Item
+from floorcast.connectors.asterisk.signs import Sign
+
+__all__ = ["VERSIONS", "WAYS", "as_json", "frames", "items", "lines"]
+
+FOLDER = Path(__file__).parent / "captures"
+VERSIONS = ("22.10.1", "16.28")
+WAYS = ("ami", "log", "both")
+
+
+@cache
+def frames(version: str) -> tuple[Frame, ...]:
+    """AMI's frames."""
+    with gzip.open(FOLDER / f"ami-{version}.txt.gz") as file:
+        found = tuple(FrameReader().feed(file.read() + b"\n\n"))
+    return tuple(one for one in found if isinstance(one, dict))
+
+
+@cache
+def lines(version: str) -> tuple[str, ...]:
+    """The queue log's lines."""
+    return tuple((FOLDER / f"queue_log-{version}.txt").read_text("utf-8").splitlines())
+
+
+def items(version: str, way: str) -> list[Item]:
+    """What was read, in the order of its time; a line comes after AMI's frames of its second."""
+    found: list[tuple[float, Channel, Sign]] = []
+    if way != "log":
+        events = AmiEvents()
+        signs = (events.sign(frame, 0.0) for frame in frames(version))
+        found += [(sign.at, Channel.AMI, sign) for sign in signs if sign]
+    if way != "ami":
+        read = (sign_of(read_line(line)) for line in lines(version))
+        late = 1.5 if way == "both" else 0.0
+        found += [(sign.at + late, Channel.QUEUE_LOG, sign) for sign in read if sign]
+    found.sort(key=lambda one: one[0])
+    return [Item(channel, sign) for _, channel, sign in found]
+
+
+def as_json(events: list[CloudEvent]) -> list[dict[str, Any]]:
+    """Events as the server reads them."""
+    found: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(events))
+    return found

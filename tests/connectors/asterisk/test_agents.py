@@ -1,0 +1,162 @@
+"""What agents are shown to be at."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.asterisk.agents import transaction_id
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.mapping import Mapping
+from floorcast.connectors.asterisk.signs import (
+    Completed,
+    Connected,
+    Held,
+    HungUp,
+    Joined,
+    Member,
+    MemberGone,
+    Paused,
+    Rang,
+    Roster,
+    Sign,
+)
+from floorcast.connectors.asterisk.state import State
+
+
+def shown(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
+    """The states, and what goes with them, of everybody."""
+    mapping = Mapping(config or MappingConfig(), State(), hangups=True)
+    events = [event for sign in signs for event in mapping.apply(sign)]
+    events += mapping.advance(now)
+    return [
+        " ".join(
+            str(event.data[name])
+            for name in ("eventType", "reason", "lineNumber", "services")
+            if name in event.data
+        )
+        for event in events
+        if event.type == "agent.state"
+    ]
+
+
+def member(at: float, queue: str = "sales", **more: object) -> Member:
+    return Member(at=at, queue=queue, agent="Anna", interface="PJSIP/1", **more)  # type: ignore[arg-type]  # of the caller's choice
+
+
+CALL = (
+    Joined(at=10, caller="1.0", queue="sales"),
+    Rang(at=11, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
+    Connected(at=12, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
+)
+END = Completed(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
+
+
+def test_a_transaction_id_is_a_number_that_javascript_keeps() -> None:
+    """Epoch and counter, whatever stands before them; other texts are hashed."""
+    assert transaction_id("1530022819.2433") == 1530022819_002433
+    assert transaction_id("host-a-1530022819.12002433") == 1530022819_002433
+    assert 0 < transaction_id("a-b.c") < 2**53
+
+
+@given(st.text())
+def test_any_text_has_a_transaction_id(text: str) -> None:
+    """Below 2**53, and the same each time."""
+    assert 0 <= transaction_id(text) < 2**53
+    assert transaction_id(text) == transaction_id(text)
+
+
+def test_a_static_member_is_there_while_its_device_is() -> None:
+    """A dynamic one, as long as it is a member."""
+    static: list[Sign] = [member(1, dynamic=False, status=status) for status in (5, 1, 5)]
+    assert shown(*static) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
+    dynamic: list[Sign] = [member(1, status=5), MemberGone(at=2, queue="sales", agent="Anna")]
+    assert shown(*dynamic) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
+
+
+def test_not_ready_is_paused_in_all_queues() -> None:
+    """Another reason is another state; a known reason may be translated."""
+    pauses = [
+        Paused(at=3, queue=queue, agent="Anna", paused=paused, reason=reason)
+        for paused, reason in [(True, "coffee"), (True, "Meeting"), (False, "")]
+        for queue in ("sales", "support")
+    ]
+    config = MappingConfig(reasons={"coffee": "BREAK"})
+    assert shown(member(1, status=1), member(2, "support", status=1), *pauses, config=config) == [
+        "LOGON ['sales']",
+        "READY ['sales']",
+        "READY ['sales', 'support']",
+        "NOT_READY BREAK",
+        "NOT_READY Meeting",
+        "READY",
+    ]
+
+
+def test_services_are_ordered_by_home_then_penalty() -> None:
+    """The first one is where the agent's time goes between calls."""
+    signs = [member(1, "a", penalty=2), member(2, "b", penalty=1), member(3, "c", penalty=3)]
+    assert shown(*signs)[-1] == "READY ['b', 'a', 'c']"
+    config = MappingConfig(home_queues={"Anna": "c"}, services={"c": "Chat"})
+    assert shown(*signs, config=config)[-1] == "READY ['Chat', 'b', 'a']"
+
+
+def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
+    """None unless it is configured; the next call ends it, too."""
+    states = ["LOGON ['sales']", "RESERVED ['sales']", "IN_CALL", "WRAP_UP"]
+    assert shown(*CALL, END) == [*states, "READY"]
+    config = MappingConfig(wrap_up_seconds={"*": 5.0})
+    assert shown(*CALL, END, config=config, now=24.0) == states
+    assert shown(*CALL, END, config=config, now=25.0) == [*states, "READY"]
+    again = Rang(at=22, caller="1.0", queue="sales", agent="Anna", leg="1.2")
+    assert shown(*CALL, END, again, config=config)[-1] == "RESERVED"
+
+
+def test_hold_is_that_of_the_agents_channel() -> None:
+    """Unhold without Hold, which precedes a transfer, says nothing."""
+    holds = [Held(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])]
+    other = Held(at=12.5, channel="1.0", on=True)
+    assert shown(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
+
+
+def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
+    """After a second: the device's state comes a moment before the call's end does."""
+    busy = member(30, status=2)
+    assert shown(member(1, status=1), busy, now=30.5)[-1] == "READY ['sales']"
+    assert shown(member(1, status=1), busy, now=31.0)[-1] == "IN_CALL DIRECT"
+    assert shown(member(1, status=1), busy, member(40, status=1))[-1] == "READY"
+    assert shown(*CALL, member(13, status=2), END, now=99)[-2:] == ["WRAP_UP", "READY"]
+
+
+def test_a_caller_who_hangs_up_while_a_phone_rings_sets_it_free() -> None:
+    """The channel that rang hangs up, which is all that says so."""
+    assert shown(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
+
+
+def test_a_roster_is_everybody() -> None:
+    """Who is not in it has left; who is, is shown once, from when they were."""
+    roster = Roster(
+        at=50,
+        members=(
+            member(50, "sales", paused=True, reason="LUNCH", since=45.0, logged_in=8.0),
+            member(50, "support", paused=True, reason="LUNCH", since=46.0, logged_in=9.0),
+        ),
+    )
+    bob = Member(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
+    mapping = Mapping(MappingConfig(), State(), hangups=True)
+    mapping.apply(bob)
+    events = mapping.apply(roster)
+    told = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
+    assert told == [("Anna", "LOGON", 8.0), ("Anna", "NOT_READY", 46.0), ("Bob", "LOGOFF", 50.0)]
+
+
+def test_an_interface_that_nobody_is_known_by_is_left_out() -> None:
+    """The queue log's ADDMEMBER names it; AMI, or the configuration, says whose it is."""
+    added = Member(at=1, queue="sales", agent="PJSIP/9")
+    mapping = Mapping(MappingConfig(), State(), hangups=False)
+    assert mapping.apply(added) == []
+    assert mapping.unknown_interfaces() == {"PJSIP/9"}
+    known = MappingConfig(agents={"PJSIP/9": "Anna"})
+    assert [e.data["agent"] for e in Mapping(known, State(), hangups=False).apply(added)] == [
+        "Anna",
+        "Anna",
+    ]

@@ -1,0 +1,111 @@
+"""Events of AMI, as signs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.mapping import Mapping
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.asterisk.signs import (
+    Completed,
+    Disposed,
+    Joined,
+    Left,
+    Missed,
+    Restarted,
+    Sign,
+    Swapped,
+)
+from floorcast.connectors.asterisk.state import State
+from tests.connectors.asterisk.captured import frames
+
+CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": "Anna"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "sign"),
+    [
+        (
+            {
+                "Event": "QueueCallerJoin",
+                **CALL,
+                "CallerIDNum": "<unknown>",
+                "ChanVariable:DID": "8",
+            },
+            Joined(at=5.25, caller="1.0", queue="sales", dialed="8"),
+        ),
+        (
+            {"Event": "AgentComplete", "Timestamp": "5", "Queue": "sales", "MemberName": "Anna"},
+            Completed(at=5.0, caller="", queue="sales", agent="Anna", by="agent"),
+        ),
+        (
+            {"Event": "AgentRingNoAnswer", **CALL, "RingTime": "3000"},
+            Missed(at=5.25, caller="1.0", queue="sales", agent="Anna", ring_seconds=3),
+        ),
+        (
+            {"Event": "UserEvent", "UserEvent": "Sale", "Uniqueid": "1.0", "TermCode": "SOLD"},
+            Disposed(at=9.0, caller="1.0", code="SOLD"),
+        ),
+        ({"Event": "UserEvent", "UserEvent": "Other", "Uniqueid": "1.0"}, None),
+        (
+            {
+                "Event": "AttendedTransfer",
+                "SecondTransfererUniqueid": "1.5",
+                "TransfereeUniqueid": "1.0",
+            },
+            Swapped(at=9.0, channel="1.5", to="1.0"),
+        ),
+        ({"Event": "Shutdown", "Timestamp": "nonsense"}, Restarted(at=9.0, empty=True)),
+        ({"Event": "Newexten"}, None),
+    ],
+)
+def test_each_event_has_its_sign(frame: Frame, sign: Sign | None) -> None:
+    """Ring times are in ms; an event without a time has that at which it came."""
+    assert AmiEvents("DID", "Sale").sign(frame, 9.0) == sign
+
+
+def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
+    """QueueCallerAbandon also comes at a timeout, so that the reason is not known then."""
+    events = AmiEvents()
+    leave = {"Event": "QueueCallerLeave", **CALL}
+    assert events.sign({"Event": "QueueCallerAbandon", **CALL}, 9.0) is None
+    assert events.sign(leave, 9.0) == Left(at=5.25, caller="1.0", queue="sales")
+    assert events.sign(leave, 9.0) == Left(at=5.25, caller="1.0", queue="sales", reason="KEY")
+
+
+def test_an_event_that_lacks_its_members_cannot_be_read() -> None:
+    """It says which one is missing."""
+    with pytest.raises(UnreadableLine, match="QueueCallerJoin without Uniqueid"):
+        AmiEvents().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Frame:
+    """A captured frame with members gone or exchanged."""
+    frame = dict(draw(st.sampled_from(frames("22.10.1"))))
+    for name in draw(st.lists(st.sampled_from(sorted(frame)), max_size=3)):
+        value = draw(st.sampled_from(["", "1795813658.0", "-1", "9" * 40, "nan", "Anna Sales"]))
+        if draw(st.booleans()):
+            frame.pop(name, None)
+        else:
+            frame[name] = value
+    return frame
+
+
+@given(st.lists(damaged(), max_size=80))
+def test_no_frame_ends_the_connector(found: list[Frame]) -> None:
+    """In any order, with anything missing."""
+    events, mapping = AmiEvents("DID", "Sale"), Mapping(MappingConfig(), State(), hangups=True)
+    for frame in found:
+        try:
+            sign = events.sign(frame, 1795813658.0)
+        except UnreadableLine:
+            continue
+        if sign is not None:
+            mapping.apply(sign)
+    mapping.advance(2e9)

@@ -1,0 +1,49 @@
+"""Frames of AMI, however a network divides them."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.asterisk.frames import MAX_FRAME_BYTES, FrameReader
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from tests.connectors.asterisk.captured import FOLDER, frames
+
+BYTES = gzip.decompress((FOLDER / "ami-16.28.txt.gz").read_bytes()) + b"\n\n"
+
+
+@given(st.lists(st.integers(0, 20_000), max_size=20), st.booleans())
+def test_chunks_do_not_matter(cuts: list[int], windows: bool) -> None:
+    """Nor do the ends of lines."""
+    data = BYTES[:20_000].replace(b"\n", b"\r\n" if windows else b"\n")
+    places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+    reader = FrameReader()
+    found = [frame for begin, end in pairwise(places) for frame in reader.feed(data[begin:end])]
+    assert found == list(frames("16.28"))[: len(found)]
+    assert len(found) > 40
+
+
+@given(st.lists(st.binary(max_size=200), max_size=20))
+def test_no_bytes_end_the_connector(chunks: list[bytes]) -> None:
+    """What is no frame is given back as one that cannot be read."""
+    reader = FrameReader()
+    for chunk in [*chunks, b"\n\n"]:
+        for frame in reader.feed(chunk):
+            assert isinstance(frame, (dict, UnreadableLine))
+
+
+def test_a_frame_without_an_end_is_given_up() -> None:
+    """Memory has a bound; what comes after it is read again."""
+    reader = FrameReader()
+    (found,) = reader.feed(b"x" * (MAX_FRAME_BYTES + 1))
+    assert isinstance(found, UnreadableLine)
+    assert list(reader.feed(b"Event: A\n\n")) == [{"Event": "A"}]
+
+
+def test_channel_variables_keep_their_names() -> None:
+    """There is one line for each, all of them named ChanVariable."""
+    (frame,) = FrameReader().feed(b"Event: A\r\nChanVariable: DID=1\r\nChanVariable: X=2\r\n\r\n")
+    assert frame == {"Event": "A", "ChanVariable:DID": "1", "ChanVariable:X": "2"}

@@ -1,0 +1,115 @@
+"""Lines of the queue log, as Asterisk writes them and as a disk may give them back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.mapping import Mapping
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
+from floorcast.connectors.asterisk.signs import (
+    Completed,
+    Connected,
+    Dialed,
+    Disposed,
+    Joined,
+    Left,
+    MemberGone,
+    Missed,
+    Paused,
+    Sign,
+)
+from floorcast.connectors.asterisk.state import State
+from tests.connectors.asterisk.captured import VERSIONS, lines
+
+AT = 1795813659.0
+
+
+@pytest.mark.parametrize(
+    ("line", "sign"),
+    [
+        (
+            "1795813659|pbx-1.0|sales|NONE|ENTERQUEUE||5125550100|1",
+            Joined(at=AT, caller="pbx-1.0", queue="sales", number="5125550100"),
+        ),
+        (
+            "1795813659|1.0|sales|Anna|CONNECT|7|1.1|2",
+            Connected(at=AT, caller="1.0", queue="sales", agent="Anna", leg="1.1", waited=7.0),
+        ),
+        (
+            "1795813659|1.0|sales|Anna|BLINDTRANSFER|support|agents|1|2|1",
+            Completed(at=AT, caller="1.0", queue="sales", agent="Anna", by="transfer"),
+        ),
+        (
+            "1795813659|1.0|sales|Anna|COMPLETECALLER|0|3|1",
+            Completed(at=AT, caller="1.0", queue="sales", agent="Anna", by="caller"),
+        ),
+        (
+            "1795813659|1.0|sales|NONE|EXITWITHKEY|1|1|1|2",
+            Left(at=AT, caller="1.0", queue="sales", reason="KEY"),
+        ),
+        (
+            "1795813659|1.0|sales|NONE|WITHDRAW|1|1|2|sorry",
+            Left(at=AT, caller="1.0", queue="sales", reason="WITHDRAWN"),
+        ),
+        (
+            "1795813659|1.0|sales|Anna|RINGNOANSWER|3400",
+            Missed(at=AT, caller="1.0", queue="sales", agent="Anna", ring_seconds=3),
+        ),
+        (
+            "1795813659|NONE|sales|Anna|PAUSE|LUNCH",
+            Paused(at=AT, queue="sales", agent="Anna", paused=True, reason="LUNCH"),
+        ),
+        ("1795813659|NONE|NONE|Anna|PAUSEALL|LUNCH", None),
+        ("1795813659|NONE|NONE|1001|AGENTLOGOFF||9", MemberGone(at=AT, queue="", agent="1001")),
+        ("1795813659|1.0|NONE|NONE|DID|1800", Dialed(at=AT, caller="1.0", number="1800")),
+        (
+            "1795813659|1.0|sales|Anna|CALLSTATUS|SOLD",
+            Disposed(at=AT, caller="1.0", code="SOLD", agent="Anna"),
+        ),
+        ("1795813659|NONE|sales|PJSIP/agent2|INFO|hello|x", None),
+    ],
+)
+def test_each_event_has_its_sign(line: str, sign: Sign | None) -> None:
+    """Per queue, not for all of them; a Uniqueid may carry a system's name."""
+    assert sign_of(read_line(line + "\n")) == sign
+
+
+@pytest.mark.parametrize("line", ["", "hello", "1|2|3|4", "soon|1.0|q|NONE|ABANDON", "-1|a|b|c|d"])
+def test_a_line_that_is_none_is_refused(line: str) -> None:
+    """With what it was."""
+    with pytest.raises(UnreadableLine):
+        read_line(line)
+
+
+WORDS = ["ENTERQUEUE", "CONNECT", "COMPLETEAGENT", "ABANDON", "PAUSE", "ADDMEMBER", "QUEUESTART"]
+LINES = st.one_of(
+    st.text(max_size=80),
+    st.lists(st.sampled_from([*WORDS, "1795813659", "1.0", "q", "NONE", "", "PJSIP/1", "9" * 30]))
+    .map("|".join),
+    st.sampled_from(lines("22.10.1")).flatmap(
+        lambda line: st.integers(0, len(line)).map(lambda at: line[:at] + "|" + line[at:])
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=60))
+def test_no_line_ends_the_connector(found: list[str]) -> None:
+    """Whatever it is, it is refused or understood."""
+    mapping = Mapping(MappingConfig(), State(), hangups=False, whole_seconds=True)
+    for line in found:
+        try:
+            sign = sign_of(read_line(line))
+        except UnreadableLine:
+            continue
+        if sign is not None:
+            mapping.apply(sign)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_captured_line_can_be_read(version: str) -> None:
+    """Of both versions."""
+    for line in lines(version):
+        read_line(line)

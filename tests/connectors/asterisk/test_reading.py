@@ -1,0 +1,130 @@
+"""Two captures of a real Asterisk, from what was read to what is kept. No network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.reading import Item, Reading
+from tests.connectors.asterisk.captured import VERSIONS, WAYS, as_json, items
+from tests.connectors.asterisk.figures import Figures, Floor
+
+LATER = 2e9  # seconds of the epoch, long after the captures
+
+EXPECTED = {
+    "22.10.1": {"sales": Figures(4, 2, 2, 0), "support": Figures(4, 2, 0, 2)},
+    "16.28": {"sales": Figures(4, 2, 2, 0), "support": Figures(4, 2, 0, 2)},
+}
+
+
+class Kept:
+    """What the spool would hold: rows and position, and the events that were given to it."""
+
+    def __init__(self) -> None:
+        self.events: list[CloudEvent] = []
+        self._rows: dict[tuple[str, str], bytes] = {}
+        self._position: dict[str, str] = {}
+
+    def keep(self, reading: Reading) -> None:
+        events, rows, position = reading.step()
+        self.events += events
+        for key, row in rows.items():
+            if row is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = msgspec.json.encode(row)
+        self._position |= position
+
+    def reading(self, way: str) -> Reading:
+        """One that begins with what is kept."""
+        rows = [(*key, row) for key, row in self._rows.items()]
+        return Reading(MappingConfig(), rows, self._position, has_ami=way != "log")
+
+
+def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEvent]:
+    """All events, from a connector that may be killed once and started again."""
+    kept = Kept()
+    reading = kept.reading(way)
+    for index, item in enumerate(found):
+        if killed_after and index == killed_after:
+            reading = kept.reading(way)
+        reading.take(item)
+        kept.keep(reading)
+    reading.advance(LATER)
+    kept.keep(reading)
+    return kept.events
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_call_is_counted_as_a_reader_of_the_log_would(version: str, way: str) -> None:
+    """By AMI alone, by the queue log alone, by both; and nothing is left open."""
+    floor = Floor(as_json(read(items(version, way), way)))
+    assert floor.figures() == EXPECTED[version]
+    assert floor.open == set()
+    assert floor.waits == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_both_channels_together_say_what_ami_says_alone(version: str) -> None:
+    """A sign that comes twice counts once, with AMI's time; the log adds why a caller left."""
+
+    def told(way: str) -> list[tuple[str, Any]]:
+        return [
+            (one["id"], {**one, "data": {**one["data"], "reason": ""}})
+            for one in as_json(read(items(version, way), way))
+        ]
+
+    assert told("both") == told("ami")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
+    """So that a gap of AMI may be filled from the queue log."""
+
+    def ids(way: str) -> set[str]:
+        return {
+            one.id
+            for one in read(items(version, way), way)
+            if one.type != "agent.state" or "/connect/" in one.id
+        }
+
+    assert ids("ami") == ids("log") == ids("both")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_times_by_the_log_are_within_a_second_of_amis(version: str) -> None:
+    """Waits and talk differ by no more than the log's whole seconds make them."""
+    found = {
+        way: {one.id: one.time.timestamp() for one in read(items(version, way), way)}
+        for way in ("ami", "log")
+    }
+    for number in found["ami"].keys() & found["log"].keys():
+        in_a_menu = number.removesuffix("end") + "1/leave" in found["log"]
+        if not in_a_menu:  # when that caller hangs up, the log does not tell
+            assert abs(found["ami"][number] - found["log"][number]) <= 1.0, number
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
+    """Everything that is known is in the rows: the next life goes on as this one would."""
+    found = items("22.10.1", way)
+    want = read(found, way)
+    for index in range(1, len(found), 1 if way == "log" else 7):
+        again = read(found, way, killed_after=index)
+        if way == "both":  # which signs the other channel owes is not kept: the ids catch it
+            again = list({one.id: one for one in again}.values())
+            assert {one.id for one in want} <= {one.id for one in again}, index
+        else:
+            assert again == want, index
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_event_has_an_id_twice(way: str) -> None:
+    """The server would take the second one for the first."""
+    ids = [one.id for one in read(items("22.10.1", way), way)]
+    assert len(ids) == len(set(ids))
