@@ -1,0 +1,143 @@
+"""A disk that records what was flushed, and shows what a power cut at this moment would leave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import apsw
+
+__all__ = ["RecordedDisk", "recorded_disk"]
+
+REAL = apsw.vfs_names()[0]
+SECTOR = 512  # bytes that a disk writes whole or not at all
+
+_names = count(1)
+
+
+class _Recorded:
+    """A file: what is on the platter, and the writes that the cache still holds."""
+
+    def __init__(self) -> None:
+        self.durable = bytearray()
+        self.pending: list[tuple[int, bytes | None]] = []  # None: cut to that length
+
+    def apply(self, writes: list[tuple[int, bytes | None]]) -> None:
+        for offset, data in writes:
+            if data is None:
+                del self.durable[offset:]
+                continue
+            if len(self.durable) < offset:
+                self.durable += bytes(offset - len(self.durable))
+            self.durable[offset : offset + len(data)] = data
+
+
+class RecordedDisk:
+    """Fails flushes of the files in ``folder`` at the rate ``failing``.
+
+    As under Linux, what a failed flush did not write is in the cache and will not be written
+    later: it may have reached the platter in part.
+    """
+
+    def __init__(self, folder: Path, chance: Random) -> None:
+        self.failing = 0.0
+        self._folder = folder
+        self.failed = 0
+        self._chance = chance
+        self._files: dict[str, _Recorded] = {}
+        self._lock = threading.Lock()
+
+    def write(self, path: str, offset: int, data: bytes | None) -> None:
+        if Path(path).parent != self._folder:
+            return
+        with self._lock:
+            self._files.setdefault(path, _Recorded()).pending.append((offset, data))
+
+    def sync(self, path: str) -> None:
+        if Path(path).parent != self._folder:
+            return
+        with self._lock:
+            file = self._files.setdefault(path, _Recorded())
+            writes, file.pending = file.pending, []
+            if self._chance.random() >= self.failing:
+                file.apply(writes)
+                return
+            self.failed += 1
+            file.apply(self._some(writes))
+        raise apsw.IOError("a flush that fails")
+
+    def delete(self, path: str) -> None:
+        with self._lock:
+            self._files.pop(path, None)
+
+    def cut(self, into: Path) -> None:
+        """Write the files as a power cut at this moment would leave them."""
+        into.mkdir()
+        with self._lock:
+            for path, file in self._files.items():
+                left = _Recorded()
+                left.durable = bytearray(file.durable)
+                left.apply(self._some(file.pending))
+                (into / Path(path).name).write_bytes(left.durable)
+
+    def _some(self, writes: list[tuple[int, bytes | None]]) -> list[tuple[int, bytes | None]]:
+        """Some sectors of some writes: a disk reorders what is not flushed."""
+        kept: list[tuple[int, bytes | None]] = []
+        for offset, data in writes:
+            whole = self._chance.random() < 0.5
+            if data is None or whole:
+                kept.append((offset, data))
+                continue
+            start = 0
+            while start < len(data):
+                end = min(len(data), (offset + start) // SECTOR * SECTOR + SECTOR - offset)
+                if self._chance.random() < 0.5:
+                    kept.append((offset + start, data[start:end]))
+                start = end
+        return kept
+
+
+@contextmanager
+def recorded_disk(folder: Path, chance: Random) -> Iterator[RecordedDisk]:
+    """Whatever SQLite opens in ``folder`` lies on the disk that is given."""
+    disk = RecordedDisk(folder, chance)
+
+    class File(apsw.VFSFile):
+        def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+            super().__init__(REAL, name, flags)
+            path = name.filename() if isinstance(name, apsw.URIFilename) else name
+            self.path = path or ""
+
+        def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 -- SQLite's name for it
+            super().xWrite(data, offset)
+            disk.write(self.path, offset, bytes(data))
+
+        def xTruncate(self, size: int) -> None:  # noqa: N802 -- as above
+            super().xTruncate(size)
+            disk.write(self.path, size, None)
+
+        def xSync(self, flags: int) -> None:  # noqa: N802 -- as above
+            disk.sync(self.path)
+
+    class FileSystem(apsw.VFS):
+        def __init__(self) -> None:
+            super().__init__(f"recorded-{next(_names)}", REAL, makedefault=True)
+
+        def xOpen(  # noqa: N802 -- as above
+            self, name: str | apsw.URIFilename | None, flags: list[int]
+        ) -> apsw.VFSFile:
+            return File(name, flags)
+
+        def xDelete(self, name: str, sync: bool) -> None:  # noqa: N802 -- as above
+            super().xDelete(name, sync)
+            disk.delete(name)
+
+    file_system = FileSystem()
+    try:
+        yield disk
+    finally:
+        file_system.unregister()

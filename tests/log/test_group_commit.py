@@ -1,0 +1,145 @@
+"""What a group promises: flushed before it is told, whole or not at all, and soon open again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import apsw
+import pytest
+
+from floorcast.log.data_folder import DataFolder
+from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.log_file import LogReader
+from floorcast.log.port import kept_since
+from floorcast.model.errors import Unavailable
+from floorcast.sqlite.wal import WalSizes
+from tests.contract.test_event_log import QUICK, ids_of
+from tests.log.batches import HOUR, Clock, batch
+from tests.log.faults import failing_disk
+from tests.log.power_cuts import RecordedDisk, recorded_disk
+from tests.log.waiting import until
+
+ACME, OTHER = 47415, 8
+# checkpoints come often; the disk that records does not see what is laid out beside SQLite
+CUT = replace(
+    QUICK,
+    group_writes=3,
+    retention_entries=3,
+    memtable_keys=50,
+    wal=WalSizes(busy_bytes=1 << 40, full_bytes=200_000),
+)
+
+
+class History:
+    """A log on a disk that fails and loses its power, and what it promised."""
+
+    def __init__(self, path: Path, disk: RecordedDisk, chance: Random) -> None:
+        self.path = path
+        self.disk = disk
+        self.chance = chance
+        self.clock = Clock()
+        self.promised: dict[int, dict[str, int]] = {ACME: {}, OTHER: {}}  # when each was taken
+        self.tried: set[str] = set()
+        self.cuts = 0
+
+    async def run(self, steps: int) -> None:
+        with DataFolder(self.path) as folder:
+            log = EmbeddedLog(folder, self.clock, tuning=CUT)
+            for number in range(steps):
+                self.disk.failing = self.chance.choice([0.0, 0.5])
+                await asyncio.gather(
+                    *(self._append(log, f"{number}/{n}") for n in range(self.chance.randint(1, 8)))
+                )
+                if self.chance.random() < 0.3:
+                    self.clock.ticks += HOUR * 13
+                if self.chance.random() < 0.3:
+                    self._cut()
+            self.disk.failing = 0.0
+            await log.close()
+
+    async def _append(self, log: EmbeddedLog, name: str) -> None:
+        client = self.chance.choice([ACME, OTHER])
+        names = [f"{name}/{n}" + "x" * 150 for n in range(self.chance.randint(1, 30))]
+        self.tried.update(names)
+        try:
+            await log.append(batch(client, names))
+        except Unavailable:
+            return
+        self.promised[client].update(dict.fromkeys(names, self.clock.ticks))
+
+    def _cut(self) -> None:
+        self.cuts += 1
+        into = self.path.with_name(f"{self.path.name}-cut{self.cuts}")
+        self.disk.cut(into)
+        reader = LogReader(into / "log.db")
+        streams = {stream.client: stream for stream in reader.streams()}
+        for client, promised in self.promised.items():
+            found: list[str] = []
+            number = reader.removed(streams[client].ordinal) if client in streams else 0
+            while client in streams and (some := reader.read(streams[client], number, 50)):
+                for entry in some:
+                    assert entry.number == number + 1
+                    number = entry.number
+                    found += ids_of(entry)
+            assert len(set(found)) == len(found)
+            assert set(found) <= self.tried
+            since = kept_since(self.clock.ticks)
+            kept = {name for name, recorded_at in promised.items() if recorded_at >= since}
+            assert kept <= set(found)
+        with suppress(apsw.IOError):  # a reader may not cut the write-ahead log as it closes
+            reader.close()
+        with_writer = apsw.Connection(str(into / "log.db"))
+        assert with_writer.pragma("integrity_check") == "ok"
+        with_writer.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_power_cuts_lose_nothing_that_was_promised(tmp_path: Path, seed: int) -> None:
+    """However many flushes failed before: retention's, checkpoints' or those of groups."""
+    chance = Random(seed)
+    with recorded_disk(tmp_path / "data", Random(seed + 1000)) as disk:
+        history = History(tmp_path / "data", disk, chance)
+        asyncio.run(history.run(40))
+    assert disk.failed
+    assert history.cuts
+
+
+def test_intake_reopens_beside_a_reader(tmp_path: Path) -> None:
+    """A backup that reads the whole time keeps nobody waiting after one failed flush."""
+    with failing_disk("log.db-wal") as disk, DataFolder(tmp_path) as folder:
+
+        async def work() -> None:
+            log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+            await log.append(batch(ACME, "a"))
+            backup = apsw.Connection(str(tmp_path / "log.db"))
+            backup.execute("BEGIN; SELECT count(*) FROM entries")
+            disk.once, disk.faults = True, {"sync"}
+            with pytest.raises(Unavailable):
+                await log.append(batch(ACME, "b"))
+            assert log.healthy
+            assert (await log.append(batch(ACME, "b"))).number == 2
+            backup.close()
+            await log.close()
+
+        asyncio.run(work())
+
+
+def test_it_is_healthy_again_without_an_append(tmp_path: Path) -> None:
+    """Who sends events only to a server that is ready would else never send again."""
+    with failing_disk("log.db") as disk, DataFolder(tmp_path) as folder:
+
+        async def work() -> None:
+            log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+            disk.faults = {"full"}
+            with pytest.raises(Unavailable):
+                await log.append(batch(ACME, "b"))
+            assert not log.healthy
+            disk.works()
+            await until(lambda: log.healthy)
+            await log.close()
+
+        asyncio.run(work())
