@@ -72,6 +72,7 @@ class Server:
     """``floorcast serve`` on a port and a data folder that it keeps over restarts.
 
     ``up`` is set while it answers, and cleared before it is killed. What it logs is in ``log``.
+    ``variables`` go into its environment.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Server:
         self.site = folder / "site.toml"
         self.site.write_text(site)
         self.up = threading.Event()
+        self.variables: dict[str, str] = {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -103,7 +105,7 @@ class Server:
             self._process = subprocess.Popen(
                 arguments,
                 cwd=self._folder,
-                env=environment(),
+                env=environment(**self.variables),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

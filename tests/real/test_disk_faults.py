@@ -1,0 +1,150 @@
+"""A real server on a disk that fails at random places: what it promised holds after each fault.
+
+Seconds in CI; ``FAULT_SECONDS=600 pytest tests/real/test_disk_faults.py`` looks for longer.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.real.server import EVENTS, Caller, Server
+from tests.real.sites import KEYS, event, ndjson
+
+SECONDS = float(os.environ.get("FAULT_SECONDS", "4"))
+SOURCE = Path(__file__).with_name("disk_faults.c")
+COMPILER = shutil.which("cc")
+LINES = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+FAULTS = {
+    "full once": 1,
+    "full": 2,
+    "broken once": 3,
+    "broken": 4,
+    "short write": 5,
+    "slow flush": 6,
+}
+LONGEST = 30.0  # seconds until a server whose disk is well must take events again
+
+pytestmark = [
+    pytest.mark.skipif(COMPILER is None, reason="needs a C compiler"),
+    pytest.mark.skipif(sys.platform != "linux", reason="preloads a library as Linux does"),
+]
+
+
+class Disk:
+    """The disk of a server: ``fail`` has the call after the next ``calls`` meet a fault."""
+
+    def __init__(self, control: mmap.mmap) -> None:
+        self._control = control
+
+    def fail(self, fault: str, calls: int) -> None:
+        self._control[4:8] = struct.pack("<i", calls)
+        self._control[0:4] = struct.pack("<i", FAULTS[fault])
+
+    def heal(self) -> None:
+        self._control[0:4] = struct.pack("<i", 0)
+
+    @property
+    def happened(self) -> int:
+        (count,) = struct.unpack("<i", self._control[8:12])
+        return int(count)
+
+
+@contextmanager
+def failing_server(folder: Path) -> Iterator[tuple[Server, Disk]]:
+    """A server on a disk that fails when it is told to."""
+    library, control = folder / "disk_faults.so", folder / "control"
+    assert COMPILER is not None
+    build = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"]
+    subprocess.run(build, check=True)
+    control.write_bytes(bytes(12))
+    with control.open("r+b") as file, mmap.mmap(file.fileno(), 12) as shared:
+        server = Server(folder)
+        server.variables = {
+            "LD_PRELOAD": str(library),
+            "FAULTS_CONTROL": str(control),
+            "FAULTS_FOLDER": str(server.data),
+        }
+        with server:
+            yield server, Disk(shared)
+
+
+class Source:
+    """Sends events, and knows what was acknowledged."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.number = 0
+        self.acknowledged: list[str] = []
+        self.refused: list[str] = []
+
+    def send(self, count: int) -> bool:
+        """Send some new events; whether they were taken."""
+        names = [f"{self.number}/{n}" for n in range(count)]
+        self.number += 1
+        ended = {"transactionId": 1, "sessionId": "s"}
+        body = ndjson([event("call.end", name, account=name, **ended) for name in names])
+        answer = self.caller.http.post("/ingest/v1/events", content=body, headers=LINES)
+        assert answer.status_code in {200, 503}, answer.text
+        (self.acknowledged if answer.status_code == 200 else self.refused).extend(names)
+        return answer.status_code == 200
+
+    def send_until_taken(self) -> None:
+        until = time.monotonic() + LONGEST
+        while not self.send(1):
+            assert time.monotonic() < until, "the disk is well, and nothing is taken"
+
+
+def fed(caller: Caller, token: str) -> list[str]:
+    """What the interaction feed has had since the token, by account."""
+    accounts: list[str] = []
+    while events := (page := caller.feed(EVENTS, token)).events:
+        accounts += [one["account"] for one in events]
+        token = page.token
+        if len(events) < 1000:
+            break
+    return accounts
+
+
+def check(caller: Caller, source: Source, begin: str) -> None:
+    """What was acknowledged is in the feed once, in order; what was refused is not."""
+    accounts = fed(caller, begin)
+    assert len(set(accounts)) == len(accounts)
+    known = set(accounts)
+    assert known.isdisjoint(source.refused)
+    assert accounts == source.acknowledged
+
+
+def test_what_was_promised_holds_after_every_fault(tmp_path: Path) -> None:
+    """Writes, flushes and renames that fail once or for long, are cut short, or take their time."""
+    seed = int(os.environ.get("FAULT_SEED", str(Random().randrange(10**6))))
+    print(f"FAULT_SEED={seed}")  # noqa: T201 -- how to see a failure again
+    chance = Random(seed)
+    with failing_server(tmp_path) as (server, disk), Caller(server.url) as caller:
+        caller.login()
+        begin = caller.feed(EVENTS).token
+        source = Source(caller)
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            disk.fail(chance.choice(list(FAULTS)), chance.randrange(12))
+            for _ in range(chance.randrange(1, 6)):
+                source.send(chance.choice([1, 20, 300]))
+            disk.heal()
+            source.send_until_taken()
+            check(caller, source, begin)
+        assert disk.happened > 5
+        server.kill()
+        server.start()
+        check(caller, source, begin)
+        source.send_until_taken()
