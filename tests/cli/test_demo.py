@@ -134,3 +134,19 @@ def test_the_example_site_knows_the_simulated_floor() -> None:
     known = {service["name"]: service["sla_seconds"] for service in client["service"]}
     for name, service in floor_of(AGENTS).services.items():
         assert known[name] == service.sla_seconds
+
+
+def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
+    """Its passwords and keys are published, so nobody else may reach it."""
+    arguments = command("demo", "--host", "0.0.0.0", "--port", free_port())
+    ended = subprocess.run(
+        arguments,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "loopback only" in " ".join(ended.stderr.split())

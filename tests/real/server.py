@@ -89,7 +89,8 @@ class Server:
         self.up = threading.Event()
         self.variables: dict[str, str] = {}
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if "--tls-cert" in options else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._folder = folder
         self._options = options
         self._patience = patience

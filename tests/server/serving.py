@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
@@ -114,11 +115,12 @@ async def serving(
     proxies: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
+    tuning: ConnectionTuning = ConnectionTuning(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[Served]:
     """The application on a free port, while the block runs."""
     limits = ConnectionLimits(places, per_address, proxies)
     served = cast("Served", None)
-    deadlines: Deadlines[Connection] = Deadlines(ConnectionTuning(), lambda: served.now)
+    deadlines: Deadlines[Connection] = Deadlines(tuning, lambda: served.now)
     with closing(EpollTransport()) as streams:
         shared = Shared(streams, limits, deadlines, tls)
         served = Served(0, shared, tls=client_tls)
@@ -130,16 +132,15 @@ async def serving(
             interface="asgi3",
             log_config=None,
             access_log=False,
-            host="127.0.0.1",
-            port=0,
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=1,
         )
         server = UvicornServer(config, shared, 1.0)
-        running = asyncio.create_task(server.serve())
+        sock = socket.create_server(("127.0.0.1", 0), backlog=1000)
+        served.port = sock.getsockname()[1]
+        running = asyncio.create_task(server.serve([sock]))
         await until(lambda: server.started)
-        served.port = server.servers[0].sockets[0].getsockname()[1]
         try:
             yield served
         finally:

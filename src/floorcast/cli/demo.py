@@ -13,10 +13,10 @@ from floorcast.cli.replay import MAX_SPEED, MAX_WAIT_SECONDS
 from floorcast.cli.serve import Read, with_settings
 from floorcast.cli.simulation_run import Pace, SimulationRun
 from floorcast.client import Sender, Timing
-from floorcast.model.errors import FloorcastError
+from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.server.logging import set_up_log
-from floorcast.server.uvicorn_server import serve
+from floorcast.server.uvicorn_server import is_loopback, serve
 from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
@@ -49,6 +49,11 @@ def _demo(read: Read) -> None:
         as_file(files("floorcast") / "example_site.toml") as site,
     ):
         settings = read(data=folder, site=str(site), log_level="warning")
+        if not is_loopback(settings.host):
+            raise SettingError(
+                f"host {settings.host}: the demo's passwords and keys are published, so it listens"
+                " on loopback only (127.0.0.1)"
+            )
         set_up_log(settings.log_level, settings.log_format)
         serve(settings, _open_for_work)
 

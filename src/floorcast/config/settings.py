@@ -52,6 +52,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, About(whole(0, 65_535), "The port that the server listens at; 0: any free one.")
     ] = 8080
+    tls_cert: Annotated[
+        Path | None,
+        About(
+            PATH,
+            "A certificate chain (PEM): the server speaks HTTPS, TLS 1.2 or later. The files are"
+            " read again when they change, and on SIGHUP.",
+        ),
+    ] = None
+    tls_key: Annotated[Path | None, About(PATH, "The certificate's key (PEM, not encrypted).")] = (
+        None
+    )
     log: Annotated[
         str, About(LOG, "Where events are kept: embedded in the data folder, or a NATS cluster.")
     ] = "embedded"

@@ -6,7 +6,7 @@ this module knows Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -100,6 +100,10 @@ class Metrics:
         """Show how the node does in its cluster, too."""
         self.registry.register(_Cluster(cluster))
 
+    def watch_connections(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
+        """Show the open connections too, and how many were closed or refused, by why."""
+        self.registry.register(_Connections(look))
+
     def answered(self, path: str, status: int, seconds: float, size: int) -> None:
         """Count an answered request: its route's path, how long it took, the bytes sent."""
         self.requests.labels(path, status).inc()
@@ -139,6 +143,27 @@ class _Feeds(Collector):
         yield _counter(
             "slow_readers_closed", "Streams closed because nothing was taken.", streams.counts.slow
         )
+
+
+class _Connections(Collector):
+    """Reads how many connections there are, and why others were closed."""
+
+    def __init__(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
+        self._look = look
+
+    def collect(self) -> Iterable[Metric]:
+        total, closed = self._look()
+        yield GaugeMetricFamily(
+            "floorcast_connections", "Open connections, streams included.", value=total
+        )
+        by_reason = CounterMetricFamily(
+            "floorcast_connections_closed",
+            "Connections that were closed or refused, by why.",
+            labels=("why",),
+        )
+        for why, count in closed.items():
+            by_reason.add_metric((why,), count)
+        yield by_reason
 
 
 class _Cluster(Collector):

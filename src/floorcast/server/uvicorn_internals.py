@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
+from functools import partial
 from typing import Any, cast
 
 import httptools
@@ -26,7 +27,7 @@ from uvicorn.server import ServerState
 
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
-from floorcast.server.connection_limits import ConnectionLimits
+from floorcast.server.connection_limits import ConnectionLimits, Verdict
 from floorcast.server.connection_takeover import ConnectionTakeover, CountedStream
 from floorcast.server.deadlines import Deadlines, Waits
 from floorcast.server.epoll_transport import EpollTransport
@@ -56,6 +57,7 @@ PROGRESS_BYTES = 16 * 1024  # of a body within its deadline
 MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body that are not body: trailers, extensions
 MOST_UNREAD = 1 << 20  # bytes behind requests that wait for their turn
 MOST_DISCARDED = 64 << 20  # bytes that go on coming after an answer or a refusal
+ACCEPTED_IN_A_TURN = 16  # connections with TLS accepted in one turn of the loop
 CLOSED_IN_A_TURN = 64  # overdue connections closed in one turn of the loop
 
 _ASKS = {b"upgrade", b"http2-settings", b"connection"}
@@ -93,7 +95,7 @@ class _State:
     def __init__(self, takeover: ConnectionTakeover, address: str | None) -> None:
         self.takeover = takeover
         self.address = address  # under which it counts; None: it does not count any more
-        self.begun = False  # whether requests may come: there is room, and any handshake is done
+        self.begun = False  # whether there is room for the connection
         self.reading = Reading.NOTHING
         self.fresh = False  # whether a head began in the slice that is parsed
         self.head = 0  # bytes of the head's URL and of its whole headers
@@ -127,13 +129,19 @@ class Shared(ServerState):
         self.deadlines = deadlines
         self.notices = Notices(deadlines.clock)
         self.tls = tls
-        self.handshakes: set[asyncio.Task[None]] = set()
 
     def sweep(self) -> None:
         """Close what is overdue, some in each turn of the loop; tell of what was closed."""
         if self.deadlines.overdue(CLOSED_IN_A_TURN, Connection.overdue):
             asyncio.get_running_loop().call_soon(self.sweep)
         self.notices.tell()
+
+    def admit(self, address: str) -> Verdict:
+        """Count a connection from there; where that takes another's place, that one is closed."""
+        verdict = self.limits.enter(address)
+        if verdict != "admitted" and self.make_room(address if verdict == "address" else None):
+            verdict = self.limits.enter(address)
+        return verdict
 
     def make_room(self, address: str | None) -> bool:
         """Close the connection that has waited the longest for a request; False if none does.
@@ -172,46 +180,16 @@ class Connection(HttpToolsProtocol):
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.state = _State(ConnectionTakeover(self, address), None)
-        verdict = shared.limits.enter(address)
-        if verdict != "admitted" and shared.make_room(address if verdict == "address" else None):
-            verdict = shared.limits.enter(address)
-        self.transport = transport
+        # what is encrypted was admitted before its handshake
+        verdict = shared.admit(address) if shared.tls is None else "admitted"
         if verdict != "admitted":
+            self.transport = transport
             self._refuse(FULL if verdict == "full" else TOO_MANY_CONNECTIONS)
             return
         self.state.address = address
-        if shared.tls is None:
-            self._begin(transport)
-        else:
-            handshake = self.loop.create_task(self._shake_hands(transport, shared.tls))
-            shared.handshakes.add(handshake)
-            handshake.add_done_callback(shared.handshakes.discard)
-
-    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
-        seconds = self.server_state.deadlines.head.seconds
-        try:
-            encrypted = await self.loop.start_tls(
-                transport, self, tls, server_side=True, ssl_handshake_timeout=seconds
-            )
-        except (OSError, TimeoutError) as error:  # ssl's errors are OSErrors
-            kind = "tls_too_slow" if isinstance(error, TimeoutError) else "tls_failed"
-            self.server_state.notices.note(kind, self.state.takeover.peer)
-            transport.abort()
-            self._uncount()
-        else:
-            if encrypted is None or self.state.deaf:  # lost in the meantime
-                self._uncount()
-                return
-            self._begin(encrypted)
-            unread, self.state.unread = self.state.unread, None
-            if unread is not None:
-                self.data_received(bytes(unread))
-
-    def _begin(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self.state.begun = True
-        deadlines = self.server_state.deadlines
-        deadlines.head.begin(self, deadlines.clock())
+        shared.deadlines.head.begin(self, shared.deadlines.clock())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
@@ -237,7 +215,7 @@ class Connection(HttpToolsProtocol):
             if state.body > MOST_DISCARDED:
                 self.transport.abort()
             return
-        if state.unread is not None or not state.begun:
+        if state.unread is not None:
             self._keep_unread(memoryview(bytes(state.unread or b"") + data))
             return
         self._read(memoryview(data))
@@ -259,8 +237,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(NOT_HTTP)
             return
         self.state.unread = data
-        if self.state.begun:
-            self.flow.pause_reading()
+        self.flow.pause_reading()
 
     def _read_on(self) -> None:
         """Parse what waited behind requests that are answered by now."""
@@ -483,7 +460,7 @@ class Connection(HttpToolsProtocol):
                 words = b""
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if words and (state.begun or self.server_state.tls is None):
+        if words:
             self.transport.write(words)
         if words and state.begun:
             self._linger()
@@ -554,6 +531,76 @@ def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
     return OUR_FAULT
 
 
+class TlsListener:
+    """Accepts connections that begin with a handshake, which they are admitted before.
+
+    uvloop's own way tells of a connection once its handshake is done: those that send nothing
+    would count nowhere.
+    """
+
+    def __init__(self, sock: socket.socket, shared: Shared, make: Callable[[], Connection]) -> None:
+        self.sockets = (sock,)
+        self._shared = shared
+        self._make = make
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        sock.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        """Accept no more, and give up what is in its handshake."""
+        self._loop.remove_reader(self.sockets[0])
+        for handshake in self._handshakes:
+            handshake.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until no handshake is under way."""
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
+
+    def _listen(self) -> None:
+        if self.sockets[0].fileno() >= 0:
+            self._loop.add_reader(self.sockets[0], self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_IN_A_TURN):
+            try:
+                sock, peer = self.sockets[0].accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:  # out of descriptors: it would be told of again and again
+                self._shared.notices.note("full", "")
+                self._loop.remove_reader(self.sockets[0])
+                self._loop.call_later(1, self._listen)
+                return
+            handshake = self._loop.create_task(self._shake_hands(sock, str(peer[0])))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, sock: socket.socket, address: str) -> None:
+        shared = self._shared
+        verdict = shared.admit(address)
+        if verdict != "admitted":
+            sock.close()
+            shared.notices.note("full" if verdict == "full" else "address_full", address)
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make,
+                sock,
+                ssl=shared.tls,
+                ssl_handshake_timeout=shared.deadlines.head.seconds,
+            )
+        except OSError:  # ssl's errors, resets and the timeout are all of this kind
+            shared.notices.note("tls_failed", address)
+            shared.limits.leave(address)
+        except asyncio.CancelledError:
+            sock.close()
+            shared.limits.leave(address)
+            raise
+
+
 class UvicornServer(uvicorn.Server):
     """Leaves signals and the time to us.
 
@@ -571,6 +618,16 @@ class UvicornServer(uvicorn.Server):
         """Stop serving."""
         self.should_exit = True
         self._leave.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; connections that will be encrypted are taken by a listener of our own."""
+        if self.server_state.tls is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        make = partial(Connection, self.config, self.server_state, self.lifespan.state)
+        listeners = [TlsListener(one, self.server_state, make) for one in sockets]
+        self.servers = cast("list[asyncio.Server]", listeners)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

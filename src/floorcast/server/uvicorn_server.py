@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from typing import Any, cast
 
+import structlog
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
@@ -30,6 +32,7 @@ from floorcast.server.connection_takeover import limited_by_address
 from floorcast.server.deadlines import ConnectionTuning, Deadlines
 from floorcast.server.epoll_transport import EpollTransport
 from floorcast.server.node import Node
+from floorcast.server.tls import LOOK_SECONDS, Certificate
 from floorcast.server.uvicorn_internals import (
     Connection,
     Shared,
@@ -38,9 +41,12 @@ from floorcast.server.uvicorn_internals import (
 )
 from floorcast.server.wallboard_routes import page_routes
 
-__all__ = ["serve"]
+__all__ = ["is_loopback", "serve"]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 BACKLOG = 4096  # connections that may wait to be taken: a flood of reconnects after a restart
+HSTS_SECONDS = 365 * 24 * 3600  # for which a browser asks for nothing without TLS
 GRACE = 20  # seconds that requests under way have when the server stops
 
 Listening = Callable[[str], None]
@@ -54,6 +60,7 @@ def serve(settings: Settings, listening: Listening, *, accept_loss: bool = False
     or written at the start.
     """
     os.umask(0o077)  # what callers said on the phone is nobody else's to read
+    certificate = Certificate.of(settings)
     _spare_the_collector()
     _take_turns_often()
     _let_many_in()
@@ -61,30 +68,45 @@ def serve(settings: Settings, listening: Listening, *, accept_loss: bool = False
         _bound(settings.host, settings.port) as sock,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(Node(settings, accept_loss=accept_loss), settings, sock, listening))
+        node = Node(settings, accept_loss=accept_loss)
+        runner.run(_serve(node, settings, sock, certificate, listening))
 
 
-async def _serve(node: Node, settings: Settings, sock: socket.socket, listening: Listening) -> None:
+async def _serve(
+    node: Node,
+    settings: Settings,
+    sock: socket.socket,
+    certificate: Certificate | None,
+    listening: Listening,
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     opening = StartupApp()
     async with AsyncExitStack() as opened:
-        shared = _shared(settings, opened)
-        config = _transport_config(
-            limited_by_address(opening, shared.limits), settings.trusted_proxies
-        )
+        shared = _shared(settings, opened, certificate)
+        limited = limited_by_address(opening, shared.limits)
+        config = _transport_config(limited, settings.trusted_proxies, tls=certificate is not None)
         transport = UvicornServer(config, shared, shared.deadlines.tuning.sweep)
 
         async def start() -> None:
             await opened.enter_async_context(node)
             opening.become(Api(node.server, (*ROUTES, *page_routes())))
-            await _start(node, sock, listening)
+            node.server.metrics.watch_connections(
+                lambda: (shared.limits.total, shared.notices.counts)
+            )
+            await _start(node, sock, listening, "http" if certificate is None else "https")
+            if certificate is None:
+                _warn_if_open(settings)
 
         answering = asyncio.create_task(transport.serve([sock]))
         starting = asyncio.create_task(start())
         stopping = asyncio.create_task(stop.wait())
+        if certificate is not None:
+            loop.add_signal_handler(signal.SIGHUP, certificate.reload)
+            looking = asyncio.create_task(_keep_certificate(certificate))
+            opened.callback(looking.cancel)
         try:
             await asyncio.wait({answering, starting, stopping}, return_when="FIRST_COMPLETED")
             if starting.done():
@@ -102,7 +124,35 @@ async def _serve(node: Node, settings: Settings, sock: socket.socket, listening:
                 await node.streams_ended(GRACE)
 
 
-def _shared(settings: Settings, opened: AsyncExitStack) -> Shared:
+async def _keep_certificate(certificate: Certificate) -> None:
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        certificate.reload_if_changed()
+
+
+def _warn_if_open(settings: Settings) -> None:
+    """Passwords, keys and phone numbers in clear on a network are told of, once."""
+    if settings.trusted_proxies or is_loopback(settings.host):
+        return
+    _log.warning(
+        "not_encrypted",
+        host=settings.host,
+        why="passwords, keys and phone numbers cross the network in clear: set tls_cert and"
+        " tls_key, or put a proxy with TLS in front and name it in trusted_proxies",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address that a server listens at is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shared(settings: Settings, opened: AsyncExitStack, certificate: Certificate | None) -> Shared:
     tuning = ConnectionTuning(
         head=settings.head_timeout,
         body=settings.body_timeout,
@@ -116,17 +166,23 @@ def _shared(settings: Settings, opened: AsyncExitStack) -> Shared:
             places_of(descriptors), settings.max_connections, settings.trusted_proxies
         ),
         Deadlines(tuning, asyncio.get_running_loop().time),
+        None if certificate is None else certificate.context,
     )
 
 
-async def _start(node: Node, sock: socket.socket, listening: Listening) -> None:
+async def _start(node: Node, sock: socket.socket, listening: Listening, scheme: str) -> None:
     await node.start()
     gc.freeze()
     host, port = sock.getsockname()[:2]
-    listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    listening(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _transport_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _transport_config(
+    application: ASGIApp, trusted_proxies: Sequence[str], *, tls: bool
+) -> uvicorn.Config:
+    headers = [("x-content-type-options", "nosniff")]
+    if tls:
+        headers.append(("strict-transport-security", f"max-age={HSTS_SECONDS}"))
     return uvicorn.Config(
         # the types of Starlette and of uvicorn say it differently
         cast("Any", to_who_is_there(application)),
@@ -137,7 +193,7 @@ def _transport_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> u
         log_config=None,
         access_log=False,
         server_header=False,
-        headers=[("x-content-type-options", "nosniff")],
+        headers=headers,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         backlog=BACKLOG,

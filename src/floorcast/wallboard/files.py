@@ -39,7 +39,6 @@ SECURITY = (
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
 )
 """The headers that every file goes out with: nothing from elsewhere, nothing inline, no frame."""
 

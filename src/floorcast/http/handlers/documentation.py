@@ -43,7 +43,6 @@ class Documents:
             headers=(
                 ("content-security-policy", POLICY),
                 ("referrer-policy", "no-referrer"),
-                ("x-content-type-options", "nosniff"),
             ),
         )
 

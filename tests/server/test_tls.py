@@ -1,0 +1,234 @@
+"""TLS: what is refused at the start, what is taken while it runs, and streams over it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from floorcast.config.settings import Settings
+from floorcast.http.handlers.streams import TAKE_OVER
+from floorcast.model.errors import SettingError
+from floorcast.server.deadlines import ConnectionTuning
+from floorcast.server.tls import Certificate
+from tests.real.nodes import until
+from tests.server.serving import answer, on_uvloop, plain, serving
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+class Issued:
+    """An authority, and the files of the certificate that a server has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
+        self.issue()
+
+    def issue(self) -> None:
+        """Write a new certificate, with a new key."""
+        issued = self.authority.issue_cert("localhost", "127.0.0.1")
+        issued.private_key_pem.write_to_path(self.key)
+        self.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+
+    def caller(self) -> ssl.SSLContext:
+        """What somebody who trusts the authority connects with."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        return context
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> Issued:
+    return Issued(tmp_path)
+
+
+def serial(context: ssl.SSLContext, port: int) -> str:
+    """Which certificate a server shows."""
+    with (
+        closing(socket.create_connection(("127.0.0.1", port))) as plain_socket,
+        context.wrap_socket(plain_socket, server_hostname="localhost") as sock,
+    ):
+        shown = sock.getpeercert()
+    assert shown is not None
+    return str(shown["serialNumber"])
+
+
+def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -> None:
+    """One without the other, and what is neither, is refused by name before anything starts."""
+    assert Certificate.of(Settings()) is None
+    with pytest.raises(SettingError, match="tls_key is missing"):
+        Certificate.of(Settings(tls_cert=issued.certificate))
+    with pytest.raises(SettingError, match="tls_cert is missing"):
+        Certificate.of(Settings(tls_key=issued.key))
+    with pytest.raises(SettingError, match="No such file"):
+        Certificate.of(Settings(tls_cert=tmp_path / "none", tls_key=issued.key))
+    other = Issued(tmp_path)
+    before = other.key.read_bytes()
+    other.issue()
+    other.key.write_bytes(before)
+    with pytest.raises(SettingError, match="must be a certificate chain and its key"):
+        Certificate.of(Settings(tls_cert=other.certificate, tls_key=other.key))
+
+
+def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None:
+    """Nobody sits at the terminal of a server."""
+    issued.key.write_text(
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+        "DEK-Info: AES-128-CBC,00000000000000000000000000000000\n\nAAAA\n"
+        "-----END RSA PRIVATE KEY-----\n"
+    )
+    with pytest.raises(SettingError, match="not encrypted"):
+        Certificate(issued.certificate, issued.key)
+
+
+def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
+    """Open connections go on; a half-written one is logged, and the old one stays in use."""
+    certificate = Certificate(issued.certificate, issued.key)
+
+    async def work() -> None:
+        async with serving(tls=certificate.context, client_tls=issued.caller()) as served:
+            reader, writer = await served.connect()
+            before = await asyncio.to_thread(serial, issued.caller(), served.port)
+            key = issued.key.read_bytes()
+            issued.issue()
+            new_key = issued.key.read_bytes()
+            issued.key.write_bytes(key)
+            with capture_logs() as lines:
+                certificate.reload_if_changed()
+                certificate.reload_if_changed()
+            assert [line["event"] for line in lines] == ["tls_not_reloaded"]
+            assert await asyncio.to_thread(serial, issued.caller(), served.port) == before
+            issued.key.write_bytes(new_key)
+            with capture_logs() as lines:
+                certificate.reload()
+            assert [line["event"] for line in lines] == ["tls_reloaded"]
+            assert await asyncio.to_thread(serial, issued.caller(), served.port) != before
+            writer.write(GET)
+            assert (await answer(reader)).status == 200
+
+    on_uvloop(work)
+
+
+def test_older_versions_are_refused(issued: Issued) -> None:
+    """1.2 is the oldest; and who does not speak TLS is counted out again."""
+    certificate = Certificate(issued.certificate, issued.key)
+    assert certificate.context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+    async def work() -> None:
+        async with serving(tls=certificate.context) as served:
+            reader, writer = await served.connect()
+            writer.write(GET)
+            with suppress(ConnectionError):
+                await reader.read()
+            await until(lambda: served.refused.get("tls_failed"))
+            assert served.shared.limits.total == 0
+
+    on_uvloop(work)
+
+
+def test_a_handshake_has_its_time(issued: Issued) -> None:
+    """Who connects and says nothing counts from the start, and is closed."""
+    certificate = Certificate(issued.certificate, issued.key)
+    tuning = ConnectionTuning(head=0.2)
+
+    async def work() -> None:
+        async with serving(tls=certificate.context, tuning=tuning, per_address=3) as served:
+            silent = [await served.connect() for _ in range(3)]
+            await until(lambda: served.shared.limits.total == 3)
+            refused, _ = await served.connect()
+            assert await refused.read() == b""
+            for reader, _ in silent:
+                assert await reader.read() == b""
+            await until(lambda: served.shared.limits.total == 0)
+            assert served.refused == {"address_full": 1, "tls_failed": 3}
+
+    on_uvloop(work)
+
+
+def test_requests_are_answered_over_tls(issued: Issued) -> None:
+    """Large bodies, pipelined requests and refusals, as without; the scheme is https."""
+    certificate = Certificate(issued.certificate, issued.key)
+    schemes: set[str] = set()
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        schemes.add(scope["scheme"])
+        await plain(scope, receive, send)
+
+    async def work() -> None:
+        async with serving(look, tls=certificate.context, client_tls=issued.caller()) as served:
+            reader, writer = await served.connect()
+            body = bytes(3 << 20)
+            for _ in range(2):
+                writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            assert (await answer(reader)).body == b"%d" % len(body)
+            assert (await answer(reader)).body == b"%d" % len(body)
+            assert (await served.ask(GET[:-2] + b"a: " + b"x" * 70_000)).status == 431
+            assert schemes == {"https"}
+
+    on_uvloop(work)
+
+
+class Stream(asyncio.Protocol):
+    """Writes so much, as the connection takes it."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        self.lost = False
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport = transport
+        self._go_on()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
+    def _go_on(self) -> None:
+        while self.left and not self._paused:
+            size = min(self.left, 65536)
+            self.left -= size
+            self.transport.write(bytes(size))
+
+
+def test_a_stream_takes_its_connection_over_from_tls(issued: Issued) -> None:
+    """Everything arrives encrypted; a slow reader holds it up; it counts until it has gone."""
+    certificate = Certificate(issued.certificate, issued.key)
+    streams: list[Stream] = []
+    size = 24 << 20
+
+    async def take_over(scope: Scope, _receive: Receive, _send: Send) -> None:
+        streams.append(Stream(size))
+        assert scope["extensions"][TAKE_OVER]([(b"content-type", b"x/y")], streams[0])
+
+    async def work() -> None:
+        tls = certificate.context
+        async with serving(take_over, tls=tls, client_tls=issued.caller()) as served:
+            reader, writer = await served.connect()
+            writer.write(GET)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            await until(lambda: streams[0].left)
+            assert streams[0].left > 4 << 20  # not all of it is in memory
+            assert await reader.readexactly(size) == bytes(size)
+            assert served.shared.limits.total == 1
+            writer.close()
+            await until(lambda: streams[0].lost)
+            assert served.shared.limits.total == 0
+
+    on_uvloop(work)
