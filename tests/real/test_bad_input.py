@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.model import token as tokens
+from floorcast.model.inbound import InboundEvent
 from tests.real.server import AGENTS, EVENTS, Caller, Server, running
 from tests.real.sites import ACME, KEYS, event, ndjson
 
@@ -324,6 +326,97 @@ def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:
     bomb = gzip.compress(bytes(16 * MIB))
     refused(caller.http.post(EVENTS, content=bomb, headers=packed), 413, 413, "larger")
     refused(caller.http.post(EVENTS, headers={"Accept": "text/html"}), 406, 406, "Accept")
+
+
+# --- long digits, in every member ---------------------------------------------------------------
+
+LONG = "9" * 4_301  # one more than Python reads as a number
+DIGITS = [
+    f'"{LONG}"',
+    '"' + "0" * 4_301 + '"',
+    LONG,
+    f"-{LONG}",
+    f"0.{LONG}",
+    f"1e{LONG}",
+    '"' + "\u0663" * 4_301 + '"',  # digits of another script
+]
+MEMBER = "@@"  # where a value goes
+
+
+def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> Iterator[str]:
+    """A JSON text for each member of a schema, which is nothing but that member."""
+    yield MEMBER
+    if "$ref" in schema and depth < 12:
+        yield from bodies(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas, depth + 1)
+    for kind in ("anyOf", "oneOf", "allOf"):
+        for one in schema.get(kind, ()):
+            yield from bodies(one, schemas, depth + 1)
+    if isinstance(schema.get("items"), dict):
+        yield from (f"[{one}]" for one in bodies(schema["items"], schemas, depth + 1))
+    for name, member in schema.get("properties", {}).items():
+        for one in bodies(member, schemas, depth + 1):
+            yield f"{{{json.dumps(name)}: {one}}}"
+
+
+def test_no_member_of_a_body_makes_a_fault_of_long_digits(caller: Caller) -> None:
+    """Each member of each body, as text and as a number of more digits than Python reads."""
+    document = caller.http.get("/openapi.json").json()
+    schemas, seen = document["components"]["schemas"], 0
+    for path, methods in document["paths"].items():
+        if path.startswith("/session/") or "sse" in path:
+            continue  # attempts to log in are counted; a stream takes the body that the feed takes
+        for method, operation in methods.items():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                for body in sorted(set(bodies(content["schema"], schemas))):
+                    seen += 1
+                    for digits in DIGITS:
+                        given = body.replace(MEMBER, digits).encode()
+                        answer = caller.http.request(method, path, content=given)
+                        assert answer.status_code < 500, (path, body, digits[:20])
+    assert seen > 30
+
+
+def test_no_parameter_makes_a_fault_of_long_digits(caller: Caller) -> None:
+    """Each query parameter, path parameter and header of each method."""
+    document = caller.http.get("/openapi.json").json()
+    shared, seen = document["components"].get("parameters", {}), 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for one in operation.get("parameters", ()):
+                parameter = shared[one["$ref"].rsplit("/", 1)[1]] if "$ref" in one else one
+                name, where = parameter["name"], parameter["in"]
+                seen += 1
+                for digits in (LONG, "0" * 4_301, f"-{LONG}", f"{LONG}.5"):
+                    at = path.replace(f"{{{name}}}", digits) if where == "path" else path
+                    query = {name: digits} if where == "query" else {}
+                    headers = {name: digits} if where == "header" else {}
+                    answer = caller.http.request(method, at, params=query, headers=headers)
+                    assert 400 <= answer.status_code < 500, (path, name, digits[:20])
+    assert seen > 10
+
+
+@pytest.mark.parametrize("digits", DIGITS, ids=range(len(DIGITS)))
+def test_no_member_of_an_event_makes_a_fault_of_long_digits(caller: Caller, digits: str) -> None:
+    """Each member of each type of event is refused with a verdict, one by one."""
+    schemas = msgspec.json.schema_components([InboundEvent], ref_template="#/x/{name}")[1]
+    lines = []
+    for schema in schemas.values():
+        members = schema.get("properties", {})
+        if "type" in members and "data" in members:
+            whole = {
+                "specversion": "1.0",
+                "id": "i",
+                "source": "s",
+                "type": members["type"]["enum"][0],
+            }
+            head = json.dumps(whole)[:-1]
+            told = sorted(set(bodies(members["data"], schemas)))
+            lines += [f'{head}, "data": {data}}}' for data in told]
+            lines += [json.dumps({**whole, name: MEMBER}) for name in (*whole, "time")]
+    lines = [line.replace(f'"{MEMBER}"', digits).replace(MEMBER, digits) for line in lines]
+    assert len(lines) > 80
+    answer = send(caller, "\n".join(lines).encode())
+    assert refused(answer, 400, 202, "rejected")["accepted"] == 0
 
 
 # --- paths, methods, sessions -------------------------------------------------------------------
