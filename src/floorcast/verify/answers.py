@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from floorcast.verify.agent_pass import customer_phone
 from floorcast.verify.days import Days
 from floorcast.verify.names import Site
 from floorcast.verify.sums import AgentSums, Campaign, OpenCall, Presence, ServiceSums, Sums
@@ -75,7 +76,7 @@ class Answers:
             logged_in = [
                 sums[number]
                 for sums in self._sums.agents.values()
-                if number in sums and (sums[number].is_present or sums[number].visits.total())
+                if number in sums and (sums[number].is_present or sums[number].was_there)
             ]
             if logged_in or self._sums.services[number].offered:
                 rows.append(self._service(number))
@@ -86,7 +87,7 @@ class Answers:
         calls = [call for call in self._sums.open_calls if call.service == number]
         waits = [self._now - call.since for call in calls if call.since is not None]
         outbound = [call for call in calls if call.facts.get("direction") in ("OUTBOUND", "MANUAL")]
-        decided = len(sums.handled) + len(sums.abandoned)
+        decided = len(sums.waits) + len(sums.abandoned)
         talks = len(sums.talks)
         return {
             "calls": [self._outbound(call) for call in sorted(outbound, key=_beginning)],
@@ -94,11 +95,11 @@ class Answers:
             "serviceName": known["name"],
             "cip": len(outbound),
             "totalOffered": sums.offered,
-            "totalHandled": len(sums.handled),
+            "totalHandled": sums.handled,
             "totalAbandoned": len(sums.abandoned),
             "abandonRate": _percent(len(sums.abandoned), decided),
             "serviceLevel": _level(known.get("service_level"), sums),
-            "averageSpeedOfAnswer": _mean(sum(sums.handled), len(sums.handled)),
+            "averageSpeedOfAnswer": _mean(sum(sums.waits), len(sums.waits)),
             "averageDurationToAbandon": _mean(sum(sums.abandoned), len(sums.abandoned)),
             "averageTalkDuration": _mean(sum(sums.talks), talks),
             "averageWrapupDuration": _mean(sum(sums.wrap_ups), talks),
@@ -109,9 +110,9 @@ class Answers:
             "throttle": known.get("throttle"),
             "units": known.get("units"),
             "totalCallsInQueue": len(waits),
-            "callsWithAgent": sum(call.state == "CONNECTED" for call in calls),
+            "callsWithAgent": sum(call.is_with_agent for call in calls),
             "totalAgents": sum(
-                one.service == number and one.state != "Logoff"
+                number in one.services and one.state != "Logoff"
                 for one in self._sums.presences.values()
             ),
             "longestCallInQueue": max([0, *waits]) // 1000,
@@ -142,8 +143,8 @@ class Answers:
             "sessionId": call.name[1],
             "campaignId": call.facts.get("campaign"),
             "account": call.facts.get("account"),
-            "phone": call.facts.get("phoneDialed"),
-            "agentLoginId": None if call.agent is None else self._site.agents[call.agent][0],
+            "phone": customer_phone(call.facts),
+            "agentLoginId": self._site.agents[call.agents[0]][0] if call.agents else None,
             "callStartTime": call.began,
             "state": call.state,
         }
@@ -154,14 +155,12 @@ class Answers:
         for call in sorted(waiting, key=lambda one: (one.since, one.name)):
             facts, consumer = call.facts, call.facts.get("consumer") or {}
             names = [consumer.get("firstName"), consumer.get("lastName")]
-            inbound, dialed = facts.get("direction") == "INBOUND", facts.get("phoneDialed")
-            unknown = facts.get("direction") is None and dialed is None
             row = {
                 "serviceName": self._service_name(call.service),
                 "serviceId": _text(call.service),
                 "name": " ".join(name for name in names if name) or _first(names),
                 "account": facts.get("account"),
-                "phone": facts.get("callerId") if inbound or unknown else dialed,
+                "phone": customer_phone(facts),
                 "timeStamp": str((call.since or 0) // 1000),
                 "agentSkill": _text(facts.get("skill", call.service)),
                 "priority": _text(facts.get("priority")),
@@ -199,12 +198,12 @@ class Answers:
     def _ex(self) -> list[Row]:
         rows: list[Row] = []
         for agent, services in sorted(self._sums.agents.items()):
-            if not any(one.visits.total() or one.is_present for one in services.values()):
+            if not any(one.was_there or one.is_present for one in services.values()):
                 continue
             entries = []
             for service in sorted(services, key=lambda one: -1 if one is None else one):
                 one, figures = services[service], _figures(services[service])
-                if one.visits.total() or one.is_present or any(figures.values()):
+                if one.was_there or one.is_present or any(figures.values()):
                     center = self._call_center(service)["callCenterId"]
                     entries.append({"id": service, "callCenterId": center, **figures})
             row: Row = {
@@ -313,7 +312,7 @@ def _figures(sums: AgentSums) -> Row:
 
 
 def _level(formula: str | None, sums: ServiceSums) -> int | float:
-    handled, abandoned = len(sums.handled), len(sums.abandoned)
+    handled, abandoned = len(sums.waits), len(sums.abandoned)
     if formula == "answered_of_offered":
         return _percent(sums.handled_within, handled + abandoned)
     if formula == "with_abandons_within_sla":

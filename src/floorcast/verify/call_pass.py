@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 from floorcast.verify.days import Days
-from floorcast.verify.records import Known, Records, Report, Terms, Told, name_of
+from floorcast.verify.records import Known, Records, Report, Terms, Told, WrapUp, name_of
 from floorcast.verify.sums import OpenCall, Sums
-from floorcast.verify.turns import Course, Turn, course, is_step
+from floorcast.verify.turns import Course, Turn, course, is_step, of_agent
 
-__all__ = ["CallPass", "learn"]
+__all__ = ["CallPass", "known_facts", "note_answers"]
 
+_STARTS = ("account", "phoneDialed", "callerId", "priority", "consumer")
 _SHOWN = {
-    "start": ("account", "phoneDialed", "callerId", "priority"),
+    "start": _STARTS,
+    "update": _STARTS,
     "end": ("account", "phoneDialed", "callerId", "priority"),
     "queue": ("skill", "priority"),
     "disposition": ("account",),
 }
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
-_HALF_HOUR = 30 * 60_000  # ms
+_OUTBOUND = ("OUTBOUND", "MANUAL")
+_HALF_HOUR_MS = 30 * 60_000
+
+_Place = tuple[date, int | None]
+"""A day and a service, where a call counts once."""
+
+
+def note_answers(records: Records, story: Sequence[Told]) -> None:
+    """Keep which agents answered a call, of which this was told, and at which service."""
+    way = course(story)
+    for told, turn in way.effective:
+        assert told.agent is not None
+        at = (told.position, told.at, way.turns[turn].service)
+        known = Known(*at, *name_of(told), told.kind == "state")
+        records.note_known(told.agent, known)
 
 
 class CallPass:
@@ -33,133 +49,181 @@ class CallPass:
         self._terms = records.terms
         self._now = now
         self._quiet = quiet
+        self._has_left = records.has_left
 
     def add(self, story: Sequence[Told]) -> None:
         """Add a call, of which this was told in the order of the log."""
-        touched = [told.at for told in story if told.kind != "state" or is_step(told)]
-        if not touched:
+        if all(told.kind in ("state", "missed") and not is_step(told) for told in story):
             return  # agents named it, and that is all
-        heard = max(touched)
-        facts: dict[str, Any] = {}
-        said: _Said | None = None
-        for index, told in enumerate(story):
-            so_far = story[: index + 1]
-            learn(facts, told)
-            if told.kind == "disposition" and (said is None or told.at >= said.at):
-                said = self._disposition(told, course(so_far))
-            self._note_agent(told, so_far)
-            if is_step(told) and facts.get("campaign") is not None:
-                service = course(so_far).service
-                report = Report(told.position, facts["campaign"], told.at, service, None)
-                self._records.note_report(report)
-        way = course(story)
-        if said is not None:
-            said = said._replace(service=_disposed_on(way, said))
+        heard = max(told.at for told in story)
+        way, facts = course(story), known_facts(story)
         steps = [told for told in story if is_step(told)]
         terms = self._terms[steps[-1].terms] if steps else self._terms[0]
-        self._count(way, heard, terms, facts.get("direction"))
-        self._count_disposition(said)
+        name = name_of(story[0])
+        direction = facts.get("direction")
+        self._note_campaign(story)
+        self._count_offered(way, heard)
+        self._count_handled(way, terms, direction, self._records.wrap_ups_of(name))
+        self._count_abandoned(way, terms)
+        self._count_agents(way, direction)
+        self._count_disposition(story, name, way)
         if way.ended is None and heard + self._quiet > self._now:
-            self._sums.open_calls.append(_open_call(name_of(story[0]), way, facts))
+            self._sums.open_calls.append(self._open_call(name, way, facts))
 
-    # -- what it counts --------------------------------------------------------------------
+    # -- what it counts for services -------------------------------------------------------
 
-    def _count(self, way: Course, heard: int, terms: Terms, direction: str | None) -> None:
-        handled: set[tuple[date, int | None]] = set()
-        answered: set[tuple[date, int | None, int]] = set()
-        for turn in way.turns:
-            if turn.answered is None:
-                continue
-            on = self._days.of(turn.answered)
-            if (on, turn.service) not in handled:
-                handled.add((on, turn.service))
-                self._count_handled(turn, terms)
-            if turn.agent is not None and (on, turn.service, turn.agent) not in answered:
-                answered.add((on, turn.service, turn.agent))
-                if direction is not None and on == self._days.today:
-                    calls = self._sums.agents[turn.agent][turn.service].calls
-                    calls["inbound" if direction == "INBOUND" else "outbound"] += 1
+    def _count_offered(self, way: Course, heard: int) -> None:
         for service in {one.service for one in way.turns if self._touches_today(one, heard)}:
             self._sums.services[service].offered += 1
-        if way.turns and way.ended is not None and way.turns[-1].answered is None:
-            last = way.turns[-1]
-            if (self._days.of(way.ended), last.service) not in handled:
-                self._count_abandoned(last, way.ended, terms)
 
     def _touches_today(self, turn: Turn, heard: int) -> bool:
-        begin = turn.joined if turn.joined is not None else turn.answered
         end = turn.answered if turn.answered is not None else turn.left
-        assert begin is not None
         if end is None:
-            if begin < self._days.begin:
+            if turn.began < self._days.begin:
                 return heard + self._quiet > self._days.begin
-            return self._days.is_today(begin)
-        return self._days.of(begin) <= self._days.today <= self._days.of(end)
+            return self._days.is_today(turn.began)
+        return self._days.of(turn.began) <= self._days.today <= self._days.of(end)
 
-    def _count_handled(self, turn: Turn, terms: Terms) -> None:
-        assert turn.answered is not None
-        sums = self._sums.services[turn.service]
-        if self._days.is_today(turn.answered):
-            wait = turn.wait(turn.answered)
-            sums.handled.append(wait)
-            sums.handled_within += wait <= terms.thresholds(_number(turn.service))[0]
-        if turn.left is not None and self._days.is_today(turn.left):
-            sums.talks.append(turn.left - turn.answered)
+    def _count_handled(
+        self, way: Course, terms: Terms, direction: str | None, wrap_ups: Sequence[WrapUp]
+    ) -> None:
+        """A call is handled once per service and day: in the first turn that was answered."""
+        for turn in self._first_answered(way).values():
+            assert turn.answered is not None
+            sums = self._sums.services[turn.service]
+            if self._days.is_today(turn.answered):
+                wait = turn.wait(turn.answered)
+                sums.handled += 1
+                if turn.joined is not None or direction not in _OUTBOUND:
+                    sums.waits.append(wait)
+                    sums.handled_within += wait <= terms.thresholds(_number(turn.service))[0]
+            if turn.left is not None and self._days.is_today(turn.left):
+                sums.talks.append(turn.left - turn.answered)
+                own = [one.spent for one in wrap_ups if _followed(way.turns, one) is turn]
+                sums.wrap_ups.append(sum(own))
 
-    def _count_abandoned(self, turn: Turn, ended: int, terms: Terms) -> None:
-        if self._days.is_today(ended):
-            sums, wait = self._sums.services[turn.service], turn.wait(ended)
-            sla, short = terms.thresholds(_number(turn.service))
-            sums.abandoned.append(wait)
-            sums.abandoned_within += wait <= sla
-            sums.abandoned_short += wait <= short
+    def _first_answered(self, way: Course) -> dict[_Place, Turn]:
+        found: dict[_Place, Turn] = {}
+        for turn in way.turns:
+            if turn.answered is not None:
+                found.setdefault((self._days.of(turn.answered), turn.service), turn)
+        return found
 
-    # -- dispositions, and what else is known ----------------------------------------------
+    def _count_abandoned(self, way: Course, terms: Terms) -> None:
+        places: set[_Place] = set(self._first_answered(way))
+        for turn in way.turns:
+            if turn.answers or turn.left is None or not self._days.is_today(turn.left):
+                continue
+            gave_up = turn.lost or (turn.exited and terms.counts_exits(_number(turn.service)))
+            place = (self._days.of(turn.left), turn.service)
+            if gave_up and place not in places:
+                places.add(place)
+                sums, wait = self._sums.services[turn.service], turn.wait(turn.left)
+                sla, short = terms.thresholds(_number(turn.service))
+                sums.abandoned.append(wait)
+                sums.abandoned_within += wait <= sla
+                sums.abandoned_short += wait <= short
 
-    def _disposition(self, told: Told, way: Course) -> _Said:
-        agent = told.agent
-        if agent is None and way.answered_last is not None:
-            agent = way.answered_last.agent
-        category = self._terms[told.terms].category(told.data.get("termCode"))
-        return _Said(told.at, category, agent, None)
+    # -- what it counts for agents ---------------------------------------------------------
 
-    def _count_disposition(self, said: _Said | None) -> None:
-        if said is None:
+    def _count_agents(self, way: Course, direction: str | None) -> None:
+        """A call counts once per agent, service and day, for each agent that answered it."""
+        if direction is None:
             return
-        if said.agent is not None and self._days.is_today(said.at):
-            self._sums.agents[said.agent][said.service].categories[said.category] += 1
-        if said.category in _RIGHT_PARTY and self._now - _HALF_HOUR < said.at <= self._now:
+        kind = "inbound" if direction == "INBOUND" else "outbound"
+        answered = {
+            (one.agent, turn.service)
+            for turn in way.turns
+            for one in turn.answers
+            if one.agent is not None and self._days.is_today(one.at)
+        }
+        for agent, service in answered:
+            assert agent is not None
+            self._sums.agents[agent][service].calls[kind] += 1
+
+    def _count_disposition(self, story: Sequence[Told], name: tuple[int, str], way: Course) -> None:
+        """The latest one, for the agent that it names, else for the one that had the call."""
+        told = [one for one in story if one.kind == "disposition"]
+        if not told:
+            return
+        said = max(told, key=lambda one: (one.at, one.position))
+        category = self._terms[said.terms].category(said.data.get("termCode"))
+        turn = _had(way.turns, said.at)
+        agent = said.agent
+        if agent is None and turn is not None:
+            agent = self._holder(name, turn, said.at)
+        if said.agent is not None:
+            turn = of_agent(way.turns, said.agent, said.at)
+        service = way.present_service if turn is None else turn.service
+        if agent is not None and self._days.is_today(said.at):
+            self._sums.agents[agent][service].categories[category] += 1
+        if category in _RIGHT_PARTY and self._now - _HALF_HOUR_MS < said.at <= self._now:
             self._sums.connects.append(said.at)
 
-    def _note_agent(self, told: Told, so_far: Sequence[Told]) -> None:
-        """Whether an agent that was named with the call is one that answered it."""
-        if told.agent is None or told.kind not in ("answer", "state") or not is_step(told):
-            return
-        his = [t for t in course(so_far).turns if t.agent == told.agent and t.answered is not None]
-        if his or told.kind == "state":
-            service = his[-1].service if his else None
-            self._records.note_known(told.agent, Known(told.position, told.at, service, bool(his)))
+    def _holder(self, name: tuple[int, str], turn: Turn, at: int) -> int | None:
+        """Who had the call at a time: the last that had answered it by then and has not left."""
+        at = at if turn.left is None else min(at, turn.left)
+        had = [one for one in turn.answers if one.at <= at] or turn.answers[:1]
+        still = [one for one in had if one.agent is None or not self._has_left(one.agent, name, at)]
+        return (still or had)[-1].agent
+
+    # -- what it is at now -----------------------------------------------------------------
+
+    def _open_call(self, name: tuple[int, str], way: Course, facts: dict[str, Any]) -> OpenCall:
+        last = way.turns[-1] if way.turns else None
+        if last is None:
+            return OpenCall(name, way.present_service, "DIALING", None, way.began, [], False, facts)
+        state = "QUEUED" if last.waits else "CONNECTED"
+        since = last.joined if last.waits else None
+        having = [
+            one.agent
+            for one in last.answers
+            if last.left is None
+            and (one.agent is None or not self._has_left(one.agent, name, self._now))
+        ]
+        agents = [one for one in having if one is not None]
+        return OpenCall(
+            name, way.present_service, state, since, way.began, agents, bool(having), facts
+        )
+
+    def _note_campaign(self, story: Sequence[Told]) -> None:
+        """A campaign is at work whenever something moves one of its calls."""
+        campaign = service = None
+        for index, told in enumerate(story):
+            if told.campaign is not None and told.campaign != campaign:
+                campaign, service = told.campaign, None
+            if is_step(told) and campaign is not None:
+                if service is None:  # the first that is known is the campaign's
+                    service = course(story[: index + 1]).service
+                report = Report(told.position, campaign, told.at, service, None)
+                self._records.note_report(report)
 
 
-class _Said(NamedTuple):
-    """The latest disposition of a call."""
-
-    at: int
-    category: str
-    agent: int | None
-    service: int | None
+def _had(turns: Sequence[Turn], at: int) -> Turn | None:
+    """The last turn that was answered by then; if it was only later, the first such."""
+    answered = [turn for turn in turns if turn.answered is not None]
+    before = [turn for turn in answered if (turn.answered or 0) <= at]
+    return (before[-1:] or answered[:1] or [None])[0]
 
 
-def _disposed_on(way: Course, said: _Said) -> int | None:
-    """Where the agent of a disposition had the call at its time, as far as is known in the end."""
-    own = [turn for turn in way.turns if said.agent is not None and turn.agent == said.agent]
-    had = [turn for turn in own if turn.answered is not None and turn.answered <= said.at]
-    if own:
-        return (had or own[:1])[-1].service
-    return way.present_service
+def _followed(turns: Sequence[Turn], wrap_up: WrapUp) -> Turn | None:
+    """The turn that a wrap-up followed: its agent's last one by then, else the last answered."""
+    own = of_agent(turns, wrap_up.agent, wrap_up.begin)
+    if own is not None:
+        return own
+    before = [one for one in turns if one.answered is not None and one.answered <= wrap_up.begin]
+    return before[-1] if before else None
 
 
-def learn(facts: dict[str, Any], told: Told) -> None:
+def known_facts(story: Sequence[Told]) -> dict[str, Any]:
+    """What is known of a call: each member as the latest event that has it says."""
+    facts: dict[str, Any] = {}
+    for told in sorted(story, key=lambda one: (one.at, one.position)):
+        _learn(facts, told)
+    return facts
+
+
+def _learn(facts: dict[str, Any], told: Told) -> None:
     """Take over what an event says of the call; what it leaves out stays known."""
     data = told.data
     for member in _SHOWN.get(told.kind, ()):
@@ -169,22 +233,10 @@ def learn(facts: dict[str, Any], told: Told) -> None:
         facts["campaign"] = told.campaign
     if told.kind == "start":
         facts["direction"] = data["direction"]
-        if data.get("consumer") is not None:
-            facts["consumer"] = data["consumer"]
     elif told.kind == "end" and data.get("callDirection") is not None:
         facts["direction"] = data["callDirection"]
     elif is_step(told) and told.kind == "state" and facts.get("direction") is None:
         facts["direction"] = data.get("direction")
-
-
-def _open_call(name: tuple[int, str], way: Course, facts: dict[str, Any]) -> OpenCall:
-    last = way.turns[-1] if way.turns else None
-    state = "DIALING"
-    if last is not None:
-        state = "QUEUED" if last.waits else "CONNECTED"
-    since = last.joined if last is not None and last.waits else None
-    agent = None if last is None else last.agent
-    return OpenCall(name, way.present_service, state, since, way.began, agent, facts)
 
 
 def _number(service: int | None) -> int:

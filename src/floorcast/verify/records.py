@@ -18,17 +18,24 @@ import msgspec
 
 from floorcast.verify.names import Site, categories
 
-__all__ = ["Heard", "Json", "Known", "Records", "Report", "Terms", "Told", "name_of"]
+__all__ = ["Heard", "Json", "Known", "Records", "Report", "Terms", "Told", "WrapUp", "name_of"]
 
 _SCHEMA = """
-CREATE TABLE calls (number INT, session TEXT, place INTEGER PRIMARY KEY, record TEXT);
-CREATE INDEX by_call ON calls (number, session, place);
-CREATE TABLE agents (agent INT, place INTEGER PRIMARY KEY, record TEXT);
-CREATE TABLE known (agent INT, place INT, record TEXT);
-CREATE TABLE campaigns (place INT, record TEXT);
+CREATE TABLE calls (number INT, session TEXT, position INT, record TEXT);
+CREATE INDEX by_call ON calls (number, session, position);
+CREATE TABLE agents (agent INT, at INT, position INT, record TEXT);
+CREATE INDEX by_time ON agents (agent, at, position);
+CREATE TABLE known (agent INT, at INT, position INT, number INT, session TEXT, record TEXT);
+CREATE INDEX by_answer ON known (agent, at, position);
+CREATE TABLE in_calls (agent INT, at INT, position INT, number INT, session TEXT);
+CREATE INDEX by_in_call ON in_calls (agent, at, position);
+CREATE TABLE wrap_ups (number INT, session TEXT, record TEXT);
+CREATE INDEX by_wrapped ON wrap_ups (number, session);
+CREATE TABLE campaigns (position INT, record TEXT);
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LATE_MS = 15 * 60_000  # an agent's state that is older than its newest by more counts nothing
 
 Json = dict[str, Any]
 
@@ -36,8 +43,8 @@ Json = dict[str, Any]
 class Told(NamedTuple):
     """Something about a call: where in the log, when by its own time (ms), what, and of whom.
 
-    ``kind`` is start, queue, answer, end, disposition, or state for an agent's event that names
-    the call; ``terms`` numbers the site entry in force.
+    ``kind`` is what follows ``call.`` in an event's type, ``missed`` for ``agent.missed``, or
+    ``state`` for an agent's event that names the call; ``terms`` numbers the site entry in force.
     """
 
     position: int
@@ -51,12 +58,28 @@ class Told(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """An agent's event: where in the log, when by its own time (ms), and what it says."""
+    """An agent's state: where in the log, when by its own time (ms), and what it says.
+
+    ``at`` is when it was taken if its own time, ``told_at``, is later. ``service`` is the one that
+    it names, ``services`` all that it lists, and ``named`` that of its call.
+    """
 
     position: int
     at: int
+    told_at: int
+    terms: int
     service: int | None
+    services: list[int] | None
+    named: int | None
     data: Json
+
+    @property
+    def call(self) -> tuple[int, str] | None:
+        """The call that it names, if it names it whole."""
+        said = self.data.get("call") or {}
+        if said.get("transactionId") is None or said.get("sessionId") is None:
+            return None
+        return int(said["transactionId"]), said["sessionId"]
 
 
 class Terms:
@@ -64,6 +87,9 @@ class Terms:
 
     def __init__(self, plan: Json) -> None:
         self._services = {one["id"]: one for one in plan.get("services", ())}
+        self._reasons = {
+            one["reason"]: one["counts_as"] for one in plan.get("not_ready_reasons", ())
+        }
         self._categories = categories(plan)
 
     def thresholds(self, service: int) -> tuple[int, int]:
@@ -72,18 +98,36 @@ class Terms:
         sla = known.get("sla_seconds", 20)
         return sla * 1000, known.get("short_abandon_seconds", sla) * 1000
 
+    def counts_exits(self, service: int) -> bool:
+        """Whether a call that leaves the service's queue counts as abandoned."""
+        return bool(self._services.get(service, {}).get("count_exits_as") == "abandoned")
+
+    def reason(self, said: str | None) -> str | None:
+        """What a Not Ready reason counts as."""
+        return self._reasons.get(said or "", said)
+
     def category(self, code: str | None) -> str:
         """What a term code counts as."""
         return self._categories.get(code or "", "nonContacts")
 
 
 class Known(NamedTuple):
-    """What a call says of an agent: whether the call is his, and of which service."""
+    """An agent answered a call, at a service; ``by_state``: an ``agent.state`` said so."""
 
     position: int
     at: int
     service: int | None
-    is_his: bool
+    number: int
+    session: str
+    by_state: bool
+
+
+class WrapUp(NamedTuple):
+    """A wrap-up that belongs to a call: whose, when it began, and how long it took; in ms."""
+
+    agent: int
+    begin: int
+    spent: int
 
 
 class Report(NamedTuple):
@@ -103,8 +147,8 @@ class Records:
         self.site = Site()
         self.terms = [Terms({})]
         self.recorded_at = 0
-        self._place = 0
-        self._at_services: dict[int, tuple[int, int | None]] = {}
+        self._position = 0
+        self._newest: dict[int, int] = {}
         self._at = 0
         self._base = apsw.Connection("")
         self._base.pragma("journal_mode", "OFF")
@@ -130,39 +174,75 @@ class Records:
 
     def calls(self) -> Iterator[list[Told]]:
         """Each call, all that was told of it in the order of the log."""
-        rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, place")
+        rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, position")
         told = (Told(*json.loads(str(record))) for (record,) in rows)
         for _, story in groupby(told, key=name_of):
             yield list(story)
 
     def story(self, name: tuple[int, str], before: int) -> list[Told]:
-        """What was told of one call before a place in the log."""
+        """What was told of one call before a position in the log."""
         rows = self._base.execute(
-            "SELECT record FROM calls WHERE number = ? AND session = ? AND place < ?"
-            " ORDER BY place",
+            "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
+            " ORDER BY position",
             (*name, before),
         )
         return [Told(*json.loads(str(record))) for (record,) in rows]
 
     def agents(self) -> Iterator[tuple[int, list[Heard]]]:
-        """Each agent, all that was heard of it in the order of the log."""
-        rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, place")
+        """Each agent, all that was heard of it in the order of its own times."""
+        rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, at, position")
         for agent, found in groupby(rows, key=itemgetter(0)):
             yield int(str(agent)), [Heard(*json.loads(str(record))) for _, record in found]
 
+    def tell_state(self, agent: int, heard: Heard, own: int | None) -> None:
+        """Keep what an agent's state says of the call that it names; ``own``: its service then."""
+        if heard.call is None:
+            return
+        about = {"event": heard.data["eventType"], **heard.data["call"]}
+        service = own if heard.named is None else heard.named
+        where = (heard.position, heard.told_at)
+        if heard.data["eventType"] == "IN_CALL":
+            row = (agent, heard.told_at, heard.position, *heard.call)
+            self._base.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
+        self._keep(Told(*where, "state", service, agent, None, heard.terms, about))
+
     def note_known(self, agent: int, known: Known) -> None:
-        """Keep what a call says of an agent."""
-        self._base.execute(
-            "INSERT INTO known VALUES (?, ?, ?)", (agent, known.position, json.dumps(known))
-        )
+        """Keep that an agent answered a call."""
+        row = (agent, known.at, known.position, known.number, known.session, json.dumps(known))
+        self._base.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def known_of(self, agent: int) -> list[Known]:
-        """What the calls say of an agent, in the order of the log."""
-        self._base.execute("CREATE INDEX IF NOT EXISTS by_agent ON known (agent, place)")
+        """The calls that an agent answered, in the order of time."""
         rows = self._base.execute(
-            "SELECT record FROM known WHERE agent = ? ORDER BY place", (agent,)
+            "SELECT record FROM known WHERE agent = ? ORDER BY at, position", (agent,)
         )
         return [Known(*json.loads(str(record))) for (record,) in rows]
+
+    def has_left(self, agent: int, call: tuple[int, str], at: int) -> bool:
+        """Whether an agent that answered a call was in another one after that, up to a time."""
+        other = self._base.execute(
+            "SELECT at, position FROM in_calls WHERE agent = ? AND at <= ?"
+            " AND NOT (number = ? AND session = ?) ORDER BY at DESC, position DESC LIMIT 1",
+            (agent, at, *call),
+        ).fetchall()
+        own = self._base.execute(
+            "SELECT at, position FROM known WHERE agent = ? AND at <= ?"
+            " AND number = ? AND session = ? ORDER BY at DESC, position DESC LIMIT 1",
+            (agent, at, *call),
+        ).fetchall()
+        return bool(other) and (not own or other[0] > own[0])
+
+    def note_wrap_up(self, call: tuple[int, str], wrap_up: WrapUp) -> None:
+        """Keep that a wrap-up belongs to a call."""
+        row = (*call, json.dumps(wrap_up))
+        self._base.execute("INSERT INTO wrap_ups VALUES (?, ?, ?)", row)
+
+    def wrap_ups_of(self, call: tuple[int, str]) -> list[WrapUp]:
+        """The wrap-ups that belong to a call."""
+        rows = self._base.execute(
+            "SELECT record FROM wrap_ups WHERE number = ? AND session = ?", call
+        )
+        return [WrapUp(*json.loads(str(record))) for (record,) in rows]
 
     def note_report(self, report: Report) -> None:
         """Keep what is known of a campaign."""
@@ -171,11 +251,11 @@ class Records:
 
     def reports(self) -> Iterator[Report]:
         """What is known of campaigns, in the order of the log."""
-        for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY place"):
+        for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
             yield Report(*json.loads(str(record)))
 
     def _take(self, event: Json) -> None:
-        self._place += 1
+        self._position += 1
         moment = event.get("time")
         self._at = self.recorded_at if moment is None else _ms(moment)
         data = event["data"]
@@ -184,6 +264,8 @@ class Records:
             self._agent_state(data)
         elif kind == "campaign.update":
             self._campaign_update(data)
+        elif kind == "agent.missed":
+            self._missed(data)
         elif kind in ("email.attempt", "sms.attempt"):
             self.site.service(data["service"])
             self._campaign(data)
@@ -194,41 +276,48 @@ class Records:
         site = self.site
         agent = site.agent(data["agent"])
         service = self._service(data)
+        listed = data.get("services")
+        services = None if listed is None else [site.service(one) for one in listed]
         if data.get("team") is not None:
             site.names.find("team", data["team"])
-        call = data.get("call") or {}
-        named = self._service(call)
+        named = self._service(data.get("call") or {})
         if data.get("agent2") is not None:
             site.agent(data["agent2"])
-        last, present = self._at_services.get(agent, (self._at, None))
-        own = service
-        if self._at >= last:
-            own = present if service is None else service
-            self._at_services[agent] = (self._at, own)
-        heard = Heard(self._place, self._at, service, data)
+        at = min(self._at, self.recorded_at)  # a clock that is ahead adds no time
+        newest = self._newest.get(agent, at)
+        if at < newest - _LATE_MS:
+            return
+        self._newest[agent] = max(at, newest)
+        terms = len(self.terms) - 1
+        heard = Heard(self._position, at, self._at, terms, service, services, named, data)
         self._base.execute(
-            "INSERT INTO agents VALUES (?, ?, ?)", (agent, self._place, json.dumps(heard))
+            "INSERT INTO agents VALUES (?, ?, ?, ?)",
+            (agent, at, self._position, json.dumps(heard)),
         )
-        if call.get("transactionId") is not None and call.get("sessionId") is not None:
-            about = {"event": data["eventType"], "own": own, "named": named, **call}
-            self._tell("state", call, None, agent, None, about)
 
     def _campaign_update(self, data: Json) -> None:
         number = self.site.campaign(data["campaign"])
         if data.get("name") is not None:
             self.site.call_campaign(number, data["name"])
-        self.note_report(Report(self._place, number, self._at, self._service(data), data))
+        self.note_report(Report(self._position, number, self._at, self._service(data), data))
 
     def _call(self, kind: str, data: Json) -> None:
         campaign = self._campaign(data) if kind == "end" else None
-        service = self._service(data) if kind in ("start", "queue", "end") else None
-        if kind == "start":
+        service = self._service(data) if kind in ("start", "queue", "end", "update") else None
+        if kind in ("start", "update"):
             campaign = self._campaign(data)
         agent = data.get("agent")
         if agent is None and kind == "end":
             agent = data.get("agentId")
-        by = None if agent is None or kind in ("start", "queue") else self.site.agent(agent)
-        self._tell(kind, data, service, by, campaign, data)
+        names_agent = agent is not None and kind in ("answer", "end", "disposition")
+        by = self.site.agent(agent) if names_agent else None
+        terms = len(self.terms) - 1
+        self._keep(Told(self._position, self._at, kind, service, by, campaign, terms, data))
+
+    def _missed(self, data: Json) -> None:
+        agent, service = self.site.agent(data["agent"]), self._service(data)
+        terms = len(self.terms) - 1
+        self._keep(Told(self._position, self._at, "missed", service, agent, None, terms, data))
 
     def _service(self, data: Json) -> int | None:
         return None if data.get("service") is None else self.site.service(data["service"])
@@ -236,21 +325,9 @@ class Records:
     def _campaign(self, data: Json) -> int | None:
         return None if data.get("campaign") is None else self.site.campaign(data["campaign"])
 
-    def _tell(
-        self,
-        kind: str,
-        call: Json,
-        service: int | None,
-        agent: int | None,
-        campaign: int | None,
-        data: Json,
-    ) -> None:
-        terms = len(self.terms) - 1
-        told = Told(self._place, self._at, kind, service, agent, campaign, terms, data)
-        name = (int(call["transactionId"]), call["sessionId"])
-        self._base.execute(
-            "INSERT INTO calls VALUES (?, ?, ?, ?)", (*name, self._place, json.dumps(told))
-        )
+    def _keep(self, told: Told) -> None:
+        row = (*name_of(told), told.position, json.dumps(told))
+        self._base.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
 
 
 def name_of(told: Told) -> tuple[int, str]:

@@ -11,10 +11,14 @@ __all__ = ["AgentSums", "Campaign", "OpenCall", "Presence", "ServiceSums", "Sums
 
 @dataclass
 class ServiceSums:
-    """One service's calls of today: waits, talks and wrap-ups in ms, one number a call."""
+    """One service's calls of today: waits, talks and wrap-ups in ms, one number per call.
+
+    ``waits`` are those of handled calls, of which an outbound one without a queue has none.
+    """
 
     offered: int = 0
-    handled: list[int] = field(default_factory=list)
+    handled: int = 0
+    waits: list[int] = field(default_factory=list)
     abandoned: list[int] = field(default_factory=list)
     handled_within: int = 0
     abandoned_within: int = 0
@@ -33,6 +37,7 @@ class AgentSums:
     calls: Counter[str] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
     is_present: bool = False
+    was_there: bool = False
 
 
 @dataclass
@@ -44,7 +49,8 @@ class OpenCall:
     state: str
     since: int | None
     began: int | None
-    agent: int | None
+    agents: list[int]
+    is_with_agent: bool
     facts: dict[str, Any]
 
 
@@ -55,6 +61,7 @@ class Presence:
     state: str
     since: int
     service: int | None
+    services: tuple[int | None, ...]
     reason: str | None
     monitored: bool
     skill: str | None

@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from floorcast.verify.records import Told
 
-__all__ = ["Course", "Turn", "course", "is_step"]
+__all__ = ["Course", "Turn", "course", "is_step", "of_agent"]
+
+_EXIT_IS_END_MS = 1000  # a call that left a queue and ended so soon after was abandoned there
+
+
+class _Answered(NamedTuple):
+    """An agent answered (None: somebody unnamed); ms."""
+
+    agent: int | None
+    at: int
 
 
 @dataclass(slots=True)
 class Turn:
-    """A turn at a service (None: at no known one); ms, None for what did not happen (yet)."""
+    """A turn at a service (None: at no known one); ms, None for what did not happen (yet).
+
+    ``answers`` are the first one, then each other agent that joined the call in this turn. A turn
+    ``exited`` by ``call.leave``, and was ``lost`` if the call ended before an answer.
+    """
 
     service: int | None
-    joined: int | None
-    answered: int | None = None
-    agent: int | None = None
+    joined: int | None = None
+    answers: list[_Answered] = field(default_factory=list)
     left: int | None = None
+    exited: bool = False
+    lost: bool = False
 
     @property
-    def is_open(self) -> bool:
-        """Still there."""
-        return self.left is None
+    def answered(self) -> int | None:
+        """When it was answered first."""
+        return self.answers[0].at if self.answers else None
 
     @property
     def waits(self) -> bool:
         """Not answered, and still there."""
-        return self.answered is None and self.left is None
+        return not self.answers and self.left is None
+
+    @property
+    def began(self) -> int:
+        """When it began."""
+        begin = self.answered if self.joined is None else self.joined
+        assert begin is not None
+        return begin
 
     def wait(self, until: int) -> int:
         """How long it waited until then."""
         return 0 if self.joined is None else until - self.joined
 
+    def answered_by(self, agent: int) -> int | None:
+        """When the agent answered it."""
+        return next((one.at for one in self.answers if one.agent == agent), None)
+
 
 @dataclass(slots=True)
 class Course:
-    """A call's way: its turns in order, the service it began or was first seen at, its ends."""
+    """A call's way: its turns in order, the service it began or was first seen at, its ends.
+
+    ``effective`` are the steps by which a named agent answered, or said again that it had the call.
+    """
 
     turns: list[Turn]
     service: int | None
     began: int | None
-    ended: int | None
+    ended: int | None = None
+    effective: list[tuple[Told, int | None]] = field(default_factory=list)
 
     @property
     def present_service(self) -> int | None:
@@ -51,50 +81,48 @@ class Course:
             return self.turns[-1].service
         return self.service
 
-    @property
-    def answered_last(self) -> Turn | None:
-        """The turn that was answered last."""
-        answered = [turn for turn in self.turns if turn.answered is not None]
-        return answered[-1] if answered else None
-
 
 def is_step(told: Told) -> bool:
     """Whether what was told moves the call."""
     if told.kind == "state":
         return bool(told.data["event"] == "IN_CALL")
-    return told.kind in ("start", "queue", "answer", "end")
+    return told.kind in ("start", "queue", "answer", "end", "leave", "update")
 
 
 def course(story: Sequence[Told]) -> Course:
     """The way of a call as far as it was told."""
     steps = sorted((one for one in story if is_step(one)), key=lambda one: (one.at, one.position))
     starts = [one for one in steps if one.kind == "start"]
-    way = Course([], None, None, None)
-    if starts:
-        way.began, way.service = starts[0].at, starts[0].service
+    corrections = [one for one in steps if one.kind == "update" and one.service is not None]
+    declared = [*corrections[-1:], *starts]
+    way = Course([], declared[0].service if declared else None, starts[0].at if starts else None)
     for step in steps:
-        if step.kind == "start":
-            continue
         if step.kind == "queue":
             _queue(way, step)
-        elif step.kind == "end":
-            way.ended = step.at
-            if way.turns:
-                way.turns[-1].left = step.at
-            elif way.service is None:
-                way.service = step.service
-            break
-        else:
+        elif step.kind in ("answer", "state"):
             _answer(way, step)
+        elif step.kind == "leave":
+            if way.turns and way.turns[-1].left is None:
+                way.turns[-1].left, way.turns[-1].exited = step.at, True
+        elif step.kind == "end":
+            _end(way, step)
+            break
     return way
+
+
+def of_agent(turns: Sequence[Turn], agent: int, at: int) -> Turn | None:
+    """The last turn that the agent had answered by then; if it did so only later, the first."""
+    own = [turn for turn in turns if turn.answered_by(agent) is not None]
+    had = [turn for turn in own if (turn.answered_by(agent) or 0) <= at]
+    return (had[-1:] or own[:1] or [None])[0]
 
 
 def _queue(way: Course, step: Told) -> None:
     service = step.service if step.service is not None else way.present_service
     last = way.turns[-1] if way.turns else None
     if last is not None and last.waits and last.service == service:
-        return
-    if last is not None and last.is_open:
+        return  # said again: it has been waiting there all along
+    if last is not None and last.left is None:
         last.left = step.at
     if way.service is None:
         way.service = step.service
@@ -103,12 +131,30 @@ def _queue(way: Course, step: Told) -> None:
 
 def _answer(way: Course, step: Told) -> None:
     last = way.turns[-1] if way.turns else None
-    if last is None or not last.is_open:
-        if way.service is None and step.kind == "state":
-            named = step.data["named"]
-            way.service = step.data["own"] if named is None else named
-        way.turns.append(Turn(way.service, None, step.at, step.agent))
-    elif last.waits:
-        last.answered, last.agent = step.at, step.agent
-    elif last.agent is None:
-        last.agent = step.agent
+    named = step.service
+    if way.service is None:
+        way.service = named
+    if last is None or last.left is not None:
+        last = Turn(way.present_service)
+        way.turns.append(last)
+    elif last.service is None:
+        last.service = named
+    if not last.answers:
+        last.answers.append(_Answered(step.agent, step.at))
+    elif step.agent is not None and last.answers[0].agent is None:
+        last.answers[0] = _Answered(step.agent, last.answers[0].at)  # who was unnamed until now
+    elif step.agent is not None and last.answered_by(step.agent) is None:
+        last.answers.append(_Answered(step.agent, step.at))
+    if step.agent is not None:
+        way.effective.append((step, len(way.turns) - 1))
+
+
+def _end(way: Course, step: Told) -> None:
+    way.ended = step.at
+    last = way.turns[-1] if way.turns else None
+    if last is None:
+        way.service = step.service if way.service is None else way.service
+    elif last.left is None:
+        last.left, last.lost = step.at, not last.answers
+    elif last.exited and not last.answers:
+        last.lost = step.at - last.left <= _EXIT_IS_END_MS

@@ -18,9 +18,9 @@ from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
-from floorcast.verify.agent_pass import AgentPass
+from floorcast.verify.agent_pass import AgentPass, tell_states
 from floorcast.verify.answers import Answers
-from floorcast.verify.call_pass import CallPass
+from floorcast.verify.call_pass import CallPass, note_answers
 from floorcast.verify.campaign_pass import add_campaigns
 from floorcast.verify.days import Days
 from floorcast.verify.records import Records
@@ -101,12 +101,16 @@ def verify(
 def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
     """Every method's rows by the second way: from the records alone."""
     sums, days = Sums(), Days(records.site.time_zone, moment.now)
-    calls = CallPass(sums, records, days, moment.now, moment.quiet_call)
+    for agent, heard in records.agents():
+        tell_states(records, agent, heard)
     for story in records.calls():
-        calls.add(story)
+        note_answers(records, story)
     agents = AgentPass(sums, records, days, moment.now, moment.quiet_agent)
     for agent, heard in records.agents():
         agents.add(agent, heard)
+    calls = CallPass(sums, records, days, moment.now, moment.quiet_call)
+    for story in records.calls():
+        calls.add(story)
     add_campaigns(sums, records.reports())
     return Answers(sums, records.site, days, moment.now).all()
 
