@@ -110,4 +110,4 @@ def test_every_figure_is_on_the_page() -> None:
     names = {
         field.encode_name for struct in SHOWN for field in msgspec.structs.fields(struct)
     } | set(get_args(Formula))
-    assert {name for name in names if f"`{name}`" not in PAGE} == {"id", "services"} & names
+    assert {name for name in names if f"`{name}`" not in PAGE} == {"id"} & names

@@ -77,17 +77,25 @@ def service_stats(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceStat
 
 
 def service_level(service: Service, day: ServiceDay) -> int | float:
-    """The share of calls answered in time, by the formula that the service has chosen."""
-    within, decided = day.handled_within, day.handled + day.abandoned
+    """The share of calls answered in time, by the formula that the service has chosen.
+
+    Outbound calls that were answered without a queue are no part of it.
+    """
+    handled = _handled_of_callers(day)
+    within, decided = day.handled_within, handled + day.abandoned
     match service.service_level:
         case "answered_of_offered":
             return rate(within, decided)
         case "with_abandons_within_sla":
             return rate(within + day.abandoned_within, decided)
         case "answered_of_answered":
-            return rate(within, day.handled)
+            return rate(within, handled)
         case _:
             return rate(within, decided - day.abandoned_short)
+
+
+def _handled_of_callers(day: ServiceDay) -> int:
+    return day.handled - day.unqueued
 
 
 class _Services:
@@ -260,6 +268,7 @@ def _outbound(call: Call, login: str | None) -> OutboundCall:
 def _row(own: _Own, calls: _Calls, now: int) -> ServiceStatistics:
     service, day = own.service, own.day
     loaded, remaining, dialable = own.campaigns
+    handled = _handled_of_callers(day)
     longest = 0 if calls.longest_since is None else max(0, now - calls.longest_since)
     center = service.call_center
     return ServiceStatistics(
@@ -270,9 +279,9 @@ def _row(own: _Own, calls: _Calls, now: int) -> ServiceStatistics:
         total_offered=day.offered + calls.carried_over,
         total_handled=day.handled,
         total_abandoned=day.abandoned,
-        abandon_rate=rate(day.abandoned, day.handled + day.abandoned),
+        abandon_rate=rate(day.abandoned, handled + day.abandoned),
         service_level=service_level(service, day),
-        average_speed_of_answer=mean_seconds(day.handled_wait, day.handled),
+        average_speed_of_answer=mean_seconds(day.handled_wait, handled),
         average_duration_to_abandon=mean_seconds(day.abandoned_wait, day.abandoned),
         average_talk_duration=mean_seconds(day.talk, day.talks),
         average_wrapup_duration=mean_seconds(day.wrap_up, day.talks),

@@ -45,9 +45,8 @@ class _Visit:
 
 def tell_states(records: Records, agent: int, heard: Sequence[Heard]) -> None:
     """Tell the calls that an agent's states name of it; each with the agent's service then."""
-    for one, at in zip(heard, _logins(heard), strict=True):
-        own = one.service if one.service is not None else (at or (None,))[0]
-        records.tell_state(agent, one, own)
+    for one, login in zip(heard, _logins(heard), strict=True):
+        records.tell_state(agent, one, login.at_hand)
 
 
 class AgentPass:
@@ -62,42 +61,43 @@ class AgentPass:
 
     def add(self, agent: int, heard: Sequence[Heard]) -> None:
         """Add an agent, of which this was heard, in the order of time."""
-        known = self._records.known_of(agent)
-        stretches = self._stretches(heard, known)
-        self._count_time(agent, stretches)
-        self._count_visits(agent, stretches)
-        self._note_wrap_ups(agent, stretches, known)
-        self._note_presence(agent, stretches, known)
+        stretches = self._stretches(heard, self._records.known_of(agent))
+        if stretches:
+            self._count_time(agent, stretches)
+            self._count_visits(agent, stretches)
+            self._note_wrap_ups(agent, heard, stretches)
+            self._note_presence(agent, stretches)
 
     def _stretches(self, heard: Sequence[Heard], known: Sequence[Known]) -> list[_Stretch]:
         found: list[_Stretch] = []
         state, before_offer = "Logoff", "Ready"
-        in_hand: Heard | None = None
-        for index, (one, services) in enumerate(zip(heard, _logins(heard), strict=True)):
+        hand = _Hand()
+        for one, login in zip(heard, _logins(heard), strict=True):
+            if one.kind == "answered":
+                hand.answer(one, state)
+                if found:
+                    found[-1].in_hand = hand.call
+            if one.kind != "state":
+                if found and login.is_late:
+                    found[-1].learn(login)
+                continue
             kind = one.data["eventType"]
             entered = _state(kind, before_offer)
             if kind == "PREVIEW_DIAL_OFFERED" and state != "Preview Dial":
                 before_offer = "Ready" if state == "Logoff" else state
-            if entered not in WITH_A_CALL:
-                in_hand = None
-            if one.data.get("call") is not None and entered != "Logoff":
-                in_hand = one
-            service = _at_hand(one, services, in_hand, known)
+            hand.enter(one, entered)
             continues = entered == state and bool(found)
-            end = self._end(heard, index)
-            found.append(_Stretch(one, end, entered, services, service, in_hand, continues))
+            if found and kind == "LOGON" and one.at - found[-1].begin > self._quiet:
+                continues = False  # nothing was heard of it since: that is over, and was then
+            elif found:
+                found[-1].end = one.at
+            service = _at_hand(login, hand.call, known)
+            found.append(_Stretch(one, one.at, entered, login, service, hand.call, continues))
             state = entered
+        if found:
+            last = found[-1]
+            last.end = max(last.begin, min(self._now, last.begin + self._quiet))
         return found
-
-    def _end(self, heard: Sequence[Heard], index: int) -> int:
-        """When the next state began; a LOGON after too long a silence ends it where it began."""
-        one = heard[index]
-        if index + 1 == len(heard):
-            return max(one.at, min(self._now, one.at + self._quiet))
-        after = heard[index + 1]
-        if after.data["eventType"] == "LOGON" and after.at - one.at > self._quiet:
-            return one.at
-        return after.at
 
     def _count_time(self, agent: int, stretches: Sequence[_Stretch]) -> None:
         for one in stretches:
@@ -127,41 +127,39 @@ class AgentPass:
             begins_today = self._days.is_today(one.begin)
             goes_on = max(one.begin, self._days.begin) < min(one.end, self._days.end)
             if one.state != "Logoff" and (begins_today or goes_on):
-                visit.services.add(one.service)
-                for service in one.services or (None,):
+                visit.services |= {one.service, *one.touched}
+                for service in {*one.services, *one.touched}:
                     self._sums.agents[agent][service].was_there = True
         for visit in {id(visit): visit for visit in visits}.values():
             for service in visit.services:
                 self._sums.agents[agent][service].visits[visit.state] += 1
 
     def _note_wrap_ups(
-        self, agent: int, stretches: Sequence[_Stretch], known: Sequence[Known]
+        self, agent: int, heard: Sequence[Heard], stretches: Sequence[_Stretch]
     ) -> None:
         """Give each wrap-up that is over to the call that it names, else to the last one."""
         begun: list[_Stretch] = []
         for one in stretches:
+            if begun and not (one.state == "Wrapup" and one.continues):
+                self._note_wrap_up(agent, heard, begun)
+                begun = []
             if one.state == "Wrapup":
                 begun.append(one)
-            elif begun:
-                self._note_wrap_up(agent, begun, known)
-                begun = []
 
-    def _note_wrap_up(self, agent: int, visit: Sequence[_Stretch], known: Sequence[Known]) -> None:
+    def _note_wrap_up(self, agent: int, heard: Sequence[Heard], visit: Sequence[_Stretch]) -> None:
         first = visit[0].heard
         named = [one.heard.call for one in visit if one.heard.call is not None]
         answered = [
-            (one.number, one.session)
-            for one in known
-            if (one.at, one.position) < (first.told_at, first.position)
+            one.call
+            for one in heard
+            if (one.at, one.position) < (first.at, first.position) and _answers(one)
         ]
-        call = (named[:1] or answered[-1:] or [None])[0]
-        if call is not None:
+        for call in named[-1:] or answered[-1:]:
+            assert call is not None
             spent = visit[-1].end - first.at
-            self._records.note_wrap_up(call, WrapUp(agent, first.told_at, spent))
+            self._records.note_wrap_up(call, WrapUp(agent, first.at, spent))
 
-    def _note_presence(
-        self, agent: int, stretches: Sequence[_Stretch], known: Sequence[Known]
-    ) -> None:
+    def _note_presence(self, agent: int, stretches: Sequence[_Stretch]) -> None:
         last = stretches[-1]
         heard_until = last.begin + self._quiet
         since = last.begin
@@ -178,19 +176,19 @@ class AgentPass:
             state=last.state,
             since=since,
             service=last.service,
-            services=last.services or (None,),
+            services=last.services,
             reason=last.reason if last.state == "Not Ready" else None,
             monitored=bool(monitored and monitored[-1]),
             skill=skills[-1] if skills else None,
-            call=self._call_in_hand(agent, last, known),
+            call=self._call_in_hand(last),
         )
         if last.state != "Logoff" and heard_until > self._days.begin:
-            for service in last.services or (None,):
+            for service in last.services:
                 self._sums.agents[agent][service].is_present = True
         if last.state != "Logoff" and heard_until <= self._now:
             del self._sums.presences[agent]
 
-    def _call_in_hand(self, agent: int, last: _Stretch, known: Sequence[Known]) -> dict[str, Any]:
+    def _call_in_hand(self, last: _Stretch) -> dict[str, Any]:
         """What the agent's states say of its call, and what is known of that beside."""
         event = last.in_hand
         if event is None:
@@ -208,21 +206,58 @@ class AgentPass:
         }
 
 
+class _Hand:
+    """The call that an agent has in hand: the event that named it."""
+
+    def __init__(self) -> None:
+        self.call: Heard | None = None
+        self._offered: Heard | None = None
+
+    def answer(self, one: Heard, state: str) -> None:
+        """A ``call.answer`` named the agent: its call, if its states name none."""
+        if state not in ON_A_CALL:
+            self._offered = one
+        elif self.call is None:
+            self.call = one
+
+    def enter(self, one: Heard, state: str) -> None:
+        """The agent entered a state."""
+        if state not in WITH_A_CALL:
+            self.call = self._offered = None
+        elif one.data.get("call") is None and self.call is None and state in ON_A_CALL:
+            self.call = self._offered
+        if one.data.get("call") is not None and state != "Logoff":
+            self.call = one
+
+
+@dataclass
+class _Login:
+    """The services that an agent is logged in to, and the one at hand.
+
+    ``is_late``: only a LOGON that came too late told so.
+    """
+
+    services: tuple[int, ...] = ()
+    at_hand: int | None = None
+    is_late: bool = False
+
+
 @dataclass
 class _Stretch:
     """From one state of an agent to the next; ``continues`` the state of the one before.
 
-    ``services`` are those that it is logged in to, ``service`` the one that its time counts for,
-    and ``in_hand`` the event that named the call that it has in hand.
+    ``service`` is the one that its time counts for, and ``in_hand`` the event that named the call
+    that it has in hand. ``touched`` are services that a visit had before.
     """
 
     heard: Heard
     end: int
     state: str
-    services: tuple[int, ...]
+    login: _Login
     service: int | None
     in_hand: Heard | None
     continues: bool
+    touched: set[int | None] = field(default_factory=set)
 
     @property
     def begin(self) -> int:
@@ -235,36 +270,56 @@ class _Stretch:
         reason: str | None = self.heard.data.get("reason")
         return reason
 
+    @property
+    def services(self) -> tuple[int | None, ...]:
+        """The services that it is logged in to."""
+        return self.login.services or (None,)
 
-def _logins(heard: Sequence[Heard]) -> list[tuple[int, ...]]:
+    def learn(self, login: _Login) -> None:
+        """Take the service that came late."""
+        self.touched.add(self.service)
+        self.login, self.service = login, login.at_hand
+
+
+def _answers(one: Heard) -> bool:
+    """Whether the agent answered the call that this names."""
+    if one.call is None or one.kind == "late":
+        return False
+    return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
+
+
+def _logins(heard: Sequence[Heard]) -> list[_Login]:
     """The services that an agent is logged in to at each of its states."""
     found = []
-    services: tuple[int, ...] = ()
+    now, named_at = _Login(), -(2**60)
     for one in heard:
+        is_late = one.kind == "late"
+        now = _Login(now.services, now.at_hand)
+        if is_late and named_at > one.told_at:
+            found.append(now)
+            continue
+        said = one.service
         if one.services is not None:
-            services = tuple(one.services)
-        elif one.service is not None and (
-            one.service not in services or one.data["eventType"] == "LOGON"
-        ):
-            services = (one.service,)
-        found.append(services)
+            now.services = tuple(dict.fromkeys(one.services))
+            said = now.services[0] if said is None else said
+        elif said is not None and said not in now.services:
+            now.services = (said,)
+        if said is not None:
+            now.at_hand, named_at, now.is_late = said, one.told_at, is_late
+        found.append(now)
     return found
 
 
-def _at_hand(
-    one: Heard, services: tuple[int, ...], in_hand: Heard | None, known: Sequence[Known]
-) -> int | None:
-    """The service that time counts for: the one named, that of the call in hand, or the first."""
-    if one.service is not None:
-        return one.service
-    if len(services) > 1 and in_hand is not None:
+def _at_hand(login: _Login, in_hand: Heard | None, known: Sequence[Known]) -> int | None:
+    """The service that time counts for: that of the call in hand, else the one at hand."""
+    if len(login.services) > 1 and in_hand is not None:
         of_call = in_hand.named
         for answer in known:
             if (answer.number, answer.session) == in_hand.call and of_call is None:
                 of_call = answer.service
-        if of_call in services:
+        if of_call in login.services:
             return of_call
-    return services[0] if services else None
+    return login.at_hand
 
 
 def _state(kind: str, before_offer: str) -> str:

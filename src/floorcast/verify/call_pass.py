@@ -34,8 +34,8 @@ def note_answers(records: Records, story: Sequence[Told]) -> None:
     way = course(story)
     for told, turn in way.effective:
         assert told.agent is not None
-        at = (told.position, told.at, way.turns[turn].service)
-        known = Known(*at, *name_of(told), told.kind == "state")
+        service = way.turns[turn].service
+        known = Known(told.position, told.counts_at, service, *name_of(told))
         records.note_known(told.agent, known)
 
 
@@ -55,7 +55,7 @@ class CallPass:
         """Add a call, of which this was told in the order of the log."""
         if all(told.kind in ("state", "missed") and not is_step(told) for told in story):
             return  # agents named it, and that is all
-        heard = max(told.at for told in story)
+        heard = _last_sign(story)
         way, facts = course(story), known_facts(story)
         steps = [told for told in story if is_step(told)]
         terms = self._terms[steps[-1].terms] if steps else self._terms[0]
@@ -189,21 +189,39 @@ class CallPass:
     def _note_campaign(self, story: Sequence[Told]) -> None:
         """A campaign is at work whenever something moves one of its calls."""
         campaign = service = None
+        named_at = last = -(2**60)
+        ended = 2**60
         for index, told in enumerate(story):
-            if told.campaign is not None and told.campaign != campaign:
-                campaign, service = told.campaign, None
+            if is_step(told) and told.kind not in ("start", "update"):
+                last = max(last, told.at)
+                if told.kind == "end":
+                    ended = min(ended, told.at)
+            if told.campaign is not None and told.at >= named_at:
+                if told.campaign != campaign:
+                    campaign, service = told.campaign, None
+                named_at = told.at
             if is_step(told) and campaign is not None:
                 if service is None:  # the first that is known is the campaign's
                     service = course(story[: index + 1]).service
-                report = Report(told.position, campaign, told.at, service, None)
+                at = max(told.at, min(last, ended))
+                report = Report(told.position, campaign, at, service, None)
                 self._records.note_report(report)
+
+
+def _last_sign(story: Sequence[Told]) -> int:
+    """When the last event of a call was; an agent's that names it, once the call is known."""
+    signs: list[int] = []
+    for told in story:
+        if signs or is_step(told) or told.kind not in ("state", "missed"):
+            signs.append(told.at)
+    return max(signs)
 
 
 def _had(turns: Sequence[Turn], at: int) -> Turn | None:
     """The last turn that was answered by then; if it was only later, the first such."""
     answered = [turn for turn in turns if turn.answered is not None]
     before = [turn for turn in answered if (turn.answered or 0) <= at]
-    return (before[-1:] or answered[:1] or [None])[0]
+    return before[-1] if before else next(iter(answered), None)
 
 
 def _followed(turns: Sequence[Turn], wrap_up: WrapUp) -> Turn | None:

@@ -43,12 +43,14 @@ Json = dict[str, Any]
 class Told(NamedTuple):
     """Something about a call: where in the log, when by its own time (ms), what, and of whom.
 
-    ``kind`` is what follows ``call.`` in an event's type, ``missed`` for ``agent.missed``, or
-    ``state`` for an agent's event that names the call; ``terms`` numbers the site entry in force.
+    ``counts_at`` is when it was taken if its own time is later. ``kind`` is what follows ``call.``
+    in an event's type, ``missed`` for ``agent.missed``, or ``state`` for an agent's event that
+    names the call; ``terms`` numbers the site entry in force.
     """
 
     position: int
     at: int
+    counts_at: int
     kind: str
     service: int | None
     agent: int | None
@@ -58,12 +60,15 @@ class Told(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """An agent's state: where in the log, when by its own time (ms), and what it says.
+    """Something about an agent: where in the log, when by its own time (ms), and what it says.
 
     ``at`` is when it was taken if its own time, ``told_at``, is later. ``service`` is the one that
-    it names, ``services`` all that it lists, and ``named`` that of its call.
+    it names, ``services`` all that it lists, and ``named`` that of its call. ``kind`` is ``state``,
+    ``answered`` for a ``call.answer`` that names the agent, or ``late`` for a LOGON that came too
+    late for anything but its service; ``at`` is then when the newest state began.
     """
 
+    kind: str
     position: int
     at: int
     told_at: int
@@ -112,14 +117,13 @@ class Terms:
 
 
 class Known(NamedTuple):
-    """An agent answered a call, at a service; ``by_state``: an ``agent.state`` said so."""
+    """An agent answered a call, at a service."""
 
     position: int
     at: int
     service: int | None
     number: int
     session: str
-    by_state: bool
 
 
 class WrapUp(NamedTuple):
@@ -196,11 +200,11 @@ class Records:
 
     def tell_state(self, agent: int, heard: Heard, own: int | None) -> None:
         """Keep what an agent's state says of the call that it names; ``own``: its service then."""
-        if heard.call is None:
+        if heard.call is None or heard.kind != "state":
             return
         about = {"event": heard.data["eventType"], **heard.data["call"]}
         service = own if heard.named is None else heard.named
-        where = (heard.position, heard.told_at)
+        where = (heard.position, heard.told_at, heard.at)
         if heard.data["eventType"] == "IN_CALL":
             row = (agent, heard.told_at, heard.position, *heard.call)
             self._base.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
@@ -276,24 +280,25 @@ class Records:
         site = self.site
         agent = site.agent(data["agent"])
         service = self._service(data)
+        named = self._service(data.get("call") or {})
         listed = data.get("services")
         services = None if listed is None else [site.service(one) for one in listed]
         if data.get("team") is not None:
             site.names.find("team", data["team"])
-        named = self._service(data.get("call") or {})
         if data.get("agent2") is not None:
             site.agent(data["agent2"])
         at = min(self._at, self.recorded_at)  # a clock that is ahead adds no time
+        about = (self._position, at, self._at, len(self.terms) - 1, service, services, named, data)
         newest = self._newest.get(agent, at)
-        if at < newest - _LATE_MS:
-            return
-        self._newest[agent] = max(at, newest)
-        terms = len(self.terms) - 1
-        heard = Heard(self._position, at, self._at, terms, service, services, named, data)
-        self._base.execute(
-            "INSERT INTO agents VALUES (?, ?, ?, ?)",
-            (agent, at, self._position, json.dumps(heard)),
-        )
+        if at >= newest - _LATE_MS:
+            self._newest[agent] = max(at, newest)
+            self._hear(agent, Heard("state", *about))
+        elif data["eventType"] == "LOGON":
+            self._hear(agent, Heard("late", *about)._replace(at=newest))
+
+    def _hear(self, agent: int, heard: Heard) -> None:
+        row = (agent, heard.at, heard.position, json.dumps(heard))
+        self._base.execute("INSERT INTO agents VALUES (?, ?, ?, ?)", row)
 
     def _campaign_update(self, data: Json) -> None:
         number = self.site.campaign(data["campaign"])
@@ -306,24 +311,40 @@ class Records:
         service = self._service(data) if kind in ("start", "queue", "end", "update") else None
         if kind in ("start", "update"):
             campaign = self._campaign(data)
-        agent = data.get("agent")
+        agent = data.get("agent") if kind in ("answer", "end", "disposition") else None
         if agent is None and kind == "end":
             agent = data.get("agentId")
-        names_agent = agent is not None and kind in ("answer", "end", "disposition")
-        by = self.site.agent(agent) if names_agent else None
-        terms = len(self.terms) - 1
-        self._keep(Told(self._position, self._at, kind, service, by, campaign, terms, data))
+        by = None if agent is None else self.site.agent(agent)
+        self._keep(self._told(kind, service, by, campaign, data))
+        if kind == "answer" and by is not None:
+            self._answered(by, data)
 
     def _missed(self, data: Json) -> None:
         agent, service = self.site.agent(data["agent"]), self._service(data)
-        terms = len(self.terms) - 1
-        self._keep(Told(self._position, self._at, "missed", service, agent, None, terms, data))
+        self._keep(self._told("missed", service, agent, None, data))
 
     def _service(self, data: Json) -> int | None:
         return None if data.get("service") is None else self.site.service(data["service"])
 
     def _campaign(self, data: Json) -> int | None:
         return None if data.get("campaign") is None else self.site.campaign(data["campaign"])
+
+    def _answered(self, agent: int, data: Json) -> None:
+        at = min(self._at, self.recorded_at)
+        if at >= self._newest.get(agent, at) - _LATE_MS:
+            about = (self._position, at, self._at, len(self.terms) - 1, None, None, None)
+            self._hear(agent, Heard("answered", *about, {"call": data}))
+
+    def _told(
+        self,
+        kind: str,
+        service: int | None,
+        agent: int | None,
+        campaign: int | None,
+        data: Json,
+    ) -> Told:
+        when = (self._position, self._at, min(self._at, self.recorded_at))
+        return Told(*when, kind, service, agent, campaign, len(self.terms) - 1, data)
 
     def _keep(self, told: Told) -> None:
         row = (*name_of(told), told.position, json.dumps(told))

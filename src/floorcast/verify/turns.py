@@ -72,7 +72,7 @@ class Course:
     service: int | None
     began: int | None
     ended: int | None = None
-    effective: list[tuple[Told, int | None]] = field(default_factory=list)
+    effective: list[tuple[Told, int]] = field(default_factory=list)
 
     @property
     def present_service(self) -> int | None:
@@ -114,7 +114,7 @@ def of_agent(turns: Sequence[Turn], agent: int, at: int) -> Turn | None:
     """The last turn that the agent had answered by then; if it did so only later, the first."""
     own = [turn for turn in turns if turn.answered_by(agent) is not None]
     had = [turn for turn in own if (turn.answered_by(agent) or 0) <= at]
-    return (had[-1:] or own[:1] or [None])[0]
+    return had[-1] if had else next(iter(own), None)
 
 
 def _queue(way: Course, step: Told) -> None:
