@@ -37,13 +37,14 @@ CONFIG = """
 server_name: {name}
 listen: 127.0.0.1:{port}
 http: 127.0.0.1:{monitor}
-jetstream {{ store_dir: "{folder}", max_mem: 64MB, max_file: 4GB }}
+jetstream {{ store_dir: "{folder}", max_mem: 64MB, max_file: {max_file} }}
 accounts {{ {accounts} }}
 {cluster}
 {more}
 """
 ACCOUNT = "A{0}: {{ jetstream: enabled, users: [{{ user: u{0}, password: secret }}] }}"
 SHARED_ACCOUNTS = ", ".join(ACCOUNT.format(number) for number in range(ACCOUNTS))
+PARTS = {"accounts": SHARED_ACCOUNTS, "max_file": "4GB", "more": ""}
 CLUSTER = (
     "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, routes: [{routes}] }}"
 )
@@ -55,12 +56,13 @@ class NatsServer:
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self.port, self.monitor, self.route = free_port(), free_port(), free_port()
+        folder.mkdir(exist_ok=True)
         self._config = folder / f"{name}.conf"
         self._data = folder / name
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, routes: list[int], accounts: str, more: str) -> None:
+    def configure(self, routes: list[int], **parts: str) -> None:
         """Write its configuration; ``routes`` are the ports of its cluster, its own among them."""
         urls = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
         cluster = CLUSTER.format(port=self.route, routes=urls) if len(routes) > 1 else ""
@@ -70,9 +72,8 @@ class NatsServer:
                 port=self.port,
                 monitor=self.monitor,
                 folder=self._data,
-                accounts=accounts,
                 cluster=cluster,
-                more=more,
+                **parts,
             )
         )
 
@@ -130,7 +131,7 @@ class NatsServer:
 class NatsServers:
     """One server, or three that are a cluster. Those that are ``wired`` can be cut off.
 
-    ``accounts`` and ``more`` are parts of the configuration.
+    ``parts`` of the configuration: ``accounts``, ``max_file`` and ``more``.
     """
 
     def __init__(
@@ -139,15 +140,14 @@ class NatsServers:
         count: int,
         *,
         wired: bool = False,
-        accounts: str = SHARED_ACCOUNTS,
-        more: str = "",
+        **parts: str,
     ) -> None:
         self.servers = [NatsServer(folder, f"nats{number}") for number in range(count)]
         self._accounts = itertools.count()
         self._wires: dict[tuple[str, str], Wire] = {}
         for server in self.servers:
             routes = [self._route(server, other, wired) for other in self.servers]
-            server.configure(routes, accounts, more)
+            server.configure(routes, **(PARTS | parts))
 
     def _route(self, server: NatsServer, other: NatsServer, wired: bool) -> int:
         if not wired or server is other:

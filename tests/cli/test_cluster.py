@@ -36,12 +36,17 @@ def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
     )
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, nodes: list[Peer], streams: list[StreamState]) -> Result:
+def shown(
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[Peer],
+    streams: list[StreamState],
+    *problems: str,
+) -> Result:
     """What ``status`` prints of such a cluster."""
 
     async def found(url: str) -> Overview:
         assert url == "nats://a,b"
-        return Overview(nodes, streams)
+        return Overview(nodes, streams, list(problems))
 
     monkeypatch.setattr(status, "overview", found)
     return does("status", "--log", "nats://a,b")
@@ -62,13 +67,12 @@ def test_status_shows_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPat
 
 
 def test_status_fails_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream without a quorum, or a node that is not ready: for a script to see."""
-    result = shown(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")])
+    """Every problem has a line, and the exit code is for a script to see."""
+    result = shown(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")], "no node answers")
     assert result.exit_code == 1
-    assert "no node answers" in result.stdout
+    assert "problem: no node answers" in result.stdout
     assert "FLOORCAST_1  none: no quorum" in result.stdout
     result = shown(monkeypatch, [peer("one", ready=False)], [WELL])
-    assert result.exit_code == 1
     assert "catching up" in result.stdout
 
 
@@ -81,7 +85,7 @@ def test_a_cluster_must_be_named(
     assert "name the cluster with --log" in str(does(command).exception)
     monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
     monkeypatch.setattr("floorcast.cluster.status.PATIENCE", 0.2)
-    monkeypatch.setattr("floorcast.cluster.migrate.PATIENCE", 0.2)
+    monkeypatch.setattr("floorcast.cluster.migrate.COMMAND_PATIENCE", 0.2)
     assert "name the cluster" not in str(does(command).exception)
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
 from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_of, subject
 from floorcast.cluster.streams import make_log_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import open_log
-from floorcast.log.port import Appended
+from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import SettingError, TooLarge, Unavailable
+from floorcast.model.inbound import read_lines
 from tests.contract.test_event_log import ids_of
 from tests.log.batches import Clock, batch
 from tests.log.faults import failing_disk
@@ -167,3 +170,24 @@ def test_a_cluster_s_streams_are_settled_when_they_are_made(house: House) -> Non
     assert (follows, replicas) == (log.follows, 1)
     with pytest.raises(SettingError, match=f"has {STREAMS} streams, 4 were given"):
         house.run(make_log_streams(log.link, 4, 1, IDENTITY))
+
+
+def test_servers_without_room_are_told_as_such(tmp_path: Path) -> None:
+    """In the refusal, in what makes the node not take events, and once in the log."""
+    servers = NatsServers(tmp_path / "nats", 1, max_file="1MB")
+    house = House(servers.start().account(), tmp_path)
+    try:
+        log = house.open(tuning=LogTuning(patience=0.2))
+        line = b'{"type":"call.queue","id":"%d","source":"s","pad":"' + b"x" * 100_000 + b'"}'
+        with capture_logs() as logs:
+            for number in range(100):
+                if log.stalled:
+                    break
+                full = Batch(ACME, [line % number], read_lines(line % number))
+                with suppress(Unavailable):
+                    house.run(log.append(full))
+        assert "no room left" in log.stalled
+        assert [one["event"] for one in logs].count("nats_storage_full") == 1
+    finally:
+        house.close()
+        servers.stop()

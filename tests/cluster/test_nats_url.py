@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from pathlib import Path
 
 import nkeys  # type: ignore[import-untyped]  # it has no types
@@ -12,6 +11,7 @@ import pytest
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.nats_url import Login, connect_options, read_url, shown
 from floorcast.model.errors import SettingError, Unavailable
+from tests.certificates import certificates
 from tests.nats_servers import NatsServers
 
 
@@ -64,22 +64,6 @@ def test_options_name_files(tmp_path: Path) -> None:
     for login in (Login(nkey=missing), Login(credentials=missing), Login(ca=missing)):
         with pytest.raises(SettingError, match="missing"):
             connect_options(["nats://a"], login)
-
-
-def openssl(folder: Path, *words: str) -> None:
-    """Run it in a folder."""
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-
-def certificates(folder: Path) -> None:
-    """An authority, and certificates of a server and of a node that it has signed."""
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl(folder, "req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem",
-            "-subj", "/CN=ca", "-days", "2")  # fmt: skip
-    for name in ("server", "node"):
-        openssl(folder, "req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem",
-                "-subj", f"/CN={name}", "-days", "2", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-addext", "subjectAltName=IP:127.0.0.1")  # fmt: skip
 
 
 def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``floorcast cluster``: how a cluster does, and moving into one and out of one."""
+"""``floorcast cluster``: the state of a cluster, moving into and out of one, repairing it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from floorcast.cli.admin import DataOption, LogOption, aligned
 from floorcast.cli.options import known
+from floorcast.cluster.nats_config import Ports, nats_config, new_secrets
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
@@ -37,18 +38,20 @@ def register(program: typer.Typer) -> None:
 
 @app.command("status")
 def status(context: typer.Context, log: LogOption = None) -> None:
-    """Print the nodes that answer, how far behind each is, and the streams with their leaders.
+    """Print the nodes that answer, how far behind each is, the streams, and what is wrong.
 
-    The exit code is 1 when a stream has no quorum, or a node is not ready.
+    The exit code is 1 when anything is: no node answers, one is not ready or is behind, a stream
+    has no quorum or a replica that is not in step, two nodes have one name, or the NATS servers
+    flush too late or let strangers join.
     """
     settings = _settings(context, log=log)
-    from floorcast.cluster.status import overview  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.status import condition, overview  # noqa: PLC0415 — nats-py is an extra
 
     found = asyncio.run(overview(settings.log))
     nodes = [
         (
             node.name,
-            "ready" if node.ready else "catching up",
+            condition(node),
             node.clients or "all",
             f"{sum(each.lag for each in node.following):,}",
             f"{max((each.behind_ms for each in node.following), default=0):,}",
@@ -66,11 +69,32 @@ def status(context: typer.Context, log: LogOption = None) -> None:
         )
         for one in found.streams
     ]
-    print("\n".join(aligned([NODES, *nodes])) if nodes else "no node answers")
-    print()
+    if nodes:
+        print("\n".join(aligned([NODES, *nodes])))
+        print()
     print("\n".join(aligned([STREAMS, *streams])))
-    if not all(one.leader for one in found.streams) or not all(n.ready for n in found.nodes):
+    if found.problems:
+        print()
+        print("\n".join(f"problem: {problem}" for problem in found.problems))
         raise typer.Exit(1)
+
+
+@app.command("config")
+def config(
+    servers: Annotated[
+        list[str], typer.Argument(metavar="HOST…", help="The hosts of the NATS servers.")
+    ],
+) -> None:
+    """Print a configuration for each NATS server of a new cluster, with new passwords.
+
+    Each server needs /etc/nats/server.pem, server.key and ca.pem for TLS.
+    """
+    passwords = new_secrets()
+    for server in servers:
+        print(f"# nats.conf of {server}")
+        print(nats_config(server, [(host, Ports().routes) for host in servers], passwords))
+    print("# the nodes' environment")
+    print(f"FLOORCAST_LOG='tls://floorcast:{passwords.floorcast}@{','.join(servers)}'")
 
 
 @app.command("import")

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+import structlog
+
 from floorcast.cluster import log_messages
 from floorcast.cluster.ending import ended
-from floorcast.cluster.link import PATIENCE, NatsLink, Refused
+from floorcast.cluster.link import PATIENCE, NatsLink, NoRoom, Refused
 from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
 from floorcast.cluster.ordered_consumer import Message
 from floorcast.cluster.stream_follower import Follower, FollowerTuning
@@ -34,6 +36,11 @@ from floorcast.model.token import Now
 __all__ = ["JetStreamLog", "LogTuning"]
 
 SLICE_EVENTS: Final = 500  # of another node, decoded in one turn of the event loop
+
+
+NO_ROOM: Final = "the NATS servers have no room left: free their disks, or raise max_file"
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ class JetStreamLog:
         self._well_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._full = False
         self._copy = EmbeddedLog(
             folder,
             self._followed,
@@ -118,6 +126,8 @@ class JetStreamLog:
             return self.halted
         if not self._link.connected:
             return "no NATS server of the cluster can be reached"
+        if self._full:
+            return f"{NO_ROOM}: events are not taken"
         return "" if self._link.quorum else "the NATS cluster has no quorum: events are not taken"
 
     async def start(self) -> None:
@@ -262,15 +272,25 @@ class JetStreamLog:
                 until - loop.time(),
             )
             self._well_at = loop.time()
+            self._room(left=True)
             async with asyncio.timeout(self._tuning.patience):
                 appended: Appended = await verdict
         except TimeoutError as error:
             raise Unavailable("this node is behind the cluster's log: send this again") from error
+        except NoRoom:
+            self._room(left=False)
+            raise
         except Refused as error:
             raise Unavailable(f"the cluster does not take the events: {error}") from error
         finally:
             del self._pending[name]
         return appended
+
+    def _room(self, *, left: bool) -> None:
+        if left == self._full:
+            self._full = not left
+            tell = _log.info if left else _log.error
+            tell("nats_has_room_again" if left else "nats_storage_full", hint=NO_ROOM)
 
     def _check_following(self) -> None:
         if self._closed:

@@ -22,10 +22,11 @@ from nats.aio.msg import Msg
 from floorcast.cluster.clock import ClusterClock, ticks_of
 from floorcast.cluster.ending import ended
 from floorcast.cluster.nats_url import connect_options, read_url, shown
+from floorcast.cluster.server_checks import check_servers
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import Now, system_now
 
-__all__ = ["Ack", "Look", "NatsLink", "Refused", "heard", "reached"]
+__all__ = ["Ack", "Look", "NatsLink", "NoRoom", "Refused", "heard", "reached"]
 
 CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
 PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
@@ -44,6 +45,7 @@ PINGS: Final = 2  # seconds between two pings; the second without an answer ends
 # quorum), and JetStream's codes of a stream or consumer whose servers are down.
 PASSING: Final = frozenset({409, 429, 503})
 OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
+FULL: Final = frozenset({10023, 10047, 10077})  # no room: of an account, on a server, in a stream
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -54,6 +56,10 @@ class Refused(FloorcastError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"JetStream: {message} ({code})")
         self.code = code
+
+
+class NoRoom(Unavailable):
+    """The servers' disks, or what they may use of them, are full."""
 
 
 class Ack(NamedTuple):
@@ -86,8 +92,8 @@ class NatsLink:
     """
 
     def __init__(self, url: str, name: str, now: Now = system_now) -> None:
-        self._servers, login = read_url(url)
-        self._options = connect_options(self._servers, login)
+        self._servers, self._login = read_url(url)
+        self._options = connect_options(self._servers, self._login)
         self._name = name
         self._callbacks: list[Callable[[], None]] = []
         self._streams: dict[str, bool] = {}
@@ -141,6 +147,10 @@ class NatsLink:
     def without_quorum(self) -> float:
         """For how many seconds there has been no quorum; 0 while there is one."""
         return 0.0 if self.quorum else asyncio.get_running_loop().time() - self._quorum_at
+
+    async def check_servers(self) -> list[str]:
+        """What is wrong with the servers' configuration, as far as it can be seen."""
+        return await check_servers(self._servers, self._login)
 
     def watch(self, stream: str, looker: Looker | None = None) -> None:
         """Count this stream, which exists, among those without which there is no quorum.
@@ -318,6 +328,9 @@ class NatsLink:
         except FloorcastError as error:
             _log.debug("stream_not_seen", stream=stream, why=str(error))
         has_quorum = reached(info)
+        if has_quorum != self._streams[stream]:
+            tell = _log.info if has_quorum else _log.warning
+            tell("quorum_back" if has_quorum else "quorum_lost", stream=stream)
         self._streams[stream] = has_quorum
         self.leaders[stream] = info["cluster"]["leader"] if has_quorum else ""
         looker = self._lookers.get(stream)
@@ -362,6 +375,8 @@ def _checked(answer: Msg) -> dict[str, Any]:
     if not error:
         return found
     code, message = error.get("err_code", 0), error.get("description", "")
+    if code in FULL:
+        raise NoRoom(f"the NATS servers have no room left: {message} ({code})")
     if error.get("code") in PASSING or code in OFFLINE:
         raise Unavailable(f"JetStream cannot do it now: {message} ({code})")
     raise Refused(code, message)

@@ -145,7 +145,20 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     server = PeerServer(link, folder.path, share.peer)
     await server.open()
     stack.push_async_callback(server.close)
+    await _warn(link, server.id, name)
     return share
+
+
+async def _warn(link: NatsLink, own_id: str, name: str) -> None:
+    """Say what an operator should know of the cluster before it matters."""
+    try:
+        others = [peer for peer in await ask_peers(link) if peer.id != own_id]
+    except Unavailable:
+        others = []
+    if any(peer.name == name for peer in others):
+        _log.warning("node_name_taken", node=name, hint="give each node its own name: --node")
+    for problem in await link.check_servers():
+        _log.warning("nats_configuration", problem=problem)
 
 
 async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:

@@ -11,7 +11,8 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["Login", "connect_options", "read_url", "shown"]
 
-OPTIONS: Final = ("credentials", "nkey", "ca", "cert", "key")
+FILES: Final = ("credentials", "nkey", "ca", "cert", "key")
+PORTS: Final = ("monitor", "routes")
 
 
 class Login(NamedTuple):
@@ -19,6 +20,7 @@ class Login(NamedTuple):
 
     ``credentials`` is a file with a user's JWT and seed, ``nkey`` a file with a seed. ``ca`` is a
     file of authorities that sign the servers' certificates, ``cert`` and ``key`` are this node's.
+    ``monitor`` and ``routes`` are the servers' ports where their configuration can be seen.
     """
 
     user: str | None = None
@@ -29,6 +31,8 @@ class Login(NamedTuple):
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    monitor: int = 8222
+    routes: int = 6222
 
 
 def read_url(url: str) -> tuple[list[str], Login]:
@@ -73,14 +77,16 @@ def connect_options(servers: list[str], login: Login) -> dict[str, Any]:
     return options
 
 
-def _options(query: str) -> dict[str, str]:
-    found = dict(parse_qsl(query, keep_blank_values=True))
+def _options(query: str) -> dict[str, Any]:
+    found: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
     for name, value in found.items():
-        if name not in OPTIONS or not value:
+        if not value or name not in FILES + PORTS or (name in PORTS and not value.isdecimal()):
             raise SettingError(
                 f"log: ?{name}=… is not an option of a cluster's address: expected "
-                f"{', '.join(OPTIONS)}, each with the path of a file"
+                f"{', '.join(FILES)}, each with the path of a file, or {', '.join(PORTS)}, each "
+                "with a port"
             )
+    found |= {name: int(found[name]) for name in PORTS if name in found}
     if ("key" in found) != ("cert" in found):
         raise SettingError("log: ?cert=… and ?key=… go together: expected both, or neither")
     return found

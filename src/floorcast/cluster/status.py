@@ -1,19 +1,22 @@
-"""How a cluster does: its nodes, as they say themselves, and its streams, as NATS says."""
+"""The state of a cluster: what its nodes say of themselves, and NATS of streams and servers."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from floorcast.cluster.link import NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peers import Peer, ask_peers
-from floorcast.cluster.streams import KV_STREAM, state_of
+from floorcast.cluster.streams import KV_STREAM, REPAIR, no_such_stream, state_of
 from floorcast.model.errors import SettingError, Unavailable
 
-__all__ = ["Overview", "StreamState", "overview"]
+__all__ = ["Overview", "StreamState", "condition", "overview"]
 
 PATIENCE = 5.0  # seconds for the cluster to answer
+MAX_BEHIND_MS = 10_000
 
 
 class StreamState(NamedTuple):
@@ -31,10 +34,11 @@ class StreamState(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """The nodes that answered within a second, and every stream of the cluster."""
+    """The nodes that answered within a second, every stream, and what is wrong."""
 
     nodes: list[Peer]
     streams: list[StreamState]
+    problems: list[str]
 
 
 async def overview(url: str) -> Overview:
@@ -46,23 +50,75 @@ async def overview(url: str) -> Overview:
         link = await NatsLink.open(url, "floorcast cluster status", patience=PATIENCE)
         stack.push_async_callback(link.close)
         nodes = await ask_peers(link)
-        first = await _info(link, stream_name(0))
-        count = 1 if first is None else state_of(first).streams or 1
-        names = [*map(stream_name, range(count)), KV_STREAM]
-        return Overview(nodes, [_state(name, await _info(link, name)) for name in names])
+        infos = await _infos(link, {each.stream for node in nodes for each in node.following})
+        problems = [*_node_problems(nodes), *_stream_problems(infos), *await link.check_servers()]
+        return Overview(nodes, [_state(name, info) for name, info in infos.items()], problems)
 
 
-async def _info(link: NatsLink, name: str) -> dict[str, Any] | None:
+def condition(node: Peer) -> str:
+    """A node's state in a word or two."""
+    if node.halted:
+        return "halted"
+    return "ready" if node.ready else "catching up"
+
+
+def _node_problems(nodes: list[Peer]) -> Iterator[str]:
+    if not nodes:
+        yield "no node answers"
+    counts = Counter(node.name for node in nodes)
+    for name in sorted(name for name, count in counts.items() if count > 1):
+        yield f"{counts[name]} nodes are called {name}: give each a name of its own with --node"
+    for node in nodes:
+        if condition(node) != "ready":
+            yield f"{node.name} is {condition(node)}{node.halted and ': '}{node.halted}"
+        if max((each.behind_ms for each in node.following), default=0) > MAX_BEHIND_MS:
+            yield f"{node.name} is behind the log"
+
+
+def _stream_problems(infos: Mapping[str, Mapping[str, Any] | None]) -> Iterator[str]:
+    identities = set()
+    for name, info in infos.items():
+        if info == {}:
+            yield f"the cluster has lost {name}: {REPAIR}"
+            continue
+        if info is None or not reached(info):
+            yield f"{name} has no quorum"
+            continue
+        state = state_of(info)
+        identities.add(state.identity)
+        if 1 + sum(bool(one.get("current")) for one in heard(info)) < state.replicas:
+            yield f"{name} has a replica that is not in step"
+    if len(identities - {""}) > 1:
+        yield f"the streams belong to different logs: {REPAIR}"
+
+
+async def _infos(link: NatsLink, names: set[str]) -> dict[str, Mapping[str, Any] | None]:
+    """What each stream's leader says of it: None without a quorum, nothing of one that is gone.
+
+    ``names`` are the streams that nodes tell of. Raises SettingError where there is no log at all.
+    """
+    first = await _info(link, stream_name(0))
+    count = state_of(first).streams if first else 1
+    names = names or set(map(stream_name, range(count)))
+    infos = {name: await _info(link, name) for name in [*sorted(names), KV_STREAM]}
+    if not any(info is None or info for info in infos.values()):
+        raise SettingError("log: the cluster holds no log of floorcast")
+    return infos
+
+
+async def _info(link: NatsLink, name: str) -> Mapping[str, Any] | None:
     try:
         return await link.api(f"STREAM.INFO.{name}", patience=PATIENCE)
     except Unavailable:
         return None
     except Refused as no:
-        raise SettingError(f"log: the cluster holds no log of floorcast ({no})") from no
+        if no_such_stream(no):
+            return {}
+        raise
 
 
-def _state(name: str, info: dict[str, Any] | None) -> StreamState:
-    if info is None or not reached(info):
+def _state(name: str, info: Mapping[str, Any] | None) -> StreamState:
+    if not info or not reached(info):
         return StreamState(name)
     return StreamState(
         name,

@@ -1,0 +1,108 @@
+"""``floorcast cluster config``: a configuration for each NATS server of a new cluster.
+
+Servers know each other by a password and by certificates, floorcast has an account of its own that
+may do what floorcast does and no more, and each message is flushed before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["Place", "Ports", "Secrets", "nats_config", "new_secrets"]
+
+TEMPLATE = """\
+server_name: {name}
+listen: {listen}:{ports.clients}
+http: 127.0.0.1:{ports.monitor}
+
+jetstream {{
+  store_dir: "{store}"
+  max_file: {max_file}
+  sync_interval: always  # flush each message before it is acknowledged
+}}
+
+tls {{  # nodes connect with tls://
+  cert_file: "{tls}/server.pem"
+  key_file: "{tls}/server.key"
+}}
+
+cluster {{
+  name: floorcast
+  listen: {listen}:{ports.routes}
+  authorization {{ user: route, password: "{secrets.route}" }}
+  tls {{  # certificates of both sides, signed by your own authority
+    cert_file: "{tls}/server.pem"
+    key_file: "{tls}/server.key"
+    ca_file: "{tls}/ca.pem"
+    verify: true
+  }}
+  routes: [
+{routes}
+  ]
+}}
+
+accounts {{
+  floorcast: {{
+    jetstream: enabled
+    users: [{{
+      user: floorcast, password: "{secrets.floorcast}"
+      permissions: {{
+        publish: ["$JS.API.>", "$KV.FLOORCAST.>", "floorcast.>", "_INBOX.>"]
+        subscribe: ["floorcast.>", "_INBOX.>"]
+      }}
+    }}]
+  }}
+  SYS: {{ users: [{{ user: admin, password: "{secrets.admin}" }}] }}
+}}
+system_account: SYS
+"""
+
+
+class Secrets(NamedTuple):
+    """The passwords of a cluster: between its servers, of floorcast, and of its administrator."""
+
+    route: str
+    floorcast: str
+    admin: str
+
+
+class Ports(NamedTuple):
+    """The ports of a server."""
+
+    clients: int = 4222
+    routes: int = 6222
+    monitor: int = 8222
+
+
+class Place(NamedTuple):
+    """Where a server listens, and keeps its messages and certificates."""
+
+    listen: str = "0.0.0.0"  # noqa: S104 — a server of a cluster is for other machines
+    store: str = "/var/lib/nats"
+    max_file: str = "100GB"
+    tls: str = "/etc/nats"
+
+
+def new_secrets() -> Secrets:
+    """Passwords that nobody can guess."""
+    return Secrets(*(secrets.token_urlsafe(24) for _ in Secrets._fields))
+
+
+def nats_config(
+    name: str,
+    servers: Sequence[tuple[str, int]],
+    passwords: Secrets,
+    ports: Ports | None = None,
+    place: Place | None = None,
+) -> str:
+    """The configuration of server ``name``; ``servers`` are all hosts with their route ports."""
+    lines = [f"    nats-route://route:{passwords.route}@{host}:{port}" for host, port in servers]
+    return TEMPLATE.format(
+        name=name,
+        secrets=passwords,
+        ports=ports or Ports(),
+        routes="\n".join(lines),
+        **(place or Place())._asdict(),
+    )

@@ -1,0 +1,80 @@
+"""What can be seen of the NATS servers' configuration from outside: flushing, and who may join.
+
+A NATS server tells its settings on its monitoring port, and on its cluster port whether it asks
+other servers for a login. Neither port need be reachable from here; what cannot be seen is not
+reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from floorcast.cluster.nats_url import Login
+
+__all__ = ["check_servers"]
+
+PATIENCE: Final = 1.0  # seconds for an answer
+MAX_ANSWER_BYTES: Final = 1 << 20
+LOCAL: Final = "127.0.0.1"
+
+
+async def check_servers(servers: Iterable[str], login: Login) -> list[str]:
+    """What is wrong with the servers' configuration, a sentence each."""
+    hosts = sorted({urlsplit(server).hostname or LOCAL for server in servers})
+    found = await asyncio.gather(
+        *(_flushing(host, login.monitor) for host in {*hosts, LOCAL}),
+        *(_routes(host, login.routes) for host in hosts),
+    )
+    return sorted({problem for problem in found if problem})
+
+
+async def _flushing(host: str, port: int) -> str:
+    request = f"GET /jsz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()
+    answer = await _ask(host, port, request)
+    config = _json(answer.partition(b"\r\n\r\n")[2]).get("config")
+    if not isinstance(config, dict) or config.get("sync_always"):
+        return ""
+    seconds = int(config.get("sync_interval", 0)) // 1_000_000_000
+    return (
+        f"{host}:{port}: this NATS server flushes its disk every {seconds} s, so a power cut may "
+        "lose what it has acknowledged: set sync_interval: always in its jetstream block"
+    )
+
+
+async def _routes(host: str, port: int) -> str:
+    info = _json((await _ask(host, port)).removeprefix(b"INFO "))
+    if not info.get("server_id") or info.get("auth_required") or info.get("tls_required"):
+        return ""
+    return (
+        f"{host}:{port}: any NATS server may join this cluster and read everything in it: set "
+        "authorization and tls in its cluster block"
+    )
+
+
+async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
+    """What a port answers: the first line where nothing is asked, else all; empty for nothing."""
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
+            if not request:
+                return await reader.readline()
+            writer.write(request)
+            return await reader.read(MAX_ANSWER_BYTES)
+    except (OSError, TimeoutError, ValueError):
+        return b""
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _json(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

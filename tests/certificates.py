@@ -1,0 +1,29 @@
+"""Certificates of the test's own, made by openssl."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+__all__ = ["certificates"]
+
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+def certificates(folder: Path) -> None:
+    """An authority, and certificates of a server and of a node that it has signed."""
+    _request(folder, "ca")
+    for name in ("server", "node"):
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1")
+        _request(folder, name, *signed)
+
+
+def _request(folder: Path, name: str, *more: str) -> None:
+    subject = ("-subj", f"/CN={name}", "-days", "2")
+    files = ("-keyout", f"{name}.key", "-out", f"{name}.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", *KEY, *files, *subject, *more],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )

@@ -1,0 +1,57 @@
+"""The configuration that is printed for NATS servers, in use by real ones."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from floorcast.cluster.nats_config import Place, Ports, Secrets, nats_config, new_secrets
+from floorcast.cluster.status import overview
+from tests.certificates import certificates
+from tests.cluster.town import Town, follow, page, sms
+from tests.nats_servers import PROGRAM
+from tests.real.server import free_port
+
+NAMES = ("a", "b", "c")
+
+
+def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subprocess.Popen[bytes]]:
+    """Three servers as they are printed, with ports and folders of the test's own."""
+    routes = [("127.0.0.1", ports[name].routes) for name in NAMES]
+    found = []
+    for name in NAMES:
+        place = Place("127.0.0.1", str(folder / name), "1GB", str(folder))
+        config = folder / f"{name}.conf"
+        config.write_text(nats_config(name, routes, secrets, ports[name], place))
+        found.append(subprocess.Popen([str(PROGRAM), "--config", str(config)], stderr=-3))
+    return found
+
+
+def test_nodes_run_on_what_is_printed_and_strangers_do_not(tmp_path: Path) -> None:
+    """With TLS, the account's permissions and disks that are flushed: nothing is left to report."""
+    certificates(tmp_path)
+    secrets = new_secrets()
+    ports = {name: Ports(free_port(), free_port(), free_port()) for name in NAMES}
+    servers = begin(tmp_path, secrets, ports)
+    hosts = ",".join(f"127.0.0.1:{ports[name].clients}" for name in NAMES)
+    seen = f"monitor={ports['a'].monitor}&routes={ports['a'].routes}"
+    url = f"tls://floorcast:{secrets.floorcast}@{hosts}?ca={tmp_path}/ca.pem&{seen}"
+    town = Town(tmp_path, url)
+    try:
+        one, other = town.open(replicas=3, node="one"), town.open(replicas=3, node="other")
+        session = one.login()
+        begun = page(one, session, "")["token"]
+        one.take(sms("x"))
+        assert len(follow(other, session, begun, 1)[0]) == 1
+
+        async def well() -> None:
+            problems: list[str] = ["not asked yet"]
+            while problems:
+                problems = (await overview(url)).problems
+
+        one.run(well())
+    finally:
+        town.close()
+        for server in servers:
+            server.kill()
+            server.wait()

@@ -1,0 +1,23 @@
+"""What can be seen of NATS servers' configuration."""
+
+from __future__ import annotations
+
+import asyncio
+
+from floorcast.cluster.nats_url import Login
+from floorcast.cluster.server_checks import check_servers
+from tests.nats_servers import NatsServers
+
+
+def test_an_open_cluster_that_flushes_late_is_told(nats_cluster: NatsServers) -> None:
+    """With the port that shows it, and what to set; a port that does not answer says nothing."""
+    one = nats_cluster.servers[0]
+    url = f"nats://127.0.0.1:{one.port}"
+    login = Login(monitor=one.monitor, routes=one.route)
+    late, strangers = asyncio.run(check_servers([url], login))
+    assert f":{one.monitor}: this NATS server flushes its disk every 120 s" in late
+    assert "sync_interval: always" in late
+    assert f":{one.route}: any NATS server may join" in strangers
+    assert asyncio.run(check_servers([url], Login(monitor=1, routes=1))) == []
+    # a port of something else is no server of NATS
+    assert asyncio.run(check_servers([url], Login(monitor=one.port, routes=one.monitor))) == []
