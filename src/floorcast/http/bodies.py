@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
+from floorcast.model.nesting import check_nesting
 
 __all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json"]
 
@@ -157,6 +158,7 @@ def read_json(body: bytes, shape: type[T], media_type: str = "") -> T:
         raise UnsupportedMedia("Content-Type must be application/json")
     try:
         body.decode()
+        check_nesting(body)
         decoder: msgspec.json.Decoder[T] = _decoder(shape)
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -17,6 +17,7 @@ import msgspec
 from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import InboundEvent
+from floorcast.model.nesting import check_nesting
 
 __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
@@ -119,6 +120,7 @@ def _checked(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
             line.decode()  # members that we do not know are not looked into by the decoder
+        check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise why_not(line, error) from error

@@ -21,6 +21,7 @@ from floorcast.http.handlers.feeds import AgentFeedRequest, FeedCaller, FeedRequ
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
+from floorcast.model.nesting import check_nesting
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
 from floorcast.sse.channels import Reader, Subscription, subscribe
@@ -186,6 +187,7 @@ def _queried_filter(context: RequestContext) -> object:
     if not given:
         return None
     try:
+        check_nesting(given.encode())
         return msgspec.json.decode(given)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise InvalidParameter("filter must be a JSON object, URL-encoded") from None

@@ -1,0 +1,43 @@
+"""How deeply JSON may nest."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.model.nesting import MAX_DEPTH, check_nesting
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@given(VALUES)
+def test_ordinary_json_passes(value: object) -> None:
+    """Brackets side by side, and brackets in strings, are no depth."""
+    check_nesting(json.dumps([value, "[{" * 200, r"\"[" * 200]).encode())
+
+
+@pytest.mark.parametrize(("opener", "closer"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_the_limit_is_exact(opener: bytes, closer: bytes) -> None:
+    """So many levels pass, and one more does not, whichever Python runs it."""
+    check_nesting(opener * MAX_DEPTH + b"1" + closer * MAX_DEPTH)
+    with pytest.raises(RecursionError):
+        check_nesting(opener * (MAX_DEPTH + 1) + b"1" + closer * (MAX_DEPTH + 1))
+
+
+def test_many_brackets_side_by_side_are_bounded() -> None:
+    """More brackets than are looked at one by one are refused, however shallow."""
+    check_nesting(b"[" + b"[]," * 40_000 + b"1]")
+    with pytest.raises(RecursionError):
+        check_nesting(b"[" + b"[]," * 60_000 + b"1]")
+
+
+def test_malformed_json_is_left_to_the_decoder() -> None:
+    """A string without an end, or brackets that close nothing, raise nothing here."""
+    check_nesting(b'["' + b"[" * 60)
+    check_nesting(b"]" * 10_000)
