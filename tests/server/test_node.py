@@ -21,7 +21,7 @@ from floorcast.server.node import Node
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
 from floorcast.store.projection_store import ProjectionStore
-from tests.log.damaging import flip
+from tests.log.damaging import flip, leaf_of, zero_page
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
@@ -295,3 +295,46 @@ def test_a_damaged_entry_keeps_only_its_client_from_being_served(
     assert house.ask("GET", "/readyz").status_code == 200
     assert house.ask("POST", EVENTS, house.login()).status_code == 503
     assert house.take(SMS, "CHILD")["accepted"] == 1
+
+
+@pytest.mark.parametrize("damage", ["a byte", "a page"])
+def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: str) -> None:
+    """A reader of old events waits a moment and gets the same events; nobody has to restart."""
+    house = House(folder, Clock(), ring_bytes=1 << 20)
+    session = house.login()
+    begin = house.ask("POST", EVENTS, session, json={}).json()["token"]
+    for number in range(30):
+        more = [
+            event("sms.attempt", f"{number}/{n}", service="Sales", eventType="Attempt")
+            for n in range(9)
+        ]
+        house.take(ndjson(more))
+        house.clock.ticks += 10 * 10_000_000
+        house.node.server.floors[ACME].feeds["interaction"].seal()
+    before = house.ask("POST", EVENTS, session, json={"token": begin}, params={"count": 1000})
+    house.close()
+    mirror = house.data / "mirror.db"
+    if damage == "a byte":
+        flip(mirror, b'"Attempt"')
+    else:
+        zero_page(mirror, leaf_of(mirror, "segments", 0))
+    house.open()
+
+    async def asked() -> httpx.Response:
+        while True:
+            answer = await house.request(
+                "POST", EVENTS, session, json={"token": begin}, params={"count": 1000}
+            )
+            if answer.status_code == 200:
+                return answer
+            assert answer.status_code == 503
+            assert "retry-after" in answer.headers
+            await asyncio.sleep(0)
+
+    with capture_logs() as logged:
+        again = house.run(asked())
+    assert len(before.json()["events"]) == 270
+    assert again.json()["events"] == before.json()["events"]
+    assert "derived_data_remade" in {one["event"] for one in logged}
+    assert house.take(ndjson([event("sms.attempt", "x", service="Sales", eventType="A")]))
+    house.end()

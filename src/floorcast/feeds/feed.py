@@ -53,6 +53,7 @@ class Feed:
         self._rings = rings
         self._ring = Ring(self.through)
         self._tail = Tail()
+        self._told = 0
         self._waiters = Waiters(rings.waker)
         self.listeners: dict[Hashable, Listener] = {}
         rings.join(self)
@@ -72,6 +73,16 @@ class Feed:
         """When the oldest event that is not sealed was taken, in ticks; far ahead if none is."""
         return self._tail.first_taken if self._tail else _NEVER
 
+    def begin_anew(self) -> None:
+        """Forget every event: all of them are published once more, from the log's beginning.
+
+        Readers keep their cursors, and are not woken until the feed has passed where it was.
+        """
+        self._told = max(self._told, self.through)
+        self.through = 0
+        self._ring = Ring(0)
+        self._tail = Tail()
+
     def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
         """Take what an entry, or a slice of one, gave, and wake the readers that see it.
 
@@ -90,8 +101,8 @@ class Feed:
             taken_in += self._tail.add(records[taken_in:], ticks)
             if self._tail.ripe:
                 self.seal()
-        if self._waiters.some or self.listeners:
-            self._notify(list({facets for _, facets, _ in records}), before)
+        if self.through > self._told and (self._waiters.some or self.listeners):
+            self._notify(list({facets for _, facets, _ in records}), max(before, self._told))
 
     def _notify(self, classes: Sequence[Facets], before: int) -> None:
         self._waiters.notify(classes)

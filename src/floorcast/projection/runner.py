@@ -51,7 +51,7 @@ from floorcast.model.token import (
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["Projection", "Reports", "last_state"]
+__all__ = ["Projection", "Reports", "first_state", "last_state"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to fold again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
@@ -87,6 +87,7 @@ class Projection:
         now: Now,
         reports: Reports,
     ) -> None:
+        self.leaves_snapshots = True
         self.floor = floor
         self.client = floor.state.client
         self.feeds = feeds
@@ -118,7 +119,7 @@ class Projection:
             async for entry in entries:
                 async with self._turn:
                     await self._take(entry)
-                if self._since_snapshot >= SNAPSHOT_EVERY:
+                if self.leaves_snapshots and self._since_snapshot >= SNAPSHOT_EVERY:
                     await self.snapshot()
                 together += 1
                 if together == _ENTRIES or time.perf_counter() - begun > _TURN:
@@ -333,6 +334,12 @@ def last_state(client: int, mirror: ProjectionStore, log: EventLog) -> FloorStat
             return from_snapshot(_parts_decoder.decode(found.blob))
         except msgspec.MsgspecError:
             _log.warning("snapshot_unreadable", client=client, entry=found.entry)
+    return first_state(client, log)
+
+
+def first_state(client: int, log: EventLog) -> FloorState:
+    """The floor before the oldest entry that the log has."""
+    removed = log.removed(client)
     state = FloorState(client=client, entry=removed)
     site = log.removed_site(client)
     if site is not None:

@@ -15,7 +15,7 @@ from floorcast.floor.floor import Floor
 from floorcast.log.port import EventLog
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
-from floorcast.projection.runner import Projection, Reports, last_state
+from floorcast.projection.runner import Projection, Reports, first_state, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
@@ -30,6 +30,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 class FloorFailed(Unavailable):
     """The client's floor cannot be folded now; it is rebuilt in the background."""
+
+
+class _StoreDamaged(Exception):
+    """What the store has of the client is damaged."""
 
 
 class ProjectionSupervisor:
@@ -59,6 +63,8 @@ class ProjectionSupervisor:
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
         self._floors: dict[int, Projection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._damaged: dict[int, asyncio.Event] = {}
+        mirror.on_damage = self._store_damaged
 
     async def begin(self, client: int, plan: FloorConfig) -> None:
         """Have the client's floor at work and caught up, and know its plan.
@@ -118,6 +124,8 @@ class ProjectionSupervisor:
         while True:
             try:
                 await self._fold(floor, ready)
+            except _StoreDamaged:
+                pause = 0.0
             except DamagedEntry as error:
                 pause = DAMAGED_AGAIN_SECONDS
                 _log.error("entry_damaged", client=error.client, entry=error.number, why=error.why)
@@ -130,32 +138,88 @@ class ProjectionSupervisor:
             self._serving.pop(floor.client, None)
             self._floors.pop(floor.client, None)
             floor.fail()
-            _tell(ready, FloorFailed("the client's floor is being rebuilt"))
+            if pause:
+                _tell(ready, FloorFailed("the client's floor is being rebuilt"))
             floor = await self._begun_anew(floor.client, pause)
 
     async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
+        damaged = self._damaged[floor.client] = asyncio.Event()
+        if floor.client in self._mirror.mending:
+            raise _StoreDamaged
         folding = asyncio.create_task(floor.run())
+        watching = asyncio.create_task(damaged.wait())
         head = asyncio.create_task(floor.until_folded(self._log.head(floor.client).number))
         try:
-            await asyncio.wait({folding, head}, return_when=asyncio.FIRST_COMPLETED)
-            if head.done():
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait({folding, head, watching}, return_when=first)
+            if head.done() and not damaged.is_set():
                 self._serving[floor.client] = self._floors[floor.client] = floor
                 if not ready.done():
                     ready.set_result(None)
+            await asyncio.wait({folding, watching}, return_when=first)
+            if damaged.is_set():
+                if not folding.done():
+                    await floor.snapshot()  # what only the floor knows
+                raise _StoreDamaged
             await folding
         finally:
-            folding.cancel()
-            head.cancel()
+            for task in (folding, head, watching):
+                task.cancel()
             # not left behind in the middle of an entry that somebody else looks at
-            await asyncio.gather(folding, head, return_exceptions=True)
+            await asyncio.gather(folding, head, watching, return_exceptions=True)
 
     async def _begun_anew(self, client: int, pause: float) -> Projection:
         while True:
             await asyncio.sleep(pause)
             try:
+                if client in self._mirror.mending:
+                    await self._mend(client)
                 return self._make(client)
             except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass
                 _log.exception("folding_waits", client=client)
+
+    def _store_damaged(self, client: int) -> None:
+        """Hear that what the store has of a client is damaged: it is made anew from the log."""
+        self._serving.pop(client, None)
+        if client in self._damaged:
+            self._damaged[client].set()
+
+    async def _mend(self, client: int) -> None:
+        """Make a client's segments and calls anew: fold what the log has once more.
+
+        The client is not served meanwhile. Its floor goes on from its snapshot afterwards, which
+        knows more than the log has.
+        """
+        _log.warning("derived_data_remaking", client=client)
+        await self._mirror.forget(client)
+        feeds = self._feeds.get(client, {})
+        for feed in feeds.values():
+            feed.begin_anew()
+        floor = Floor(first_state(client, self._log), self._quiet_call_ms)
+        again = Projection(
+            floor,
+            self._log,
+            self._mirror,
+            feeds,
+            encode,
+            self._now,
+            self._reports,
+        )
+        again.leaves_snapshots = False
+        folding = asyncio.create_task(again.run())
+        whole = asyncio.create_task(again.until_folded(self._log.head(client).number))
+        try:
+            await asyncio.wait({folding, whole}, return_when=asyncio.FIRST_COMPLETED)
+            if not whole.done():
+                await folding
+        finally:
+            for task in (folding, whole):
+                task.cancel()
+            await asyncio.gather(folding, whole, return_exceptions=True)
+        for feed in feeds.values():
+            feed.seal()
+        self._mirror.mending.discard(client)
+        _log.warning("derived_data_remade", file="mirror.db", client=client)
 
     def _make(self, client: int) -> Projection:
         state = last_state(client, self._mirror, self._log)

@@ -20,12 +20,16 @@ from typing import NamedTuple
 import apsw
 import structlog
 
+from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import transaction
 
-__all__ = ["BackgroundWriter", "Work"]
+__all__ = ["DAMAGED", "BackgroundWriter", "Work"]
 
 GROUP_JOBS = 64  # in one transaction
 RETRY_SECONDS = 0.5  # between two attempts while the disk fails
+
+DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+"""What SQLite raises where a file is damaged, rather than the disk busy or full."""
 
 Work = Callable[[apsw.Connection], object]
 
@@ -54,6 +58,9 @@ class BackgroundWriter:
     ``tidy`` is called after every group, and again and again while there is nothing else to do,
     to remove a little of what has grown old; it says whether there may be more. ``healthy`` is
     False while the disk fails.
+
+    ``remake`` deletes the file and opens a new one: where the file is found to be damaged, the
+    writer goes on with that, and ``remade`` counts how often. What was stored before is gone then.
     """
 
     def __init__(
@@ -63,8 +70,13 @@ class BackgroundWriter:
         *,
         background: bool = True,
         tidy: Callable[[apsw.Connection], bool] | None = None,
+        remake: Callable[[], apsw.Connection] | None = None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
+        self.remade = 0
+        self._remake = remake
+        self._remake_wanted = threading.Event()
+        self._tidy_failing = False
         self._retry_seconds = retry_seconds
         self.healthy = True
         self._connection = connection
@@ -118,6 +130,11 @@ class BackgroundWriter:
         self._queue.put(mark)
         return mark.reached.wait(timeout)
 
+    def make_anew(self) -> None:
+        """Have the file made anew: a reader has found that it is damaged."""
+        self._remake_wanted.set()
+        self._queue.put(_Mark(threading.Event()))
+
     def close(self) -> None:
         """Store what was handed in, unless the disk fails, and close the file. Waits."""
         self._closing.set()
@@ -131,6 +148,9 @@ class BackgroundWriter:
         more = False
         while True:
             jobs, mark = self._next_group(wait=not more)
+            if self._remake_wanted.is_set():
+                self._remake_wanted.clear()
+                self._begin_anew("a reader found it damaged")
             if jobs and not self._store(jobs):
                 return
             if mark is _END:
@@ -159,6 +179,8 @@ class BackgroundWriter:
                     for job in jobs:
                         job.work(self._connection)
             except apsw.Error as error:
+                if isinstance(error, DAMAGED) and self._begin_anew(str(error)):
+                    continue
                 self._failed(error)
                 if self._closing.wait(self._retry_seconds):
                     _log.warning("derived_data_lost", file=self._name, jobs=len(jobs))
@@ -173,12 +195,33 @@ class BackgroundWriter:
             return False
         try:
             with transaction(self._connection):
-                return self._tidy(self._connection)
+                more = self._tidy(self._connection)
         except apsw.Error as error:
+            if isinstance(error, DAMAGED) and self._begin_anew(str(error)):
+                return False
+            if not self._tidy_failing:
+                _log.warning("derived_data_untidy", file=self._name, error=str(error))
+            self._tidy_failing = True
+            return False
+        self._tidy_failing = False
+        return more
+
+    def _begin_anew(self, why: str) -> bool:
+        """Go on with a new file, if there is a way to make one."""
+        if self._remake is None:
+            return False
+        _log.error("derived_data_damaged", file=self._name, why=why)
+        with suppress(apsw.Error):
+            self._connection.close()
+        try:
+            self._connection = self._remake()
+        except SettingError as error:
             self._failed(error)
             return False
+        self.remade += 1
+        return True
 
-    def _failed(self, error: apsw.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         if self.healthy:
             _log.error("derived_data_unwritable", file=self._name, error=str(error))
         self.healthy = False

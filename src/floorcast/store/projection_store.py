@@ -12,17 +12,20 @@ from memory, so a reader sees no difference.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import apsw
+import structlog
 
 from floorcast.log.port import RETENTION
+from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.derived_files import Layout, open_derived
-from floorcast.sqlite.files import open_reader
+from floorcast.sqlite.files import open_reader, remove
 from floorcast.store import snapshots, stored_calls, stored_segments
 from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.snapshots import Snapshot, StoredSnapshots
@@ -32,7 +35,22 @@ from floorcast.store.stored_segments import StoredSegments
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
 PAGE_BYTES = 8192  # segments want large pages, the index of calls small ones
-LAYOUT = Layout(stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA, PAGE_BYTES)
+CHECKSUMS = """
+ALTER TABLE segments ADD COLUMN head_checksum INTEGER;
+ALTER TABLE segments ADD COLUMN checksum INTEGER;
+ALTER TABLE calls ADD COLUMN checksum INTEGER;
+ALTER TABLE snapshots ADD COLUMN checksum INTEGER;
+"""
+LAYOUT = Layout(
+    stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA, PAGE_BYTES, (CHECKSUMS,)
+)
+
+
+_log = structlog.get_logger(__name__)
+
+
+def _nobody(_client: int) -> None:
+    """Nobody makes anything anew yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +66,11 @@ class ProjectionStore:
     """The mirror of one log. Not thread-safe: used from the event loop's thread.
 
     ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads``
-    are its newest entries by client. A mirror of another log, one that knows more than the
-    log does (the log was restored from a backup), one of another release and one that cannot
-    be read are thrown away and begun anew.
+    are its newest entries by client. A file of another log, one that knows more than the log does,
+    one of another release and one that cannot be read are thrown away and begun anew.
+
+    Rows have checksums, which are verified when they are read. Of the clients in ``mending`` the
+    store has lost segments or calls, which whoever hears ``on_damage`` makes anew.
     """
 
     def __init__(
@@ -69,9 +89,16 @@ class ProjectionStore:
         self._now = now
         self._steady_now = steady_now or now
         self._retention = retention
+        self._identity = identity
+        self.mending: set[int] = set()
+        self.on_damage: Callable[[int], None] = _nobody
         connection = open_derived(
             path, LAYOUT, cache_kib=tuning.cache_kib, identity=identity, heads=heads
         )
+        if path is not None and not stored_segments.readable(connection):
+            _log.error("derived_data_damaged", file=path.name)
+            connection.close()
+            connection = self._remade_file(path)
         self._reader = connection
         if path is not None:
             self._reader = open_reader(path, cache_kib=tuning.cache_kib)
@@ -80,11 +107,13 @@ class ProjectionStore:
             "mirror.db",
             background=path is not None,
             tidy=self._tidy,
+            remake=None if path is None else partial(self._remade_file, path),
             retry_seconds=tuning.retry_seconds,
         )
-        self._segments = StoredSegments(self._reader, self._writer)
-        self._calls = StoredCalls(self._reader, self._writer)
-        self._snapshots = StoredSnapshots(self._reader, self._writer)
+        self._remakes = 0
+        self._segments = StoredSegments(self._reader, self._writer, self._report)
+        self._calls = StoredCalls(self._reader, self._writer, self._report)
+        self._snapshots = StoredSnapshots(self._reader, self._writer, self._report)
 
     @property
     def healthy(self) -> bool:
@@ -94,7 +123,7 @@ class ProjectionStore:
     @property
     def backlog(self) -> int:
         """Bytes that wait in memory to be stored."""
-        self._writer.settle()
+        self._settle()
         return self._writer.backlog
 
     @property
@@ -108,7 +137,7 @@ class ProjectionStore:
 
     def covered(self, client: int, feed: str) -> int:
         """The last place of the feed that is stored, 0 for none."""
-        self._writer.settle()
+        self._settle()
         return self._segments.covered(client, feed)
 
     def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
@@ -116,7 +145,9 @@ class ProjectionStore:
 
         Raises Unavailable.
         """
-        self._writer.settle()
+        self._settle()
+        if client in self.mending:
+            raise Unavailable("the client's older events are being made anew")
         return self._segments.heads(client, feed, after_place, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
@@ -139,7 +170,7 @@ class ProjectionStore:
 
         Calls that are not kept are left out. Raises Unavailable.
         """
-        self._writer.settle()
+        self._settle()
         return self._calls.find(client, keys, at_place)
 
     def write_snapshot(self, client: int, entry: int, version: int, blob: bytes) -> None:
@@ -148,14 +179,54 @@ class ProjectionStore:
 
     def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest snapshot at or before an entry. Raises Unavailable."""
-        self._writer.settle()
+        self._settle()
         return self._snapshots.newest(client, at_most_entry)
+
+    async def forget(self, client: int) -> None:
+        """Delete a client's segments and calls, and return when they are gone; snapshots stay."""
+        for name in self._segments.feeds_of(client):
+            self._segments.forget(client, name)
+        self._calls.forget(client)
+        while not await asyncio.to_thread(self._writer.wait):
+            pass  # the disk fails: until it works, nothing can be made anew
+        self._settle()
 
     async def close(self) -> None:
         """Store what was handed in, and close the file."""
         if self._path is not None:
             self._reader.close()
         await asyncio.to_thread(self._writer.close)
+
+    def _settle(self) -> None:
+        """Hear what the writer has stored, and whether it had to begin a new file."""
+        self._writer.settle()
+        path = self._path
+        if path is None or self._remakes == self._writer.remade:
+            return
+        self._remakes = self._writer.remade
+        self._reader.close()
+        self._reader = open_reader(path, cache_kib=self._tuning.cache_kib)
+        for shelf in (self._segments, self._calls, self._snapshots):
+            shelf.reader = self._reader
+        for client in self._segments.clients():
+            self.mending.add(client)
+            self.on_damage(client)
+
+    def _report(self, client: int | None) -> None:
+        """Hear of damage from whoever reads."""
+        if client is not None and client not in self.mending:
+            _log.error("derived_data_damaged", file="mirror.db", client=client)
+            self.mending.add(client)
+            self.on_damage(client)
+        elif client is not None:
+            return
+        elif self._remakes == self._writer.remade:
+            self._writer.make_anew()
+
+    def _remade_file(self, path: Path) -> apsw.Connection:
+        remove(path)
+        cache_kib = self._tuning.cache_kib
+        return open_derived(path, LAYOUT, cache_kib=cache_kib, identity=self._identity, heads={})
 
     def _tidy(self, connection: apsw.Connection) -> bool:
         before = self._steady_now() - self._retention

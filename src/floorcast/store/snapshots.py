@@ -1,14 +1,17 @@
-"""The mirror's shelf of snapshots of a client's floor."""
+"""The store's snapshots of a client's floor."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import apsw
+import structlog
 
-from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch_one, reading
+from floorcast.sqlite.files import fetch, reading
+from floorcast.store.damage import Report
 
 __all__ = ["SCHEMA", "Snapshot", "StoredSnapshots"]
 
@@ -23,18 +26,23 @@ CREATE TABLE snapshots (
 );
 """
 
-INSERT = "INSERT OR REPLACE INTO snapshots (client, entry, version, blob) VALUES (?, ?, ?, ?)"
+INSERT = """
+INSERT OR REPLACE INTO snapshots (client, entry, version, blob, checksum) VALUES (?, ?, ?, ?, ?)
+"""
 KEEP = """
 DELETE FROM snapshots WHERE client = ?1 AND entry NOT IN (
     SELECT entry FROM snapshots WHERE client = ?1 ORDER BY entry DESC LIMIT ?2
 )
 """
 NEWEST = """
-SELECT entry, version, blob FROM snapshots
-WHERE client = ? AND entry <= ? ORDER BY entry DESC LIMIT 1
+SELECT entry, version, blob, checksum FROM snapshots
+WHERE client = ? AND entry <= ? ORDER BY entry DESC
 """
 
 KEPT = 2  # snapshots a client: one that can be read should the newest not be usable
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Snapshot(NamedTuple):
@@ -48,8 +56,9 @@ class Snapshot(NamedTuple):
 class StoredSnapshots:
     """The newest snapshots by client; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter) -> None:
-        self._reader = reader
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+        self.reader = reader
+        self._report = report
         self._writer = writer
         self._pending: dict[int, list[Snapshot]] = {}
 
@@ -57,7 +66,7 @@ class StoredSnapshots:
         """Hand in a snapshot; older ones than the newest few go with it."""
 
         def work(connection: apsw.Connection) -> None:
-            connection.execute(INSERT, (client, *snapshot))
+            connection.execute(INSERT, (client, *snapshot, _checksum(client, snapshot)))
             connection.execute(KEEP, (client, KEPT))
             reach(connection, client, snapshot.entry)
 
@@ -71,10 +80,22 @@ class StoredSnapshots:
         self._writer.submit(len(snapshot.blob), work, done)
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
-        """The newest snapshot at or before an entry. Raises Unavailable."""
+        """The newest sound snapshot at or before an entry. Raises Unavailable."""
         found = [each for each in self._pending.get(client, ()) if each.entry <= at_most_entry]
-        with reading():
-            row = fetch_one(self._reader, NEWEST, (client, at_most_entry))
-        if row is not None:
-            found.append(Snapshot(*row))
+        rows: list[tuple[int, int, bytes, int | None]] = []
+        try:
+            with reading(*DAMAGED):
+                rows = fetch(self.reader, NEWEST, (client, at_most_entry))
+        except DAMAGED:  # the floor is folded from the log instead
+            self._report(None)
+        for entry, version, blob, stored in rows:
+            snapshot = Snapshot(entry, version, blob)
+            if stored is None or stored == _checksum(client, snapshot):
+                found.append(snapshot)
+                break
+            _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
         return max(found, default=None)
+
+
+def _checksum(client: int, snapshot: Snapshot) -> int:
+    return checksum(snapshot.blob, client, snapshot.entry, snapshot.version)

@@ -1,6 +1,6 @@
-"""The mirror's shelf of calls that have left the floor's memory.
+"""The store's calls that have left the floor's memory.
 
-A call has versions, each true from a place on, because a late event may still change it and
+A call has versions, each true from a position on, because a late event may still change it and
 because the floor may be folded again from an older snapshot.
 """
 
@@ -15,8 +15,10 @@ import apsw
 from floorcast.model.token import entry_of
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch, reading
+from floorcast.sqlite.files import fetch
+from floorcast.store.damage import DamagedRow, Report, reading_derived
 
 __all__ = ["SCHEMA", "CallKey", "StoredCalls"]
 
@@ -36,9 +38,10 @@ CREATE INDEX calls_by_mark ON calls (mark);
 """
 
 INSERT = """INSERT INTO calls
-(mark, client, place, transaction_id, session, last_event_ms, written, body)"""
+(mark, client, place, transaction_id, session, last_event_ms, written, body, checksum)"""
+FORGET = "DELETE FROM calls WHERE client = ?"
 FIND = """
-SELECT c.transaction_id, c.session, c.place, c.body
+SELECT c.transaction_id, c.session, c.place, c.body, c.checksum
 FROM carray(?1) AS k CROSS JOIN calls AS c ON c.mark = k.value
 WHERE c.client = ?2 AND c.place <= ?3
 """
@@ -47,7 +50,7 @@ DELETE FROM calls
 WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
 """
 
-BITE = 512  # calls deleted at a time
+TRIM_CALLS = 512  # deleted at a time
 CLIENT = 0xC2B2AE3D27D4EB4F  # keeps the calls of clients apart in the index
 OVERHEAD = 300  # bytes of memory a pending version takes beside its body
 
@@ -58,8 +61,9 @@ CallKey = tuple[int, str]
 class StoredCalls:
     """Versions of calls by client and key; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter) -> None:
-        self._reader = reader
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+        self.reader = reader
+        self._report = report
         self._writer = writer
         self._pending: dict[tuple[int, CallKey], list[tuple[int, bytes]]] = {}
 
@@ -78,10 +82,18 @@ class StoredCalls:
             key = client, (transaction, session)
             keys.append(key)
             self._pending.setdefault(key, []).append((position, body))
-            mark = _mark(client, transaction, session)
-            table.append(
-                (mark, client, position, transaction, session, last_event_ms, written, body)
+            row = (
+                _fingerprint(client, transaction, session),
+                client,
+                position,
+                transaction,
+                session,
+                last_event_ms,
+                written,
+                body,
+                _checksum(client, position, transaction, session, body),
             )
+            table.append(row)
             size += len(body) + OVERHEAD
 
         def work(connection: apsw.Connection) -> None:
@@ -107,16 +119,23 @@ class StoredCalls:
         if self._pending:
             for key in keys:
                 _improve(best, key, at_place, self._pending.get((client, key), ()))
-        marks = array("q", [_mark(client, *key) for key in keys])
-        if marks:
-            with reading():
-                rows_found = fetch(self._reader, FIND, (apsw.carray(marks), client, at_place))
+        fingerprints = array("q", [_fingerprint(client, *key) for key in keys])
+        if fingerprints:
             wanted = set(keys)
-            for transaction, session, position, body in rows_found:
-                key = transaction, session
-                if key in wanted:  # another call may have the same mark
-                    _improve(best, key, at_place, ((position, body),))
+            with reading_derived(client, self._report):
+                bindings = apsw.carray(fingerprints), client, at_place
+                for transaction, session, position, body, stored in fetch(
+                    self.reader, FIND, bindings
+                ):
+                    _check(stored, client, position, transaction, session, body)
+                    key = transaction, session
+                    if key in wanted:  # another call may have the same fingerprint
+                        _improve(best, key, at_place, ((position, body),))
         return {key: body for key, (_, body) in best.items()}
+
+    def forget(self, client: int) -> None:
+        """Delete all of a client's versions that were handed in before."""
+        self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
 
 
 def _improve(
@@ -132,11 +151,27 @@ def _improve(
 
 def trim(connection: apsw.Connection, before: int) -> bool:
     """Delete some of the versions written before the tick; whether there may be more."""
-    connection.execute(TRIM, (BITE, before))
-    return connection.changes() == BITE
+    connection.execute(TRIM, (TRIM_CALLS, before))
+    return connection.changes() == TRIM_CALLS
 
 
-def _mark(client: int, transaction: int, session: str) -> int:
+def _checksum(client: int, position: int, transaction: int, session: str, body: bytes) -> int:
+    return checksum(session.encode() + b"\n" + body, client, position, transaction)
+
+
+def _check(
+    stored: int | None, client: int, position: int, transaction: int, session: str, body: bytes
+) -> None:
+    """Raise DamagedRow for a row that is not what was written. Old rows have no checksum."""
+    if stored is not None and stored != _checksum(client, position, transaction, session, body):
+        raise DamagedRow
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
+def _fingerprint(client: int, transaction: int, session: str) -> int:
     """A number that finds a call in an index of small entries; the row itself decides.
 
     Transactions that were given one after another lie side by side, which spares the disk.

@@ -1,4 +1,4 @@
-"""The mirror's shelf of feed segments."""
+"""The store's feed segments."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import apsw
 import msgspec
 
 from floorcast.model.token import entry_of
-from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch, fetch_one, reading
+from floorcast.sqlite.files import fetch, fetch_one
+from floorcast.store.damage import DamagedRow, Report, reading_derived
 from floorcast.store.segment import Facets, Segment, SegmentHead
 
 __all__ = ["SCHEMA", "StoredSegments"]
@@ -46,18 +48,23 @@ COVER = """
 INSERT INTO feeds (id, client, name, covered) VALUES (?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET covered = excluded.covered
 """
-INSERT = "INSERT INTO segments VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO segments VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+FORGET = "DELETE FROM segments WHERE feed = ?"
+UNCOVER = "UPDATE feeds SET covered = 0 WHERE id = ?"
 HEADS = """
-SELECT id, first, last, first_taken, last_taken, count, class_table
+SELECT id, first, last, first_taken, last_taken, count, class_table, head_checksum
 FROM segments WHERE feed = ? AND last > ? ORDER BY last LIMIT ?
 """
-REST = "SELECT classes, places, offsets, body FROM segments WHERE id = ? AND feed = ? AND last = ?"
+REST = """
+SELECT classes, places, offsets, body, checksum FROM segments
+WHERE id = ? AND feed = ? AND last = ?
+"""
 TRIM = """
 DELETE FROM segments
 WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
 """
 
-BITE = 4  # segments deleted at a time; each is a megabyte or so to be given back
+TRIM_SEGMENTS = 4  # deleted at a time; each is a megabyte or so to be given back
 
 _table = msgspec.msgpack.Decoder(tuple[Facets, ...])
 
@@ -70,8 +77,9 @@ class _Feed(NamedTuple):
 class StoredSegments:
     """Segments by client and feed; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter) -> None:
-        self._reader = reader
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+        self.reader = reader
+        self._report = report
         self._writer = writer
         self._feeds: dict[tuple[int, str], _Feed] = {}
         self._covered: dict[tuple[int, str], int] = {}
@@ -106,16 +114,27 @@ class StoredSegments:
                     segment.positions,
                     segment.offsets,
                     segment.body,
+                    _head_checksum(feed.id, segment, table),
+                    _checksum(feed.id, segment),
                 ),
             )
             reach(connection, client, entry_of(segment.last))
 
         def done() -> None:
             feed.pending.popleft()
-            self._covered[key] = segment.last
+            if self._feeds.get(key) is feed:  # not forgotten in the meantime
+                self._covered[key] = segment.last
 
         feed.pending.append(segment)
         self._writer.submit(segment.size(), work, done)
+
+    def clients(self) -> set[int]:
+        """The clients that have a feed here."""
+        return {client for client, _ in self._feeds}
+
+    def feeds_of(self, client: int) -> list[str]:
+        """The names of a client's feeds."""
+        return [name for each, name in self._feeds if each == client]
 
     def covered(self, client: int, name: str) -> int:
         """The last place of the feed that is stored, 0 for none."""
@@ -131,18 +150,15 @@ class StoredSegments:
             return []
         found: list[SegmentHead] = []
         if after < self._covered.get((client, name), 0):
-            with reading():
-                rows = fetch(self._reader, HEADS, (feed.id, after, limit))
-            found = [
-                SegmentHead(first, last, first_taken, last_taken, count, _table.decode(table), row)
-                for row, first, last, first_taken, last_taken, count, table in rows
-            ]
+            with reading_derived(client, self._report):
+                rows = fetch(self.reader, HEADS, (feed.id, after, limit))
+                found = [_head(feed.id, *row) for row in rows]
         # a segment may be stored already and still be pending: it is read once
-        behind = found[-1].last if found else after
+        last = found[-1].last if found else after
         for segment in feed.pending:
             if len(found) >= limit:
                 break
-            if segment.last > behind:
+            if segment.last > last:
                 found.append(segment)
         return found
 
@@ -151,27 +167,99 @@ class StoredSegments:
         if isinstance(head, Segment):
             return head
         feed = self._feeds[client, name]
-        with reading():
-            row = fetch_one(self._reader, REST, (head.id, feed.id, head.last))
-        if row is None:
-            return None
-        classes, positions, offsets, body = row
-        return Segment(
-            first=head.first,
-            last=head.last,
-            first_taken=head.first_taken,
-            last_taken=head.last_taken,
-            count=head.count,
-            table=head.table,
-            id=head.id,
-            classes=classes,
-            positions=positions,
-            offsets=offsets,
-            body=body,
-        )
+        with reading_derived(client, self._report):
+            row = fetch_one(self.reader, REST, (head.id, feed.id, head.last))
+            return None if row is None else _whole(feed.id, head, *row)
+
+    def forget(self, client: int, name: str) -> None:
+        """Delete all segments of a feed that were handed in before: it begins anew."""
+        key = client, name
+        feed = self._feeds.get(key)
+        if feed is None:
+            return
+        self._feeds[key] = _Feed(feed.id, deque())
+        self._covered[key] = 0
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute(FORGET, (feed.id,))
+            connection.execute(UNCOVER, (feed.id,))
+
+        self._writer.submit(0, work, _nothing)
+
+
+def _head(  # noqa: PLR0913, PLR0917 -- a row of the table
+    feed: int,
+    row: int,
+    first: int,
+    last: int,
+    first_taken: int,
+    last_taken: int,
+    count: int,
+    table: bytes,
+    stored: int | None,
+) -> SegmentHead:
+    """The head of a stored row; raises DamagedRow. An older release left no checksum."""
+    numbers = feed, first, last, first_taken, last_taken, count
+    if stored is not None and stored != checksum(table, *numbers):
+        raise DamagedRow
+    try:
+        decoded = _table.decode(table)
+    except msgspec.MsgspecError as error:
+        raise DamagedRow from error
+    return SegmentHead(first, last, first_taken, last_taken, count, decoded, row)
+
+
+def _whole(
+    feed: int,
+    head: SegmentHead,
+    classes: bytes,
+    positions: bytes,
+    offsets: bytes,
+    body: bytes,
+    stored: int | None,
+) -> Segment:
+    segment = Segment(
+        first=head.first,
+        last=head.last,
+        first_taken=head.first_taken,
+        last_taken=head.last_taken,
+        count=head.count,
+        table=head.table,
+        id=head.id,
+        classes=classes,
+        positions=positions,
+        offsets=offsets,
+        body=body,
+    )
+    if stored is not None and stored != _checksum(feed, segment):
+        raise DamagedRow
+    return segment
+
+
+def _head_checksum(feed: int, head: SegmentHead, table: bytes) -> int:
+    numbers = head.first, head.last, head.first_taken, head.last_taken, head.count
+    return checksum(table, feed, *numbers)
+
+
+def _checksum(feed: int, segment: Segment) -> int:
+    parts = segment.classes, segment.positions, segment.offsets, segment.body
+    return checksum(b"".join(parts), feed, segment.last, *map(len, parts))
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
+def readable(connection: apsw.Connection) -> bool:
+    """Whether the feeds that a file has can be listed; if not, it is damaged."""
+    try:
+        fetch(connection, FEEDS)
+    except DAMAGED:
+        return False
+    return True
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
     """Delete a few of the oldest segments taken before the tick; whether there may be more."""
-    connection.execute(TRIM, (BITE, before))
-    return connection.changes() == BITE
+    connection.execute(TRIM, (TRIM_SEGMENTS, before))
+    return connection.changes() == TRIM_SEGMENTS

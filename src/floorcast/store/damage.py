@@ -1,0 +1,35 @@
+"""Damage to what is derived: found when it is read, and told to whoever makes it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from floorcast.model.errors import Unavailable
+from floorcast.sqlite.background_writer import DAMAGED
+
+__all__ = ["DamagedRow", "Report", "reading_derived"]
+
+Report = Callable[[int | None], None]
+"""Told the client whose data is damaged; None: the file is."""
+
+
+class DamagedRow(Exception):
+    """A row that is not what was written."""
+
+
+@contextmanager
+def reading_derived(client: int, report: Report) -> Iterator[None]:
+    """Raise Unavailable for whatever goes wrong while reading, and report damage."""
+    try:
+        yield
+    except DamagedRow as error:
+        report(client)
+        raise Unavailable("derived data is damaged and is being made anew") from error
+    except DAMAGED as error:
+        report(None)
+        raise Unavailable("derived data is damaged and is being made anew") from error
+    except apsw.Error as error:
+        raise Unavailable("derived data cannot be read") from error

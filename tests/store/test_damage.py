@@ -1,0 +1,174 @@
+"""Damage to the store is found when it is read, told, and never passed on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.model.errors import Unavailable
+from floorcast.store.damage import DamagedRow, reading_derived
+from floorcast.store.projection_store import ProjectionStore, Snapshot
+from tests.log.batches import Clock
+from tests.log.damaging import flip, leaf_of, zero_page
+from tests.log.waiting import until
+from tests.store.segments import segment
+
+ACME, OTHER = 47415, 8
+
+
+class House:
+    """A store in a file, and what it has told of damage."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runner = asyncio.Runner()
+        self.told: list[int] = []
+        self.open()
+
+    def open(self) -> None:
+        heads = {ACME: 1000, OTHER: 1000}
+        self.store = ProjectionStore(self.path, Clock(), identity="log", heads=heads)
+        self.store.on_damage = self.told.append
+
+    def fill(self) -> None:
+        """Some of everything for both clients."""
+        for client in (ACME, OTHER):
+            for number in range(1, 60, 2):
+                self.store.write_segment(client, "agent", segment([number, number + 1]))
+                body = b"call %d of %d" % (number, client) + b"x" * 300
+                self.store.write_calls(client, number, [(number, "s", 5, body)])
+            for entry in (10, 20):
+                blob = b"snapshot %d of %d" % (entry, client)
+                self.store.write_snapshot(client, entry, 1, blob)
+
+    def close(self) -> None:
+        self.runner.run(self.store.close())
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    one = House(tmp_path / "mirror.db")
+    one.fill()
+    one.close()
+    yield one
+    one.close()
+    one.runner.close()
+
+
+def whole(house: House, client: int, first: int) -> bytes:
+    """The body of the segment that begins at a position."""
+    heads = house.store.segments(client, "agent", first - 1, 1)
+    found = house.store.segment(client, "agent", heads[0])
+    assert found is not None
+    return found.body
+
+
+def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
+    """Its client is told, once; another client's segments are read as ever."""
+    flip(house.path, b'{"place":31}')
+    house.open()
+    assert whole(house, ACME, 29)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            whole(house, ACME, 31)
+    assert set(house.told) <= {ACME, OTHER}
+    assert len(house.told) == 1
+    assert house.store.mending == {ACME}
+
+
+def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
+    """Wherever it is in the row."""
+    flip(house.path, b"call 31 of 8")
+    house.open()
+    assert house.store.find_calls(ACME, [(31, "s")], 99)
+    with pytest.raises(Unavailable):
+        house.store.find_calls(OTHER, [(31, "s")], 99)
+    assert house.told == [OTHER]
+
+
+def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
+    """And where both are damaged, there is none."""
+    flip(house.path, b"snapshot 20 of 47415")
+    house.open()
+    assert house.store.newest_snapshot(ACME, 99) == Snapshot(10, 1, b"snapshot 10 of 47415")
+    house.close()
+    flip(house.path, b"snapshot 10 of 47415")
+    house.open()
+    assert house.store.newest_snapshot(ACME, 99) is None
+    assert house.told == []
+
+
+def test_what_is_forgotten_can_be_written_again(house: House) -> None:
+    """Of that client only; snapshots stay."""
+    house.open()
+    house.runner.run(house.store.forget(ACME))
+    assert house.store.covered(ACME, "agent") == 0
+    assert house.store.segments(ACME, "agent", 0, 9) == []
+    assert house.store.find_calls(ACME, [(31, "s")], 99) == {}
+    assert house.store.newest_snapshot(ACME, 99) is not None
+    assert house.store.covered(OTHER, "agent") == 60
+    house.store.write_segment(ACME, "agent", segment([1, 2]))
+    assert whole(house, ACME, 1)
+    house.runner.run(until(lambda: house.store.backlog == 0))
+    assert whole(house, ACME, 1)
+    assert house.store.covered(ACME, "agent") == 2
+
+
+@pytest.mark.parametrize("table", ["segments", "calls", "snapshots"])
+def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
+    """Every client hears of it, and what is written from then on is kept."""
+    zero_page(house.path, leaf_of(house.path, table, 0))
+    house.open()
+
+    def read() -> None:
+        for client in (ACME, OTHER):
+            for number in range(1, 60, 2):
+                house.store.find_calls(client, [(number, "s")], 99)
+                whole(house, client, number)
+            house.store.newest_snapshot(client, 99)
+
+    with suppress(Unavailable):  # whoever meets the page
+        read()
+
+    def told() -> bool:
+        house.store.covered(ACME, "agent")
+        return len(house.told) == 2
+
+    house.runner.run(until(told))
+    assert set(house.told) == {ACME, OTHER}
+    assert house.store.mending == {ACME, OTHER}
+    house.store.write_snapshot(ACME, 30, 1, b"new")
+    house.runner.run(until(lambda: house.store.backlog == 0))
+    assert house.store.newest_snapshot(ACME, 99) == Snapshot(30, 1, b"new")
+    assert house.store.healthy
+
+
+def test_an_older_release_left_no_checksums(house: House) -> None:
+    """What it wrote is read as it is."""
+    connection = apsw.Connection(str(house.path))
+    for table in ("segments", "calls", "snapshots"):
+        connection.execute(f"UPDATE {table} SET checksum = NULL")
+    connection.execute("UPDATE segments SET head_checksum = NULL")
+    connection.close()
+    house.open()
+    assert whole(house, ACME, 31)
+    assert house.store.find_calls(ACME, [(31, "s")], 99)
+    assert house.store.newest_snapshot(ACME, 99) is not None
+    assert house.told == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(DamagedRow(), [7]), (apsw.CorruptError(), [None]), (apsw.IOError(), [])],
+)
+def test_only_damage_is_reported(error: Exception, told: list[int | None]) -> None:
+    """A disk that fails is no damage: it may pass."""
+    heard: list[int | None] = []
+    with pytest.raises(Unavailable), reading_derived(7, heard.append):
+        raise error
+    assert heard == told
