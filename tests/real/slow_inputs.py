@@ -1,0 +1,375 @@
+"""A search for requests that keep the event loop for long.
+
+    python -m tests.real.slow_inputs --seconds 1800 [--seed N]
+
+It grows requests, from small ones that it mutates, by doubling what they repeat, and keeps those
+that cost most. Each is sent as bytes through the real connection, application, log and floor, in
+this process; what counts is the processor time of the longest turn of the loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import gzip
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import structlog
+import uvicorn
+
+from floorcast.http.app import Api
+from floorcast.server.connection_limits import ConnectionLimits
+from floorcast.server.deadlines import ConnectionTuning, Deadlines
+from floorcast.server.uvicorn_internals import Connection, Shared, to_who_is_there
+from tests.real.nodes import Clock, House, scratch, until
+from tests.real.sites import KEYS, TOKENS
+
+__all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
+
+MOST_BYTES = 16 << 20  # of a request
+FIRST_BYTES = 16 << 10
+PIECE = 256_000  # bytes that uvloop reads at once
+LONGEST = 0.100  # seconds of one turn
+LIVES = 60  # requests that a server takes before the next is begun: what it keeps would add up
+_LONGEST_WAIT = 20.0  # seconds for an answer
+
+_INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
+_LOGIN = f"POST /session/login HTTP/1.1\r\nLV-Access: {TOKENS['ACME']}\r\n"
+_LINES = f"{_INGEST}Content-Type: application/x-ndjson\r\n"
+_BATCH = f"{_INGEST}Content-Type: application/cloudevents-batch+json\r\n"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A request: a head, and a body (or a longer head) that repeats something.
+
+    In ``unit`` "{n}" is the number of the repetition, "{r}" a small random one, "{i}" one that
+    is new in every request.
+    """
+
+    head: str
+    before: str
+    unit: str
+    after: str = ""
+    gzip: bool = False
+    in_head: bool = False
+
+    def make(self, size: int, chance: random.Random) -> bytes:
+        """The request, of about so many bytes."""
+        count = max(1, size // max(1, len(self.unit)))
+        start = chance.randrange(10**9)
+        if "{" in self.unit:
+            repeated = "".join(
+                self.unit.replace("{n}", str(number))
+                .replace("{i}", str(start + number))
+                .replace("{r}", str(chance.randrange(8)))
+                for number in range(count)
+            )
+        else:
+            repeated = self.unit * count
+        text = f"{self.before}{repeated}{self.after}".encode("utf-8", "surrogatepass")
+        if self.in_head:
+            return self.head.encode() + text + b"\r\n\r\n"
+        head = self.head + ("Content-Encoding: gzip\r\n" if self.gzip else "")
+        body = gzip.compress(text, 1) if self.gzip else text
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _event(kind: str, data: str, extra: str = "") -> str:
+    return (
+        '{"specversion":"1.0","id":"{i}","source":"s{r}","type":"'
+        + kind
+        + '"'
+        + extra
+        + ',"data":{'
+        + data
+        + "}}\n"
+    )
+
+
+_CALL = '"transactionId":7,"sessionId":"one"'
+_ANY_CALL = '"transactionId":{n},"sessionId":"s{i}"'
+SESSION = "{session}"
+_FEED = f"POST /realtime/event/feed HTTP/1.1\r\nLV-Session: {SESSION}\r\n"
+_STATISTICS = _FEED.replace("event/feed", "service/stats")
+_CHUNKED = "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+SEEDS: tuple[Recipe, ...] = (
+    Recipe(_LINES, "", _event("call.queue", f'{_CALL},"service":"q{{n}}"')),
+    Recipe(_LINES, "", _event("call.queue", f'{_CALL},"service":3805{{r}}')),
+    Recipe(_LINES, "", _event("call.start", f'{_ANY_CALL},"service":1,"direction":"INBOUND"')),
+    Recipe(_LINES, "", _event("call.end", _CALL)),
+    Recipe(_LINES, "", _event("call.disposition", f'{_CALL},"termCode":"c{{n}}"')),
+    Recipe(_LINES, "", _event("call.answer", f'{_CALL},"agent":"a{{n}}"')),
+    Recipe(_LINES, "", _event("call.leave", f'{_CALL},"reason":"KEY"')),
+    Recipe(_LINES, "", _event("agent.state", '"agent":"a{r}","eventType":"READY","service":1')),
+    Recipe(
+        _LINES, "", _event("agent.state", '"agent":"n{i}","eventType":"LOGON","service":"v{n}"')
+    ),
+    Recipe(_LINES, "", _event("agent.missed", f'"agent":"a{{r}}",{_CALL},"reason":"BUSY"')),
+    Recipe(_LINES, "", _event("campaign.update", '"campaign":"c{n}","timezones":{"ET":{n}}')),
+    Recipe(_LINES, "", _event("sms.attempt", '"service":"s{n}","eventType":"Attempt"')),
+    Recipe(_LINES, "", "{\n", gzip=True),
+    Recipe(_LINES, "", "\n", gzip=True),
+    Recipe(_LINES, '{"id":"', "\\u0041", '"}'),
+    Recipe(_BATCH, "[1", ",1", "]", gzip=True),
+    Recipe(_BATCH, "[", "[", "]" * 10, gzip=True),
+    Recipe(_BATCH, '[{"id":', "9", "}]"),
+    Recipe(_LOGIN, '{"clientName":"', "\\\\", '"}'),
+    Recipe(_LOGIN, '{"userName":{', '"a{n}":1,', '"b":1}}'),
+    Recipe(_FEED, '{"filter":{"service":[{"id":1}', ',{"id":{n}}', "]}}"),
+    Recipe(_FEED, '{"token":"', "0", '"}'),
+    Recipe(
+        _FEED.replace("event/feed", "service/stats"),
+        '{"filter":{"callCenter":[',
+        '{"id":1},',
+        "]}}",
+    ),
+    Recipe(_FEED.replace("event/feed", "service/agents/status"), '{"stateChangedAfter":', "9", "}"),
+    Recipe("GET /healthz HTTP/1.1\r\n", "Cookie: LV-Session=", "\\", in_head=True),
+    Recipe("GET /healthz HTTP/1.1\r\n", "Accept: ", "a/b;q=0.{n},", in_head=True),
+    Recipe("GET /healthz HTTP/1.1\r\n", "", "a{n}: x\r\n", in_head=True),
+    Recipe("GET /", "", "%41", " HTTP/1.1\r\n", in_head=True),
+    Recipe("GET /realtime/event/feed/sse?filter=", "", "%5B", " HTTP/1.1\r\n", in_head=True),
+    Recipe("GET /healthz?", "", "a{n}=b&", " HTTP/1.1\r\n", in_head=True),
+    Recipe("", "", "GET /healthz HTTP/1.1\r\n\r\n", in_head=True),
+    Recipe("", "", "POST /x HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", in_head=True),
+    Recipe(
+        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "", "1\r\nx\r\n", in_head=True
+    ),
+    Recipe(
+        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "", "a: b\r\n", in_head=True
+    ),
+)
+
+TOKENS_OF_JSON = (
+    "[", "]", "{", "}", '"', "\\", "\\u0000", "\\ud800", "9", "-1", "1e9", "0.1", "null", "true",
+    '"x"', ",", ":", " ", "\n", "\r", "\t", "é", "\U0001f600", "{n}", "{i}", "{r}",
+    '"time":"2026-11-23T',
+    "call.start", "call.queue", "call.answer", "call.end", "call.update", "call.leave",
+    "agent.state", "READY", "LOGON", "LOGOFF", "IN_CALL", "WRAP_UP", "NOT_READY", "DIALING",
+    "AGENT_TRANSFER_INITIATED_AGENT2", '"services":[1,2,3],', "%00", "%", ";", "=", ", ",
+    "a: b\r\n",
+)  # fmt: skip
+
+
+def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
+    """The same with one thing changed about what it repeats."""
+    unit = recipe.unit
+    at = chance.randrange(len(unit) + 1)
+    match chance.randrange(7):
+        case 0:
+            unit = unit[:at] + chance.choice(TOKENS_OF_JSON) + unit[at:]
+        case 1:
+            unit = unit[:at] + unit[at + chance.randrange(1, 6) :]
+        case 2:
+            unit *= 2
+        case 3:
+            other = chance.choice(SEEDS).unit
+            unit = chance.choice((unit + other, other + unit))
+        case 4:
+            words = [word for word in TOKENS_OF_JSON if len(word) > 4 and word in unit]
+            new = chance.choice([word for word in TOKENS_OF_JSON if len(word) > 4])
+            unit = unit.replace(chance.choice(words), new) if words else unit + new
+        case 5:
+            unit = unit.replace("{n}", "{r}") if "{n}" in unit else unit.replace("{r}", "{n}")
+        case _:
+            return replace(recipe, gzip=not recipe.gzip)
+    return replace(recipe, unit=(unit or "x")[:2_000])
+
+
+class MeasuredLoop(asyncio.SelectorEventLoop):
+    """A loop that knows the processor time of its longest turn."""
+
+    longest = 0.0
+
+    def _run_once(self) -> None:
+        began = time.thread_time()
+        super()._run_once()  # type: ignore[misc]  # the turn itself, which has no public name
+        self.longest = max(self.longest, time.thread_time() - began)
+
+
+class _Transport(asyncio.Transport):
+    """A connection that takes everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 1)})
+        self.closed = self.paused = False
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.closed = True  # a stream has it
+
+
+class Measured:
+    """A server in this process, to which bytes are given as a connection would bring them."""
+
+    def __init__(self, house: House, loop: MeasuredLoop) -> None:
+        self.house = house
+        self._loop = loop
+        limits = ConnectionLimits(1000, 1000)
+        deadlines: Deadlines[Connection] = Deadlines(ConnectionTuning(), time.monotonic)
+        self._shared = Shared(None, limits, deadlines)
+        self._config = uvicorn.Config(
+            cast("Any", to_who_is_there(Api(house.node.server))),
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+        )
+        self._config.load()
+        self.session = house.login()
+
+    def seconds(self, request: bytes) -> float:
+        """The longest turn while a request is read and answered."""
+        request = request.replace(b"{session}", self.session.encode())
+        gc.collect()
+        self._loop.longest = 0.0
+        self.house.run(self._send(request))
+        return self._loop.longest
+
+    async def _send(self, request: bytes) -> None:
+        transport = _Transport()
+        connection = Connection(self._config, self._shared, {}, self._loop)
+        connection.connection_made(transport)
+        await asyncio.sleep(0)
+        for at in range(0, len(request), PIECE):
+            await until(lambda: transport.closed or not transport.paused)
+            if transport.closed:
+                break
+            connection.data_received(request[at : at + PIECE])
+            await asyncio.sleep(0)
+        if self._shared.tasks:
+            await asyncio.wait(self._shared.tasks, timeout=_LONGEST_WAIT)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+
+
+@contextmanager
+def server() -> Iterator[Measured]:
+    """A fresh server, in memory, with nothing in its floor."""
+    loop = MeasuredLoop()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
+    with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        house = House(folder, Clock(), keeps=False, runner=runner)
+        thresholds = gc.get_threshold()
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)  # as the server has it
+        try:
+            yield Measured(house, loop)
+        finally:
+            gc.set_threshold(*thresholds)
+            gc.unfreeze()
+            house.end()
+            structlog.reset_defaults()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A request that keeps the loop for too long."""
+
+    recipe: Recipe
+    size: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds * 1000:.0f} ms for {self.size:,} bytes: {self.recipe!r:.600}"
+
+
+class Search:
+    """What the search knows: requests by what they cost, and those that cost too much."""
+
+    def __init__(self, seed: int, longest: float = LONGEST) -> None:
+        self._chance = random.Random(seed)
+        self._longest = longest
+        self.tried = 0
+        self.best: list[tuple[float, int, Recipe]] = []  # the most expensive first
+        self.findings: list[Finding] = []
+        self._fresh = [(FIRST_BYTES, recipe) for recipe in SEEDS]
+
+    def try_next(self, measured: Measured) -> None:
+        """Send one more: a seed, a mutation of what costs much, or that doubled."""
+        size, recipe = self._next()
+        request = recipe.make(size, self._chance)
+        if len(request) > MOST_BYTES + (1 << 16):
+            return
+        seconds = measured.seconds(request)
+        self.tried += 1
+        if seconds > self._longest:  # another process may have had the processor's caches
+            seconds = min(seconds, measured.seconds(recipe.make(size, self._chance)))
+        if seconds > self._longest:
+            self.findings.append(Finding(recipe, len(request), seconds))
+            return
+        self.best.append((seconds, size, recipe))
+        self.best.sort(key=lambda one: one[0], reverse=True)
+        del self.best[40:]
+        if size < MOST_BYTES:
+            self._fresh.append((min(size * 4, MOST_BYTES), recipe))
+
+    def _next(self) -> tuple[int, Recipe]:
+        if self._fresh and (self._chance.random() < 0.7 or not self.best):
+            return self._fresh.pop(self._chance.randrange(len(self._fresh)))
+        _, size, recipe = self.best[min(len(self.best) - 1, int(self._chance.expovariate(0.2)))]
+        return size, mutated(recipe, self._chance)
+
+
+def search(seconds: float, seed: int) -> Search:
+    """Search for so long; see ``Search.findings``."""
+    found = Search(seed)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with server() as measured:
+            for _ in range(LIVES):
+                if time.monotonic() >= end:
+                    break
+                found.try_next(measured)
+    return found
+
+
+def main() -> int:
+    """Search by hand, for as long as one likes; 1 if something was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = parser.parse_args()
+    found = search(arguments.seconds, arguments.seed)
+    for finding in found.findings:
+        sys.stdout.write(f"{finding}\n")
+    sys.stdout.write(f"seed {arguments.seed}: {found.tried} requests; the longest turns:\n")
+    for seconds, size, recipe in found.best[:10]:
+        sys.stdout.write(f"{seconds * 1000:6.1f} ms, about {size:,} bytes: {recipe!r:.160}\n")
+    return bool(found.findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""No request keeps the loop for long, whatever it holds; ``slow_inputs`` searches for one."""
+
+from __future__ import annotations
+
+import random
+from typing import cast
+
+import pytest
+
+from tests.real.slow_inputs import MOST_BYTES, SEEDS, Measured, Search, search
+
+SECONDS = 20.0  # of search in every run; by hand: python -m tests.real.slow_inputs --seconds 1800
+
+
+@pytest.mark.long
+def test_no_request_keeps_the_loop_for_100_ms() -> None:
+    """Processor time of one turn, of any request of at most 16 MiB that the search came by."""
+    found = search(SECONDS, seed=20261128)
+    assert [str(finding) for finding in found.findings] == []
+    assert found.tried > len(SEEDS)
+
+
+class Quadratic(Measured):
+    """A server in which backslashes cost their number squared, and all else next to nothing."""
+
+    def __init__(self) -> None:
+        self.largest = 0
+
+    def seconds(self, request: bytes) -> float:
+        self.largest = max(self.largest, len(request))
+        return request.count(b"\\") ** 2 * 1e-9 + len(request) * 1e-12
+
+
+def test_the_search_finds_what_is_slow() -> None:
+    """It doubles what it repeats, up to the largest request, until the cost shows."""
+    found, measured = Search(seed=1), Quadratic()
+    while not found.findings and found.tried < 5_000:
+        found.try_next(cast("Measured", measured))
+    assert found.findings
+    assert "\\" in found.findings[0].recipe.unit
+    assert measured.largest < MOST_BYTES * 2
+
+
+def test_a_recipe_is_as_large_as_it_should_be() -> None:
+    """And the numbers in it are new in each repetition."""
+    chance = random.Random(1)
+    for recipe in SEEDS:
+        if not recipe.gzip:
+            assert len(recipe.make(100_000, chance)) < 300_000
+    made = SEEDS[0].make(10_000, chance)
+    assert made.count(b'"service":"q1"') == 1
