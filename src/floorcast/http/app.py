@@ -230,5 +230,7 @@ class Api:
                 return path, Response(204, headers=(("allow", refusal.allowed),))
             return path, answer_to(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            if isinstance(error, MemoryError):
+                self._server.memory.failed()
             audit_refusal(context, path, needs, error)
             return path, answer_to(error, event_source=is_event_source(context.scope))

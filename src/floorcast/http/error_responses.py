@@ -81,6 +81,8 @@ def answer_to(error: Exception, *, event_source: bool = False) -> Response:
         return Response(200, Content(text.encode()), media_type="text/event-stream")
     if isinstance(error, Disconnected):
         return Response(499)  # nobody reads it; proxies log this number for it
+    if isinstance(error, MemoryError):
+        error = Unavailable("the server is short of memory: send this again in a second")
     if isinstance(error, Refusal | Unavailable):
         status = STATUS[error.code]
         return _failure(status, error.code, error.message, _headers(error))

@@ -13,6 +13,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.cursors import not_here_yet
 from floorcast.feeds.feed import Feed
+from floorcast.http.memory import MemoryWatch
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
 from floorcast.http.turn_limiter import TurnLimiter
@@ -67,6 +68,7 @@ class Services:
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)
     readiness: Readiness = field(default_factory=Readiness)
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000
 

@@ -129,6 +129,7 @@ class Shared(ServerState):
         self.deadlines = deadlines
         self.notices = Notices(deadlines.clock)
         self.tls = tls
+        self.short_of_memory: Callable[[], None] = lambda: None  # told when memory cannot be had
 
     def sweep(self) -> None:
         """Close what is overdue, some in each turn of the loop; tell of what was closed."""
@@ -449,6 +450,8 @@ class Connection(HttpToolsProtocol):
         state.deaf = True
         state.unread = None
         self._note(refusal.kind)
+        if refusal is NO_MEMORY:
+            self.server_state.short_of_memory()
         self.server_state.deadlines.forget(self)
         words = refusal.encode(self.server_state.default_headers)
         newest = cast("RequestResponseCycle | None", self.cycle)

@@ -93,6 +93,7 @@ async def _serve(
         async def start() -> None:
             await opened.enter_async_context(node)
             opening.become(Api(node.server, (*ROUTES, *page_routes())))
+            shared.short_of_memory = node.server.memory.failed
             node.server.metrics.watch_connections(
                 lambda: (shared.limits.total, shared.notices.counts)
             )

@@ -32,6 +32,8 @@ async def readiness(context: RequestContext) -> Response:
     if not server.log.healthy:
         why = server.log.stalled or "the log cannot be written"
         raise Unavailable(f"{why}: events are not taken, the feeds go on")
+    if shortage := server.memory.shortage():
+        raise Unavailable(shortage)
     return Response.of(Status("ready", server.log.stalled))
 
 

@@ -1,0 +1,79 @@
+"""Whether the server is short of memory, so that ``/readyz`` can say so before it fails."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["MemoryUse", "MemoryWatch", "memory_use"]
+
+SHORT_PARTS = 20  # short: less than one part in so many of the limit is left
+REMEMBERED_SECONDS = 30.0  # for which a failure to get memory counts
+
+_PROCESS = Path("/proc/self/statm")
+_GROUP = Path("/sys/fs/cgroup")
+
+
+class MemoryUse(NamedTuple):
+    """What is used of a limit, in bytes, and which limit it is."""
+
+    used: int
+    limit: int
+    name: str
+
+
+class MemoryWatch:
+    """Knows the limits, and when memory could last not be had; ``clock`` in seconds."""
+
+    def __init__(
+        self,
+        look: Callable[[], list[MemoryUse]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look = look or memory_use
+        self._clock = clock
+        self._failed: float | None = None
+
+    def failed(self) -> None:
+        """Memory was asked for and could not be had."""
+        self._failed = self._clock()
+
+    def shortage(self) -> str:
+        """Why the server is short of memory; empty if it is not."""
+        for used, limit, name in self._look():
+            if limit - used < limit // SHORT_PARTS:
+                return f"memory is short: {used >> 20} of {limit >> 20} MiB ({name}) are used"
+        if self._failed is not None and self._clock() - self._failed < REMEMBERED_SECONDS:
+            return "memory is short: a request could not be served for want of it"
+        return ""
+
+
+def memory_use(process: Path = _PROCESS, group: Path = _GROUP) -> list[MemoryUse]:
+    """What is used of the process's own limit and of its control group's, where they are set."""
+    found = []
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and (size := _numbers(process)):
+        found.append(MemoryUse(size[0] * resource.getpagesize(), limit, "RLIMIT_AS"))
+    most, now = _numbers(group / "memory.max"), _numbers(group / "memory.current")
+    if most and now:  # "max" is no number, and no limit
+        cached = _numbers(group / "memory.stat", after="file")
+        used = now[0] - (cached[0] if cached else 0)  # the kernel gives these pages up at once
+        found.append(MemoryUse(used, most[0], "cgroup"))
+    return found
+
+
+def _numbers(file: Path, after: str = "") -> list[int]:
+    """The numbers in a line of a kernel's file: its first line, or the one of this name."""
+    try:
+        lines = file.read_text("ascii").splitlines()
+    except (OSError, ValueError):
+        return []
+    for line in lines:
+        words = line.split()
+        if after and words[:1] != [after]:
+            continue
+        return [int(word) for word in words[bool(after) :] if word.isdigit()]
+    return []

@@ -1,0 +1,80 @@
+"""Short memory is told of before it fails, and for a while after it did."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import httpx
+import pytest
+
+from floorcast.http import memory
+from floorcast.http.app import Api
+from floorcast.http.memory import MemoryUse, MemoryWatch, memory_use
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
+from floorcast.http.routing import Route
+from tests.http.servers import House, in_house
+
+MIB = 1 << 20
+
+
+def test_it_is_short_when_a_twentieth_is_left() -> None:
+    """Of any limit that there is; without one it never is."""
+    used = [MemoryUse(94 * MIB, 100 * MIB, "RLIMIT_AS")]
+    watch = MemoryWatch(lambda: used)
+    assert watch.shortage() == ""
+    used.append(MemoryUse(96 * MIB, 100 * MIB, "cgroup"))
+    assert watch.shortage() == "memory is short: 96 of 100 MiB (cgroup) are used"
+    assert MemoryWatch(list).shortage() == ""
+
+
+def test_a_failure_counts_for_a_while() -> None:
+    """Memory that could not be had a moment ago may be there again."""
+    now = 0.0
+    watch = MemoryWatch(list, lambda: now)
+    watch.failed()
+    now = 29.0
+    assert "could not be served" in watch.shortage()
+    now = 30.0
+    assert watch.shortage() == ""
+
+
+def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process's address space and its control group; page cache is not counted."""
+    process = tmp_path / "statm"
+    process.write_text("1000 20 3 4 0 5 0\n")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (50 * MIB, 50 * MIB))
+    page = resource.getpagesize()
+    assert memory_use(process, tmp_path) == [MemoryUse(1000 * page, 50 * MIB, "RLIMIT_AS")]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 0))
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.stat").write_text("anon 100\nfile 300\nfile_mapped 7\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_use(process, tmp_path) == []
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert memory_use(process, tmp_path) == [MemoryUse(600, 1000, "cgroup")]
+    assert memory_use(tmp_path / "none", tmp_path / "none") == []
+    assert isinstance(memory.memory_use(), list)
+
+
+def test_a_request_without_memory_is_answered_503_and_shown() -> None:
+    """A source tries it again; a balancer sends no more until it is over."""
+
+    async def starved(_context: RequestContext) -> Response:
+        raise MemoryError
+
+    async def work(house: House) -> None:
+        house.server.memory = MemoryWatch(list)
+        routes = (Route(method="GET", path="/starved", handler=starved, doc=""),)
+        transport = httpx.ASGITransport(app=Api(house.server, routes))
+        assert (await house.http.get("/readyz")).status_code == 200
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            answer = await http.get("/starved")
+        assert (answer.status_code, answer.json()["code"]) == (503, 101)
+        assert int(answer.headers["retry-after"]) >= 1
+        ready = await house.http.get("/readyz")
+        assert ready.status_code == 503
+        assert "memory is short" in ready.json()["message"]
+
+    in_house(work)
