@@ -51,14 +51,14 @@ CLUSTER = (
 
 
 class NatsServer:
-    """One server process; ``name`` is what JetStream calls it."""
+    """One server process; ``name`` is what JetStream calls it, ``data`` its folder."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self.port, self.monitor, self.route = free_port(), free_port(), free_port()
         folder.mkdir(exist_ok=True)
         self._config = folder / f"{name}.conf"
-        self._data = folder / name
+        self.data = folder / name
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +71,7 @@ class NatsServer:
                 name=self.name,
                 port=self.port,
                 monitor=self.monitor,
-                folder=self._data,
+                folder=self.data,
                 cluster=cluster,
                 **parts,
             )

@@ -111,11 +111,14 @@ class Roamer(Caller):
 
 
 @contextmanager
-def running_cluster(folder: Path, servers: NatsServers) -> Iterator[Cluster]:
-    """A cluster while the block runs."""
+def running_cluster(
+    folder: Path, servers: NatsServers, prepare: Callable[[Cluster], object] = bool
+) -> Iterator[Cluster]:
+    """A cluster while the block runs; ``prepare`` is called before its nodes start."""
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for server in servers.servers]
         cluster = Cluster(folder, servers, wires)
+        prepare(cluster)
         for node in cluster.nodes:
             stack.enter_context(node)
         yield cluster

@@ -21,6 +21,7 @@ from floorcast.cluster import log_messages
 from floorcast.cluster.ending import ended
 from floorcast.cluster.link import PATIENCE, NatsLink, NoRoom, Refused
 from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
+from floorcast.cluster.newer_events import NewerEvents
 from floorcast.cluster.ordered_consumer import Message
 from floorcast.cluster.stream_follower import Follower, FollowerTuning
 from floorcast.log.appender import Load, Observe, Origin, Planned
@@ -94,6 +95,7 @@ class JetStreamLog:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._full = False
+        self._newer = NewerEvents(folder.path)
         self._copy = EmbeddedLog(
             folder,
             self._followed,
@@ -244,8 +246,20 @@ class JetStreamLog:
             return await self._copy.copy_other(
                 client, log_messages.other(kind, message.payload), origin
             )
-        batch = await _decoded(client, message.payload) if pending is None else pending.batch
+        batch = pending.batch if pending is not None else await self._decoded(client, message)
         return await self._copy.copy(batch, origin)
+
+    async def _decoded(self, client: int, message: Message) -> Batch:
+        lines = [line for line in message.payload.split(b"\n") if line and not line.isspace()]
+        events: list[LoggedEvent] = []
+        for start in range(0, len(lines), SLICE_EVENTS):
+            if start:
+                await asyncio.sleep(0)
+            some = lines[start : start + SLICE_EVENTS]
+            found = read_lines(b"\n".join(some))
+            self._newer.note(some, found)
+            events += found
+        return Batch(client, lines, events)
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
         """Have a message stored by the cluster, and followed here; what became of it."""
@@ -325,13 +339,3 @@ def _tell(
 ) -> None:
     if not verdict.done() and not durable.cancelled() and durable.exception() is None:
         verdict.set_result(planned.appended)
-
-
-async def _decoded(client: int, payload: bytes) -> Batch:
-    lines = [line for line in payload.split(b"\n") if line and not line.isspace()]
-    events: list[LoggedEvent] = []
-    for start in range(0, len(lines), SLICE_EVENTS):
-        if start:
-            await asyncio.sleep(0)
-        events += read_lines(b"\n".join(lines[start : start + SLICE_EVENTS]))
-    return Batch(client, lines, events)

@@ -17,6 +17,7 @@ from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
+from floorcast.cluster.newer_events import read_again
 from floorcast.cluster.peers import Following, Peer, PeerServer, ask_peers
 from floorcast.cluster.saved_store import SavedStore, check_store
 from floorcast.cluster.state import ClusterState, Lag
@@ -137,6 +138,7 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas))
     stack.push_async_callback(kv.close)
     await saved.follow(kv)
+    await asyncio.to_thread(read_again, folder.path)
     log = JetStreamLog(
         folder, link, follows, link.clock, observe=observe, store_halted=lambda: kv.halted
     )

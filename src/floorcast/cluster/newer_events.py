@@ -1,0 +1,83 @@
+"""What a newer release wrote into the log and this one cannot read: a note for the upgrade.
+
+The log keeps such events as they came; feeds and figures pass over them. The note holds an example
+of each. A release that can read one of the examples makes the projections anew from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from floorcast.log.folder_copy import FILES
+from floorcast.model.inbound import LoggedEvent, UnknownEvent, read_lines
+from floorcast.sqlite.files import remove
+
+__all__ = ["NewerEvents", "read_again"]
+
+NAME: Final = "newer-events.json"
+PROJECTION: Final = FILES[0]
+MAX_EXAMPLES: Final = 100
+MAX_EXAMPLE_BYTES: Final = 64 << 10
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class NewerEvents:
+    """The note of one folder. Writing it may wait for the disk: once for every new type."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._examples = _examples(self._path)
+        self._types = {_type_of(example) for example in self._examples}
+
+    def note(self, lines: Iterable[bytes], events: Iterable[LoggedEvent]) -> None:
+        """Keep an example of each type that cannot be read; raises nothing."""
+        new = False
+        for line, event in zip(lines, events, strict=True):
+            if not isinstance(event, UnknownEvent) or len(self._examples) >= MAX_EXAMPLES:
+                continue
+            kind = _type_of(line)
+            if kind and kind not in self._types and len(line) <= MAX_EXAMPLE_BYTES:
+                self._types.add(kind)
+                self._examples.append(line)
+                new = True
+        if new:
+            try:
+                self._path.write_bytes(msgspec.json.encode(self._examples))
+            except OSError as error:
+                _log.warning("newer_events_not_noted", why=str(error))
+
+
+def read_again(folder: Path) -> bool:
+    """Have the projections made anew where this release reads what an older one could not."""
+    path = folder / NAME
+    examples = _examples(path)
+    readable = [event for example in examples for event in read_lines(example)]
+    if all(isinstance(event, UnknownEvent) for event in readable):
+        return False
+    _log.info("newer_events_read", types=sorted(map(_type_of, examples)))
+    remove(folder / PROJECTION)
+    path.unlink()
+    return True
+
+
+def _examples(path: Path) -> list[bytes]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[bytes])
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def _type_of(line: bytes) -> str:
+    """What is new in it: its type, with the eventType where there is one; empty for garbage."""
+    try:
+        found = msgspec.json.decode(line)
+        data = found.get("data") or {}
+        return f"{found['type']} {data.get('eventType', '')}".strip()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AttributeError, KeyError):
+        return ""

@@ -1,0 +1,54 @@
+"""A node that is upgraded reads what a newer release had written before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from floorcast.cluster import newer_events
+from floorcast.cluster.newer_events import NewerEvents, read_again
+from floorcast.model.inbound import LoggedEvent, UnknownEvent, read_lines
+from tests.real.sites import event
+
+NEW = msgspec.json.encode(event("call.whisper", "a", to=7))
+DREAM = msgspec.json.encode(event("agent.state", "b", agent="x", eventType="DREAMING"))
+KNOWN = msgspec.json.encode(event("agent.state", "c", agent="x", eventType="READY"))
+
+
+def note(folder: Path, *lines: bytes) -> None:
+    """As a node does that has followed these."""
+    NewerEvents(folder).note(lines, [one for line in lines for one in read_lines(line)])
+
+
+def test_projections_are_made_anew_once_an_example_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before, and only once; garbage will never be read, and is not noted."""
+    projection = tmp_path / "mirror.db"
+    projection.write_bytes(b"x")
+    note(tmp_path, KNOWN, b"garbage")
+    assert not (tmp_path / "newer-events.json").exists()
+    note(tmp_path, NEW, KNOWN, DREAM, NEW)
+    note(tmp_path, DREAM)
+    assert not read_again(tmp_path)
+    assert projection.exists()
+
+    def upgraded(payload: bytes) -> list[LoggedEvent]:
+        return read_lines(KNOWN if payload == DREAM else payload)
+
+    monkeypatch.setattr(newer_events, "read_lines", upgraded)
+    assert read_again(tmp_path)
+    assert not projection.exists()
+    assert not read_again(tmp_path)
+
+
+def test_examples_are_few_and_small(tmp_path: Path) -> None:
+    """However many types a sender makes up."""
+    lines = [msgspec.json.encode(event(f"new.{number}", str(number))) for number in range(300)]
+    lines.append(msgspec.json.encode(event("large", "x", pad="x" * 100_000)))
+    note(tmp_path, *lines)
+    kept = msgspec.json.decode((tmp_path / "newer-events.json").read_bytes(), type=list[bytes])
+    assert len(kept) == 100
+    assert all(isinstance(one, UnknownEvent) for line in kept for one in read_lines(line))
