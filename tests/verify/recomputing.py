@@ -1,0 +1,112 @@
+"""What the second way says of some events, without the fold, and without its model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from floorcast.statistics.visibility import Moment
+from floorcast.verify.records import Records
+from floorcast.verify.verification import StoredEntry, recomputed
+
+__all__ = [
+    "NOON",
+    "NOW",
+    "SITE",
+    "Event",
+    "Rows",
+    "Site",
+    "agent_of",
+    "answers",
+    "answers_to",
+    "call",
+    "in_call",
+    "service_of",
+    "state",
+    "taken",
+]
+
+NOON = int(datetime(2026, 11, 23, 17, tzinfo=UTC).timestamp() * 1000)  # in New York
+NOW = NOON + 3_600_000
+Rows = dict[str, list[dict[str, Any]]]
+Site = dict[str, Any]
+SITE: Site = {
+    "time_zone": "America/New_York",
+    "services": [
+        {"id": 10, "name": "Sales", "sla_seconds": 20},
+        {"id": 20, "name": "Support", "short_abandon_seconds": 5},
+        {"id": 30, "name": "Care", "service_level": "with_abandons_within_sla"},
+    ],
+    "agents": [{"id": 7, "login": "ANN", "name": "Ann"}, {"id": 8, "login": "BOB"}],
+}
+
+
+class Event(NamedTuple):
+    """An event as the log keeps it, and its time in ms."""
+
+    at: int
+    line: bytes
+
+
+def event(kind: str, seconds: float, data: dict[str, Any]) -> Event:
+    """An event ``seconds`` after noon."""
+    at = NOON + round(seconds * 1000)
+    when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).isoformat()
+    raw = {"specversion": "1.0", "id": "x", "source": "s", "type": kind, "time": when}
+    return Event(at, json.dumps({**raw, "data": data}).encode())
+
+
+def state(kind: str, seconds: float, who: str = "ANN", **data: object) -> Event:
+    """An agent entered a state."""
+    return event("agent.state", seconds, {"agent": who, "eventType": kind, **data})
+
+
+def call(kind: str, seconds: float, number: int = 1, **data: object) -> Event:
+    """An event of call ``number``."""
+    return event(f"call.{kind}", seconds, {**_name(number), **data})
+
+
+def in_call(number: int, **more: object) -> dict[str, Any]:
+    """The call that an agent's state names."""
+    return {"call": {**_name(number), **more}}
+
+
+def _name(number: int) -> dict[str, Any]:
+    return {"transactionId": number, "sessionId": f"S{number}"}
+
+
+def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[StoredEntry]:
+    """A site entry, then an entry for each event, taken at the ms given or just after another."""
+    entries = [StoredEntry(1, 1, "site", json.dumps(site).encode())]
+    for number, (when, one) in enumerate(arrivals, 2):
+        recorded_at = max(when * 10_000, entries[-1].recorded_at + 1)
+        entries.append(StoredEntry(number, recorded_at, "events", one.line))
+    return entries
+
+
+def answers(events: Sequence[Event], now: int, site: Site = SITE, **limits: int) -> Rows:
+    """Every method's rows at ``now``; each event was taken in this order, at its time or later."""
+    return answers_to(taken(((one.at, one) for one in events), site), now, **limits)
+
+
+def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
+    """Every method's rows at ``now``, of a log."""
+    records = Records()
+    try:
+        for entry in entries:
+            records.take(entry.recorded_at, entry.kind, entry.payload)
+        return recomputed(records, Moment(now, **limits))
+    finally:
+        records.close()
+
+
+def service_of(rows: Rows, number: int) -> dict[str, Any]:
+    """The row of a service."""
+    return next(row for row in rows["service/stats"] if row["serviceId"] == str(number))
+
+
+def agent_of(rows: Rows, name: str) -> dict[str, Any]:
+    """The row of an agent that is logged in."""
+    return next(row for row in rows["service/agent/stats"] if row["agentName"] == name)

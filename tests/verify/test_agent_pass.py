@@ -1,0 +1,174 @@
+"""Agents by the text: states in the order of their own times, wrap-ups by their calls."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from tests.verify.recomputing import (
+    NOON,
+    NOW,
+    SITE,
+    Event,
+    Rows,
+    agent_of,
+    answers,
+    answers_to,
+    call,
+    in_call,
+    service_of,
+    state,
+    taken,
+)
+
+
+def a_wrap_up_and_the_next_call() -> list[Event]:
+    """ANN wraps up call 1 of Sales for 30 s; by the end of that it is in call 2 of Support."""
+    return [
+        state("READY", 0, service=10),
+        call("start", 1, 1, service=10, direction="INBOUND"),
+        call("queue", 1, 1),
+        state("IN_CALL", 5, **in_call(1)),
+        call("end", 65, 1),
+        state("WRAP_UP", 65, **in_call(1)),
+        call("start", 70, 2, service=20, direction="INBOUND"),
+        call("queue", 70, 2),
+        call("answer", 90, 2, agent="ANN"),
+        state("IN_CALL", 95, **in_call(2)),
+        call("end", 120, 2),
+        state("READY", 120),
+    ]
+
+
+def wrapped(rows: Rows) -> tuple[int, int]:
+    return (
+        service_of(rows, 10)["averageWrapupDuration"],
+        service_of(rows, 20)["averageWrapupDuration"],
+    )
+
+
+def test_a_wrap_up_belongs_to_the_call_before_it() -> None:
+    """Although the next call was answered before the wrap-up's end was told."""
+    events = a_wrap_up_and_the_next_call()
+    assert wrapped(answers(events, NOW)) == (30, 0)
+    unnamed = [*events[:5], state("WRAP_UP", 65), *events[6:]]
+    assert wrapped(answers(unnamed, NOW)) == (30, 0)
+    assert service_of(answers(unnamed, NOW), 10)["averageHandleDuration"] == 90
+
+
+def test_a_wrap_up_belongs_to_the_call_that_it_names() -> None:
+    """Also to one that the agent had answered before the last."""
+    events = a_wrap_up_and_the_next_call()[:-1]
+    again = [state("WRAP_UP", 130, **in_call(1)), state("READY", 150)]
+    assert wrapped(answers([*events, *again], NOW)) == (50, 0)
+
+
+def test_two_sources_one_behind_the_other_are_as_if_in_order() -> None:
+    """Whatever the delay of either, within a quarter of an hour."""
+    events = a_wrap_up_and_the_next_call()
+    expected = answers(events, NOW)
+    states = [one for one in events if b"agent.state" in one.line]
+    calls = [one for one in events if one not in states]
+    assert answers([*states, *calls], NOW) == expected
+    assert wrapped(answers([*calls, *states], NOW)) == (30, 0)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_states_follow_their_own_times(order: tuple[int, ...]) -> None:
+    """Times and the service in any order of arrival: READY before its LOGON, a late lunch."""
+    told = [
+        state("LOGON", 0, service=10),
+        state("READY", 60),
+        state("NOT_READY", 300, reason="LUNCH"),
+        state("READY", 600),
+    ]
+    rows = answers([told[index] for index in order], NOON + 700_000)
+    row = agent_of(rows, "Ann")
+    assert (row["readyDuration"], row["notReadyLunchDuration"]) == (240 + 100, 300)
+    assert rows["service/agents/status"][0]["serviceId"] == 10
+
+
+def test_a_state_that_is_too_late_changes_no_figure() -> None:
+    """By more than a quarter of an hour before the agent's newest; its call is not answered."""
+    told = [
+        state("READY", 0, service=10),
+        call("queue", 10, 1, service=10),
+        state("READY", 2000),
+        state("IN_CALL", 1099, **in_call(1)),
+    ]
+    rows = answers(told, NOW)
+    assert agent_of(rows, "Ann")["talkDuration"] == 0
+    assert service_of(rows, 10)["totalHandled"] == 0
+    rows = answers([*told, state("IN_CALL", 1100, **in_call(1))], NOW)
+    assert agent_of(rows, "Ann")["talkDuration"] == 900
+    assert service_of(rows, 10)["totalHandled"] == 1
+
+
+def test_a_logon_that_is_too_late_still_tells_the_service() -> None:
+    """When no later event has named one; else it tells nothing."""
+    late = state("LOGON", 0, service=20)
+    rows = answers([state("READY", 1000), late], NOW)
+    assert rows["service/agents/status"][0]["serviceId"] == 20
+    assert agent_of(rows, "Ann")["readyDuration"] == 2600
+    rows = answers([state("READY", 1000, service=10), late], NOW)
+    assert rows["service/agents/status"][0]["serviceId"] == 10
+    before = state("LOGOFF", -100, service=10)
+    rows = answers([before, state("READY", 1000), late], NOW)
+    assert rows["service/agents/status"][0]["serviceId"] == 20
+
+
+def test_a_state_from_the_future_counts_from_when_it_was_taken() -> None:
+    """A clock that is ahead adds no time that has not passed."""
+    ahead = [state("READY", 0, service=10), state("NOT_READY", 299)]
+    rows = answers(ahead, NOON + 299_000)
+    assert agent_of(rows, "Ann")["readyDuration"] == 299
+    # the same, taken at 10 s: nothing of the coming 289 s is Ready
+    entries = taken([(NOON, ahead[0]), (NOON + 10_000, ahead[1])])
+    rows = answers_to(entries, NOON + 40_000)
+    row = agent_of(rows, "Ann")
+    assert (row["readyDuration"], row["notReadyOtherDuration"]) == (10, 30)
+
+
+def test_a_logon_after_a_long_silence_ends_what_was_before_at_the_last_sign() -> None:
+    """Of an agent whose source died on a call; after a shorter one the time counts."""
+    told = [state("READY", 0, service=10), state("READY", 60), state("LOGON", 3000)]
+    rows = answers(told, NOW, quiet_agent=1_000_000)
+    assert agent_of(rows, "Ann")["readyDuration"] == 60
+    assert agent_of(answers(told, NOW), "Ann")["readyDuration"] == 3000
+
+
+def test_a_reason_of_the_client_s_own_counts_as_the_site_says() -> None:
+    """Any other is Other; the status shows it as it was sent."""
+    plan = {**SITE, "not_ready_reasons": [{"reason": "Coffee", "counts_as": "BREAK"}]}
+    told = [state("NOT_READY", 0, service=10, reason="Coffee"), state("NOT_READY", 60, reason="?")]
+    rows = answers(told, NOON + 100_000, plan)
+    row = agent_of(rows, "Ann")
+    assert (row["notReadyBreakDuration"], row["notReadyOtherDuration"]) == (60, 40)
+    assert rows["service/agents/status"][0]["reasonCode"] == "?"
+
+
+def test_an_agent_of_several_services_is_at_each_and_its_time_at_one() -> None:
+    """That of the call in hand, else the first."""
+    told = [
+        state("LOGON", 0, services=[10, 20]),
+        state("READY", 0),
+        call("queue", 60, 1, service=20),
+        state("IN_CALL", 100, **in_call(1)),
+        call("end", 160, 1),
+        state("READY", 160),
+    ]
+    rows = answers(told, NOON + 200_000)
+    assert [service_of(rows, one)["totalAgents"] for one in (10, 20)] == [1, 1]
+    (agent,) = rows["service/agent/stats/ex"]
+    figures = {one["id"]: (one["readyDuration"], one["talkDuration"]) for one in agent["services"]}
+    assert figures == {10: (140, 0), 20: (0, 60)}
+
+
+def test_an_answer_shows_the_call_of_an_unnamed_state() -> None:
+    """``call.answer`` names the agent, IN_CALL names no call: it is that one, in either order."""
+    answer, entered = call("answer", 5, 1, agent="ANN"), state("IN_CALL", 5, service=10)
+    start = call("start", 0, 1, service=10, direction="INBOUND", callerId="650")
+    for told in ([start, answer, entered], [start, entered, answer]):
+        (row,) = answers(told, NOW)["service/agents/status"]
+        assert (row["transactionId"], row["phone"], row["callType"]) == (1, "650", "INBOUND")

@@ -1,0 +1,173 @@
+"""Calls by the text: who handled, abandoned or moved on, and whose they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.verify.recomputing import (
+    NOW,
+    SITE,
+    Event,
+    Site,
+    agent_of,
+    answers,
+    call,
+    in_call,
+    service_of,
+    state,
+)
+
+
+def queued(number: int = 1, service: int = 10, direction: str = "INBOUND") -> list[Event]:
+    return [
+        call("start", 0, number, service=service, direction=direction),
+        call("queue", 0, number),
+    ]
+
+
+def counted(events: list[Event], plan: Site = SITE) -> tuple[int, int, int]:
+    row = service_of(answers(events, NOW, plan), 10)
+    return row["totalOffered"], row["totalHandled"], row["totalAbandoned"]
+
+
+def exits_count(plan: Site = SITE) -> Site:
+    first, *others = plan["services"]
+    return {**plan, "services": [{**first, "count_exits_as": "abandoned"}, *others]}
+
+
+def test_a_call_that_leaves_the_queue_moves_on() -> None:
+    """Neither handled nor abandoned, unless it ends within a second or the service says so."""
+    left = [*queued(), call("leave", 30, reason="TIMEOUT")]
+    assert counted(left) == (1, 0, 0)
+    assert counted(left, exits_count()) == (1, 0, 1)
+    assert counted([*left, call("end", 31)]) == (1, 0, 1)
+    assert counted([*left, call("end", 31.001)]) == (1, 0, 0)
+    moved = [*queued(), call("queue", 30, service=20), call("end", 30.5)]
+    assert counted(moved) == (1, 0, 0)
+    assert counted(moved, exits_count()) == (1, 0, 0)
+    assert answers(left, NOW)["service/calls/status"] == []
+
+
+def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
+    """And it is with an agent no longer, though it goes on."""
+    told = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
+    left = [*told, call("leave", 70, reason="TRANSFER")]
+    row = service_of(answers(left, NOW), 10)
+    assert (row["averageTalkDuration"], row["callsWithAgent"]) == (60, 0)
+    assert service_of(answers(told, NOW), 10)["callsWithAgent"] == 1
+
+
+@pytest.mark.parametrize("direction", ["OUTBOUND", "MANUAL"])
+def test_an_outbound_call_without_a_queue_is_part_of_no_wait(direction: str) -> None:
+    """It is offered and handled, and talked; the level and the rates are the callers'."""
+    own = [
+        call("start", 0, 2, service=10, direction=direction),
+        call("answer", 5, 2, agent="ANN"),
+        call("end", 65, 2),
+    ]
+    lost = [*queued(), call("end", 50)]
+    row = service_of(answers([*own, *lost], NOW), 10)
+    assert (row["totalOffered"], row["totalHandled"], row["totalAbandoned"]) == (2, 1, 1)
+    assert (row["abandonRate"], row["serviceLevel"]) == (100, 0)
+    assert row["totalCallsAnsweredWithinSLA"] == row["averageSpeedOfAnswer"] == 0
+    assert row["averageTalkDuration"] == 60
+    waited = [*queued(3, direction=direction), call("answer", 5, 3)]
+    row = service_of(answers([*own, *waited], NOW), 10)
+    assert (row["totalHandled"], row["averageSpeedOfAnswer"], row["serviceLevel"]) == (2, 5, 100)
+
+
+def test_the_second_agent_of_a_conference_has_answered_too() -> None:
+    """For its own figures; for the service it is one call, with the wrap-ups of both."""
+    told = [
+        *queued(),
+        state("IN_CALL", 10, service=10, **in_call(1)),
+        state("IN_CALL", 40, "BOB", service=20, **in_call(1)),
+        call("end", 70),
+        state("WRAP_UP", 70),
+        state("WRAP_UP", 70, "BOB"),
+        state("READY", 80),
+        state("READY", 90, "BOB"),
+    ]
+    rows = answers(told, NOW)
+    assert [agent_of(rows, one)["inboundCalls"] for one in ("Ann", "BOB")] == [1, 1]
+    row = service_of(rows, 10)
+    assert (row["totalHandled"], row["averageWrapupDuration"]) == (1, 30)
+
+
+def test_an_agent_in_another_call_has_left_the_one_before() -> None:
+    """A call that nobody has is with an agent no longer; one that somebody has is."""
+    told = [
+        *queued(1),
+        *queued(2),
+        state("IN_CALL", 10, service=10, **in_call(1)),
+        state("IN_CALL", 20, service=10, **in_call(2)),
+    ]
+    assert service_of(answers(told, NOW), 10)["callsWithAgent"] == 1
+    other = state("IN_CALL", 15, "BOB", service=10, **in_call(1))
+    assert service_of(answers([*told, other], NOW), 10)["callsWithAgent"] == 2
+    back = state("IN_CALL", 30, service=10, **in_call(1))
+    assert service_of(answers([*told, back], NOW), 10)["callsWithAgent"] == 1
+
+
+def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() -> None:
+    """At its time, and it follows when that changes."""
+    told = [
+        *queued(),
+        state("IN_CALL", 10, service=10, **in_call(1)),
+        call("disposition", 60, termCode="RPC"),
+        state("READY", 70, "BOB", service=10),
+        state("READY", 70, service=10),
+    ]
+    rows = answers(told, NOW)
+    assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
+    joined = state("IN_CALL", 40, "BOB", service=10, **in_call(1))
+    rows = answers([*told, joined], NOW)
+    assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [0, 1]
+    gone = state("IN_CALL", 50, "BOB", service=10, **in_call(2))
+    rows = answers([*told, joined, gone], NOW)
+    assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
+
+
+def test_the_handle_time_is_of_the_same_turns() -> None:
+    """A call that comes back is handled once: the first time's talk, and wrap-up."""
+    told = [
+        *queued(),
+        state("IN_CALL", 10, service=10, **in_call(1)),
+        call("queue", 40, service=10),
+        state("WRAP_UP", 40),
+        state("READY", 45),
+        state("IN_CALL", 50, **in_call(1)),
+        call("end", 100),
+        state("WRAP_UP", 100),
+        state("READY", 120),
+    ]
+    row = service_of(answers(told, NOW), 10)
+    assert (row["totalOffered"], row["totalHandled"]) == (1, 1)
+    figures = ("averageTalkDuration", "averageWrapupDuration", "averageHandleDuration")
+    assert [row[one] for one in figures] == [30, 5, 35]
+
+
+def test_a_member_is_that_of_the_latest_event_by_its_own_time() -> None:
+    """A late beginning does not override what the queue told; an update does what it says."""
+    start = call("start", 0, service=10, direction="INBOUND", priority=1, callerId="650")
+    queue = call("queue", 5, priority=7)
+    for told in ([start, queue], [queue, start]):
+        (row,) = answers(told, NOW)["service/calls/status"]
+        assert (row["priority"], row["phone"]) == ("7", "650")
+    update = call("update", 6, callerId="651", service=20, consumer={"firstName": "Will"})
+    (row,) = answers([queue, update, start], NOW)["service/calls/status"]
+    assert (row["phone"], row["name"], row["serviceId"]) == ("651", "Will", "20")
+
+
+def test_an_answer_takes_the_service_that_the_state_names() -> None:
+    """``call.answer`` knew none; the same call's IN_CALL does."""
+    told = [call("answer", 5, agent="ANN"), state("IN_CALL", 6, **in_call(1, service=10))]
+    assert service_of(answers(told, NOW), 10)["totalHandled"] == 1
+
+
+def test_a_state_that_names_the_call_keeps_it_from_going_quiet() -> None:
+    """A hold, as any other, and so does an agent that missed it."""
+    told = queued()
+    assert answers(told, NOW, quiet_call=1_000_000)["service/calls/status"] == []
+    hold = state("AGENT_HOLD", 3000, service=10, **in_call(1))
+    assert len(answers([*told, hold], NOW, quiet_call=1_000_000)["service/calls/status"]) == 1

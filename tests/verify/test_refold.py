@@ -1,0 +1,47 @@
+"""The order of arrival does not matter: not to what is recomputed, and not to the fold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from floorcast.statistics.visibility import Moment
+from floorcast.verify.verification import verify
+from tests.verify.recomputing import Rows, answers_to
+from tests.verify.shuffled_floors import Arrivals, arrivals
+
+PATIENT = settings(
+    max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+AS_KNOWN_THEN = {"account", "phone", "callType"}  # of the call in hand, when its event was taken
+
+
+def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
+    return {
+        method: [
+            {name: shown for name, shown in row.items() if name not in AS_KNOWN_THEN}
+            if method == "service/agents/status"
+            else row
+            for row in found
+        ]
+        for method, found in rows.items()
+    }
+
+
+@PATIENT
+@given(arrivals())
+def test_what_is_recomputed_is_as_if_in_order(floor: Arrivals) -> None:
+    """Within a quarter of an hour, every figure is that of the events in order."""
+    shuffled, in_order = (
+        answers_to(floor.shuffled, floor.now),
+        answers_to(floor.in_order, floor.now),
+    )
+    assert figures(shuffled) == figures(in_order)
+
+
+@PATIENT
+@given(arrivals())
+def test_the_fold_agrees_in_any_order_of_arrival(floor: Arrivals) -> None:
+    """With events told twice and delayed, of every kind."""
+    assert verify(1, floor.shuffled, Moment(floor.now)).differences == []
