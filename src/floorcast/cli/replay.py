@@ -1,13 +1,14 @@
-"""``floorcast replay``: a file of call records, sent to a server as if they happened now."""
+"""``floorcast replay``: recorded calls, sent to a server as if they happened now."""
 
 from __future__ import annotations
 
 import math
 import random
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,12 @@ from floorcast.cli.progress import Shown, Silent, shown
 from floorcast.client import CloudEvent, Sender, Timing, Verdicts
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.connectors import anonymous_bank, call_records
+from floorcast.connectors.asterisk.recorded import (
+    Recorded,
+    moved_to,
+    read_ami,
+    read_queue_log,
+)
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
 __all__ = [
@@ -124,9 +131,8 @@ class Format(StrEnum):
     """The kinds of file that can be replayed."""
 
     ANONYMOUS_BANK = "anonymous-bank"
-
-
-READERS = {Format.ANONYMOUS_BANK: anonymous_bank.read}
+    ASTERISK_QUEUE_LOG = "asterisk-queue-log"
+    ASTERISK_AMI = "asterisk-ami"
 
 
 def a_speed(text: str) -> float:
@@ -155,7 +161,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _replay(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The records.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The recording.")],
     key: Annotated[str, typer.Option(help="An ingest key: it decides the client.")],
     format: Annotated[  # noqa: A002 — the option's name, in the environment and the file too
         Format, typer.Option(help="What FILE holds.")
@@ -172,7 +178,7 @@ def _replay(
         typer.Option(
             formats=["%Y-%m-%d"],
             metavar="YYYY-MM-DD",
-            help="Onto this day's clock times; without it, the last event falls on now.",
+            help="Move the first event to this day's clock time; without it, the last is now.",
         ),
     ] = None,
     time_zone: Annotated[
@@ -192,22 +198,55 @@ def _replay(
     the events by their ids, which depend on the records and on --day, not on the clock.
     """
     pace, zone = a_speed(speed), _zone(time_zone)
+    source = format if client is None else f"{format}/{client}"
+    wanted = day.date() if day else None
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            calls = READERS[format](lines)
+        events = _READERS[format](file, source, wanted, zone)
     except ValueError as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
-    if day:
-        shift = call_records.on_day(calls, day.date(), zone)
-    else:
-        shift = call_records.ending_at(calls, datetime.now(UTC))
-    source = format if client is None else f"{format}/{client}"
-    events = call_records.events(calls, shift, source)
     with shown(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
     say(totals)
     if totals.refused:
         raise typer.Exit(1)
+
+
+def _bank(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        calls = anonymous_bank.read(lines)
+    if day:
+        shift = call_records.on_day(calls, day, zone)
+    else:
+        shift = call_records.ending_at(calls, datetime.now(UTC))
+    return call_records.events(calls, shift, source)
+
+
+def _queue_log(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        return _moved(read_queue_log(lines, _on_day(source, day)), day, zone)
+
+
+def _ami(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    with file.open("rb") as data:
+        return _moved(read_ami(data.read, _on_day(source, day)), day, zone)
+
+
+def _on_day(source: str, day: date | None) -> str:
+    """The source; the events of another day are other events, and other calls."""
+    return f"{source}/{day}" if day else source
+
+
+def _moved(recorded: Recorded, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    if recorded.unreadable:
+        print(f"floorcast: {recorded.unreadable} could not be read: left out", file=sys.stderr)
+    return moved_to(recorded.events, day, zone, datetime.now(UTC))
+
+
+_READERS = {
+    Format.ANONYMOUS_BANK: _bank,
+    Format.ASTERISK_QUEUE_LOG: _queue_log,
+    Format.ASTERISK_AMI: _ami,
+}
 
 
 def say(totals: Totals) -> None:

@@ -20,14 +20,10 @@ _log = structlog.get_logger("floorcast.connect")
 
 
 class Forwarder:
-    """Sends what the spool holds; ``wake`` it when there is more.
+    """Sends what the spool holds; ``wake`` it when there is more."""
 
-    ``lock`` is held while the spool is in use: it is used from threads.
-    """
-
-    def __init__(self, spool: Spool, lock: asyncio.Lock, health: Health) -> None:
+    def __init__(self, spool: Spool, health: Health) -> None:
         self._spool = spool
-        self._lock = lock
         self._health = health
         self._more = asyncio.Event()
         self._sent = asyncio.Event()
@@ -60,13 +56,11 @@ class Forwarder:
 
     async def send_some(self, sender: AsyncSender) -> bool:
         """Send one batch, if there is any; whether there was."""
-        async with self._lock:
-            upto, events = await asyncio.to_thread(self._spool.oldest, MAX_BATCH_EVENTS)
+        upto, events = await asyncio.to_thread(self._spool.oldest, MAX_BATCH_EVENTS)
         if not events:
             return False
         verdicts = await sender.send(events)
-        async with self._lock:
-            await asyncio.to_thread(self._spool.sent, upto)
+        await asyncio.to_thread(self._spool.sent, upto)
         self._sent.set()
         self._health.server_connected(connected=True)
         self._health.sent(verdicts, self._spool.unsent)

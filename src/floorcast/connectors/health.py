@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wsgiref.simple_server import WSGIServer
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from floorcast.client import Verdicts
@@ -52,10 +54,10 @@ class Health:
             registry=self._registry,
         )
 
-    def serve(self, port: int, host: str) -> int:
-        """Answer Prometheus on a port, 0 for any; the port."""
+    def serve(self, port: int, host: str) -> tuple[WSGIServer, int]:
+        """Answer Prometheus on a port, 0 for any; the server, and the port."""
         server, _ = start_http_server(port, host, self._registry)
-        return int(server.server_port)
+        return server, int(server.server_port)
 
     def source_connected(self, channel: str, *, connected: bool) -> None:
         """A connection to the source was made or lost."""

@@ -7,10 +7,11 @@ the server does not recognise by its id.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import apsw
 import msgspec
@@ -36,10 +37,13 @@ _decode = msgspec.json.Decoder(CloudEvent).decode
 class Spool:
     """The file at ``path``, made when it is not there; one connector at a time may open it.
 
+    Threads may share it.
+
     Raises SettingError for a file that cannot be used, or that another connector uses.
     """
 
     def __init__(self, path: Path) -> None:
+        self._in_use = threading.Lock()  # a task that is cancelled leaves its thread at work
         try:
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(0)
@@ -69,27 +73,26 @@ class Spool:
         lines = [(_encode(event),) for event in events]
         gone = [key for key, row in rows.items() if row is None]
         kept = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
-        with self._connection:
+        with self._in_use, self._connection:
             self._connection.executemany("INSERT INTO event (line) VALUES (?)", lines)
             self._connection.executemany("DELETE FROM open WHERE kind = ? AND name = ?", gone)
             self._connection.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?)", kept)
             self._connection.executemany(
                 "INSERT OR REPLACE INTO position VALUES (?, ?)", list(position.items())
             )
-        self._unsent += len(lines)
+            self._unsent += len(lines)
 
     def oldest(self, limit: int) -> tuple[int, list[CloudEvent]]:
         """The events to send next, and the number of the last of them."""
-        found = list(
-            self._connection.execute(
-                "SELECT number, line FROM event ORDER BY number LIMIT ?", (limit,)
-            )
-        )
-        return (found[-1][0] if found else 0), [_decode(line) for _, line in found]
+        query = "SELECT number, line FROM event ORDER BY number LIMIT ?"
+        with self._in_use:
+            rows: list[Any] = self._connection.execute(query, (limit,)).fetchall()
+        events = [_decode(line) for _, line in rows]
+        return (int(rows[-1][0]) if rows else 0), events
 
     def sent(self, upto: int) -> None:
         """Forget the events up to a number: the server has them."""
-        with self._connection:
+        with self._in_use, self._connection:
             self._connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
             self._unsent -= self._connection.changes()
 
@@ -107,7 +110,8 @@ class Spool:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        with self._in_use:
+            self._connection.close()
 
     def _count(self) -> int:
         found = self._connection.execute("SELECT count(*) FROM event").fetchall()

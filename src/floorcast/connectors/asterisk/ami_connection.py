@@ -35,7 +35,8 @@ class AmiAddress:
 class AmiConnection:
     """One connection; ``run`` reads it until it is lost, ``ask`` sends an action.
 
-    ``received`` is awaited for each event, in order: while it waits, nothing is read.
+    ``received`` is awaited for each event and each reply, in order: while it waits, nothing is
+    read.
     """
 
     def __init__(self, address: AmiAddress, received: Received) -> None:
@@ -135,10 +136,9 @@ class AmiConnection:
         future = self._replies.get(frame.get("ActionID", ""))
         if future is not None and not future.done():
             self._reply(frame, future)
-        elif "Event" in frame:
-            if frame["Event"] == "FullyBooted":
-                self.has_booted.set()
-            await self._received(frame)
+        elif frame.get("Event") == "FullyBooted":
+            self.has_booted.set()
+        await self._received(frame)
 
     def _reply(self, frame: Frame, future: asyncio.Future[list[Frame]]) -> None:
         number = frame["ActionID"]

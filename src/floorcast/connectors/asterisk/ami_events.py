@@ -35,10 +35,14 @@ _BY: dict[str, By] = {"caller": "caller", "agent": "agent", "transfer": "transfe
 class AmiEvents:
     """Reads events, one after the other; ``did_variable`` and ``disposition_event`` are settings.
 
+    ``replies``: the replies to QueueStatus are among them, and tell of members, too.
+
     ``sign`` takes the time at which the frame came, for a server without ``timestampevents``.
     """
 
-    def __init__(self, did_variable: str = "", disposition_event: str = "") -> None:
+    def __init__(
+        self, did_variable: str = "", disposition_event: str = "", *, replies: bool = False
+    ) -> None:
         self._did = f"ChanVariable:{did_variable}" if did_variable else ""
         self._disposition = disposition_event
         self._abandoned: dict[str, None] = {}
@@ -62,6 +66,8 @@ class AmiEvents:
             "UserEvent": self._user_event,
             "Shutdown": self._shutdown,
         }
+        if replies:
+            self._readers["QueueMember"] = self._status
 
     def sign(self, frame: Frame, received: float) -> Sign | None:
         """What an event says, or None for one that says nothing of calls or agents.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
@@ -82,7 +82,6 @@ class AsteriskConnector:
         )
         self._events = AmiEvents(config.did_variable, config.disposition_event)
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(self._tuning.max_inbox)
-        self._lock = asyncio.Lock()
         self._offset = 0.0  # seconds by which Asterisk's clock is ahead of ours
         self._ami_is_live = False
         self._has_read_log = asyncio.Event()
@@ -101,7 +100,7 @@ class AsteriskConnector:
 
     def forwarder(self) -> Forwarder:
         """What sends from this connector's spool."""
-        return Forwarder(self._spool, self._lock, self._health)
+        return Forwarder(self._spool, self._health)
 
     # --- into the spool -------------------------------------------------------------------------
 
@@ -112,8 +111,7 @@ class AsteriskConnector:
             self._reading.advance(self._clock() + self._offset)
             step = self._reading.step()
             if step.events or step.rows or step.position:
-                async with self._lock:
-                    await asyncio.to_thread(self._spool.commit, *step)
+                await asyncio.to_thread(self._spool.commit, *step)
                 self._health.read(self._reading.last_at)
                 self._health.spooled(self._spool.unsent)
             if step.events:
@@ -134,7 +132,10 @@ class AsteriskConnector:
     # --- the queue log --------------------------------------------------------------------------
 
     async def _read_log(self, path: Path, recording: Recording) -> None:
-        file = QueueLogFile(path, self._position.get(LOG_POSITION, ""))
+        with closing(QueueLogFile(path, self._position.get(LOG_POSITION, ""))) as file:
+            await self._follow_log(file, recording)
+
+    async def _follow_log(self, file: QueueLogFile, recording: Recording) -> None:
         oldest = self._clock() - self._tuning.max_age
         since = oldest if self._source.since is None else self._source.since
         skipped = 0
@@ -144,8 +145,8 @@ class AsteriskConnector:
                 count += 1
                 recording.line(line.text)
                 sign = self._sign_of_line(line.text, file)
-                if sign is not None and sign.at < since:
-                    skipped += 1
+                if sign is not None and sign.at < max(since, file.skips_before):
+                    skipped += sign.at < since
                     sign = None
                 await self._hold_back(sign)
                 await self._inbox.put(Item(Channel.QUEUE_LOG, sign, line.position))

@@ -49,9 +49,14 @@ class QueueLogFile:
         self._offset = 0
         self._first_line = ""
         self._polls_since_renamed = 0
+        self._finished: tuple[int, int, int] | None = None  # device, inode, time of the last write
         self.last_second = 0.0
+        self.skips_before = 0.0  # seconds: of lines that were read from a file that is gone
         if position:
-            self._resume(msgspec.json.decode(position, type=Position))
+            before = msgspec.json.decode(position, type=Position)
+            self.last_second = before.last_second
+            if not self._resume(before):
+                self.skips_before = before.last_second
 
     @property
     def is_open(self) -> bool:
@@ -60,7 +65,7 @@ class QueueLogFile:
 
     def poll(self) -> Iterator[LogLine]:
         """The whole lines that are there and have not been read; raises OSError."""
-        if self._file is None and not self._open(self._path):
+        if self._file is None and not self._open(self._next()):
             return
         assert self._file is not None
         data = self._file.read(READ_BYTES)
@@ -89,10 +94,9 @@ class QueueLogFile:
         )
         return msgspec.json.encode(found).decode()
 
-    def _resume(self, position: Position) -> None:
-        self.last_second = position.last_second
-        candidates = [self._path, *sorted(self._path.parent.glob(f"{self._path.name}*"))]
-        for path in candidates:
+    def _resume(self, position: Position) -> bool:
+        """Go on where a position is; whether its file is still there."""
+        for path in self._siblings():
             try:
                 is_at = path.stat()
             except OSError:
@@ -100,14 +104,35 @@ class QueueLogFile:
             if (is_at.st_dev, is_at.st_ino) != (position.device, position.inode):
                 continue
             if is_at.st_size < position.offset or not self._open(path):
-                return
+                return False
             if self._first_line != position.first_line:
-                self.close()  # another file that was given the old one's inode
-                return
+                self.close()  # another file, which was given the old one's inode
+                return False
             assert self._file is not None
             self._file.seek(position.offset)
             self._offset = position.offset
-            return
+            return True
+        return False
+
+    def _siblings(self) -> list[Path]:
+        """The file and those that it was renamed to; the file itself comes last."""
+        others = {*self._path.parent.glob(f"{self._path.name}*")} - {self._path}
+        return [*sorted(others), self._path]
+
+    def _next(self) -> Path:
+        """The file to read now: the oldest that was written after the one that is finished."""
+        if self._finished is None:
+            return self._path
+        device, inode, written = self._finished
+        later = []
+        for order, path in enumerate(self._siblings()):
+            try:
+                found = path.stat()
+            except OSError:
+                continue
+            if (found.st_dev, found.st_ino) != (device, inode) and found.st_mtime_ns >= written:
+                later.append((found.st_mtime_ns, order, path))
+        return min(later)[2] if later else self._path
 
     def _open(self, path: Path) -> bool:
         try:
@@ -148,4 +173,5 @@ class QueueLogFile:
             return
         self._polls_since_renamed += 1
         if self._polls_since_renamed >= SWITCH_AFTER:
+            self._finished = (here.st_dev, here.st_ino, here.st_mtime_ns)
             self.close()

@@ -1,0 +1,113 @@
+"""A manager interface that is all in the test's hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from floorcast.connectors.asterisk.ami_connection import AmiAddress
+from floorcast.connectors.asterisk.frames import Frame, FrameReader
+
+__all__ = ["FakeAmi", "serving"]
+
+SECRET = "secret"
+
+
+class FakeAmi:
+    """Answers logins and questions; ``say`` sends events to whoever is logged in."""
+
+    def __init__(self) -> None:
+        self.started = "12:00:00"
+        self.members: list[Frame] = []
+        self.entries: list[Frame] = []
+        self.channels: list[Frame] = []
+        self.denied: set[str] = set()
+        self.actions: list[str] = []
+        self.logins = 0
+        self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """All connections are lost."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+        await self._server.wait_closed()
+
+    def address(self, secret: str = SECRET) -> AmiAddress:
+        return AmiAddress("127.0.0.1", self.port, "floorcast", secret)
+
+    async def say(self, frames: Iterable[Frame]) -> None:
+        data = b"".join(_bytes(frame) for frame in frames)
+        for writer in self._writers:
+            writer.write(data)
+            await writer.drain()
+
+    async def raw(self, data: bytes) -> None:
+        for writer in self._writers:
+            writer.write(data)
+            await writer.drain()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"Asterisk Call Manager/10.0\r\n")
+        frames = FrameReader()
+        while data := await reader.read(65536):
+            text = data.replace(
+                b"Action:", b"Response: asked\r\nAction:"
+            )  # a frame, for the reader
+            for frame in frames.feed(text):
+                assert isinstance(frame, dict)
+                self.actions.append(frame["Action"])
+                for answer in self._answers(frame, writer):
+                    writer.write(_bytes(answer))
+        if writer in self._writers:
+            self._writers.remove(writer)
+        writer.close()
+
+    def _answers(self, asked: Frame, writer: asyncio.StreamWriter) -> list[Frame]:
+        number = {"ActionID": asked["ActionID"]} if "ActionID" in asked else {}
+        action = asked["Action"]
+        if action == "Login":
+            if asked["Secret"] != SECRET:
+                return [{"Response": "Error", **number, "Message": "Authentication failed"}]
+            self.logins += 1
+            self._writers.append(writer)
+            return [{"Response": "Success", **number}, {"Event": "FullyBooted"}]
+        if action in self.denied:
+            return [{"Response": "Error", **number, "Message": "Permission denied"}]
+        lists = {
+            "QueueStatus": [
+                *({"Event": "QueueMember", **one} for one in self.members),
+                *({"Event": "QueueEntry", **one} for one in self.entries),
+            ],
+            "CoreShowChannels": [{"Event": "CoreShowChannel", **one} for one in self.channels],
+        }
+        if action not in lists:
+            return [{"Response": "Success", **number, "CoreStartupTime": self.started}]
+        return [
+            {"Response": "Success", **number, "EventList": "start"},
+            *({**one, **number} for one in lists[action]),
+            {"Event": f"{action}Complete", **number, "EventList": "Complete"},
+        ]
+
+
+def _bytes(frame: Frame) -> bytes:
+    return ("".join(f"{name}: {value}\r\n" for name, value in frame.items()) + "\r\n").encode()
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[FakeAmi]:
+    ami = FakeAmi()
+    await ami.start()
+    try:
+        yield ami
+    finally:
+        await ami.stop()

@@ -1,0 +1,97 @@
+"""Talking to a manager interface."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from floorcast.connectors.asterisk.ami_connection import AmiConnection
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.model.errors import BadCredentials, Unavailable
+from tests.connectors.asterisk.fake_ami import FakeAmi, serving
+
+
+class Heard:
+    """What was received."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[Frame | UnreadableLine] = asyncio.Queue()
+
+    async def __call__(self, frame: Frame | UnreadableLine) -> None:
+        await self.frames.put(frame)
+
+
+async def next_event(heard: Heard, name: str) -> Frame | UnreadableLine:
+    while True:
+        frame = await asyncio.wait_for(heard.frames.get(), 20)
+        if isinstance(frame, UnreadableLine) or frame.get("Event") == name:
+            return frame
+
+
+def test_events_and_lists() -> None:
+    """Events come in order, a question has its whole list, and what is no frame is told."""
+
+    async def main() -> None:
+        async with serving() as ami:
+            heard = Heard()
+            ami.members = [{"Queue": "sales", "Name": "Anna"}]
+            connection = AmiConnection(ami.address(), heard)
+            reading = await connection.open()
+            reply = await connection.ask("QueueStatus")
+            assert [one.get("Event") for one in reply] == [
+                None,
+                "QueueMember",
+                "QueueStatusComplete",
+            ]
+            await ami.say([{"Event": "Hangup", "Uniqueid": "1.0"}])
+            assert await next_event(heard, "Hangup") == {"Event": "Hangup", "Uniqueid": "1.0"}
+            await ami.raw(b"what is this\r\n\r\n")
+            assert isinstance(await next_event(heard, "Never"), UnreadableLine)
+            assert connection.has_booted.is_set()
+            await connection.close(reading)
+
+    asyncio.run(main())
+
+
+def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
+    """The one needs a person, the other patience; neither shows the secret."""
+
+    async def main() -> None:
+        async with serving() as ami:
+            with pytest.raises(BadCredentials, match="refuses the user 'floorcast'") as caught:
+                await AmiConnection(ami.address("wrong"), Heard()).open()
+            assert "wrong" not in str(caught.value)
+            address = ami.address()
+        with pytest.raises(Unavailable, match="AMI at 127"):
+            await AmiConnection(address, Heard()).open()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_breaks_ends_what_was_asked() -> None:
+    """And its reading."""
+
+    async def silent(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ami: FakeAmi
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"Response: Success\r\nActionID: fc-1\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def main() -> None:
+        ami = FakeAmi()
+        server = await asyncio.start_server(lambda r, w: silent(r, w, ami), "127.0.0.1", 0)
+        ami.port = server.sockets[0].getsockname()[1]
+        connection = AmiConnection(ami.address(), Heard())
+        reading = await connection.open()
+        with pytest.raises(Unavailable, match="connection lost"):
+            await connection.ask("CoreStatus")
+        await asyncio.wait_for(reading, 20)
+        await connection.close(reading)
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())

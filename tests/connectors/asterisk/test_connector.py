@@ -1,0 +1,215 @@
+"""The whole connector, between a manager interface and an intake that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floorcast.client import AsyncSender, Timing
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.connector import AsteriskConnector, ConnectorTuning, Source
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.health import Health
+from floorcast.connectors.spool import Spool
+from floorcast.model.errors import BadCredentials
+from tests.client.intake import Answer, Intake, running
+from tests.connectors.asterisk.fake_ami import FakeAmi, serving
+from tests.real.asterisk import wait_until
+
+TUNING = ConnectorTuning(poll_seconds=0.01, hold_seconds=0.1, step_seconds=0.02)
+HASTY = Timing(patience=1e9, chance=lambda: 0.05)
+
+
+@asynccontextmanager
+async def connected(
+    intake: Intake, source: Source, folder: Path, health: Health | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    """A connector at work; killed, as far as a task can be, at the end."""
+    with Spool(folder / "spool.db") as spool:
+        connector = AsteriskConnector(
+            source, MappingConfig(), spool, health or Health(), tuning=TUNING
+        )
+        async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
+            task = asyncio.create_task(connector.run(sender, connector.forwarder()))
+            try:
+                yield task
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool], intake: Intake) -> None:
+    await asyncio.to_thread(wait_until, holds, lambda: kinds(intake))
+
+
+def kinds(intake: Intake) -> list[str]:
+    found: list[Any] = list(intake.recorded_at.values())
+    return [one["data"].get("eventType", one["type"]) for one in found]
+
+
+def join(caller: str, at: float) -> Frame:
+    return {
+        "Event": "QueueCallerJoin",
+        "Timestamp": f"{at:.6f}",
+        "Uniqueid": caller,
+        "Queue": "sales",
+    }
+
+
+def gone(caller: str, at: float) -> Frame:
+    return {"Event": "Hangup", "Timestamp": f"{at:.6f}", "Uniqueid": caller}
+
+
+def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
+    """Members at once, calls as they come; the spool is empty once the server has them."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
+        health = Health()
+        async with connected(intake, Source(ami=ami.address()), tmp_path, health):
+            await until(lambda: kinds(intake) == ["LOGON", "READY"], intake)
+            now = time.time()
+            await ami.say([join("1.0", now), gone("1.0", now + 0.5)])
+            await until(
+                lambda: kinds(intake)[2:] == ["call.start", "call.queue", "call.end"], intake
+            )
+            await until(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
+        assert health.value("floorcast_connector_resyncs_total") == 1
+        assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
+        assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
+
+    run(main)
+
+
+def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
+    """A call that ended meanwhile is over, one that began has joined when it did; both once."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        async with connected(intake, Source(ami=ami.address()), tmp_path):
+            await until(lambda: ami.logins == 1, intake)
+            await ami.say([join("1.0", time.time())])
+            await until(lambda: "call.queue" in kinds(intake), intake)
+            await ami.stop()
+            ami.entries = [{"Queue": "sales", "Uniqueid": "2.0", "Wait": "5"}]
+            ami.channels = [{"Uniqueid": "2.0"}]
+            await ami.start()
+            await until(lambda: len(kinds(intake)) == 5, intake)
+        assert kinds(intake)[2:] == ["call.end", "call.start", "call.queue"]
+        assert set(intake.recorded_at) >= {"1.0/end", "2.0/start", "2.0/1/queue"}
+
+    run(main)
+
+
+def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
+    """What it had read and not sent is sent by the next; what it knew to be open is known."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        busy = Answer(503, {"code": 101, "message": "busy"})
+        ami.channels = [{"Uniqueid": "1.0"}]
+        async with connected(intake, Source(ami=ami.address()), tmp_path):
+            await until(lambda: ami.logins == 1, intake)
+            intake.answers.extend([busy] * 1000)
+            await ami.say([join("1.0", time.time())])
+            await until(lambda: len(intake.requests) > 2, intake)
+        intake.answers.clear()
+        ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "1"}]
+        async with connected(intake, Source(ami=ami.address()), tmp_path):
+            await until(lambda: len(kinds(intake)) == 2, intake)
+            await until(lambda: ami.logins == 2, intake)
+            await ami.say([gone("1.0", time.time() + 1)])
+            await until(lambda: "call.end" in kinds(intake), intake)
+        assert kinds(intake) == ["call.start", "call.queue", "call.end"]
+
+    run(main)
+
+
+def test_the_queue_log_fills_in_while_ami_is_away(tmp_path: Path) -> None:
+    """Its lines count at once then; while AMI is there they are the same thing told twice."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        log = tmp_path / "queue_log"
+        now = int(time.time())
+        log.write_text(f"{now - 100_000}|0.1|sales|NONE|ENTERQUEUE||1|1\nnonsense\n")
+        health = Health()
+        ami.channels = [{"Uniqueid": "1.0"}]
+        ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "0"}]
+        source = Source(ami=ami.address(), queue_log=log, record=tmp_path / "record")
+        async with connected(intake, source, tmp_path, health):
+            await until(lambda: ami.logins == 1, intake)
+            await ami.say([join("1.0", now + 0.25)])
+            with log.open("a") as file:
+                file.write(f"{now}|1.0|sales|NONE|ENTERQUEUE||1|1\n")
+            await until(lambda: kinds(intake) == ["call.start", "call.queue"], intake)
+            await ami.stop()
+            ami.entries = []
+            with log.open("a") as file:
+                file.write(f"{now + 1}|1.0|sales|Anna|CONNECT|1|1.1|1\n")
+            await until(lambda: "IN_CALL" in kinds(intake), intake)
+            await ami.start()
+        assert kinds(intake) == ["call.start", "call.queue", "LOGON", "IN_CALL"]
+        assert health.value("floorcast_connector_unreadable_total") == 1
+        assert "ENTERQUEUE" in (tmp_path / "record.queue_log").read_text()
+        assert "Event: QueueCallerJoin" in (tmp_path / "record").read_text()
+        assert "secret" not in (tmp_path / "record").read_text()
+
+    run(main)
+
+
+def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
+    """At the first login: nobody is helped by trying again."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        async with connected(intake, Source(ami=ami.address("wrong")), tmp_path) as task:
+            with pytest.raises(ExceptionGroup) as caught:
+                await asyncio.wait_for(task, 20)
+            assert isinstance(caught.value.exceptions[0], BadCredentials)
+
+    run(main)
+
+
+def test_a_right_that_is_missing_is_waited_for(tmp_path: Path) -> None:
+    """Whoever mends manager.conf need not start the connector again."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        ami.denied = {"QueueStatus"}
+        ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
+        async with connected(intake, Source(ami=ami.address()), tmp_path):
+            await until(lambda: "QueueStatus" in ami.actions, intake)
+            ami.denied.clear()
+            await until(lambda: kinds(intake) == ["LOGON", "READY"], intake)
+
+    run(main)
+
+
+def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
+    """With the events still in the spool."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
+        async with connected(intake, Source(ami=ami.address()), tmp_path) as task:
+            await until(lambda: ami.logins == 1, intake)
+            await ami.say([join("1.0", time.time())])
+            with pytest.raises(ExceptionGroup) as caught:
+                await asyncio.wait_for(task, 20)
+            assert isinstance(caught.value.exceptions[0], BadCredentials)
+        with Spool(tmp_path / "spool.db") as spool:
+            assert spool.unsent == 2
+
+    run(main)
+
+
+def run(main: Callable[[FakeAmi, Intake], Any]) -> None:
+    """Between a fresh manager interface and a fresh intake."""
+
+    async def between(intake: Intake) -> None:
+        async with serving() as ami:
+            await main(ami, intake)
+
+    with running() as intake:
+        asyncio.run(between(intake))

@@ -1,0 +1,144 @@
+"""Following a queue log that is written, renamed, cut and left half-written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.asterisk.queue_log_file import (
+    MAX_LINE_BYTES,
+    SWITCH_AFTER,
+    QueueLogFile,
+)
+
+Follow = Callable[..., QueueLogFile]
+
+
+@pytest.fixture
+def follow() -> Iterator[Follow]:
+    """Follows a file; all of them are closed."""
+    made: list[QueueLogFile] = []
+
+    def one(path: Path, position: str = "") -> QueueLogFile:
+        made.append(QueueLogFile(path, position))
+        return made[-1]
+
+    yield one
+    for file in made:
+        file.close()
+
+
+def texts(file: QueueLogFile, polls: int = SWITCH_AFTER + 3) -> list[str]:
+    """The lines of so many polls."""
+    return [line.text for _ in range(polls) for line in file.poll()]
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_whole_lines_only(tmp_path: Path, follow: Follow) -> None:
+    """A line that is being written is read once it has its end."""
+    path = tmp_path / "queue_log"
+    file = follow(path)
+    assert texts(file) == []
+    append(path, "one\ntw")
+    assert texts(file, 1) == ["one"]
+    append(path, "o\n")
+    assert texts(file, 1) == ["two"]
+
+
+def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> None:
+    """Lines still reach it after the new one was begun."""
+    path = tmp_path / "queue_log"
+    append(path, "one\n")
+    file = follow(path)
+    assert texts(file) == ["one"]
+    old = path.rename(tmp_path / "queue_log.0")
+    append(path, "new\n")
+    assert texts(file, 3) == []
+    append(old, "late\n")
+    assert texts(file) == ["late", "new"]
+
+
+def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None:
+    """As logrotate's copytruncate does."""
+    path = tmp_path / "queue_log"
+    append(path, "one\ntwo\n")
+    file = follow(path)
+    assert texts(file) == ["one", "two"]
+    path.write_text("3\n")
+    assert texts(file) == ["3"]
+
+
+def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: Follow) -> None:
+    """Though that was renamed meanwhile; then the new one is read from its beginning."""
+    path = tmp_path / "queue_log"
+    append(path, "one\ntwo\n")
+    first, _ = follow(path).poll()
+    path.rename(tmp_path / "queue_log.1")
+    append(path, "new\n")
+    assert texts(follow(path, first.position)) == ["two", "new"]
+
+
+def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, follow: Follow) -> None:
+    """The first line says which file it is."""
+    path = tmp_path / "queue_log"
+    append(path, "one\ntwo\n")
+    first, _ = follow(path).poll()
+    path.write_text("other\nlines\n")  # the same inode
+    assert texts(follow(path, first.position)) == ["other", "lines"]
+
+
+def test_a_line_without_an_end_is_given_up(tmp_path: Path, follow: Follow) -> None:
+    """Memory has a bound; what is shown of it cannot be read as a line."""
+    path = tmp_path / "queue_log"
+    append(path, "x" * (MAX_LINE_BYTES + 10))
+    file = follow(path)
+    assert texts(file, 1) == ["x" * 200]
+    append(path, "\nnext\n")
+    assert texts(file, 2)[-1] == "next"
+
+
+@given(
+    pieces=st.lists(st.sampled_from(["a\n", "bb\n", "c", "\n", "rotate", "resume"]), max_size=40)
+)
+def test_each_line_is_read_once(pieces: list[str]) -> None:
+    """However it is written, renamed and resumed, once everything has its end."""
+    with TemporaryDirectory() as folder:
+        read_through(Path(folder) / "queue_log", pieces)
+
+
+def read_through(path: Path, pieces: list[str]) -> None:
+    """Write the pieces, and read what is whole meanwhile."""
+    file, position = QueueLogFile(path), ""
+    written = ""
+    found: list[str] = []
+
+    def read(polls: int) -> None:
+        nonlocal position
+        for _ in range(polls):
+            for line in file.poll():
+                found.append(line.text)
+                position = line.position
+
+    for number, piece in enumerate([*pieces, "\n"]):
+        if piece == "rotate" and path.exists() and written.endswith("\n"):
+            read(SWITCH_AFTER + 2)
+            path.rename(path.with_name(f"queue_log.{number}"))
+        elif piece == "resume":
+            file.close()
+            file = QueueLogFile(path, position)
+        elif piece not in {"rotate", "resume"}:
+            append(path, piece)
+            written += piece
+        read(1)
+    read(2 * SWITCH_AFTER + 4)
+    file.close()
+    assert found == written.split("\n")[:-1]

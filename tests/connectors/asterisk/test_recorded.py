@@ -1,0 +1,66 @@
+"""Recordings, as events of another day."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.recorded import Recorded, moved_to, read_ami, read_queue_log
+from tests.connectors.asterisk.captured import FOLDER, VERSIONS, as_json, lines
+from tests.connectors.asterisk.figures import Figures, Floor
+
+ZONE = ZoneInfo("America/New_York")
+
+
+def recorded(kind: str, version: str) -> Recorded:
+    if kind == "log":
+        return read_queue_log(lines(version), "pbx")
+    with gzip.open(FOLDER / f"ami-{version}.txt.gz") as file:
+        return read_ami(file.read, "pbx")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("kind", ["log", "ami"])
+def test_a_recording_has_the_figures_of_the_day(kind: str, version: str) -> None:
+    """In order of time, each event once, the source in the ids of calls."""
+    found = recorded(kind, version)
+    assert found.unreadable == 0
+    floor = Floor(as_json(found.events))
+    assert floor.figures() == {"sales": Figures(4, 2, 2, 0), "support": Figures(4, 2, 0, 2)}
+    assert [one.time for one in found.events] == sorted(one.time for one in found.events)
+    assert len({one.id for one in found.events}) == len(found.events)
+    assert {str(e.data.get("sessionId", "@pbx")).partition("@")[2] for e in found.events} == {"pbx"}
+
+
+def test_what_cannot_be_read_is_counted() -> None:
+    """And the rest is taken."""
+    found = read_queue_log(["nonsense", "", *lines("16.28")], "pbx")
+    assert found.unreadable == 1
+    assert found.events == recorded("log", "16.28").events
+    pieces = iter([b"nonsense\n\nEvent: QueueCallerJoin\n\n"])
+    assert read_ami(lambda _: next(pieces, b""), "pbx") == Recorded(events=[], unreadable=2)
+
+
+def test_times_move_together() -> None:
+    """So that the last is now, or the first keeps its clock time on a day."""
+    events = recorded("log", "22.10.1").events
+    now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    for day in (None, date(2025, 7, 1)):
+        moved = moved_to(events, day, ZONE, now)
+        assert {_distance(one, other) for one, other in zip(moved, events, strict=True)} == {
+            _distance(moved[0], events[0])
+        }
+        if day is None:
+            assert moved[-1].time == now
+        else:
+            first = moved[0].time.astimezone(ZONE)
+            assert (first.date(), first.time()) == (day, events[0].time.astimezone(ZONE).time())
+    assert moved_to([], None, ZONE, now) == []
+
+
+def _distance(one: CloudEvent, other: CloudEvent) -> timedelta:
+    return one.time - other.time

@@ -1,0 +1,114 @@
+"""What was missed while the connection was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.mapping import Mapping
+from floorcast.connectors.asterisk.signs import Connected, Joined, Sign
+from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
+from floorcast.connectors.asterisk.state import Phase, State
+
+Told = list[dict[str, Any]]
+
+CONFIG = MappingConfig()
+ANNA = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}
+JOINED = Joined(at=100.0, caller="1.0", queue="sales")
+CONNECTED = Connected(at=110.0, caller="1.0", queue="sales", agent="Anna", leg="1.1")
+
+
+def after(
+    *before: Sign, started: str = "noon", **now: list[Frame]
+) -> tuple[State, list[dict[str, Any]]]:
+    """The state once a snapshot at 200 s has been compared, and the events of that."""
+    state = State()
+    mapping = Mapping(CONFIG, state, hangups=True)
+    for sign in before:
+        mapping.apply(sign)
+    snapshot = Snapshot(at=200.0, started="noon", **now)
+    events: list[CloudEvent] = []
+    for sign in missed_signs(snapshot, state, CONFIG, started):
+        events += mapping.apply(sign)
+    events += mapping.advance(300.0)
+    return state, [{"type": e.type, "at": e.time.timestamp(), **e.data} for e in events]
+
+
+def kinds(events: Told) -> list[tuple[str, float]]:
+    return [(str(one.get("eventType", one["type"])), float(one["at"])) for one in events]
+
+
+def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
+    """Wait says how long ago."""
+    entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "30", "CallerIDNum": "512"}
+    _, events = after(entries=[entry], channels=[{"Uniqueid": "1.0"}])
+    assert kinds(events) == [("call.start", 170.0), ("call.queue", 170.0)]
+    assert events[0]["callerId"] == "512"
+
+
+def test_a_call_that_still_waits_is_the_same_one() -> None:
+    """Nothing is sent."""
+    entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "100"}
+    assert after(JOINED, entries=[entry], channels=[{"Uniqueid": "1.0"}])[1] == []
+
+
+def test_calls_that_are_gone_end_at_the_best_known_time() -> None:
+    """The agent's last call, if that tells, else when something was last heard."""
+    assert kinds(after(JOINED)[1]) == [("call.end", 100.0)]
+    state, events = after(JOINED, CONNECTED, members=[{**ANNA, "LastCall": "150"}])
+    assert [one for one in kinds(events) if one[0] in {"WRAP_UP", "call.end"}] == [
+        ("WRAP_UP", 150.0),
+        ("call.end", 150.0),
+    ]
+    assert state.calls == {}
+
+
+def test_a_conversation_is_found_by_its_bridge() -> None:
+    """Of a call that waited, and of one that nobody had heard of."""
+    leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:00:50"}
+    caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
+    state, events = after(JOINED, members=[ANNA], channels=[leg, caller])
+    assert ("IN_CALL", 150.0) in kinds(events)
+    assert state.calls["1.0"].phase is Phase.TALKING
+    queue = {**caller, "Application": "Queue", "ApplicationData": "sales,,,,30"}
+    _, events = after(members=[ANNA], channels=[leg, queue])
+    assert [one for one in kinds(events) if one[0] in {"call.queue", "IN_CALL"}] == [
+        ("call.queue", 150.0),
+        ("IN_CALL", 150.0),
+    ]
+
+
+def test_a_call_that_goes_on_is_left_alone() -> None:
+    """With the same agent."""
+    leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:01:30"}
+    caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
+    anna = {**ANNA, "Status": "2"}
+    state, events = after(JOINED, CONNECTED, members=[anna], channels=[leg, caller])
+    assert events == []
+    assert state.agents["Anna"].call == "1.0"
+
+
+def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
+    """They are up, and with nobody."""
+    up = [{"Uniqueid": "1.0", "Channel": "PJSIP/t-1"}]
+    assert kinds(after(JOINED, channels=up)[1]) == [("call.leave", 100.0)]
+    state, events = after(JOINED, CONNECTED, members=[ANNA], channels=up)
+    assert ("call.leave", 110.0) in kinds(events)
+    assert state.agents["Anna"].call == ""
+
+
+def test_after_a_restart_no_call_from_before_is_there() -> None:
+    """Ended when Asterisk was last heard; members begin anew."""
+    state, events = after(JOINED, CONNECTED, started="eleven", members=[ANNA])
+    assert ("call.end", 110.0) in kinds(events)
+    assert [one for one, _ in kinds(events)][-3:] == ["LOGOFF", "LOGON", "READY"]
+    assert state.calls == {}
+
+
+def test_agents_have_the_times_of_their_states() -> None:
+    """Login, pause and last call, as the queue knows them."""
+    anna = {**ANNA, "LoginTime": "50", "LastPause": "90", "LastCall": "70", "Paused": "1"}
+    _, events = after(members=[{**anna, "PausedReason": "LUNCH"}, {"Queue": "nobody"}])
+    assert kinds(events) == [("LOGON", 50.0), ("NOT_READY", 90.0)]

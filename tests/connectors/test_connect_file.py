@@ -1,0 +1,92 @@
+"""``connect.toml``, and what is given beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from floorcast.connectors.connect_file import read_connect_file, read_secret
+from floorcast.model.errors import SettingError
+
+TOML = """
+url = "https://reports.example.com"
+key_file = "key"
+metrics_port = 9464
+
+[asterisk]
+ami = "pbx:5038"
+ami_user = "floorcast"
+queue_log = "/var/log/asterisk/queue_log"
+source = "pbx-1"
+did_variable = "DID"
+
+[asterisk.services]
+5001 = "Sales"
+
+[asterisk.wrap_up_seconds]
+"*" = 5
+sales = 20
+"""
+
+
+def written(folder: Path, text: str = TOML) -> Path:
+    path = folder / "connect.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_file_is_read_and_what_is_given_wins(tmp_path: Path) -> None:
+    """Paths are the file's neighbours, unless they were given elsewhere."""
+    found = read_connect_file(
+        written(tmp_path), {"ami": "other", "metrics_port": "80", "spool": "x.db", "source": "p"}
+    )
+    assert (found.url, found.metrics_port, found.spool) == (
+        "https://reports.example.com",
+        80,
+        "x.db",
+    )
+    assert found.key_file == str(tmp_path / "key")
+    assert found.asterisk is not None
+    assert (found.asterisk.ami, found.asterisk.ami_user) == ("other", "floorcast")
+    assert found.asterisk.queue_log == "/var/log/asterisk/queue_log"
+    mapping = found.asterisk.mapping()
+    assert (mapping.source, mapping.did_variable) == ("p", "DID")
+    assert mapping.service("5001") == "Sales"
+    assert mapping.service("5002") == "5002"
+    assert [mapping.wrap_up(queue) for queue in ("sales", "5001")] == [20.0, 5.0]
+
+
+def test_no_file_is_needed(tmp_path: Path) -> None:
+    """The options say it all."""
+    found = read_connect_file(None, {"queue_log": "log", "key": "k"})
+    assert found.asterisk is not None
+    assert (found.asterisk.queue_log, found.key, found.spool) == ("log", "k", "connect.db")
+    assert read_connect_file(None, {}).asterisk is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("urll = 'x'", "unknown field `urll`"),
+        ("[asterisk]\nserveses = {}", r"unknown field `serveses` - at `\$.asterisk`"),
+        ("[asterisk]\nami = 5", r"at `\$.asterisk.ami`"),
+        ("asterisk = 5", "connect.toml: "),
+        ("[asterisk", "cannot be read as TOML"),
+    ],
+)
+def test_an_error_names_the_member(tmp_path: Path, text: str, said: str) -> None:
+    """And the file."""
+    with pytest.raises(SettingError, match=said) as caught:
+        read_connect_file(written(tmp_path, text), {})
+    assert "connect.toml" in str(caught.value)
+
+
+def test_a_secret_is_the_first_line_of_its_file(tmp_path: Path) -> None:
+    """An empty one is none."""
+    (tmp_path / "secret").write_text("s3cret\n# of the PBX\n")
+    (tmp_path / "empty").write_text("\n")
+    assert read_secret(str(tmp_path / "secret")) == "s3cret"
+    for name in ("empty", "nowhere"):
+        with pytest.raises(SettingError, match=name):
+            read_secret(str(tmp_path / name))

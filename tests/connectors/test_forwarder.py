@@ -1,0 +1,69 @@
+"""From the spool to the server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from floorcast.client import AsyncSender, Timing
+from floorcast.client.sending import MAX_BATCH_EVENTS
+from floorcast.connectors.forwarder import MAX_SHOWN, Forwarder
+from floorcast.connectors.health import Health
+from floorcast.connectors.spool import Spool
+from tests.client.intake import Answer, Intake, running
+from tests.connectors.test_spool import event
+
+
+def forwarded(intake: Intake, spool: Spool, health: Health) -> None:
+    """Send all that there is."""
+
+    async def main() -> None:
+        forwarder = Forwarder(spool, health)
+        timing = Timing(patience=1e9, waiting=forwarder.waits, chance=lambda: 0.0)
+        async with AsyncSender(intake.url, "k", timing=timing) as sender:
+            while await forwarder.send_some(sender):
+                pass
+
+    asyncio.run(main())
+
+
+def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
+    """A batch at a time; an outage is said once, and its end."""
+    busy = Answer(503, {"code": 101, "message": "busy"})
+    health = Health()
+    with running(busy, busy, None) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
+        spool.commit([event(n) for n in range(MAX_BATCH_EVENTS + 5)], {}, {})
+        forwarded(intake, spool, health)
+        assert spool.unsent == 0
+    assert list(intake.recorded_at) == [str(n) for n in range(MAX_BATCH_EVENTS + 5)]
+    assert [one["event"] for one in log] == [
+        "floorcast does not answer",
+        "floorcast answers again",
+    ]
+    assert health.value("floorcast_connector_sent_total", verdict="accepted") == 1005
+    assert health.value("floorcast_connector_connected", to="floorcast") == 1
+
+
+def test_refused_events_are_shown_and_do_not_stop_the_others(tmp_path: Path) -> None:
+    """The first ones by themselves, then that there are more."""
+    count = MAX_SHOWN + 10
+    rejected = [
+        {"index": n, "id": str(n), "code": 202, "message": "type: unknown"} for n in range(count)
+    ]
+    refused = Answer(400, {"accepted": 0, "duplicates": 0, "rejected": rejected, "code": 202})
+    health = Health()
+    with running(refused) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
+        spool.commit([event(n) for n in range(count)], {}, {})
+        forwarded(intake, spool, health)
+        assert spool.unsent == 0
+    assert len(log) == MAX_SHOWN + 1
+    assert log[0] == {
+        "event": "an event was refused",
+        "log_level": "error",
+        "id": "0",
+        "type": "call.end",
+        "why": "type: unknown",
+    }
+    assert health.value("floorcast_connector_refused_total") == count

@@ -1,0 +1,36 @@
+"""A connector's own figures."""
+
+from __future__ import annotations
+
+import httpx
+
+from floorcast.client import Verdicts
+from floorcast.connectors.health import Health
+
+
+def test_prometheus_is_answered_on_a_port() -> None:
+    """With a text that its own parser reads, and every figure by its name."""
+    health = Health()
+    health.source_connected("ami", connected=True)
+    health.server_connected(connected=False)
+    health.read(1795813658.5)
+    health.unreadable()
+    health.compared()
+    health.sent(Verdicts(2, 1, []), 7)
+    server, port = health.serve(0, "127.0.0.1")
+    try:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    finally:
+        server.shutdown()
+        server.server_close()
+    lines = {line for line in text.splitlines() if not line.startswith("#")}
+    assert {
+        'floorcast_connector_connected{to="ami"} 1.0',
+        'floorcast_connector_connected{to="floorcast"} 0.0',
+        "floorcast_connector_last_event_timestamp_seconds 1.7958136585e+09",
+        "floorcast_connector_unsent_events 7.0",
+        'floorcast_connector_sent_total{verdict="accepted"} 2.0',
+        'floorcast_connector_sent_total{verdict="duplicate"} 1.0',
+        "floorcast_connector_unreadable_total 1.0",
+        "floorcast_connector_resyncs_total 1.0",
+    } <= lines
