@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -182,3 +183,40 @@ def test_a_place_that_another_node_has_seen_may_still_come(
     entry = log.head(CLIENT).number + ahead
     text = tokens.encode(CLIENT, NOW, position(entry, 3))
     assert not_here_yet(CLIENT, text, log) == (entry if waits else None)
+
+
+SECRET = b"of an installation"
+
+
+@given(GAPS, st.data())
+def test_a_token_under_the_secret_is_a_place_and_one_of_old_still_is(
+    gaps: list[int], data: st.DataObject
+) -> None:
+    """An upgrade loses no reader: tokens without the secret are read as they were."""
+    log = log_of(gaps)
+    number = data.draw(st.integers(1, log.head(CLIENT).number))
+    cursor = position(number, data.draw(st.integers(0, MAX_INDEX)))
+    for secret in (SECRET, b""):
+        text = token_at(CLIENT, cursor, log, NOW, at_head=True, secret=secret)
+        assert resolve(CLIENT, text, log, NOW, ZONE, SECRET) == cursor
+
+
+def test_two_tokens_do_not_tell_how_many_entries_lie_between_them() -> None:
+    """Without the secret, neighbours look like any two positions."""
+    texts = [tokens.encode(CLIENT, NOW + at, position(at, 0), SECRET) for at in range(1, 65)]
+    read = [tokens.decode(CLIENT, text).position for text in texts]
+    apart = [(one ^ other).bit_count() for one, other in pairwise(read)]
+    assert 24 <= sum(apart) / len(apart) <= 38  # about half of 62 bits, and for neighbours 1 or 2
+    assert [tokens.decode(CLIENT, text, SECRET).position for text in texts] == [
+        position(at, 0) for at in range(1, 65)
+    ]
+
+
+def test_another_nodes_token_is_waited_for_with_the_secret_too() -> None:
+    """Whichever release made it."""
+    log = log_of([1, 1])
+    log.lost = 0
+    ahead = position(log.head(CLIENT).number + 2, 0)
+    for secret in (SECRET, b""):
+        text = tokens.encode(CLIENT, NOW, ahead, secret)
+        assert not_here_yet(CLIENT, text, log, SECRET) == entry_of(ahead)

@@ -12,7 +12,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.feeds.blocks import Record
-from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
@@ -80,7 +79,7 @@ class House:
         floor = Floor(last_state(CLIENT, self.mirror, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         reports = Reports(self.folded.append, self._count)
-        return Observed(floor, self.log, self.mirror, feeds, encode, self.clock, reports)
+        return Observed(floor, self.log, self.mirror, feeds, self.clock, reports)
 
     @asynccontextmanager
     async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:

@@ -17,7 +17,7 @@ from floorcast.log.port import Batch, Entry
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.inbound import InboundEvent
 from floorcast.projection.runner import Projection, Reports
-from floorcast.projection.supervisor import FloorFailed, ProjectionSupervisor
+from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.stored_calls import CallKey
@@ -48,7 +48,7 @@ class House:
             self.mirror,
             self.rings,
             self.serving,
-            quiet_call_ms=1,
+            options=FoldOptions(quiet_call_ms=1),
             now=self.loop.now,
             reports=Reports(lambda _: None, lambda: None),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import resource
@@ -18,7 +19,10 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from tests.real.sites import KEYS, PASSWORD, SITE, TOKENS
+from floorcast.kv import token_secret
+from floorcast.kv.sqlite_kv import SqliteKeyValueStore
+from floorcast.model import token as tokens
+from tests.real.sites import ACME, KEYS, PASSWORD, SITE, TOKENS
 
 __all__ = [
     "AGENTS",
@@ -121,6 +125,15 @@ class Server:
             raise AssertionError(f"it said {said!r}, and logged {self.log.read_text()}")
         self.up.set()
         return self
+
+    def place_of(self, token: str, client: int = ACME) -> int:
+        """The position in a token, which only the installation's secret shows."""
+        file = self.data / "admin.db"
+        kv = SqliteKeyValueStore(file if file.exists() else self.data / "shared.db")
+        secret = kv.get(token_secret.BUCKET, token_secret.KEY)
+        asyncio.run(kv.close())
+        assert secret is not None
+        return tokens.decode(client, token, secret).position
 
     def kill(self) -> None:
         """End it by SIGKILL, in the middle of whatever it does."""

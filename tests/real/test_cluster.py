@@ -19,12 +19,11 @@ from typing import Any
 import httpx
 import pytest
 
-from floorcast.model import token as tokens
 from tests.nats_servers import NatsServers
 from tests.real.cluster import Cluster, Roamer, comes_about, running_cluster
 from tests.real.load import PATIENCE, Load, Source, assert_all_once
 from tests.real.server import AGENTS, EVENTS, Caller, Server
-from tests.real.sites import ACME, KEYS, event, ndjson
+from tests.real.sites import KEYS, event, ndjson
 
 SOURCES = 3
 SOME = 12  # requests that must come through a fault
@@ -102,19 +101,19 @@ def _check(
             caller.http.headers["LV-Session"] = session
         for path in STATISTICS:
             # seconds that a call waits are told, too, and may be one more in the next answer
-            assert any(_alike(callers, path) for _ in range(3))
+            assert any(_alike(cluster, callers, path) for _ in range(3))
 
 
-def _alike(callers: list[Caller], path: str) -> bool:
+def _alike(cluster: Cluster, callers: list[Caller], path: str) -> bool:
     """Whether all nodes, which are at the same place, say the same."""
     answers = [caller.http.post(path, json={}) for caller in callers]
-    assert len({_place(answer) for answer in answers}) == 1
+    assert len({_place(cluster, answer) for answer in answers}) == 1
     return len({answer.text for answer in answers}) == 1
 
 
-def _place(answer: httpx.Response) -> int:
+def _place(cluster: Cluster, answer: httpx.Response) -> int:
     assert answer.status_code == 200, answer.text
-    return tokens.decode(ACME, answer.headers["feed-token"]).position
+    return cluster.nodes[0].place_of(answer.headers["feed-token"])
 
 
 def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:

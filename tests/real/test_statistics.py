@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from floorcast.model.token import decode
 from tests.real.server import AGENTS, Caller, Server, command, environment, running
-from tests.real.sites import ACME, KEYS, event, ndjson
+from tests.real.sites import KEYS, event, ndjson
 
 BANK = Path(__file__).resolve().parents[3] / "shared/data/anonymous-bank/1999-08-01.csv"
 STATUS, STATS = "/realtime/service/agents/status", "/realtime/service/stats"
@@ -63,7 +62,7 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
         answers: dict[int, tuple[list[Row], str]] = {}
         while len(answers) < ROUNDS:
             rows, token = asked(caller)
-            answers[decode(ACME, token).position] = rows, token
+            answers[server.place_of(token)] = rows, token
         stop.set()
         pouring.join()
         told = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]

@@ -20,6 +20,7 @@ from floorcast.cluster.ending import ended
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, SavedPosition
 from floorcast.cluster.link import NatsLink, reached
 from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
+from floorcast.kv import token_secret
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
@@ -29,8 +30,8 @@ __all__ = ["BUCKETS", "SavedStore", "check_store"]
 
 NAME: Final = "shared.db"
 POSITION: Final = ("saved-position", "position")
-BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET)
-"""What moves with an installation: the site, users and keys, and sessions."""
+BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.BUCKET)
+"""What moves with an installation: the site, users and keys, sessions, the tokens' secret."""
 
 PAUSE: Final = 1.0  # seconds between two writes
 GROUP_KEYS: Final = 1000

@@ -26,16 +26,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.stdlib.get_logger(__name__)
 
 
-def resolve(client: int, text: str, log: EventLog, now: int, zone: tzinfo) -> int:
+def resolve(
+    client: int, text: str, log: EventLog, now: int, zone: tzinfo, secret: bytes = b""
+) -> int:
     """The cursor that a token stands for.
 
-    ``now`` is in ticks, ``zone`` the client's time zone, in which messages are. Raises
+    ``now`` is in ticks, ``zone`` the client's time zone, in which messages are; ``secret`` is the
+    installation's (see ``floorcast.model.token``), and tokens without it are read, too. Raises
     InvalidParameter when the token is malformed, older than 24 hours, or from the future. A
     position that the log knows is never from the future: our own clock may have been ahead when
     the token was made.
     """
-    token = _read(client, text)
-    position = _known_place(client, token, log)
+    token, *older = _readings(client, text, secret)
+    position = _known_position(client, token, log)
+    if position is None and older:
+        position = _known_position(client, older[0], log)
     if now - token.ticks > REACH:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" is more than 24 hours old. '
@@ -53,18 +58,22 @@ def resolve(client: int, text: str, log: EventLog, now: int, zone: tzinfo) -> in
     return end_of_entry(entry)
 
 
-def not_here_yet(client: int, text: str, log: EventLog) -> int | None:
+def not_here_yet(client: int, text: str, log: EventLog, secret: bytes = b"") -> int | None:
     """The entry of a token that another node gave, where it has not come to this one yet.
 
     Raises InvalidParameter when the token is malformed.
     """
-    token = _read(client, text)
-    entry = entry_of(token.position)
-    ahead = 0 < entry - log.head(client).number <= _NEWS
-    return entry if ahead and token.ticks > log.lost_until(client) else None
+    head = log.head(client).number
+    for token in _readings(client, text, secret):
+        entry = entry_of(token.position)
+        if 0 < entry - head <= _NEWS and token.ticks > log.lost_until(client):
+            return entry
+    return None
 
 
-def token_at(client: int, cursor: int, log: EventLog, now: int, *, at_head: bool) -> str:
+def token_at(
+    client: int, cursor: int, log: EventLog, now: int, *, at_head: bool, secret: bytes = b""
+) -> str:
     """The token of a reader that has seen everything up to ``cursor``.
 
     It speaks for the time at which the cursor's entry was taken; for a reader that has seen
@@ -77,7 +86,7 @@ def token_at(client: int, cursor: int, log: EventLog, now: int, *, at_head: bool
     if at_head:
         following = log.taken_at(client, entry + 1) if entry < head.number else None
         recorded_at = max(recorded_at, now if following is None else min(now, following - 1))
-    return encode(client, recorded_at, cursor)
+    return encode(client, recorded_at, cursor, secret)
 
 
 def local_time(ticks: int, zone: tzinfo) -> str:
@@ -86,10 +95,11 @@ def local_time(ticks: int, zone: tzinfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S%z")
 
 
-def _read(client: int, text: str) -> Token:
+def _readings(client: int, text: str, secret: bytes) -> list[Token]:
+    """What a token says, with the secret and then without: an older release has made it."""
     if _UUID.fullmatch(text) is not None:
         try:
-            return decode(client, text)
+            return [decode(client, text, one) for one in dict.fromkeys((secret, b""))]
         except ValueError:
             pass
     raise InvalidParameter(
@@ -98,7 +108,7 @@ def _read(client: int, text: str) -> Token:
     )
 
 
-def _known_place(client: int, token: Token, log: EventLog) -> int | None:
+def _known_position(client: int, token: Token, log: EventLog) -> int | None:
     entry = entry_of(token.position)
     head = log.head(client)
     if entry > head.number:

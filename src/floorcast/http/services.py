@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
-from floorcast.feeds.cursors import not_here_yet
+from floorcast.feeds.cursors import not_here_yet, resolve, token_at
 from floorcast.feeds.feed import Feed
 from floorcast.http.memory import MemoryWatch
 from floorcast.http.metrics import Metrics
@@ -64,6 +64,7 @@ class Services:
     admission: Admission
     audit: AuditLog = field(default_factory=lambda: AuditLog(None))
     clients: frozenset[int] = frozenset()
+    token_secret: bytes = b""
     floors: dict[int, Projection] = field(default_factory=dict)
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)
@@ -98,7 +99,21 @@ class Services:
         """The client's feed; raises as ``floor_of`` does, and FeedNotSwitchedOn."""
         return self.floor_of(client).feed(name)
 
-    async def until_known(self, client: int, token: str) -> None:
+    def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
+        """The token of a reader that has seen everything up to ``cursor``; see ``token_at``."""
+        now, secret = self.now(), self.token_secret
+        return token_at(client, cursor, self.log, now, at_head=at_head, secret=secret)
+
+    async def cursor_of(self, client: int, token: str) -> int:
+        """The cursor of a token; waits for it where another node has given it.
+
+        Raises InvalidParameter, Unavailable when that takes long, and as ``floor_of`` does.
+        """
+        await self._until_known(client, token)
+        zone = self.zone(client)
+        return resolve(client, token, self.log, self.now(), zone, self.token_secret)
+
+    async def _until_known(self, client: int, token: str) -> None:
         """Wait until the place of a token that another node gave has come to this one, too.
 
         Raises InvalidParameter when the token is malformed, Unavailable when it takes long, and
@@ -106,7 +121,7 @@ class Services:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + CATCH_UP
-        while (entry := not_here_yet(client, token, self.log)) is not None:
+        while (entry := not_here_yet(client, token, self.log, self.token_secret)) is not None:
             if loop.time() >= until:
                 raise Unavailable("this node has not come to the token's place yet: ask again")
             with suppress(TimeoutError):

@@ -4,11 +4,12 @@ A *position* names one event of a client's stream: the entry (44 bits, from 1 on
 gap) and the event's index in it (18 bits), packed into one integer, so that positions compare
 as they follow each other. Used as a cursor it means "everything up to and including this".
 
-A *token* is a version 1 UUID. Its 60 time bits are the time that it speaks for; the 62 bits
-behind them are the position, mixed with a mask made from the client's id. So a token can be
-read by every node without a table, its time can be read by whoever knows UUIDs, and one
-that was made for another client (or by another program) decodes to a position that no log
-has ever reached, and is then taken by its time.
+A *token* is a version 1 UUID. Its 60 time bits are the time that it speaks for; the other 62 bits
+are the position under a mask. The mask is made from the client's id, the token's time and a secret
+of the installation (older releases used the client's id alone), so two tokens do not tell how
+many entries lie between them. Every node reads a token without a table, its time can be read by
+whoever knows UUIDs, and a token that was made for another client (or by another program) decodes
+to a position that no log has ever reached; it is then taken by its time.
 
 Times are *ticks*: whole 100 ns since the Unix epoch, which is the resolution of a
 version 1 UUID (RFC 9562, section 5.1).
@@ -87,8 +88,9 @@ class Token(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _mask(client: int) -> int:
-    digest = blake2b(str(client).encode(), digest_size=8, person=b"floorcast-token").digest()
+def _mask(client: int, ticks: int, secret: bytes) -> int:
+    said = f"{client} {ticks}" if secret else str(client)
+    digest = blake2b(said.encode(), digest_size=8, key=secret, person=b"floorcast-token").digest()
     return int.from_bytes(digest, "big") >> (64 - _PLACE_BITS)
 
 
@@ -102,14 +104,16 @@ def _place_fields(mixed: int) -> str:
     return f"{mixed >> 48 | 0x8000:04x}-{mixed & _NODE_MASK:012x}"
 
 
-def encode(client: int, ticks: int, a_place: int) -> str:
-    """The token of ``client`` for a time and a position."""
-    return f"{_time_fields(ticks)}-{_place_fields(a_place ^ _mask(client))}"
+def encode(client: int, ticks: int, a_place: int, secret: bytes = b"") -> str:
+    """The token of ``client`` for a time and a position; without ``secret``, as of old."""
+    return f"{_time_fields(ticks)}-{_place_fields(a_place ^ _mask(client, ticks, secret))}"
 
 
-def event_id_maker(client: int, ticks: int, entry: int) -> Callable[[int], str]:
+def event_id_maker(
+    client: int, ticks: int, entry: int, secret: bytes = b""
+) -> Callable[[int], str]:
     """Make the ids of one entry's events: like ``encode``, with all but the index done once."""
-    mixed = (entry << INDEX_BITS) ^ _mask(client)
+    mixed = (entry << INDEX_BITS) ^ _mask(client, ticks, secret)
     head = f"{_time_fields(ticks)}-{mixed >> 48 | 0x8000:04x}-"
     node = mixed & _NODE_MASK
 
@@ -119,8 +123,8 @@ def event_id_maker(client: int, ticks: int, entry: int) -> Callable[[int], str]:
     return event_id
 
 
-def decode(client: int, text: str) -> Token:
-    """Read a token as ``client`` would.
+def decode(client: int, text: str, secret: bytes = b"") -> Token:
+    """Read a token as ``client`` would; without ``secret``, one of old.
 
     Raises ValueError when ``text`` is not a version 1 UUID.
     """
@@ -128,4 +132,5 @@ def decode(client: int, text: str) -> Token:
     if parsed.variant != uuid.RFC_4122 or parsed.version != 1:
         raise ValueError(f"{text!r} is not a version 1 UUID")
     mixed = parsed.int & ((1 << _PLACE_BITS) - 1)
-    return Token(parsed.time - _GREGORIAN, mixed ^ _mask(client))
+    ticks = parsed.time - _GREGORIAN
+    return Token(ticks, mixed ^ _mask(client, ticks, secret))

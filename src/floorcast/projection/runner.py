@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from floorcast.feeds.blocks import Record
+from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.floor.call_data import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Floor, OutboundEvent
@@ -83,9 +84,9 @@ class Projection:
         log: EventLog,
         mirror: ProjectionStore,
         feeds: Mapping[FeedName, Feed],
-        encode: Callable[[object], bytes],
         now: Now,
         reports: Reports,
+        token_secret: bytes = b"",
     ) -> None:
         self.leaves_snapshots = True
         self.floor = floor
@@ -94,9 +95,9 @@ class Projection:
         self.folded = floor.state.entry
         self._log = log
         self._mirror = mirror
-        self._encode = encode
         self._now = now
         self._reports = reports
+        self._token_secret = token_secret
         self._turn = asyncio.Lock()
         self._snapshot_at = now()
         self._since_snapshot = 0
@@ -264,9 +265,9 @@ class Projection:
         self, events: Sequence[LoggedEvent], entry: Entry, start: int, deadline: float
     ) -> tuple[dict[str, list[Record]], int]:
         """Fold events until the deadline; what they fed, and how many were folded."""
-        fold, encode = self.floor.fold, self._encode
+        fold = self.floor.fold
         switched_on = self.floor.state.plan.feeds
-        event_id = event_id_maker(self.client, entry.recorded_at, entry.number)
+        event_id = event_id_maker(self.client, entry.recorded_at, entry.number, self._token_secret)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
             if not index % _LOOK and index > start and time.perf_counter() > deadline:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, MutableMapping
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from floorcast.feeds.encode import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
@@ -19,13 +19,20 @@ from floorcast.projection.runner import Projection, Reports, first_state, last_s
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["FloorFailed", "ProjectionSupervisor"]
+__all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
 _AGAIN = 1.0  # seconds before a floor that failed is begun anew
 DAMAGED_AGAIN_SECONDS = 60.0  # the same where the log is damaged: it seldom heals
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+class FoldOptions(NamedTuple):
+    """What a fold needs to know besides the log; all nodes of a cluster have the same."""
+
+    quiet_call_ms: int
+    token_secret: bytes = b""
 
 
 class FloorFailed(Unavailable):
@@ -49,7 +56,7 @@ class ProjectionSupervisor:
         rings: Rings,
         serving: MutableMapping[int, Projection],
         *,
-        quiet_call_ms: int,
+        options: FoldOptions,
         now: Now,
         reports: Reports,
     ) -> None:
@@ -57,7 +64,7 @@ class ProjectionSupervisor:
         self._mirror = mirror
         self._rings = rings
         self._serving = serving
-        self._quiet_call_ms = quiet_call_ms
+        self._options = options
         self._now = now
         self._reports = reports
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
@@ -223,14 +230,22 @@ class ProjectionSupervisor:
 
     def _make(self, client: int) -> Projection:
         state = last_state(client, self._mirror, self._log)
-        floor = Floor(state, self._quiet_call_ms)
+        floor = Floor(state, self._options.quiet_call_ms)
         feeds = self._feeds.get(client)
         if feeds is None:
             feeds = self._feeds[client] = {
                 name: Feed(client, name, self._rings, self._complete(client, name, state.entry))
                 for name in FEEDS
             }
-        return Projection(floor, self._log, self._mirror, feeds, encode, self._now, self._reports)
+        return Projection(
+            floor,
+            self._log,
+            self._mirror,
+            feeds,
+            self._now,
+            self._reports,
+            self._options.token_secret,
+        )
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
         """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""

@@ -27,10 +27,11 @@ from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
+from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import DamagedEntry, FloorcastError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
-from floorcast.projection.supervisor import FloorFailed, ProjectionSupervisor
+from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
 from floorcast.server.release import release
 from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
@@ -139,6 +140,7 @@ class Node:
         if self._settings.site is not None:
             await self._apply_site(kv, self._settings.site)
         self._site = Site(kv)
+        self._token_secret = await token_secret(kv)
         self._audited = self._site.clients
         heads = {client: log.head(client).number for client in log.clients()}
         mirror = ProjectionStore(
@@ -183,6 +185,7 @@ class Node:
             admission=Admission(settings.max_in_flight, lambda: mirror.full),
             audit=self._audit,
             clients=frozenset(settings.clients),
+            token_secret=self._token_secret,
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
@@ -191,7 +194,7 @@ class Node:
             mirror,
             self._rings,
             self.server.floors,
-            quiet_call_ms=self.server.quiet_call_ms,
+            options=FoldOptions(self.server.quiet_call_ms, self._token_secret),
             now=now,
             reports=Reports(metrics.fold_seconds.observe, metrics.fold_failures.inc),
         )

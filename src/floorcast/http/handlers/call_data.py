@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from floorcast.feeds.cursors import token_at
 from floorcast.floor.view import CallFacts, FloorView
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
@@ -116,5 +115,5 @@ def _answer(context: RequestContext, body: Struct) -> Response:
     server, client = context.server, context.session.client
     # the feeds are published piece by piece of an entry, as the floor is folded
     through = server.floor_of(client).feeds["interaction"].through
-    token = token_at(client, through, server.log, server.now(), at_head=True)
+    token = server.token_now(client, through)
     return Response.of(body, headers=(("feed-token", token),))

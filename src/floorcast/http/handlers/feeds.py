@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 
 from floorcast.auth.roles import require
 from floorcast.feeds.blocks import Page
-from floorcast.feeds.cursors import resolve, token_at
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
 from floorcast.feeds.long_poll import poll
@@ -175,9 +174,7 @@ async def _answer(
     if token is None or not token.strip():
         page = Page(b"", 0, feed.through, at_head=True)
     else:
-        zone = server.zone(client)
-        await server.until_known(client, token.strip())
-        cursor = resolve(client, token.strip(), server.log, server.now(), zone)
+        cursor = await server.cursor_of(client, token.strip())
         page = await feed.page(cursor, visibility, count)
         if not page.count:
             page = await _wait(context, feed, page, visibility, count)
@@ -192,7 +189,7 @@ def _content(server: Services, client: int, page: Page, shape: Shape) -> Content
     built = page.built.get(shape.__name__)
     if isinstance(built, _Built) and (now - built.at < _SHARED or not page.at_head):
         return built.content
-    token = token_at(client, page.cursor, server.log, now, at_head=page.at_head)
+    token = server.token_now(client, page.cursor, at_head=page.at_head)
     content = Content(shape(token, page.lines.replace(b"\n", b",")))
     page.built[shape.__name__] = _Built(content, now)
     return content

@@ -12,7 +12,6 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Struct
 
-from floorcast.feeds.cursors import token_at
 from floorcast.floor.view import FloorView
 from floorcast.http.openapi.schemas import one_of, time_or_ms
 from floorcast.http.request_context import RequestContext
@@ -88,7 +87,7 @@ class _Asked:
         self.visibility = Visibility(views, limits_of(views, session.call_centers))
         self.moment = Moment(to_ms(now), server.quiet_call_ms, server.quiet_agent_ms)
         through = server.floor_of(session.client).feeds["interaction"].through
-        token = token_at(session.client, through, server.log, now, at_head=True)
+        token = server.token_now(session.client, through)
         self.headers: Headers = (("feed-token", token),)
 
 

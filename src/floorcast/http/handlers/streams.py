@@ -15,7 +15,7 @@ from typing import cast
 import msgspec
 from starlette.types import Send
 
-from floorcast.feeds.cursors import local_time, resolve, token_at
+from floorcast.feeds.cursors import local_time
 from floorcast.feeds.filters import Matcher, matcher, read_filter
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedCaller, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
@@ -133,12 +133,11 @@ class _Caller(FeedCaller):
     def token(self, position: int) -> str:
         """The token of an event's place; in the interaction feed it is the ``eventId``."""
         recorded_at = _recorded_at(self.server.log.taken_at, self.client, entry_of(position))
-        return encode(self.client, recorded_at, position)
+        return encode(self.client, recorded_at, position, self.server.token_secret)
 
     def token_now(self, cursor: int) -> str:
         """The token of a reader that has seen everything: it speaks for now."""
-        server = self.server
-        return token_at(self.client, cursor, server.log, server.now(), at_head=True)
+        return self.server.token_now(self.client, cursor)
 
 
 async def _stream(
@@ -154,10 +153,7 @@ async def _stream(
     cursor = caller.feed.through
     token = token.strip() if token is not None else ""
     if token:
-        server, client = context.server, context.session.client
-        zone = server.zone(client)
-        await server.until_known(client, token)
-        cursor = resolve(client, token, server.log, server.now(), zone)
+        cursor = await context.server.cursor_of(context.session.client, token)
     if ids:
         caller.opening = token or caller.token_now(cursor)
     if context.scope["method"] != "HEAD":

@@ -1,0 +1,43 @@
+"""The secret of an installation: made once, and the same for whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from floorcast.kv.folder import open_kv
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import Conflict, Item
+from floorcast.kv.token_secret import BUCKET, KEY, SECRET_BYTES, token_secret
+
+
+def test_it_outlives_a_restart(tmp_path: Path) -> None:
+    """And is another one in another folder."""
+
+    async def read(folder: Path) -> bytes:
+        kv = open_kv(folder)
+        secret = await token_secret(kv)
+        assert await token_secret(kv) == secret
+        await kv.close()
+        return secret
+
+    first = asyncio.run(read(tmp_path / "one"))
+    assert len(first) == SECRET_BYTES
+    assert asyncio.run(read(tmp_path / "one")) == first
+    assert asyncio.run(read(tmp_path / "other")) != first
+
+
+class Shared(MemoryKeyValueStore):
+    """A store in which another node is a moment faster, once."""
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        if self.get(BUCKET, KEY) is None:
+            await super().write([Item(BUCKET, KEY, b"theirs")])
+            raise Conflict
+        await super().write(items, seen)
+
+
+def test_the_node_that_comes_second_takes_the_first_ones() -> None:
+    """So that all nodes of a cluster give the same tokens."""
+    assert asyncio.run(token_secret(Shared())) == b"theirs"
