@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ import structlog
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
 from floorcast.log.port import EventLog
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
@@ -202,16 +203,7 @@ class ProjectionSupervisor:
         feeds = self._feeds.get(client, {})
         for feed in feeds.values():
             feed.begin_anew()
-        floor = Floor(first_state(client, self._log), self._quiet_call_ms)
-        again = Projection(
-            floor,
-            self._log,
-            self._mirror,
-            feeds,
-            encode,
-            self._now,
-            self._reports,
-        )
+        again = self._projection(first_state(client, self._log), feeds)
         again.leaves_snapshots = False
         folding = asyncio.create_task(again.run())
         whole = asyncio.create_task(again.until_folded(self._log.head(client).number))
@@ -230,15 +222,17 @@ class ProjectionSupervisor:
 
     def _make(self, client: int) -> Projection:
         state = last_state(client, self._mirror, self._log)
-        floor = Floor(state, self._options.quiet_call_ms)
         feeds = self._feeds.get(client)
         if feeds is None:
             feeds = self._feeds[client] = {
                 name: Feed(client, name, self._rings, self._complete(client, name, state.entry))
                 for name in FEEDS
             }
+        return self._projection(state, feeds)
+
+    def _projection(self, state: FloorState, feeds: Mapping[FeedName, Feed]) -> Projection:
         return Projection(
-            floor,
+            Floor(state, self._options.quiet_call_ms),
             self._log,
             self._mirror,
             feeds,
