@@ -11,8 +11,8 @@ import msgspec
 
 __all__ = ["INGEST_KEY", "LOGIN", "SITE", "bodies", "call_events"]
 
-INGEST_KEY = "benchmark-ingest-key"
-API_TOKEN = "benchmark-api-token"
+INGEST_KEY = "benchmark-ingest-key-of-bench"
+API_TOKEN = "benchmark-api-token-of-bench"
 LOGIN = {"clientName": "BENCH", "userName": "bench", "password": "benchmark-password"}
 SERVICES = 50
 AGENTS = 500
