@@ -20,7 +20,7 @@ FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key =
 
 def opened() -> apsw.Connection:
     connection = apsw.Connection(":memory:")
-    connection.execute(compaction.SCHEMA)
+    connection.execute(compaction.SCHEMA + compaction.CHECKSUMS)
     return connection
 
 
@@ -29,7 +29,7 @@ def add(connection: apsw.Connection, keys: set[bytes], hour: int) -> None:
     connection.executemany("INSERT INTO keys VALUES (?, ?)", [(run, key) for key in sorted(keys)])
     connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, ?)", (run, run, run, hour))
     marks = array("I", map(mark, keys)).tobytes()
-    connection.execute("INSERT INTO marks VALUES (?, ?)", (run, marks))
+    connection.execute("INSERT INTO marks (run, marks) VALUES (?, ?)", (run, marks))
 
 
 def holds(connection: apsw.Connection, key: bytes) -> int:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import apsw
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.log import sorted_runs
 from floorcast.log.data_folder import DataFolder
@@ -24,7 +25,9 @@ from floorcast.sqlite.files import remove
 from floorcast.sqlite.wal import WalSizes
 from tests.contract.test_event_log import QUICK, retained
 from tests.log.batches import HOUR, Clock, batch
+from tests.log.damaging import flip, leaf_of, zero_page
 from tests.log.faults import Fault, failing_disk
+from tests.log.waiting import until
 
 T = TypeVar("T")
 ACME = 47415
@@ -328,3 +331,42 @@ def test_live_entries_carry_their_events(tmp_path: Path) -> None:
         assert entry.events is not None
         assert [event.id for event in entry.events] == ["a", "c"]
         assert entry.count == 2
+
+
+@pytest.mark.parametrize("damage", ["a key", "a page of keys", "a page of runs", "fingerprints"])
+def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage: str) -> None:
+    """No event is taken twice for want of them, and intake goes on by itself."""
+    tuning = replace(QUICK, memtable_keys=40, keys_cache_kib=0)
+    names = [f"event {number}/" for number in range(400)]
+    with a_house(tmp_path, tuning) as house:
+        for start in range(0, 400, 20):
+            house.append(*names[start : start + 20])
+    keys = tmp_path / "keys.db"
+    if damage == "a key":
+        flip(keys, b"event 123/")
+    elif damage == "fingerprints":
+        connection = apsw.Connection(str(keys))
+        connection.execute("UPDATE marks SET marks = zeroblob(length(marks))")
+        connection.close()
+    else:
+        zero_page(keys, leaf_of(keys, damage.rsplit(" ", 1)[1], 0))
+    with capture_logs() as logged, a_house(tmp_path, tuning) as house:
+
+        async def all_again() -> Appended:
+            while True:
+                try:
+                    appended = await house.log.append(batch(ACME, names))
+                except Unavailable:
+                    await asyncio.sleep(0)
+                    continue
+                if damage != "a key" or remade():
+                    return appended
+
+        def remade() -> bool:
+            return "derived_data_damaged" in {one["event"] for one in logged}
+
+        if damage == "a key":  # found in the background, before anybody asks for that key
+            house.run(until(remade))
+        assert house.run(all_again()).duplicates == list(range(400))
+        assert remade()
+        assert house.append("new") == Appended(house.log.head(ACME).number, ())

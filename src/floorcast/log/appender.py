@@ -123,7 +123,8 @@ class _Plan(NamedTuple):
 class Appender:
     """Puts batches into streams. Used on one event loop; ``tell`` is for the writer's thread.
 
-    ``epoch`` grows with every failure: what was planned in an earlier one is lost.
+    ``epoch`` grows with every failure: what was planned in an earlier one is lost. ``lose_keys`` is
+    called when the keys on the disk are found to be lost.
     """
 
     def __init__(
@@ -133,7 +134,9 @@ class Appender:
         now: Now,
         observe: Observe | None,
         tuning: Tuning,
+        lose_keys: Callable[[], None],
     ) -> None:
+        self._lose_keys = lose_keys
         self._writer = writer
         self._seen = seen
         self._now = now
@@ -145,11 +148,33 @@ class Appender:
         self._entry_events = tuning.entry_events
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._held = False
 
     @property
     def full(self) -> bool:
-        """Whether so many keys wait for the disk that nothing should be planned."""
-        return self._seen.full
+        """Whether nothing should be planned: too many keys wait for the disk, or are made anew."""
+        lost = self._seen.lost
+        if lost and not self._held:
+            self._lose_keys()
+        return self._held or lost or self._seen.full
+
+    @property
+    def under_way(self) -> int:
+        """Appends that are planned, and neither durable nor failed yet."""
+        return len(self._plans)
+
+    @contextmanager
+    def new_keys(self) -> Iterator[Callable[[Seen], None]]:
+        """Plan nothing meanwhile, and go on with the keys that the caller gives."""
+
+        def take(seen: Seen) -> None:
+            self._seen = seen
+
+        self._held = True
+        try:
+            yield take
+        finally:
+            self._held = False
 
     async def append(self, stream: NumberedStream, batch: Batch) -> Appended:
         """See ``EventLog.append``."""
@@ -237,7 +262,7 @@ class Appender:
 
     def _check_room(self) -> None:
         if self.full:
-            raise Unavailable("the keys of events taken in before wait for the disk")
+            raise Unavailable("the keys of events taken in before are not on the disk yet")
 
     def _put(
         self,

@@ -7,15 +7,27 @@ All that a step has to know is in the file, so that a crash or a failed step cha
 
 from __future__ import annotations
 
+from array import array
 from functools import cache
 from typing import NamedTuple
 
 import apsw
 
+from floorcast.log.bloom_filter import mark
 from floorcast.log.tuning import Tuning
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import fetch
 
-__all__ = ["NEXT_RUN", "SCHEMA", "step"]
+__all__ = [
+    "ADD_MARKS",
+    "CHECKSUMS",
+    "NEXT_RUN",
+    "RUNS",
+    "SCHEMA",
+    "is_sound",
+    "sound_marks",
+    "step",
+]
 
 LEVELS = 2  # times that a key is merged, at most
 
@@ -32,6 +44,13 @@ CREATE TABLE marks (run INTEGER PRIMARY KEY, marks BLOB NOT NULL);
 CREATE TABLE merging (run INTEGER PRIMARY KEY, target INTEGER NOT NULL);
 CREATE TABLE dropped (run INTEGER PRIMARY KEY);
 """
+
+CHECKSUMS = "ALTER TABLE marks ADD COLUMN checksum INTEGER"
+
+ADD_MARKS = "INSERT INTO marks (run, marks, checksum) VALUES (?, ?, ?)"
+MARKS = "SELECT run, marks, checksum FROM marks ORDER BY run"
+KEYS_AFTER = "SELECT key FROM keys WHERE run = ? AND key > ? ORDER BY key LIMIT ?"
+MARKS_OF = "SELECT marks FROM marks WHERE run = ?"
 
 NEXT_RUN = """
 SELECT 1 + max(
@@ -107,7 +126,31 @@ def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int)
         marks = fetch(connection, "SELECT marks FROM marks WHERE run IN (SELECT run FROM merging)")
         connection.execute(FINISH, {"target": target})
         joined = b"".join(stored for (stored,) in marks)
-        connection.execute("INSERT INTO marks VALUES (?, ?)", (target, joined))
+        connection.execute(ADD_MARKS, (target, joined, checksum(joined, target)))
+
+
+def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
+    """The fingerprints of every run's keys; raises apsw.CorruptError where they are damaged."""
+    found = {}
+    for run, marks, stored in fetch(connection, MARKS):
+        if stored is not None and stored != checksum(marks, run):
+            raise apsw.CorruptError(f"the fingerprints of run {run} are damaged")
+        found[run] = marks
+    return found
+
+
+def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
+    """Whether the keys of a run are those that were written: their fingerprints say so."""
+    marks = connection.execute(MARKS_OF, (run,)).get
+    if marks is None:  # merged or forgotten meanwhile
+        return True
+    expected = array("I", marks)
+    found = array("I")
+    last = b""
+    while keys := [key for (key,) in fetch(connection, KEYS_AFTER, (run, last, keys_at_once))]:
+        found.extend(map(mark, keys))
+        last = keys[-1]
+    return set(found) == set(expected)
 
 
 @cache

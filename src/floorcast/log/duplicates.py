@@ -65,6 +65,11 @@ class Seen:
         self._turned_at = self._newest + 1
 
     @property
+    def lost(self) -> bool:
+        """Whether the keys on the disk are lost: they have to be loaded from the log once more."""
+        return self._runs.lost
+
+    @property
     def full(self) -> bool:
         """Whether so many keys wait for the disk that none should be added."""
         return self._runs.backlog > self._tuning.keys_backlog_bytes
@@ -107,13 +112,11 @@ class Seen:
             self._hand_over()
 
     def load(self, entry: Entry) -> None:
-        """Take the keys of a stored entry; for a start, in order for each client. May wait."""
+        """Take the keys of a stored entry, in order for each client, while it is not ``full``."""
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
         self._filter.sift(keys)
         memtable = self.reserve(keys, entry.recorded_at)
         self.confirm(memtable, entry.client, entry.number)
-        if self.full:
-            self._runs.wait()
 
     def _open(self, hour: int) -> Memtable:
         """The wave that takes keys of the hour.

@@ -31,6 +31,7 @@ __all__ = ["EmbeddedLog"]
 
 _log = structlog.get_logger(__name__)
 
+LOOK_SECONDS = 0.02  # between two looks whether a thread has caught up
 LOAD = 64  # entries read at a time when the newest keys are loaded
 
 
@@ -71,11 +72,13 @@ class EmbeddedLog:
             tuning=tuning,
         )
         seen = Seen(self._runs, retention, tuning)
+        self._retention = retention
+        self._remaking: asyncio.Task[None] | None = None
         self._load_keys(seen)
         remover = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
         removing = Retention(remover, found, self._steady_now, retention, tuning)
         self._writer = GroupWriter(connection, removing, tuning)
-        self._appender = Appender(self._writer, seen, now, observe, tuning)
+        self._appender = Appender(self._writer, seen, now, observe, tuning, self._begin_new_keys)
         self._writer.start(self._appender.tell)
 
     @property
@@ -169,6 +172,9 @@ class EmbeddedLog:
     async def close(self) -> None:
         """See ``EventLog.close``."""
         self._appender.close()
+        if self._remaking is not None:
+            self._remaking.cancel()
+            await asyncio.gather(self._remaking, return_exceptions=True)
         for stream in self._streams.values():
             stream.close()
         # the last to close tidies the file up, which a reader may not
@@ -184,6 +190,30 @@ class EmbeddedLog:
             stream = self._streams[client] = NumberedStream(row, self._tuning, stored=False)
         return stream
 
+    def _begin_new_keys(self) -> None:
+        if self._remaking is None or self._remaking.done():
+            self._remaking = asyncio.get_running_loop().create_task(self._make_keys_anew())
+
+    async def _make_keys_anew(self) -> None:
+        """Load the keys from the log once more: the file that had them was damaged."""
+        _log.warning("derived_data_remaking", file="keys.db")
+        with self._appender.new_keys() as take:
+            while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread has no event
+                await asyncio.sleep(LOOK_SECONDS)
+            await self._runs.begin_anew()
+            seen = Seen(self._runs, self._retention, self._tuning)
+            for stream in self._streams.values():
+                after = 0
+                while entries := self._read_sound(stream, after):
+                    for entry in entries:
+                        seen.load(entry)
+                        while seen.full:  # noqa: ASYNC110 -- as above
+                            await asyncio.sleep(LOOK_SECONDS)
+                        await asyncio.sleep(0)
+                    after = entries[-1].number
+            take(seen)
+        _log.warning("derived_data_remade", file="keys.db")
+
     def _load_keys(self, seen: Seen) -> None:
         covered = self._runs.covered()
         for client, stream in self._streams.items():
@@ -191,6 +221,8 @@ class EmbeddedLog:
             while entries := self._read_sound(stream, after):
                 for entry in entries:
                     seen.load(entry)
+                    if seen.full:
+                        self._runs.wait()
                 after = entries[-1].number
 
     def _read_sound(self, stream: NumberedStream, after: int) -> list[Entry]:

@@ -11,6 +11,7 @@ Everything here can be made again from the log, and is, when the file does not f
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from asyncio import get_running_loop
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,16 +20,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
+import structlog
 
 from floorcast.log import compaction
 from floorcast.log.bloom_filter import mark
 from floorcast.log.port import HOUR, kept_since
 from floorcast.log.tuning import Tuning
+from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
-from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.bulk_rows import blobs
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import Layout, open_derived, reach
-from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading
+from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remove
 
 __all__ = ["Run", "SortedRuns"]
 
@@ -45,7 +49,9 @@ SELECT k.value FROM carray(?1) AS k WHERE (
 WAVES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
 ADD_KEYS = "INSERT INTO keys SELECT ?, value FROM carray(?) ORDER BY value"
 ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?)"
-ADD_MARKS = "INSERT INTO marks VALUES (?, ?)"
+LAYOUT = Layout(compaction.SCHEMA, PAGE_BYTES, (compaction.CHECKSUMS,))
+
+_log = structlog.get_logger(__name__)
 
 
 class Run(NamedTuple):
@@ -81,19 +87,30 @@ class SortedRuns:
         self._now = steady_now
         self._tuning = tuning
         self._retention = retention
+        self._path = path
+        self._identity = identity
         connection = open_derived(
-            path,
-            Layout(compaction.SCHEMA, PAGE_BYTES),
-            cache_kib=tuning.keys_cache_kib,
-            identity=identity,
-            heads=heads,
+            path, LAYOUT, cache_kib=tuning.keys_cache_kib, identity=identity, heads=heads
         )
+        try:
+            self._unverified = sorted(compaction.sound_marks(connection))
+            fetch(connection, compaction.RUNS)
+        except DAMAGED as error:
+            _log.error("derived_data_damaged", file=path.name, why=str(error))
+            connection.close()
+            connection = self._remade()
+            self._unverified = []
+        self._asked, self._remakes = False, 0
         self._reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._far_reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
         self._runs = self._count()
         self._writer = BackgroundWriter(
-            connection, "keys.db", tidy=self._tidy, retry_seconds=tuning.retry_seconds
+            connection,
+            "keys.db",
+            tidy=self._tidy,
+            remake=self._remade,
+            retry_seconds=tuning.retry_seconds,
         )
 
     @property
@@ -101,6 +118,24 @@ class SortedRuns:
         """Bytes of keys that wait in memory to be stored."""
         self._writer.settle()
         return self._writer.backlog
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file was damaged and is begun anew: the keys that it had are not there."""
+        self._writer.settle()
+        return self._asked or self._writer.remade > self._remakes
+
+    async def begin_anew(self) -> None:
+        """Return when the file that was lost is there again, without any keys."""
+        while not await asyncio.to_thread(self._writer.wait):
+            pass  # the disk fails: nothing can be stored until it works
+        self._writer.settle()
+        self._asked, self._remakes = False, self._writer.remade
+        self._reader.close()
+        self._far_reader.close()
+        self._reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
+        self._far_reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
+        self._runs = self._count()
 
     def covered(self) -> dict[int, int]:
         """By client, the entry up to which all keys are stored."""
@@ -113,7 +148,7 @@ class SortedRuns:
 
     def marks(self) -> Iterator[array[int]]:
         """The marks of all keys stored, for the filter."""
-        for (stored,) in fetch(self._reader, "SELECT marks FROM marks"):
+        for stored in compaction.sound_marks(self._reader).values():
             yield array("I", stored)
 
     def write(self, run: Run, done: Callable[[], None]) -> None:
@@ -131,9 +166,18 @@ class SortedRuns:
 
         Raises Unavailable.
         """
-        self._writer.settle()
+        if self.lost:
+            raise Unavailable("the keys of events are being made anew")
         if not keys or not self._runs:
             return []
+        try:
+            return await self._find(keys, since)
+        except DAMAGED as error:
+            self._asked = True
+            self._writer.make_anew()
+            raise Unavailable("the keys of events are being made anew") from error
+
+    async def _find(self, keys: Sequence[bytes], since: int) -> list[bytes]:
         if len(keys) * self._runs <= self._tuning.inline_lookups:
             return _find(self._reader, keys, since)
         return await get_running_loop().run_in_executor(
@@ -158,11 +202,28 @@ class SortedRuns:
 
     def _tidy(self, connection: apsw.Connection) -> bool:
         before = kept_since(self._now(), self._retention) // HOUR
-        return compaction.step(connection, before, self._tuning)
+        if compaction.step(connection, before, self._tuning):
+            return True
+        if not self._unverified:
+            return False
+        run = self._unverified.pop()
+        if not compaction.is_sound(connection, run, self._tuning.merge_keys):
+            raise apsw.CorruptError(f"the keys of run {run} are damaged")
+        return True
+
+    def _remade(self) -> apsw.Connection:
+        remove(self._path)
+        return open_derived(
+            self._path,
+            LAYOUT,
+            cache_kib=self._tuning.keys_cache_kib,
+            identity=self._identity,
+            heads={},
+        )
 
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:
-    with reading():
+    with reading(*DAMAGED):
         return [key for (key,) in fetch(connection, FIND, (blobs(keys), since))]
 
 
@@ -174,6 +235,7 @@ def _add(connection: apsw.Connection, run: Run) -> None:
         marks.extend(map(mark, keys[start : start + MARKS_AT_ONCE]))
     connection.execute(ADD_KEYS, (number, blobs(keys)))
     connection.execute(ADD_RUN, (number, run.memtable, run.memtable, run.hour))
-    connection.execute(ADD_MARKS, (number, marks.tobytes()))
+    packed = marks.tobytes()
+    connection.execute(compaction.ADD_MARKS, (number, packed, checksum(packed, number)))
     for client, entry in run.covers.items():
         reach(connection, client, entry)

@@ -145,7 +145,7 @@ class BackgroundWriter:
             self._connection.close()
 
     def _run(self) -> None:
-        more = False
+        more = self._tidy is not None  # what an earlier process left to do
         while True:
             jobs, mark = self._next_group(wait=not more)
             if self._remake_wanted.is_set():
