@@ -20,12 +20,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
+from floorcast.cluster.log_streams import make_streams
 from intake import fresh_bodies, rate, send_all
 from processes import Running, floorcast
 from rich.console import Console
 
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.log_streams import make_streams
 from tests.nats_servers import NatsServers
 
 CONNECTIONS = 4

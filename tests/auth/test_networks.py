@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.auth.networks import network_of
+from floorcast.auth.networks import is_loopback, network_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,22 @@ from floorcast.auth.networks import network_of
 def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
     """Of IPv6 that is a network of 64 bits; IPv4 is the same written either way."""
     assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", True),
+        ("127.3.2.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.1", False),
+        ("example.org", False),
+    ],
+)
+def test_loopback_is_this_machine_alone(host: str, here: bool) -> None:
+    """A name is not looked up: only localhost is known to be this machine."""
+    assert is_loopback(host) is here

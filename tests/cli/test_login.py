@@ -11,7 +11,7 @@ from floorcast.client import Credentials, Filter
 
 def test_what_is_given_logs_in() -> None:
     """Each part as it was given."""
-    found = credentials("ACME", "reports", "secret", "token")
+    found = credentials("ACME", "reports", "secret", "token", "http://here")
     wanted = Credentials(client="ACME", user="reports", password="secret", api_token="token")
     assert found == wanted
 
@@ -21,7 +21,7 @@ def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
     """Where no one can be asked: pytest's standard input is no terminal."""
     given = {"client": "ACME", "user": "reports", "password": "secret", "api_token": "token"}
     with pytest.raises(typer.BadParameter) as caught:
-        credentials(**{**given, missing: ""})
+        credentials(**{**given, missing: ""}, url="http://here")
     assert caught.value.param_hint == f"--{missing.replace('_', '-')}"
     assert caught.value.message == f"must be given, or FLOORCAST_{missing.upper()} set"
 
@@ -41,3 +41,20 @@ def test_a_filter_that_is_misspelt_is_refused(given: str) -> None:
     """It must not widen what is shown."""
     with pytest.raises(typer.BadParameter, match="one of the kinds service, not"):
         read_filter([given], "service")
+
+
+def test_a_password_is_asked_for_with_the_place_that_it_goes_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hidden, on standard error; the URL may have come from a file."""
+    asked: dict[str, object] = {}
+
+    def prompt(text: str, **how: object) -> str:
+        asked.update(how, text=text)
+        return "a secret"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr(typer, "prompt", prompt)
+    assert credentials("ACME", "reports", "", "token", "http://there").password == "a secret"
+    text = "Password of reports at http://there"
+    assert asked == {"text": text, "hide_input": True, "err": True}

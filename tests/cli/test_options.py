@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from floorcast.cli import options
 from floorcast.model.errors import SettingError
@@ -85,3 +86,93 @@ def test_what_is_no_option_anywhere_is_an_error() -> None:
     assert run("paint", environment={"FLOORCAST_TIME_ZONE": "UTC"}) == "red 1"
     with pytest.raises(SettingError, match="FLOORCAST_COLOUR in the environment"):
         run("paint", environment={"FLOORCAST_COLOUR": "blue"})
+
+
+def sending() -> typer.Typer:
+    """A command that sends a key to a URL."""
+    app = typer.Typer(rich_markup_mode=None)
+    app.callback()(options.take)
+
+    @app.command()
+    def send(
+        key: Annotated[str, typer.Option()], url: str = "http://127.0.0.1:8080", size: int = 1
+    ) -> None:
+        if size > 9:
+            raise typer.BadParameter("must be at most 9", param_hint="--size")
+        typer.echo(f"{key} to {url}")
+
+    @app.command()
+    def ask(url: str = "here", password: str = "", api_token: str = "") -> None:
+        typer.echo(f"{password} {api_token} to {url}")
+
+    options.use_in(app)
+    return app
+
+
+def says(*words: str, environment: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(sending(), words, env=environment, catch_exceptions=False)
+
+
+THEIRS = 'url = "http://192.0.2.66"\n'
+KEY = {"FLOORCAST_KEY": "ours"}
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (("send",), KEY),
+        (("ask", "--password", "ours"), {}),
+        (("ask",), {"FLOORCAST_PASSWORD": "ours"}),
+        (("ask",), {"FLOORCAST_API_TOKEN": "ours"}),
+        (("send", "--key", "ours"), {}),
+    ],
+)
+def test_a_secret_is_not_sent_where_a_file_of_the_folder_says(
+    here: Path, words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    """Whoever can write a file there would have it; the error names both and what to give."""
+    here.joinpath("floorcast.toml").write_text(THEIRS, "utf-8")
+    with pytest.raises(SettingError, match=r"is not sent to the url in .*floorcast.toml.*--url"):
+        says(*words, environment=environment)
+
+
+def test_a_secret_is_sent_where_its_own_source_or_a_more_explicit_one_says(here: Path) -> None:
+    """Both in the file, both in the environment, or the URL on the command line."""
+    here.joinpath("floorcast.toml").write_text(THEIRS + 'key = "theirs"\n', "utf-8")
+    assert says("send").stdout == "theirs to http://192.0.2.66\n"
+    ours = KEY | {"FLOORCAST_URL": "http://ours"}
+    assert says("send", environment=ours).stdout == "ours to http://ours\n"
+    said = says("send", "--url", "http://flag", environment=KEY)
+    assert said.stdout == "ours to http://flag\n"
+    here.joinpath("floorcast.toml").unlink()
+    assert says("send", environment=KEY).stdout == "ours to http://127.0.0.1:8080\n"
+    said = says("send", "--key", "flag", environment={"FLOORCAST_URL": "http://ours"})
+    assert said.stdout == "flag to http://ours\n"
+    named = here / "named.toml"
+    named.write_text(THEIRS, "utf-8")
+    by_variable = KEY | {"FLOORCAST_CONFIG": str(named)}
+    assert says("send", environment=by_variable).stdout == "ours to http://192.0.2.66\n"
+
+
+def test_an_error_about_a_value_names_where_it_is_from(here: Path) -> None:
+    """The variable or the file, not an option that nobody has given."""
+    wrong = says("send", "--key", "k", environment={"FLOORCAST_SIZE": "x"})
+    assert "Invalid value for FLOORCAST_SIZE in the environment" in wrong.stderr
+    wrong = says("send", "--key", "k", environment={"FLOORCAST_SIZE": "10"})
+    assert "Invalid value for FLOORCAST_SIZE in the environment: must be at most 9" in wrong.stderr
+    here.joinpath("floorcast.toml").write_text('size = "x"\n', "utf-8")
+    assert "size in floorcast.toml" in says("send", "--key", "k").stderr
+    assert "'--size'" in says("send", "--key", "k", "--size", "x").stderr
+
+
+def test_a_file_with_secrets_that_others_can_read_is_warned_of(here: Path) -> None:
+    """On standard error; one without secrets, or for its owner alone, is not."""
+    file = here / "floorcast.toml"
+    file.write_text(THEIRS + 'key = "theirs"\n', "utf-8")
+    file.chmod(0o644)
+    assert "warning: floorcast.toml holds secrets and can be read by others" in says("send").stderr
+    file.chmod(0o600)
+    assert says("send").stderr == ""
+    file.write_text('url = "here"\n', "utf-8")
+    file.chmod(0o644)
+    assert says("send", "--key", "k", "--url", "u").stderr == ""

@@ -111,3 +111,14 @@ def test_there_must_be_a_site_to_look_at(desk: Desk) -> None:
     with pytest.raises(SettingError, match=":memory:"):
         desk.does("site", "show", "--data", ":memory:")
     assert not (desk.folder / "floorcast-data").exists()
+
+
+def test_what_is_unsafe_in_a_file_is_told_beside_the_answer(desk: Desk) -> None:
+    """A mode that lets others read it; check and apply go on all the same."""
+    (desk.folder / "site.toml").chmod(0o644)
+    for command in ("check", "apply"):
+        result = desk.does("site", command, "site.toml")
+        assert result.exit_code == 0
+        assert "warning: site.toml holds secrets and can be read by others" in result.stderr
+    (desk.folder / "site.toml").chmod(0o600)
+    assert desk.does("site", "check", "site.toml").stderr == ""

@@ -189,7 +189,7 @@ def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
     caller.take(call("at a terminal"))
     shown = login(server) | {"FLOORCAST_PASSWORD": ""}
     with Terminal(command("tail", "--from", token), shown) as terminal:
-        terminal.until("Password: ")
+        terminal.until("Password of sysadmin at .*: ")
         terminal.press(PASSWORD + "\n")
         terminal.until("time .* session .*\n.* at a terminal .*\n")
         terminal.press("\x03")

@@ -1,10 +1,10 @@
-"""The part of an address that one party holds."""
+"""What addresses tell: the part that one party holds, and whether it is this machine."""
 
 from __future__ import annotations
 
 import ipaddress
 
-__all__ = ["network_of"]
+__all__ = ["is_loopback", "network_of"]
 
 
 def network_of(address: str) -> str:
@@ -21,3 +21,11 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed.packed, 64), strict=False))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens at ``host``."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

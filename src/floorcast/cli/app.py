@@ -83,6 +83,7 @@ app = typer.Typer(
 )
 for _command in COMMANDS:
     _command.register(app)
+options.use_in(app)
 
 
 @app.callback()

@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 
 import typer
 
+from floorcast.auth.networks import is_loopback
 from floorcast.cli.replay import MAX_SPEED, MAX_WAIT_SECONDS
 from floorcast.cli.serve import Read, with_settings
 from floorcast.cli.simulation_run import Pace, SimulationRun
@@ -16,7 +17,7 @@ from floorcast.client import Sender, Timing
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.server.logging import set_up_log
-from floorcast.server.uvicorn_server import is_loopback, serve
+from floorcast.server.uvicorn_server import serve
 from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation

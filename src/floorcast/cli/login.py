@@ -27,9 +27,19 @@ UrlOption = Annotated[str, typer.Option(help="The server.")]
 ClientOption = Annotated[str, typer.Option(metavar="NAME", help="The client's name.")]
 UserOption = Annotated[str, typer.Option(metavar="NAME", help="One of its users.")]
 PasswordOption = Annotated[
-    str, typer.Option(help="The user's; asked for on a terminal. Others see a command line.")
+    str,
+    typer.Option(
+        help="The user's password, asked for on a terminal. Others can see a command line: prefer"
+        " FLOORCAST_PASSWORD."
+    ),
 ]
-ApiTokenOption = Annotated[str, typer.Option(help="An API token of the client (LV-Access).")]
+ApiTokenOption = Annotated[
+    str,
+    typer.Option(
+        help="An API token of the client (LV-Access). Others can see a command line: prefer"
+        " FLOORCAST_API_TOKEN."
+    ),
+]
 FilterOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -44,14 +54,17 @@ _KINDS = {
 }
 
 
-def credentials(client: str, user: str, password: str, api_token: str) -> Credentials:
-    """Who logs in; raises ``typer.BadParameter`` for what is missing, and says where to put it."""
+def credentials(client: str, user: str, password: str, api_token: str, url: str) -> Credentials:
+    """Who logs in at ``url``. A password that is missing is asked for on a terminal.
+
+    Raises ``typer.BadParameter`` for anything else that is missing, and says where to put it.
+    """
     given = {"--client": client, "--user": user, "--api-token": api_token}
     for option, value in given.items():
         if not value:
             raise _missing(option)
     if not password and sys.stdin.isatty():
-        password = typer.prompt("Password", hide_input=True, err=True)
+        password = typer.prompt(f"Password of {user} at {url}", hide_input=True, err=True)
     if not password:
         raise _missing("--password")
     return Credentials(client=client, user=user, password=password, api_token=api_token)

@@ -3,19 +3,31 @@
 Every option of every command has one name everywhere: ``--time-zone`` is
 ``FLOORCAST_TIME_ZONE`` in the environment and ``time_zone`` in ``floorcast.toml``. The server's
 own settings are read by ``floorcast.config`` where they are used, and left alone here.
+
+A key or a password is not sent to a URL from a less explicit source: a ``floorcast.toml`` in the
+current folder must not be able to send the key of the environment elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from floorcast.config.settings import SETTINGS
-from floorcast.config.sources import Given, given
+from floorcast.config.sources import SECRETS, Given, Source, exposed, given
+from floorcast.model.errors import SettingError
 
-__all__ = ["known", "take"]
+__all__ = ["KEY_HELP", "Command", "known", "take", "use_in"]
+
+KEY_HELP = (
+    "An ingest key, which decides the client. Others can see a command line: prefer FLOORCAST_KEY."
+)
+
+COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names of a value's source
 
 
 def known(context: typer.Context) -> frozenset[str]:
@@ -23,18 +35,89 @@ def known(context: typer.Context) -> frozenset[str]:
     return frozenset(_names(context.find_root().command))
 
 
+class Command(TyperCommand):
+    """A command whose errors name the source of a value, and whose secrets stay where they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
+        """Read the options; an error names the variable or the file that the value is from."""
+        with _telling_source(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 — click's, in Typer
+        """Run the command; raises SettingError if it would send a secret where it must not."""
+        _check_secrets(ctx)
+        with _telling_source(ctx):
+            result: object = super().invoke(ctx)
+            return result
+
+
+def use_in(app: typer.Typer) -> None:
+    """Make every command of a program, and of its groups, a ``Command``."""
+    for command in app.registered_commands:
+        command.cls = Command
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            use_in(group.typer_instance)
+
+
 def take(context: typer.Context) -> None:
     """Let the command that is about to run find its options in the environment and the file.
 
-    A command with a ``--config`` of its own is let alone: it knows which file it reads. Raises
-    SettingError when the environment or the file names what is no option and no setting.
+    Says on standard error when the file holds secrets and others can read it. A command with a
+    ``--config`` of its own is left alone: it knows which file it reads. Raises SettingError when
+    the environment or the file names something that is neither an option nor a setting.
     """
     group = context.command
     if isinstance(group, TyperGroup) and context.invoked_subcommand:
         invoked = group.commands[context.invoked_subcommand]
         if "config" not in _names(invoked):
             found = given(known=known(context))
+            for warning in exposed(found):
+                typer.echo(f"floorcast: warning: {warning}", err=True)
+            context.obj = found
             context.default_map = {context.invoked_subcommand: _defaults(invoked, found)}
+
+
+@contextmanager
+def _telling_source(context: typer.Context) -> Iterator[None]:
+    try:
+        yield
+    except typer.BadParameter as error:
+        hint = error.param.name if error.param is not None else error.param_hint
+        name = str(hint or "").strip("'").removeprefix("--").replace("-", "_")
+        if _source(context, name) == FROM_ELSEWHERE:
+            error.param_hint = _found(context)[name].where
+        raise
+
+
+def _check_secrets(context: typer.Context) -> None:
+    """Refuse to send a secret to a URL that a less explicit source gives."""
+    url = _given(context, "url")
+    if url is None:  # the program's own default, or no command that sends anything
+        return
+    for name in sorted(SECRETS):
+        secret = _given(context, name)
+        if secret is not None and secret.source > url.source:
+            raise SettingError(
+                f"{secret.where} is not sent to the {url.where}, which may be somebody else's"
+                " file: give --url, too, or FLOORCAST_URL beside it"
+            )
+
+
+def _given(context: typer.Context, name: str) -> Given | None:
+    source = _source(context, name)
+    if source == COMMAND_LINE:
+        return Given(context.params[name], f"--{name.replace('_', '-')}", Source.CHOSEN)
+    return _found(context).get(name) if source == FROM_ELSEWHERE else None
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return "" if source is None else source.name
+
+
+def _found(context: typer.Context) -> Mapping[str, Given]:
+    return context.obj or {}
 
 
 def _names(command: object) -> Iterator[str]:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 
+from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress import Shown, Silent, shown
 from floorcast.client import CloudEvent, Sender, Timing, Verdicts
 from floorcast.client.sending import MAX_BATCH_EVENTS
@@ -162,7 +163,7 @@ def register(app: typer.Typer) -> None:
 
 def _replay(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The recording.")],
-    key: Annotated[str, typer.Option(help="An ingest key: it decides the client.")],
+    key: Annotated[str, typer.Option(help=KEY_HELP)],
     format: Annotated[  # noqa: A002 — the option's name, in the environment and the file too
         Format, typer.Option(help="What FILE holds.")
     ] = Format.ANONYMOUS_BANK,

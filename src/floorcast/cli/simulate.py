@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress import Shown, shown
 from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
 from floorcast.cli.simulation_run import Pace, SimulationRun
@@ -40,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _simulate(
-    key: Annotated[str, typer.Option(help="An ingest key: it decides the client.")],
+    key: Annotated[str, typer.Option(help=KEY_HELP)],
     url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
     agents: Annotated[
         int, typer.Option(min=SMALLEST, max=LARGEST, help="How large the floor is.")

@@ -22,9 +22,10 @@ from floorcast.cli.admin import (
 )
 from floorcast.kv.port import KeyValueStore
 from floorcast.site.apply import apply
+from floorcast.site.cautions import example_secrets, readable_by_others
 from floorcast.site.changes import counted
 from floorcast.site.configuration import Client
-from floorcast.site.file_reader import read
+from floorcast.site.file_reader import SiteFile, read
 from floorcast.site.live_site import Site
 
 __all__ = ["app", "register"]
@@ -48,7 +49,7 @@ def apply_file(
     Applying a file again changes nothing. What was made by "user add" and "key new" stays. A
     running server takes the change up within a second.
     """
-    site_file = read(file)
+    site_file = _read(file)
     store = {"data": data, "log": log}
     changes = with_kv(context, store, lambda kv: apply(kv, site_file, hasher()), make=True)
     folder = audited_folder(context, store)
@@ -62,7 +63,8 @@ def apply_file(
 @app.command("check")
 def check_file(file: FileArgument) -> None:
     """Tell what is wrong with FILE, or what it declares."""
-    clients = read(file).clients
+    site_file = _read(file)
+    clients = site_file.clients
     rows = [
         (
             f"client {client.id} {client.name}",
@@ -90,6 +92,14 @@ def show_site(
 
     clients = with_kv(context, {"data": data, "log": log}, look)
     print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
+
+
+def _read(file: Path) -> SiteFile:
+    """Read the file, and say on standard error what is unsafe in it."""
+    site_file = read(file)
+    for warning in (*readable_by_others(file, site_file), *example_secrets(site_file)):
+        typer.echo(f"floorcast: warning: {warning}", err=True)
+    return site_file
 
 
 def _shown(client: Client) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _tail(
         raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")
     if store is not None and not store.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {store.parent}", param_hint="--store")
-    who = credentials(client, user, password, api_token)
+    who = credentials(client, user, password, api_token, url)
     what = read_filter(wanted or (), "service", "callCenter", "interactionType")
     tokens = None if store is None else TokenFile(store)
     with Client(url, who, timing=Timing(waiting=tell_wait)) as reader:

@@ -63,7 +63,7 @@ def _top(
     --filter knows service and callCenter. Where standard output is no terminal the floor is
     printed once.
     """
-    who = credentials(client, user, password, api_token)
+    who = credentials(client, user, password, api_token, url)
     what = read_filter(wanted or (), "service", "callCenter")
     console = Console(highlight=False)
     if once or not console.is_terminal:

@@ -1,4 +1,8 @@
-"""Where settings come from: flags first, then ``FLOORCAST_*``, then ``floorcast.toml``."""
+"""Where settings come from: flags first, then ``FLOORCAST_*``, then ``floorcast.toml``.
+
+A file that is found in the current folder may be anybody's, so each value keeps its source: a
+secret is only sent where its own source, or a more explicit one, says.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,19 +20,30 @@ from floorcast.config.kinds import PATH
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.model.errors import SettingError
 
-__all__ = ["FILE", "Given", "given", "load"]
+__all__ = ["FILE", "SECRETS", "Given", "Source", "exposed", "given", "load"]
 
 FILE = "floorcast.toml"
 PREFIX = "FLOORCAST_"
+SECRETS = frozenset({"key", "password", "api_token"})
+"""The options, of any command, whose values are secret."""
+
 CONFIG = "config"  # the file's own name: --config, FLOORCAST_CONFIG
 
 
+class Source(IntEnum):
+    """How explicitly a value was given."""
+
+    FOUND = 0  # in a file that lies in the current folder, and may be anybody's
+    CHOSEN = 1  # by a flag, in the environment, or in a file that one of these names
+
+
 class Given(NamedTuple):
-    """A value as somebody gave it, where they did, and the folder it may be relative to."""
+    """A value as it was given, and where; ``file`` is the file that it stands in, if any."""
 
     value: object
     where: str
-    folder: Path | None = None
+    source: Source
+    file: Path | None = None
 
 
 def load(
@@ -66,8 +82,22 @@ def given(
     found = _from_environment(os.environ if environ is None else environ, names)
     for name, value in (flags or {}).items():
         if value is not None:
-            found[name] = Given(value, "--" + name.replace("_", "-"))
-    return {**_from_file(_file(found.pop(CONFIG, None), folder or Path()), names), **found}
+            found[name] = Given(value, "--" + name.replace("_", "-"), Source.CHOSEN)
+    return {**_from_file(found.pop(CONFIG, None), folder or Path(), names), **found}
+
+
+def exposed(found: Mapping[str, Given]) -> list[str]:
+    """A line for each settings' file that holds a secret and that others can read."""
+    files = {one.file for name, one in found.items() if one.file and _is_secret(name, one.value)}
+    return [
+        f"{file} holds secrets and can be read by others: chmod 600 {file}"
+        for file in sorted(files)
+        if file.exists() and file.stat().st_mode & 0o077
+    ]
+
+
+def _is_secret(name: str, value: object) -> bool:
+    return name in SECRETS or (name == "log" and "@" in str(value))
 
 
 def _from_environment(environ: Mapping[str, str], names: Collection[str]) -> dict[str, Given]:
@@ -82,23 +112,17 @@ def _from_environment(environ: Mapping[str, str], names: Collection[str]) -> dic
                 f"{variable} in the environment: there is no such setting"
                 + (f"; did you mean {PREFIX}{near.upper()}?" if near else "")
             )
-        found[name] = Given(value, f"{variable} in the environment")
+        found[name] = Given(value, f"{variable} in the environment", Source.CHOSEN)
     return found
 
 
-def _file(named: Given | None, folder: Path) -> tuple[Path, bool]:
-    if named is None:
-        return folder / FILE, False
-    path = _read(CONFIG, named)
-    return folder / str(path), True
-
-
-def _from_file(file: tuple[Path, bool], names: Collection[str]) -> dict[str, Given]:
-    path, wanted = file
+def _from_file(named: Given | None, folder: Path, names: Collection[str]) -> dict[str, Given]:
+    path = folder / (FILE if named is None else str(_read(CONFIG, named)))
+    source = Source.FOUND if named is None else Source.CHOSEN
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        if wanted:
+        if named is not None:
             raise SettingError(f"{path}: there is no such file") from None
         return {}
     except (OSError, ValueError) as error:
@@ -109,7 +133,7 @@ def _from_file(file: tuple[Path, bool], names: Collection[str]) -> dict[str, Giv
             raise SettingError(
                 f"{path}: there is no setting {key!r}" + (f"; did you mean {near}?" if near else "")
             )
-    return {key: Given(value, f"{key} in {path}", path.parent) for key, value in table.items()}
+    return {key: Given(value, f"{key} in {path}", source, path) for key, value in table.items()}
 
 
 def _near(name: str, names: Iterable[str]) -> str:
@@ -124,6 +148,6 @@ def _read(name: str, found: Given) -> object:
         shown = repr(found.value)
         but = "" if "@" in shown or len(shown) > 80 else f", not {shown}"  # "@": credentials
         raise SettingError(f"{found.where}: must be {kind.expected}{but}") from None
-    if isinstance(value, Path) and found.folder and str(value) != ":memory:":
-        return found.folder / value
+    if isinstance(value, Path) and found.file and str(value) != ":memory:":
+        return found.file.parent / value
     return value

@@ -15,6 +15,7 @@ from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.key_guesses import KeyGuesses
 from floorcast.auth.keys import Keys
+from floorcast.auth.networks import is_loopback
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
@@ -35,6 +36,7 @@ from floorcast.projection.supervisor import FloorFailed, FoldOptions, Projection
 from floorcast.server.release import release
 from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
+from floorcast.site.cautions import example_secrets, readable_by_others
 from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
@@ -201,7 +203,13 @@ class Node:
         self._stack.push_async_callback(self._stop)
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
-        changes = await apply.apply(kv, file_reader.read(file), self._hasher)
+        site_file = file_reader.read(file)
+        warnings = list(readable_by_others(file, site_file))
+        if not is_loopback(self._settings.host):
+            warnings += example_secrets(site_file)
+        for warning in warnings:
+            _log.warning("site_unsafe", why=warning)
+        changes = await apply.apply(kv, site_file, self._hasher)
         self._audit.record_changes(changes, command="serve --site", file=str(file))
         _log.info("site_applied", file=file.name, changes=len(changes))
 

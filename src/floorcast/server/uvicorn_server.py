@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import os
 import resource
 import signal
@@ -22,6 +21,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from floorcast.auth.networks import is_loopback
 from floorcast.cluster.ending import ended
 from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api
@@ -41,7 +41,7 @@ from floorcast.server.uvicorn_internals import (
 )
 from floorcast.server.wallboard_routes import page_routes
 
-__all__ = ["is_loopback", "serve"]
+__all__ = ["serve"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -141,16 +141,6 @@ def _warn_if_open(settings: Settings) -> None:
         why="passwords, keys and phone numbers cross the network in clear: set tls_cert and"
         " tls_key, or put a proxy with TLS in front and name it in trusted_proxies",
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address that a server listens at is of this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _shared(settings: Settings, opened: AsyncExitStack, certificate: Certificate | None) -> Shared:

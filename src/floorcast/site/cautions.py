@@ -1,0 +1,50 @@
+"""What is unsafe in a site file although it is allowed: public secrets, and a file for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from floorcast.site.digests import digest
+from floorcast.site.file_reader import SiteFile
+from floorcast.site.file_schema import FileClient
+from floorcast.site.secret_rules import is_example_key, is_example_password
+
+__all__ = ["example_secrets", "readable_by_others"]
+
+
+def example_secrets(site_file: SiteFile) -> Iterator[str]:
+    """A line for each secret that is one of the published example site."""
+    for client in site_file.clients:
+        for login in client.logins():
+            if login.password and is_example_password(login.password):
+                what = "agent" if login.agent else "user"
+                yield (
+                    f"client {client.id}, {what} {login.id}: the password is the published"
+                    " example's; take another"
+                )
+        for name in ("api_tokens", "ingest_keys"):
+            if any(is_example_key(digest(key)) for key in getattr(client, name)):
+                yield (
+                    f"client {client.id}: {name} has the published example's;"
+                    " floorcast key new makes another"
+                )
+
+
+def readable_by_others(path: Path, site_file: SiteFile) -> Iterator[str]:
+    """A line if the file holds secrets of its own in clear, and others can read it."""
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077 and any(map(_has_own_secrets, site_file.clients)):
+        yield (
+            f"{path} holds secrets and can be read by others (mode {mode:04o}): chmod 600 {path},"
+            " or give hashes instead"
+        )
+
+
+def _has_own_secrets(client: FileClient) -> bool:
+    passwords = [login.password for login in client.logins() if login.password]
+    keys = (*client.api_tokens, *client.ingest_keys)
+    return not (
+        all(map(is_example_password, passwords))
+        and all(is_example_key(digest(key)) for key in keys)
+    )

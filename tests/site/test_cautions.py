@@ -1,0 +1,55 @@
+"""What is warned of in a site file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from floorcast.site.cautions import example_secrets, readable_by_others
+from floorcast.site.file_reader import read
+from tests.site.sites import SMALL
+
+EXAMPLE = Path(str(files("floorcast"))) / "example_site.toml"
+HASHED = """
+[[client]]
+id = 1
+name = "A"
+api_token_hashes = ["d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0"]
+user = [
+    {id = 1, name = "u", role = "Auditor", password_hash = "$argon2id$v=19$m=8,t=1,p=1$c2E$aGE"}
+]
+"""
+
+
+def test_every_secret_of_the_example_is_told() -> None:
+    """A user, an agent, tokens and keys, by their place and never by their value."""
+    told = list(example_secrets(read(EXAMPLE)))
+    assert [line.partition(":")[0] for line in told] == [
+        "client 47415, user 9001",
+        "client 47415, user 9002",
+        "client 47415, agent 393601",
+        "client 47415",
+        "client 47415",
+    ]
+    assert not any("change-me" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "warned"),
+    [(SMALL, 0o644, True), (SMALL, 0o640, True), (SMALL, 0o600, False), (HASHED, 0o644, False)],
+)
+def test_a_file_with_secrets_is_for_its_owner(
+    tmp_path: Path, text: str, mode: int, warned: bool
+) -> None:
+    """With its mode and what to do; hashes may be read, and so may the example."""
+    file = tmp_path / "site.toml"
+    file.write_text(text)
+    file.chmod(mode)
+    site_file = read(file)
+    told = list(readable_by_others(file, site_file))
+    assert bool(told) is warned
+    assert all(f"mode {mode:04o}" in line and "chmod 600" in line for line in told)
+    assert list(example_secrets(site_file)) == []
+    assert list(readable_by_others(EXAMPLE, read(EXAMPLE))) == []
