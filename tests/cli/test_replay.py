@@ -204,11 +204,12 @@ def test_without_a_day_the_last_event_falls_on_now() -> None:
 def test_the_key_need_not_stand_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where others could read it: the environment has it, the file has the address."""
+    """Where others could read it: the environment has it, and the address with it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOORCAST_KEY", "hidden")
     with running() as intake:
-        tmp_path.joinpath("floorcast.toml").write_text(f'url = "{intake.url}"', "utf-8")
+        tmp_path.joinpath("floorcast.toml").write_text('url = "http://192.0.2.66"', "utf-8")
+        monkeypatch.setenv("FLOORCAST_URL", intake.url)
         result = CliRunner().invoke(app, ["replay", str(GOLDEN)])
     assert result.exit_code == 0, result.output
     assert intake.requests[0].headers["authorization"] == "Bearer hidden"
