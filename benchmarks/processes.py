@@ -70,7 +70,8 @@ def floorcast(folder: Path, *options: str, program: Sequence[str] = PROGRAM) -> 
     """A floorcast server on ``folder``, with the benchmarks' site."""
     site = folder.parent / "site.toml"
     site.write_text(workload.SITE)
-    command = [*program, "serve", "--data", str(folder)]
+    # one session of the load has all readers
+    command = [*program, "serve", "--data", str(folder), "--session-readers", "20000"]
     command += ["--site", str(site), "--port", "0", "--log-level", "warning"]
     command += ["--max-connections", "1000000", *options]  # all readers are on this machine
     with listening(command, r"answers at http://127\.0\.0\.1:(\d+)") as server:

@@ -96,11 +96,16 @@ class Caller:
     why: str = ""
     opening: str = "0"
     asked: int = field(default=0)
+    departures: int = field(default=0)
 
     def refusal(self) -> str:
         """What the test says."""
         self.asked += 1
         return self.why
+
+    def left(self) -> None:
+        """Counted."""
+        self.departures += 1
 
     def moment(self) -> str:
         """The loop's time."""

@@ -112,6 +112,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             "requests a minute",
         ),
     ] = 0
+    session_readers: Annotated[
+        int,
+        About(
+            whole(1, 1_000_000),
+            "How many streams and waiting polls a session may have at once; more are answered "
+            "with 429.",
+            "readers",
+        ),
+    ] = 100
+    client_readers: Annotated[
+        int,
+        About(
+            whole(1, 1_000_000),
+            "How many streams and waiting polls all sessions of a client may have at once.",
+            "readers",
+        ),
+    ] = 20_000
     trusted_proxies: Annotated[
         tuple[str, ...],
         About(

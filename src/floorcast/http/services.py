@@ -16,6 +16,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.http.memory import MemoryWatch
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
+from floorcast.http.reader_limits import ReaderLimits
 from floorcast.http.turn_limiter import TurnLimiter
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
@@ -65,6 +66,7 @@ class Services:
     audit: AuditLog = field(default_factory=lambda: AuditLog(None))
     clients: frozenset[int] = frozenset()
     token_secret: bytes = b""
+    reader_limits: ReaderLimits = field(default_factory=ReaderLimits)
     floors: dict[int, Projection] = field(default_factory=dict)
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)

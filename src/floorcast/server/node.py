@@ -23,6 +23,7 @@ from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.metrics import Metrics
 from floorcast.http.rate_limit import RateLimit
+from floorcast.http.reader_limits import ReaderLimits
 from floorcast.http.services import Services
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
@@ -188,6 +189,7 @@ class Node:
             audit=self._audit,
             clients=frozenset(settings.clients),
             token_secret=self._token_secret,
+            reader_limits=ReaderLimits(settings.session_readers, settings.client_readers),
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )

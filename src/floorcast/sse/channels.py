@@ -63,6 +63,10 @@ class Caller(Protocol):
         """Why the stream must end; empty if it may go on. Asking counts as a use of the session."""
         ...
 
+    def left(self) -> None:
+        """The reader is gone, whether or not it ever had its connection."""
+        ...
+
     def moment(self) -> str:
         """The present, as keep-alives print it."""
         ...
@@ -308,6 +312,7 @@ class Reader(asyncio.Protocol):
             self.gone = self.blocked = True
             self._channel.hub.leave(self)
             self._channel.leave(self)
+            self.caller.left()
 
     def pause_writing(self) -> None:
         """The reader takes less than it is given: write no more."""

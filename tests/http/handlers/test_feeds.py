@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from floorcast.http.reader_limits import ReaderLimits
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from tests.http.fed import agent_event, call_start, sms
@@ -340,6 +341,7 @@ def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
     async def work(house: House) -> None:
         session = await house.login()
         token = await first_token(house, session)
+        house.server.reader_limits = ReaderLimits(per_session=300)
         readers = [asyncio.ensure_future(ask(house, session, {"token": token})) for _ in range(300)]
         await house.loop.passing(1)
         assert house.rings.waiting == 300

@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message
 
 from floorcast.http.handlers.streams import TAKE_OVER
+from floorcast.http.reader_limits import ReaderLimits
 from floorcast.model import token as tokens
 from floorcast.sse.framing import StreamFormat
 from tests.http.fed import agent_event, call_start, sms
@@ -355,6 +356,33 @@ def test_an_event_source_comes_back_by_itself_while_a_floor_is_rebuilt() -> None
         assert stream.body.startswith(b"retry: 2000\n\n: closed: ")
         assert (await ask(house, session, method="GET")).status == 503
         assert (await ask(house, browser, method="POST")).status == 503
+
+    in_house(work)
+
+
+def test_a_session_has_so_many_readers_and_no_more() -> None:
+    """Streams and waiting polls together: 429 before the stream begins; who leaves makes room."""
+
+    async def work(house: House) -> None:
+        house.server.reader_limits = ReaderLimits(per_session=2)
+        session, other = await house.login(), await house.login("manager")
+        first = await ask(house, session)
+        token = (await house.http.post(EVENTS[: -len("/sse")], headers=session)).json()["token"]
+        poll = asyncio.ensure_future(
+            house.http.post(EVENTS[: -len("/sse")], headers=session, json={"token": token})
+        )
+        await house.loop.passing(1)
+        refused = await ask(house, session)
+        assert refused.error[:2] == (429, 429)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await ask(house, other)).status == 200
+        assert first.connection is not None
+        first.connection.abort()
+        await house.loop.passing(1)
+        assert (await ask(house, session)).status == 200
+        assert (await poll).status_code == 200
+        assert (await ask(house, session)).status == 200
+        assert (await ask(house, session)).status == 429
 
     in_house(work)
 

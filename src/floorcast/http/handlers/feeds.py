@@ -177,7 +177,8 @@ async def _answer(
         cursor = await server.cursor_of(client, token.strip())
         page = await feed.page(cursor, visibility, count)
         if not page.count:
-            page = await _wait(context, feed, page, visibility, count)
+            with server.reader_limits.held(client, context.session.digest):
+                page = await _wait(context, feed, page, visibility, count)
         if not caller.check():  # the next request has the new limits
             return Response(200, Content(shape(token.strip(), b"")))
     return Response(200, _content(server, client, page, shape))

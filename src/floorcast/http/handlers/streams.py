@@ -112,11 +112,24 @@ class _Stream(Response):
 class _Caller(FeedCaller):
     """Who reads a stream: see ``floorcast.sse.channels.Caller``."""
 
-    __slots__ = ("opening",)
+    __slots__ = ("_digest", "opening")
 
     def __init__(self, context: RequestContext, name: FeedName) -> None:
         super().__init__(context, name)
+        self._digest = context.session.digest
         self.opening = ""
+
+    def check_limits(self) -> None:
+        """Raise RateLimited where the session or the client has too many readers."""
+        self.server.reader_limits.check(self.client, self._digest)
+
+    def enter(self) -> None:
+        """Count the stream, until ``left``."""
+        self.server.reader_limits.enter(self.client, self._digest)
+
+    def left(self) -> None:
+        """See ``floorcast.sse.channels.Caller``."""
+        self.server.reader_limits.leave(self.client, self._digest)
 
     def refusal(self) -> str:
         """Why the stream must end; empty if it may go on."""
@@ -158,8 +171,10 @@ async def _stream(
         caller.opening = token or caller.token_now(cursor)
     if context.scope["method"] != "HEAD":
         _take_over(context)
+        caller.check_limits()
 
     def begin(form: StreamFormat) -> Reader:
+        caller.enter()
         subscription = Subscription(visibility, count, form)
         return subscribe(context.server.streams, caller.feed, subscription, cursor, caller)
 
