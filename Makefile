@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would each compile everything again
 
-.PHONY: setup test check demo clean
+.PHONY: setup test test-asterisk check demo clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -27,6 +27,9 @@ $(READY): pyproject.toml constraints.txt
 
 test: $(READY)
 	@"$(BIN)/python" -m pytest -n 3 --dist worksteal $(ARGS)
+
+test-asterisk: $(READY)
+	@"$(BIN)/python" -m pytest tests/real/test_asterisk.py -p no:xdist
 
 check: $(READY)
 	@echo "lint ..."   && "$(BIN)/ruff" check --quiet .

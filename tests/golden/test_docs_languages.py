@@ -8,15 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.golden.pages import blocks, paste, wrong
 from tests.real.server import Caller, Server, environment, running
-from tests.real.sites import event, ndjson
 
 KEY = "example-ingest-key-change-me"
 PROGRAMS = {
@@ -26,15 +23,6 @@ PROGRAMS = {
     "php": ("send.php", "php send.php"),
     "csharp": ("Send.cs", "mcs -r:System.Net.Http Send.cs && mono Send.exe"),
 }
-AMI = [
-    {"Event": "QueueMemberAdded", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "1.1"},
-    {"Event": "FullyBooted"},
-    {"Event": "QueueCallerJoin", "Queue": "PS", "CallerIDNum": "6503517450", "Timestamp": "2.1"},
-    {"Event": "AgentConnect", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "3.1"},
-    {"Event": "AgentComplete", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "4.1"},
-    {"Event": "QueueMemberPause", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "5.1"},
-    {"Event": "QueueMemberRemoved", "MemberName": "SHARON", "Queue": "PS", "Timestamp": "6.1"},
-]
 
 
 @pytest.fixture(scope="module")
@@ -108,32 +96,3 @@ def test_the_source_in_python(tmp_path: Path) -> None:
         said, _ = source.communicate(timeout=60)
         assert (source.returncode, said) == (0, "")
         assert caller.counted('floorcast_intake_events_total{outcome="accepted"}') == 4
-
-
-def test_what_asterisk_tells(server: Server, tmp_path: Path) -> None:
-    """A caller's way through a queue is fed as a call, and every event of it is taken."""
-    (tmp_path / "mapping.py").write_text(the_block("languages.md", "python"), "utf-8")
-    lines = [{"Linkedid": "1732464000.42", "Paused": "1", **one} for one in AMI]
-    script = f"import json, mapping; print(json.dumps([mapping.told(one) for one in {lines!r}]))"
-    printed = run(f"{sys.executable} -c {json.dumps(script)}", tmp_path, server.url)
-    told: list[tuple[str, str, dict[str, Any]]] = list(chain(*json.loads(printed)))
-    sent = [event(kind, number, **data) for number, kind, data in told]
-    with Caller(server.url) as caller:
-        answer = caller.http.post(
-            "/ingest/v1/events",
-            content=ndjson(sent),
-            headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"},
-        )
-    assert answer.json() == {"accepted": 9, "duplicates": 0, "rejected": []}
-    kinds = [one[2].get("eventType") or one[1] for one in told]
-    assert kinds == [
-        "LOGON",
-        "READY",
-        "call.start",
-        "call.queue",
-        "IN_CALL",
-        "WRAP_UP",
-        "call.end",
-        "NOT_READY",
-        "LOGOFF",
-    ]

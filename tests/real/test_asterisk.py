@@ -177,6 +177,32 @@ def test_a_member_behind_a_local_channel(asterisk: Asterisk, play: Play, queue: 
         play({queue: Figures(1, 1, 0, 0)})
 
 
+def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play) -> None:
+    """Logged in by a call of the agent's own, which carries the calls of the queue."""
+    with asterisk.agent(1):
+        asterisk.originate(1, "login")
+        wait_until(
+            lambda: (
+                "Available" in asterisk.command("agent show all")
+                or "Idle" in asterisk.command("agent show all")
+            ),
+            lambda: asterisk.command("agent show all"),
+        )
+        asterisk.caller("pool", 3).wait(30)
+        play({"pool": Figures(1, 1, 0, 0)})
+
+
+def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
+    """By the manager: moved on."""
+    asterisk.action("QueuePause", Interface="PJSIP/agent2", Paused="true", Reason="BREAK")
+    asterisk.caller("tovoicemail", 4)
+    asterisk.await_caller_in("support")
+    channel = asterisk.channel("PJSIP/trunk")
+    asterisk.action("QueueWithdrawCaller", Queue="support", Caller=channel, WithdrawInfo="sorry")
+    play({"support": Figures(1, 0, 0, 1)})
+    asterisk.action("QueuePause", Interface="PJSIP/agent2", Paused="false")
+
+
 def test_a_caller_who_is_redirected(asterisk: Asterisk, play: Play, ways: list[Connector]) -> None:
     """The log calls it an abandon, though the call goes on; AMI knows better."""
     began = {one.name: len(one.events()) for one in ways}

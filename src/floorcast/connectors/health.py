@@ -93,3 +93,7 @@ class Health:
     def value(self, name: str, **labels: str) -> float:
         """A figure as it is served; 0 for one that was never set."""
         return self._registry.get_sample_value(name, labels) or 0.0
+
+    def has(self, name: str, **labels: str) -> bool:
+        """Whether there is a figure of this name."""
+        return self._registry.get_sample_value(name, labels) is not None

@@ -1,0 +1,104 @@
+"""What ``docs/connect-asterisk.md`` gives to paste, and what it says of events and figures."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from floorcast.cli.app import app
+from floorcast.client import Verdicts
+from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.queue_log_lines import QueueLogLine, sign_of
+from floorcast.connectors.connect_file import AsteriskTable, read_connect_file
+from floorcast.connectors.health import Health
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connect-asterisk.md").read_text("utf-8")
+TABLE = PAGE[PAGE.index("## What each event becomes") : PAGE.index("## Configuration")]
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_connect_toml_is_one(tmp_path: Path) -> None:
+    """It reads, and every key that the page lists is one."""
+    (text,) = blocks("toml")
+    (tmp_path / "connect.toml").write_text(text, "utf-8")
+    found = read_connect_file(tmp_path / "connect.toml", {})
+    assert found.asterisk is not None
+    assert found.asterisk.ami_secret_file == str(tmp_path / "ami.secret")
+    named = set(re.findall(r"^\| `(?:\[asterisk\.)?([a-z_]+)\]?`", PAGE, re.MULTILINE))
+    assert named <= set(AsteriskTable.__struct_fields__)
+    assert named | {"ami", "ami_user", "ami_secret_file", "queue_log"} == set(
+        AsteriskTable.__struct_fields__
+    )
+
+
+def test_the_manager_conf_and_the_unit_can_be_read() -> None:
+    """With the rights that the connector needs, and the command that exists."""
+    manager, unit = (configparser.ConfigParser(allow_no_value=True) for _ in range(2))
+    manager.read_string(blocks("ini")[0])
+    unit.read_string(blocks("ini")[1])
+    assert manager["general"]["timestampevents"] == "yes"
+    assert set(manager["floorcast"]["read"].split(",")) == {"call", "agent", "user", "system"}
+    assert "reporting" in manager["floorcast"]["write"]
+    assert unit["Service"]["ExecStart"].endswith(
+        "floorcast connect --config /etc/floorcast/connect.toml"
+    )
+
+
+def test_every_option_of_the_page_exists() -> None:
+    """Of the commands that it shows."""
+    program = get_command(app)
+    known = {"--check", "--from", "--help"}
+    for command in (
+        program.commands["connect"].commands["asterisk"],  # type: ignore[attr-defined]  # a group
+        program.commands["replay"],  # type: ignore[attr-defined]  # a group
+        program.commands["key"].commands["new"],  # type: ignore[attr-defined]  # a group
+    ):
+        known |= {option for parameter in command.params for option in parameter.opts}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - {"--now"}
+    assert used <= known
+
+
+@pytest.mark.parametrize("name", re.findall(r"\b(?:Queue|Agent)[A-Z][A-Za-z]+|\bHangup\b", TABLE))
+def test_every_ami_event_of_the_table_is_read(name: str) -> None:
+    """A name that is misspelt would be read as nothing."""
+    frame = {
+        "Event": name, "Uniqueid": "1.0", "Queue": "q", "MemberName": "m", "Reason": "agent",
+        "DestUniqueid": "1.1", "Timestamp": "1",
+    }  # fmt: skip
+    assert AmiEvents().sign(frame, 0.0) is not None
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\b[A-Z]{7,}\b|\bDID\b", TABLE))))
+def test_every_word_of_the_queue_log_is_read(name: str) -> None:
+    """Or is a state or a reason of floorcast's own."""
+    own = {
+        "INBOUND",
+        "OVERFLOW",
+        "RESERVED",
+        "IN_CALL",
+        "WRAP_UP",
+        "NOT_READY",
+        "TRANSFER",
+        "DIRECT",
+    }
+    if name not in own or name == "TRANSFER":
+        assert sign_of(QueueLogLine(1.0, "1.0", "q", "m", name, ["", ""])) is not None
+
+
+def test_every_figure_of_the_page_is_served() -> None:
+    """Under the name that it has there."""
+    health = Health()
+    health.source_connected("ami", connected=True)
+    health.sent(Verdicts(1, 1, []), 1)
+    named = re.findall(r"`(?:floorcast_connector|…)_([a-z_]+)", PAGE)
+    labels = {"connected": {"to": "ami"}, "sent_total": {"verdict": "accepted"}}
+    for name in named:
+        assert health.has(f"floorcast_connector_{name}", **labels.get(name, {})), name
+    assert len(named) == 7
