@@ -182,10 +182,7 @@ def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play) -> None:
     with asterisk.agent(1):
         asterisk.originate(1, "login")
         wait_until(
-            lambda: (
-                "Available" in asterisk.command("agent show all")
-                or "Idle" in asterisk.command("agent show all")
-            ),
+            lambda: "NOT_INUSE" in asterisk.command("agent show all"),
             lambda: asterisk.command("agent show all"),
         )
         asterisk.caller("pool", 3).wait(30)
