@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -69,3 +70,34 @@ def test_releasing_again_does_nothing(tmp_path: Path) -> None:
         first.release()
         with pytest.raises(SettingError):
             DataFolder(tmp_path)
+
+
+def test_a_folder_that_is_made_is_flushed_with_its_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could take the folder with everything that was acknowledged in it."""
+    flushed: list[str] = []
+    fsync = os.fsync
+
+    def noted(file: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with DataFolder(tmp_path / "a" / "b"):
+        assert flushed == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+
+
+def test_a_full_disk_is_told_as_the_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as the output's, and the lock is let go."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(SettingError, match="cannot be written: No space left on device"):
+            DataFolder(tmp_path)
+    DataFolder(tmp_path).release()

@@ -16,6 +16,7 @@ from floorcast.cli.admin import DataOption, by
 from floorcast.cli.options import known
 from floorcast.cli.progress import shown
 from floorcast.config.sources import load
+from floorcast.log.data_folder import flush_folder
 from floorcast.log.folder_copy import FILES, copy_file
 from floorcast.model.errors import SettingError, Unavailable
 
@@ -50,9 +51,9 @@ def backup(
         _make(part)
         size = _copy(folder, part)
         AuditLog(part).record("backup_made", **by(context), source=str(folder))
-        _flush(part)
+        flush_folder(part)
         part.rename(into)
-        _flush(into.parent)
+        flush_folder(into.parent)
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"the backup could not be made: {_reason(error)}") from error
     AuditLog(folder).record("backup", **by(context), into=str(into.absolute()))
@@ -89,14 +90,6 @@ def _copy(folder: Path, part: Path) -> int:
         shutil.copyfile(path, part / path.name)
         (part / path.name).chmod(0o600)
     return sum(file.stat().st_size for file in part.iterdir())
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: Exception) -> str:

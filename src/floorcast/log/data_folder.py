@@ -10,7 +10,7 @@ from typing import Self
 
 from floorcast.model.errors import SettingError
 
-__all__ = ["DataFolder"]
+__all__ = ["DataFolder", "flush_folder"]
 
 LOCK = "floorcast.lock"
 
@@ -25,7 +25,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SettingError(f"data folder {path} cannot be used: {error.strerror}") from error
@@ -38,8 +38,13 @@ class DataFolder:
                 f"data folder {path} is in use by process {owner or '(unknown)'}: "
                 "stop it first, or give this server another folder with --data"
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+            flush_folder(path)
+        except OSError as error:
+            self.release()
+            raise SettingError(f"data folder {path} cannot be written: {error.strerror}") from error
 
     def release(self) -> None:
         """Let another process have the folder; again does nothing."""
@@ -57,3 +62,20 @@ class DataFolder:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def flush_folder(path: Path) -> None:
+    """Have the names in a folder on the disk: a file is only as durable as its name."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _make(path: Path) -> None:
+    """Make the folder where it is not there, with the name of each new one on the disk."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in reversed(missing):
+        flush_folder(each.parent)

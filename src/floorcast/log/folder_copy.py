@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
+from floorcast.log.data_folder import flush_folder
 from floorcast.log.log_file import Follows, LogReader, StreamPosition
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
@@ -69,6 +70,7 @@ def install(copied: Path, folder: Path) -> None:
     for name in FILES:
         (copied / name).replace(folder / name)
     copied.rmdir()
+    flush_folder(folder)
 
 
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
@@ -83,10 +85,12 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool
         with reader:  # from the first step to the last it is the same moment
             fetch_one(reader, "SELECT count(*) FROM sqlite_schema")
             with writer.backup("main", reader, "main") as backup:
+                pages = 0
                 while not backup.done:
-                    left = backup.remaining
                     backup.step(STEP)
-                    copied((left - backup.remaining) * page)
+                    step = backup.page_count - backup.remaining - pages
+                    pages += step
+                    copied(step * page)
     finally:
         writer.close()
         reader.close()
