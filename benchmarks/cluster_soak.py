@@ -220,7 +220,8 @@ class Soak:
         found["lost"] = len(set(sent) - set(seen))
         for source in self.sources:
             mine = [mark for mark in dict.fromkeys(seen) if mark.startswith(f"{source.name}/")]
-            found["reordered"] += mine != [mark for mark in source.sent[path] if mark in set(mine)]
+            seen_of_it = set(mine)
+            found["reordered"] += mine != [m for m in source.sent[path] if m in seen_of_it]
         return found
 
     def differing(self) -> int:
