@@ -20,12 +20,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
-from floorcast.cluster.log_streams import make_streams
 from intake import fresh_bodies, rate, send_all
 from processes import Running, floorcast
 from rich.console import Console
 
 from floorcast.cluster.link import NatsLink
+from floorcast.cluster.streams import make_log_streams, new_identity
 from tests.nats_servers import NatsServers
 
 CONNECTIONS = 4
@@ -62,7 +62,7 @@ def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
 async def plain_rate(url: str, replicas: int, events: int) -> float:
     """nats-py alone: the same batches published to the same streams, as many under way."""
     link = await NatsLink.open(url, "benchmark")
-    await make_streams(link, 1, replicas)
+    await make_log_streams(link, 1, replicas, new_identity())
     bodies = iter(fresh_bodies(events // 1000))
 
     async def publish() -> None:
