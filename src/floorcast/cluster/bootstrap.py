@@ -15,7 +15,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from floorcast.cluster.link import NatsLink, reached
-from floorcast.cluster.peers import PIECE, Offer, Peer, Wanted, ask_peers, subject_of
+from floorcast.cluster.peers import PIECE_BYTES, Offer, Peer, Wanted, ask_peers, subject_of
 from floorcast.cluster.stream_follower import Mismatch, check_message
 from floorcast.cluster.streams import StreamState, state_of
 from floorcast.log import folder_copy
@@ -27,14 +27,14 @@ from floorcast.sqlite.files import remove
 __all__ = ["ensure_copy"]
 
 LOOK: Final = 0.2  # seconds until the other node is asked again whether its copy is made
-AT_ONCE: Final = 4  # pieces under way
-TELL: Final = 5.0  # seconds between two lines of progress in the log
+PIECES_AT_ONCE: Final = 4
+TELL: Final = 5.0  # seconds between lines of progress in the log
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
-    """See to it that the folder can go on from the streams: by itself, or with another node's data.
+    """Make sure that the folder can go on from the streams, with another node's data if need be.
 
     Raises SettingError for a folder of another log, and for one that knows more than the streams;
     Unavailable when a copy is needed and no other node can give one now.
@@ -114,7 +114,7 @@ async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
     into.mkdir(mode=0o700)
     reader = uuid.uuid4().bytes
     subject = subject_of(peer.id, "copy")
-    while (files := _offered(await link.request(subject, reader))) is None:  # noqa: ASYNC110 — it is there
+    while (files := _offered(await link.request(subject, reader))) is None:  # noqa: ASYNC110 — another node's event
         await asyncio.sleep(LOOK)
     progress = _Progress(sum(files.values()))
     for name, size in files.items():
@@ -132,7 +132,7 @@ def _offered(answer: Msg) -> dict[str, int] | None:
 
 
 class _Progress:
-    """How much of a copy is here; tells the log now and then."""
+    """Counts the bytes of a copy, and logs them now and then."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -154,8 +154,8 @@ async def _fetch(link: NatsLink, peer: Peer, path: Path, size: int, progress: _P
 
     got = 0
     with path.open("wb") as file:
-        for start in range(0, size, PIECE * AT_ONCE):
-            offsets = range(start, min(start + PIECE * AT_ONCE, size), PIECE)
+        for start in range(0, size, PIECE_BYTES * PIECES_AT_ONCE):
+            offsets = range(start, min(start + PIECE_BYTES * PIECES_AT_ONCE, size), PIECE_BYTES)
             for data in await asyncio.gather(*map(piece, offsets)):
                 got += file.write(data)
                 progress.add(len(data))

@@ -1,4 +1,4 @@
-"""Ending what runs in the background."""
+"""Ending background tasks that may lose a cancellation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 __all__ = ["ended"]
 
-AGAIN = 0.2  # seconds until a task that goes on is cancelled again
+RETRY = 0.2  # seconds until a task that still runs is cancelled again
 
 
 async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -20,4 +20,4 @@ async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=AGAIN)
+        _, left = await asyncio.wait(left, timeout=RETRY)

@@ -1,6 +1,6 @@
-"""Making a folder that follows a cluster's log of an embedded one, and the other way round.
+"""Turning an embedded folder into one that follows a cluster's log, and back.
 
-The entries stay as they are, with their numbers and times: so every token stays good.
+The entries keep their numbers and times, so every token stays valid.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Embedded(NamedTuple):
 
 
 def embedded(folder: Path) -> Embedded:
-    """What an embedded folder holds; raises SettingError when it is none."""
+    """Read an embedded folder; raises SettingError when it is not one."""
     path = folder / "log.db"
     if not path.exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
@@ -54,7 +54,7 @@ def embedded(folder: Path) -> Embedded:
 
 
 def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> None:
-    """Let the folder's log follow these streams from here on, for all clients."""
+    """Have the folder's log follow these streams from now on, for all clients."""
     connection = open_log(folder / "log.db")
     try:
         with transaction(connection):
@@ -81,7 +81,7 @@ def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
 
 
 def kept_copy(folder: Path) -> Held:
-    """What the folder has of a cluster's log; raises SettingError when that is not all."""
+    """Read a folder that follows a cluster; raises SettingError when it lacks clients."""
     found = held(folder)
     if found is None:
         raise SettingError(f"{folder} holds no copy of a cluster's log")
@@ -94,7 +94,7 @@ def kept_copy(folder: Path) -> Held:
 
 
 def end_following(folder: Path, follows: Follows) -> None:
-    """Make an embedded folder of one that follows ``follows``."""
+    """Turn a folder that follows ``follows`` into an embedded one."""
     connection = open_log(folder / "log.db", follows)
     try:
         connection.execute(FOLLOW_NO_MORE)

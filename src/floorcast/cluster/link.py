@@ -28,21 +28,23 @@ from floorcast.model.token import Now, system_now
 
 __all__ = ["Ack", "Look", "NatsLink", "NoRoom", "Refused", "heard", "reached"]
 
-CONNECTING: Final = 10.0  # seconds for the first connection, or for one that is needed now
-PATIENCE: Final = 12.0  # seconds for a write: an election of JetStream's takes up to 10
-ANSWER: Final = 2.0  # seconds for one answer; at first, doubled up to the next
-LONGEST_ANSWER: Final = 6.0
-AGAIN: Final = 0.1  # seconds until what was refused for want of a leader is tried again
-LOOKS: Final = 1.0  # seconds between two looks at the quorum and the clock
-CLOSING: Final = 3.0  # seconds for what is still to be sent when the connection is let go
-SILENT_NS: Final = 3_000_000_000  # after which a replica that says nothing does not count: a
-# majority elects another leader 4 s after it last heard of this one, and never earlier
+CONNECT_SECONDS: Final = 10.0  # for the first connection, or one that is needed now
+PATIENCE: Final = 12.0  # seconds for a write: JetStream takes up to 10 to elect a leader
+ANSWER: Final = 2.0  # seconds for the first answer; doubled for each retry
+MAX_ANSWER: Final = 6.0
+RETRY: Final = 0.1  # seconds until a request is sent again
+LOOKS: Final = 1.0  # seconds between two looks at the streams
+CLOSING: Final = 3.0  # seconds to send what is left when the connection is closed
+# A silent replica does not count after 3 s: a majority elects another leader no earlier than 4 s
+# after it last heard from this one.
+SILENT_NS: Final = 3_000_000_000
 ELSEWHERE: Final = 5.0  # seconds without a quorum until another server is tried; then doubled
 MAX_ELSEWHERE: Final = 40.0
-PINGS: Final = 2  # seconds between two pings; the second without an answer ends a connection
+MAX_PENDING_BYTES: Final = 64 << 20  # to be sent; ``request`` sends nothing while disconnected
+PINGS: Final = 2  # seconds between pings; a connection ends at the second without an answer
 
-# What passes by itself: the states 409 (the same is under way), 429 and 503 (busy, no leader, no
-# quorum), and JetStream's codes of a stream or consumer whose servers are down.
+# Errors that pass: the states 409 (the same is under way), 429 and 503 (busy, no leader or quorum),
+# and JetStream's codes for a stream or consumer whose servers are down.
 PASSING: Final = frozenset({409, 429, 503})
 OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
 FULL: Final = frozenset({10023, 10047, 10077})  # no room: of an account, on a server, in a stream
@@ -51,7 +53,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Refused(FloorcastError):
-    """JetStream's answer is no; ``code`` is its own (10059: there is no such stream)."""
+    """JetStream refuses; ``code`` is JetStream's own (10059: no such stream)."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"JetStream: {message} ({code})")
@@ -63,7 +65,7 @@ class NoRoom(Unavailable):
 
 
 class Ack(NamedTuple):
-    """A message is on a quorum's disks: where; ``duplicate``: it was there already."""
+    """Where a quorum has stored a message; ``duplicate``: it had it already."""
 
     stream: str
     seq: int
@@ -111,7 +113,7 @@ class NatsLink:
 
     @classmethod
     async def open(
-        cls, url: str, name: str, now: Now = system_now, patience: float = CONNECTING
+        cls, url: str, name: str, now: Now = system_now, patience: float = CONNECT_SECONDS
     ) -> Self:
         """Connect to ``nats://[user:password@]host[:port],…``.
 
@@ -135,7 +137,7 @@ class NatsLink:
 
     @property
     def connected(self) -> bool:
-        """Whether a server of the cluster is connected at this moment."""
+        """Whether a server of the cluster is connected now."""
         return self.client.is_connected
 
     @property
@@ -153,7 +155,7 @@ class NatsLink:
         return await check_servers(self._servers, self._login)
 
     def watch(self, stream: str, looker: Looker | None = None) -> None:
-        """Count this stream, which exists, among those without which there is no quorum.
+        """Look at this stream, which exists: without its quorum there is none.
 
         ``looker`` is awaited with each look at it.
         """
@@ -162,11 +164,11 @@ class NatsLink:
             self._lookers[stream] = looker
 
     def on_connect(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` whenever a lost connection has been made again."""
+        """Call ``callback`` after each reconnect."""
         self._callbacks.append(callback)
 
-    async def until_connected(self, patience: float = CONNECTING) -> None:
-        """Wait for a connection; raises ``Unavailable`` when none comes about in time."""
+    async def until_connected(self, patience: float = CONNECT_SECONDS) -> None:
+        """Wait for a connection; raises Unavailable when there is none in time."""
         if self.connected:
             return
         try:
@@ -177,7 +179,7 @@ class NatsLink:
     async def api(
         self, request: str, body: object = None, patience: float = PATIENCE
     ) -> dict[str, Any]:
-        """JetStream's answer to ``$JS.API.<request>``; only for what may be asked twice.
+        """JetStream's answer to ``$JS.API.<request>``, which must be safe to repeat.
 
         Raises ``Refused`` when it is an error, and ``Unavailable`` when none comes.
         """
@@ -205,7 +207,7 @@ class NatsLink:
 
     async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
         """Like ``publish``, in one try."""
-        answer = _checked(await self.request(subject, payload, headers, LONGEST_ANSWER))
+        answer = _checked(await self.request(subject, payload, headers, MAX_ANSWER))
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
     async def request(
@@ -213,7 +215,7 @@ class NatsLink:
         subject: str,
         payload: bytes = b"",
         headers: Mapping[str, str] = MappingProxyType({}),
-        timeout: float = ANSWER,  # noqa: ASYNC109 — it is the one that nats-py itself takes
+        timeout: float = ANSWER,  # noqa: ASYNC109 — nats-py's own parameter
     ) -> Msg:
         """One request and its answer, tried once; raises ``Unavailable`` when none comes."""
         if not self.connected:
@@ -228,13 +230,13 @@ class NatsLink:
             raise Unavailable(f"the NATS cluster does not answer ({_why(error)})") from error
 
     async def close(self) -> None:
-        """Let go of the connection; closing twice is no error."""
+        """Close the connection; closing twice is no error."""
         self._closing = True
         await ended(task for task in (self._looking, self._again) if task is not None)
         try:
             await asyncio.wait_for(self.client.close(), CLOSING)
         except (nats.errors.Error, OSError, RuntimeError, TimeoutError) as error:
-            # what it still had to send found no connection: nobody waits for it any more
+            # nobody waits any more for what it could not send
             _log.debug("nats_closed_roughly", why=_why(error))
 
     async def _ask(
@@ -248,13 +250,13 @@ class NatsLink:
             sent = self.clock.steady()
             try:
                 await self.until_connected(left)
-                answer = await self.request(subject, payload, headers, min(wait, max(left, AGAIN)))
+                answer = await self.request(subject, payload, headers, min(wait, max(left, RETRY)))
                 return _checked(answer), sent, self.clock.steady()
             except Unavailable:
-                if loop.time() + AGAIN >= until:
+                if loop.time() + RETRY >= until:
                     raise
-            wait = min(2 * wait, LONGEST_ANSWER)
-            await asyncio.sleep(AGAIN)
+            wait = min(2 * wait, MAX_ANSWER)
+            await asyncio.sleep(RETRY)
 
     async def _connect(self) -> None:
         await self.client.connect(
@@ -263,8 +265,7 @@ class NatsLink:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             ping_interval=PINGS,
-            pending_size=64
-            * 2**20,  # a burst may be large; ``request`` sends nothing into the void
+            pending_size=MAX_PENDING_BYTES,
             flush_timeout=ANSWER,
             error_cb=self._failed,
             disconnected_cb=self._lost,
@@ -276,7 +277,7 @@ class NatsLink:
 
     async def _failed(self, error: Exception) -> None:
         if self._looking is None and "Authorization" in str(error):
-            # from here it comes out of ``connect``, which else would try for ever
+            # raised here, it ends ``connect``, which would retry for ever
             raise SettingError(
                 f"log: the NATS servers do not take the login: {_why(error)}"
             ) from error
@@ -295,7 +296,7 @@ class NatsLink:
             callback()
 
     async def _ended(self) -> None:
-        """nats-py gives up for good when a server answers with an error; the node does not."""
+        """Connect again: nats-py gives up for good when a server answers with an error."""
         self._up.clear()
         if not self._closing:
             self._again = asyncio.create_task(self._begin_again())
@@ -340,7 +341,7 @@ class NatsLink:
                 await looker(Look(info, self.clock() - age))
             except FloorcastError as error:
                 _log.debug("stream_not_compared", stream=stream, why=str(error))
-            except Exception:  # noqa: BLE001 — a look that fails is no reason to look no more
+            except Exception:  # noqa: BLE001 — one failed look must not end the looking
                 _log.exception("look_failed", stream=stream)
 
     async def _stay_with_the_quorum(self) -> None:
@@ -364,7 +365,7 @@ def reached(info: Mapping[str, Any]) -> bool:
 
 
 def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The replicas, but for the leader, that it has just heard from."""
+    """The replicas that the leader has just heard from."""
     replicas = (info.get("cluster") or {}).get("replicas") or []
     return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT_NS]
 

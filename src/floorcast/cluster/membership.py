@@ -44,7 +44,7 @@ from floorcast.model.token import TICKS_PER_MS, Now
 
 __all__ = ["Share", "join"]
 
-AGAIN = 1.0  # seconds until a cluster that cannot be reached, or has no quorum, is tried again
+RETRY = 1.0  # seconds until a cluster that is not available is tried again
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Share:
-    """What a node has of a cluster."""
+    """The parts of a cluster that one node has."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Share:
         self._ready = False
 
     async def catch_up(self) -> None:
-        """Follow the log from now on; returns when this node has what the cluster had."""
+        """Start to follow the log; returns when this node has what the cluster had then."""
         await _patiently(self.log.start)
         self._ready = True
 
     def following(self) -> list[Following]:
-        """How far each stream has been followed."""
+        """How far this node has followed each stream."""
         now = self.link.clock()
         return [
             Following(
@@ -89,13 +89,13 @@ class Share:
         ]
 
     def state(self) -> ClusterState:
-        """How this node does, for the metrics."""
+        """The state of this node, for the metrics."""
         lags = [Lag(one.stream, one.lag, one.behind_ms / 1000) for one in self.following()]
         link = self.link
         return ClusterState(link.connected, link.quorum, lags, link.leaders, _size(self._folder))
 
     def peer(self, peer_id: str) -> Peer:
-        """How this node does, for the others."""
+        """The state of this node, for the others."""
         follows = self.log.follows
         return Peer(
             id=peer_id,
@@ -113,7 +113,7 @@ class Share:
 def _size(folder: Path) -> int:
     size = 0
     for file in folder.glob("*.db*"):
-        with suppress(FileNotFoundError):  # SQLite takes some of them away
+        with suppress(FileNotFoundError):  # SQLite deletes some of them
             size += file.stat().st_size
     return size
 
@@ -152,7 +152,7 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
 
 
 async def _warn(link: NatsLink, own_id: str, name: str) -> None:
-    """Say what an operator should know of the cluster before it matters."""
+    """Log what an operator should put right before it matters."""
     try:
         others = [peer for peer in await ask_peers(link) if peer.id != own_id]
     except Unavailable:
@@ -199,10 +199,10 @@ async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
 
 
 async def _patiently(what: Callable[[], Awaitable[T]]) -> T:
-    """Do it as soon as the cluster lets it be done: a node may start before its cluster."""
+    """Repeat it until the cluster is available: a node may start before its cluster."""
     while True:
         try:
             return await what()
         except Unavailable as error:
             _log.warning("waiting_for_the_cluster", why=error.message)
-        await asyncio.sleep(AGAIN)
+        await asyncio.sleep(RETRY)

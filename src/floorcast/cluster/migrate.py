@@ -1,7 +1,7 @@
 """Moving from an embedded data folder to a cluster, and back, without losing an event or a token.
 
 The folder itself moves: it becomes the first node's, with every entry as it is, and the cluster's
-streams begin behind it, so that the other nodes take their copies from that node. What nodes
+streams begin after it, so that the other nodes take their copies from that node. What nodes
 share (the site, users, keys, sessions) moves into the cluster's key-value store, and back.
 """
 
@@ -53,7 +53,7 @@ COMMAND_PATIENCE = 5.0  # seconds for the cluster to answer
 
 
 class Moved(NamedTuple):
-    """What went over: keys of the key-value store, and the streams that the log now has or had."""
+    """What was moved: keys of the key-value store, and the number of the log's streams."""
 
     keys: int
     streams: int
@@ -62,7 +62,7 @@ class Moved(NamedTuple):
 async def import_folder(settings: Settings) -> Moved:
     """Make the embedded folder the first node's of a new cluster.
 
-    May be done again when it was interrupted. Raises SettingError when the folder is in use or
+    Can be repeated after an interruption. Raises SettingError when the folder is in use or
     not an embedded one, or the cluster has another log or site already.
     """
     async with AsyncExitStack() as stack:
@@ -126,7 +126,7 @@ async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
 
 
 async def _claim(shared: KeyValueStore, heads: bytes) -> None:
-    """Let the cluster be this folder's, as it is now: copies that went on apart would not agree."""
+    """Claim the cluster for this state of the folder: copies that diverged would not agree."""
     if shared.get(*IMPORTED) == heads:
         return
     if shared.get(*IMPORTED) is not None:
@@ -180,7 +180,7 @@ async def _check_whole(link: NatsLink, folder: Path, copy: Held) -> None:
 
 
 async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
-    """Make the target's buckets what the source's are; how many keys they hold."""
+    """Make the target's buckets equal to the source's; returns the number of keys."""
     keys = 0
     for bucket in BUCKETS:
         wanted, there = source.items(bucket), target.items(bucket)

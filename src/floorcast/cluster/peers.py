@@ -1,6 +1,6 @@
-"""What the nodes of a cluster ask each other: how each does, and for a copy of its data.
+"""Requests between the nodes of a cluster: for their state, and for a copy of their data.
 
-All of it are requests over the NATS cluster, so that a node needs no address of another one.
+They go over the NATS cluster, so a node needs no address of another one.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from floorcast.model.errors import Unavailable
 __all__ = ["PEERS", "Following", "Offer", "Peer", "PeerServer", "Wanted", "ask_peers", "subject_of"]
 
 PEERS: Final = "floorcast.peers"
-ANSWERS: Final = 1.0  # seconds in which nodes say how they do
-PIECE: Final = 256 * 1024  # bytes of a copy in one answer
-UNREAD: Final = 60.0  # seconds after which a copy that nobody reads is thrown away
+ANSWERS: Final = 1.0  # seconds in which nodes answer
+PIECE_BYTES: Final = 256 << 10  # of a copy, in one answer
+UNREAD: Final = 60.0  # seconds after which a copy that nobody reads is deleted
 
 Answer = Callable[[Msg], Awaitable[bytes]]
 
@@ -88,12 +88,12 @@ class Wanted(Struct):
 
 
 def subject_of(peer: str, what: str) -> str:
-    """Where a node listens to one request."""
+    """The subject of one kind of request to a node."""
     return f"{PEERS}.{peer}.{what}"
 
 
 async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
-    """How all nodes do that answer in time, by name. Raises Unavailable."""
+    """The nodes that answer in time, by name. Raises Unavailable."""
     await link.until_connected()
     client = link.client
     inbox = client.new_inbox()
@@ -114,7 +114,7 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
 
 
 class PeerServer:
-    """Where a node answers the others. ``tell`` says how it does."""
+    """Answers the other nodes. ``tell`` gives the state of this one."""
 
     def __init__(self, link: NatsLink, folder: Path, tell: Callable[[str], Peer]) -> None:
         self.id = uuid.uuid4().hex
@@ -135,7 +135,7 @@ class PeerServer:
         await self._subscribe()
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         tasks = [*self._tasks, *([self._making] if self._making else [])]
         for task in tasks:
             task.cancel()
@@ -149,7 +149,7 @@ class PeerServer:
 
     async def _subscribe(self) -> None:
         client = self._link.client
-        if client is self._client:  # which keeps what it had
+        if client is self._client:  # its subscriptions are still there
             return
         self._client = client
         answers: dict[str, Answer] = {
@@ -181,7 +181,7 @@ class PeerServer:
 
     async def _done(self, message: Msg) -> bytes:
         self._readers.discard(message.data)
-        if not self._readers:  # the next one gets a copy of its own time
+        if not self._readers:  # the next reader gets a fresh copy
             self._forget()
         return b""
 
@@ -218,4 +218,4 @@ async def _respond(answer: Answer, message: Msg) -> None:
 def _read(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset, os.SEEK_SET)
-        return file.read(PIECE)
+        return file.read(PIECE_BYTES)

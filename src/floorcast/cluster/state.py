@@ -1,4 +1,4 @@
-"""How a node of a cluster does, for the metrics."""
+"""The state of a node in its cluster, for the metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["ClusterState", "Lag"]
 
 
 class Lag(NamedTuple):
-    """What a node lacks of a stream: messages, and for how many seconds it has not had all."""
+    """The messages of a stream that a node lacks, and for how many seconds it has lacked any."""
 
     stream: str
     messages: int
@@ -17,7 +17,7 @@ class Lag(NamedTuple):
 
 
 class ClusterState(NamedTuple):
-    """How a node of a cluster does; ``leaders`` are NATS servers by stream, empty for none."""
+    """The state of a node; ``leaders`` are NATS servers by stream, empty for none."""
 
     connected: bool
     quorum: bool

@@ -1,4 +1,4 @@
-"""Where a server keeps what it must not lose: its log and its buckets, by what the settings say."""
+"""Opening what a server must not lose, as the settings say: its log and key-value store."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ NOTED = ("log", "known")  # the bucket and key of what admin.db knows of the log
 
 
 class Stores(NamedTuple):
-    """A log and buckets, and the clock that goes with them: a cluster has one of its own.
+    """A log, a key-value store, and their clock: a cluster has one of its own.
 
-    ``counts`` are the key-value store for what all nodes count together and a restart may forget.
-    ``catch_up`` returns when the log here has what others have put into it; ``cluster`` says
-    how the node does there, where there is one.
+    ``counts`` is the store for counters that all nodes share and a restart may forget. ``catch_up``
+    returns when the log here has what other nodes have appended. ``cluster`` gives the node's state
+    in its cluster, if it has one.
     """
 
     log: EventLog
