@@ -26,11 +26,11 @@ ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
 def test_a_thing_is_at_one_service_or_at_none() -> None:
     """Put elsewhere, it is no longer where it was."""
     roster: Roster[str] = Roster()
-    roster.put(1, "a", 10)
-    roster.put(2, "b", 10)
-    roster.put(1, "a", 20)
-    roster.put(2, "b", None)
-    roster.put(2, "b", None)
+    roster.put(1, "a", (10,))
+    roster.put(2, "b", (10,))
+    roster.put(1, "a", (20,))
+    roster.put(2, "b", ())
+    roster.put(2, "b", ())
     assert (dict(roster.of(10)), dict(roster.of(20)), dict(roster.of(30))) == ({}, {1: "a"}, {})
     assert roster.numbers() == [1]
 

@@ -56,10 +56,10 @@ class ActiveCampaigns(Roster[Campaign]):
         last = max(campaign.last_update, campaign.last_call)
         first_day = self._ledger.first_day
         if first_day and last < calendar.bounds(first_day)[0]:
-            self.put(campaign.id, campaign, None)
+            self.put(campaign.id, campaign, ())
         else:
             service = NO_SERVICE if campaign.service is None else campaign.service
-            self.put(campaign.id, campaign, service)
+            self.put(campaign.id, campaign, (service,))
 
     def _campaign(self, campaign_id: int) -> Campaign:
         campaign = self._known.get(campaign_id)

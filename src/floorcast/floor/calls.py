@@ -112,14 +112,6 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
             return self.answered
         return next((at for other, at in self.others if other == agent), None)
 
-    def latest_agent(self, at: int) -> int | None:
-        """The named agent that had answered it last by then; else the first one."""
-        found = self.agent
-        for agent, since in self.others:
-            if since <= at or found is None:
-                found = agent
-        return found
-
 
 class Disposition(Struct, gc=False):
     """The latest term code of a call; ``named``: its event said whose it is."""
@@ -171,7 +163,8 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     ``declared`` is the service that a beginning or a correction named (of ``declared_at``), and
     ``service`` the one that the call began at or was first seen at. ``told`` are the times of the
-    events that told the other members, each with a bit for each member.
+    events that told the other members, each with a bit for each member. ``gone`` are the agents
+    that left it for another call, when, and whether they came back then.
     """
 
     transaction: int
@@ -209,6 +202,7 @@ class Call(Struct, omit_defaults=True, gc=False):
     folded: Folded | None = None
     wrap_ups: list[WrapUp] = field(default_factory=list)
     told: list[tuple[int, int]] = field(default_factory=list)
+    gone: list[tuple[int, int, bool]] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
@@ -255,9 +249,60 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def connected(self) -> bool:
-        """It was answered, and is neither over nor queued again."""
+        """It is with an agent now: answered, not over, and not left by all who had it."""
         leg = self.leg
-        return leg is not None and leg.answered is not None and leg.left is None
+        if leg is None or leg.answered is None or leg.left is not None:
+            return False
+        if not self.gone or leg.agent is None:
+            return True
+        return any(not self.has_left(agent, since, None) for agent, since in leg.answers())
+
+    def has_left(self, agent: int, since: int, at: int | None) -> bool:
+        """Whether an agent that answered at ``since`` was in another call by ``at`` (or now)."""
+        last = None
+        for who, when, back in self.gone:
+            if who == agent and when >= since and (at is None or when <= at):
+                last = (when, back) if last is None else max(last, (when, back))
+        return last is not None and not last[1]
+
+    def holder(self, turn: QueueSegment, at: int) -> int | None:
+        """The agent that had the call in this turn at ``at``: the last who had not left it."""
+        if turn.left is not None:
+            at = min(at, turn.left)
+        found = turn.agent
+        for agent, since in turn.others:
+            if since <= at or found is None:
+                found = agent
+        if not self.gone:
+            return found
+        for agent, since in reversed(list(turn.answers())):
+            if since <= at and not self.has_left(agent, since, at):
+                return agent
+        return found
+
+    def leave(self, agent: int, at: int, sign: int) -> None:
+        """The agent left for another call (+1), or turns out not to have (-1)."""
+        if sign < 0:
+            if (agent, at, False) in self.gone:
+                self.gone.remove((agent, at, False))
+        elif len(self.gone) < MOST_OTHERS and (self.ended is None or at < self.ended):
+            self.gone.append((agent, at, False))
+
+    def come_back(self, agent: int, at: int, sign: int) -> None:
+        """The agent that had left is in the call again (+1), or turns out not to be (-1)."""
+        if sign < 0:
+            if (agent, at, True) in self.gone:
+                self.gone.remove((agent, at, True))
+        elif len(self.gone) < MOST_OTHERS and any(one[0] == agent for one in self.gone):
+            self.gone.append((agent, at, True))
+
+    def turn_of(self, agent: int) -> QueueSegment | None:
+        """The last turn that the agent answered."""
+        self.charge(len(self.legs))
+        for leg in reversed(self.legs):
+            if leg.answered_by(agent) is not None:
+                return leg
+        return None
 
     @property
     def agent(self) -> int | None:
@@ -303,23 +348,23 @@ class Call(Struct, omit_defaults=True, gc=False):
         if work > FREE_WORK:
             self.work += work
 
-    def news(self, at: int, members: int) -> int:
-        """Which of these members an event of ``at`` is the latest to tell; a bit for each.
+    def told_later(self, at: int) -> int:
+        """Which members an event later than ``at`` told; a bit for each."""
+        told, later = self.told, 0
+        if told and at < told[-1][0]:
+            for _, members in islice(told, bisect_right(told, at, key=_first), None):
+                later |= members
+        return later
 
-        ``told`` keeps which event told what, so that a late one never undoes a later one.
-        """
+    def note_told(self, at: int, members: int) -> None:
+        """An event told these members, and no later one did."""
         told = self.told
         if not told or at >= told[-1][0]:
             told.append((at, members))
             if len(told) > MOST_TOLD:
                 self.told = _latest(told)
-            return members
-        index = bisect_right(told, at, key=_first)
-        for _, later in islice(told, index, None):
-            members &= ~later
-        if members:
-            told.insert(index, (at, members))
-        return members
+        else:
+            told.insert(bisect_right(told, at, key=_first), (at, members))
 
     @property
     def most_steps(self) -> int:

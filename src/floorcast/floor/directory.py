@@ -62,6 +62,13 @@ class Directory(Struct):
         known = self.agent_keys.get(thing)
         return self._new_agent(thing) if known is None else known
 
+    def known_agent(self, thing: Thing) -> int | None:
+        """The id of an agent that an event names, if it is known already."""
+        known = self.agent_keys.get(thing)
+        if known is None and isinstance(thing, str) and thing.isascii() and thing.isdigit():
+            known = self.agent_keys.get(int(thing)) if len(thing) <= _LONGEST_ID else None
+        return known
+
     def campaign(self, thing: Thing) -> int:
         """The id of a campaign that an event names."""
         known = self.campaign_keys.get(thing)

@@ -38,7 +38,7 @@ class Dispositions:
         if call.disposition is None or at >= call.disposition.at:
             category = self._categories.get(code, "nonContacts")
             turn = _turn_at(call, agent, at)
-            whose = _agent_at(turn, at) if agent is None else agent
+            whose = _agent_at(call, turn, at) if agent is None else agent
             self._count(
                 call,
                 Disposition(at, code, category, whose, _service(call, turn), agent is not None),
@@ -49,7 +49,7 @@ class Dispositions:
         said = call.disposition
         if said is not None:
             turn = _turn_at(call, said.agent if said.named else None, said.at)
-            agent = said.agent if said.named else _agent_at(turn, said.at)
+            agent = said.agent if said.named else _agent_at(call, turn, said.at)
             service = _service(call, turn)
             if (service, agent) != (said.service, said.agent):
                 self._count(call, replace(said, service=service, agent=agent))
@@ -93,8 +93,8 @@ def _turn_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
     return later
 
 
-def _agent_at(turn: QueueSegment | None, at: int) -> int | None:
-    return None if turn is None else turn.latest_agent(at)
+def _agent_at(call: Call, turn: QueueSegment | None, at: int) -> int | None:
+    return None if turn is None else call.holder(turn, at)
 
 
 def _service(call: Call, turn: QueueSegment | None) -> int:

@@ -9,14 +9,15 @@ result is as if none had ever left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
 from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
-from floorcast.floor.agent_events import agent_event, agent_event_kind
-from floorcast.floor.agents import CallInHand, OnFloor, change_state
+from floorcast.floor.agent_events import agent_event_kind
+from floorcast.floor.agent_fold import AgentFold, Calls
+from floorcast.floor.agents import OnFloor
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import (
     ANSWER,
@@ -28,26 +29,28 @@ from floorcast.floor.calls import (
     Step,
 )
 from floorcast.floor.change_hooks import ChangeHooks
+from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
-from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
+from floorcast.floor.timeline import Timeline, forget_moments
 from floorcast.model.inbound import (
     AgentState,
-    AgentStateData,
     CallAnswer,
     CallDisposition,
     CallEnd,
     CallQueue,
     CallStart,
     CampaignUpdate,
+    Consumer,
     EmailAttempt,
     InboundEvent,
     LoggedEvent,
     SmsAttempt,
+    Thing,
     milliseconds,
 )
 from floorcast.model.outbound import AgentEvent, InteractionEvent
@@ -58,6 +61,9 @@ from floorcast.site.configuration import FloorConfig
 __all__ = ["Floor", "OutboundEvent"]
 
 _TIDY_MS = 60_000
+QUIET_CALL_MS = 4 * 3_600_000
+QUIET_AGENT_MS = 16 * 3_600_000
+LATE_MS = 15 * 60_000
 
 
 class OutboundEvent(Struct, gc=False):
@@ -75,11 +81,24 @@ class Floor:
 
     ``on_duty`` has the agents that are logged in, ``off_duty`` the others, by the service of
     their last event; ``at_work`` the campaigns of today and yesterday. ``hooks`` are
-    called before anything changes.
+    called before anything changes. ``too_late`` counts the agents' events that came too late to
+    change a figure.
+
+    A call or an agent without any event for ``quiet_call_ms`` or ``quiet_agent_ms`` counts in no
+    figure of now; an agent's state may be ``late_ms`` late and is put where it belongs.
     """
 
-    def __init__(self, state: FloorState, quiet_call_ms: int = 4 * 3_600_000) -> None:
+    def __init__(
+        self,
+        state: FloorState,
+        quiet_call_ms: int = QUIET_CALL_MS,
+        quiet_agent_ms: int = QUIET_AGENT_MS,
+        late_ms: int = LATE_MS,
+    ) -> None:
         self.state = state
+        self.too_late = 0
+        self._quiet_agent_ms = quiet_agent_ms
+        self._late_ms = late_ms
         self.hooks = ChangeHooks()
         self.call_table = CallTable(state.calls, quiet_call_ms, self.hooks.calls)
         self.ledger = Ledger(state.counters, self.hooks.services)
@@ -102,7 +121,8 @@ class Floor:
         for call in self.call_table.calls.values():
             self._tally.shorten(call)
         for agent in state.agents.values():
-            self._locate(agent)
+            _restore(agent)
+            self._agents.locate(agent)
         for campaign in state.campaigns.values():
             self.at_work.place(campaign, self.calendar)
 
@@ -114,6 +134,9 @@ class Floor:
     def apply(self, plan: FloorConfig) -> None:
         """Fold a change of the client's site."""
         self.hooks.everything()
+        if plan.time_zone != self.state.plan.time_zone:
+            for agent in self.state.agents.values():
+                forget_moments(agent)  # their days were others
         self.state.plan = plan
         self.state.terms = self.state.entry
         self.state.directory.apply(plan)
@@ -129,6 +152,19 @@ class Floor:
             self.state.terms,
         )
         self._dispositions = Dispositions(self.state.connects, self._tally, plan.term_codes)
+        calls = Calls(
+            self.call_table, self._tally, self.hooks, self._step, self._dispositions.follow
+        )
+        self._agents = AgentFold(
+            self.state,
+            calls,
+            (self.on_duty, self.off_duty),
+            Timeline(self.ledger, calls, self.calendar, self._late_ms, self._quiet_agent_ms),
+            self._count_too_late,
+        )
+
+    def _count_too_late(self) -> None:
+        self.too_late += 1
 
     # -- entries ---------------------------------------------------------------------------
 
@@ -139,11 +175,11 @@ class Floor:
         if self.ledger.begin_day(self.calendar.day_of(now)):
             self.at_work.begin_day(self.calendar)
         self.call_table.evict_ended(now)
-        for call in self.call_table.evicted:
-            self._tally.forget(call)
         if now // _TIDY_MS != self._tidied:
             self._tidied = now // _TIDY_MS
             self._tidy(now)
+        for call in self.call_table.evicted:
+            self._tally.forget(call)
 
     def _tidy(self, now: int) -> None:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
@@ -155,7 +191,9 @@ class Floor:
         calls = self.call_table.calls
         for event in events:
             data: Any = event.data
-            kind = type(event)
+            kind: Any = type(event)
+            if kind is AgentState or (kind is CallAnswer and data.agent is not None):
+                self._agents.add_calls_behind(cast("AgentState | CallAnswer", event), found)
             if kind is AgentState:
                 data = data.call
                 if data is None or data.transaction_id is None or data.session_id is None:
@@ -175,112 +213,11 @@ class Floor:
     # -- agents ----------------------------------------------------------------------------
 
     def _agent_state(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
-        data = event.data
-        state, directory = self.state, self.state.directory
-        agent_id = directory.agent(data.agent)
-        for hook in self.hooks.agents:
-            hook(agent_id)
-        agent = state.agents.get(agent_id)
-        if agent is None:
-            agent = state.agents[agent_id] = OnFloor(agent_id)
-            self._locate(agent)
-        for hook in self.hooks.services:
-            hook(agent.service)
-        agent.seq += 1
-        service = None if data.service is None else directory.service(data.service)
-        if data.team is not None:
-            directory.join_team(agent_id, directory.team(data.team))
-        call = self._call_in_hand(data)
-        if at >= agent.last_event:
-            self._enter(agent, data, at, service, call)
-            service = agent.service
-        if call is not None and call.key is not None:
-            if data.event_type == "IN_CALL":
-                self._answered_by(agent, call, service, at, now)
-            if call.service is None:
-                call.service = self._service_of(call.key)
-        served = None if service == NO_SERVICE else service
-        in_hand = call or agent.call
-        fed = agent_event(state.client, agent, data, in_hand, served, at, directory)
-        kind = agent_event_kind(fed, directory)
-        return OutboundEvent("agent", kind, served, directory.call_center_of(served), fed)
-
-    def _enter(
-        self,
-        agent: OnFloor,
-        data: AgentStateData,
-        at: int,
-        service: int | None,
-        call: CallInHand | None,
-    ) -> None:
-        before = agent.service, agent.logged_in
-        change_state(agent, data.event_type, at, service, data.reason, self.ledger, self.calendar)
-        if before != (agent.service, agent.logged_in):
-            self._locate(agent)
-        if data.monitored is not None:
-            agent.monitored = data.monitored
-        if data.skill is not None:
-            agent.skill = data.skill
-        if call is not None and agent.state is not State.LOGOFF:
-            agent.call = call
-
-    def _locate(self, agent: OnFloor) -> None:
-        self.on_duty.put(agent.id, agent, agent.service if agent.logged_in else None)
-        self.off_duty.put(agent.id, agent, None if agent.logged_in else agent.service)
-
-    def _call_in_hand(self, data: AgentStateData) -> CallInHand | None:
-        ref = data.call
-        if ref is None:
-            return None
-        named = None if ref.service is None else self.state.directory.service(ref.service)
-        transaction = None if ref.transaction_id is None else int(ref.transaction_id)
-        call = CallInHand(
-            transaction,
-            ref.session_id,
-            named,
-            ref.phone_number,
-            ref.account,
-            ref.campaign_type,
-            ref.direction,
+        served, fed = self._agents.heard(event, at, now)
+        center = self.state.directory.call_center_of(served)
+        return OutboundEvent(
+            "agent", agent_event_kind(fed, self.state.directory), served, center, fed
         )
-        known = None if call.key is None else self.call_table.calls.get(call.key)
-        if known is not None:
-            if call.phone is None:
-                call.phone = known.customer_phone
-            call.account = known.account if call.account is None else call.account
-            if call.campaign_type is None:
-                call.campaign_type = known.campaign_type
-            if call.direction is None:
-                call.direction = known.direction
-        return call
-
-    def _service_of(self, key: Key) -> int | None:
-        known = self.call_table.calls.get(key)
-        if known is None or known.present_service == NO_SERVICE:
-            return None
-        return known.present_service
-
-    def _answered_by(
-        self, agent: OnFloor, ref: CallInHand, service: int | None, at: int, now: int
-    ) -> None:
-        assert ref.key is not None
-        call = self.call_table.touch(ref.key, at, now)
-        if call.direction is None:
-            self._tally.direct(call, ref.direction)
-        named = ref.service if ref.service is not None else service
-        self._step(call, Step(at, ANSWER, None if named == NO_SERVICE else named, agent.id))
-        if not self._handled(agent, call, at):
-            agent.handled_service = None  # another's call: its wrap-up is not counted
-
-    def _handled(self, agent: OnFloor, call: Call, at: int) -> bool:
-        for leg in reversed(call.legs):
-            if leg.agent == agent.id and leg.answered is not None:
-                # told again, late: the wrap-up that followed is over, and the next one is not its
-                again = at == agent.handled_at and agent.handled_service is None
-                if at >= agent.handled_at and not again:
-                    agent.handled_service, agent.handled_at = leg.service, at
-                return True
-        return False
 
     # -- calls -----------------------------------------------------------------------------
 
@@ -291,26 +228,29 @@ class Floor:
             last = max(step.at, call.last_step)
             self.at_work.had_call(call.campaign, call.service, last, self.calendar)
 
-    def _learn(self, call: Call, at: int, data: object, names: tuple[str, ...]) -> None:
+    def _learn(
+        self, call: Call, at: int, data: object, members: tuple[tuple[str, int], ...]
+    ) -> None:
         """Take over what an event tells of the call, unless a later one told it."""
-        told = 0
-        for name in names:
-            if getattr(data, name) is not None:
-                told |= _BITS[name]
-        if not told:
-            return
-        told = call.news(at, told)
-        for name in names:
-            if told & _BITS[name]:
-                value = getattr(data, name)
-                if name == "campaign":
-                    call.campaign = self.state.directory.campaign(value)
-                elif name == "consumer":
-                    call.first_name, call.last_name = value.first_name, value.last_name
-                elif name in ("direction", "call_direction"):
-                    self._tally.direct(call, value)
-                else:
+        later, told = call.told_later(at), 0
+        for name, bit in members:
+            value = getattr(data, name)
+            if value is not None and not later & bit:
+                told |= bit
+                if bit > _PLAIN:
                     setattr(call, name, value)
+                else:
+                    self._learn_other(call, name, value)
+        if told:
+            call.note_told(at, told)
+
+    def _learn_other(self, call: Call, name: str, value: Consumer | Thing) -> None:
+        if isinstance(value, Consumer):
+            call.first_name, call.last_name = value.first_name, value.last_name
+        elif name == "campaign":
+            call.campaign = self.state.directory.campaign(value)
+        else:
+            self._tally.direct(call, str(value))
 
     def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
@@ -335,9 +275,8 @@ class Floor:
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         agent_id = None if data.agent is None else self.state.directory.agent(data.agent)
         self._step(call, Step(at, ANSWER, None, agent_id))
-        agent = None if agent_id is None else self.state.agents.get(agent_id)
-        if agent is not None:
-            self._handled(agent, call, at)
+        if agent_id is not None:
+            self._agents.answered(agent_id, call, at, now)
 
     def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
@@ -362,7 +301,7 @@ class Floor:
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         agent = None if data.agent is None else directory.agent(data.agent)
         if data.account is not None:
-            self._learn(call, at, data, ("account",))
+            self._learn(call, at, data, _ACCOUNT)
         self._dispositions.set(call, at, data.term_code, agent)
         named = voice_events.Named(call, directory, agent)
         fed = voice_events.call_disposition(self.state.client, call, data, at, event_id, named)
@@ -398,38 +337,27 @@ class Floor:
 
 
 _OF_CALLS = frozenset({CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition})
-_QUEUE_MEMBERS = ("skill", "priority")
-_START_MEMBERS = (
-    "direction",
-    "campaign",
-    "consumer",
-    "campaign_type",
-    "phone_dialed",
-    "caller_id",
-    "account",
-    "total_due",
-    "zip_code",
-    "area_code_state",
-    "phone_position",
-    "priority",
-    "operator_phone",
-)
-_END_MEMBERS = (
-    "call_direction",
-    "campaign",
-    "campaign_type",
-    "phone_dialed",
-    "caller_id",
-    "account",
-    "operator_phone",
-    "area_code_state",
-    "zip_code",
-    "phone_position",
-    "priority",
-    "lv_result",
-)
-_BITS = {
-    name: 1 << bit
-    for bit, name in enumerate(dict.fromkeys(_START_MEMBERS + _QUEUE_MEMBERS + _END_MEMBERS))
-}
-_BITS["call_direction"] = _BITS["direction"]
+_BITS = {"direction": 1, "call_direction": 1, "campaign": 2, "consumer": 4}
+_PLAIN = 4  # members with a higher bit are taken over as they are
+
+
+def _members(*names: str) -> tuple[tuple[str, int], ...]:
+    """Members of a call, each with the bit that stands for it."""
+    for name in names:
+        _BITS.setdefault(name, 1 << len(_BITS))
+    return tuple((name, _BITS[name]) for name in names)
+
+
+_DETAILS = ("campaign_type", "phone_dialed", "caller_id", "account", "zip_code")
+_MORE = ("area_code_state", "phone_position", "priority", "operator_phone")
+_QUEUE_MEMBERS = _members("skill", "priority")
+_START_MEMBERS = _members("direction", "campaign", "consumer", "total_due", *_DETAILS, *_MORE)
+_END_MEMBERS = _members("call_direction", "campaign", "lv_result", *_DETAILS, *_MORE)
+_ACCOUNT = _members("account")
+
+
+def _restore(agent: OnFloor) -> None:
+    """Read an agent as an earlier release kept it."""
+    agent.reached = max(agent.reached, agent.last_event)
+    if agent.state is State.NOT_READY and agent.slot < 0:
+        agent.slot = reason_index(agent.reason)

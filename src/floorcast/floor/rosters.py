@@ -19,7 +19,7 @@ _ALWAYS = 2**62
 
 
 class Roster(Generic[T]):
-    """Things by id, each at one service or at none.
+    """Things by id, each at some services or at none.
 
     ``hooks`` are called with a service before what is there changes.
     """
@@ -27,23 +27,24 @@ class Roster(Generic[T]):
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
         self._hooks = hooks
         self._at: dict[int, dict[int, T]] = {}
-        self._where: dict[int, int] = {}
+        self._where: dict[int, tuple[int, ...]] = {}
 
-    def put(self, number: int, thing: T, service: int | None) -> None:
-        """The thing is at the service now, and nowhere else; None: it is nowhere."""
-        before = self._where.get(number)
-        if before == service:
+    def put(self, number: int, thing: T, services: tuple[int, ...]) -> None:
+        """The thing is at these services now, and nowhere else."""
+        before = self._where.get(number, ())
+        if before == services:
             return
         for hook in self._hooks:
-            for at in (before, service):
-                if at is not None:
-                    hook(at)
-        if before is not None:
-            del self._at[before][number]
-            del self._where[number]
-        if service is not None:
-            self._at.setdefault(service, {})[number] = thing
-            self._where[number] = service
+            for at in (*before, *services):
+                hook(at)
+        for at in before:
+            del self._at[at][number]
+        for at in services:
+            self._at.setdefault(at, {})[number] = thing
+        if services:
+            self._where[number] = services
+        else:
+            self._where.pop(number, None)
 
     def of(self, service: int) -> Mapping[int, T]:
         """What is at the service, by id."""
@@ -65,10 +66,10 @@ class OnDuty(Roster[OnFloor]):
         super().__init__(hooks)
         self._all_heard: dict[int, int] = {}
 
-    def put(self, number: int, thing: OnFloor, service: int | None) -> None:
+    def put(self, number: int, thing: OnFloor, services: tuple[int, ...]) -> None:
         """See ``Roster.put``."""
-        super().put(number, thing, service)
-        if service is not None:
+        super().put(number, thing, services)
+        for service in services:
             known = self._all_heard.get(service, _ALWAYS)
             self._all_heard[service] = min(known, thing.last_event)
 

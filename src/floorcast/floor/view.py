@@ -39,6 +39,9 @@ __all__ = [
 ]
 
 
+TAKEN_BEFORE_MS = 5000
+
+
 class Day(NamedTuple):
     """A day of the client's calendar: its number, and its first ms."""
 
@@ -107,7 +110,7 @@ class FloorView:
 
     def services_of(self, agent: OnFloor) -> Collection[int]:
         """The services that an agent is logged in to, or was last."""
-        return (agent.service,)
+        return agent.logged_in_to
 
     def days_of_agent(self, day: int, agent: int) -> Sequence[tuple[int, AgentDay]]:
         """An agent's counters of a day: (service, counter)."""
@@ -126,8 +129,12 @@ class FloorView:
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether the agent's state, reason or service changed after a moment."""
-        return agent.since > after
+        """Whether the agent's state, reason or service changed, or a change was taken, since then.
+
+        An event is taken a moment before it is folded: what was taken within the last seconds
+        before ``after`` is told again rather than missed.
+        """
+        return agent.since > after or agent.changed_at > after - TAKEN_BEFORE_MS
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
         """The service of the call that an agent has in hand; the agent's own, if none is known."""

@@ -57,6 +57,7 @@ Text = Annotated[str, Meta(max_length=4096)]
 Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
+MOST_SERVICES = 1000  # that one agent is logged in to
 Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -96,6 +97,7 @@ class AgentStateData(_Data):
     agent: Thing
     event_type: AgentEventType
     service: Thing | None = None
+    services: Annotated[list[Thing], Meta(min_length=1, max_length=MOST_SERVICES)] | None = None
     reason: Text | None = None
     line_number: Text | None = None
     team: Thing | None = None

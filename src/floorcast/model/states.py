@@ -89,6 +89,7 @@ AgentEventType = Literal[
     "AGENT_TRANSFER_CONFERENCED_SUPERVISOR",
     "AGENT_TRANSFER_COMPLETE_SUPERVISOR",
     "AGENT_TRANSFER_FAILED_SUPERVISOR",
+    "AGENT_TRANSFER_FAILED",
 ]
 
 _NAMED: dict[str, State] = {
@@ -103,7 +104,7 @@ def _state_after(event_type: str) -> State | None:
     if event_type in _NAMED:
         return _NAMED[event_type]
     if event_type.startswith("AGENT_TRANSFER_"):
-        over = "_COMPLETE_" in event_type or "_FAILED_" in event_type
+        over = "_COMPLETE_" in event_type or "_FAILED" in event_type
         return State.IN_CALL if over else State.TRANSFERRING
     return State.__members__.get(event_type)
 

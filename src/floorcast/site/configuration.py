@@ -22,6 +22,7 @@ __all__ = [
     "FeedName",
     "FloorConfig",
     "Formula",
+    "NotReadyReason",
     "Role",
     "Service",
     "TermCode",
@@ -42,6 +43,9 @@ Formula = Literal[
     "answered_of_answered",
 ]
 Exits = Literal["moved_on", "abandoned"]
+CountedReason = Literal[
+    "LUNCH", "TRAINING", "BREAK", "MEETING", "TECH_DIFFICULTIES", "VOICE_MAIL", "OTHER"
+]
 Role = Literal["Sysadmin", "Superuser", "Manager", "Report Admin", "IT User", "Auditor", "Agent"]
 
 
@@ -95,6 +99,13 @@ DEFAULT_TERM_CODES = (
 )
 
 
+class NotReadyReason(_Part, frozen=True):
+    """A reason of the client's own for not being ready, and the one that it counts as."""
+
+    reason: Name
+    counts_as: CountedReason
+
+
 class FloorConfig(_Part, frozen=True):
     """What a client's floor is made of; no secrets. An empty term-code table means the default."""
 
@@ -104,6 +115,7 @@ class FloorConfig(_Part, frozen=True):
     services: tuple[Service, ...] = ()
     agents: tuple[Agent, ...] = ()
     term_codes: tuple[TermCode, ...] = ()
+    not_ready_reasons: tuple[NotReadyReason, ...] = ()
 
 
 class User(_Part, frozen=True):

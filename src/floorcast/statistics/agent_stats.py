@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.view import NO_SERVICE, AgentDay, OnFloor, reason_index
+from floorcast.floor.view import NO_SERVICE, AgentDay, OnFloor
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, everyone_today, is_quiet, logged_in
@@ -182,7 +182,7 @@ def _with(
     time[agent.state] += more
     if agent.state is State.NOT_READY:
         reasons = reasons.copy()
-        reasons[reason_index(agent.reason)] += more
+        reasons[agent.slot] += more
     return time, reasons
 
 

@@ -1,0 +1,113 @@
+"""Agents' states follow their own times: the order of arrival changes no figure."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.floor.floor import Floor
+from floorcast.model.inbound import InboundEvent
+from tests.floor.random_floors import AGENT_KINDS, agent, call, fold_all, new_floor
+
+SECONDS = st.integers(0, 190)  # before any is taken
+SERVICES = st.sampled_from([10, 20])
+
+
+@st.composite
+def agents_events(draw: st.DrawFn) -> InboundEvent:
+    """One event of an agent, which may name a call, a service or several."""
+    data: dict[str, Any] = {}
+    chosen = draw(st.integers(0, 9))
+    if chosen < 3:
+        data["service"] = draw(SERVICES)
+    elif chosen == 3:
+        data["services"] = draw(st.permutations([10, 20]))
+    kind = draw(st.sampled_from((*AGENT_KINDS, "IN_CALL", "WRAP_UP", "READY")))
+    if kind == "NOT_READY":
+        data["reason"] = draw(st.sampled_from(["LUNCH", "VOICE_MAIL", "?"]))
+    if kind in ("IN_CALL", "WRAP_UP", "AGENT_HOLD") and draw(st.integers(0, 2)):
+        number = draw(st.integers(1, 3))
+        data["call"] = {"transactionId": number, "sessionId": f"S{number}", "service": 10 * number}
+    if draw(st.integers(0, 5)) == 0:
+        data |= {"skill": draw(st.sampled_from("ab")), "monitored": draw(st.booleans())}
+    return agent(kind, draw(SECONDS), draw(st.sampled_from([7, 8])), **data)
+
+
+@st.composite
+def calls_events(draw: st.DrawFn) -> InboundEvent:
+    """One event of one of three calls."""
+    kind = draw(st.sampled_from(["queue", "queue", "answer", "answer", "end", "disposition"]))
+    data: dict[str, Any] = {}
+    if kind == "queue":
+        data["service"] = draw(SERVICES)
+    if kind in ("answer", "disposition") and draw(st.booleans()):
+        data["agent"] = draw(st.sampled_from([7, 8]))
+    if kind == "disposition":
+        data["termCode"] = draw(st.sampled_from(["RPC", "WPC"]))
+    return call(f"call.{kind}", draw(SECONDS), draw(st.integers(1, 3)), **data)
+
+
+@st.composite
+def starts(draw: st.DrawFn) -> list[InboundEvent]:
+    """The beginnings of the three calls, which say their direction."""
+    directions = st.sampled_from(["INBOUND", "MANUAL"])
+    return [
+        call("call.start", draw(SECONDS), n, service=10, direction=draw(directions))
+        for n in (1, 2, 3)
+    ]
+
+
+STORIES = st.lists(agents_events() | agents_events() | calls_events(), max_size=30)
+
+
+def figures(floor: Floor) -> object:
+    """All that a figure is made of."""
+    counters = msgspec.to_builtins(floor.state.counters)
+    services = {
+        (day, service): one
+        for day, services in counters["service_days"].items()
+        for service, one in services.items()
+        if any(one.values())
+    }
+    agents = {
+        (day, service, number): one
+        for day, services in counters["agent_days"].items()
+        for service, by_agent in services.items()
+        for number, one in by_agent.items()
+        if any(any(x) if isinstance(x, list) else x for x in one.values())
+    }
+    present = {
+        one.id: (
+            *(one.state, one.since, one.counted_to, one.service, one.services, one.reason),
+            *(one.skill, one.monitored, None if one.call is None else one.call.key),
+        )
+        for one in floor.state.agents.values()
+        if one.last_event > 0
+    }
+    calls = {
+        one.key: ([(leg.service, leg.began, leg.left) for leg in one.legs], one.connected)
+        for one in floor.call_table.calls.values()
+        if one.legs
+    }
+    connects = {service: known for service, known in floor.state.connects.items() if known}
+    return services, agents, present, calls, connects
+
+
+@settings(max_examples=150)
+@given(STORIES, starts(), st.randoms(use_true_random=False))
+def test_any_order_and_any_duplicate_gives_the_same_figures(
+    story: list[InboundEvent], begun: list[InboundEvent], random: Random
+) -> None:
+    """Within the window, whatever comes late, and however often."""
+    by_time = {one.time: one for one in [*begun, *story]}
+    in_order = [by_time[time] for time in sorted(by_time, key=str)]
+    mixed = in_order + random.sample(in_order, len(in_order) // 3)
+    random.shuffle(mixed)
+    straight, other = new_floor(), new_floor()
+    fold_all(straight, in_order)
+    fold_all(other, mixed)
+    assert figures(other) == figures(straight)
