@@ -23,7 +23,7 @@ from tests.simulator.stories import MINUTE, advanced
 HOUR = 60 * MINUTE
 PLAN = floor_of(30)
 UNDONE = ("HOLD", "RESUMED", "RECONNECTED", "CONFERENCED")
-NEVER_TOLD = {"RESERVED"} | {
+NEVER_TOLD = {"RESERVED", "AGENT_TRANSFER_FAILED"} | {
     f"AGENT_TRANSFER_{what}_{whom}" for what in UNDONE for whom in ("AGENT2", "SUPERVISOR")
 }
 

@@ -149,11 +149,11 @@ def test_the_six_reasons_sum_to_the_total(events: list[InboundEvent]) -> None:
 @given(ANY_EVENTS)
 @example([agent("PREVIEW_DIAL_OFFERED", 0), agent("PREVIEW_DIAL_SKIPPED", 1), agent("READY", 2)])
 def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[InboundEvent]) -> None:
-    """From each event that leaves it logged in to the next one, to the ms."""
+    """From each event that leaves it logged in to the next one by their times, to the ms."""
     floor = day_of(*events)
     logged_in: Counter[int] = Counter()
     last: dict[int, tuple[float, bool]] = {}
-    for event in events:
+    for event in sorted(events, key=lambda one: str(one.time)):
         if not isinstance(event, AgentState) or event.time is None:
             continue
         who = floor.state.directory.agent(event.data.agent)

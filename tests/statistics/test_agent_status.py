@@ -15,13 +15,14 @@ from floorcast.statistics.agent_status import AgentDetails, agent_status
 from tests.floor.random_floors import (
     AGENT_KINDS,
     AGENTS,
+    PLAN,
     SERVICES,
     agent,
     call,
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import only, plain, scopes, seen, visible
+from tests.statistics.floors import folded, only, plain, scopes, seen, visible
 
 STATE_IDS = {
     "LOGOFF": 0,
@@ -78,12 +79,15 @@ def test_a_free_agent_has_no_call() -> None:
 
 def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
     """Strictly after; an agent that logged off is shown with state 0."""
-    floor = day_of(
-        agent("READY", 0, service=10),
-        agent("READY", 10, "BOB", service=10),
-        agent("READY", 5, 9, service=10),
-        agent("LOGOFF", 20, 9),
-        agent("NOT_READY", 30, "BOB"),
+    floor = folded(
+        PLAN,
+        [
+            agent("READY", 0, service=10),
+            agent("READY", 5, 9, service=10),
+            agent("READY", 10, "BOB", service=10),
+            agent("LOGOFF", 20, 9),
+            agent("NOT_READY", 30, "BOB"),
+        ],
     )
     now = seen(40)
 
@@ -99,6 +103,27 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
     assert changed(19.999, 10) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
     assert changed(19, 20) == []
     assert changed(30) == []
+
+
+def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
+    """However old its own time, and a change of the service or of the reason alone."""
+    events = [
+        agent("READY", 0, service=10),
+        agent("NOT_READY", 20, "BOB", service=10, reason="LUNCH"),
+        agent("NOT_READY", 30, "BOB", reason="BREAK"),
+        agent("READY", 40, service=20),
+        agent("NOT_READY", 35),  # it comes late
+    ]
+
+    def changed(seconds: float) -> list[str]:
+        floor = folded(PLAN, events)
+        shown = agent_status(scopes(floor), seen(50), seen(seconds).now).all()
+        return [one.agent_name for one in shown]
+
+    assert changed(25) == ["ANN", "BOB"]
+    assert changed(38) == ["ANN"]
+    assert changed(39.5) == ["ANN"]
+    assert changed(45) == []
 
 
 def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:

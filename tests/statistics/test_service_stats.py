@@ -62,9 +62,8 @@ def inbound(
     ]
 
 
-def test_an_answer_that_is_told_again_late_brings_no_second_wrap_up() -> None:
-    """The wrap-up that followed the call is over; the next one follows nothing of his."""
-    late = call("call.answer", 10, 1, agent="ANN")
+def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
+    """The last one that the agent had answered before; an answer that is told again adds none."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         call("call.start", 0, 1, service=10, direction="INBOUND"),
@@ -73,11 +72,29 @@ def test_an_answer_that_is_told_again_late_brings_no_second_wrap_up() -> None:
         call("call.end", 70, 1),
         agent("WRAP_UP", 70),
         agent("READY", 90),
-        late,
-        agent("WRAP_UP", 200),
-        agent("READY", 500),
+        call("call.answer", 10, 1, agent="ANN"),
+        agent("WRAP_UP", 100),
+        agent("READY", 115),
     )
-    assert row_of(floor, 600).average_wrapup_duration == 20
+    assert row_of(floor, 600).average_wrapup_duration == 35
+
+
+def test_a_wrap_up_is_not_charged_to_the_next_call() -> None:
+    """Nor when that one is answered before the end of the wrap-up has come."""
+    late = agent("READY", 100)
+    events = [
+        agent("LOGON", 0, service=10),
+        *inbound(1, 0, 10, 70, agent="ANN"),
+        agent("WRAP_UP", 70, call={"transactionId": 1, "sessionId": "S1"}),
+        call("call.start", 90, 2, service=20, direction="INBOUND"),
+        call("call.queue", 90, 2),
+        call("call.answer", 101, 2, agent="ANN"),
+        agent("IN_CALL", 101, call={"transactionId": 2, "sessionId": "S2"}),
+        call("call.end", 150, 2),
+    ]
+    floor = day_of(*events, late)
+    assert row_of(floor, 600).average_wrapup_duration == 30
+    assert row_of(floor, 600, 20).average_wrapup_duration == 0
 
 
 def test_a_day_of_three_calls() -> None:

@@ -173,7 +173,8 @@ class AgentFold:
         service = self._timeline.take(agent, moment, now)
         after = (agent.state, agent.since, agent.service, agent.reason, agent.services)
         if after != before:
-            agent.changed_at = now
+            if agent.logged_in or agent.since != before[1]:
+                agent.changed_at = now
             self.locate(agent)
         if agent.team is not None and agent.team != team:
             self._state.directory.join_team(agent.id, agent.team)

@@ -14,7 +14,7 @@ from floorcast.floor.call_data import CallFacts
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.change_hooks import ChangeHooks, IdHooks
-from floorcast.floor.counters import AgentDay, ServiceDay, reason_index
+from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
 from floorcast.site.configuration import Agent, CallCenter, Service
@@ -35,11 +35,7 @@ __all__ = [
     "OnFloor",
     "Service",
     "ServiceDay",
-    "reason_index",
 ]
-
-
-TAKEN_BEFORE_MS = 5000
 
 
 class Day(NamedTuple):
@@ -129,12 +125,8 @@ class FloorView:
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether the agent's state, reason or service changed, or a change was taken, since then.
-
-        An event is taken a moment before it is folded: what was taken within the last seconds
-        before ``after`` is told again rather than missed.
-        """
-        return agent.since > after or agent.changed_at > after - TAKEN_BEFORE_MS
+        """Whether the agent's state, reason or service changed, or a change was taken, since then."""
+        return agent.since > after or agent.changed_at > after
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
         """The service of the call that an agent has in hand; the agent's own, if none is known."""
