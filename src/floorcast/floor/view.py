@@ -125,7 +125,7 @@ class FloorView:
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether the agent's state, reason or service changed, or a change was taken, since then."""
+        """Whether its state, reason or service changed, or a change was taken, after a moment."""
         return agent.since > after or agent.changed_at > after
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
