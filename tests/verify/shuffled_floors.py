@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from floorcast.verify.verification import StoredEntry
 from tests.verify.recomputing import NOON, Event, call, event, in_call, taken
 
-__all__ = ["Arrivals", "arrivals"]
+__all__ = ["KINDS", "Arrivals", "arrivals"]
 
 SERVICES = st.sampled_from([10, 20, 30])
 AGENTS = st.sampled_from(["ANN", "BOB", 9])
@@ -21,9 +22,7 @@ STATES = st.sampled_from(
         "AGENT_TRANSFER_COMPLETE_AGENT2",
     ]
 )  # fmt: skip
-KINDS = st.sampled_from(
-    ["start", "queue", "queue", "answer", "end", "disposition", "leave", "update", "missed"]
-)
+KINDS = ("start", "queue", "queue", "answer", "end", "disposition", "leave", "update", "missed")
 REASONS = st.sampled_from(["TIMEOUT", "TRANSFER"])
 PAUSES = st.sampled_from([0.001, 0.5, 1, 5, 20, 61])  # seconds from one event to the next
 DELAYS = st.sampled_from([0, 0, 0, 0.5, 5, 60, 400, 830])  # seconds until it arrives
@@ -38,8 +37,8 @@ class Arrivals(NamedTuple):
 
 
 @st.composite
-def of_a_call(draw: st.DrawFn, seconds: float) -> Event:
-    kind, number = draw(KINDS), draw(st.integers(1, 4))
+def of_a_call(draw: st.DrawFn, seconds: float, kinds: Sequence[str]) -> Event:
+    kind, number = draw(st.sampled_from(kinds)), draw(st.integers(1, 4))
     data: dict[str, Any] = {}
     if kind == "missed":
         who = {"agent": draw(AGENTS), "reason": "NO_ANSWER", "ringSeconds": 9}
@@ -63,12 +62,12 @@ def of_a_call(draw: st.DrawFn, seconds: float) -> Event:
 
 
 @st.composite
-def of_an_agent(draw: st.DrawFn, seconds: float) -> Event:
+def of_an_agent(draw: st.DrawFn, seconds: float, *, several: bool) -> Event:
     kind = draw(STATES)
     data: dict[str, Any] = {}
     if draw(st.booleans()):
         data["service"] = draw(SERVICES)
-    elif draw(st.integers(0, 3)) == 0:
+    elif several and draw(st.integers(0, 3)) == 0:
         data["services"] = draw(st.lists(SERVICES, min_size=1, max_size=3))
     if kind == "NOT_READY":
         data["reason"] = draw(st.sampled_from(["LUNCH", "VOICE_MAIL", "?"]))
@@ -78,15 +77,18 @@ def of_an_agent(draw: st.DrawFn, seconds: float) -> Event:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> Arrivals:
-    """Some dozen events, some told twice, each up to fourteen minutes late."""
+def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS, *, several: bool = True) -> Arrivals:
+    """Some dozen events, some told twice, each up to fourteen minutes late.
+
+    ``kinds`` are those of calls. ``several``: agents may be logged in to several services at once.
+    """
     events: list[tuple[float, Event]] = []
     seconds = 0.0
     behind = {True: draw(DELAYS), False: draw(DELAYS)}  # one source for calls, one for agents
     for _ in range(draw(st.integers(1, 30))):
         seconds += draw(PAUSES)
         is_call = draw(st.booleans())
-        one = draw(of_a_call(seconds) if is_call else of_an_agent(seconds))
+        one = draw(of_a_call(seconds, kinds) if is_call else of_an_agent(seconds, several=several))
         for _ in range(2 if draw(st.integers(0, 9)) == 9 else 1):
             delay = draw(DELAYS) if draw(st.integers(0, 2)) == 2 else behind[is_call]
             events.append((seconds + delay, one))

@@ -181,7 +181,7 @@ class CallPass:
             if last.left is None
             and (one.agent is None or not self._has_left(one.agent, name, self._now))
         ]
-        agents = [one for one in having if one is not None]
+        agents = [one.agent for one in last.answers[:1] if one.agent is not None]
         return OpenCall(
             name, way.present_service, state, since, way.began, agents, bool(having), facts
         )
