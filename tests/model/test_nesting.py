@@ -19,7 +19,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_ordinary_json_passes(value: object) -> None:
     """Brackets side by side, and brackets in strings, are no depth."""
-    check_nesting(json.dumps([value, "[{" * 200, r"\"[" * 200]).encode())
+    check_nesting(json.dumps([value, "[{" * 700, r"\"[" * 700]).encode())
 
 
 @pytest.mark.parametrize(("opener", "closer"), [(b"[", b"]"), (b'{"a":', b"}")])

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 __all__ = ["MAX_DEPTH", "check_nesting"]
 
-MAX_DEPTH = 64  # arrays and objects inside each other; floorcast's own messages need 5
+MAX_DEPTH = 500  # arrays and objects inside each other; half of what Python 3.11 can decode
 _MAX_BRACKETS = 100_000  # that are looked at one by one: a few milliseconds
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -25,7 +25,8 @@ def check_nesting(text: bytes) -> None:
     Text with more than 100,000 brackets outside strings is also rejected. Malformed JSON is left
     to the decoder.
     """
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+    # a level takes two brackets, so an ordinary event is too short to be looked at
+    if len(text) <= 2 * MAX_DEPTH or text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return
     brackets = _STRINGS.sub(b"", text).translate(None, _NOT_BRACKETS)
     if len(brackets) > _MAX_BRACKETS or any(
