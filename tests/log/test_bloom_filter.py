@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from floorcast.log.bloom_filter import BloomFilter, mark
+from floorcast.log.bloom_filter import BloomFilter, fingerprint
 
 
 def some_keys(random: Random, count: int) -> list[bytes]:
@@ -26,14 +26,14 @@ def test_a_key_that_was_put_in_is_never_called_new() -> None:
 def test_most_new_keys_are_called_new() -> None:
     """At 500,000 keys in it, all but a few in a thousand."""
     random, a_filter = Random(2), BloomFilter()
-    a_filter.load(map(mark, some_keys(random, 500_000)))
+    a_filter.load(map(fingerprint, some_keys(random, 500_000)))
     assert len(a_filter.sift(some_keys(random, 10_000))) < 50
 
 
 def test_it_is_loaded_by_marks() -> None:
     """As they are kept on disk."""
     a_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
-    a_filter.load(array("I", map(mark, keys)))
+    a_filter.load(array("I", map(fingerprint, keys)))
     assert a_filter.sift(keys) == keys
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.log import compaction
-from floorcast.log.bloom_filter import mark
+from floorcast.log.bloom_filter import fingerprint
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, fetch_one
 
@@ -28,7 +28,7 @@ def add(connection: apsw.Connection, keys: set[bytes], hour: int) -> None:
     run = connection.execute(compaction.NEXT_RUN).get
     connection.executemany("INSERT INTO keys VALUES (?, ?)", [(run, key) for key in sorted(keys)])
     connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, ?)", (run, run, run, hour))
-    marks = array("I", map(mark, keys)).tobytes()
+    marks = array("I", map(fingerprint, keys)).tobytes()
     connection.execute("INSERT INTO marks (run, marks) VALUES (?, ?)", (run, marks))
 
 
@@ -80,7 +80,7 @@ def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
     finish(connection)
     (stored,) = fetch_one(connection, "SELECT marks FROM marks")
     keys = [key for (key,) in fetch(connection, "SELECT key FROM keys")]
-    assert sorted(array("I", stored)) == sorted(map(mark, keys))
+    assert sorted(array("I", stored)) == sorted(map(fingerprint, keys))
 
 
 def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:

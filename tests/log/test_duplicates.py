@@ -98,7 +98,7 @@ def test_full_waves_go_to_the_disk(house: House) -> None:
     assert house.held(*names) == sorted(names[:22])
     house.reopen()
     assert house.held(*names) == sorted(names[:20])
-    assert house.runs.covered() == {ACME: 20}
+    assert house.runs.checkpoints() == {ACME: 20}
 
 
 def test_a_wave_waits_for_what_is_under_way(house: House) -> None:
@@ -107,11 +107,11 @@ def test_a_wave_waits_for_what_is_under_way(house: House) -> None:
     second, keys = house.reserve("d", "e")
     house.add("f")
     house.runs.wait()
-    assert house.runs.waves() == (0, 0)
+    assert house.runs.memtables() == (0, 0)
     house.confirm(first)
     house.seen.withdraw(second, keys)
     house.runs.wait()
-    assert house.runs.waves() == (1, 1)
+    assert house.runs.memtables() == (1, 1)
     assert house.held(*"abcdef") == ["a", "b", "c", "f"]
 
 
@@ -122,7 +122,7 @@ def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
     house.seen.withdraw(memtable, keys)
     house.add("f")
     house.reopen()
-    assert house.runs.covered() == {}
+    assert house.runs.checkpoints() == {}
 
 
 def test_long_keys_make_short_waves(house: House) -> None:
@@ -130,7 +130,7 @@ def test_long_keys_make_short_waves(house: House) -> None:
     house.add("x" * 1000)
     house.add("b")
     house.runs.wait()
-    assert house.runs.waves() == (1, 1)
+    assert house.runs.memtables() == (1, 1)
 
 
 def test_a_wave_is_of_one_hour(house: House) -> None:
@@ -139,7 +139,7 @@ def test_a_wave_is_of_one_hour(house: House) -> None:
         house.add(str(house.clock.ticks))
         house.clock.ticks += HOUR
     house.runs.wait()
-    assert house.runs.waves() == (1, 1)
+    assert house.runs.memtables() == (1, 1)
 
 
 def test_neighbouring_hours_do_not_cut_each_other_s_waves(house: House) -> None:
@@ -148,7 +148,7 @@ def test_neighbouring_hours_do_not_cut_each_other_s_waves(house: House) -> None:
         house.clock.ticks += HOUR if number % 2 else -HOUR
         house.add(str(number))
     house.runs.wait()
-    assert house.runs.waves() == (0, 0)
+    assert house.runs.memtables() == (0, 0)
 
 
 def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
@@ -158,7 +158,7 @@ def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
     for number in range(5):
         house.add(str(number))
     house.reopen()
-    assert house.runs.covered() == {ACME: 5}
+    assert house.runs.checkpoints() == {ACME: 5}
     assert house.held("early", "3", "4") == ["3", "early"]
 
 

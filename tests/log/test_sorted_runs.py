@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from floorcast.log import sorted_runs
-from floorcast.log.bloom_filter import mark
+from floorcast.log.bloom_filter import fingerprint
 from floorcast.log.sorted_runs import Run, SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, open_reader
@@ -104,14 +104,14 @@ def test_keys_are_found_exactly(house: House, inline: int) -> None:
 
 def test_it_tells_how_far_it_got(house: House) -> None:
     """The entry up to which all keys are stored, and the waves that are here."""
-    assert (house.runs.covered(), house.runs.waves()) == ({}, (0, 0))
+    assert (house.runs.checkpoints(), house.runs.memtables()) == ({}, (0, 0))
     house.write("a")
     house.write("b")
     house.settle()
     house.reopen()
-    assert (house.runs.covered(), house.runs.waves()) == ({1: 2}, (1, 2))
+    assert (house.runs.checkpoints(), house.runs.memtables()) == ({1: 2}, (1, 2))
     assert sorted(m for marks in house.runs.marks() for m in marks) == sorted(
-        map(mark, [b"a", b"b"])
+        map(fingerprint, [b"a", b"b"])
     )
 
 

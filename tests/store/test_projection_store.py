@@ -139,7 +139,7 @@ def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
     house.mirror.write_segment(ACME, "agent", segment([10, 20]))
     if stored:
         house.flush()
-    with pytest.raises(ValueError, match="not behind 20"):
+    with pytest.raises(ValueError, match="does not follow 20"):
         house.mirror.write_segment(ACME, "agent", segment([20, 30]))
     house.mirror.write_segment(ACME, "agent", segment([21]))
 

@@ -1,8 +1,7 @@
-"""The way of an append through the event loop: checked, planned, handed over, told.
+"""An append on the event loop: checked, planned, handed to the writer, published.
 
-What is planned counts on everything planned before it, so that when one group fails all that
-is under way fails with it: nothing of it is stored, its keys are withdrawn, and the next
-append goes on from what is durable.
+A plan builds on every plan before it. When one group fails, everything under way fails with it:
+nothing of it is stored, its keys are withdrawn, and the next append continues from what is durable.
 """
 
 from __future__ import annotations
@@ -76,11 +75,11 @@ class NumberedStream(Stream):
         self.site = self.planned_site = row.site
 
     def row(self) -> StreamRow:
-        """The stream as a reader wants it: as far as it is durable."""
+        """The stream for a reader: as far as it is durable."""
         return StreamRow(self.ordinal, self.client, self.head)
 
     def publish(self, entry: Entry) -> None:
-        """Make a durable entry the head, and give it to who follows."""
+        """Make a durable entry the head, and give it to the followers."""
         self.stored = True
         if entry.kind == "site":
             self.site = entry.payload
@@ -249,7 +248,7 @@ class Appender:
                 self._loop.call_soon_threadsafe(self._hear, outcome)
 
     def close(self) -> None:
-        """Take nothing any more; what is under way goes on."""
+        """Accept nothing more; what is under way goes on."""
         self._closed = True
 
     def _check_open(self) -> None:

@@ -1,4 +1,4 @@
-"""From a batch to entries: what is new in it, and how it is cut."""
+"""From a batch to entries: which events are new, and how they are split."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class News(NamedTuple):
 
 
 def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> News:
-    """Part a batch by its keys; of equal ones within it the first is new."""
+    """Split a batch by its keys; of equal keys within it the first is new."""
     if not held and len(set(keys)) == len(keys):
         return News(batch.lines, batch.events, keys, ())
     known = set(held)

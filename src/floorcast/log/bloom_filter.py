@@ -1,25 +1,25 @@
-"""A filter in front of the keys on disk, of a fixed size."""
+"""A Bloom filter of fixed size in front of the keys on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from zlib import crc32
 
-__all__ = ["BloomFilter", "mark"]
+__all__ = ["BloomFilter", "fingerprint"]
 
 SLOTS = 1 << 24  # bytes of each generation
 PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
 
-mark = crc32
+fingerprint = crc32
 """What the filter keeps of a key: 32 bits, the same in every process."""
 
 
 class BloomFilter:
-    """Says of a key that it is certainly new, or that it may have been here before.
+    """Tells that a key is certainly new, or that it may have been seen before.
 
-    A key sets two bits of one byte, so that looking costs one step into memory. There are at
-    most two generations, so that what is old goes without looking at single keys: ``turn``
-    begins a new one and drops the one before the last.
+    A key sets two bits of one byte, so a lookup costs one memory access. There are at most two
+    generations, so that old keys are forgotten together: ``turn`` begins a new generation and drops
+    the one before the last.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class BloomFilter:
         self._old: bytearray | None = None
 
     def sift(self, keys: Iterable[bytes]) -> list[bytes]:
-        """Put the keys in; those that may have been in before."""
+        """Add the keys; returns those that may have been added before."""
         young, old, pairs = self._young, self._old, PAIRS
         known = []
         for key in keys:
@@ -44,12 +44,12 @@ class BloomFilter:
         return known
 
     def load(self, marks: Iterable[int]) -> None:
-        """Put keys in by their marks."""
+        """Add keys by their fingerprints."""
         young, pairs = self._young, PAIRS
         for bits in marks:
             young[bits >> 8] |= pairs[bits & 63]
 
     def turn(self) -> None:
-        """Begin a new generation; what was put in before the last turn is forgotten."""
+        """Begin a new generation; keys added before the previous turn are forgotten."""
         self._old = self._young
         self._young = bytearray(SLOTS)

@@ -1,4 +1,4 @@
-"""What a log holds of each client's stream in memory: its ends, and who follows it."""
+"""A client's stream in memory: its head, and its followers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Read = Callable[[int, int], list[Entry]]
 
 
 class _Follower:
-    """Entries that wait for one reader, with nothing missing between them."""
+    """Entries that wait for one reader, without gaps."""
 
     def __init__(self, most_events: int) -> None:
         self.woken = asyncio.Event()
@@ -34,7 +34,7 @@ class _Follower:
         self.woken.set()
 
     def take(self, number: int) -> Entry | None:
-        """The entry ``number``, if it waits here; those in front of it are dropped."""
+        """The entry ``number``, if it waits here; earlier ones are dropped."""
         waiting = self._waiting
         while waiting and waiting[0].number <= number:
             entry = waiting.popleft()
@@ -59,7 +59,7 @@ class Stream:
         self._closed = False
 
     def time_of_next(self, now: int) -> int:
-        """The time of the next entry: the clock's, or just behind the entry before."""
+        """The time of the next entry: the clock's, or just after the previous entry's."""
         return max(now, self.planned.recorded_at + 1)
 
     def next(self, now: int) -> Head:
@@ -72,7 +72,7 @@ class Stream:
         self.planned = self.head
 
     def publish(self, entry: Entry) -> None:
-        """Make a durable entry the head, and give it to who follows."""
+        """Make a durable entry the head, and give it to the followers."""
         self.head = Head(entry.number, entry.recorded_at)
         for follower in self._followers:
             follower.give(entry)

@@ -1,8 +1,8 @@
 """Merging and forgetting runs of keys, some keys at a time, on the background writer's thread.
 
-A merge copies the keys of some runs of one hour into a new one, in key order. The new run
-counts only from the moment that it is whole, and the old ones end in the same transaction.
-All that a step has to know is in the file, so that a crash or a failed step changes nothing.
+A merge copies the keys of some runs of one hour into a new run, in key order. The new run counts
+once it is complete, and the old ones are dropped in the same transaction. A step takes everything
+that it needs from the file, so a crash or a failed step changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.log.bloom_filter import mark
+from floorcast.log.bloom_filter import fingerprint
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import fetch
@@ -148,7 +148,7 @@ def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
     found = array("I")
     last = b""
     while keys := [key for (key,) in fetch(connection, KEYS_AFTER, (run, last, keys_at_once))]:
-        found.extend(map(mark, keys))
+        found.extend(map(fingerprint, keys))
         last = keys[-1]
     return set(found) == set(expected)
 

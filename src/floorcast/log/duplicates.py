@@ -1,12 +1,12 @@
 """Which events a log holds already: exact, for the whole retention, in fixed memory.
 
-The newest keys are in memory, in *waves* of some ten thousand; a full wave is stored as a run
-of ``keyruns``. A filter in front of the runs lets nearly every new key pass without a look at
-the disk; what it cannot let pass is looked up there exactly.
+The newest keys are in memory, in memtables of some ten thousand keys. A full memtable is stored as
+a sorted run. A Bloom filter in front of the runs lets nearly every new key pass without a disk
+read; the others are looked up exactly.
 
-A key counts as seen from the moment that its event is on its way to the log. When the log
-fails, the key is withdrawn. It counts by the hour of its entry: whether an event is a duplicate
-depends on what the log holds and on when the log takes it, and on nothing else.
+A key counts as seen as soon as its event is on its way to the log, and is withdrawn when the log
+fails. It counts by the hour of its entry: whether an event is a duplicate depends only on what the
+log holds and on when the log takes the event.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Memtable", "Seen"]
 
 
 class Memtable:
-    """Keys of one hour that were accepted one after another.
+    """Keys of one hour, in memory.
 
     ``under_way`` counts the appends whose keys are here and that are not durable yet.
-    ``covers`` is the last entry of each client whose keys are all here or in waves before.
+    ``checkpoints`` is, by client, the last entry whose keys are all here or in earlier memtables.
     """
 
     def __init__(self, number: int, hour: int, tuning: Tuning) -> None:
@@ -37,7 +37,7 @@ class Memtable:
         self.hour = hour
         self.keys: set[bytes] = set()
         self.size = 0
-        self.covers: dict[int, int] = {}
+        self.checkpoints: dict[int, int] = {}
         self.under_way = 0
         self.sealed = False
         self.handed_over = False
@@ -60,8 +60,8 @@ class Seen:
         self._filter = BloomFilter()
         for marks in runs.marks():
             self._filter.load(marks)
-        self._newest = runs.waves()[1]
-        self._waves: list[Memtable] = []
+        self._newest = runs.memtables()[1]
+        self._memtables: list[Memtable] = []
         self._turned_at = self._newest + 1
 
     @property
@@ -77,11 +77,11 @@ class Seen:
     async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
         """Those of the keys that count at the tick ``at``: reserved, and not withdrawn.
 
-        The caller reserves the others, or nothing, before it asks again. Raises Unavailable.
+        The caller reserves the others before it asks again. Raises Unavailable.
         """
         since = kept_since(at, self._retention) // HOUR
         known: set[bytes] = set()
-        for memtable in self._waves:
+        for memtable in self._memtables:
             if memtable.hour >= since and not memtable.keys.isdisjoint(keys):
                 known |= memtable.keys & keys
         perhaps = self._filter.sift(keys - known if known else keys)
@@ -90,7 +90,7 @@ class Seen:
         return known
 
     def reserve(self, keys: Sequence[bytes], at: int) -> Memtable:
-        """Count keys as seen at the tick; the wave that ``confirm`` or ``withdraw`` asks for."""
+        """Count keys as seen at the tick; the memtable is for ``confirm`` or ``withdraw``."""
         memtable = self._open(at // HOUR)
         memtable.keys.update(keys)
         memtable.size += sum(map(len, keys))
@@ -99,7 +99,7 @@ class Seen:
 
     def confirm(self, memtable: Memtable, client: int, number: int) -> None:
         """The keys' events are durable, the last of them in entry ``number``."""
-        memtable.covers[client] = number
+        memtable.checkpoints[client] = number
         memtable.under_way -= 1
         if memtable.sealed:
             self._hand_over()
@@ -119,26 +119,26 @@ class Seen:
         self.confirm(memtable, entry.client, entry.number)
 
     def _open(self, hour: int) -> Memtable:
-        """The wave that takes keys of the hour.
+        """The memtable that takes keys of the hour.
 
         Two neighbouring hours are open side by side: around the full hour, streams whose clocks
-        differ would make a wave of every entry.
+        differ would otherwise begin a memtable with every entry.
         """
-        for memtable in self._waves:
+        for memtable in self._memtables:
             if memtable.hour == hour and memtable.has_room:
                 return memtable
-        for other in self._waves:
+        for other in self._memtables:
             other.sealed |= other.hour == hour or other.hour < hour - 1
         self._hand_over()
         self._newest += 1
         memtable = Memtable(self._newest, hour, self._tuning)
-        self._waves.append(memtable)
-        # of one client, an earlier hour's keys came before: what a wave covers counts on them
-        self._waves.sort(key=lambda each: (each.hour, each.number))
+        self._memtables.append(memtable)
+        # a client's keys of an earlier hour came first: the checkpoints rely on that order
+        self._memtables.sort(key=lambda each: (each.hour, each.number))
         return memtable
 
     def _hand_over(self) -> None:
-        waiting = [memtable for memtable in self._waves if not memtable.handed_over]
+        waiting = [memtable for memtable in self._memtables if not memtable.handed_over]
         last = max((index for index, memtable in enumerate(waiting) if memtable.sealed), default=-1)
         for memtable in waiting[: last + 1]:
             memtable.sealed = True
@@ -147,14 +147,21 @@ class Seen:
                 return
             memtable.handed_over = True
             if not memtable.keys:
-                self._waves.remove(memtable)
+                self._memtables.remove(memtable)
                 continue
-            run = Run(memtable.number, memtable.keys, memtable.size, memtable.covers, memtable.hour)
+            run = Run(
+                memtable.number, memtable.keys, memtable.size, memtable.checkpoints, memtable.hour
+            )
             self._runs.write(run, partial(self._stored, memtable))
 
     def _stored(self, memtable: Memtable) -> None:
-        self._waves.remove(memtable)
-        oldest_run, _ = self._runs.waves()
-        if min([oldest_run, *(each.number for each in self._waves)]) > self._turned_at:
+        self._memtables.remove(memtable)
+        oldest_run, _ = self._runs.memtables()
+        if min([oldest_run, *(each.number for each in self._memtables)]) > self._turned_at:
             self._filter.turn()
             self._turned_at = self._newest
+
+
+def _run(memtable: Memtable) -> Run:
+    checkpoints = memtable.checkpoints
+    return Run(memtable.number, memtable.keys, memtable.size, checkpoints, memtable.hour)

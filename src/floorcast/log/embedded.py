@@ -1,8 +1,8 @@
 """The embedded log: SQLite files in the data folder, for one process.
 
-``log.db`` holds the entries and is flushed before anybody is told; ``keys.db`` is derived from
-it. An append is checked and planned on the event loop and stored by the writer's thread; what
-became of it comes back to the loop, which publishes the entries and wakes who waits.
+``log.db`` holds the entries and is flushed before an append returns; ``keys.db`` is derived from
+it. An append is checked and planned on the event loop and stored by the writer's thread. The
+outcome returns to the loop, which publishes the entries and completes the append.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ class EmbeddedLog:
         _log.warning("derived_data_remade", file="keys.db")
 
     def _load_keys(self, seen: Seen) -> None:
-        covered = self._runs.covered()
+        covered = self._runs.checkpoints()
         for client, stream in self._streams.items():
             after = covered.get(client, 0)
             while entries := self._read_sound(stream, after):

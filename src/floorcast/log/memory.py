@@ -1,4 +1,4 @@
-"""A log in memory, for tests and for trying floorcast out: it ends with the process."""
+"""A log in memory, for tests and for trying floorcast out. It ends with the process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Kept:
 
 
 class MemoryLog:
-    """See ``EventLog``. What it holds is durable for as long as it lives."""
+    """See ``EventLog``. What it holds lasts as long as the process."""
 
     def __init__(
         self, now: Now, *, retention: int = RETENTION, tuning: Tuning | None = None

@@ -1,8 +1,8 @@
-"""The event log's port: what the floor, the feeds and the intake need of it.
+"""The event log's port: what intake, projection and feeds need of a log.
 
-A client's stream is a row of entries, numbered from 1 without a gap. An entry is one
+A client's stream is a sequence of entries, numbered from 1 without gaps. An entry is one
 accepted batch of events (or a change of the client's site), kept as it came in: NDJSON.
-Entries are durable before anybody sees them, and every adapter passes
+Entries are durable before they can be read, and every adapter passes
 ``tests/contract/test_event_log.py``.
 """
 
@@ -98,7 +98,7 @@ class Head(NamedTuple):
 
 
 class EventLog(Protocol):
-    """One durable order a client, exactly once in.
+    """A durable, ordered log per client that stores each event once.
 
     Every method that waits for the disk raises ``Unavailable`` when the log cannot be read or
     written. After a failed append nothing of the batch is, or ever becomes, readable.
@@ -106,7 +106,7 @@ class EventLog(Protocol):
 
     @property
     def identity(self) -> str:
-        """What tells this log from every other one, for whatever is derived from it."""
+        """Identifies this log, for the data that is derived from it."""
         ...
 
     @property
@@ -116,7 +116,7 @@ class EventLog(Protocol):
 
     @property
     def stalled(self) -> str:
-        """Why nothing can be appended at the moment although the log is well; empty: it can."""
+        """Why nothing can be appended now although the log is healthy; empty if it can."""
         ...
 
     async def append(self, batch: Batch) -> Appended:
@@ -179,7 +179,7 @@ class EventLog(Protocol):
         ...
 
     def removed_site(self, client: int) -> Entry | None:
-        """The last site entry that the retention removed: the site in front of what is left."""
+        """The last site entry that the retention removed: the site before what is left."""
         ...
 
     def clients(self) -> list[int]:
@@ -194,5 +194,5 @@ class EventLog(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let what is under way finish, then let go of the files."""
+        """Finish what is under way, then close the files."""
         ...

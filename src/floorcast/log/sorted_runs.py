@@ -1,12 +1,11 @@
 """The keys of accepted events on disk: sorted runs in ``keys.db``, in one B-tree.
 
-A run is some ten thousand keys that were accepted one after another, written in key order
-behind the run before it: the file grows at its end only, and no page is written twice. Runs of
-the same hour are merged in the background, so that looking a key up stays short. A run
-that has become older than the retention goes as a whole, and its pages are given back a bite
-at a time.
+A run is some ten thousand keys, written in key order after the previous run: the file grows only at
+its end, and no page is written twice. Runs of the same hour are merged in the background, which
+keeps lookups short. A run older than the retention is dropped as a whole, and its pages are freed a
+few at a time.
 
-Everything here can be made again from the log, and is, when the file does not fit it.
+All of it is derived from the log, and made anew when the file does not fit the log or is damaged.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import apsw
 import structlog
 
 from floorcast.log import compaction
-from floorcast.log.bloom_filter import mark
+from floorcast.log.bloom_filter import fingerprint
 from floorcast.log.port import HOUR, kept_since
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
@@ -38,7 +37,7 @@ __all__ = ["Run", "SortedRuns"]
 
 PAGE_BYTES = 4096  # a look at one key reads one page of a run
 KEY_BYTES = 100  # of memory that a waiting key takes beside itself, about
-MARKS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
+FINGERPRINTS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 
 FIND = """
 SELECT k.value FROM carray(?1) AS k WHERE (
@@ -46,7 +45,7 @@ SELECT k.value FROM carray(?1) AS k WHERE (
     WHERE runs.hour >= ?2 ORDER BY runs.id DESC LIMIT 1
 ) IS NOT NULL
 """
-WAVES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
+MEMTABLES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
 ADD_KEYS = "INSERT INTO keys SELECT ?, value FROM carray(?) ORDER BY value"
 ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?)"
 LAYOUT = Layout(compaction.SCHEMA, PAGE_BYTES, (compaction.CHECKSUMS,))
@@ -57,21 +56,21 @@ _log = structlog.get_logger(__name__)
 class Run(NamedTuple):
     """The keys of memtable number ``memtable`` on their way to the disk, all recorded in ``hour``.
 
-    ``size`` is the bytes of all keys. ``covers`` is, by client, the last entry whose keys are
-    all in this wave or before it.
+    ``size`` is the bytes of all keys. ``checkpoints`` is, by client, the last entry whose keys are
+    all in this memtable or in earlier ones.
     """
 
     memtable: int
     keys: Collection[bytes]
     size: int
-    covers: Mapping[int, int]
+    checkpoints: Mapping[int, int]
     hour: int
 
 
 class SortedRuns:
-    """The runs of one log. ``identity`` and ``heads`` are the log's, as for the mirror.
+    """The runs of one log. ``identity`` and ``heads`` are the log's, as for the projection store.
 
-    Used from the event loop's thread, but for what the scribe does.
+    Used from the event loop's thread, except for what the background writer does.
     """
 
     def __init__(
@@ -137,22 +136,22 @@ class SortedRuns:
         self._far_reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
         self._runs = self._count()
 
-    def covered(self) -> dict[int, int]:
+    def checkpoints(self) -> dict[int, int]:
         """By client, the entry up to which all keys are stored."""
         return dict(fetch(self._reader, "SELECT client, entry FROM reached"))
 
-    def waves(self) -> tuple[int, int]:
-        """The oldest and the newest wave that the runs still hold keys of; (0, 0) for none."""
-        first, last = fetch_one(self._reader, WAVES)
+    def memtables(self) -> tuple[int, int]:
+        """The numbers of the oldest and newest memtable with keys in the runs; (0, 0) for none."""
+        first, last = fetch_one(self._reader, MEMTABLES)
         return first, last
 
     def marks(self) -> Iterator[array[int]]:
-        """The marks of all keys stored, for the filter."""
+        """The fingerprints of all stored keys, for the filter."""
         for stored in compaction.sound_marks(self._reader).values():
             yield array("I", stored)
 
     def write(self, run: Run, done: Callable[[], None]) -> None:
-        """Store a wave as a run; ``done`` is called once it can be found here."""
+        """Store a memtable as a run; ``done`` is called once its keys can be found here."""
 
         def stored() -> None:
             self._runs = self._count()
@@ -231,11 +230,11 @@ def _add(connection: apsw.Connection, run: Run) -> None:
     number = connection.execute(compaction.NEXT_RUN).get
     keys = tuple(run.keys)
     marks = array("I")
-    for start in range(0, len(keys), MARKS_AT_ONCE):
-        marks.extend(map(mark, keys[start : start + MARKS_AT_ONCE]))
+    for start in range(0, len(keys), FINGERPRINTS_AT_ONCE):
+        marks.extend(map(fingerprint, keys[start : start + FINGERPRINTS_AT_ONCE]))
     connection.execute(ADD_KEYS, (number, blobs(keys)))
     connection.execute(ADD_RUN, (number, run.memtable, run.memtable, run.hour))
     packed = marks.tobytes()
     connection.execute(compaction.ADD_MARKS, (number, packed, checksum(packed, number)))
-    for client, entry in run.covers.items():
+    for client, entry in run.checkpoints.items():
         reach(connection, client, entry)

@@ -1,12 +1,11 @@
-"""The mirror: what is derived from the log and too much for memory, in a file of its own.
+"""The projection's store, ``mirror.db``: what is derived from the log and too large for memory.
 
-Feed segments, calls that have left the floor, snapshots of the floor. All of it can be made
-again by folding the log, so it is written in the background, never flushed for anybody to
-wait for, and may be deleted whenever the server is stopped.
+Feed segments, calls that have left the floor, and snapshots of the floor. Folding the log makes all
+of it again, so it is written in the background and nothing waits for a flush.
 
-What is handed in is stored in that order, and a crash loses a suffix of it: a snapshot that is
-found has in front of it everything that was handed in before. What is not stored yet is read
-from memory, so a reader sees no difference.
+Writes are stored in the order in which they are handed in, and a crash loses a suffix of them: when
+a snapshot is found, everything handed in before it is there. What is not stored yet is read from
+memory.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class StoreTuning:
 
 
 class ProjectionStore:
-    """The mirror of one log. Not thread-safe: used from the event loop's thread.
+    """The store of one log. Not thread-safe: used from the event loop's thread.
 
     ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads``
     are its newest entries by client. A file of another log, one that knows more than the log does,
@@ -132,16 +131,16 @@ class ProjectionStore:
         return self.backlog > self._tuning.backlog_bytes
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
-        """Keep the feed's next segment. Raises ValueError when it is not behind the last."""
+        """Keep the feed's next segment. Raises ValueError unless it follows the last."""
         self._segments.write(client, feed, segment)
 
     def covered(self, client: int, feed: str) -> int:
-        """The last place of the feed that is stored, 0 for none."""
+        """The last position of the feed that is stored, 0 for none."""
         self._settle()
         return self._segments.covered(client, feed)
 
     def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
-        """Heads of up to ``limit`` segments that end behind ``after_place``, oldest first.
+        """Heads of up to ``limit`` segments that end after ``after_place``, oldest first.
 
         Raises Unavailable.
         """

@@ -1,10 +1,10 @@
-"""A segment: some hundreds of one feed's events, side by side, ready to be sent.
+"""A segment: some hundreds of one feed's events, encoded and ready to be sent.
 
-The ring of a feed is a row of segments, and the mirror keeps them when they leave it. What a
-filter has to know (which classes of events there are) stands in front of the events, so that
-a segment without a match costs one look.
+A feed's ring is a sequence of segments, and the projection store keeps them when they leave it. The
+facets that occur in a segment precede its events, so a filter that matches none of them skips the
+segment after one look.
 
-All arrays are of the machine's own byte order: a mirror does not move between machines.
+All arrays have the machine's byte order: ``mirror.db`` does not move between machines.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Facets = tuple[str, int | None, int | None]
 
 
 class SegmentHead(Struct, gc=False):
-    """What can be known of a segment without its events.
+    """A segment without its events.
 
     ``first`` and ``last`` are the places of its first and last event, ``first_taken`` and
     ``last_taken`` the ticks at which the log took them; ``table`` are the classes that occur.
-    ``id`` is the mirror's own, 0 for a segment that is not stored.
+    ``id`` is the store's own, 0 for a segment that is not stored.
     """
 
     first: int

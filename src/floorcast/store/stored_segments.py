@@ -88,14 +88,14 @@ class StoredSegments:
             self._covered[client, name] = covered
 
     def write(self, client: int, name: str, segment: Segment) -> None:
-        """Hand in the feed's next segment. Raises ValueError when it is not behind the last."""
+        """Hand in the feed's next segment. Raises ValueError unless it follows the last."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:
             feed = self._feeds[key] = _Feed(len(self._feeds) + 1, deque())
         before = feed.pending[-1].last if feed.pending else self._covered.get(key, 0)
         if segment.first <= before:
-            raise ValueError(f"segment at {segment.first} is not behind {before}")
+            raise ValueError(f"segment at {segment.first} does not follow {before}")
         table = msgspec.msgpack.encode(segment.table)
 
         def work(connection: apsw.Connection) -> None:
@@ -137,11 +137,11 @@ class StoredSegments:
         return [name for each, name in self._feeds if each == client]
 
     def covered(self, client: int, name: str) -> int:
-        """The last place of the feed that is stored, 0 for none."""
+        """The last position of the feed that is stored, 0 for none."""
         return self._covered.get((client, name), 0)
 
     def heads(self, client: int, name: str, after: int, limit: int) -> list[SegmentHead]:
-        """Up to ``limit`` segments that end behind place ``after``, oldest first.
+        """Up to ``limit`` segments that end after position ``after``, oldest first.
 
         Raises Unavailable.
         """
