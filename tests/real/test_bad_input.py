@@ -316,7 +316,7 @@ def test_a_wrong_body_is_told_by_its_member(
 def test_a_count_outside_of_its_range_is_refused(caller: Caller, count: str) -> None:
     """400, naming it and its range."""
     for path in (EVENTS, AGENTS):
-        refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1000")
+        refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1,000")
 
 
 def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:

@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from floorcast.model import wording
+from floorcast.model.wording import one_of, whole_number
+
 __all__ = ["CLIENTS", "LOG", "PATH", "PROXIES", "SIZE", "TEXT", "Kind", "choice", "number", "whole"]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -37,7 +40,7 @@ def whole(low: int, high: int) -> Kind:
             raise ValueError(value)
         return read_value
 
-    return Kind(f"a whole number from {low} to {high:,}", read)
+    return Kind(whole_number(low, high), read)
 
 
 def number(low: float, high: float) -> Kind:
@@ -51,7 +54,7 @@ def number(low: float, high: float) -> Kind:
             raise ValueError(value)
         return read_value
 
-    return Kind(f"a number from {low:g} to {high:g}", read)
+    return Kind(wording.number(low, high), read)
 
 
 def choice(*words: str) -> Kind:
@@ -63,7 +66,7 @@ def choice(*words: str) -> Kind:
             raise ValueError(value)
         return word
 
-    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", read)
+    return Kind(one_of(words), read)
 
 
 def _text(value: object) -> str:
@@ -113,7 +116,7 @@ def _clients(value: object) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(str(_client(each))) for each in given))
 
 
-TEXT = Kind("a text", _text)
+TEXT = Kind("a string", _text)
 PATH = Kind("a path", _path)
 SIZE = Kind("a number of bytes, or of KiB, MiB or GiB (256MiB), and at least 1MiB", _size)
 LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log)

@@ -19,6 +19,7 @@ from starlette.types import Receive
 
 from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
 from floorcast.model.nesting import check_nesting
+from floorcast.model.wording import KINDS
 
 __all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json"]
 
@@ -178,15 +179,6 @@ def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
 
 _MISMATCH = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<got>.+?)`")
 _PATH = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_NAMES = {
-    "str": "a string",
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "object": "an object",
-    "array": "an array",
-    "null": "null",
-}
 
 
 def _wrong_type(text: str) -> InvalidParameter | NotAnObject:
@@ -198,7 +190,7 @@ def _wrong_type(text: str) -> InvalidParameter | NotAnObject:
         return InvalidParameter(f"{member}: {text[: at.start()]}")
     expected = mismatch["expected"].removesuffix(" | null")
     return InvalidParameter(
-        f"{member} must be {_NAMES.get(expected, expected)}, not {_NAMES.get(mismatch['got'])}"
+        f"{member} must be {KINDS.get(expected, expected)}, not {KINDS.get(mismatch['got'])}"
     )
 
 

@@ -1,6 +1,6 @@
 """Reading a request's ``filter``: ``{member: [{key: value}, …]}``, and nothing else.
 
-A misspelt filter must not widen the answer, so whatever is unknown in it is an error.
+A misspelled filter must not widen the answer, so anything unknown in it is an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar, cast
 from msgspec import Meta, Struct
 
 from floorcast.model.errors import InvalidParameter, MissingParameter
+from floorcast.model.wording import one_of, whole_number
 
 __all__ = [
     "MAX_CONDITIONS",
@@ -44,7 +45,7 @@ IdConditions = Annotated[list[IdCondition], Meta(min_length=1, max_length=MAX_CO
 
 
 class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
-    """What is of one of these services, or of one of these call centers; each must exist."""
+    """Selects one of these services, or one of these call centers; each must exist."""
 
     service: IdConditions | None = None
     call_center: IdConditions | None = None
@@ -53,7 +54,7 @@ class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
 def read_members(value: object, *known: str) -> dict[str, object]:
     """The members of a ``filter`` as it was decoded from JSON; null ones are left out.
 
-    Raises InvalidParameter when it is no object, or has a member that is not known.
+    Raises InvalidParameter when it is not an object, or has an unknown member.
     """
     if value is None:
         return {}
@@ -62,8 +63,7 @@ def read_members(value: object, *known: str) -> dict[str, object]:
     given = cast("dict[str, object]", value)
     for member in given:
         if member not in known:
-            expected = f"{', '.join(known[:-1])} or {known[-1]}"
-            raise InvalidParameter(f"filter.{member[:64]} is unknown: expected {expected}")
+            raise InvalidParameter(f"filter.{member[:64]} is unknown: expected {one_of(known)}")
     return {member: values for member, values in given.items() if values is not None}
 
 
@@ -101,7 +101,7 @@ def read_id(value: object, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
         return value
     raise InvalidParameter(
-        f"{where} must be an id: a whole number from 0 to {MAX_ID}, or the digits of one"
+        f"{where} must be an id: {whole_number(0, MAX_ID)}, or the digits of one"
     )
 
 

@@ -1,19 +1,49 @@
-"""What a value must be, in words, taken from the type that it is decoded to."""
+"""What a value must be, in words: the one place where every message takes them from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import inspect
 
-__all__ = ["expected_at"]
+__all__ = ["KINDS", "expected_at", "number", "one_of", "whole_number"]
+
+KINDS: Final[Mapping[str, str]] = {
+    "str": "a string",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+}
+"""The kinds of JSON value, by the names that msgspec's errors give them."""
+
+
+def whole_number(low: int | None = None, high: int | None = None) -> str:
+    """A whole number, between two others if these are given."""
+    if low is None or high is None:
+        return KINDS["int"]
+    return f"a whole number from {low:,} to {high:,}"
+
+
+def number(low: float, high: float) -> str:
+    """A number, whole or not, between two others."""
+    return f"a number from {low:g} to {high:g}"
+
+
+def one_of(words: Sequence[object]) -> str:
+    """One of some words: ``a, b or c``."""
+    shown = [str(word) for word in words]
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> str:
     """What the member at ``path`` in ``kind`` must be.
 
-    ``path`` has the members' names, and an empty one for an element of a list or a map;
-    ``nested`` is what the format calls an object. A path that the type does not have is that.
+    ``path`` holds the members' names, and an empty one for an element of a list or a map.
+    ``nested`` is what the format calls an object; so is a path that the type does not have.
     """
     at = inspect.type_info(kind)
     for name in path:
@@ -44,24 +74,22 @@ def _words(kind: inspect.Type, nested: str) -> str:
     return " or ".join(dict.fromkeys(_one(one, nested) for one in _known(kind)))
 
 
-def _one(kind: inspect.Type, nested: str) -> str:  # noqa: C901, PLR0911 — a table of kinds
+def _one(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table of kinds
     match kind:
-        case inspect.IntType(ge=None, le=None):
-            return "a whole number"
         case inspect.IntType(ge=low, le=high):
-            return f"a whole number from {low} to {high}"
+            return whole_number(low, high)
         case inspect.FloatType():
-            return "a number"
+            return KINDS["float"]
         case inspect.BoolType():
-            return "true or false"
+            return KINDS["bool"]
         case inspect.StrType(pattern=pattern) if pattern:
             return "a string of digits"
         case inspect.StrType(min_length=low, max_length=high):
-            return f"a text of {low or 0} to {high} characters" if high else "a text"
+            return f"a string of {low or 0} to {high:,} characters" if high else KINDS["str"]
         case inspect.DateTimeType():
             return "a time with its zone, like 2026-11-23T10:00:00Z"
         case inspect.LiteralType(values=values):
-            return "one of " + ", ".join(str(value) for value in values)
+            return one_of(values)
         case inspect.VarTupleType(item_type=inspect.StructType()):
             return "a list of tables (in double brackets)"
         case inspect.VarTupleType(item_type=item):

@@ -201,7 +201,7 @@ def test_a_count_outside_its_range_is_refused(count: str) -> None:
         session = await house.login()
         answer = await house.http.post(EVENTS, headers=session, params={"count": count})
         assert (answer.status_code, answer.json()["code"]) == (400, 202)
-        assert "500 to 1000" in answer.json()["message"]
+        assert "500 to 1,000" in answer.json()["message"]
 
     in_house(work)
 

@@ -226,7 +226,7 @@ def test_what_cannot_be_streamed_is_refused_in_json() -> None:
             (await ask(house, session, {"token": "x"}), 400, 202, "token must be"),
             (await ask(house, session, {"filter": {"x": []}}), 400, 202, "filter.x"),
             (await ask(house, session, [1]), 400, 203, "object"),
-            (await ask(house, session, {}, count="499"), 400, 202, "500 to 1000"),
+            (await ask(house, session, {}, count="499"), 400, 202, "500 to 1,000"),
             (await ask(house, session, method="GET", filter="{"), 400, 202, "URL-encoded"),
             (await ask(house, session, method="GET", filter="[]"), 400, 202, "an object"),
             (await ask(house, session, method="PUT"), 405, 405, "GET, HEAD, OPTIONS, POST"),

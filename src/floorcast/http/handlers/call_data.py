@@ -8,6 +8,7 @@ from floorcast.floor.view import CallFacts, FloorView
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, NotFound
+from floorcast.model.wording import whole_number
 from floorcast.statistics.visibility import limits_of
 
 __all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]
@@ -106,7 +107,7 @@ def _is_seen(context: RequestContext, client: int, call_center: int | None) -> b
 
 def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise InvalidParameter(f"{name} must be a whole number")
+        raise InvalidParameter(f"{name} must be {whole_number()}")
     return int(text)
 
 

@@ -21,6 +21,7 @@ from floorcast.http.services import Services
 from floorcast.model.errors import InvalidParameter, Retired, Unavailable
 from floorcast.model.outbound import AgentEvent, CallEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.model.wording import whole_number
 from floorcast.site.configuration import FeedName
 
 __all__ = [
@@ -132,7 +133,7 @@ def read_count(context: RequestContext) -> int:
         return MOST
     if given.isascii() and given.isdigit() and len(given) < 9 and LEAST <= int(given) <= MOST:
         return int(given)
-    raise InvalidParameter(f"count must be a whole number from {LEAST} to {MOST}")
+    raise InvalidParameter(f"count must be {whole_number(LEAST, MOST)}")
 
 
 class FeedCaller:
