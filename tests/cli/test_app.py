@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from floorcast import __main__ as entry
 from floorcast.cli import app as program
 from floorcast.cli.app import app, main
 from tests.real.server import environment
@@ -96,3 +97,23 @@ def test_the_module_is_the_program() -> None:
         [sys.executable, "-m", "floorcast", "version"], capture_output=True, text=True, check=True
     )
     assert ran.stdout.startswith("floorcast ")
+
+
+class Interrupted:
+    """Ctrl-C at the moment in which the program is imported."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Interrupt."""
+        if name == "floorcast.cli.app":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor is it one in a command that has not begun: the exit code is a shell's for SIGINT."""
+    monkeypatch.delitem(sys.modules, "floorcast.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == 130

@@ -122,3 +122,56 @@ def test_what_is_unsafe_in_a_file_is_told_beside_the_answer(desk: Desk) -> None:
         assert "warning: site.toml holds secrets and can be read by others" in result.stderr
     (desk.folder / "site.toml").chmod(0o600)
     assert desk.does("site", "check", "site.toml").stderr == ""
+
+
+EMPTY = "# nothing yet\n"
+
+
+def test_a_file_that_removes_clients_or_users_is_not_applied_without_a_word(desk: Desk) -> None:
+    """An empty or half-written file changes nothing until somebody says yes; scripts by --yes."""
+    desk.says("site", "apply", "site.toml")
+    (desk.folder / "site.toml").write_text(EMPTY)
+    with pytest.raises(SettingError, match="nothing was changed: give --yes"):
+        desk.does("site", "apply", "site.toml")
+    assert set(desk.site().clients) == {1, 2}
+    without = SMALL.replace(
+        '{id = 302, name = "north", password = "battery staple", role = "Manager",'
+        " call_centers = [11]},",
+        "",
+    )
+    assert without != SMALL
+    (desk.folder / "site.toml").write_text(without)
+    with pytest.raises(SettingError, match="nothing was changed"):
+        desk.does("site", "apply", "site.toml")
+    assert desk.site().user(1, "north") is not None
+    desk.says("site", "apply", "site.toml", "--yes")
+    assert desk.site().user(1, "north") is None
+    (desk.folder / "site.toml").write_text(EMPTY)
+    assert desk.says("site", "apply", "site.toml", "-y").endswith("2 changes\n")
+    assert not desk.site().clients
+
+
+def test_on_a_terminal_it_asks_and_names_what_would_go(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer decides."""
+    desk.says("site", "apply", "site.toml")
+    (desk.folder / "site.toml").write_text(EMPTY)
+    monkeypatch.setattr("floorcast.cli.site.is_terminal", lambda: True)
+    with pytest.raises(SettingError, match=r"nothing was changed$"):
+        desk.does("site", "apply", "site.toml", types="n\n")
+    result = desk.does("site", "apply", "site.toml", types="y\n")
+    assert "site.toml removes:\n  client 1 ACME\n  client 2 ACME West\n" in result.stderr
+    assert not desk.site().clients
+
+
+def test_a_dry_run_prints_what_would_change_and_changes_nothing(desk: Desk) -> None:
+    """Removals too, without a question; and it leaves no line in the audit log."""
+    desk.says("site", "apply", "site.toml")
+    before = desk.says("audit", "--json")
+    (desk.folder / "site.toml").write_text(EMPTY)
+    said = desk.says("site", "apply", "site.toml", "--dry-run").splitlines()
+    assert [line.split()[0] for line in said[:2]] == ["removed", "removed"]
+    assert said[-1] == "2 changes; nothing was changed (--dry-run)"
+    assert set(desk.site().clients) == {1, 2}
+    assert desk.says("audit", "--json") == before

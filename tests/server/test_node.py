@@ -338,3 +338,20 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
     assert "derived_data_remade" in {one["event"] for one in logged}
     assert house.take(ndjson([event("sms.attempt", "x", service="Sales", eventType="A")]))
     house.end()
+
+
+def test_a_file_without_clients_does_not_remove_all_at_a_start(folder: Path) -> None:
+    """It is empty by mistake more often than not; a command does it, if it is meant."""
+    house = House(folder, Clock())
+    house.end()
+    Path(house.site).write_text("# half written")
+
+    async def start() -> None:
+        async with Node(Settings(data=house.data, site=house.site), Clock(), CHEAP):
+            pass
+
+    with pytest.raises(SettingError, match=r"declares no client, .*site apply .* --yes"):
+        asyncio.run(start())
+    kv = open_kv(house.data)
+    assert kv.items("site")
+    asyncio.run(kv.close())

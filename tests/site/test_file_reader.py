@@ -182,3 +182,27 @@ def test_no_file_breaks_the_reader(tables: dict[str, object]) -> None:
     text = "\n".join(f"{key} = {as_toml(value)}" for key, value in tables.items())
     with suppress(SettingError):
         parse(text)
+
+
+def test_every_mistake_of_a_file_is_told_at_once_with_what_was_meant() -> None:
+    """Wrong types, unknown and missing keys, in all of its tables; each once."""
+    text = (
+        CONTRACT.replace("sla_seconds = 20", "sla_second = 20")
+        .replace('time_zone = "America/New_York"', "time_zone = 5")
+        .replace('role = "Sysadmin"', 'role = "Boss"')
+        .replace("team = 1234", "teem = 1234")
+        .replace('category = "rpcComplete"', "")
+    )
+    with pytest.raises(SettingError) as caught:
+        parse("clients = 3\n" + text)
+    said = str(caught.value).splitlines()
+    wanted = [
+        "client 47415: time_zone must be a string of 1 to 256 characters, not 5",
+        "client 47415, service 38049: there is no key 'sla_second' here; did you mean sla_seconds?",
+        "client 47415, agent 393601: there is no key 'teem' here; did you mean team?",
+        "client 47415, term_code Promise to pay: category is required",
+        "client 47415, user 9001: role must be ",
+    ]
+    assert len(said) == len(wanted) + 1, said
+    assert all(any(line.startswith(one) for line in said) for one in wanted)
+    assert any("there is no key 'clients' here" in line for line in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from typing import Annotated, Protocol
 
@@ -107,6 +108,8 @@ def main() -> None:
             app(prog_name="floorcast")
         finally:
             sys.stdout.flush()  # else what finds no room is told by the interpreter, as it ends
+    except KeyboardInterrupt:  # also where the command has not yet begun
+        sys.exit(128 + signal.SIGINT)
     except FloorcastError as error:
         sys.exit(f"floorcast: {error}")
     except OSError as error:

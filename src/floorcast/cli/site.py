@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,16 +22,19 @@ from floorcast.cli.admin import (
     with_kv,
 )
 from floorcast.kv.port import KeyValueStore
-from floorcast.site.apply import apply
+from floorcast.model.errors import SettingError
+from floorcast.site.apply import Proposal, apply
 from floorcast.site.cautions import example_secrets, readable_by_others
 from floorcast.site.changes import counted
 from floorcast.site.configuration import Client
 from floorcast.site.file_reader import SiteFile, read
 from floorcast.site.live_site import Site
 
-__all__ = ["app", "register"]
+__all__ = ["app", "is_terminal", "register"]
 
 app = typer.Typer(help="The site: clients and what belongs to them.", no_args_is_help=True)
+
+SHOWN = 20  # clients and users that are named before they are removed
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
 
@@ -42,22 +46,39 @@ def register(program: typer.Typer) -> None:
 
 @app.command("apply")
 def apply_file(
-    context: typer.Context, file: FileArgument, data: DataOption = None, log: LogOption = None
+    context: typer.Context,
+    file: FileArgument,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Remove clients and users without asking.")
+    ] = False,
+    data: DataOption = None,
+    log: LogOption = None,
 ) -> None:
     """Make the site what FILE declares, and print what that changed.
 
-    Applying a file again changes nothing. What was made by "user add" and "key new" stays. A
-    running server takes the change up within a second.
+    Asks before it removes a client or a user. Applying a file again changes nothing. What was
+    made by "user add" and "key new" stays. A running server takes the change up within a second.
     """
+
+    def approve(proposal: Proposal) -> bool:
+        if proposal.removed and not yes and not dry_run:
+            _ask(file, proposal.removed)
+        return not dry_run
+
     site_file = _read(file)
     store = {"data": data, "log": log}
-    changes = with_kv(context, store, lambda kv: apply(kv, site_file, hasher()), make=True)
-    folder = audited_folder(context, store)
-    AuditLog(folder).record_changes(changes, **by(context), file=str(file))
+    changes = with_kv(context, store, lambda kv: apply(kv, site_file, hasher(), approve), make=True)
+    if not dry_run:
+        folder = audited_folder(context, store)
+        AuditLog(folder).record_changes(changes, **by(context), file=str(file))
     if changes:
         print("\n".join(aligned(changes)))
     made = sum(change.action != "kept" for change in changes)
-    print(counted(made, "change") if made else "nothing to change")
+    told = counted(made, "change") if made else "nothing to change"
+    print(f"{told}; nothing was changed (--dry-run)" if dry_run and made else told)
 
 
 @app.command("check")
@@ -92,6 +113,24 @@ def show_site(
 
     clients = with_kv(context, {"data": data, "log": log}, look)
     print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
+
+
+def is_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty()
+
+
+def _ask(file: Path, removed: Sequence[str]) -> None:
+    """Ask whether what a file does not declare any more may go; raises SettingError if not."""
+    shown = "\n".join(f"  {one}" for one in removed[:SHOWN])
+    more = f"\n  … and {len(removed) - SHOWN} more" if len(removed) > SHOWN else ""
+    typer.echo(f"{file} removes:\n{shown}{more}", err=True)
+    if not is_terminal():
+        raise SettingError(
+            "nothing was changed: give --yes to remove them, or --dry-run to see all changes"
+        )
+    if not typer.confirm("Remove them?", err=True):
+        raise SettingError("nothing was changed")
 
 
 def _read(file: Path) -> SiteFile:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import inspect
 
-__all__ = ["KINDS", "expected_at", "number", "one_of", "whole_number"]
+__all__ = ["KINDS", "expected_at", "keys_at", "number", "one_of", "whole_number"]
 
 KINDS: Final[Mapping[str, str]] = {
     "str": "a string",
@@ -45,19 +45,32 @@ def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> s
     ``path`` holds the members' names, and an empty one for an element of a list or a map.
     ``nested`` is what the format calls an object; so is a path that the type does not have.
     """
+    at = _at(kind, path)
+    return nested if at is None else _words(at, nested)
+
+
+def keys_at(kind: type, path: Sequence[str]) -> list[str]:
+    """The keys that the object at ``path`` in ``kind`` may have; see ``expected_at``."""
+    at = _at(kind, path)
+    found = None if at is None else _first(at)
+    fields = found.fields if isinstance(found, inspect.StructType) else ()
+    return [field.encode_name for field in fields]
+
+
+def _at(kind: type, path: Sequence[str]) -> inspect.Type | None:
     at = inspect.type_info(kind)
     for name in path:
         at = _first(at)
         if name and isinstance(at, inspect.StructType):
             fields = [field.type for field in at.fields if field.encode_name == name]
             if not fields:
-                return nested
+                return None
             at = fields[0]
         elif isinstance(at, inspect.VarTupleType):
             at = at.item_type
         elif isinstance(at, inspect.DictType):
             at = at.value_type
-    return _words(at, nested)
+    return at
 
 
 def _first(kind: inspect.Type) -> inspect.Type:

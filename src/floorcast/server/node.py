@@ -30,7 +30,7 @@ from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
-from floorcast.model.errors import DamagedEntry, FloorcastError
+from floorcast.model.errors import DamagedEntry, FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
@@ -211,7 +211,16 @@ class Node:
             warnings += example_secrets(site_file)
         for warning in warnings:
             _log.warning("site_unsafe", why=warning)
-        changes = await apply.apply(kv, site_file, self._hasher)
+
+        def approve(proposal: apply.Proposal) -> bool:
+            if proposal.removed and not site_file.clients:
+                raise SettingError(
+                    f"{file} declares no client, and would remove all there are; if that is meant:"
+                    f" floorcast site apply {file} --yes"
+                )
+            return True
+
+        changes = await apply.apply(kv, site_file, self._hasher, approve)
         self._audit.record_changes(changes, command="serve --site", file=str(file))
         _log.info("site_applied", file=file.name, changes=len(changes))
 

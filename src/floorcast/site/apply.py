@@ -8,7 +8,7 @@ passwords' own hashes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -24,7 +24,7 @@ from floorcast.site.file_schema import FileClient, Login
 from floorcast.site.manual_changes import collisions, laid_over, prune
 from floorcast.site.store import BY_HAND, DECLARED, FILE, Kept, kept
 
-__all__ = ["Hashing", "apply", "declare"]
+__all__ = ["Hashing", "Proposal", "apply", "declare"]
 
 TRIES = 5  # against commands that write at the same moment
 
@@ -46,22 +46,40 @@ class _Plan(NamedTuple):
     mark: bytes
 
 
-async def apply(kv: KeyValueStore, site_file: SiteFile, hashing: Hashing) -> list[Change]:
-    """Make the stored site what the file declares; what that changed, in the order of ids.
+class Proposal(NamedTuple):
+    """What a file would change, and of that the clients and users that it would remove."""
 
-    Users and keys made by command stay. Applying the same file again changes nothing. Raises
-    ``SettingError`` when the file does not fit what was made by command, and ``Unavailable``
-    when the store cannot be written.
+    changes: Sequence[Change]
+    removed: Sequence[str]
+
+
+Approve = Callable[[Proposal], bool]
+
+
+def _always(_proposal: Proposal) -> bool:
+    return True
+
+
+async def apply(
+    kv: KeyValueStore, site_file: SiteFile, hashing: Hashing, approve: Approve = _always
+) -> list[Change]:
+    """Make the stored site what the file declares; what that changes, in the order of ids.
+
+    Users and keys made by command stay. Applying the same file again changes nothing. Nothing is
+    written unless ``approve`` returns True. Raises what it raises, ``SettingError`` when the file
+    does not fit what was made by command, and ``Unavailable`` when the store cannot be written.
     """
     for _ in range(TRIES):
         try:
-            return await _apply(kv, site_file, hashing)
+            return await _apply(kv, site_file, hashing, approve)
         except Conflict:
             continue
     raise Unavailable("the site is being changed by others; try again")
 
 
-async def _apply(kv: KeyValueStore, site_file: SiteFile, hashing: Hashing) -> list[Change]:
+async def _apply(
+    kv: KeyValueStore, site_file: SiteFile, hashing: Hashing, approve: Approve
+) -> list[Change]:
     mark = kv.get(FILE.bucket, FILE.key)
     raw = {bucket: kv.items(bucket) for bucket in (DECLARED, BY_HAND)}
     old = kept(raw[DECLARED], raw[BY_HAND])
@@ -69,13 +87,29 @@ async def _apply(kv: KeyValueStore, site_file: SiteFile, hashing: Hashing) -> li
     if new is None:
         return []
     _fits(new.declared, old)
+    changes = list(_told(old, new.declared))
+    if not approve(Proposal(changes, list(_removed(old, new.declared)))):
+        return changes
     clients = {*map(str, new.declared), *raw[DECLARED], *raw[BY_HAND]}
     seen = [Item(bucket, key, raw[bucket].get(key)) for bucket in raw for key in sorted(clients)]
     seen.append(Item(FILE.bucket, FILE.key, mark))
     wanted = [*_items(new.declared, old), Item(FILE.bucket, FILE.key, new.mark)]
     known = set(seen)
     await kv.write([item for item in wanted if item not in known], seen)
-    return list(_told(old, new.declared))
+    return changes
+
+
+def _removed(old: Kept, declared: dict[int, Client]) -> Iterator[str]:
+    for number, client in sorted(old.declared.items()):
+        now = declared.get(number)
+        if now is None:
+            yield f"client {number} {client.name}"
+            continue
+        left = {(user.agent, user.id) for user in now.users}
+        for user in client.users:
+            if (user.agent, user.id) not in left:
+                what = "login of agent" if user.agent else "user"
+                yield f"client {number} {client.name}, {what} {user.id} {user.name}"
 
 
 def _items(declared: dict[int, Client], old: Kept) -> Iterator[Item]:

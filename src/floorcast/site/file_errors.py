@@ -1,4 +1,4 @@
-"""What is wrong with a site file, said so that its author finds the place.
+"""What is wrong with a site file, in words that let its author find the place.
 
 A table is named by what it calls itself (``client 47415, service 38049``), and what a key must
 be is taken from its type.
@@ -6,14 +6,21 @@ be is taken from its type.
 
 from __future__ import annotations
 
+import difflib
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from floorcast.model.wording import expected_at
+from floorcast.model.wording import expected_at, keys_at
 
-__all__ = ["explain", "label"]
+__all__ = ["convert", "explain", "label"]
+
+T = TypeVar("T")
+
+NEEDED = frozenset({"id", "name", "login", "code", "category", "role"})
+"""Keys that some table cannot do without."""
+
 
 SECRET = ("password", "password_hash", "api_tokens", "api_token_hashes", "ingest_keys")
 
@@ -36,7 +43,7 @@ def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
     where = ", ".join(tables)
     field = re.search(r"field `(\w+)`", problem)
     if field and "unknown" in problem:
-        said = f"there is no key {field[1]!r} here"
+        said = f"there is no key {field[1]!r} here" + _did_you_mean(field[1], kind, path)
     elif field:
         said = f"{field[1]} is required"
     else:
@@ -44,6 +51,58 @@ def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
         but = "" if hidden else f", not {value!r:.80}"
         said = f"{key or 'it'} must be {expected}{but}"
     return f"{where}: {said}" if where else said
+
+
+def convert(raw: object, kind: type[T], most: int) -> tuple[T | None, list[str]]:
+    """``raw`` as ``kind``, or None and a line for each thing that is wrong, at most ``most``.
+
+    Takes ``raw`` apart: after each mistake what is wrong is taken out, and the rest is tried.
+    """
+    told: list[str] = []
+    while len(told) < most:
+        try:
+            converted = msgspec.convert(raw, kind)
+        except msgspec.ValidationError as error:
+            line = explain(error, raw, kind)
+            if line in told:
+                break
+            told.append(line)
+            if not _take_out(error, raw):
+                break
+        else:
+            return (None, told) if told else (converted, [])
+    return None, told
+
+
+def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
+    """Remove what the error is about; False where nothing can be removed."""
+    problem, _, path = str(error).partition(" - at `$")
+    steps: list[str | int] = [
+        name or int(index) for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path)
+    ]
+    field = re.search(r"field `(\w+)`", problem)
+    if field and "unknown" in problem:
+        steps.append(field[1])
+    while steps:
+        *parents, last = steps
+        holder: Any = raw
+        for step in parents:
+            holder = holder[step]
+        # a table without a key that it needs goes as a whole, and so does an element of a list
+        if isinstance(holder, dict) and last not in NEEDED:
+            del holder[last]
+            return True
+        if isinstance(holder, list):
+            del holder[int(last)]
+            return True
+        steps = parents
+    return False
+
+
+def _did_you_mean(key: str, kind: type, path: str) -> str:
+    keys = keys_at(kind, re.findall(r"\.(\w+)|\[\d+\]", path))
+    near = difflib.get_close_matches(key, keys, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _place(steps: list[tuple[str, str]], raw: object) -> tuple[list[str], str]:

@@ -7,11 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from floorcast.model.errors import SettingError
 from floorcast.site.check import problems
-from floorcast.site.file_errors import explain
+from floorcast.site.file_errors import convert
 from floorcast.site.file_schema import FileClient, SiteTables
 
 __all__ = ["SiteFile", "parse", "read"]
@@ -45,11 +43,10 @@ def parse(text: str) -> SiteFile:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise SettingError(f"this is not TOML: {error}") from error
-    try:
-        clients = msgspec.convert(raw, SiteTables).client
-    except msgspec.ValidationError as error:
-        raise SettingError(explain(error, raw, SiteTables)) from error
-    if found := problems(clients):
+    tables, mistakes = convert(raw, SiteTables, MOST)
+    if tables is None:
+        raise SettingError("\n".join(mistakes))
+    if found := problems(tables.client):
         more = [f"… and {len(found) - MOST} more"] if len(found) > MOST else []
         raise SettingError("\n".join(found[:MOST] + more))
-    return SiteFile(clients, sha256(text.encode()).hexdigest())
+    return SiteFile(tables.client, sha256(text.encode()).hexdigest())
