@@ -71,7 +71,7 @@ def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
 def test_the_only_client_need_not_be_named(desk: Desk) -> None:
     """A site of one client is most sites."""
     (desk.folder / "site.toml").write_text(SMALL.partition("\n[[client]]\nid = 2")[0])
-    desk.says("site", "apply", "site.toml")
+    desk.says("site", "apply", "site.toml", "--yes")
     desk.says("user", "add", "eve", "--role", "Auditor", types="a long secret")
     assert desk.site().user(1, "eve")
 

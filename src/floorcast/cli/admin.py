@@ -1,7 +1,7 @@
 """What ``site``, ``user`` and ``key`` share: the store they change, clients, passwords, tables.
 
-The commands work beside a running server, which notices within a second, and without one; with
-``--log nats://…`` on what a cluster's nodes share, which notice at once.
+The commands work with and without a running server, which notices changes within a second. With
+``--log nats://…`` they change what a cluster's nodes share, and the nodes notice at once.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ LogOption = Annotated[
 ClientOption = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME|ID", help="The client; may be left out where there is only one.",
+        metavar="NAME|ID", help="The client; not needed if there is only one.",
         show_default=False,
     ),
 ]  # fmt: skip
 
 
 def hasher() -> Hasher:
-    """How the commands hash passwords; tests put a cheap one in its place."""
+    """How the commands hash passwords; tests replace it with a cheap one."""
     return Hasher()
 
 
@@ -78,7 +78,7 @@ def with_kv(
 ) -> T:
     """Run ``work`` on the key-value store of ``store`` (``data``, ``log``), then close it.
 
-    Raises ``SettingError`` when there is no site in them, unless it is to be made.
+    Raises ``SettingError`` if it holds no site, unless ``make``.
     """
     settings = load(store, known=known(context))
     set_up_log("error", settings.log_format)
@@ -116,7 +116,7 @@ def by(context: typer.Context) -> dict[str, Value]:
 
 
 def client_named(site: Site, named: str | None) -> Client:
-    """The client of that name or id; the only one where none is named."""
+    """The client with that name or id; without one, the only client."""
     names = ", ".join(sorted(site.by_name)) or "none yet; floorcast site apply makes them"
     if named is None:
         if len(site.clients) != 1:
@@ -151,7 +151,7 @@ def new_password(user_name: str, old_hash: str = "") -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
-    """The rows as lines whose columns stand under each other."""
+    """The rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -44,9 +44,9 @@ def new(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Make a key and print it: this once, for only its hash is kept.
+    """Create a key and print it once: only its hash is stored.
 
-    The key alone goes to standard output, what is said about it to standard error.
+    The key goes to standard output, the message about it to standard error.
     """
     kind: KeyKind = "api_tokens" if api_token else "ingest_keys"
     key = new_key()
@@ -90,12 +90,14 @@ def show(
 @app.command("revoke")
 def revoke(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="FINGERPRINT", help='As "key list" prints it.')],
+    key: Annotated[
+        str, typer.Argument(metavar="FINGERPRINT", help='The fingerprint that "key list" prints.')
+    ],
     client: ClientOption = None,
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """End a key; sessions that were opened with it end too."""
+    """Revoke a key, and end the sessions that were opened with it."""
 
     async def take(kv: KeyValueStore) -> tuple[Client, str]:
         owner = client_named(Site(kv), client)

@@ -24,8 +24,10 @@ __all__ = [
 ]
 
 UrlOption = Annotated[str, typer.Option(help="The server.")]
-ClientOption = Annotated[str, typer.Option(metavar="NAME", help="The client's name.")]
-UserOption = Annotated[str, typer.Option(metavar="NAME", help="One of its users.")]
+ClientOption = Annotated[str, typer.Option(metavar="NAME", help="The name of the client.")]
+UserOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The name of one of the client's users.")
+]
 PasswordOption = Annotated[
     str,
     typer.Option(
@@ -43,7 +45,7 @@ ApiTokenOption = Annotated[
 FilterOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--filter", metavar="KIND=VALUE,…", help="What to see; may be given more than once."
+        "--filter", metavar="KIND=VALUE,…", help="What to show; may be given more than once."
     ),
 ]
 

@@ -28,7 +28,7 @@ ACCEPT_LOSS = inspect.Parameter(
 
 
 class Read(Protocol):
-    """Reads the settings from every source; ``usual`` are a command's own, where none is given."""
+    """Reads the settings from every source; ``usual`` are a command's own defaults."""
 
     def __call__(self, **usual: object) -> Settings:
         """The settings; raises SettingError."""
@@ -60,7 +60,9 @@ def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Cal
     )
     parameters = [context]
     parameters += [_option(name, setting.flag, setting.help) for name, setting in SETTINGS.items()]
-    parameters.append(_option("config", "--config", "A floorcast.toml that lies elsewhere."))
+    parameters.append(
+        _option("config", "--config", "A settings file to read in place of ./floorcast.toml.")
+    )
     parameters += more
     run.__doc__ = command.__doc__
     signature: Any = inspect.Signature(parameters)
@@ -80,8 +82,8 @@ def _option(name: str, flag: str, text: str) -> inspect.Parameter:
 def _serve(read: Read, *, accept_loss: bool) -> None:
     """Run the server until it is told to stop (SIGTERM, or Ctrl-C).
 
-    Every option can also be set in the environment (FLOORCAST_PORT=…) or in a floorcast.toml
-    beside you; the command line wins, then the environment.
+    Every option can also be set in the environment (FLOORCAST_PORT=…) or in floorcast.toml in the
+    current folder. The command line takes precedence, then the environment.
     """
     settings = read()
     set_up_log(settings.log_level, settings.log_format)

@@ -30,7 +30,7 @@ app = typer.Typer(help="Users and agents' logins.", no_args_is_help=True)
 ROLES: tuple[Role, ...] = get_args(Role)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
-AgentOption = Annotated[bool, typer.Option("--agent", help="NAME is the login of an agent.")]
+AgentOption = Annotated[bool, typer.Option("--agent", help="NAME is an agent's login.")]
 
 
 def register(program: typer.Typer) -> None:
@@ -46,11 +46,16 @@ def add(
     client: ClientOption = None,
     user_id: Annotated[
         int | None,
-        typer.Option("--user-id", min=0, help="Its id; the next free one.", show_default=False),
+        typer.Option(
+            "--user-id",
+            min=0,
+            help="The user's id; the next free one if not given.",
+            show_default=False,
+        ),
     ] = None,
     call_center: Annotated[
         list[int] | None,
-        typer.Option(help="Limit it to this call center; may be given more than once."),
+        typer.Option(help="Limit the user to this call center; may be given more than once."),
     ] = None,
     data: DataOption = None,
     log: LogOption = None,
@@ -128,7 +133,7 @@ def remove(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Take a login away, and end its sessions."""
+    """Remove a login, and end its sessions."""
 
     async def take(kv: KeyValueStore) -> Client:
         owner = client_named(Site(kv), client)
@@ -150,9 +155,9 @@ def password(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Give a user another password, and end its sessions.
+    """Set a user's password, and end its sessions.
 
-    An agent may log in from then on.
+    With --agent, also lets an agent of the site log in.
     """
 
     async def change(kv: KeyValueStore) -> Client:

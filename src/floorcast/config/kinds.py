@@ -1,7 +1,7 @@
 """The kinds of value that a setting can have: how each is read, and what it must be.
 
-A value comes as text from the environment, as TOML's own type from the file, and as either
-from a flag. A reader gives the value, or raises ValueError or TypeError where it cannot be one.
+A value is text from the environment, a TOML type from the file, and either from a flag. A reader
+returns the value, or raises ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Kind(NamedTuple):
 
 
 def whole(low: int, high: int) -> Kind:
-    """A whole number between two others, both allowed."""
+    """A whole number between two others, inclusive."""
 
     def read(value: object) -> int:
         if isinstance(value, bool | float):
@@ -44,7 +44,7 @@ def whole(low: int, high: int) -> Kind:
 
 
 def number(low: float, high: float) -> Kind:
-    """A number, whole or not, between two others, both allowed."""
+    """A number, whole or not, between two others, inclusive."""
 
     def read(value: object) -> float:
         if isinstance(value, bool):

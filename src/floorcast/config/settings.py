@@ -1,7 +1,7 @@
-"""The settings: what each is called, means and may be.
+"""The settings: the name, meaning and allowed values of each.
 
-``Settings`` is the one table of them. What ``--help`` and ``docs/settings.md`` say is made of
-it, or compared with it by a test.
+``Settings`` is the one table of them. ``--help`` is made from it, and a test compares
+``docs/settings.md`` with it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["SETTINGS", "Setting", "Settings"]
 
 
 class About(NamedTuple):
-    """What a setting's annotation says of it; ``unit`` is empty where it needs none."""
+    """What a setting's annotation says about it; ``unit`` is empty if it needs none."""
 
     kind: Kind
     meaning: str
@@ -36,22 +36,25 @@ class About(NamedTuple):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that can be set, once it is known to be usable."""
+    """All settings, checked."""
 
     data: Annotated[
         Path,
-        About(PATH, "The folder of the log, the site and the sessions; :memory: keeps nothing."),
+        About(PATH, "The folder for the log, the site and the sessions; :memory: keeps nothing."),
     ] = Path("floorcast-data")
     site: Annotated[
         Path | None,
-        About(PATH, "A site file, applied at the start; none: the site as it was applied last."),
+        About(
+            PATH,
+            "A site file to apply at the start. Without it, the site stays as it was applied last.",
+        ),
     ] = None
-    host: Annotated[
-        str, About(TEXT, "The address that the server listens at; 0.0.0.0: at every one.")
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, About(whole(0, 65_535), "The port that the server listens at; 0: any free one.")
-    ] = 8080
+    host: Annotated[str, About(TEXT, "The address to listen on; 0.0.0.0 for all of them.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, About(whole(0, 65_535), "The port to listen on; 0 for any free one.")] = (
+        8080
+    )
     tls_cert: Annotated[
         Path | None,
         About(
@@ -64,17 +67,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         None
     )
     log: Annotated[
-        str, About(LOG, "Where events are kept: embedded in the data folder, or a NATS cluster.")
+        str,
+        About(LOG, "Where events are stored: embedded in the data folder, or in a NATS cluster."),
     ] = "embedded"
     node: Annotated[
         str,
-        About(TEXT, "The name of this node in its cluster; none: the host's name."),
+        About(TEXT, "The name of this node in its cluster. Without it, the host's name."),
     ] = ""
     streams: Annotated[
         int,
         About(
             whole(1, 256),
-            "Over how many streams a cluster's clients are spread; settled when its log is made.",
+            "The number of streams that a cluster's clients are spread over. Fixed when the log is"
+            " created.",
             "streams",
         ),
     ] = 4
@@ -82,33 +87,33 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 5),
-            "On how many servers of its NATS cluster a new log is kept; more than half of them"
-            " have it when events are acknowledged.",
+            "The number of NATS servers that store a new log. More than half of them have an event"
+            " when it is acknowledged.",
             "replicas",
         ),
     ] = 3
     clients: Annotated[
         tuple[int, ...],
-        About(CLIENTS, "The clients that this node of a cluster serves; none named: all."),
+        About(CLIENTS, "The clients that this node of a cluster serves. Without it, all of them."),
     ] = ()
     log_level: Annotated[
         str,
         About(
-            choice("debug", "info", "warning", "error"), "The least that the server's log tells."
+            choice("debug", "info", "warning", "error"), "The lowest level that the server logs."
         ),
     ] = "info"
     log_format: Annotated[
         str,
         About(
             choice("auto", "text", "json"),
-            "The form of the server's log; auto: text on a terminal, JSON elsewhere.",
+            "The format of the server's log; auto is text on a terminal and JSON elsewhere.",
         ),
     ] = "auto"
     rate_limit: Annotated[
         int,
         About(
             whole(0, 1_000_000),
-            "How often a session may call; more is answered with 429. 0: as often as it likes.",
+            "The number of requests that a session may make; more get 429. 0 for no limit.",
             "requests a minute",
         ),
     ] = 0
@@ -133,8 +138,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         About(
             PROXIES,
-            "The proxies in front of the server whose X-Forwarded-For is believed; without it,"
-            " everybody behind a proxy shares one address, and wrong passwords slow all of them.",
+            "The proxies whose X-Forwarded-For is trusted. Without it, everybody behind a proxy"
+            " shares one address, and wrong passwords of one slow the logins of all.",
         ),
     ] = ()
     max_connections: Annotated[
@@ -178,7 +183,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 10_000),
-            "How many requests with events are worked on at once; more are answered with 503.",
+            "The number of requests with events that are processed at once; more get 503.",
             "requests",
         ),
     ] = 1000
@@ -186,7 +191,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             SIZE,
-            "The memory for the newest events of all feeds together; older ones are read from the"
+            "The memory for the newest events of all feeds together. Older events are read from"
             " disk.",
             "bytes",
         ),
@@ -195,7 +200,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 168),
-            "A call without any event for so long no longer counts in a figure of now.",
+            "How long a call may be without an event before live figures leave it out.",
             "hours",
         ),
     ] = 4.0
@@ -203,7 +208,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 168),
-            "An agent without any event for so long no longer counts in a figure of now.",
+            "How long an agent may be without an event before live figures leave it out.",
             "hours",
         ),
     ] = 16.0
@@ -255,4 +260,4 @@ def _table() -> dict[str, Setting]:
 
 
 SETTINGS: Final = _table()
-"""Every setting by its name, in the order in which people should meet them."""
+"""Every setting by its name, the most important first."""

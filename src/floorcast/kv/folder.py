@@ -1,4 +1,4 @@
-"""Where the key-value store of a data folder are."""
+"""The key-value store of a data folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ IN_MEMORY = Path(":memory:")
 
 
 def open_kv(data: Path) -> KeyValueStore:
-    """Open (and, the first time, make) the key-value store of a data folder; ``:memory:`` for none.
+    """Open the key-value store of a data folder, creating it the first time.
 
-    Raises ``SettingError`` when the folder cannot be made or its store not be used.
+    ``:memory:`` has no folder. Raises ``SettingError`` if the folder cannot be created or its store
+    cannot be used.
     """
     if data == IN_MEMORY:
         return MemoryKeyValueStore()

@@ -1,4 +1,4 @@
-"""A key-value store in memory: for tests and for ``--data :memory:``. One process, gone with it."""
+"""A key-value store in the memory of one process, for tests and ``--data :memory:``."""
 
 from __future__ import annotations
 

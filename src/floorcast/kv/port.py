@@ -1,8 +1,8 @@
-"""The key-value store' port: what sites, users, keys and sessions need of a store.
+"""The port of key-value stores: what sites, users, keys and sessions need from a store.
 
-A bucket is a named set of keys with bytes as their values. Reading is immediate, as every
-adapter keeps what it reads close by; writing waits for the disk (or a quorum) and is therefore
-awaited. Every adapter passes ``tests/contract/test_buckets.py``.
+A bucket is a named set of keys whose values are bytes. Reads return at once, since every adapter
+keeps a local copy. Writes wait for the disk or a quorum, and are awaited. Every adapter passes
+``tests/contract/test_key_value_store.py``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from floorcast.model.errors import FloorcastError
 __all__ = ["Conflict", "Item", "KeyValueStore", "Listener", "checked"]
 
 Listener = Callable[[str, bytes | None], None]
-"""Is told a key of its bucket and what that holds now; raises nothing."""
+"""Receives a key of its bucket and the value that it now has. Must not raise."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_=.-]{0,126}[A-Za-z0-9_=-])?")
 
 
 class Item(NamedTuple):
-    """What a key of a bucket holds; ``value`` None: nothing."""
+    """A key of a bucket and its value; None if the key has none."""
 
     bucket: str
     key: str
@@ -30,16 +30,15 @@ class Item(NamedTuple):
 
 
 class Conflict(FloorcastError):
-    """Somebody else wrote first: what the writer had seen is no longer there."""
+    """Another writer was first: the values that this writer had read have changed."""
 
 
 class KeyValueStore(Protocol):
     """Named sets of keys, shared by every process that opens the same store.
 
-    Names of buckets and keys are 1 to 128 of the letters, digits and ``_ = . -`` (so that a
-    key-value store on the network can hold them too), beginning with a letter or digit and not
-    ending with a dot; others raise ValueError. Whatever touches the store raises
-    ``Unavailable`` when it cannot be read or written, or has been closed.
+    Names of buckets and keys have 1 to 128 letters, digits and ``_ = . -``, start with a letter or
+    digit and do not end with a dot, so that NATS can hold them too; other names raise ValueError.
+    Every method raises ``Unavailable`` if the store cannot be read or written, or is closed.
     """
 
     def get(self, bucket: str, key: str) -> bytes | None:
@@ -51,27 +50,27 @@ class KeyValueStore(Protocol):
         ...
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Put (or, where the value is None, delete) all of ``items``, or nothing of them.
+        """Put all of ``items``, or delete those whose value is None; all of them or none.
 
-        Durable when it returns. ``seen`` is what the caller's decision rests on: where one of
-        these keys holds something else by now, nothing is written and ``Conflict`` is raised.
-        A write whose caller is cancelled may still happen. In a cluster a write of more than 400
-        keys becomes several, in the order of ``items``, each of them whole.
+        The write is durable on return. ``seen`` is what the caller has read: if one of these keys
+        has another value by now, nothing is written and ``Conflict`` is raised. A write whose
+        caller is cancelled may still happen. In a cluster a write of more than 400 keys becomes
+        several, in the order of ``items``, each of them whole.
         """
         ...
 
     def version(self, bucket: str) -> int:
-        """A number that changes whenever anybody, in any process, writes to the bucket.
+        """A number that changes with every write to the bucket, by any process.
 
-        Costs next to nothing while nobody does, so it can be asked several times a second.
+        Cheap enough to be asked several times a second.
         """
         ...
 
     def listen(self, bucket: str, listener: Listener) -> None:
-        """Call ``listener`` on the loop for each change of the bucket, once all of it shows.
+        """Call ``listener`` on the loop for each change of the bucket, after the whole write.
 
-        Told are the writes through these buckets, and in a cluster those of every other node.
-        What another process writes to a file shows in ``version`` only.
+        It hears of writes through this object and, in a cluster, of those of every other node.
+        Writes of another process to a file change ``version`` only.
         """
         ...
 
@@ -83,12 +82,12 @@ class KeyValueStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let writes under way finish, then let go of the store."""
+        """Finish writes under way, then close the store."""
         ...
 
 
 def checked(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items, once their names are known to be allowed; raises ValueError if one is not."""
+    """The items; raises ValueError if a name is not allowed."""
     found = tuple(items)
     for item in found:
         for name in (item.bucket, item.key):

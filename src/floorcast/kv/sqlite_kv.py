@@ -1,7 +1,7 @@
 """A key-value store in one SQLite file, shared by the server and the commands beside it.
 
-The loop's thread reads through one connection; one thread writes through another, so that a
-flush of the disk never holds the loop up.
+The loop reads through one connection, and a thread writes through another, so that a flush of
+the disk never blocks the loop.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ GROW = """
 
 
 class SqliteKeyValueStore:
-    """The key-value store of a file that several processes may have open.
+    """A key-value store in a file that several processes may have open.
 
     Raises ``SettingError`` when the file cannot be opened, or is not one of ours.
     """
