@@ -40,7 +40,7 @@ def written(server: Server, *changes: tuple[str, str]) -> str:
 def apply(server: Server, *changes: tuple[str, str]) -> str:
     """Apply the site with some of its text replaced; what the command says."""
     written(server, *changes)
-    arguments = command("site", "apply", server.site, "--data", server.data)
+    arguments = command("site", "apply", server.site, "--yes", "--data", server.data)
     done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=True)
     return done.stdout
 
