@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
@@ -13,13 +14,20 @@ from tests.auth.door import Clock
 HERE, THERE = "192.0.2.1", "198.51.100.1"
 
 
-def guess(guesses: KeyGuesses, address: str = HERE) -> int:
-    """One wrong key; the seconds that it has to wait instead, 0 when it was looked at."""
+NUMBERS = count()
+
+
+def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
+    """One wrong key, another each time unless it is given.
+
+    Returns the seconds that it has to wait instead, 0 when it was looked at.
+    """
+    tried = key or f"wrong {next(NUMBERS)}"
     try:
-        guesses.check(address, "wrong")
+        guesses.check(address, tried)
     except RateLimited as error:
         return error.retry_after
-    guesses.was_wrong(address)
+    guesses.was_wrong(address, tried)
     return 0
 
 
@@ -88,3 +96,15 @@ def test_room_is_bounded() -> None:
         guesses.check(HERE, "key 0")
         raise AssertionError("the oldest good key is still known")
     guesses.check(HERE, "key 19")
+
+
+def test_one_wrong_key_that_is_tried_again_and_again_delays_itself_alone() -> None:
+    """A source whose key was revoked does not keep a new source behind its address out."""
+    clock = Clock()
+    guesses = KeyGuesses(clock)
+    assert [guess(guesses, key="revoked") for _ in range(FREE + 1)] == [0] * FREE + [1]
+    guesses.check(HERE, "new")
+    clock.go(1)
+    assert guess(guesses, key="revoked") == 0
+    assert guess(guesses, key="revoked") == 2
+    assert [guess(guesses) for _ in range(FREE - 1)] == [0] * (FREE - 1)

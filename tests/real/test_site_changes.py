@@ -133,7 +133,7 @@ def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
 
 def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
     """A new client can log in and send; a removed one cannot; back again, its feed goes on."""
-    renamed = [("id = 5\n", "id = 6\n"), ('"STRANGER"', '"NEW"'), ("stranger-", "new-")]
+    renamed = [("id = 5\n", "id = 6\n"), ('"STRANGER"', '"NEW"'), ("stranger-", "newcomer-")]
     with Caller(server.url, "STRANGER") as stranger, Caller(server.url, "ACME") as other:
         stranger.login()
         token = stranger.feed(EVENTS).token
@@ -142,13 +142,16 @@ def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
         login = {"clientName": "NEW", "userName": "sysadmin", "password": PASSWORD}
         entered = answered(
             lambda: other.http.post(
-                "/session/login", headers={"LV-Access": "new-token"}, json=login
+                "/session/login", headers={"LV-Access": "newcomer-token-for-tests"}, json=login
             ),
             200,
         )
         session = {"LV-Session": entered.json()["sessionId"]}
         answered(lambda: other.http.post(EVENTS, headers=session), 200)
-        key = {"Content-Type": "application/x-ndjson", "Authorization": "Bearer new-key"}
+        key = {
+            "Content-Type": "application/x-ndjson",
+            "Authorization": "Bearer newcomer-key-for-tests",
+        }
         answer = other.http.post("/ingest/v1/events", headers=key, content=sms(1))
         assert answer.json()["accepted"] == 1
         assert stranger.http.post(EVENTS, json={"token": token}).json()["code"] == 301

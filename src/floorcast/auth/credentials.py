@@ -69,7 +69,7 @@ class Credentials:
         self._guesses.check(claim.address, token)
         client = self._site.by_name.get(claim.client_name)
         if client is None or not is_api_token(client, token):
-            self._guesses.was_wrong(claim.address)
+            self._guesses.was_wrong(claim.address, token)
             raise BadCredentials(
                 "the API token (LV-Access) is not one of the client that clientName names"
             )

@@ -1,9 +1,11 @@
 """Slows the addresses that try API tokens or ingest keys.
 
-After 20 wrong keys from one address there is a delay before the next one is looked at: 1 s at
-first, doubled by each further wrong one, up to 60 s. The count goes down by one per 120 s without
-a wrong key. A key that was right from an address before is not held up there, so a source with a
-revoked key does not stop the others behind the same address.
+After 20 different wrong keys from one address there is a delay before another is looked at: 1 s
+at first, doubled by each further wrong one, up to 60 s. The same holds for 20 tries of one wrong
+key, which delay that key alone. A count goes down by one per 120 s without a wrong key.
+
+So a source with a revoked key does not stop the others behind the same address. A key that was
+right from an address before is never held up there.
 
 Each process counts for itself, in memory.
 """
@@ -11,7 +13,7 @@ Each process counts for itself, in memory.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from floorcast.auth.networks import network_of
 from floorcast.model.errors import RateLimited
@@ -26,6 +28,9 @@ QUIET_SECONDS = 120  # for each of which a count goes down by one
 MAX_KEPT = 50_000  # addresses that are counted, and pairs of address and key known as good
 
 
+T = TypeVar("T")
+
+
 class _Count(NamedTuple):
     wrong: int
     last: int  # ticks
@@ -38,7 +43,8 @@ class KeyGuesses:
     def __init__(self, now: Now, kept: int = MAX_KEPT) -> None:
         self._now = now
         self._kept = kept
-        self._wrong: dict[str, _Count] = {}  # by network, the longest quiet first
+        # by network and key, and by network alone ("") for different keys; longest quiet first
+        self._wrong: dict[tuple[str, str], _Count] = {}
         self._good: dict[tuple[str, str], None] = {}
 
     def check(self, address: str, key_digest: str) -> None:
@@ -48,7 +54,8 @@ class KeyGuesses:
         """
         if not self._wrong or (address, key_digest) in self._good:
             return
-        count = self._wrong.get(network_of(address))
+        network = network_of(address)
+        count = self._wrong.get((network, key_digest)) or self._wrong.get((network, ""))
         now = self._now()
         if count is not None and count.until > now:
             wait = math.ceil((count.until - now) / TICKS_PER_SECOND)
@@ -64,18 +71,23 @@ class KeyGuesses:
             _make_room(self._good, self._kept)
             self._good[pair] = None
 
-    def was_wrong(self, address: str) -> None:
+    def was_wrong(self, address: str, key_digest: str) -> None:
         """Count a wrong key."""
         network = network_of(address)
+        if (network, key_digest) not in self._wrong:
+            self._count((network, ""))
+        self._count((network, key_digest))
+
+    def _count(self, key: tuple[str, str]) -> None:
         now = self._now()
-        wrong, last, _ = self._wrong.pop(network, _Count(0, now, 0))
+        wrong, last, _ = self._wrong.pop(key, _Count(0, now, 0))
         gone = max(0, now - last) // (QUIET_SECONDS * TICKS_PER_SECOND)
         wrong = min(max(0, wrong - gone) + 1, MOST)
         delay = min(2 ** (wrong - FREE), LONGEST_SECONDS) if wrong >= FREE else 0
         _make_room(self._wrong, self._kept)
-        self._wrong[network] = _Count(wrong, now, now + delay * TICKS_PER_SECOND)
+        self._wrong[key] = _Count(wrong, now, now + delay * TICKS_PER_SECOND)
 
 
-def _make_room(kept: dict[str, _Count] | dict[tuple[str, str], None], most: int) -> None:
+def _make_room(kept: dict[tuple[str, str], T], most: int) -> None:
     while len(kept) >= most:
-        del kept[next(iter(kept))]  # type: ignore[arg-type]  # a key of the same dict
+        del kept[next(iter(kept))]

@@ -56,7 +56,7 @@ class Keys:
         self._guesses.check(address, key_digest)
         client = self._site.directory.client_of_ingest_key(key_digest)
         if client is None:
-            self._guesses.was_wrong(address)
+            self._guesses.was_wrong(address, key_digest)
             raise BadCredentials("the ingest key is not one of this server's")
         self._guesses.was_right(address, key_digest)
         return client
