@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import gc
 import gzip
+import math
 import random
 import sys
 import time
@@ -34,6 +35,7 @@ from tests.real.sites import KEYS, TOKENS
 __all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
 
 MOST_BYTES = 16 << 20  # of a request
+MOST_REQUESTS_BYTES = 1 << 20  # of many requests behind each other
 FIRST_BYTES = 16 << 10
 PIECE = 256_000  # bytes that uvloop reads at once
 LONGEST = 0.100  # seconds of one turn
@@ -255,7 +257,10 @@ class Measured:
         request = request.replace(b"{session}", self.session.encode())
         gc.collect()
         self._loop.longest = 0.0
-        self.house.run(self._send(request))
+        try:
+            self.house.run(self._send(request))
+        except TimeoutError:  # it is stuck, which is as bad
+            return math.inf
         return self._loop.longest
 
     async def _send(self, request: bytes) -> None:
@@ -303,7 +308,8 @@ class Finding:
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.seconds * 1000:.0f} ms for {self.size:,} bytes: {self.recipe!r:.600}"
+        cost = f"{self.seconds * 1000:.0f} ms (inf: stuck)"
+        return f"{cost} for {self.size:,} bytes: {self.recipe!r:.600}"
 
 
 class Search:
@@ -333,8 +339,9 @@ class Search:
         self.best.append((seconds, size, recipe))
         self.best.sort(key=lambda one: one[0], reverse=True)
         del self.best[40:]
-        if size < MOST_BYTES:
-            self._fresh.append((min(size * 4, MOST_BYTES), recipe))
+        most = MOST_REQUESTS_BYTES if recipe.in_head else MOST_BYTES
+        if size < most:
+            self._fresh.append((min(size * 4, most), recipe))
 
     def _next(self) -> tuple[int, Recipe]:
         if self._fresh and (self._chance.random() < 0.7 or not self.best):
