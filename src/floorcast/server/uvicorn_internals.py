@@ -594,6 +594,7 @@ class TlsListener:
                 sock,
                 ssl=shared.tls,
                 ssl_handshake_timeout=shared.deadlines.head.seconds,
+                ssl_shutdown_timeout=shared.deadlines.linger.seconds,
             )
         except OSError:  # ssl's errors, resets and the timeout are all of this kind
             shared.notices.note("tls_failed", address)
