@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from floorcast.http.error_responses import MethodNotAllowed, answer_to
+from floorcast.http.error_responses import MethodNotAllowed, error_response
 from floorcast.http.responses import Response
 from floorcast.model import errors
 from floorcast.model.errors import FloorcastError, Refusal
@@ -40,7 +40,7 @@ def body(answer: Response) -> dict[str, object]:
 )
 def test_each_refusal_has_its_status(error: FloorcastError, status: int, code: int) -> None:
     """And the message that it was raised with."""
-    answer = answer_to(error)
+    answer = error_response(error)
     assert (answer.status, body(answer)) == (status, {"code": code, "message": "m"})
 
 
@@ -53,22 +53,22 @@ def test_no_refusal_is_without_a_status() -> None:
     for kind in tree(Refusal):
         refusal = kind.__new__(kind)
         refusal.message, refusal.allowed, refusal.retry_after = "m", "", 1  # type: ignore[attr-defined] # whichever it has
-        assert answer_to(refusal).status >= 400
+        assert error_response(refusal).status >= 400
 
 
 def test_headers_say_what_to_do() -> None:
     """When to come back, with what, by which method."""
-    assert answer_to(errors.Unavailable("m", 3)).headers == (("retry-after", "3"),)
-    assert answer_to(errors.RateLimited("m", 4)).headers == (("retry-after", "4"),)
-    assert answer_to(MethodNotAllowed("GET", ["POST"])).headers == (("allow", "POST"),)
-    assert dict(answer_to(errors.BadCredentials("m")).headers)["www-authenticate"]
-    assert dict(answer_to(errors.BadSession("m")).headers)["www-authenticate"]
-    assert answer_to(errors.UnsupportedMedia("m")).headers == (("accept-encoding", "gzip"),)
+    assert error_response(errors.Unavailable("m", 3)).headers == (("retry-after", "3"),)
+    assert error_response(errors.RateLimited("m", 4)).headers == (("retry-after", "4"),)
+    assert error_response(MethodNotAllowed("GET", ["POST"])).headers == (("allow", "POST"),)
+    assert dict(error_response(errors.BadCredentials("m")).headers)["www-authenticate"]
+    assert dict(error_response(errors.BadSession("m")).headers)["www-authenticate"]
+    assert error_response(errors.UnsupportedMedia("m")).headers == (("accept-encoding", "gzip"),)
 
 
 def test_what_nobody_meant_is_ours() -> None:
     """500, code 100; also for our own errors that are no refusals."""
     for error in (ZeroDivisionError("secret"), errors.SettingError("secret")):
-        answer = answer_to(error)
+        answer = error_response(error)
         assert (answer.status, body(answer)["code"]) == (500, 100)
         assert "secret" not in str(body(answer))

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from floorcast.http.startup_app import PATIENCE, StartupApp
+from floorcast.http.startup_app import WAIT_SECONDS, StartupApp
 from tests import virtual_time
 from tests.virtual_time import VirtualLoop
 
@@ -29,7 +29,7 @@ def test_until_there_is_an_application_only_the_process_is_told_to_live() -> Non
             found = [await http.get("/healthz"), await http.get("/readyz")]
             assert loop.elapsed == 0
             found.append(await http.head("/realtime/event/feed"))
-            assert loop.elapsed == PATIENCE
+            assert loop.elapsed == WAIT_SECONDS
             opening.become(answered)
             return [*found, await http.get("/readyz")]
 
@@ -53,7 +53,7 @@ def test_what_waits_is_answered_by_the_application_or_when_the_server_stops(
         transport = httpx.ASGITransport(app=opening)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             asked = asyncio.ensure_future(http.get("/realtime/event/feed/sse"))
-            await loop.passing(PATIENCE / 2)
+            await loop.passing(WAIT_SECONDS / 2)
             assert not asked.done()
             if stops:
                 opening.release()

@@ -1,4 +1,4 @@
-"""The API as an ASGI application: every route there is, and the way of a request through it."""
+"""The API as an ASGI application: the table of routes, and how a request is served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import admit
-from floorcast.http.error_responses import MethodNotAllowed, answer_to, is_event_source
+from floorcast.http.error_responses import MethodNotAllowed, error_response, is_event_source
 from floorcast.http.handlers import (
     call_data,
     feeds,
@@ -38,20 +38,24 @@ from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES", "Api"]
 
-_COUNT = Query("count", "the most events to answer with", kind=feeds.Count)
+_COUNT = Query("count", "The largest number of events in one response.", kind=feeds.Count)
 _PLACE = (
-    Query("token", "where to go on from; Last-Event-ID wins over it; none: from now", kind=str),
+    Query(
+        "token",
+        "The token to resume from; `Last-Event-ID` takes precedence. Default: now.",
+        kind=str,
+    ),
     _COUNT,
 )
 _FILTER = Query(
     "filter",
-    "which events to see: the JSON of the POST's filter, URL-encoded",
+    "The filter of the POST method as URL-encoded JSON.",
     kind=InteractionConditions,
 )
 _CALL = (
-    Query("session", "the call's session id", required=True),
-    Query("transaction", "the call's transaction id", required=True, kind=Id),
-    Query("client", "the call's client, if it is a child of the session's", kind=Id),
+    Query("session", "The call's session id.", required=True),
+    Query("transaction", "The call's transaction id.", required=True, kind=Id),
+    Query("client", "The call's client, if it is a child of the session's client.", kind=Id),
 )
 
 _DOCUMENTS = Documents(lambda: ROUTES)
@@ -62,32 +66,32 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/session/login", handler=sessions.login,
           needs="API token", refusals=(RateLimited,),
           body=sessions.Login, answer=sessions.LoggedIn,
-          query=(Query("cookie", "true: set the session as a cookie, too", kind=bool),),
+          query=(Query("cookie", "`true` also sets the session as a cookie.", kind=bool),),
           doc="Log in."),
     Route(method="GET", path="/session/validate/{sessionId}", handler=sessions.validate,
-          status=204, refusals=(NotFound,), doc="Whether a session lives."),
+          status=204, refusals=(NotFound,), doc="Check a session."),
     Route(method="GET", path="/session/validate", handler=sessions.validate_by_query,
-          query=(Query("sessionId", "the session", required=True),),
-          status=204, refusals=(NotFound,), doc="Whether a session lives."),
+          query=(Query("sessionId", "The session id.", required=True),),
+          status=204, refusals=(NotFound,), doc="Check a session."),
     Route(method="DELETE", path="/session/logout/{sessionId}", handler=sessions.logout,
           status=204, refusals=(NotFound,), doc="End a session."),
     Route(method="POST", path="/session/password", handler=sessions.change_password,
           needs="API token", refusals=(RateLimited,), body=sessions.PasswordChange,
-          status=204, doc="Change a password; ends the user's sessions."),
+          status=204, doc="Change a password and end the user's sessions."),
 
     # feeds
     Route(method="POST", path="/realtime/agentEvent/feed", handler=feeds.agent_feed,
           methods="feeds", feed="agent", query=(_COUNT,),
           body=feeds.AgentFeedRequest, answer=feeds.AgentFeedAnswer,
-          doc="Agent events after a token; waits up to 10 s for the first."),
+          doc="Get the agent events after a token, waiting up to 10 s for the first."),
     Route(method="POST", path="/realtime/event/feed", handler=feeds.interaction_feed,
           methods="feeds", feed="interaction", query=(_COUNT,),
           body=feeds.FeedRequest, answer=feeds.FeedAnswer,
-          doc="Interaction events after a token; waits up to 10 s for the first."),
+          doc="Get the interaction events after a token, waiting up to 10 s for the first."),
     Route(method="POST", path="/realtime/callEvent/feed", handler=feeds.call_feed,
           methods="feeds", feed="interaction", query=(_COUNT,), deprecated=True,
           body=feeds.FeedRequest, answer=feeds.CallFeedAnswer,
-          doc="Voice events after a token; use /realtime/event/feed."),
+          doc="Get the voice events after a token. Use /realtime/event/feed instead."),
     Route(method=ANY, path="/realtime/agentEvent", handler=feeds.retired_agent_event,
           status=410, refusals=(Retired,), always=True,
           doc="Retired: use /realtime/agentEvent/feed."),
@@ -98,77 +102,77 @@ ROUTES: tuple[Route, ...] = (
     # streams
     Route(method="POST", path="/realtime/event/feed/sse", handler=streams.interaction_stream,
           methods="feeds", feed="interaction", query=(_COUNT,), media_type="text/event-stream",
-          body=feeds.FeedRequest, doc="Interaction events after a token, as they come."),
+          body=feeds.FeedRequest, doc="Stream the interaction events after a token."),
     Route(method="GET", path="/realtime/event/feed/sse", handler=streams.interaction_source,
           methods="feeds", feed="interaction", query=(*_PLACE, _FILTER), cookie=True,
           media_type="text/event-stream",
-          doc="The same with an id for each event, for a browser's EventSource."),
+          doc="Stream the interaction events to a browser's EventSource."),
     Route(method="POST", path="/realtime/agentEvent/feed/sse", handler=streams.agent_stream,
           methods="feeds", feed="agent", query=(_COUNT,), media_type="text/event-stream",
-          body=feeds.AgentFeedRequest, doc="Agent events after a token, as they come."),
+          body=feeds.AgentFeedRequest, doc="Stream the agent events after a token."),
     Route(method="GET", path="/realtime/agentEvent/feed/sse", handler=streams.agent_source,
           methods="feeds", feed="agent", query=_PLACE, cookie=True,
           media_type="text/event-stream",
-          doc="The same with an id for each event, for a browser's EventSource."),
+          doc="Stream the agent events to a browser's EventSource."),
 
     # call data
     Route(method="GET", path="/realtime/callData/inCall", handler=call_data.in_call,
           methods="call data", query=_CALL, refusals=(NotFound,), answer=call_data.InCall,
-          doc="What is known of a call in progress."),
+          doc="Get the data of a call in progress."),
     Route(method="GET", path="/realtime/callData/postCall", handler=call_data.post_call,
           methods="call data", query=_CALL, refusals=(NotFound,), answer=call_data.PostCall,
-          doc="What is known of a call that has ended."),
+          doc="Get the data of a call that has ended."),
 
     # statistics
     Route(method="POST", path="/realtime/campaign/stats", handler=statistics.campaigns,
           alias="/realtime/realtime/campaign/stats", methods="campaign statistics",
           body=statistics.CampaignRequest, answer=CampaignAnswer,
-          doc="What of each of today's campaigns is loaded, done and left."),
+          doc="Get the loaded, completed and remaining records of today's campaigns."),
     Route(method="POST", path="/realtime/service/agents/averages", handler=statistics.averages,
           methods="service methods",
           body=statistics.StatisticsRequest, answer=AgentAveragesAnswer,
-          doc="How long agents stay in each state, today, on average."),
+          doc="Get the average time that agents spend in each state today."),
     Route(method="POST", path="/realtime/service/agent/stats", handler=statistics.stats,
           methods="service methods",
           body=statistics.StatisticsRequest, answer=AgentStatisticsAnswer,
-          doc="What the agents that are logged in did today."),
+          doc="Get today's figures of the agents who are logged in."),
     Route(method="POST", path="/realtime/service/agent/stats/ex", handler=statistics.stats_ex,
           methods="service methods",
           body=statistics.StatisticsRequest, answer=AgentStatisticsExAnswer,
-          doc="What all of today's agents did, service by service."),
+          doc="Get the figures of all of today's agents, per service."),
     Route(method="POST", path="/realtime/service/agents/status", handler=statistics.status,
           alias="/realtime/service/status", methods="service methods",
           body=statistics.StatusRequest, answer=AgentStatusAnswer,
-          doc="What each agent is at, now."),
+          doc="Get the current state of each agent."),
     Route(method="POST", path="/realtime/service/calls/status", handler=statistics.calls,
           methods="service methods",
           body=statistics.StatisticsRequest, answer=WaitingCallsAnswer,
-          doc="The calls that wait for an agent now, longest first."),
+          doc="List the calls that are waiting for an agent, longest wait first."),
     Route(method="POST", path="/realtime/service/liveConnects", handler=statistics.connects,
           methods="service methods",
           body=statistics.StatisticsRequest, answer=LiveConnectsAnswer,
-          doc="Right-party contacts of the last half hour, five minutes by five."),
+          doc="Get the right-party connects of the last 30 minutes, in 5-minute intervals."),
     Route(method="POST", path="/realtime/service/stats", handler=statistics.services,
           methods="service methods",
           body=statistics.StatisticsRequest, answer=ServiceAnswer,
-          doc="Calls, agents and campaigns of each service, today and now."),
+          doc="Get the calls, agents and campaigns of each service, today and now."),
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
           needs="ingest key", refusals=(RateLimited,), events=ingest.BODIES, answer=IngestResult,
-          doc="Take events in; answers once they are durable and readable."),
+          doc="Send events. The response comes once they are durable and readable."),
 
     # operation
     Route(method="GET", path="/healthz", handler=operation.health, answer=operation.Status,
-          always=True, doc="The process lives."),
+          always=True, doc="Check that the process is running."),
     Route(method="GET", path="/readyz", handler=operation.readiness, answer=operation.Status,
-          always=True, refusals=(Unavailable,), doc="Requests are answered."),
+          always=True, refusals=(Unavailable,), doc="Check that the server is ready for requests."),
     Route(method="GET", path="/metrics", handler=operation.metrics, media_type="text/plain",
-          always=True, doc="Counters and latencies, for Prometheus."),
+          always=True, doc="Get metrics in Prometheus' text format."),
     Route(method="GET", path="/openapi.json", handler=_DOCUMENTS.openapi,
-          always=True, doc="This document: OpenAPI 3.1 of everything that the server answers."),
+          always=True, doc="Get this API's OpenAPI 3.1 document."),
     Route(method="GET", path="/docs", handler=_DOCUMENTS.page, media_type="text/html",
-          always=True, doc="The same as a page to read."),
+          always=True, doc="Read the OpenAPI document as a page."),
 )
 # fmt: on
 
@@ -177,14 +181,14 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Api:
-    """Answers requests: finds the route, admits, calls the handler, answers, logs, counts."""
+    """Serves requests: finds the route, admits, calls the handler, responds, logs and counts."""
 
     def __init__(self, server: Services, routes: tuple[Route, ...] = ROUTES) -> None:
         self._server = server
         self._table = Table(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's one request, as ASGI has it."""
+        """Serve one request (ASGI)."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -195,27 +199,27 @@ class Api:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         context = RequestContext(self._server, scope, receive)
-        path, answer = await self._answer(context)
-        answer.headers += context.extra
+        path, response = await self._respond(context)
+        response.headers += context.extra
         is_head = scope["method"] == "HEAD"
-        size = await answer.send(send, gzip=context.takes_gzip, without_body=is_head)
+        size = await response.send(send, gzip=context.takes_gzip, without_body=is_head)
         seconds = time.perf_counter() - began
-        self._server.metrics.answered(path, answer.status, seconds, size)
+        self._server.metrics.answered(path, response.status, seconds, size)
         session = context.admitted
         log = _log.debug if path in _QUIET else _log.info
         log(
             "request",
             method=scope["method"],
             path=path,
-            status=answer.status,
+            status=response.status,
             ms=round(seconds * 1000, 1),
             bytes=size,
             client=session.client if session is not None else None,
             user=session.user if session is not None else None,
         )
 
-    async def _answer(self, context: RequestContext) -> tuple[str, Response]:
-        """The answer, and the path as the table has it: a path that was sent may hold secrets."""
+    async def _respond(self, context: RequestContext) -> tuple[str, Response]:
+        """The response, and the route's path: the path that was sent may hold a session id."""
         path, needs = "-", None
         try:
             method = context.scope["method"]
@@ -228,9 +232,9 @@ class Api:
         except MethodNotAllowed as refusal:
             if context.scope["method"] == "OPTIONS":
                 return path, Response(204, headers=(("allow", refusal.allowed),))
-            return path, answer_to(refusal)
+            return path, error_response(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             if isinstance(error, MemoryError):
                 self._server.memory.failed()
             audit_refusal(context, path, needs, error)
-            return path, answer_to(error, event_source=is_event_source(context.scope))
+            return path, error_response(error, event_source=is_event_source(context.scope))

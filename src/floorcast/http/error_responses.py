@@ -1,4 +1,4 @@
-"""From refusals to HTTP, in one place (section 9 of the contract)."""
+"""Maps exceptions to HTTP responses (section 9 of the contract)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from floorcast.model.errors import (
     UnsupportedMedia,
 )
 
-__all__ = ["STATUS", "Failure", "MethodNotAllowed", "answer_to", "is_event_source"]
+__all__ = ["STATUS", "Failure", "MethodNotAllowed", "error_response", "is_event_source"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -47,20 +47,20 @@ STATUS = {
 
 
 class Failure(msgspec.Struct):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
     code: int
     message: str
 
 
 class MethodNotAllowed(Refusal):
-    """The path exists, but not with this method; ``allowed`` lists those that it has."""
+    """The path does not support this method; ``allowed`` lists those that it does."""
 
     code = 405
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         self.allowed = ", ".join(allowed)
-        super().__init__(f"{method[:16]} is not a method of this path: expected {self.allowed}")
+        super().__init__(f"{method[:16]} is not supported by this path: expected {self.allowed}")
 
 
 def is_event_source(scope: Scope) -> bool:
@@ -70,17 +70,17 @@ def is_event_source(scope: Scope) -> bool:
     return (b"accept", b"text/event-stream") in scope["headers"]
 
 
-def answer_to(error: Exception, *, event_source: bool = False) -> Response:
-    """The answer that an exception becomes; one that nobody meant is logged under an id.
+def error_response(error: Exception, *, event_source: bool = False) -> Response:
+    """The response for an exception. An unexpected one is logged with an id.
 
-    An ``event_source`` is told of an ``Unavailable`` by a stream that ends, so that it comes back
-    by itself.
+    For an ``event_source``, ``Unavailable`` becomes a stream that ends, so that the browser
+    reconnects.
     """
     if event_source and isinstance(error, Unavailable):
         text = f"retry: {max(1, error.retry_after) * 1000}\n\n: closed: {error.message}\n\n"
         return Response(200, Content(text.encode()), media_type="text/event-stream")
     if isinstance(error, Disconnected):
-        return Response(499)  # nobody reads it; proxies log this number for it
+        return Response(499)  # as nginx logs it; nobody reads it
     if isinstance(error, MemoryError):
         error = Unavailable("the server is short of memory: send this again in a second")
     if isinstance(error, Refusal | Unavailable):
@@ -88,7 +88,7 @@ def answer_to(error: Exception, *, event_source: bool = False) -> Response:
         return _failure(status, error.code, error.message, _headers(error))
     error_id = uuid.uuid4().hex
     _log.error("fault", id=error_id, exc_info=error)
-    return _failure(500, 100, f"Something went wrong on our side. Its id in our log: {error_id}")
+    return _failure(500, 100, f"The server failed. The error's id in its log is {error_id}")
 
 
 def _failure(

@@ -1,4 +1,4 @@
-"""What ``/metrics`` shows. No label names a client, a user or an id of either.
+"""The metrics of ``/metrics``. No label names a client, a user or an id of either.
 
 The layers below keep plain counts (see ``Rings.counts``) or are handed an ``observe``; only
 this module knows Prometheus.
@@ -30,93 +30,95 @@ _Family = CounterMetricFamily | GaugeMetricFamily
 
 
 class Metrics:
-    """A server's metrics, in a registry of their own; times are in seconds."""
+    """A server's metrics, in their own registry. Times are in seconds."""
 
     def __init__(self, rings: Rings, streams: Hub) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
-            "floorcast_requests", "Answered requests.", ("route", "status"), registry=registry
+            "floorcast_requests", "Requests served.", ("route", "status"), registry=registry
         )
         self.request_seconds = Histogram(
             "floorcast_request_seconds",
-            "Time from a request's head to its answer's end; long polls include their wait.",
+            "Time from a request's head to its response's end, with the wait of a long poll.",
             ("route",),
             buckets=_FAST,
             registry=registry,
         )
         self.sent_bytes = Counter(
-            "floorcast_sent_bytes", "Bytes of answers, as sent.", ("route",), registry=registry
+            "floorcast_sent_bytes", "Bytes of response bodies sent.", ("route",), registry=registry
         )
         self.intake_events = Counter(
             "floorcast_intake_events",
-            "Events that were sent to us, by what became of them: accepted, duplicate, rejected.",
+            "Events received, by outcome: accepted, duplicate or rejected.",
             ("outcome",),
             registry=registry,
         )
         self.intake_refused = Counter(
             "floorcast_intake_refused",
-            "Requests with events that were turned away because too much was under way.",
+            "Requests with events that got 503 because too many were in progress.",
             registry=registry,
         )
         self.intake_seconds = Histogram(
             "floorcast_intake_seconds",
-            "Time from a request with events to its acknowledgement.",
+            "Time from receiving a request with events to acknowledging it.",
             buckets=_FAST,
             registry=registry,
         )
         self.log_append_seconds = Histogram(
             "floorcast_log_append_seconds",
-            "Time that a flush of the log took.",
+            "Time to flush the log.",
             buckets=_FAST,
             registry=registry,
         )
         self.log_commit_events = Histogram(
             "floorcast_log_commit_events",
-            "Events that one flush made durable together.",
+            "Events made durable by one flush.",
             buckets=(1, 10, 100, 1_000, 3_000, 10_000, 30_000, 100_000),
             registry=registry,
         )
         self.log_failures = Counter(
-            "floorcast_log_failures", "Appends that the log refused or lost.", registry=registry
+            "floorcast_log_failures",
+            "Appends that were not made durable.",
+            registry=registry,
         )
         self.fold_seconds = Histogram(
             "floorcast_fold_seconds",
-            "Time that the floor and the feeds took for an entry.",
+            "Time to fold and publish one log entry.",
             buckets=_FAST,
             registry=registry,
         )
         self.fold_failures = Counter(
             "floorcast_fold_failures",
-            "Events that could not be folded, by a fault of ours: the log tells which.",
+            "Events that could not be folded because of a bug; the server's log names them.",
             registry=registry,
         )
         self.ready = Gauge(
-            "floorcast_ready", "1 once requests are answered, else 0.", registry=registry
+            "floorcast_ready", "1 while requests are served, else 0.", registry=registry
         )
         ProcessCollector(registry=registry)
         registry.register(_Feeds(rings, streams))
 
     def watch(self, cluster: Callable[[], ClusterState]) -> None:
-        """Show how the node does in its cluster, too."""
+        """Add the metrics of the node's cluster."""
         self.registry.register(_Cluster(cluster))
 
     def watch_connections(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
-        """Show the open connections too, and how many were closed or refused, by why."""
+        """Add the number of open connections, and of those closed or refused by reason."""
         self.registry.register(_Connections(look))
 
     def answered(self, path: str, status: int, seconds: float, size: int) -> None:
-        """Count an answered request: its route's path, how long it took, the bytes sent."""
+        """Count a request: its route's path, its status, its time, the bytes sent."""
         self.requests.labels(path, status).inc()
         self.request_seconds.labels(path).observe(seconds)
         self.sent_bytes.labels(path).inc(size)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class _Feeds(Collector):
-    """Reads what the rings count, when somebody asks."""
+    """Reads the rings' counts on each scrape."""
 
     def __init__(self, rings: Rings, streams: Hub) -> None:
         self._rings = rings
@@ -124,29 +126,31 @@ class _Feeds(Collector):
 
     def collect(self) -> Iterable[Metric]:
         rings, counts = self._rings, self._rings.counts
-        yield _counter("published_events", "Events that entered a feed.", counts.published)
-        yield _counter("given_events", "Events in pages that were made.", counts.given)
-        yield _counter("pages", "Pages that were made.", counts.pages)
+        yield _counter("published_events", "Events published to a feed.", counts.published)
+        yield _counter("given_events", "Events in the pages built.", counts.given)
+        yield _counter("pages", "Pages built.", counts.pages)
         yield _counter(
             "mirror_reads", "Segments that pages had to read from the mirror.", counts.mirror_reads
         )
-        yield _counter("seals", "Segments that were closed and handed on.", counts.seals)
-        yield _gauge("ring_bytes", "Memory that the rings hold.", rings.bytes)
-        yield _gauge("waiting_readers", "Long polls that wait for an event.", rings.waiting)
+        yield _counter("seals", "Segments sealed.", counts.seals)
+        yield _gauge("ring_bytes", "Memory used by the rings.", rings.bytes)
+        yield _gauge("waiting_readers", "Long polls waiting for an event.", rings.waiting)
         streams = self._streams
-        yield _gauge("open_streams", "Streams that are open.", len(streams.readers))
-        yield _counter("opened_streams", "Streams that were opened.", streams.counts.opened)
+        yield _gauge("open_streams", "Open streams.", len(streams.readers))
+        yield _counter("opened_streams", "Streams opened.", streams.counts.opened)
         yield _counter(
-            "stream_events", "Events written to streams, one a reader.", streams.counts.events
+            "stream_events", "Events written to streams, counted per reader.", streams.counts.events
         )
         yield _counter("stream_bytes", "Bytes written to streams, as sent.", streams.counts.bytes)
         yield _counter(
-            "slow_readers_closed", "Streams closed because nothing was taken.", streams.counts.slow
+            "slow_readers_closed",
+            "Streams whose reader took nothing.",
+            streams.counts.slow,
         )
 
 
 class _Connections(Collector):
-    """Reads how many connections there are, and why others were closed."""
+    """Reads the counts of connections on each scrape."""
 
     def __init__(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
         self._look = look
@@ -158,7 +162,7 @@ class _Connections(Collector):
         )
         by_reason = CounterMetricFamily(
             "floorcast_connections_closed",
-            "Connections that were closed or refused, by why.",
+            "Connections closed or refused, by reason.",
             labels=("why",),
         )
         for why, count in closed.items():
@@ -167,7 +171,7 @@ class _Connections(Collector):
 
 
 class _Cluster(Collector):
-    """Asks how the node does, when somebody asks."""
+    """Reads the state of the cluster on each scrape."""
 
     def __init__(self, state: Callable[[], ClusterState]) -> None:
         self._state = state
@@ -175,19 +179,19 @@ class _Cluster(Collector):
     def collect(self) -> Iterable[Metric]:
         state = self._state()
         for name, meaning, value in (
-            ("connected", "1 while a NATS server is connected, else 0.", state.connected),
-            ("quorum", "1 while events can be taken, else 0.", state.quorum),
+            ("connected", "1 while connected to a NATS server, else 0.", state.connected),
+            ("quorum", "1 while events can be stored, else 0.", state.quorum),
             ("disk_bytes", "Bytes of this node's copy of the log.", state.disk_bytes),
         ):
             yield GaugeMetricFamily(f"floorcast_cluster_{name}", meaning, value=value)
         messages = GaugeMetricFamily(
             "floorcast_cluster_lag_messages",
-            "Messages of a stream that this node knows to lack.",
+            "Messages of a stream that this node has not received yet.",
             labels=("stream",),
         )
         seconds = GaugeMetricFamily(
             "floorcast_cluster_lag_seconds",
-            "For how long this node has not had all of a stream.",
+            "How long this node has lacked messages of a stream.",
             labels=("stream",),
         )
         for lag in state.lags:
@@ -197,7 +201,7 @@ class _Cluster(Collector):
         yield seconds
         leading = GaugeMetricFamily(
             "floorcast_cluster_stream_leader",
-            "1 for the NATS server that leads a stream; no line while none does.",
+            "1 for the NATS server that leads a stream; no sample while there is no leader.",
             labels=("stream", "server"),
         )
         for stream, server in state.leaders.items():

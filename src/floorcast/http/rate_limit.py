@@ -1,4 +1,4 @@
-"""The optional limit on how often a session may call."""
+"""The optional rate limit of each session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Window(NamedTuple):
 
 
 class RateLimit:
-    """Counts each session's requests in windows of a minute; ``limit`` 0 is no limit."""
+    """Counts each session's requests per minute; a ``limit`` of 0 is none."""
 
     def __init__(self, limit: int, now: Now) -> None:
         self._limit = limit
@@ -29,10 +29,10 @@ class RateLimit:
         return len(self._windows)
 
     def count(self, session: str) -> tuple[tuple[str, str], ...]:
-        """Count a request; the ``RateLimit`` header fields of its answer.
+        """Count a request; returns the ``RateLimit`` header fields of its response.
 
-        Raises RateLimited when the window's requests are used up; ``standing`` has the
-        fields for that answer.
+        Raises RateLimited when the window's requests are used up; ``standing`` returns the
+        fields for that response.
         """
         if not self._limit:
             return ()
@@ -49,7 +49,7 @@ class RateLimit:
         return self.standing(session)
 
     def standing(self, session: str) -> tuple[tuple[str, str], ...]:
-        """The ``RateLimit`` header fields of a session as it stands."""
+        """The current ``RateLimit`` header fields of a session."""
         window = self._windows.get(session)
         if window is None:
             return ()

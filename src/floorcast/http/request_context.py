@@ -1,4 +1,4 @@
-"""One request on its way through a handler."""
+"""A request and what its handler needs to serve it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from floorcast.model.errors import BadSession, MissingParameter
 __all__ = ["GONE", "RequestContext"]
 
 GONE = "floorcast.gone"
-"""The ASGI extension that makes a future which is done once the caller has gone away."""
+"""The ASGI extension that returns a future, done once the caller has disconnected."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 
 class RequestContext:
-    """A request, the server that answers it and, once admitted, the caller's session.
+    """A request, the server's services and, once admitted, the caller's session.
 
-    ``parameter`` is the last part of the path where the route leaves it open. ``extra`` are
-    headers that the answer carries whatever becomes of the request.
+    ``parameter`` is the value of the route's path parameter. ``extra`` are headers that the
+    response carries whatever the outcome.
     """
 
     def __init__(self, server: Services, scope: Scope, receive: Receive) -> None:
@@ -51,19 +51,19 @@ class RequestContext:
 
     @property
     def session(self) -> Session:
-        """The caller's session; raises BadSession where the route asks for none."""
+        """The caller's session; raises BadSession if the route needs none."""
         if self.admitted is None:
             raise BadSession("the header LV-Session is required")
         return self.admitted
 
     @property
     def accept(self) -> str:
-        """What the caller takes, all ``Accept`` headers together."""
+        """The media types that the caller accepts: all ``Accept`` headers joined."""
         return ",".join(self.headers.getlist("accept"))
 
     @property
     def takes_gzip(self) -> bool:
-        """Whether the answer may be compressed."""
+        """Whether the response may be compressed."""
         return admits_gzip(",".join(self.headers.getlist("accept-encoding")))
 
     @property
@@ -73,9 +73,9 @@ class RequestContext:
         return client[0] if client else ""
 
     def gone(self) -> asyncio.Future[None]:
-        """Done once the caller has gone away; to be cancelled when nobody looks at it any more.
+        """Done once the caller has disconnected; cancel it when it is not needed any more.
 
-        Without our own transport a task has to wait for what ASGI tells, at a price of 2 KB.
+        Under another transport than ours it is a task, which costs 2 KB.
         """
         until_gone = self.scope.get("extensions", {}).get(GONE)
         if until_gone is None:
@@ -91,7 +91,7 @@ class RequestContext:
         return value
 
     async def json(self, shape: type[T]) -> T:
-        """The body as JSON; see ``bodies.read_body`` and ``bodies.read_json`` for refusals."""
+        """The body as JSON; raises what ``bodies.read_body`` and ``bodies.read_json`` raise."""
         body = await read_body(self.receive, self.headers, JSON_LIMIT)
         return read_json(body, shape, self.headers.get("content-type", ""))
 

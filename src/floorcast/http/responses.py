@@ -1,4 +1,4 @@
-"""Answers, and how they go out: plain or compressed, once however many readers share one."""
+"""Responses: plain or gzip, compressed once for all readers that share one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Content:
-    """Bytes of a body, and their gzip form, which is made once."""
+    """The bytes of a body and their gzip form, which is made once."""
 
     __slots__ = ("_packed", "plain")
 
@@ -33,7 +33,7 @@ class Content:
         self._packed: bytes | asyncio.Future[bytes] | None = None
 
     async def packed(self) -> bytes:
-        """The gzip form; large contents are compressed outside of the loop."""
+        """The gzip form. Large contents are compressed in a thread."""
         if self._packed is None:
             if len(self.plain) <= _INLINE:
                 self._packed = _gzip(self.plain)
@@ -47,7 +47,7 @@ class Content:
 
 
 class Response:
-    """A status, a body and headers; ``Cache-Control`` is ``no-store`` unless they say another."""
+    """A status, a body and headers. ``Cache-Control`` is ``no-store`` unless the headers set it."""
 
     __slots__ = ("content", "headers", "media_type", "status")
 
@@ -66,11 +66,11 @@ class Response:
 
     @classmethod
     def of(cls, body: object, *, status: int = 200, headers: Headers = ()) -> Self:
-        """An answer with ``body`` as JSON."""
+        """A response with ``body`` as JSON."""
         return cls(status, Content(msgspec.json.encode(body)), headers=headers)
 
     async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
-        """Send it, compressed if ``gzip``; the length of the body as it was sent, in bytes."""
+        """Send it, compressed if ``gzip``; returns the number of body bytes sent."""
         headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers
         ]

@@ -1,4 +1,4 @@
-"""What a route is, and how a request finds its own."""
+"""Routes, and the table that finds the route of a request."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["ANY", "Handler", "Query", "Route", "Table"]
 Handler = Callable[[RequestContext], Awaitable[Response]]
 
 ANY = "*"
-"""In place of a method: whatever method is sent."""
+"""In place of a method: any method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query parameter: its name, its meaning, and whether it must be given.
+    """A query parameter: its name, its description, and whether it is required.
 
-    ``kind`` is its type; one that is a Struct is given as URL-encoded JSON.
+    ``kind`` is its type. A Struct is passed as URL-encoded JSON.
     """
 
     name: str
@@ -39,14 +39,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A row of the table: all that the dispatcher, the checks and the documentation need.
+    """A row of the table: everything that dispatch, admission and documentation need.
 
-    ``methods`` is the group whose roles may call it; None: no session is asked for.
-    ``always``: answered while the server starts, too.
-    ``alias``: the path as the reference's own example has it.
-    ``needs``: what opens it, where that is no session.
-    ``events``: what may be sent by media type, where that is not one JSON object (``body``).
-    ``refusals``: those that the other members do not tell of.
+    ``methods``: the group of methods whose roles may call it; None: it needs no session.
+    ``always``: it is also served while the server starts.
+    ``alias``: another path, as printed in the reference's example.
+    ``needs``: the credential that it needs instead of a session.
+    ``events``: the bodies by media type, where ``body`` (one JSON object) does not apply.
+    ``refusals``: refusals that do not follow from the other members.
     """
 
     method: str
@@ -69,7 +69,7 @@ class Route:
     refusals: tuple[type[FloorcastError], ...] = ()
 
 
-# The version that clients in the field put behind the first segment: /realtime/v6.0/…
+# Clients in the field put a version after the first segment: /realtime/v6.0/…
 _VERSION = re.compile(r"(?<=^/realtime)/v\d+(?:\.\d+)*(?=/)|(?<=^/session)/v\d+(?:\.\d+)*(?=/)")
 
 _Methods = dict[str, Route]
@@ -84,11 +84,11 @@ class Table:
             for path in filter(None, (route.path, route.alias)):
                 methods = self._paths.setdefault(_open(path), {})
                 if route.method in methods:
-                    raise ValueError(f"{route.method} {path} is there twice")
+                    raise ValueError(f"{route.method} {path} is listed twice")
                 methods[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, str]:
-        """The route of a request, and the part of the path that it leaves open.
+        """The route of a request, and the value of its path parameter.
 
         Raises NotFound and MethodNotAllowed.
         """

@@ -1,4 +1,4 @@
-"""What the handlers need of the server: put together by ``serve``, and by tests."""
+"""The services that handlers use: assembled by the node, and by tests."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from floorcast.sse.hub import Hub
 
 __all__ = ["Readiness", "Services"]
 
-CATCH_UP = 8.0  # seconds that a reader waits for what it has seen on another node
-LOOK = 0.25  # seconds between two looks whether it can still come
+CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
+LOOK = 0.25  # seconds between two checks whether it can still come
 REBUILD_SECONDS = 2  # what ``Retry-After`` says while a floor is being rebuilt
 
 
 @dataclass(slots=True)
 class Readiness:
-    """Whether requests are answered, and if not, why."""
+    """Whether requests are served, and if not, why."""
 
     ready: bool = False
     reason: str = "the server is starting"
@@ -45,7 +45,7 @@ class Readiness:
 
 @dataclass(slots=True)
 class Services:
-    """Everything that a request can reach.
+    """Everything that a request can use.
 
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
     counts in no figure of now. ``clients`` are those that this server is for; none named: all.
@@ -76,7 +76,7 @@ class Services:
     quiet_agent_ms: int = 16 * 3_600_000
 
     def serves(self, client: int) -> bool:
-        """Whether this server answers for the client."""
+        """Whether this node serves the client."""
         return not self.clients or client in self.clients
 
     def floor_of(self, client: int) -> Projection:
@@ -131,5 +131,5 @@ class Services:
                     await self.floor_of(client).until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:
-        """The time zone that a client's messages are in."""
+        """The time zone of a client's messages."""
         return ZoneInfo(self.site.clients[client].plan.time_zone)

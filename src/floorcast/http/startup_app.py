@@ -1,4 +1,4 @@
-"""What is answered while the server's files are opened: that it lives, and to come back."""
+"""Serves requests until the application is ready: requests wait, then get 503."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from floorcast.http.error_responses import answer_to, is_event_source
+from floorcast.http.error_responses import error_response, is_event_source
 from floorcast.http.handlers.operation import Status
 from floorcast.http.responses import Response
 from floorcast.model.errors import Unavailable
 
 __all__ = ["StartupApp"]
 
-PATIENCE = 10.0  # seconds that a request waits: a browser's EventSource gives up for ever at a 503
-AT_ONCE = ("/healthz", "/readyz")
+WAIT_SECONDS = 10.0  # a browser's EventSource gives up for good at a 503
+NEVER_WAIT = ("/healthz", "/readyz")
 
 
 class StartupApp:
-    """An ASGI application that stands for another one until that is there."""
+    """An ASGI application that stands in for another one until that is ready."""
 
     def __init__(self) -> None:
         self._application: ASGIApp | None = None
@@ -27,28 +27,32 @@ class StartupApp:
 
     @property
     def answers(self) -> bool:
-        """Whether the other one is there."""
+        """Whether the other application has taken over."""
         return self._application is not None
 
     def become(self, application: ASGIApp) -> None:
-        """Let it answer from now on, what waits included."""
+        """Pass every request to ``application`` from now on, including those that wait."""
         self._application = application
         self._over.set()
 
     def release(self) -> None:
-        """Let whoever waits be answered now: the server stops."""
+        """Answer the requests that wait: the server is stopping."""
         self._over.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's one request, as ASGI has it."""
-        if self._application is None and scope["type"] == "http" and scope["path"] not in AT_ONCE:
+        """Serve one request (ASGI)."""
+        if (
+            self._application is None
+            and scope["type"] == "http"
+            and scope["path"] not in NEVER_WAIT
+        ):
             with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(WAIT_SECONDS):
                     await self._over.wait()
         if self._application is not None:
             await self._application(scope, receive, send)
         elif scope["type"] == "http":
-            answer = answer_to(
+            answer = error_response(
                 Unavailable("the server is starting"), event_source=is_event_source(scope)
             )
             if scope["path"] == "/healthz":

@@ -1,7 +1,7 @@
-"""The gates that requests come in by: so many a turn of the loop, however many there are.
+"""Limits how many requests begin in one turn of the event loop.
 
-After a restart thousands of readers ask at once, and sources send what they kept. All of that
-would be worked on in one turn, and whoever asks something else would wait for several such turns.
+After a restart thousands of readers reconnect at once, and sources send what they have buffered. If
+all of those requests began in one turn, every other request would wait for that turn to end.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections import deque
 
 __all__ = ["ROOM", "TurnLimiter"]
 
-ROOM = 8  # requests let in in one turn of the loop: 1 to 2 ms of work
+ROOM = 8  # requests that begin in one turn of the loop: 1 to 2 ms of work
 
 
 class TurnLimiter:
-    """Lets requests in, first come, first served. Used on one event loop."""
+    """Admits requests in the order in which they came. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._left = ROOM
 
     async def enter(self) -> None:
-        """Go in at once while there is room in this turn; else wait for a turn that has some."""
+        """Return at once while this turn has room; otherwise wait for a turn that has."""
         loop = asyncio.get_running_loop()
         if self._left == ROOM:
             loop.call_soon(self._turn)

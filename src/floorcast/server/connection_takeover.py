@@ -11,7 +11,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from floorcast.http.error_responses import answer_to
+from floorcast.http.error_responses import error_response
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.model.errors import RateLimited
 from floorcast.server.connection_limits import ConnectionLimits
@@ -128,7 +128,7 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
             return
         if not limits.enter_request(address):
             refusal = RateLimited("there are too many requests under way from your address", 1)
-            await answer_to(refusal).send(send, gzip=False)
+            await error_response(refusal).send(send, gzip=False)
             return
         takeover.forwarded = address
         try:

@@ -1,4 +1,4 @@
-"""What a connection is told when its request cannot become one: HTTP without a handler."""
+"""Responses to requests that cannot be parsed or admitted, sent without a handler."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_HEADERS = 128
 
 
 class ProtocolRefusal(NamedTuple):
-    """An answer that closes its connection; ``kind`` names it in the log."""
+    """A response that closes its connection; ``kind`` names it in the log."""
 
     status: HTTPStatus
     code: int
@@ -39,7 +39,7 @@ class ProtocolRefusal(NamedTuple):
     headers: tuple[bytes, ...] = ()
 
     def encode(self, defaults: list[tuple[bytes, bytes]]) -> bytes:
-        """The whole answer, with the headers that every answer has."""
+        """The whole response, with the headers that every response has."""
         body = msgspec.json.encode(Failure(self.code, self.message))
         lines = (
             b"HTTP/1.1 %d %b" % (self.status.value, self.status.phrase.encode()),
@@ -77,15 +77,15 @@ URL_TOO_LONG = ProtocolRefusal(
 CONNECT_REFUSED = ProtocolRefusal(
     HTTPStatus.METHOD_NOT_ALLOWED,
     405,
-    "CONNECT is not a method of this server: it is no proxy",
+    "CONNECT is not supported: this server is not a proxy",
     "connect",
     (b"allow: GET, HEAD, POST, DELETE, OPTIONS",),
 )
 HEAD_TOO_SLOW = ProtocolRefusal(
-    HTTPStatus.REQUEST_TIMEOUT, 408, "the request's head did not come in time", "head_too_slow"
+    HTTPStatus.REQUEST_TIMEOUT, 408, "the request's head did not arrive in time", "head_too_slow"
 )
 BODY_TOO_SLOW = ProtocolRefusal(
-    HTTPStatus.REQUEST_TIMEOUT, 408, "the request's body comes too slowly", "body_too_slow"
+    HTTPStatus.REQUEST_TIMEOUT, 408, "the request's body arrives too slowly", "body_too_slow"
 )
 TOO_MANY_CONNECTIONS = ProtocolRefusal(
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -101,5 +101,5 @@ NO_MEMORY = ProtocolRefusal(
     HTTPStatus.SERVICE_UNAVAILABLE, 101, "the server is short of memory", "no_memory", _RETRY
 )
 OUR_FAULT = ProtocolRefusal(
-    HTTPStatus.INTERNAL_SERVER_ERROR, 100, "Something went wrong on our side.", "fault"
+    HTTPStatus.INTERNAL_SERVER_ERROR, 100, "The server failed; its log says how.", "fault"
 )

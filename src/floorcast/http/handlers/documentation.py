@@ -1,4 +1,4 @@
-"""The API's own documentation: ``/openapi.json``, and ``/docs``, the page that renders it."""
+"""The API's documentation: ``/openapi.json``, and ``/docs``, the page that renders it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Routes = tuple[Route, ...]
 
 
 class Documents:
-    """Both documents of a table, made when somebody first asks; ``routes`` gives the table.
+    """Both documents of a route table, built on the first request.
 
-    The table is asked for late, because it has a row for each of the two.
+    ``routes`` returns the table: it is called late, because the table lists these two routes.
     """
 
     def __init__(self, routes: Callable[[], Routes]) -> None:
@@ -34,7 +34,7 @@ class Documents:
         return Response(200, content)
 
     async def page(self, _context: RequestContext) -> Response:
-        """The page, which asks for nothing else and runs nothing."""
+        """The page: it loads no other file and runs no script."""
         _, content = await self._both()
         return Response(
             200,

@@ -1,4 +1,4 @@
-"""Events come in: ``POST /ingest/v1/events`` (section 8 of the contract)."""
+"""Receives events: ``POST /ingest/v1/events`` (section 8 of the contract)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORMS: dict[str, BodyForm] = {
 }
 
 _Lines = Annotated[
-    str, Meta(description="One event a line, each as in `application/cloudevents+json`.")
+    str, Meta(description="One event per line, each as in `application/cloudevents+json`.")
 ]
 _BODIES: dict[BodyForm, object] = {
     "one": InboundEvent,
@@ -34,11 +34,11 @@ _BODIES: dict[BodyForm, object] = {
     "lines": _Lines,
 }
 BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
-"""What may be sent, by media type."""
+"""The body for each media type."""
 
 
 async def take_events(context: RequestContext) -> Response:
-    """Take the events of a request in; answers once they are durable and readable."""
+    """Take the events of a request; respond once they are durable and readable."""
     server = context.server
     await server.sources.enter()
     key = _key(context)

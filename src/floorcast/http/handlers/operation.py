@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, how does it do: for whoever runs the server."""
+"""Health, readiness and metrics, for operators."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["Status", "health", "metrics", "readiness"]
 
 
 class Status(Struct, omit_defaults=True):
-    """The body of both checks; ``reason`` says what does not go, where something does not."""
+    """The body of both checks; ``reason`` names a problem that does not stop all requests."""
 
     status: str
     reason: str = ""
 
 
 async def health(_context: RequestContext) -> Response:
-    """The process lives."""
+    """Respond 200 while the process runs."""
     return Response.of(Status("ok"))
 
 
 async def readiness(context: RequestContext) -> Response:
-    """The server has caught up with its log and takes requests; raises Unavailable."""
+    """Respond 200 once the log is replayed and requests are served; raises Unavailable."""
     server = context.server
     if not server.readiness.ready:
         raise Unavailable(server.readiness.reason)
@@ -38,7 +38,7 @@ async def readiness(context: RequestContext) -> Response:
 
 
 async def metrics(context: RequestContext) -> Response:
-    """Everything that is counted, for Prometheus."""
+    """Respond with all metrics in Prometheus' text format."""
     server = context.server
     server.metrics.ready.set(server.readiness.ready)
     return Response(200, Content(server.metrics.text()), media_type=CONTENT_TYPE_LATEST)

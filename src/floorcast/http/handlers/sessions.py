@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Login(msgspec.Struct, rename="camel"):
-    """Who logs in; ``agent``: one of the floor's agents, not a user."""
+    """The credentials of a login. With ``agent`` the name is an agent's login id, not a user's."""
 
     required: ClassVar[tuple[str, ...]] = ("clientName", "userName", "password")
 
@@ -46,7 +46,7 @@ NewPassword = Annotated[
 
 
 class PasswordChange(Login, rename="camel"):
-    """A login with the password that takes the old one's place."""
+    """The credentials of a login, and the new password."""
 
     required: ClassVar[tuple[str, ...]] = (*Login.required, "newPassword")
 
@@ -54,7 +54,7 @@ class PasswordChange(Login, rename="camel"):
 
 
 class LoggedIn(msgspec.Struct, rename="camel"):
-    """A session, to be sent as ``LV-Session``."""
+    """A session. Send its id in the ``LV-Session`` header."""
 
     session_id: str
     client_id: int
@@ -63,7 +63,7 @@ class LoggedIn(msgspec.Struct, rename="camel"):
 
 
 async def login(context: RequestContext) -> Response:
-    """Log in; with ``?cookie=true`` the session is also set as a cookie, for ``EventSource``."""
+    """Log in. ``?cookie=true`` also sets the session as a cookie, for ``EventSource``."""
     with_cookie = _wants_cookie(context)
     body = await context.json(Login)
     client_name, user_name, password = _required(body)
@@ -83,12 +83,12 @@ async def login(context: RequestContext) -> Response:
 
 
 async def validate(context: RequestContext) -> Response:
-    """204 while the session lives, else 404."""
+    """Respond 204 if the session is valid, else 404."""
     return _answer(context.server.sessions.validate(context.parameter))
 
 
 async def validate_by_query(context: RequestContext) -> Response:
-    """The same, with the session in the query."""
+    """The same, with the session id in the query."""
     return _answer(context.server.sessions.validate(context.parameter_of("sessionId")))
 
 
@@ -102,7 +102,7 @@ async def logout(context: RequestContext) -> Response:
 
 
 async def change_password(context: RequestContext) -> Response:
-    """Set a new password; it ends the user's sessions."""
+    """Set a new password and end the user's sessions."""
     body = await context.json(PasswordChange)
     client_name, user_name, password, new_password = _required(body)
     agent = body.agent or False

@@ -1,4 +1,4 @@
-"""One row of the route table as OpenAPI has it: an operation."""
+"""One route as an OpenAPI operation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Shown = dict[str, Example]
 
 _EVENT_STREAM = "text/event-stream"
 _LAST_EVENT_ID = Query(
-    "Last-Event-ID", "the last `id:` that was read; it wins over `token`", kind=str
+    "Last-Event-ID", "The last `id:` that was read. It takes precedence over `token`.", kind=str
 )
 
 
 def operation(route: Route, method: str, shown: Shown) -> dict[str, Any]:
-    """What OpenAPI says of a route, asked by this method (in lower case)."""
+    """The operation of a route for an HTTP method (in lower case)."""
     name = route.handler.__name__
     words = re.sub(r"_(\w)", lambda found: found[1].upper(), name)
     told: dict[str, Any] = {
@@ -63,11 +63,11 @@ def _remarks(route: Route) -> Iterator[str]:
     if route.methods is not None:
         yield f"Roles: {', '.join(ALLOWED[route.methods])}."
     if route.method == ANY:
-        yield "Whatever the method is."
+        yield "Any method gets this response."
     if route.alias is not None:
-        yield f"Also answered at `{route.alias}`, as the reference's own example has it."
+        yield f"Also served at `{route.alias}`, the path in the reference's example."
     if route.cookie:
-        yield "For a browser's `EventSource`: the session may come as a cookie, too."
+        yield "For a browser's `EventSource`, which sets no headers: the session may be a cookie."
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
@@ -81,7 +81,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 def _parameters(route: Route, shown: Shown) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"\{(\w+)\}", route.path):
-        yield _parameter(Query(name, "the session", required=True), "path")
+        yield _parameter(Query(name, "The session id.", required=True), "path")
     printed = dict(parse_qsl("&".join(one.target.partition("?")[2] for one in shown.values())))
     for query in route.query:
         yield _parameter(query, "query", printed.get(query.name))
@@ -144,10 +144,10 @@ def _responses(route: Route, shown: Shown) -> dict[str, Any]:
 
 def _description(route: Route) -> str:
     if route.status == 204:
-        return "Done."
+        return "Success, without a body."
     if route.media_type == _EVENT_STREAM:
-        return "The stream: an event of the feed a `data:` line, and a comment at least every 10 s."
-    return "The answer."
+        return "The stream: one `data:` line per event, and a comment at least every 10 s."
+    return "The response."
 
 
 def _content(route: Route) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The refusals of a route, as the OpenAPI document has them: which, why, and in which words."""
+"""The error responses of a route in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def _header(description: str, kind: str = "string", *, required: bool = False) -
 
 
 HEADERS = {
-    "Deprecation": _header("Since when the method is deprecated (RFC 9745).", required=True),
+    "Deprecation": _header("When the method was deprecated (RFC 9745).", required=True),
     "Feed-Token": _header(
-        "The place in the feeds at which the answer is true: following them from this token"
-        " misses nothing and counts nothing twice.",
+        "The position in the feeds for which the figures hold. A client that follows the feeds from"
+        " this token misses no event and counts none twice.",
         required=True,
     ),
-    "Link": _header("The method that took its place (`successor-version`).", required=True),
-    "RateLimit": _header("How the session stands, where the server has a limit."),
-    "RateLimit-Policy": _header("The limit, where the server has one."),
-    "Retry-After": _header("Seconds to wait.", "integer", required=True),
-    "Set-Cookie": _header("The session as a cookie, where it was asked for."),
-    "WWW-Authenticate": _header("What is needed.", required=True),
+    "Link": _header("The method that replaces this one (`successor-version`).", required=True),
+    "RateLimit": _header("The requests left to the session, if the server has a rate limit."),
+    "RateLimit-Policy": _header("The rate limit, if the server has one."),
+    "Retry-After": _header("Seconds to wait before the next try.", "integer", required=True),
+    "Set-Cookie": _header("The session as a cookie, if it was requested."),
+    "WWW-Authenticate": _header("The credentials that the method requires.", required=True),
 }
 
 _WITH_HEADER: dict[type[FloorcastError], str] = {
@@ -56,13 +56,13 @@ _WITH_HEADER: dict[type[FloorcastError], str] = {
 
 
 class Fault(FloorcastError):
-    """Our fault; the message carries an id that is in the server's log."""
+    """The server failed. The message has an id that is also in the server's log."""
 
     code = 100
 
 
 def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:
-    """The refusals that a route may give, by HTTP status."""
+    """The refusals that a route can raise, by HTTP status."""
     found: list[type[FloorcastError]] = [*route.refusals, Fault]
     if route.body is not None or route.events:
         found += [NotAnObject, TooLarge, UnsupportedMedia]
@@ -85,12 +85,12 @@ def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:
 
 
 def name_of(classes: Iterable[type[FloorcastError]]) -> str:
-    """What their response is called among the components."""
+    """The name of their response among the components."""
     return "Or".join(one.__name__ for one in classes)
 
 
 def response(classes: Iterable[type[FloorcastError]]) -> dict[str, Any]:
-    """The response of these refusals, which share their status."""
+    """The response for these refusals, which share a status."""
     by_code = {_code(one): one for one in classes}
     said = [f"Code {code}: {_prose(one)}" for code, one in by_code.items()]
     why = said[0] if len(said) == 1 else "".join(f"\n- {one}" for one in said).strip()
