@@ -44,9 +44,11 @@ accounts {{ {accounts} }}
 """
 ACCOUNT = "A{0}: {{ jetstream: enabled, users: [{{ user: u{0}, password: secret }}] }}"
 SHARED_ACCOUNTS = ", ".join(ACCOUNT.format(number) for number in range(ACCOUNTS))
+NOWHERE = 'advertise: "127.0.0.1:1",'
 PARTS = {"accounts": SHARED_ACCOUNTS, "max_file": "4GB", "more": ""}
 CLUSTER = (
-    "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, routes: [{routes}] }}"
+    "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, "
+    "{advertise} routes: [{routes}] }}"
 )
 
 
@@ -62,10 +64,17 @@ class NatsServer:
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, routes: list[int], **parts: str) -> None:
-        """Write its configuration; ``routes`` are the ports of its cluster, its own among them."""
+    def configure(self, routes: list[int], *, wired: bool, **parts: str) -> None:
+        """Write its configuration; ``routes`` are the ports of its cluster, its own among them.
+
+        One that is ``wired`` tells the others no address, so that they come by the wires alone.
+        """
         urls = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
-        cluster = CLUSTER.format(port=self.route, routes=urls) if len(routes) > 1 else ""
+        cluster = (
+            CLUSTER.format(port=self.route, routes=urls, advertise=NOWHERE if wired else "")
+            if len(routes) > 1
+            else ""
+        )
         self._config.write_text(
             CONFIG.format(
                 name=self.name,
@@ -147,7 +156,7 @@ class NatsServers:
         self._wires: dict[tuple[str, str], Wire] = {}
         for server in self.servers:
             routes = [self._route(server, other, wired) for other in self.servers]
-            server.configure(routes, **(PARTS | parts))
+            server.configure(routes, wired=wired, **(PARTS | parts))
 
     def _route(self, server: NatsServer, other: NatsServer, wired: bool) -> int:
         if not wired or server is other:
