@@ -61,7 +61,7 @@ def interaction_line(event: Interaction) -> str:
 
 
 def _particulars(event: Interaction) -> tuple[Cell, Cell, Cell, str]:
-    """What happened, the customer, the agent, what came of it."""
+    """The event, the customer, the agent and the result."""
     match event:
         case CallTermination():
             took = "" if event.duration is None else f"{event.duration} s"

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, plain lines elsewhere, both on standard error."""
+"""Progress of a command on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP = 10  # of what is counted, from one line to the next
 
 
 class Shown(Protocol):
-    """What is told while events are sent."""
+    """Shows progress while events are sent."""
 
     def reached(self, sent: int) -> None:
         """So many (events that were answered, minutes that are over) are done."""

@@ -171,7 +171,7 @@ def _replay(
     client: Annotated[
         int | None,
         typer.Option(
-            help="Name this client in the events' source; the key decides whose they are."
+            help="Adds this client to the events' source. The key decides whose the events are."
         ),
     ] = None,
     day: Annotated[
@@ -188,15 +188,15 @@ def _replay(
     speed: Annotated[
         str,
         typer.Option(
-            metavar="N|max", help="Times real time; max: as fast as the server takes them."
+            metavar="N|max", help="Multiple of real time; max: as fast as the server accepts."
         ),
     ] = "max",
 ) -> None:
-    """Send a file of call records to a server, as events.
+    """Send a recording to a server, as events.
 
-    Ends with a line of what was sent, accepted, duplicate and refused, and with exit code 1 if
-    an event was refused. Sending a file again the same way changes nothing: the server knows
-    the events by their ids, which depend on the records and on --day, not on the clock.
+    Prints how many events were sent, accepted, duplicate and refused; exits with 1 if one was
+    refused. Sending the same file again the same way changes nothing: the server recognizes the
+    events by their ids, which depend on the file and on --day, not on the clock.
     """
     pace, zone = a_speed(speed), _zone(time_zone)
     source = format if client is None else f"{format}/{client}"

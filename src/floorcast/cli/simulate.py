@@ -1,4 +1,4 @@
-"""``floorcast simulate``: a made-up floor at work, sent to a server as it happens."""
+"""``floorcast simulate``: a simulated floor, sent to a server as it happens."""
 
 from __future__ import annotations
 
@@ -43,33 +43,31 @@ def register(app: typer.Typer) -> None:
 def _simulate(
     key: Annotated[str, typer.Option(help=KEY_HELP)],
     url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
-    agents: Annotated[
-        int, typer.Option(min=SMALLEST, max=LARGEST, help="How large the floor is.")
-    ] = 50,
-    seed: Annotated[int, typer.Option(help="The same seed, the same floor.")] = 1,
+    agents: Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of agents.")] = 50,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same floor.")] = 1,
     speed: Annotated[
         str,
-        typer.Option(metavar="N|max", help="Times real time; max: as fast as the server takes it."),
+        typer.Option(metavar="N|max", help="Multiple of real time; max: as fast as accepted."),
     ] = "1",
     hours: Annotated[
         float | None,
         typer.Option(
             min=0.01,
             max=LONGEST,
-            help="How long the floor works. Without it: at --speed 1 until it is stopped, else 8.",
+            help="Hours that the floor works. [8; until stopped at --speed 1]",
         ),
     ] = None,
     clock: Annotated[
         str,
-        typer.Option(metavar="HH:MM", help="What the floor's own clock shows when it begins."),
+        typer.Option(metavar="HH:MM", help="The floor's own time of day when it starts."),
     ] = "10:00",
     start: Annotated[
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="The time of the beginning; without it, so that the end falls on now. Whatever the"
-            " speed, nothing is sent before its time.",
+            help="When the floor starts; by default, so that it ends now. Nothing is sent before"
+            " its time, at any speed.",
         ),
     ] = None,
     load: Annotated[
@@ -77,7 +75,7 @@ def _simulate(
         typer.Option(
             min=0.01,
             max=HEAVIEST,
-            help="The part of the agents' time that the callers take; above 1 the queues grow.",
+            help="Share of the agents' time that callers take; above 1 the queues grow.",
         ),
     ] = USUAL_LOAD,
     faults: Annotated[
@@ -95,12 +93,11 @@ def _simulate(
         ),
     ] = None,
 ) -> None:
-    """Send a made-up floor at work to a server.
+    """Send a simulated floor to a server.
 
-    It has callers, agents, campaigns and messages. At the end, or when it is told to stop (Ctrl-C,
-    SIGTERM), the floor closes: every call ends and everybody logs off. Then it prints the truth:
-    what it offered, answered and lost, by service and agent, to be held against the server's
-    figures.
+    The floor has callers, agents, campaigns and messages. At the end, or on Ctrl-C or SIGTERM, it
+    closes: every call ends and every agent logs off. It then prints the truth (calls offered,
+    answered and lost, by service and agent) for comparison with the server's figures.
     """
     pace = a_speed(speed)
     if hours is None:

@@ -91,7 +91,7 @@ async def _ask(reader: AsyncClient, what: Filter) -> Seen:
 
 
 class _Top:
-    """The floor on a screen of its own, until it is told to end."""
+    """Shows the floor on an alternate screen until it is stopped."""
 
     def __init__(self, url: str, who: Credentials, what: Filter, interval: float) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""What the methods about agents answer; tolerant types, as ``floorcast.client.answers`` says."""
+"""Answers of the agent methods, as tolerant types (see ``floorcast.client.answers``)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class AgentStatisticsAnswer(Answer, kw_only=True):
 
 
 class ServiceFigures(_AgentFigures, kw_only=True):
-    """What one agent did on one service today."""
+    """One agent's figures for one service today."""
 
     id: int | None = None
     call_center_id: int | None = None
@@ -98,7 +98,7 @@ class AgentStatisticsExAnswer(Answer, kw_only=True):
 
 
 class AgentDetails(Struct, rename="camel", kw_only=True):
-    """What one agent is at; its state began at ``state_changed_after``."""
+    """One agent's current state, which began at ``state_changed_after``."""
 
     service_id: int | None = None
     service_name: str | None = None

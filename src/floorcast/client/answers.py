@@ -1,4 +1,4 @@
-"""What the methods answer, as tolerant types: a member that was not sent is None.
+"""Answers of the methods, as tolerant types: a member that was not sent is None.
 
 Ids, times and figures are numbers, however they were sent. Durations are in seconds and rates
 in percent; times are epoch milliseconds unless it says otherwise.
@@ -32,10 +32,10 @@ __all__ = [
 
 
 class Answer(Struct, rename="camel", kw_only=True):
-    """What call data and statistics have in common.
+    """Common to call data and statistics.
 
     ``feed_token`` is the place in the feeds at which the answer is true (floorcast's own, None
-    elsewhere): whoever follows a feed from there misses nothing and counts nothing twice.
+    elsewhere): following a feed from there misses nothing and counts nothing twice.
     """
 
     feed_token: str | None = None

@@ -28,7 +28,7 @@ E = TypeVar("E")
 
 
 class AsyncFeed(Followed[E]):
-    """A feed, event by event, without an end: each event once, through whatever breaks.
+    """An endless feed, event by event: each event once, through any failure.
 
     ``async for event in feed``; as a context manager it closes its stream, and saves the token
     of the last event, unless the block ended in an exception.

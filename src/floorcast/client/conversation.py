@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """Who logs in: the client's name, one of its users, and an API token of the client.
+    """Login credentials: the client's name, one of its users, and an API token of the client.
 
     ``agent``: the user is one of the floor's agents.
     """
@@ -42,7 +42,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 class Conversation:
-    """One client's side of a server's API; ``session`` is the one in use."""
+    """The client side of a server's API; ``session`` is the one in use."""
 
     def __init__(
         self, url: str, credentials: Credentials | None, session: str | None, timing: Timing
@@ -71,11 +71,11 @@ class Conversation:
         yield from repeated(partial(self._authorized, call, Open), self.timing, patience)
 
     def log_in(self) -> Steps[LoggedIn]:
-        """A new session, which is the one in use from then on; raises BadCredentials."""
+        """Log in; the new session is used from then on. Raises BadCredentials."""
         return (yield from repeated(self.try_login, self.timing))
 
     def try_login(self) -> Steps[LoggedIn]:
-        """The same, tried once only; raises Unavailable too."""
+        """As ``log_in``, but tries only once; also raises Unavailable."""
         try:
             answer = yield from self._exchange.once(Call(self._login("/session/login"), _logged_in))
         except BadSession as refused:  # what another server's code for it was taken for
@@ -85,7 +85,7 @@ class Conversation:
         return answer
 
     def change_password(self, new_password: str) -> Steps[None]:
-        """Another password for the user; it ends its sessions, the next request logs in anew."""
+        """Change the user's password. This ends the user's sessions; the next request logs in."""
         request = self._login("/session/password", newPassword=new_password)
         # Not repeated: had the first one arrived, the second would be refused.
         yield from self._exchange.once(Call(request, _nothing))
@@ -94,7 +94,7 @@ class Conversation:
         self.session = None
 
     def validate(self) -> Steps[bool]:
-        """Whether the session in use lives."""
+        """Whether the session in use is still valid."""
         if self.session is None:
             return False
         request = Request("GET", f"/session/validate/{quote(self.session, safe='')}")

@@ -59,7 +59,7 @@ class AgentEvent(Struct, rename="camel", kw_only=True, frozen=True):
 
 
 class Interaction(Struct, rename="camel", kw_only=True, frozen=True):
-    """What all interactions have; by itself, one of a type that this release does not know."""
+    """The members that all interactions have; used itself for types unknown to this release."""
 
     event_id: str | None = None
     interaction_type: str | None = None

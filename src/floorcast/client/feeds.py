@@ -1,4 +1,4 @@
-"""The feeds that can be followed: where each has its pages and its stream."""
+"""The feeds that can be followed, with their pages and streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def agent_events(
     store: TokenStore | None = None,
     stream: bool = True,
 ) -> Following[AgentEvent]:
-    """Follow the agents' changes of state, from a token, the store's token, or now on.
+    """Follow agents' state changes from a token, the store's token, or now.
 
     By stream where the server has one (the reference has none for agents), else by long poll.
     """
@@ -36,7 +36,7 @@ def interaction_events(
     store: TokenStore | None = None,
     stream: bool = True,
 ) -> Following[Interaction]:
-    """Follow calls, emails and SMS, from a token, the store's token, or now on."""
+    """Follow calls, emails and SMS from a token, the store's token, or now."""
     source = Source(
         partial(methods.interaction_page, filter=filter),
         read_interaction,
@@ -53,6 +53,6 @@ def call_events(
     filter: Filter = EVERYTHING,
     store: TokenStore | None = None,
 ) -> Following[Interaction]:
-    """Follow calls alone, by long poll; deprecated, ``interaction_events`` has them."""
+    """Follow calls only, by long poll. Deprecated: use ``interaction_events``."""
     source = Source(partial(methods.call_page, filter=filter), read_interaction)
     return Following(conversation, source, token, store)

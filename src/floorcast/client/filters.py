@@ -10,7 +10,7 @@ __all__ = ["EVERYTHING", "Filter"]
 
 
 class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What to see, by ids and, in the interaction feed, by type (VOICE, SMS, EMAIL).
+    """Selects events and figures by ids and, in the interaction feed, by type (VOICE, SMS, EMAIL).
 
     Kinds that are empty restrict nothing. Not every method takes every kind: ``campaign`` is
     for the campaigns' statistics alone, which take only one kind at a time. What does not fit

@@ -1,8 +1,8 @@
-"""How a feed is followed, each event once, whatever breaks: the core without I/O.
+"""Follows a feed so that each event comes once, through any failure. No I/O.
 
-It goes by turns: one page by long poll, then the stream until that ends, and again. The page
-brings everything that was missed, in bulk, and a fresh token, so a stream never begins at one
-that is a day old; and where there are no streams the pages alone will do.
+Pages and streams alternate: one page by long poll, then the stream until it ends. The page
+brings everything that was missed in bulk, and a fresh token, so a stream never starts at a token
+that is a day old. Without streams, pages alone are enough.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ MOST_SILENT = 3  # streams in a row without even a keep-alive: something on the 
 
 
 class TokenStore(Protocol):
-    """Where a token is kept from one run to the next."""
+    """Keeps a token from one run to the next."""
 
     def load(self) -> str | None:
-        """The token that was saved last; None: none was."""
+        """The token that was saved last, or None."""
         ...
 
     def save(self, token: str) -> None:
-        """Keep a token in place of the last one, durably."""
+        """Durably replace the saved token."""
         ...
 
 
 class Source(NamedTuple, Generic[E]):
-    """What is followed: a feed's pages, its stream if it has one, and how its events are read.
+    """A feed to follow: its pages, its stream if it has one, and the reader of its events.
 
     ``ids_are_tokens``: an event's ``eventId`` is a token.
     """
@@ -54,9 +54,9 @@ class Source(NamedTuple, Generic[E]):
 
 
 class _Spot(NamedTuple):
-    """An event and where it stands: ``token`` is behind it, or, if ``within``, ahead of its page.
+    """An event and its position: ``token`` is after it or, if ``within``, before its page.
 
-    No event (``json`` empty): a place at which nothing waits.
+    Without an event (``json`` is empty), a position after which nothing is ready.
     """
 
     json: bytes
@@ -64,7 +64,7 @@ class _Spot(NamedTuple):
     within: bool = False
 
     def resume(self) -> str:
-        """The token to go on from behind the event.
+        """The token after the event.
 
         Within a page there is none of the server's: it is the page's and the event's id, by
         which ``_behind`` finds the event in the page again.
@@ -97,7 +97,7 @@ class Following(Generic[E]):
 
     @property
     def token(self) -> str | None:
-        """Where to go on from."""
+        """The token to resume from."""
         return self._hand.resume() or None
 
     @property
@@ -211,7 +211,7 @@ class Followed(Generic[E]):
 
     @property
     def token(self) -> str | None:
-        """Where to go on from behind the event in hand; None before the server gave a place."""
+        """The token after the event in hand; None until the server has given one."""
         return self._following.token
 
     @property
@@ -221,7 +221,7 @@ class Followed(Generic[E]):
 
 
 def _behind(spots: list[_Spot], known: str) -> list[_Spot]:
-    """The events behind the one with that id: all of them if it is not there.
+    """The events after the one with that id; all of them if it is not there.
 
     Then the server's log is another than it was, and events come again rather than none at all.
     """

@@ -1,4 +1,4 @@
-"""Every method of the contract: its request, and how its answer is read. No I/O."""
+"""Every method of the contract: its request and the type of its answer. No I/O."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Page(Struct, rename="camel", kw_only=True):
     call_event: list[Raw] = []
 
     def lines(self) -> list[bytes]:
-        """The events, under whatever name they came."""
+        """The events, under any of their names."""
         return [bytes(one) for one in self.events or self.agent_event or self.call_event]
 
 
@@ -97,28 +97,28 @@ def post(path: str, **members: object) -> Request:
 
 
 def agent_page(token: str) -> Call[Page]:
-    """A page of the agent event feed, its events as they came."""
+    """A page of the agent event feed, with unparsed events."""
     return Call(post("/realtime/agentEvent/feed", token=token), _page)
 
 
 def interaction_page(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Call[Page]:
-    """A page of the interaction event feed, its events as they came."""
+    """A page of the interaction event feed, with unparsed events."""
     return Call(_counted("/realtime/event/feed", token, filter, count), _page)
 
 
 def call_page(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Call[Page]:
-    """A page of the deprecated call event feed, its events as they came."""
+    """A page of the deprecated call event feed, with unparsed events."""
     return Call(_counted("/realtime/callEvent/feed", token, filter, count), _page)
 
 
 def agent_stream(token: str) -> Request:
-    """The agents' stream (floorcast's own), by GET: only there events have an ``id:``."""
+    """The agent stream (floorcast's own), by GET, because only then events have an ``id:``."""
     request = Request("GET", "/realtime/agentEvent/feed/sse", {"token": token})
     return request.with_headers(accept=_STREAM)
 
 
 def interaction_stream(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Request:
-    """The stream of the reference; its events' ``eventId`` is the token to go on from."""
+    """The stream of the reference; an event's ``eventId`` is the token after it."""
     request = _counted("/realtime/event/feed/sse", token, filter, count)
     return request.with_headers(accept=_STREAM)
 
@@ -160,24 +160,24 @@ def post_call(session: str, transaction: int, client: int | None = None) -> Call
 
 
 def campaign_statistics(filter: Filter = EVERYTHING) -> Call[answers.CampaignAnswer]:
-    """What of each of today's campaigns is loaded, done and left."""
+    """Records loaded, completed and remaining in each of today's campaigns."""
     return _answer(_filtered("/realtime/campaign/stats", filter), answers.CampaignAnswer)
 
 
 def agent_averages(filter: Filter = EVERYTHING) -> Call[AgentAveragesAnswer]:
-    """How long agents stay in each state, today, on average."""
+    """Today's average time that agents spend in each state."""
     request = _filtered("/realtime/service/agents/averages", filter)
     return _answer(request, AgentAveragesAnswer)
 
 
 def agent_statistics(filter: Filter = EVERYTHING) -> Call[AgentStatisticsAnswer]:
-    """What the agents that are logged in did today."""
+    """Today's figures of the agents who are logged in now."""
     request = _filtered("/realtime/service/agent/stats", filter)
     return _answer(request, AgentStatisticsAnswer)
 
 
 def agent_statistics_ex(filter: Filter = EVERYTHING) -> Call[AgentStatisticsExAnswer]:
-    """What all of today's agents did, service by service."""
+    """Today's figures of all agents who were logged in today, per service."""
     request = _filtered("/realtime/service/agent/stats/ex", filter)
     return _answer(request, AgentStatisticsExAnswer)
 
@@ -185,7 +185,7 @@ def agent_statistics_ex(filter: Filter = EVERYTHING) -> Call[AgentStatisticsExAn
 def agent_status(
     filter: Filter = EVERYTHING, state_changed_after: datetime | int | None = None
 ) -> Call[AgentStatusAnswer]:
-    """What each agent is at; of those alone whose state began after a moment (ms, or aware)."""
+    """Each agent's state; only states that began after a moment (ms, or aware), if given."""
     since = state_changed_after
     if isinstance(since, datetime):
         since = int(since.timestamp() * 1000)
@@ -196,13 +196,13 @@ def agent_status(
 
 
 def waiting_calls(filter: Filter = EVERYTHING) -> Call[answers.WaitingCallsAnswer]:
-    """The calls that wait for an agent now, longest first."""
+    """Calls waiting for an agent now, longest first."""
     request = _filtered("/realtime/service/calls/status", filter)
     return _answer(request, answers.WaitingCallsAnswer)
 
 
 def live_connects(filter: Filter = EVERYTHING) -> Call[answers.LiveConnectsAnswer]:
-    """Right-party contacts of the last half hour, five minutes by five."""
+    """Right-party contacts of the last half hour, in intervals of five minutes."""
     request = _filtered("/realtime/service/liveConnects", filter)
     return _answer(request, answers.LiveConnectsAnswer)
 

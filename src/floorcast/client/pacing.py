@@ -1,4 +1,4 @@
-"""When to send next: back-off after failures, and slowing down before a rate limit is met."""
+"""When to send next: back-off after failures, and slowing down before a rate limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUOTA = re.compile(r";\s*q=(\d{1,9})")
 
 
 class Backoff:
-    """Pauses after failures in a row: exponential with full jitter, so that nobody is in step.
+    """Pauses after consecutive failures: exponential with full jitter, so that clients spread out.
 
     ``chance`` gives a number from 0 to 1.
     """
@@ -38,10 +38,10 @@ class Backoff:
 
 
 class Pace:
-    """What a server said of its rate limit (the IETF's ``RateLimit`` fields), by our own clock.
+    """A server's rate limit (the IETF's ``RateLimit`` fields), on our own clock.
 
-    As long as there is plenty left, requests go at once; from the last quarter of a window's
-    requests on they are spread over what is left of its time, so that none is refused.
+    While plenty of requests are left, they go at once. The last quarter of a window's requests
+    is spread over the rest of the window, so that none is refused.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -1,7 +1,6 @@
-"""From an answer that is no success to the exception that it is (section 9 of the contract).
+"""Maps unsuccessful answers to exceptions (section 9 of the contract).
 
-Any server of the API is understood: where its code is not one of the contract's, the status
-decides.
+Works with any server of the API: if its code is not one of the contract's, the status decides.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class _Problem(msgspec.Struct):
 
 
 def refusal(request: Request, response: Response) -> Refusal | Unavailable:
-    """What a server means by a status that is no success, with ``status`` and its own ``code``."""
+    """The exception for an unsuccessful answer, with its ``status`` and ``code``."""
     problem = _problem(request, response)
     error: Refusal | Unavailable
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -85,7 +84,7 @@ def as_credentials(refused: BadSession) -> BadCredentials:
 def retry_after(headers: Mapping[str, str]) -> int:
     """The seconds that a server asks to wait, given as seconds or as a date; 0 if it does not.
 
-    An hour at most: who asks for years is mistaken, and a feed would be silent for them.
+    At most an hour: a server that asks for years is mistaken, and a feed would stay silent.
     """
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():

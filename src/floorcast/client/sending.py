@@ -41,7 +41,7 @@ class Rejected(Struct, frozen=True):
 
 
 class Verdicts(Struct, frozen=True):
-    """What became of the events of one ``send``.
+    """The results of one ``send``.
 
     ``accepted`` and ``duplicates`` are counts; both kinds are durable on the server.
     """

@@ -1,4 +1,4 @@
-"""How a client's method that is made from a function looks to ``help`` and to editors."""
+"""The name, docstring and signature of client methods that are made from functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["look_like"]
 
 
 def look_like(method: Callable[..., object], function: Callable[..., object]) -> None:
-    """Give a method the name, the docstring and the parameters of a function, behind ``self``."""
+    """Give a method the name, the docstring and the parameters of a function, after ``self``."""
     update_wrapper(method, function)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())

@@ -64,13 +64,13 @@ class Send(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Let so many seconds pass."""
+    """Wait for so many seconds."""
 
     seconds: float
 
 
 class Alone(NamedTuple):
-    """Do these steps while nobody else who shares the client does any in this way."""
+    """Run these steps; among those who share the client, one at a time runs such steps."""
 
     steps: Callable[[], Generator[Step, Any, None]]
 
@@ -90,7 +90,7 @@ class Shut(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Do something that may block, a file's flush; the outcome is what it returns."""
+    """Call something that may block, such as a flush; the outcome is its result."""
 
     what: Callable[[], object]
 
@@ -100,8 +100,8 @@ Steps = Generator[Step, Any, T]
 
 
 class Broken(Exception):
-    """There was no answer, or it broke off: whether the request arrived is not known."""
+    """There was no complete answer. Whether the request arrived is unknown."""
 
 
 class Silent(Broken):
-    """Nothing came for so long that the connection must be dead."""
+    """The connection was silent for so long that it must be dead."""

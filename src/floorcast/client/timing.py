@@ -22,7 +22,7 @@ Waiting = Callable[[float, str], None]
 
 
 def _ignore(_seconds: float, _why: str) -> None:
-    """Tell nobody."""
+    """Ignore it."""
 
 
 class Timing(Struct, frozen=True, kw_only=True):

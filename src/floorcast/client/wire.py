@@ -1,4 +1,4 @@
-"""Between the core's words and httpx's, for both clients."""
+"""Converts between the core's requests and httpx's, for both clients."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Reques
 
 
 def response_of(response: httpx.Response, content: bytes) -> Response:
-    """An answer with this body, or with as much of it as matters."""
+    """An answer with this body."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(response.status_code, headers, content)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises Broken, or Silent, for what httpx says of a connection."""
+    """Translates httpx's connection errors into Broken and Silent."""
     try:
         yield
     except httpx.ReadTimeout:

@@ -1,4 +1,4 @@
-"""The dialer: calls the list for agents who are ready, and queues whoever answers."""
+"""The dialer: calls the list for agents who are ready, and queues the people who answer."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Distribution(Protocol):
 
 
 class Exponential(NamedTuple):
-    """Without memory: patience, and whatever Erlang assumed."""
+    """The memoryless distribution, as Erlang assumed; used for patience."""
 
     mean: float
 

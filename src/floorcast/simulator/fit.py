@@ -26,7 +26,7 @@ A_SKILL = 0.05  # of an agent's calls: with fewer of a service, the agent only h
 
 
 def fit(calls: Sequence[Call]) -> Bank:
-    """The parameters of these calls, of however many days; ValueError when they tell too little."""
+    """The parameters of these calls, of any number of days; ValueError if there are too few."""
     days = len({call.dated for call in calls})
     by_service: defaultdict[str, list[Call]] = defaultdict(list)
     for call in calls:

@@ -72,7 +72,7 @@ def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPl
 
 
 def _work(known: Bank) -> dict[str, float]:
-    """What each service's callers take of the agents' time in a day; most first."""
+    """The share of the agents' time that each service's callers take in a day, largest first."""
     work = {name: service.calls * _talk(service).mean for name, service in known.services.items()}
     return dict(sorted(work.items(), key=lambda item: -item[1]))
 

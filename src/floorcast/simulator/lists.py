@@ -25,7 +25,7 @@ class CallList:
         self._completed = 0
 
     def take(self) -> str | None:
-        """The time zone of somebody to call now; None when there is nobody."""
+        """The time zone of the next person to call now, or None."""
         zones = self._callable()
         if not zones:
             return None

@@ -1,4 +1,4 @@
-"""What a campaign sends: texts and emails, each attempted and then delivered, or not."""
+"""A campaign's texts and emails, each attempted and then delivered or not."""
 
 from __future__ import annotations
 

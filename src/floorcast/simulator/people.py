@@ -47,7 +47,7 @@ class Person(NamedTuple):
 
     @property
     def email(self) -> str:
-        """An address that nobody has."""
+        """An address that does not exist."""
         return f"{self.first_name}.{self.last_name}@example.com".lower()
 
 

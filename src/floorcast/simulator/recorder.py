@@ -1,4 +1,4 @@
-"""Where the simulated floor tells what happens: as an event, and to the truth, in one breath.
+"""Records what happens on the simulated floor, as an event and in the truth at the same time.
 
 An event's id is its number, and its source the run's name and the part of the floor that tells
 it: ``acd`` for calls that no agent has, ``dialer`` for lists and messages, ``desk-N`` for an
@@ -36,7 +36,7 @@ class Teller:
         self._told: list[CloudEvent] = []
 
     def drain(self) -> list[CloudEvent]:
-        """What was told since the last time."""
+        """The events recorded since the last call."""
         told, self._told = self._told, []
         return told
 
@@ -91,7 +91,7 @@ class Teller:
         self._call(_desk(agent) if agent else ACD, "call.end", call, known)
 
     def call_disposition(self, call: Call, agent: AgentPlan, service: str, code: str) -> None:
-        """Its agent gives it a term code, for the service that he answered it on."""
+        """The agent gives the call a term code, for the service on which they answered it."""
         self.truth.is_disposed(call, Disposed(agent.login, service, code), self.now)
         known: Data = {"agent": _named(agent), "termCode": code, "agentActionType": "DISPOSITION"}
         self._call(_desk(agent), "call.disposition", call, known)

@@ -1,4 +1,4 @@
-"""The truth in figures: rows that bear the names of the API, to be held against its answers.
+"""The truth as figures: rows with the API's names, for comparison with its answers.
 
 They are reckoned here anew (``docs/metrics.md``), and share no code with the statistics.
 Durations are shown in whole seconds. ``mean`` and ``rate`` of nothing are 0.
@@ -71,7 +71,7 @@ def agent_rows(truth: Truth) -> list[Row]:
 
 
 def campaign_rows(truth: Truth) -> list[Row]:
-    """A row a campaign, as it was last told."""
+    """One row per campaign, with its last reported counts."""
     return [
         {
             "campaignName": name,

@@ -1,4 +1,4 @@
-"""What a simulated floor is made of: its services, campaigns and agents, and their habits.
+"""The parts of a simulated floor: its services, campaigns and agents, and their habits.
 
 A plan is data; ``floor.py`` makes one of a given size, tests make theirs by hand. Times of day
 are seconds since the floor's own midnight.

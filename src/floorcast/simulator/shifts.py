@@ -49,7 +49,7 @@ INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC"
 
 
 class Agent:
-    """One agent at work. ``call`` is the one in hand; ``there``: logged on, as far as is told."""
+    """One agent at work. ``call`` is the current one; ``there``: logged on according to events."""
 
     process: simpy.Process  # of ``work``
 
@@ -79,7 +79,7 @@ class Agent:
     # -- the day ---------------------------------------------------------------------------
 
     def work(self) -> Process:
-        """Come for each shift, and go when it is over; back after whatever broke down."""
+        """Work each shift; come back after a breakdown."""
         world = self.world
         while True:
             begins_in, ends_in = shift_of(self.plan, world.time_of_day)
@@ -123,7 +123,7 @@ class Agent:
         self.tell("LOGOFF")
 
     def _is_silent(self) -> None:
-        """The desk has died: nothing tells what becomes of the agent, and of the call in hand."""
+        """The desk has died: no event says what happens to the agent or the current call."""
         self.there, self._given = False, None
         self.world.acd.busy(self)
         if self.call is not None:

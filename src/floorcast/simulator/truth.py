@@ -1,4 +1,4 @@
-"""What really happened on the simulated floor: what was offered, answered, lost; by whom, how long.
+"""The truth about the simulated floor: calls offered, answered and lost, by agent and duration.
 
 It is counted by the simulation itself, where a thing happens, and not from the events; so it can
 be held against the figures of a server that saw nothing but the events. Moments and durations
@@ -51,7 +51,7 @@ class ServiceTruth:
 
 @dataclass
 class Work:
-    """What an agent did for one service: calls answered and dispositioned."""
+    """One agent's calls for one service: answered and dispositioned."""
 
     inbound: int = 0
     outbound: int = 0
@@ -76,7 +76,7 @@ class AgentTruth:
     work: dict[str, Work] = field(default_factory=dict)
 
     def at(self, service: str) -> Work:
-        """What it did for a service."""
+        """The agent's figures for a service."""
         return self.work.setdefault(service, Work())
 
     def until(self, now: int) -> None:
@@ -90,7 +90,7 @@ class AgentTruth:
 
 @dataclass
 class CampaignTruth:
-    """A campaign as it was last told."""
+    """A campaign's last reported counts."""
 
     service: str
     state: str
@@ -174,7 +174,7 @@ class Truth:
         service.abandoned_within += now - joined <= service.sla
 
     def is_lost(self, call: Call) -> None:
-        """Its source died with it: nothing will tell its end."""
+        """The call's source died: no event will say that the call ended."""
         self.services[call.service].lost += 1
 
     def is_disposed(self, call: Call, disposed: Disposed, now: int) -> None:

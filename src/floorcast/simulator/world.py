@@ -1,4 +1,4 @@
-"""What every part of the simulated floor has in common: the clock, chance, and who is told."""
+"""Shared by every part of the simulated floor: the clock, the random numbers, the recorder."""
 
 from __future__ import annotations
 
@@ -91,6 +91,6 @@ class World:
         del self.calls[call]
 
     def lose(self, call: Call) -> None:
-        """A call is over, and nothing tells it."""
+        """A call is over, and no event says so."""
         self.tell.truth.is_lost(call)
         del self.calls[call]
