@@ -14,7 +14,7 @@ import pytest
 from tests.connectors.asterisk.figures import Figures, Floor
 from tests.real.asterisk import Asterisk, Connector, tree, wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # the first builds an Asterisk
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,17 @@ def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
     asterisk.await_caller_in("support")
     channel = asterisk.channel("PJSIP/trunk")
     asterisk.action("QueueWithdrawCaller", Queue="support", Caller=channel, WithdrawInfo="sorry")
-    play({"support": Figures(1, 0, 0, 1)})
+    floors = play({"support": Figures(1, 0, 0, 1)})
+    assert [floor.reasons for floor in floors.values()] == [["WITHDRAWN"]] * 3
+    asterisk.action("QueuePause", Interface="PJSIP/agent2", Paused="false")
+
+
+def test_a_caller_who_waited_too_long(asterisk: Asterisk, play: Play) -> None:
+    """On to the voice mail: the reason is the same by all ways."""
+    asterisk.action("QueuePause", Interface="PJSIP/agent2", Paused="true", Reason="BREAK")
+    asterisk.caller("tovoicemail", 7)
+    floors = play({"support": Figures(1, 0, 0, 1)})
+    assert [floor.reasons for floor in floors.values()] == [["TIMEOUT"]] * 3
     asterisk.action("QueuePause", Interface="PJSIP/agent2", Paused="false")
 
 

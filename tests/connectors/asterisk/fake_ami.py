@@ -23,6 +23,7 @@ class FakeAmi:
         self.entries: list[Frame] = []
         self.channels: list[Frame] = []
         self.denied: set[str] = set()
+        self.queue_status = "TIMEOUT"
         self.actions: list[str] = []
         self.logins = 0
         self.port = 0
@@ -90,6 +91,8 @@ class FakeAmi:
             ],
             "CoreShowChannels": [{"Event": "CoreShowChannel", **one} for one in self.channels],
         }
+        if action == "GetVar":
+            return [{"Response": "Success", **number, "Value": self.queue_status}]
         if action not in lists:
             return [{"Response": "Success", **number, "CoreStartupTime": self.started}]
         return [

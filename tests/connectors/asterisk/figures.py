@@ -26,6 +26,7 @@ class Floor:
         self.states: dict[str, list[str]] = {}
         self._turns: dict[tuple[str, str], str] = {}
         self.open: set[str] = set()
+        self.reasons = [one["data"]["reason"] for one in events if one["type"] == "call.leave"]
         for one in events:
             self._take(one["type"], one["data"])
 

@@ -23,6 +23,7 @@ from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.real.asterisk import wait_until
 
 TUNING = ConnectorTuning(poll_seconds=0.01, hold_seconds=0.1, step_seconds=0.02)
+LEAVES = ("QueueCallerJoin", "QueueCallerAbandon", "QueueCallerLeave")
 HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
 
@@ -83,6 +84,22 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
         assert health.value("floorcast_connector_resyncs_total") == 1
         assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
         assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
+
+    run(main)
+
+
+def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
+    """No event says so."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        ami.queue_status = "LEAVEEMPTY"
+        async with connected(intake, Source(ami=ami.address()), tmp_path):
+            await until(lambda: "CoreShowChannels" in ami.actions, intake)
+            now = time.time()
+            joined = join("1.0", now)
+            await ami.say([{**joined, "Event": event} for event in LEAVES])
+            await until(lambda: "call.leave" in kinds(intake), intake)
+        assert intake.recorded_at["1.0/1/leave"]["data"]["reason"] == "EMPTY"
 
     run(main)
 

@@ -22,7 +22,7 @@ from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
 from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
 from floorcast.connectors.asterisk.recording import Recording
-from floorcast.connectors.asterisk.signs import Sign
+from floorcast.connectors.asterisk.signs import Left, LeftBecause, Sign
 from floorcast.connectors.asterisk.snapshot import Snapshot
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.health import Health
@@ -32,6 +32,18 @@ from floorcast.model.errors import BadCredentials, Unavailable
 __all__ = ["AsteriskConnector", "ConnectorTuning", "Source"]
 
 _log = structlog.get_logger("floorcast.connect")
+
+QUEUE_STATUS = {
+    "TIMEOUT": "TIMEOUT",
+    "FULL": "FULL",
+    "JOINEMPTY": "EMPTY",
+    "LEAVEEMPTY": "EMPTY",
+    "JOINUNAVAIL": "EMPTY",
+    "LEAVEUNAVAIL": "EMPTY",
+    "WITHDRAW": "WITHDRAWN",
+    "CONTINUE": "OTHER",
+}
+"""The channel variable that Queue() sets, as a reason for leaving."""
 
 
 class ConnectorTuning(Struct, frozen=True, kw_only=True):
@@ -210,8 +222,14 @@ class AsteriskConnector:
     async def _one_connection(
         self, address: AmiAddress, recording: Recording, backoff: Backoff
     ) -> None:
+        questions: set[asyncio.Task[None]] = set()
+
         async def received(frame: Frame | UnreadableLine) -> None:
-            await self._take_frame(frame, recording)
+            sign = await self._take_frame(frame, recording)
+            if isinstance(sign, Left) and isinstance(frame, dict) and not sign.reason:
+                task = asyncio.create_task(self._ask_why(connection, sign, frame))
+                questions.add(task)
+                task.add_done_callback(questions.discard)
 
         connection = AmiConnection(address, received)
         reading = await connection.open()
@@ -225,25 +243,38 @@ class AsteriskConnector:
             backoff.reset()
             await reading
         finally:
+            for task in list(questions):
+                task.cancel()
             await connection.close(reading)
         _log.warning("the connection to Asterisk is lost", ami=str(address))
 
-    async def _take_frame(self, frame: Frame | UnreadableLine, recording: Recording) -> None:
+    async def _ask_why(self, connection: AmiConnection, left: Left, frame: Frame) -> None:
+        """No event tells why a caller left a queue; the channel's QUEUESTATUS does."""
+        channel = frame.get("Channel", "")
+        with suppress(Unavailable):
+            reply = await connection.ask("GetVar", Channel=channel, Variable="QUEUESTATUS")
+            reason = QUEUE_STATUS.get(reply[0].get("Value", ""))
+            if reason:
+                because = LeftBecause(at=left.at, caller=left.caller, reason=reason)
+                await self._inbox.put(Item(Channel.AMI, because))
+
+    async def _take_frame(self, frame: Frame | UnreadableLine, recording: Recording) -> Sign | None:
         received = self._clock()
         if isinstance(frame, UnreadableLine):
             self._unreadable(frame)
-            return
+            return None
         recording.frame(frame, received)
         try:
             sign = self._events.sign(frame, received + self._offset)
         except UnreadableLine as error:
             self._unreadable(error)
-            return
+            return None
         if "Timestamp" in frame:
             with suppress(ValueError):
                 self._offset = float(frame["Timestamp"]) - received
         if sign is not None:
             await self._inbox.put(Item(Channel.AMI, sign))
+        return sign
 
     # --- what cannot be read --------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from floorcast.connectors.asterisk.signs import (
     HungUp,
     Joined,
     Left,
+    LeftBecause,
     Missed,
     Rang,
     Restarted,
@@ -109,6 +110,8 @@ class Mapping:
             case Rang():
                 if call := self._state.call(sign.caller):
                     self._agents.ring(sign, call)
+            case LeftBecause():
+                self.know_reason(sign.caller, sign.reason)
             case Dialed():
                 self._dial(sign)
             case Disposed():

@@ -22,6 +22,7 @@ __all__ = [
     "HungUp",
     "Joined",
     "Left",
+    "LeftBecause",
     "Member",
     "MemberGone",
     "Missed",
@@ -77,6 +78,13 @@ class Left(_Sign, frozen=True, kw_only=True):
     caller: str
     queue: str
     reason: str = ""
+
+
+class LeftBecause(_Sign, frozen=True, kw_only=True):
+    """Why a caller left a queue, learned a moment after they did."""
+
+    caller: str
+    reason: str
 
 
 class Rang(_Sign, frozen=True, kw_only=True):
@@ -190,6 +198,7 @@ Sign = (
     | Connected
     | Completed
     | Left
+    | LeftBecause
     | Rang
     | RingEnded
     | Missed

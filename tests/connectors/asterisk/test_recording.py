@@ -1,0 +1,38 @@
+"""What ``--record`` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from floorcast.connectors.asterisk.frames import FrameReader
+from floorcast.connectors.asterisk.recording import Recording
+from tests.connectors.asterisk.captured import frames
+
+
+def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
+    """Frames without a time are given that at which they came; variables keep their names."""
+    path = tmp_path / "record"
+    odd = {"Event": "X", "ChanVariable:DID": "1=2", "Empty": ""}
+    with Recording(path) as recording:
+        for frame in frames("22.10.1"):
+            recording.frame(frame, 5.5)
+        recording.line("1|2|3")
+    with Recording(path) as recording:  # the next run goes on in the same file
+        recording.frame(odd, 6.25)
+    found = list(FrameReader().feed(path.read_bytes()))
+    assert found == [
+        *(
+            {**frame, "Timestamp": frame.get("Timestamp", "5.500000")}
+            for frame in frames("22.10.1")
+        ),
+        {**odd, "Timestamp": "6.250000"},
+    ]
+    assert (tmp_path / "record.queue_log").read_text() == "1|2|3\n"
+
+
+def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
+    """Recording is asked for, or it is not."""
+    with Recording(None) as recording:
+        recording.frame({"Event": "X"}, 1.0)
+        recording.line("1|2|3")
+    assert list(tmp_path.iterdir()) == []
