@@ -187,6 +187,11 @@ def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play) -> None:
         )
         asterisk.caller("pool", 3).wait(30)
         play({"pool": Figures(1, 1, 0, 0)})
+        asterisk.command("channel request hangup all")  # or the phone stays in use
+        wait_until(
+            lambda: "NOT_INUSE" not in asterisk.command("agent show all"),
+            lambda: asterisk.command("agent show all"),
+        )
 
 
 def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:

@@ -76,6 +76,13 @@ def test_a_caller_who_stays_has_left_for_a_reason() -> None:
     assert told(JOIN, Left(at=20, caller="1.0", queue="sales"), gone)[2][2] == "OTHER"
 
 
+def test_an_abandon_that_only_the_queue_log_tells_is_one() -> None:
+    """AMI was away, and so was the hangup."""
+    gone = Left(at=20, caller="1.0", queue="sales", reason="ABANDONED")
+    for hangups in (True, False):
+        assert told(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
+
+
 def test_without_hangups_a_call_that_left_has_ended() -> None:
     """If its caller comes back, that is another call."""
     again = Joined(at=60, caller="1.0", queue="sales")

@@ -222,10 +222,11 @@ class Mapping:
             return
         if sign.at < floor(call.joined):
             return
-        if sign.reason == ABANDONED and not self._hangups:
+        if sign.reason == ABANDONED:
+            # Of the queue log, and AMI has not said it first: nothing else will tell the hangup.
             self._end(call, sign.at, "Abandoned")
             return
-        call.reason = "" if sign.reason == ABANDONED else sign.reason
+        call.reason = sign.reason
         self._move(call, Phase.LEAVING, sign.at, JOIN_GRACE + self._more)
 
     def _miss(self, sign: Missed) -> None:
