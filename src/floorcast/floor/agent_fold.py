@@ -185,8 +185,9 @@ class AgentFold:
         self._too_late()
         if moment.kind != "LOGON":
             return
-        if moment.service is not None and agent.service == NO_SERVICE:
+        if moment.service is not None and agent.service_at <= moment.at:
             agent.service = agent.at_hand = moment.service
+            agent.services, agent.service_at = (), moment.at
             self.locate(agent)
         told = moment.told
         if told is not None and told.team is not None and agent.team is None:

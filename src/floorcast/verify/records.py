@@ -35,7 +35,7 @@ CREATE TABLE campaigns (position INT, record TEXT);
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LATE_MS = 15 * 60_000  # an agent's state that is older than its newest by more counts nothing
+_LATE_MS = 15 * 60_000  # an agent's state out of order that arrives later counts nothing
 
 Json = dict[str, Any]
 
@@ -290,7 +290,7 @@ class Records:
         at = min(self._at, self.recorded_at)  # a clock that is ahead adds no time
         about = (self._position, at, self._at, len(self.terms) - 1, service, services, named, data)
         newest = self._newest.get(agent, at)
-        if at >= newest - _LATE_MS:
+        if at >= newest or self.recorded_at - at <= _LATE_MS:
             self._newest[agent] = max(at, newest)
             self._hear(agent, Heard("state", *about))
         elif data["eventType"] == "LOGON":
@@ -331,7 +331,9 @@ class Records:
 
     def _answered(self, agent: int, data: Json) -> None:
         at = min(self._at, self.recorded_at)
-        if at >= self._newest.get(agent, at) - _LATE_MS:
+        newest = self._newest.get(agent, at)
+        if at >= newest or self.recorded_at - at <= _LATE_MS:
+            self._newest[agent] = max(at, newest)
             about = (self._position, at, self._at, len(self.terms) - 1, None, None, None)
             self._hear(agent, Heard("answered", *about, {"call": data}))
 
