@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import verify
-from tests.verify.recomputing import Rows, answers_to
+from tests.verify.recomputing import NOON, Rows, agent_of, answers_to, state, taken
 from tests.verify.shuffled_floors import KINDS, Arrivals, arrivals
 
 PATIENT = settings(
@@ -49,3 +49,16 @@ def test_what_is_recomputed_is_as_if_in_order(floor: Arrivals) -> None:
 def test_the_fold_agrees_in_any_order_of_arrival(floor: Arrivals) -> None:
     """With events told twice and delayed, of every kind."""
     assert verify(1, floor.shuffled, Moment(floor.now)).differences == []
+
+
+def test_a_skipped_preview_returns_to_not_ready_without_a_reason() -> None:
+    """Which is Other, by both ways, and not the first of the reasons."""
+    told = [
+        state("NOT_READY", 0, service=10, reason="LUNCH"),
+        state("PREVIEW_DIAL_OFFERED", 60),
+        state("PREVIEW_DIAL_SKIPPED", 90),
+    ]
+    entries = taken((one.at, one) for one in told)
+    row = agent_of(answers_to(entries, NOON + 100_000), "Ann")
+    assert (row["notReadyLunchDuration"], row["notReadyOtherDuration"]) == (60, 10)
+    assert verify(1, entries, Moment(NOON + 100_000)).differences == []

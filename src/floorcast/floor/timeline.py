@@ -19,6 +19,7 @@ from typing import Protocol
 from floorcast.floor.agents import ANSWERED, AgentMoment, OnFloor, Told, state_after
 from floorcast.floor.calls import ANSWER as ANSWER_STEP
 from floorcast.floor.calls import Key, Step, WrapUp
+from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
 from floorcast.model.states import CALL_STATES, State
@@ -34,7 +35,7 @@ _HOLDS_CALL = CALL_STATES | {
     State.PREVIEW_DIAL,
     State.RESERVED,
 }
-_NOTHING = Told()
+_NOTHING = Told(slot=reason_index(None))
 
 
 class CallEffects(Protocol):
