@@ -77,7 +77,7 @@ class Faults:
         self.done: Counter[str] = Counter()
 
     def go_on(self, minutes: float) -> None:
-        """One fault after another, for so long."""
+        """One fault after another, for so long; each kind once before any comes again."""
         until = time.monotonic() + 60 * minutes
         kinds = {
             "NATS server killed": self._server_killed,
@@ -89,8 +89,10 @@ class Faults:
             "node cut off": self._node_cut_off,
             "node's clock set": self._clock_set,
         }
+        left: list[str] = []
         while time.monotonic() < until:
-            name = self._random.choice(sorted(kinds))
+            left = left or self._random.sample(sorted(kinds), len(kinds))
+            name = left.pop()
             kinds[name]()
             self.done[name] += 1
             self._wait(PAUSE_SECONDS)
