@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.segment import Segment, SegmentHead
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore:
+class MemoryStore(ProjectionStore):
     """Keeps everything. ``reads`` counts the segments that were asked for whole."""
 
     def __init__(self) -> None:

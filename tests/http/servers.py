@@ -17,7 +17,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.passwords import Hasher, Passwords, Queue
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
-from floorcast.feeds.encode import encode
+from floorcast.feeds.blocks import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
 from floorcast.floor.call_data import CallFacts

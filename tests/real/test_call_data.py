@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from floorcast.feeds import long_poll
+from floorcast.feeds import feed
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
@@ -76,7 +76,7 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """A house with nothing in it yet."""
-    monkeypatch.setattr(long_poll, "POLL_WAIT", 0.0)
+    monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     with scratch() as folder:
         house = House(folder, Clock())
         yield Calls(house)

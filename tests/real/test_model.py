@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
-from floorcast.feeds import blocks, feed, long_poll
+from floorcast.feeds import blocks, feed
 from floorcast.http.handlers import feeds as api_feeds
 from floorcast.model import token as tokens
 from floorcast.model.token import TICKS_PER_SECOND
@@ -189,7 +189,7 @@ SMALL = (
     (runner, "_TURN", 0),
     (node, "CHORES", 0.001),
     (api_feeds, "LEAST", 1),
-    (long_poll, "POLL_WAIT", 0.0),
+    (feed, "POLL_SECONDS", 0.0),
 )
 
 
@@ -408,7 +408,7 @@ class Floorcast(RuleBasedStateMachine):
             return []
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(long_poll, "POLL_WAIT", 20.0)
+            patch.setattr(feed, "POLL_SECONDS", 20.0)
             found = self.house.run(wait_and_send())
         self._acknowledged(batch)
         before = len(self.read[path])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from structlog.testing import capture_logs
 
-from floorcast.feeds import long_poll
+from floorcast.feeds import feed
 from floorcast.model.inbound import InboundEvent
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
@@ -83,7 +83,7 @@ def odd_event(draw: st.DrawFn) -> dict[str, Any]:
 def sound(folder: Path) -> Iterator[House]:
     """A node that logs no error, and is after a restart what it was before."""
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
-        patch.setattr(long_poll, "POLL_WAIT", 0.0)
+        patch.setattr(feed, "POLL_SECONDS", 0.0)
         house = House(folder, Clock())
         try:
             session = house.login()

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from floorcast.auth.passwords import Hasher
 from floorcast.config.settings import Settings
-from floorcast.feeds import long_poll
+from floorcast.feeds import feed
 from floorcast.kv.folder import open_kv
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.projection.runner import Projection
@@ -160,7 +160,7 @@ def test_who_waits_is_answered_when_it_is_released(
     assert (events.json()["events"], agents.json()["agentEvent"]) == ([], [])
     house.close()
     house.open()
-    monkeypatch.setattr(long_poll, "POLL_WAIT", 0.0)
+    monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     house.take(SMS)
     page = house.ask("POST", EVENTS, session, json={"token": events.json()["token"]}).json()
     assert len(page["events"]) == 1

@@ -81,7 +81,7 @@ class Sessions:
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of those whose use is not all written yet
         self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
-        self.ends = 0  # sessions that ended since the start; who holds one looks again
+        self.ends = 0  # sessions that ended since the start; a stream that holds one looks again
         self._load(shared=shared)
         kv.listen(BUCKET, self._hear)
 

@@ -12,6 +12,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import msgspec
+
 from floorcast.feeds.filters import Matcher
 from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_places
 
@@ -24,6 +26,7 @@ __all__ = [
     "PageBuilder",
     "Record",
     "Tail",
+    "encode",
 ]
 
 SEAL_EVENTS = 1000  # events of a block
@@ -32,6 +35,10 @@ PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
 
 Record = tuple[int, Facets, bytes]
 """An event as a feed takes it: its place, its class, and its JSON without a line break."""
+
+
+encode = msgspec.json.Encoder().encode
+"""One element of a feed (see ``floorcast.model.outbound``) as JSON, without a line break."""
 
 
 class Block:

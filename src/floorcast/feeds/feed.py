@@ -20,8 +20,9 @@ from floorcast.feeds.waiting import Waiters
 from floorcast.site.configuration import FeedName
 from floorcast.store.segment import Facets, SegmentHead
 
-__all__ = ["Feed", "Listener"]
+__all__ = ["POLL_SECONDS", "Feed", "Listener"]
 
+POLL_SECONDS = 10.0  # that a poll waits for its first event, as the reference has it
 _TURN = 0.003  # seconds of looking in one turn of the event loop
 _HEADS = 32  # heads of segments read at a time where a filter may skip them
 _NEVER = 1 << 63
@@ -164,6 +165,22 @@ class Feed:
         if not released and not await self._waiters.wait(matcher, seconds, gone):
             return None
         return replace(page, cursor=max(page.cursor, self.through), built={})
+
+    async def poll(
+        self, page: Page, matcher: Matcher, count: int, gone: asyncio.Future[None]
+    ) -> Page:
+        """Go on from an empty page: the first page with events, or an empty one after 10 s.
+
+        ``gone`` is done when the reader has gone away; the wait ends then. Raises Unavailable.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + POLL_SECONDS
+        while not page.count and (left := deadline - loop.time()) > 0:
+            quiet = await self.wait(page, matcher, left, gone)
+            if quiet is not None:
+                return quiet
+            page = await self.page(page.cursor, matcher, count)
+        return page
 
     def release(self) -> None:
         """Let the readers that wait answer at once."""

@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from floorcast.feeds.blocks import Block, Page
-from floorcast.feeds.cache import ByteCache
 from floorcast.feeds.waiting import Waker
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.store.segment import Segment, SegmentHead
+from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["Counts", "Member", "Ring", "Rings", "Store"]
+__all__ = ["ByteCache", "Counts", "Member", "Ring", "Rings"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 SEAL_AGE = 5 * TICKS_PER_SECOND  # ticks after which events are sealed, however few they are
-
-
-class Store(Protocol):
-    """Where sealed segments go, and whence they come back (see ``eventlog.mirror``).
-
-    What was written can be read at once, whether or not it is on disk yet.
-    """
-
-    def write_segment(self, client: int, feed: str, segment: Segment) -> None:
-        """Keep the feed's next segment."""
-        ...
-
-    def covered(self, client: int, feed: str) -> int:
-        """The last place of the feed that is stored, 0 for none."""
-        ...
-
-    def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
-        """Heads of segments that end behind ``after_place``, oldest first."""
-        ...
-
-    def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
-        """The whole segment; None when the retention has removed it."""
-        ...
 
 
 class Member(Protocol):
@@ -83,6 +60,46 @@ class Counts:
     seals: int = 0
 
 
+T = TypeVar("T")
+
+
+class ByteCache(Generic[T]):
+    """Keeps the values that were used last, up to ``limit`` bytes of them."""
+
+    def __init__(self, limit: int) -> None:
+        self.bytes = 0
+        self._limit = limit
+        self._values: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: Hashable) -> T | None:
+        """The value, which counts as used; None if it is not (or no longer) there."""
+        kept = self._values.get(key)
+        if kept is None:
+            return None
+        self._values.move_to_end(key)
+        return kept[0]
+
+    def put(self, key: Hashable, value: T, size: int) -> None:
+        """Keep a value of ``size`` bytes; one larger than the whole cache is not kept."""
+        self.drop(key)
+        if size > self._limit:
+            return
+        self._values[key] = (value, size)
+        self.bytes += size
+        while self.bytes > self._limit:
+            _, (_, dropped) = self._values.popitem(last=False)
+            self.bytes -= dropped
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a value, if it is there."""
+        kept = self._values.pop(key, None)
+        if kept is not None:
+            self.bytes -= kept[1]
+
+
 class Ring:
     """A feed's newest blocks: every event behind ``after`` that is sealed is in them."""
 
@@ -116,7 +133,7 @@ class Rings:
     go: the store has them.
     """
 
-    def __init__(self, store: Store, limit: int) -> None:
+    def __init__(self, store: ProjectionStore, limit: int) -> None:
         self.store = store
         self.waker = Waker()
         self.counts = Counts()

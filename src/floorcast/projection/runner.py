@@ -16,8 +16,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from floorcast.feeds.blocks import Record
-from floorcast.feeds.encode import encode
+from floorcast.feeds.blocks import Record, encode
 from floorcast.feeds.feed import Feed
 from floorcast.floor.call_data import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Floor, OutboundEvent

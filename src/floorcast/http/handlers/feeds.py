@@ -12,7 +12,6 @@ from floorcast.auth.roles import require
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
-from floorcast.feeds.long_poll import poll
 from floorcast.http.bodies import Disconnected
 from floorcast.http.openapi.schemas import one_of
 from floorcast.http.request_context import RequestContext
@@ -202,7 +201,7 @@ async def _wait(
 ) -> Page:
     gone = context.gone()
     try:
-        page = await poll(feed, page, visibility, count, gone)
+        page = await feed.poll(page, visibility, count, gone)
         if gone.done():
             raise Disconnected
         return page
