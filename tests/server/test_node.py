@@ -318,7 +318,6 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
         flip(mirror, b'"Attempt"')
     else:
         zero_page(mirror, leaf_of(mirror, "segments", 0))
-    house.open()
 
     async def asked() -> httpx.Response:
         while True:
@@ -332,6 +331,7 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
             await asyncio.sleep(0)
 
     with capture_logs() as logged:
+        house.open()
         again = house.run(asked())
     assert len(before.json()["events"]) == 270
     assert again.json()["events"] == before.json()["events"]
