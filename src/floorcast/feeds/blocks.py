@@ -1,7 +1,7 @@
 """Blocks: sealed runs of a feed's events, and how a page is cut out of them.
 
-A block is a ``Segment`` laid open for reading. What a page takes of it without a filter is one
-slice of its bytes, whatever the number of events.
+A block is a ``Segment`` opened for reading. A page without a filter takes one slice of its bytes,
+whatever the number of events.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SEAL_BYTES = 1024 * 1024  # bytes of a block, whatever its events
 PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
 
 Record = tuple[int, Facets, bytes]
-"""An event as a feed takes it: its place, its class, and its JSON without a line break."""
+"""An event as a feed takes it: its position, its facets, and its JSON without a line break."""
 
 
 encode = msgspec.json.Encoder().encode
@@ -42,29 +42,29 @@ encode = msgspec.json.Encoder().encode
 
 
 class Block:
-    """A segment laid open. It is not changed any more."""
+    """A segment opened for reading. It never changes."""
 
-    __slots__ = ("_classes", "_offsets", "_places", "first", "last", "segment", "size")
+    __slots__ = ("_classes", "_offsets", "_positions", "first", "last", "segment", "size")
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
         self.first = segment.first
         self.last = segment.last
-        self._places = as_places(segment.positions)
+        self._positions = as_places(segment.positions)
         self._offsets = as_offsets(segment.offsets)
         self._classes: array[int] | None = None
         self.size = 2 * segment.size() - len(segment.body)
 
     def give(self, builder: PageBuilder) -> None:
-        """Let ``builder`` take what it sees after its cursor, and move the cursor on."""
-        start = bisect_right(self._places, builder.cursor)
+        """Give ``builder`` the events after its cursor that it sees; moves the cursor on."""
+        start = bisect_right(self._positions, builder.cursor)
         end = self.segment.count
         wanted = builder.matcher.verdicts(self.segment.table)
         if all(wanted) and not builder.matcher.hides_any(self.segment.table):
             end = min(end, start + builder.room)
             if start < end:
                 end = self._fitting(start, end, builder)
-                builder.take(self._slice(start, end), self._places[start:end])
+                builder.take(self._slice(start, end), self._positions[start:end])
         elif builder.matcher.any_of(self.segment.table):
             self._give_some(builder, wanted, start)
         if not builder.full:
@@ -78,7 +78,7 @@ class Block:
         if seen:
             shown, table = builder.matcher.shown, self.segment.table
             lines = [shown(self._slice(i, i + 1), table[classes[i]]) for i in seen]
-            builder.take_lines(lines, [self._places[i] for i in seen])
+            builder.take_lines(lines, [self._positions[i] for i in seen])
 
     def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
         """Where to end so that the scan keeps its size; one event fits always."""
@@ -99,60 +99,62 @@ class Block:
 class Tail:
     """The newest events of a feed, not sealed yet."""
 
-    __slots__ = ("_bodies", "_classes", "_places", "first_taken", "last_taken", "size")
+    __slots__ = ("_bodies", "_classes", "_positions", "first_taken", "last_taken", "size")
 
     def __init__(self) -> None:
-        self._places: list[int] = []
+        self._positions: list[int] = []
         self._classes: list[Facets] = []
         self._bodies: list[bytes] = []
         self.first_taken = self.last_taken = 0
         self.size = 0
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     @property
     def ripe(self) -> bool:
-        """It has as much as a block should."""
-        return len(self._places) >= SEAL_EVENTS or self.size >= SEAL_BYTES
+        """Whether it is large enough to be sealed."""
+        return len(self._positions) >= SEAL_EVENTS or self.size >= SEAL_BYTES
 
     def add(self, records: Sequence[Record], recorded_at: int) -> int:
         """Append the first of ``records``, as many as there is room for; how many that were.
 
         There must be room for one: the tail is not ``ripe``.
         """
-        if not self._places:
+        if not self._positions:
             self.first_taken = recorded_at
         self.last_taken = max(self.last_taken, recorded_at)
-        positions, classes, bodies = zip(*records[: SEAL_EVENTS - len(self._places)], strict=True)
+        positions, classes, bodies = zip(
+            *records[: SEAL_EVENTS - len(self._positions)], strict=True
+        )
         sizes = list(accumulate(map(len, bodies), initial=self.size))
         added = min(bisect_left(sizes, SEAL_BYTES, 1), len(bodies))
-        self._places += positions[:added]
+        self._positions += positions[:added]
         self._classes += classes[:added]
         self._bodies += bodies[:added]
         self.size = sizes[added]
         return added
 
     def seal(self) -> Segment:
-        """What it holds, as a segment; it must hold something."""
+        """The tail as a segment; it must not be empty."""
         table = {facets: index for index, facets in enumerate(dict.fromkeys(self._classes))}
         sizes = [len(body) + 1 for body in self._bodies[:-1]]
         return Segment(
-            first=self._places[0],
-            last=self._places[-1],
+            first=self._positions[0],
+            last=self._positions[-1],
             first_taken=self.first_taken,
             last_taken=self.last_taken,
-            count=len(self._places),
+            count=len(self._positions),
             table=tuple(table),
-            positions=array("Q", self._places).tobytes(),
+            positions=array("Q", self._positions).tobytes(),
             classes=array("H", [table[facets] for facets in self._classes]).tobytes(),
             offsets=array("I", accumulate(sizes, initial=0)).tobytes(),
             body=b"\n".join(self._bodies),
         )
 
     def give(self, builder: PageBuilder) -> None:
-        """Let ``builder`` take what it sees after its cursor."""
-        positions = self._places
+        """Give ``builder`` the events after its cursor that its matcher sees."""
+        positions = self._positions
         start = bisect_right(positions, builder.cursor)
         if builder.matcher.matches_all:
             seen: Sequence[int] = range(start, min(len(positions), start + builder.room))
@@ -170,8 +172,8 @@ class Page:
     """Some events of a feed, oldest first: ``lines`` is their JSON, a newline in between.
 
     Everything up to ``cursor`` has been looked at. ``at_head``: that was all there is.
-    ``positions`` has each event's, in as many pieces as the page was put together of. ``built`` is
-    for what readers of the same page make of it.
+    ``positions`` has each event's, in as many pieces as the page was put together of. ``built``
+    caches the bodies that readers of the same page share.
     """
 
     lines: bytes
@@ -185,8 +187,8 @@ class Page:
 class PageBuilder:
     """A page in the making: how far it got, and what it has taken so far.
 
-    It is ``full`` with ``room`` events, or once the next one would take it over ``space`` bytes.
-    ``asked`` is what it was begun with.
+    It is ``full`` with ``room`` events, or when the next event would exceed ``space`` bytes.
+    ``asked`` holds its initial arguments.
     """
 
     __slots__ = (
@@ -213,7 +215,7 @@ class PageBuilder:
         self.full = False
 
     def take(self, lines: bytes, positions: Sequence[int]) -> None:
-        """Append events that fit, and go on behind the last one."""
+        """Append events that fit, and go on after the last one."""
         self.pieces.append(lines)
         self.positions.append(positions)
         self.count += len(positions)
@@ -223,7 +225,7 @@ class PageBuilder:
         self.full = self.full or self.room == 0 or self.space <= 0
 
     def take_lines(self, lines: Sequence[bytes], positions: Sequence[int]) -> None:
-        """Append as many of these events as fit, and go on behind the last one taken."""
+        """Append as many of these events as fit, and go on after the last one taken."""
         sizes = list(accumulate((len(line) + 1 for line in lines), initial=0))
         fitting = max(1, bisect_right(sizes, self.space + 1) - 1)
         if fitting < len(lines):

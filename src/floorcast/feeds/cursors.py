@@ -1,7 +1,7 @@
 """From a token to a cursor, and back: the rules of section 3 of the contract.
 
-A token is first of all a place. Where the log does not know the place (it was restored, or
-the token was made for another client or by another program), the token means its time.
+A token is first of all a position. Where the log does not know the position (the log was restored,
+or the token was made for another client or by another program), the token means its time.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def token_at(
 
     It speaks for the time at which the cursor's entry was taken; for a reader that has seen
     all there is (``at_head``), for now, or for just before the next entry, if one is on its
-    way already: whoever must take the token by its time misses nothing.
+    way already: a reader whose token is taken by its time misses nothing.
     """
     entry = entry_of(cursor)
     head = log.head(client)
@@ -96,7 +96,7 @@ def local_time(ticks: int, zone: tzinfo) -> str:
 
 
 def _readings(client: int, text: str, secret: bytes) -> list[Token]:
-    """What a token says, with the secret and then without: an older release has made it."""
+    """A token read with the secret, then without it, as older releases made it."""
     if _UUID.fullmatch(text) is not None:
         try:
             return [decode(client, text, one) for one in dict.fromkeys((secret, b""))]

@@ -1,6 +1,6 @@
 """One feed of one client: events in, pages out, readers that wait.
 
-Readers hold a cursor, nothing else. What a reader asks for comes from the ring; a cursor that
+A reader holds a cursor and nothing else. Its events come from the ring; a cursor that
 has fallen out of it reads from the store until it has caught up with the ring. Both are the
 same blocks in the same order, so that there is neither a gap nor an overlap where they join.
 """
@@ -29,7 +29,7 @@ _NEVER = 1 << 63
 
 
 class Listener(Protocol):
-    """Whoever is told of each publication that ``matcher`` sees, as streams are."""
+    """A party that is told of each publication that ``matcher`` sees, as streams are."""
 
     matcher: Matcher
 
@@ -41,8 +41,8 @@ class Listener(Protocol):
 class Feed:
     """A feed. Used from the event loop's thread only.
 
-    ``after`` is the cursor up to which the feed is complete as it begins, a snapshot's place;
-    what the store covers beyond it is there too. What is published at or before it is ignored,
+    ``after`` is the cursor up to which the feed is complete as it begins, a snapshot's
+    position; the store may cover more. Events published at or before it are ignored,
     so that folding entries again is harmless.
     """
 
@@ -85,7 +85,7 @@ class Feed:
         self._tail = Tail()
 
     def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
-        """Take what an entry, or a slice of one, gave, and wake the readers that see it.
+        """Take the events of an entry, or of a slice of one, and wake the readers that see them.
 
         ``through`` is the cursor up to which the feed is complete now; ``ticks`` when the
         entry was taken.
@@ -112,7 +112,7 @@ class Feed:
                 listener.notify(before)
 
     def seal(self) -> None:
-        """Close what is not sealed yet and hand it to the store."""
+        """Seal the tail and hand it to the store."""
         if not self._tail:
             return
         segment = self._tail.seal()
@@ -121,7 +121,7 @@ class Feed:
         self._rings.keep(self._ring, Block(segment))
 
     async def page(self, cursor: int, matcher: Matcher, count: int) -> Page:
-        """Up to ``count`` events behind ``cursor`` that ``matcher`` sees; at once, maybe none.
+        """Up to ``count`` events after ``cursor`` that ``matcher`` sees; at once, maybe empty.
 
         Raises Unavailable when the store cannot be read.
         """
@@ -135,7 +135,7 @@ class Feed:
         return page
 
     def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
-        """The same of at most ``space`` bytes, and no longer than a turn of the loop may last.
+        """Like ``page``, of at most ``space`` bytes, and within one turn of the event loop.
 
         A page that came to no end is neither full nor at the head; its cursor is where to go on.
         Raises Unavailable when the store cannot be read.
@@ -154,7 +154,7 @@ class Feed:
         seconds: float,
         gone: asyncio.Future[None] | None = None,
     ) -> Page | None:
-        """Wait behind an empty page for an event that ``matcher`` sees.
+        """Wait after an empty page for an event that ``matcher`` sees.
 
         None as soon as there may be one; after ``seconds`` without (or once ``gone`` is done,
         or the server stops) the empty page of then.
@@ -187,7 +187,7 @@ class Feed:
         self._waiters.release()
 
     def _kept(self, builder: PageBuilder) -> Page | None:
-        """The page that somebody else had of the same, if it still is all that there is."""
+        """The page that another reader got for the same arguments, unless it is stale."""
         page = self._rings.pages.get((self.client, self.name, *builder.asked))
         stale = page is not None and page.at_head and page.cursor < self.through
         return None if stale else page
@@ -200,7 +200,7 @@ class Feed:
             counts = self._rings.counts
             counts.pages += 1
             counts.given += page.count
-            # twice: with what is built of it; the key keeps the matcher
+            # twice, for the bodies built from it; the key keeps the matcher alive
             size = 2 * len(lines) + 8 * page.count + builder.matcher.size
             self._rings.pages.put((self.client, self.name, *builder.asked), page, size)
         return page

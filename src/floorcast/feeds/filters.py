@@ -30,7 +30,7 @@ __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher"
 
 Kind = Literal["VOICE", "SMS", "EMAIL"]
 KINDS = get_args(Kind)
-MAX_VERDICTS = 8_192  # that one matcher remembers: bounds its memory, not what it can answer
+MAX_VERDICTS = 8_192  # that one matcher remembers; bounds its memory, not its answers
 MAX_ALL_VERDICTS = 262_144  # that all matchers remember, of about 200 bytes each
 _MATCHER_BYTES = 1_024
 _ID_BYTES = 96  # of an id in a set that is filled to a third, as sets are at worst
@@ -67,7 +67,7 @@ _NOTHING_GIVEN = Filter()
 class Matcher:
     """Decides by an event's class. Made by ``matcher``, so that equal ones are one object.
 
-    ``size`` is what its filter takes in memory, in bytes.
+    ``size`` is the memory of its filter, in bytes.
     """
 
     __slots__ = (
@@ -155,7 +155,7 @@ def without_call(line: bytes) -> bytes:
 
 
 _living: WeakValueDictionary[tuple[Filter, frozenset[int] | None], Matcher] = WeakValueDictionary()
-"""The matchers in use. A cache would keep the filters of those who have gone."""
+"""The matchers in use. A cache would keep filters that no reader uses any more."""
 
 
 def matcher(a_filter: Filter = _NOTHING_GIVEN, visibility: frozenset[int] | None = None) -> Matcher:

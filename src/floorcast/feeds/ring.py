@@ -1,4 +1,4 @@
-"""The rings: what of the feeds is in memory, under one budget for all of them."""
+"""The rings: the part of all feeds that is in memory, under one budget."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEAL_AGE = 5 * TICKS_PER_SECOND  # ticks after which events are sealed, however 
 
 
 class Member(Protocol):
-    """What the rings ask of a feed."""
+    """A feed, as the rings see it."""
 
     @property
     def waiting(self) -> int:
@@ -41,7 +41,7 @@ class Member(Protocol):
         ...
 
     def seal(self) -> None:
-        """Close what is not sealed yet."""
+        """Seal the tail."""
         ...
 
     def release(self) -> None:
@@ -51,7 +51,7 @@ class Member(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """What happened in the feeds of this process, for ``/metrics``."""
+    """Counts of all feeds of this process, for ``/metrics``."""
 
     published: int = 0  # events
     given: int = 0  # events
@@ -101,7 +101,7 @@ class ByteCache(Generic[T]):
 
 
 class Ring:
-    """A feed's newest blocks: every event behind ``after`` that is sealed is in them."""
+    """A feed's newest blocks: every sealed event after ``after`` is in them."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -116,7 +116,7 @@ class Ring:
         self.after = self._blocks.popleft().last
 
     def next_block(self, cursor: int) -> Block | None:
-        """The block that holds the first sealed event behind ``cursor``, if there is one."""
+        """The block that holds the first sealed event after ``cursor``, if there is one."""
         index = bisect_right(self._blocks, cursor, key=_last)
         return self._blocks[index] if index < len(self._blocks) else None
 
@@ -171,10 +171,10 @@ class Rings:
             self._sealed_bytes -= size
 
     def seal(self, *, before: int | None = None) -> None:
-        """Seal what the feeds took before a tick; None: all there is.
+        """Seal the events that the feeds took before a tick; None: all events.
 
-        Wants to be called every second with ``SEAL_AGE`` ago, so that what a quiet feed has
-        falls under the limit, too.
+        Must be called every second with ``SEAL_AGE`` ago, so that the events of a quiet feed
+        count towards the limit, too.
         """
         for feed in self._feeds:
             if before is None or feed.oldest_unsealed < before:

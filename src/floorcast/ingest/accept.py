@@ -17,7 +17,7 @@ __all__ = ["IngestResult", "Intake", "NothingAccepted"]
 
 
 class IngestResult(Struct, rename="camel"):
-    """What became of a request's events.
+    """The outcome of a request with events.
 
     ``rejected`` has the first 1,000 verdicts; ``moreRejected``, where there are more, how many.
     """

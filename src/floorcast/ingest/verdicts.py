@@ -53,7 +53,7 @@ def rejected(index: int, line: bytes, why: Refusal) -> Rejected:
 
 
 def why_not(line: bytes, error: Exception) -> Refusal:
-    """What an error of decoding means for the sender: missing, invalid, or not JSON."""
+    """The refusal that a decoding error means for the sender: missing, invalid, or not JSON."""
     if isinstance(error, UnicodeDecodeError):
         return NotAnObject("the event is not UTF-8")
     if isinstance(error, RecursionError):

@@ -1,8 +1,8 @@
-"""One client's floor at work: it follows the log, folds every entry, and publishes what is fed.
+"""One client's projection: it follows the log, folds every entry, and publishes to the feeds.
 
 The log is followed, never run ahead of: an entry is durable before it is folded here, so
-nothing that a reader can see is ever ahead of the disk. What the fold leaves behind (calls
-that leave the memory, snapshots) goes to the mirror, from which a start is made anew.
+nothing that a reader can see is ever ahead of the disk. Calls that leave memory,
+and snapshots, go to the store, from which the next start goes on.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["Projection", "Reports", "first_state", "last_state"]
 
-SNAPSHOT_EVERY = 200_000  # events folded between snapshots: what a start has to fold again
+SNAPSHOT_EVERY = 200_000  # events folded between snapshots: a start folds at most so many again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 _SLICE = 256  # events whose calls are brought back together
 _LOOK = 16  # events between two looks at the clock
@@ -68,7 +68,7 @@ _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
 class Reports(NamedTuple):
-    """Who is told how folding goes: the seconds of each entry, and each event that failed."""
+    """Callbacks: the seconds that each entry took to fold, and each event that failed."""
 
     folded: Callable[[float], None]
     failed: Callable[[], None]
@@ -81,7 +81,7 @@ class Projection:
         self,
         floor: Floor,
         log: EventLog,
-        mirror: ProjectionStore,
+        store: ProjectionStore,
         feeds: Mapping[FeedName, Feed],
         now: Now,
         reports: Reports,
@@ -93,7 +93,7 @@ class Projection:
         self.feeds = feeds
         self.folded = floor.state.entry
         self._log = log
-        self._mirror = mirror
+        self._store = store
         self._now = now
         self._reports = reports
         self._token_secret = token_secret
@@ -127,7 +127,7 @@ class Projection:
                     begun, together = time.perf_counter(), 0
 
     def fail(self) -> None:
-        """Tell whoever waits, or will, that this floor folds no more."""
+        """Tell everything that waits, now or later, that this floor folds no more."""
         self._failed = True
         for _, future in self._waiting:
             if not future.done():
@@ -147,13 +147,13 @@ class Projection:
             await future
 
     def find_call(self, transaction: int, session: str) -> CallFacts | None:
-        """A call that began today or was in progress today, in memory or from the mirror."""
+        """A call that began today or was in progress today, in memory or from the store."""
         key = (transaction, session)
         call = self.floor.call_table.calls.get(key)
         if call is None:
             # up to the entry that is being folded: it may have let the call go a moment ago
             reached = end_of_entry(self.floor.state.entry)
-            found = self._mirror.find_calls(self.client, [key], reached)
+            found = self._store.find_calls(self.client, [key], reached)
             if key not in found:
                 return None
             call = decode_call(found[key])
@@ -174,7 +174,7 @@ class Projection:
             await self.snapshot()
 
     async def snapshot(self) -> None:
-        """Hand the whole floor to the mirror, a part a turn of the event loop.
+        """Hand the whole floor to the store, one part per turn of the event loop.
 
         A floor that was stopped in the middle of an entry leaves none: a start from it would
         miss the rest of the entry.
@@ -193,11 +193,11 @@ class Projection:
             if time.perf_counter() - begun > _TURN:
                 await asyncio.sleep(0)
                 begun = time.perf_counter()
-        # before the snapshot: what is behind it is not folded again, so a feed must not miss it
+        # before the snapshot: entries before it are not folded again, so the feeds must have them
         for feed in self.feeds.values():
             feed.seal()
         blob = msgspec.msgpack.encode(parts)
-        self._mirror.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob)
+        self._store.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob)
         _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob))
 
     async def _take(self, entry: Entry) -> None:
@@ -295,7 +295,7 @@ class Projection:
     def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
         unknown_calls = self.floor.unknown_calls(events)
         if unknown_calls:
-            found = self._mirror.find_calls(self.client, unknown_calls, position(entry.number, 0))
+            found = self._store.find_calls(self.client, unknown_calls, position(entry.number, 0))
             for blob in found.values():
                 self.floor.call_table.reload(decode_call(blob))
 
@@ -306,13 +306,13 @@ class Projection:
                 (call.transaction, call.session, call.last_event, encode_call(call))
                 for call in evicted
             ]
-            self._mirror.write_calls(self.client, position(entry.number, 0), rows)
+            self._store.write_calls(self.client, position(entry.number, 0), rows)
             evicted.clear()
 
     def _wake(self) -> None:
         still = []
         for number, future in self._waiting:
-            if future.done():  # who waited has given up
+            if future.done():  # the waiter has given up
                 continue
             if number > self.folded:
                 still.append((number, future))
@@ -325,10 +325,10 @@ def _folds_no_more() -> Unavailable:
     return Unavailable("the floor is begun anew: send this again")
 
 
-def last_state(client: int, mirror: ProjectionStore, log: EventLog) -> FloorState:
-    """Where a start begins: the newest snapshot, else the floor in front of what the log has."""
+def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
+    """Where a start begins: the newest snapshot, else the floor before the oldest entry."""
     removed = log.removed(client)
-    found = mirror.newest_snapshot(client, log.head(client).number)
+    found = store.newest_snapshot(client, log.head(client).number)
     if found is not None and found.version == SNAPSHOT_VERSION and found.entry >= removed:
         try:
             return from_snapshot(_parts_decoder.decode(found.blob))

@@ -1,4 +1,4 @@
-"""The floors of all clients: begun from the mirror, kept folding, begun anew when they fail."""
+"""The projections of all clients: started from the store, kept folding, rebuilt when they fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class FoldOptions(NamedTuple):
-    """What a fold needs to know besides the log; all nodes of a cluster have the same."""
+    """Options of a fold; all nodes of a cluster have the same."""
 
     quiet_call_ms: int
     token_secret: bytes = b""
@@ -47,13 +47,13 @@ class _StoreDamaged(Exception):
 class ProjectionSupervisor:
     """Keeps one ``Projection`` folding for each client.
 
-    ``serving`` is what requests look at: a client is in it while its floor is caught up.
+    ``serving`` answers requests: a client is in it while its floor is caught up.
     """
 
     def __init__(
         self,
         log: EventLog,
-        mirror: ProjectionStore,
+        store: ProjectionStore,
         rings: Rings,
         serving: MutableMapping[int, Projection],
         *,
@@ -62,7 +62,7 @@ class ProjectionSupervisor:
         reports: Reports,
     ) -> None:
         self._log = log
-        self._mirror = mirror
+        self._store = store
         self._rings = rings
         self._serving = serving
         self._options = options
@@ -72,7 +72,7 @@ class ProjectionSupervisor:
         self._floors: dict[int, Projection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._damaged: dict[int, asyncio.Event] = {}
-        mirror.on_damage = self._store_damaged
+        store.on_damage = self._store_damaged
 
     async def begin(self, client: int, plan: FloorConfig) -> None:
         """Have the client's floor at work and caught up, and know its plan.
@@ -86,7 +86,7 @@ class ProjectionSupervisor:
             await floor.until_folded(number)
 
     def end(self, clients: Iterable[int]) -> None:
-        """Let the clients' floors go that the site has no more; the log keeps what it knows."""
+        """Stop the floors of clients that have left the site; the log keeps their entries."""
         for client in clients:
             self._serving.pop(client, None)
             if (task := self._tasks.pop(client, None)) is not None:
@@ -152,7 +152,7 @@ class ProjectionSupervisor:
 
     async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
         damaged = self._damaged[floor.client] = asyncio.Event()
-        if floor.client in self._mirror.mending:
+        if floor.client in self._store.mending:
             raise _StoreDamaged
         folding = asyncio.create_task(floor.run())
         watching = asyncio.create_task(damaged.wait())
@@ -180,7 +180,7 @@ class ProjectionSupervisor:
         while True:
             await asyncio.sleep(pause)
             try:
-                if client in self._mirror.mending:
+                if client in self._store.mending:
                     await self._mend(client)
                 return self._make(client)
             except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass
@@ -199,7 +199,7 @@ class ProjectionSupervisor:
         knows more than the log has.
         """
         _log.warning("derived_data_remaking", client=client)
-        await self._mirror.forget(client)
+        await self._store.forget(client)
         feeds = self._feeds.get(client, {})
         for feed in feeds.values():
             feed.begin_anew()
@@ -217,11 +217,11 @@ class ProjectionSupervisor:
             await asyncio.gather(folding, whole, return_exceptions=True)
         for feed in feeds.values():
             feed.seal()
-        self._mirror.mending.discard(client)
+        self._store.mending.discard(client)
         _log.warning("derived_data_remade", file="mirror.db", client=client)
 
     def _make(self, client: int) -> Projection:
-        state = last_state(client, self._mirror, self._log)
+        state = last_state(client, self._store, self._log)
         feeds = self._feeds.get(client)
         if feeds is None:
             feeds = self._feeds[client] = {
@@ -234,7 +234,7 @@ class ProjectionSupervisor:
         return Projection(
             Floor(state, self._options.quiet_call_ms),
             self._log,
-            self._mirror,
+            self._store,
             feeds,
             self._now,
             self._reports,
@@ -243,7 +243,7 @@ class ProjectionSupervisor:
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
         """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""
-        return max(self._mirror.covered(client, name), end_of_entry(entry) if entry else 0)
+        return max(self._store.covered(client, name), end_of_entry(entry) if entry else 0)
 
 
 def _tell(ready: asyncio.Future[None], error: Unavailable) -> None:

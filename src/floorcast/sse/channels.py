@@ -1,6 +1,6 @@
 """Streams as cursors: readers with the same subscription form a channel, position by position.
 
-All readers at one position of a feed share a cursor, and what is written to them is built once.
+All readers at one position of a feed share a cursor, and the bytes written to them are built once.
 A reader that has seen everything is *idle* and costs nothing until an event comes that it sees;
 then all idle readers become *due* in one movement. Only a reader that is held up, because it
 takes less than it is given, has a cursor of its own.
@@ -40,14 +40,14 @@ WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated
 BATCH_READERS = 8  # readers written to between two looks at the clock
 KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, as the reference has it
 IDLE_SECONDS = 300.0  # without an event before the stream is closed, as the reference has it
-STUCK_SECONDS = 60.0  # in which a reader must take something of what it was sent
+STUCK_SECONDS = 60.0  # in which a reader must take some of the bytes it was sent
 FAULT = "something went wrong on our side"
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class Subscription(NamedTuple):
-    """What a reader asked for: which events, at most how many in a write, in which format."""
+    """The events a reader asked for, at most how many in a write, and the format."""
 
     matcher: Matcher
     most: int

@@ -1,7 +1,7 @@
 """Gzip that is shared: blocks that are compressed once and joined into any reader's stream.
 
 A raw deflate block that ends in a full flush ends on a byte and refers to nothing in front of
-it, so one block can stand in many streams (RFC 1951). What is a reader's own is the header, and
+it, so one block can stand in many streams (RFC 1951). Each reader has its own header, and
 at the end the CRC and the length of all its plain bytes (RFC 1952): the CRC of two pieces in a
 row follows from each one's CRC and the second's length, so it costs no look at the bytes.
 """
@@ -29,7 +29,7 @@ def block(plain: bytes) -> bytes:
 
 
 def joined(crc: int, more: int, length: int) -> int:
-    """The CRC of what has ``crc``, followed by ``length`` bytes that have the CRC ``more``."""
+    """The CRC of bytes with ``crc`` followed by ``length`` bytes with the CRC ``more``."""
     if length <= _SHORT:
         zeros = _ZEROS[:length]
         return zlib.crc32(zeros, crc) ^ zlib.crc32(zeros) ^ more
@@ -37,7 +37,7 @@ def joined(crc: int, more: int, length: int) -> int:
 
 
 def tail(crc: int, length: int) -> bytes:
-    """What ends a stream of ``length`` plain bytes with that CRC."""
+    """The trailer of a stream of ``length`` plain bytes with that CRC."""
     return _END + struct.pack("<II", crc, length & 0xFFFFFFFF)
 
 

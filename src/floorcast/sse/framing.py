@@ -1,6 +1,6 @@
-"""Server-sent events as bytes, in each of the forms in which a reader may want them.
+"""Server-sent events as bytes, in each format that a reader may ask for.
 
-What is built here is shared by all readers of the same form that are at the same place.
+All readers of one format at one position share the bytes that are built here.
 """
 
 from __future__ import annotations
@@ -24,56 +24,56 @@ class StreamFormat(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Bytes as they go out, and, where they are compressed, what a reader's gzip must know."""
+    """Bytes to send and, if they are compressed, the CRC and length that gzip trailers need."""
 
     wire: bytes
     crc: int = 0
     plain: int = 0
 
 
-def events(page: Page, form: StreamFormat, token: Callable[[int], str]) -> Chunk:
-    """The events of a page; ``token`` makes the id of the event at a place."""
-    chunk = page.built.get(form)
+def events(page: Page, stream_format: StreamFormat, token: Callable[[int], str]) -> Chunk:
+    """The events of a page; ``token`` makes the id of the event at a position."""
+    chunk = page.built.get(stream_format)
     if not isinstance(chunk, Chunk):
-        if form.ids:
+        if stream_format.ids:
             positions = (position for piece in page.positions for position in piece)
             plain = _with_ids(page.lines, map(token, positions))
         else:
             plain = b"data: %b\n\n" % page.lines.replace(b"\n", b"\n\ndata: ")
-        chunk = page.built[form] = framed(plain, form)
+        chunk = page.built[stream_format] = framed(plain, stream_format)
     return chunk
 
 
 def comment(text: str, token: str = "") -> bytes:
-    """A comment, and behind it, if there is one, the id to go on from."""
+    """A comment, followed by the id to go on from, if there is one."""
     identity = f"id: {token}\n\n" if token else ""
     return f": {text}\n\n{identity}".encode()
 
 
-def framed(plain: bytes, form: StreamFormat) -> Chunk:
+def framed(plain: bytes, stream_format: StreamFormat) -> Chunk:
     """Bytes of a stream as they go out."""
-    if not form.gzip:
-        return Chunk(_chunked(plain, form), 0, len(plain))
-    return Chunk(_chunked(deflate.block(plain), form), zlib.crc32(plain), len(plain))
+    if not stream_format.gzip:
+        return Chunk(_chunked(plain, stream_format), 0, len(plain))
+    return Chunk(_chunked(deflate.block(plain), stream_format), zlib.crc32(plain), len(plain))
 
 
-def opening(form: StreamFormat, token: str) -> Chunk:
-    """What a stream begins with, if anything; ``token`` is where."""
-    plain = f"id: {token}\n\n".encode() if form.ids else b""
-    if not form.gzip:
-        return Chunk(_chunked(plain, form), 0, len(plain)) if plain else Chunk(b"")
+def opening(stream_format: StreamFormat, token: str) -> Chunk:
+    """The beginning of a stream, which may be empty; ``token`` is its position."""
+    plain = f"id: {token}\n\n".encode() if stream_format.ids else b""
+    if not stream_format.gzip:
+        return Chunk(_chunked(plain, stream_format), 0, len(plain)) if plain else Chunk(b"")
     body = deflate.HEAD + (deflate.block(plain) if plain else b"")
-    return Chunk(_chunked(body, form), zlib.crc32(plain), len(plain))
+    return Chunk(_chunked(body, stream_format), zlib.crc32(plain), len(plain))
 
 
-def ending(form: StreamFormat, crc: int, length: int) -> bytes:
-    """What ends a stream of ``length`` plain bytes."""
-    tail = _chunked(deflate.tail(crc, length), form) if form.gzip else b""
-    return tail + (b"0\r\n\r\n" if form.chunked else b"")
+def ending(stream_format: StreamFormat, crc: int, length: int) -> bytes:
+    """The end of a stream of ``length`` plain bytes."""
+    tail = _chunked(deflate.tail(crc, length), stream_format) if stream_format.gzip else b""
+    return tail + (b"0\r\n\r\n" if stream_format.chunked else b"")
 
 
-def _chunked(body: bytes, form: StreamFormat) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(body), body) if form.chunked else body
+def _chunked(body: bytes, stream_format: StreamFormat) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body) if stream_format.chunked else body
 
 
 def _with_ids(lines: bytes, tokens: Iterable[str]) -> bytes:

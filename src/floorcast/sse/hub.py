@@ -1,4 +1,4 @@
-"""All the streams of a process: whose turn it is, who is visited when, what is counted.
+"""All streams of a process: their turns, their timer, their counts.
 
 Readers are served in turns, so that intake is served in between. All feeds share one queue of
 turns, so that turns do not add up, and one timer: a timer of asyncio for each of ten thousand
@@ -58,7 +58,7 @@ class Kept(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """What happened in the streams of this process, for ``/metrics``."""
+    """Counts of all streams of this process, for ``/metrics``."""
 
     opened: int = 0
     events: int = 0  # written, one for each reader
@@ -179,7 +179,7 @@ class Hub:
         self._end_slice(list(self.readers))
 
     async def ended(self, seconds: float) -> None:
-        """Wait, after a release, until everybody is gone; in the end whoever is not is cut off."""
+        """Wait, after a release, until every reader is gone; at last cut off those that stay."""
         if self.readers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)

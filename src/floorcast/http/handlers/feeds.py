@@ -116,12 +116,12 @@ async def call_feed(context: RequestContext) -> Response:
 
 
 async def retired_agent_event(_context: RequestContext) -> Response:
-    """What this path once did is retired."""
+    """This path is retired."""
     raise Retired("Agent Event is retired: use POST /realtime/agentEvent/feed")
 
 
 async def retired_call_event(_context: RequestContext) -> Response:
-    """What this path once did is retired."""
+    """This path is retired."""
     raise Retired("Call Event is retired: use POST /realtime/event/feed")
 
 
@@ -136,7 +136,7 @@ def read_count(context: RequestContext) -> int:
 
 
 class FeedCaller:
-    """Who reads a feed, and whether it still may: a wait outlasts sessions and rights."""
+    """The caller of a feed, and whether it may still read: a wait outlasts sessions and rights."""
 
     __slots__ = ("client", "feed", "name", "server", "session_id", "visibility")
 

@@ -110,7 +110,7 @@ class _Stream(Response):
 
 
 class _Caller(FeedCaller):
-    """Who reads a stream: see ``floorcast.sse.channels.Caller``."""
+    """The caller of a stream: see ``floorcast.sse.channels.Caller``."""
 
     __slots__ = ("_digest", "opening")
 
@@ -144,7 +144,7 @@ class _Caller(FeedCaller):
         return _moment(second, self.server.zone(self.client))
 
     def token(self, position: int) -> str:
-        """The token of an event's place; in the interaction feed it is the ``eventId``."""
+        """The token of an event's position; in the interaction feed it is the ``eventId``."""
         recorded_at = _recorded_at(self.server.log.taken_at, self.client, entry_of(position))
         return encode(self.client, recorded_at, position, self.server.token_secret)
 
@@ -189,7 +189,7 @@ def _take_over(context: RequestContext) -> TakeOver:
 
 
 def _queried_token(context: RequestContext) -> str | None:
-    """A browser that comes back says where it was; what the page first asked for is older."""
+    """The token of a browser's stream: ``Last-Event-ID`` is newer than the page's ``token``."""
     return context.headers.get("last-event-id", "").strip() or context.query.get("token")
 
 
