@@ -90,8 +90,8 @@ def test_a_withdrawn_key_is_new_again(house: House) -> None:
     assert house.held("a", "b", "c") == ["a", "b"]
 
 
-def test_full_waves_go_to_the_disk(house: House) -> None:
-    """And are found there, after a restart too; those of the last wave are the log's to give."""
+def test_full_memtables_go_to_the_disk(house: House) -> None:
+    """And are found there, also after a restart; the log gives those of the last memtable."""
     for number in range(22):
         house.add(str(number))
     names = [str(number) for number in range(30)]
@@ -101,7 +101,7 @@ def test_full_waves_go_to_the_disk(house: House) -> None:
     assert house.runs.checkpoints() == {ACME: 20}
 
 
-def test_a_wave_waits_for_what_is_under_way(house: House) -> None:
+def test_a_memtable_waits_for_what_is_under_way(house: House) -> None:
     """A key whose event may still fail never gets to the disk."""
     first, _ = house.reserve("a", "b", "c")
     second, keys = house.reserve("d", "e")
@@ -115,7 +115,7 @@ def test_a_wave_waits_for_what_is_under_way(house: House) -> None:
     assert house.held(*"abcdef") == ["a", "b", "c", "f"]
 
 
-def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
+def test_a_memtable_whose_events_all_failed_is_dropped(house: House) -> None:
     """It covers nothing."""
     memtable, keys = house.reserve(*"abcd")
     house.add("e")
@@ -125,15 +125,15 @@ def test_a_wave_whose_events_all_failed_is_dropped(house: House) -> None:
     assert house.runs.checkpoints() == {}
 
 
-def test_long_keys_make_short_waves(house: House) -> None:
-    """A wave is bounded in bytes too."""
+def test_long_keys_make_short_memtables(house: House) -> None:
+    """A memtable is bounded in bytes too."""
     house.add("x" * 1000)
     house.add("b")
     house.runs.wait()
     assert house.runs.memtables() == (1, 1)
 
 
-def test_a_wave_is_of_one_hour(house: House) -> None:
+def test_a_memtable_is_of_one_hour(house: House) -> None:
     """Its keys are forgotten together; one that is two hours old takes no more."""
     for _ in range(3):
         house.add(str(house.clock.ticks))
@@ -142,7 +142,7 @@ def test_a_wave_is_of_one_hour(house: House) -> None:
     assert house.runs.memtables() == (1, 1)
 
 
-def test_neighbouring_hours_do_not_cut_each_other_s_waves(house: House) -> None:
+def test_neighbouring_hours_do_not_cut_each_other_s_memtables(house: House) -> None:
     """Around the full hour, streams whose clocks differ come in turns."""
     for number in range(6):
         house.clock.ticks += HOUR if number % 2 else -HOUR
@@ -152,7 +152,7 @@ def test_neighbouring_hours_do_not_cut_each_other_s_waves(house: House) -> None:
 
 
 def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
-    """Whatever a wave says that it covers is on the disk with it."""
+    """Whatever a memtable says that it covers is on the disk with it."""
     house.add("early")
     house.clock.ticks += HOUR
     for number in range(5):
@@ -207,7 +207,7 @@ def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
     assert house.runner.run(house.seen.held(set(keys), START)) == set(keys)
 
 
-def test_waves_that_wait_for_the_disk_are_bounded(tmp_path: Path) -> None:
+def test_memtables_that_wait_for_the_disk_are_bounded(tmp_path: Path) -> None:
     """Whoever adds is told, and every key is found in memory meanwhile."""
     backlog = 10 * sorted_runs.KEY_BYTES
     tuning = Tuning(memtable_keys=2, keys_backlog_bytes=backlog, retry_seconds=0.001)

@@ -103,7 +103,7 @@ def test_keys_are_found_exactly(house: House, inline: int) -> None:
 
 
 def test_it_tells_how_far_it_got(house: House) -> None:
-    """The entry up to which all keys are stored, and the waves that are here."""
+    """The entry up to which all keys are stored, and the memtables that are here."""
     assert (house.runs.checkpoints(), house.runs.memtables()) == ({}, (0, 0))
     house.write("a")
     house.write("b")

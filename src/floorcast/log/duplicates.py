@@ -149,9 +149,8 @@ class Seen:
             if not memtable.keys:
                 self._memtables.remove(memtable)
                 continue
-            run = Run(
-                memtable.number, memtable.keys, memtable.size, memtable.checkpoints, memtable.hour
-            )
+            covered = memtable.checkpoints
+            run = Run(memtable.number, memtable.keys, memtable.size, covered, memtable.hour)
             self._runs.write(run, partial(self._stored, memtable))
 
     def _stored(self, memtable: Memtable) -> None:
@@ -160,8 +159,3 @@ class Seen:
         if min([oldest_run, *(each.number for each in self._memtables)]) > self._turned_at:
             self._filter.turn()
             self._turned_at = self._newest
-
-
-def _run(memtable: Memtable) -> Run:
-    checkpoints = memtable.checkpoints
-    return Run(memtable.number, memtable.keys, memtable.size, checkpoints, memtable.hour)
