@@ -97,7 +97,8 @@ def averages(agents: Iterable[AgentTruth]) -> Row:
 
 
 def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
-    decided = one.answered + one.abandoned
+    served = one.answered - one.unqueued
+    decided = served + one.abandoned
     there = [agent for agent in truth.agents.values() if agent.service == name]
     return {
         "serviceName": name,
@@ -107,7 +108,7 @@ def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
         "totalAbandoned": one.abandoned,
         "abandonRate": _rate(one.abandoned, decided),
         "serviceLevel": _rate(one.answered_within, decided - one.abandoned_within),
-        "averageSpeedOfAnswer": _mean(one.answered_wait, one.answered),
+        "averageSpeedOfAnswer": _mean(one.answered_wait, served),
         "averageDurationToAbandon": _mean(one.abandoned_wait, one.abandoned),
         "averageTalkDuration": _mean(one.talk, one.talks),
         "averageWrapupDuration": _mean(one.wrap_up, one.talks),

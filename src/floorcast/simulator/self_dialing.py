@@ -61,7 +61,7 @@ class SelfDialing(Agent):
         self._records.not_reached(zone)
         world.end(call, "No Answer", self.plan)
         self.call = None
-        yield from self.wrap_up(call, self.service)
+        yield from self.wrap_up(call, self.service, answered=False)
         return None
 
     def _tell_of(self, whom: Person, event_type: str) -> None:

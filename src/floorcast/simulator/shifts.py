@@ -215,11 +215,13 @@ class Agent:
         call.service = world.chance.choice(somewhere_else(world, call))
         queue(world, call, self.plan)
 
-    def wrap_up(self, call: Call, service: str) -> Process:
-        """Write down what came of the call, which was answered for a service."""
+    def wrap_up(self, call: Call, service: str, *, answered: bool = True) -> Process:
+        """Write down the outcome of a call, of which ``service`` was in charge."""
         world = self.world
         seconds = world.plan.services[service].wrap_up.draw(world.chance)
-        self.tell("WRAP_UP")
+        # The call is named if nobody answered it. Otherwise the wrap-up would count for the last
+        # call that the agent did answer.
+        self.tell("WRAP_UP", call=None if answered else call)
         yield world.pause(seconds / 2)
         if world.happens(world.plan.habits.dispositions):
             codes = INBOUND_CODES if call.direction == "INBOUND" else OUTBOUND_CODES

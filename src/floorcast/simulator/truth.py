@@ -33,6 +33,7 @@ class ServiceTruth:
     gave_up_in_ivr: int = 0
     offered: int = 0
     answered: int = 0
+    unqueued: int = 0  # of the answered: dialed by their agent, so part of no wait and no rate
     answered_wait: int = 0
     answered_within: int = 0
     abandoned: int = 0
@@ -70,6 +71,7 @@ class AgentTruth:
     before_offer: State = State.READY
     in_call: bool = False  # a visit to In Call that hold or transfer interrupts
     wraps_up: str | None = None  # the service whose call the next wrap-up follows
+    took: Call | None = None  # the call that the agent answered last
     time: Counter[State] = field(default_factory=Counter)
     visits: Counter[State] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -110,6 +112,7 @@ class Truth:
         self.campaigns: dict[str, CampaignTruth] = {}
         self.messages: Counter[str] = Counter()
         self.deaths = 0
+        self._lost: set[Call] = set()  # answered, and by a source that died
         self.connects: deque[tuple[int, Call, Disposed]] = deque()
 
     def until(self, now: int) -> None:
@@ -144,11 +147,18 @@ class Truth:
         wait = 0 if joined is None else now - joined
         service.offered += joined is None
         service.answered += 1
-        service.answered_wait += wait
-        service.answered_within += wait <= service.sla
+        if joined is None and call.direction != "INBOUND":
+            service.unqueued += 1
+        else:
+            service.answered_wait += wait
+            service.answered_within += wait <= service.sla
         service.talking += 1
         agent = self.agents[login]
-        agent.wraps_up = call.service
+        if agent.took is not None and agent.took in self._lost:
+            # An agent who is in another call has left the one before.
+            self._lost.discard(agent.took)
+            self.services[agent.took.service].talking -= 1
+        agent.wraps_up, agent.took = call.service, call
         work = agent.at(call.service)
         work.inbound += call.direction == "INBOUND"
         work.outbound += call.direction != "INBOUND"
@@ -176,6 +186,8 @@ class Truth:
     def is_lost(self, call: Call) -> None:
         """The call's source died: no event will say that the call ended."""
         self.services[call.service].lost += 1
+        if call.answered is not None:
+            self._lost.add(call)
 
     def is_disposed(self, call: Call, disposed: Disposed, now: int) -> None:
         """An agent gave it a term code; the latest counts."""
