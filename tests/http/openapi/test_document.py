@@ -234,6 +234,9 @@ def test_the_server_is_as_the_document_says(case: schemathesis.Case[Any], asked:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         made_real(case, asked.token)
     response = answered(case, asked)
+    if response.status_code == 414:  # of any head, and not of the method: tests/server has it
+        assert len(response.request.url or "") > 30_000
+        return
     case.validate_response(
         response,
         headers=asked.headers(case.path),
