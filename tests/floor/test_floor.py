@@ -17,6 +17,7 @@ from tests.floor.random_floors import (
     agent_events,
     call,
     call_events,
+    event,
     fold_all,
     new_floor,
     ticks,
@@ -134,6 +135,61 @@ def test_the_termination_tells_what_the_floor_derived() -> None:
     assert end["operatorTransferSuccessful"] == 1
     assert (end["agentLoginId"], end["agentId"], end["lvResult"]) == ("BOB", "8", "Done")
     assert end["serviceLevelThreshold"] == 20
+
+
+def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
+    """An end within a second of the leave makes it an abandon, with the wait up to the leave."""
+    for ends, abandoned in ((11.9, 1), (12.1, 0)):
+        floor = new_floor()
+        fold_all(
+            floor,
+            [
+                call("call.queue", 1, service=10),
+                call("call.leave", 11, reason="TIMEOUT"),
+                call("call.end", ends),
+            ],
+        )
+        day = service_day(floor)
+        assert (day.offered, day.abandoned, day.abandoned_wait) == (
+            1,
+            abandoned,
+            10_000 * abandoned,
+        )
+
+
+def test_what_becomes_known_late_corrects_the_call() -> None:
+    """Its service where none was named, and every member but the direction; numbers as text."""
+    floor = new_floor()
+    fold_all(
+        floor,
+        [
+            call("call.queue", 1),
+            call("call.update", 5, service=20, account="A1", callerId=650),
+            agent_missed(3),
+        ],
+    )
+    (one,) = floor.call_table.calls.values()
+    assert (one.present_service, one.account, one.caller_id) == (20, "A1", "650")
+    assert service_day(floor, 20).offered == 1
+    assert 9 in floor.state.directory.agents
+
+
+def agent_missed(seconds: float) -> InboundEvent:
+    """Agent 9 did not take call 1."""
+    return event(
+        "agent.missed", seconds, agent=9, transactionId=1, sessionId="S1", reason="NO_ANSWER"
+    )
+
+
+def test_an_ivr_duration_is_null_without_an_answer() -> None:
+    """Clients in the field read 0 as connected."""
+    floor = new_floor()
+    lost, answered = (
+        fold_all(floor, [call("call.queue", 1, n), *answers, call("call.end", 9, n)])[-1]
+        for n, answers in ((1, []), (2, [call("call.answer", 5, 2)]))
+    )
+    assert lost.event.rounded_ivr_duration is None
+    assert answered.event.rounded_ivr_duration == 0
 
 
 def test_half_known_calls_are_fed() -> None:

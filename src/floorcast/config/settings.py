@@ -212,6 +212,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             "hours",
         ),
     ] = 16.0
+    agent_late_minutes: Annotated[
+        float,
+        About(
+            number(0, 60),
+            "An agent's state that arrives up to so late is put where its time belongs; a later one"
+            " changes no figure.",
+            "minutes",
+        ),
+    ] = 15.0
 
 
 class Setting(NamedTuple):

@@ -22,8 +22,10 @@ from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import (
     ANSWER,
     END,
+    LEAVE,
     QUEUE,
     START,
+    UPDATE,
     Call,
     Key,
     Step,
@@ -38,12 +40,15 @@ from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.timeline import Timeline, forget_moments
 from floorcast.model.inbound import (
+    AgentMissed,
     AgentState,
     CallAnswer,
     CallDisposition,
     CallEnd,
+    CallLeave,
     CallQueue,
     CallStart,
+    CallUpdate,
     CampaignUpdate,
     Consumer,
     EmailAttempt,
@@ -58,7 +63,7 @@ from floorcast.model.states import State
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.configuration import FloorConfig
 
-__all__ = ["Floor", "OutboundEvent"]
+__all__ = ["LATE_MS", "QUIET_AGENT_MS", "QUIET_CALL_MS", "Floor", "OutboundEvent"]
 
 _TIDY_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
@@ -115,6 +120,9 @@ class Floor:
             CallDisposition: self._call_disposition,
             EmailAttempt: self._email,
             SmsAttempt: self._sms,
+            CallLeave: self._call_leave,
+            CallUpdate: self._call_update,
+            AgentMissed: self._agent_missed,
             CampaignUpdate: self._campaign_update,
         }
         self._use_plan(state.plan)
@@ -237,8 +245,10 @@ class Floor:
             value = getattr(data, name)
             if value is not None and not later & bit:
                 told |= bit
-                if bit > _PLAIN:
+                if bit > _PHONES:
                     setattr(call, name, value)
+                elif bit > _PLAIN:
+                    setattr(call, name, str(value))
                 else:
                     self._learn_other(call, name, value)
         if told:
@@ -294,6 +304,28 @@ class Floor:
         )
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
+    def _call_leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
+        data = event.data
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
+        self._step(call, Step(at, LEAVE, None, None))
+
+    def _call_update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
+        data = event.data
+        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
+        self._learn(call, at, data, _UPDATE_MEMBERS)
+        service = None if data.service is None else self.state.directory.service(data.service)
+        self._step(call, Step(at, UPDATE, service, None))
+
+    def _agent_missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
+        """It changes no state: the agent and the service are known, and the call is heard of."""
+        data, directory = event.data, self.state.directory
+        directory.agent(data.agent)
+        if data.service is not None:
+            directory.service(data.service)
+        key = (int(data.transaction_id), data.session_id)
+        if key in self.call_table.calls:
+            self.call_table.touch(key, at, now)
+
     def _call_disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str
     ) -> OutboundEvent:
@@ -336,9 +368,13 @@ class Floor:
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
 
 
-_OF_CALLS = frozenset({CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition})
+_OF_CALLS = frozenset(
+    {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
+    | {CallLeave, CallUpdate, AgentMissed}
+)
 _BITS = {"direction": 1, "call_direction": 1, "campaign": 2, "consumer": 4}
-_PLAIN = 4  # members with a higher bit are taken over as they are
+_PLAIN = 4  # members with a higher bit are taken over as they are,
+_PHONES = 64  # and up to this one as text
 
 
 def _members(*names: str) -> tuple[tuple[str, int], ...]:
@@ -348,11 +384,13 @@ def _members(*names: str) -> tuple[tuple[str, int], ...]:
     return tuple((name, _BITS[name]) for name in names)
 
 
+_members("phone_dialed", "caller_id")
 _DETAILS = ("campaign_type", "phone_dialed", "caller_id", "account", "zip_code")
 _MORE = ("area_code_state", "phone_position", "priority", "operator_phone")
 _QUEUE_MEMBERS = _members("skill", "priority")
 _START_MEMBERS = _members("direction", "campaign", "consumer", "total_due", *_DETAILS, *_MORE)
 _END_MEMBERS = _members("call_direction", "campaign", "lv_result", *_DETAILS, *_MORE)
+_UPDATE_MEMBERS = _members("campaign", "consumer", "total_due", *_DETAILS, *_MORE)
 _ACCOUNT = _members("account")
 
 

@@ -3,6 +3,7 @@
 What the source does not send, the floor derives (section 3 of the contract):
 ``transferHoldDuration`` the wait in queue, ``duration`` from answer (else start) to end,
 ``operatorTransfer`` 1 when offered, ``operatorTransferSuccessful`` 1 when handled,
+``roundedIvrDuration`` 0 for a call that was answered, else null,
 ``serviceLevelThreshold`` the service's ``sla_seconds``; whole seconds, rounded down.
 """
 
@@ -104,7 +105,9 @@ def call_termination(
             threshold if data.service_level_threshold is None else data.service_level_threshold
         ),
         transfer_hold_duration=_said(data.transfer_hold_duration, waited),
-        rounded_ivr_duration=_said(data.rounded_ivr_duration, 0),
+        rounded_ivr_duration=(
+            data.rounded_ivr_duration if data.rounded_ivr_duration is not None or not handled else 0
+        ),
         duration=data.duration if data.duration is not None else talked,
         agent_skill_id="" if skill is None else skill,
         lv_result_id=data.lv_result_id,

@@ -92,6 +92,11 @@ class Metrics:
             "Events that could not be folded because of a bug; the server's log names them.",
             registry=registry,
         )
+        self.too_late = Counter(
+            "floorcast_agent_states_too_late",
+            "Agents' states that arrived too late to change a figure.",
+            registry=registry,
+        )
         self.ready = Gauge(
             "floorcast_ready", "1 while requests are served, else 0.", registry=registry
         )

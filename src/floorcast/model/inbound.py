@@ -19,6 +19,8 @@ from msgspec import Meta, Struct
 from floorcast.model.states import AgentEventType
 
 __all__ = [
+    "AgentMissed",
+    "AgentMissedData",
     "AgentState",
     "AgentStateData",
     "CallAnswer",
@@ -27,11 +29,15 @@ __all__ = [
     "CallDispositionData",
     "CallEnd",
     "CallEndData",
+    "CallLeave",
+    "CallLeaveData",
     "CallQueue",
     "CallQueueData",
     "CallRef",
     "CallStart",
     "CallStartData",
+    "CallUpdate",
+    "CallUpdateData",
     "CampaignUpdate",
     "CampaignUpdateData",
     "Consumer",
@@ -57,6 +63,11 @@ Text = Annotated[str, Meta(max_length=4096)]
 Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
+LeaveReason = Literal[
+    "TIMEOUT", "KEY", "EMPTY", "FULL", "WITHDRAWN", "OVERFLOW", "CALLBACK", "VOICEMAIL", "TRANSFER",
+    "OTHER",
+]  # fmt: skip
+MissedReason = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
 MOST_SERVICES = 1000  # that one agent is logged in to
 Time = Annotated[datetime, Meta(tz=True)]
 
@@ -128,8 +139,8 @@ class CallStartData(_CallData):
     direction: Direction
     campaign: Thing | None = None
     campaign_type: Text | None = None
-    phone_dialed: Text | None = None
-    caller_id: Text | None = None
+    phone_dialed: Text | Whole | None = None
+    caller_id: Text | Whole | None = None
     account: Text | None = None
     consumer: Consumer | None = None
     total_due: float | None = None
@@ -173,8 +184,8 @@ class CallEndData(_CallData):
     campaign: Thing | None = None
     campaign_type: Text | None = None
     call_direction: Direction | None = None
-    phone_dialed: Text | None = None
-    caller_id: Text | None = None
+    phone_dialed: Text | Whole | None = None
+    caller_id: Text | Whole | None = None
     account: Text | None = None
     operator_phone: Text | None = None
     area_code_state: Text | None = None
@@ -195,6 +206,41 @@ class CallDispositionData(_CallData):
     call_outcome1: Text | None = None
     call_outcome2: Text | None = None
     call_outcome3: Text | None = None
+
+
+class CallLeaveData(_CallData):
+    """A call left the service's hands without having ended; ``key`` is the one that was pressed."""
+
+    reason: LeaveReason
+    key: Text | None = None
+    to: Text | None = None
+
+
+class CallUpdateData(_CallData):
+    """Something about the call became known late: any member of ``call.start`` but direction."""
+
+    service: Thing | None = None
+    campaign: Thing | None = None
+    campaign_type: Text | None = None
+    phone_dialed: Text | Whole | None = None
+    caller_id: Text | Whole | None = None
+    account: Text | None = None
+    consumer: Consumer | None = None
+    total_due: float | None = None
+    zip_code: Text | None = None
+    area_code_state: Text | None = None
+    phone_position: Text | Whole | None = None
+    priority: Whole | None = None
+    operator_phone: Text | None = None
+
+
+class AgentMissedData(_CallData):
+    """A call was offered to an agent, who did not take it."""
+
+    agent: Thing
+    reason: MissedReason
+    service: Thing | None = None
+    ring_seconds: Annotated[float, Meta(ge=0)] | None = None
 
 
 class _MessageData(_Data):
@@ -276,6 +322,24 @@ class CallDisposition(_Event, tag="call.disposition"):
     data: CallDispositionData
 
 
+class CallLeave(_Event, tag="call.leave"):
+    """See ``CallLeaveData``."""
+
+    data: CallLeaveData
+
+
+class CallUpdate(_Event, tag="call.update"):
+    """See ``CallUpdateData``."""
+
+    data: CallUpdateData
+
+
+class AgentMissed(_Event, tag="agent.missed"):
+    """See ``AgentMissedData``."""
+
+    data: AgentMissedData
+
+
 class EmailAttempt(_Event, tag="email.attempt"):
     """See ``EmailAttemptData``."""
 
@@ -301,6 +365,9 @@ InboundEvent = (
     | CallAnswer
     | CallEnd
     | CallDisposition
+    | CallLeave
+    | CallUpdate
+    | AgentMissed
     | EmailAttempt
     | SmsAttempt
     | CampaignUpdate

@@ -97,7 +97,7 @@ class CallTerminationEvent(_Voice, kw_only=True, gc=False):
     caller_id: str | None
     service_level_threshold: int | None
     transfer_hold_duration: int
-    rounded_ivr_duration: int
+    rounded_ivr_duration: int | None
     duration: int | None
     agent_skill_id: str | int
     lv_result_id: int | None

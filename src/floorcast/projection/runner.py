@@ -68,10 +68,14 @@ _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
 class Reports(NamedTuple):
-    """Callbacks: the seconds that each entry took to fold, and each event that failed."""
+    """Called as folding goes: with the seconds of each entry, and for each event that failed.
+
+    ``too_late`` gets the number of agents' events that came too late to change a figure.
+    """
 
     folded: Callable[[float], None]
     failed: Callable[[], None]
+    too_late: Callable[[int], None] = lambda _count: None
 
 
 class Projection:
@@ -215,6 +219,9 @@ class Projection:
         self.folded = entry.number
         self._since_snapshot += max(entry.count, 1)
         self._reports.folded(time.perf_counter() - begun)
+        if floor.too_late:
+            self._reports.too_late(floor.too_late)
+            floor.too_late = 0
         if self._waiting:
             self._wake()
 

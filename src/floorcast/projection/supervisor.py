@@ -11,7 +11,7 @@ import structlog
 
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
-from floorcast.floor.floor import Floor
+from floorcast.floor.floor import LATE_MS, QUIET_AGENT_MS, Floor
 from floorcast.floor.state import FloorState
 from floorcast.log.port import EventLog
 from floorcast.model.errors import DamagedEntry, Unavailable
@@ -34,6 +34,8 @@ class FoldOptions(NamedTuple):
 
     quiet_call_ms: int
     token_secret: bytes = b""
+    quiet_agent_ms: int = QUIET_AGENT_MS
+    late_ms: int = LATE_MS
 
 
 class FloorFailed(Unavailable):
@@ -232,7 +234,12 @@ class ProjectionSupervisor:
 
     def _projection(self, state: FloorState, feeds: Mapping[FeedName, Feed]) -> Projection:
         return Projection(
-            Floor(state, self._options.quiet_call_ms),
+            Floor(
+                state,
+                self._options.quiet_call_ms,
+                self._options.quiet_agent_ms,
+                self._options.late_ms,
+            ),
             self._log,
             self._store,
             feeds,

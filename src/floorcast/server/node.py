@@ -198,9 +198,16 @@ class Node:
             mirror,
             self._rings,
             self.server.floors,
-            options=FoldOptions(self.server.quiet_call_ms, self._token_secret),
+            options=FoldOptions(
+                self.server.quiet_call_ms,
+                self._token_secret,
+                self.server.quiet_agent_ms,
+                int(settings.agent_late_minutes * 60_000),
+            ),
             now=now,
-            reports=Reports(metrics.fold_seconds.observe, metrics.fold_failures.inc),
+            reports=Reports(
+                metrics.fold_seconds.observe, metrics.fold_failures.inc, metrics.too_late.inc
+            ),
         )
         self._stack.push_async_callback(self._stop)
 
