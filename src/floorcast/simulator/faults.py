@@ -1,10 +1,9 @@
 """The way to the server, and what goes wrong on it: duplicates, late and reordered events.
 
-Nothing is lost here and no event is changed, so the truth stays the truth; only what a server
-judges by what it knows at that moment must not be overtaken, or there would be two truths. So
-an agent's states and answers keep their order, as one desk's connection does (a state that
-comes behind a newer one counts nowhere), and come no earlier than the start and the queues of
-their call (they decide for which service a wrap-up counts).
+Nothing is lost here and no event is changed, so the truth stays the truth: any event may overtake
+any other. Two rules of ``metrics.md`` set limits: an agent's state that arrives later than
+``AGENT_LATE_BY`` may change no figure, and events of one agent or call and of one time count in the
+order in which they are taken.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ __all__ = ["FAULTS", "Faults", "Wire"]
 
 DUPLICATE_AFTER = 90.0  # seconds at most
 LATE_BY = (20.0, 240.0)  # seconds: at least, and the mean of what is above
+AGENT_LATE_BY = 840.0  # seconds at most
 REORDERED_BY = 4.0  # seconds at most
 
 
@@ -53,17 +53,16 @@ class Wire:
         self._held: list[tuple[float, int, CloudEvent]] = []
         self._put = 0
         self._newest = 0
-        self._agents: dict[object, float] = {}
-        self._calls: dict[object, float] = {}
+        self._last: dict[tuple[str, object], tuple[datetime | None, float]] = {}
 
     def carry(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
         """Take events in; what arrives before ``until`` (ms since the start), in that order."""
         for event in events:
             self._take(event)
         arrived = []
+        self._last = {about: kept for about, kept in self._last.items() if kept[1] >= until}
         while self._held and self._held[0][0] < until:
             arrived.append(self._arrives())
-        self._calls = {call: due for call, due in self._calls.items() if due >= until}
         return arrived
 
     def flush(self) -> list[CloudEvent]:
@@ -71,13 +70,16 @@ class Wire:
         return [self._arrives() for _ in range(len(self._held))]
 
     def _take(self, event: CloudEvent) -> None:
-        due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * self._delay()
-        call, agent = _call_of(event), event.data.get("agent")
-        if agent is not None and event.type != "call.disposition":
-            due = max(due, self._agents.get(agent, 0.0), self._calls.get(call, 0.0))
-            self._agents[agent] = due
-        elif event.type in {"call.start", "call.queue"}:
-            self._calls[call] = max(due, self._calls.get(call, 0.0))
+        delay = self._delay()
+        if event.data.get("agent") is not None:
+            delay = min(delay, AGENT_LATE_BY)
+        due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * delay
+        for about in (("agent", event.data.get("agent")), ("call", _call_of(event))):
+            if about[1] is not None:
+                time, before = self._last.get(about, (None, 0.0))
+                if time == event.time:
+                    due = max(due, before)
+                self._last[about] = (event.time, due)
         self._hold(due, event)
         if self._chance.random() < self._faults.duplicates:
             self.happened["duplicates"] += 1
