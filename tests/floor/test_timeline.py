@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
-from tests.floor.random_floors import AGENT_KINDS, agent, call, fold_all, new_floor
+from floorcast.site.configuration import NotReadyReason
+from tests.floor.random_floors import AGENT_KINDS, PLAN, agent, call, fold_all, new_floor, ticks
 
 SECONDS = st.integers(0, 190)  # before any is taken
 SERVICES = st.sampled_from([10, 20])
@@ -111,3 +113,27 @@ def test_any_order_and_any_duplicate_gives_the_same_figures(
     fold_all(straight, in_order)
     fold_all(other, mixed)
     assert figures(other) == figures(straight)
+
+
+def test_a_reason_counts_as_what_the_site_says() -> None:
+    """A reason of the client's own is fed as it is, and counts in the figure it is mapped to."""
+    coffee = NotReadyReason(reason="Coffee", counts_as="BREAK")
+    floor = new_floor(replace(PLAN, not_ready_reasons=(coffee,)))
+    fed = fold_all(floor, [agent("NOT_READY", 0, service=10, reason="Coffee"), agent("READY", 60)])
+    assert fed[0].event.not_ready_reason_code == "Coffee"
+    (day,) = floor.state.counters.agent_days.values()
+    assert day[10][7].reasons == [0, 0, 60_000, 0, 0, 0]
+
+
+def test_a_state_that_comes_too_late_changes_no_figure() -> None:
+    """It is fed and counted; a LOGON still tells the service that nothing else told."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 100)])
+    before = figures(floor)
+    for number, late in enumerate((agent("NOT_READY", 50), agent("LOGON", 40, service=20)), 9):
+        floor.begin_entry(number, ticks(1100))
+        assert floor.fold(late, ticks(1100), "-") is not None
+        assert floor.too_late == number - 8
+        if number == 9:
+            assert figures(floor) == before
+    assert floor.state.agents[7].service == 20

@@ -79,6 +79,7 @@ def _twice(client: FileClient) -> Iterator[str]:
         ("user", "id", _ids(client.user)),
         ("user", "name", _names(client.user)),
         ("term_code", "code", [code.code for code in client.term_code]),
+        ("not_ready_reason", "reason", [one.reason for one in client.not_ready_reason]),
     )
     for table, key, values in tables:
         for double in _doubles(values):

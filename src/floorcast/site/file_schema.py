@@ -14,6 +14,7 @@ from floorcast.site.configuration import (
     FloorConfig,
     Id,
     Name,
+    NotReadyReason,
     Role,
     Service,
     TermCode,
@@ -72,6 +73,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     service: tuple[Service, ...] = ()
     agent: tuple[FileAgent, ...] = ()
     term_code: tuple[TermCode, ...] = ()
+    not_ready_reason: tuple[NotReadyReason, ...] = ()
     user: tuple[FileUser, ...] = ()
 
     def plan(self) -> FloorConfig:
@@ -86,6 +88,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
             services=tuple(sorted(self.service, key=lambda one: one.id)),
             agents=tuple(sorted(agents, key=lambda one: one.id)),
             term_codes=tuple(sorted(self.term_code, key=lambda one: one.code)),
+            not_ready_reasons=tuple(sorted(self.not_ready_reason, key=lambda one: one.reason)),
         )
 
     def logins(self) -> Iterator[Login]:
