@@ -111,10 +111,14 @@ def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, play: Play) ->
     with asterisk.agent(1):
         asterisk.caller("overflow", 7).wait(30)
         asterisk.action("QueuePause", Interface="PJSIP/agent2", Paused="false")
-        floors = play({"support": Figures(1, 0, 0, 1), "sales": Figures(1, 1, 0, 0)})
-    for floor in floors.values():
-        assert floor.states["Bob Support"] == ["NOT_READY LUNCH", "READY"]
-        assert floor.kinds["call.leave"] == 1
+        want = {"support": Figures(1, 0, 0, 1), "sales": Figures(1, 1, 0, 0)}
+        states = ["NOT_READY LUNCH", "READY"]
+        wait_until(
+            lambda: all(one.states.get("Bob Support") == states for one in play(want).values()),
+            lambda: {name: one.states for name, one in play(want).items()},
+        )
+        floors = play(want)
+    assert [floor.kinds["call.leave"] for floor in floors.values()] == [1, 1, 1]
 
 
 def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
