@@ -134,6 +134,22 @@ def test_at_one_second_causes_come_before_effects() -> None:
     ]
 
 
+def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
+    """The IN_CALL of a second call names no call; one that begins from rest names its call."""
+    calls = [
+        a_call(1, start=0, talk=60, agent="AVI"),
+        a_call(2, start=10, talk=20, agent="AVI"),
+        a_call(3, start=40, talk=30, agent="AVI"),
+        a_call(4, start=80, talk=5, agent="AVI"),
+    ]
+    found = events(calls, ending_at(calls, datetime.now(UTC)), "bank")
+    in_call = [one for one in found if one.data.get("eventType") == "IN_CALL"]
+    assert order(in_call) == ["1 IN_CALL", "2 IN_CALL", "3 IN_CALL", "4 IN_CALL"]
+    assert ["call" in one.data for one in in_call] == [True, False, False, True]
+    answers = [one.data.get("agent") for one in found if one.type == "call.answer"]
+    assert answers == ["AVI"] * 4
+
+
 def test_no_calls_are_no_events() -> None:
     """Both shifts take an empty file."""
     assert events([], ending_at([], datetime.now(UTC)), "bank") == []

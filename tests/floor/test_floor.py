@@ -117,6 +117,27 @@ def test_the_first_of_two_answers_counts() -> None:
     assert floor.state.counters.agent_days[DAY][10][7].inbound == 1
 
 
+def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
+    """An answer beside a call in hand leaves neither; an IN_CALL that names one leaves others."""
+    floor = new_floor()
+    known = floor.call_table.calls
+    for taken, events in enumerate(
+        (
+            [
+                call("call.queue", 0, 1, service=10),
+                call("call.answer", 1, 1, agent="ANN"),
+                agent("IN_CALL", 1, call={"transactionId": 1, "sessionId": "S1"}),
+                call("call.queue", 2, 2, service=20),
+                call("call.answer", 3, 2, agent="ANN"),
+                agent("IN_CALL", 3, service=20),
+            ],
+            [agent("IN_CALL", 4, call={"transactionId": 2, "sessionId": "S2"})],
+        )
+    ):
+        fold_all(floor, events)
+        assert [one.connected for one in known.values()] == [not taken, True]
+
+
 def test_the_termination_tells_what_the_floor_derived() -> None:
     """``transferHoldDuration``, ``duration`` and the transfer's success follow the steps."""
     floor = new_floor()

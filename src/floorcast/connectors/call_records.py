@@ -3,7 +3,8 @@
 A record knows when its call started, queued, was answered and ended; the agents' states follow
 from those. An agent logs on at its first answer of a date, is in call from each answer to that
 call's end, ready whenever no call is left, and logs off when its last call of the date ends. It
-may serve two calls at once. Its service is that of the call at hand.
+may serve two calls at once: then the answer names the agent of the second call, and the IN_CALL
+names no call. Its service is that of the call at hand.
 
 Ids depend on the records and on the day that they are put on, not on the clock: the same file
 sent twice the same way is recognised as duplicates by the server, however the times were
@@ -171,8 +172,11 @@ class _Agents:
         if call.agent:
             self._open[call.dated, call.agent] += 1
             name, kind, data = self._state(call, "IN_CALL")
-            about = {"service": call.service, "direction": "INBOUND"}
-            yield name, kind, data | {"call": named | about}
+            if self._open[call.dated, call.agent] == 1:
+                about = {"service": call.service, "direction": "INBOUND"}
+                data["call"] = named | about
+            # An IN_CALL that names a second call says that the agent has left the first.
+            yield name, kind, data
 
     def after_end(self, call: Call) -> Iterator[Told]:
         if not call.agent:
