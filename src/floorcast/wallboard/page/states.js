@@ -57,7 +57,7 @@ export const ORDER = [
 export function stateAfter(eventType) {
   if (eventType === "PREVIEW_DIAL_SKIPPED") return null;
   if (eventType.startsWith("AGENT_TRANSFER_")) {
-    return /_(COMPLETE|FAILED)_/.test(eventType) ? IN_CALL : TRANSFERRING;
+    return /_(COMPLETE_|FAILED)/.test(eventType) ? IN_CALL : TRANSFERRING;
   }
   return NAMED[eventType] ?? PLAIN[eventType];
 }
