@@ -105,7 +105,7 @@ export class LiveFloor {
 
   #apply(event) {
     const knew = !this.roster.hasStrangers;
-    this.roster.apply(event);
+    this.roster.apply(event, timeOf(this.stream.place));
     if (knew && this.roster.hasStrangers) this.#next(SOON);
     this.told.onChange(this.roster, null);
     this.told.onEvent(event);

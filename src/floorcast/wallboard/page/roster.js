@@ -3,21 +3,15 @@
  * it. The rules are the server's own, so that snapshot + events = the next snapshot.
  */
 
-import { LOGOFF, NAMES, NOT_READY, READY, stateAfter } from "./states.js";
-
-const PREVIEW_OFFERED = "PREVIEW_DIAL_OFFERED";
+import { AgentPast } from "./agent_past.js";
+import { LOGOFF, NAMES } from "./states.js";
 
 /**
- * @typedef {object} Agent
+ * @typedef {object} Agent       and what its past leaves it in (see Status)
  * @property {string} login
  * @property {string} name
- * @property {number} state      its stateId
- * @property {string} reason     why it is not ready, else empty
- * @property {number} since      when the state began, ms
- * @property {number} heard      when its newest event happened, ms
- * @property {number} before     the state before a preview was offered
- * @property {?number} serviceId the service that it is logged in to
- * @property {string} service    its name; its number, as long as that is not known
+ * @property {AgentPast} past
+ * @property {string} service    the service's name; its number, as long as that is not known
  */
 
 export class Roster {
@@ -36,7 +30,9 @@ export class Roster {
     for (const row of rows) {
       let key = row.agentLoginId;
       while (this.agents.has(key)) key += "+"; // a child client's agent, of whom events do not tell
-      this.agents.set(key, this.#fromRow(row, before.get(key)));
+      const past = AgentPast.ofRow(row, before.get(key)?.past);
+      const agent = { login: row.agentLoginId, name: row.agentName, past };
+      this.agents.set(key, Object.assign(agent, past.status, { service: row.serviceName ?? "" }));
     }
     this.hasStrangers = false;
   }
@@ -57,48 +53,18 @@ export class Roster {
     }
   }
 
-  /** Apply one event of the agent feed; one that is older than the agent's last changes nothing. */
-  apply(event) {
+  /** Apply one event of the agent feed, which the server took at `taken` (ms). */
+  apply(event, taken) {
     const login = event.agentLoginId ?? String(event.agentId);
     let agent = this.agents.get(login);
     if (!agent) {
-      agent = {
-        login,
-        name: login,
-        state: LOGOFF,
-        reason: "",
-        since: 0,
-        heard: -Infinity,
-        before: READY,
-        serviceId: null,
-        service: "",
-      };
+      agent = { login, name: login, past: AgentPast.unknown() };
       this.agents.set(login, agent);
       this.hasStrangers = true; // a snapshot has the name
     }
-    if (event.timestamp < agent.heard) return;
-    const state = stateAfter(event.eventType) ?? agent.before;
-    if (event.eventType === PREVIEW_OFFERED && state !== agent.state) agent.before = agent.state;
-    if (state !== agent.state) agent.since = event.timestamp;
-    agent.state = state;
-    agent.reason = state === NOT_READY ? (event.notReadyReasonCode ?? "") : "";
-    agent.heard = event.timestamp;
-    agent.serviceId = event.agentServiceId ?? null;
-    agent.service = this.#serviceName(agent.serviceId);
-  }
-
-  #fromRow(row, known) {
-    return {
-      login: row.agentLoginId,
-      name: row.agentName,
-      state: row.stateId,
-      reason: row.reasonCode,
-      since: row.stateChangedAfter,
-      heard: Math.max(row.stateChangedAfter, known?.heard ?? -Infinity),
-      before: known?.before ?? READY,
-      serviceId: row.serviceId,
-      service: row.serviceName ?? "",
-    };
+    agent.past.take(event, taken);
+    const { status } = agent.past;
+    Object.assign(agent, status, { service: this.#serviceName(status.serviceId) });
   }
 
   #serviceName(id) {

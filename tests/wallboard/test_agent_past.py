@@ -1,0 +1,107 @@
+"""What the page makes of an agent's events, late ones too, against what the server's fold does."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, get_args
+
+import msgspec
+
+from floorcast.floor.floor import Floor
+from floorcast.model.inbound import InboundEvent
+from floorcast.model.states import NOT_READY_REASONS, AgentEventType
+from tests.floor.random_floors import agent, new_floor, ticks
+from tests.wallboard.screen import Screen
+
+AGENTS = (7, 8)
+TAKEN = 1000  # seconds after midday: what is older than second 100 is too late
+PAST = """async (cases) => {
+    const { Roster } = await import("/wallboard/roster.js");
+    return cases.map(([rows, events]) => {
+        const roster = new Roster();
+        roster.replace(rows);
+        for (const [event, taken] of events) roster.apply(event, taken);
+        return [...roster.agents.values()].map(({ state, since, reason, serviceId }) =>
+            [state, since, reason, serviceId]);
+    });
+}"""
+
+
+def changes(random: Random) -> list[InboundEvent]:
+    """Anything an agent may do, a third of it late; what is late names a service on Logon alone."""
+    found = []
+    for step in range(20, 400, 2):
+        late = random.choice((0, 0, random.randrange(1, 19)))
+        kind = random.choice(get_args(AgentEventType))
+        data: dict[str, Any] = {}
+        if kind == "NOT_READY" and random.random() < 0.8:
+            data["reason"] = random.choice(NOT_READY_REASONS)
+        if not late and random.random() < 0.3:
+            data["service"] = random.choice((10, 20))
+        found.append(agent(kind, step - late, random.choice(AGENTS), **data))
+    return found
+
+
+def case(events: list[InboundEvent]) -> tuple[list[Any], list[list[Any]]]:
+    """What the page gets of two agents and their events; and what they are at in the end."""
+    floor = new_floor()
+    take(floor, [agent("LOGON", 0, who, service=10) for who in AGENTS], 1)
+    rows = [
+        {
+            "agentLoginId": floor.state.directory.agents[number].login,
+            "agentName": "",
+            "stateId": state,
+            "stateChangedAfter": since,
+            "reasonCode": reason,
+            "serviceId": service,
+        }
+        for number, (state, since, reason, service) in zip(AGENTS, status(floor), strict=True)
+    ]
+    return [rows, take(floor, events, TAKEN)], status(floor)
+
+
+def take(floor: Floor, events: list[InboundEvent], second: int) -> list[Any]:
+    """Fold the events; each as it is fed, and when it was taken (ms)."""
+    fed = []
+    for number, event in enumerate(events, 1):
+        at = ticks(second) + number
+        out = floor.fold(event, at, "-")
+        assert out is not None
+        fed.append([msgspec.to_builtins(out.event), at // 10_000])
+    return fed
+
+
+def status(floor: Floor) -> list[list[Any]]:
+    agents = (floor.state.agents[number] for number in AGENTS)
+    return [[int(one.state), one.since, one.reason or "", one.service] for one in agents]
+
+
+def test_events_in_any_order_leave_an_agent_as_on_the_server(wall: Screen) -> None:
+    """Those that are up to 15 minutes late are put where they belong; later ones change nothing."""
+    wall.open()
+    cases = [case(changes(Random(seed))) for seed in range(60)]
+    found = wall.page.evaluate(PAST, [told for told, _ in cases])
+    assert found == [wanted for _, wanted in cases]
+
+
+def test_a_late_event_moves_an_agent_until_the_next_that_does(wall: Screen) -> None:
+    """The service of an event in between holds on, unless what followed had named another."""
+    wall.open()
+    moved = [agent("READY", 500, 7), agent("IN_CALL", 520, 7), agent("READY", 510, 7, service=20)]
+    moved_on = [
+        agent("READY", 500, 7),
+        agent("IN_CALL", 520, 7, service=20),
+        agent("READY", 510, 7, service=30),
+    ]
+    too_late = [agent("READY", 500, 7), agent("LOGON", 50, 7, service=20)]
+    cases = [case(moved), case(moved_on), case(too_late)]
+    assert [wanted[0][3] for _, wanted in cases] == [20, 20, 20]
+    assert wall.page.evaluate(PAST, [told for told, _ in cases]) == [wanted for _, wanted in cases]
+
+
+def test_a_clock_that_is_ahead_counts_from_now(wall: Screen) -> None:
+    """A state from the future began when it was taken, and what follows it is not late."""
+    wall.open()
+    told, wanted = case([agent("IN_CALL", TAKEN + 200, 7), agent("READY", TAKEN + 100, 7)])
+    assert wall.page.evaluate(PAST, [told]) == [wanted]
+    assert wanted[0][:2] == [2, ticks(TAKEN) // 10_000]
