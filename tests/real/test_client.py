@@ -22,7 +22,7 @@ from floorcast.client import (
     Filter,
     Timing,
     TokenFile,
-    sync_client,
+    sync_io,
 )
 from floorcast.model.errors import BadCredentials, NotFound, RateLimited, RoleNotAllowed
 from tests.real.load import PATIENCE, Load, Source, assert_all_once
@@ -158,7 +158,7 @@ def test_a_connection_that_has_died_in_silence_is_noticed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No keep-alive in time: the stream is given up, and gone on with over another connection."""
-    monkeypatch.setattr(sync_client, "TIMEOUT", httpx.Timeout(1.0))
+    monkeypatch.setattr(sync_io, "TIMEOUT", httpx.Timeout(1.0))
     with (
         Proxy(server.port, random.Random(1)) as proxy,
         Caller(server.url) as caller,

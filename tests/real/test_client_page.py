@@ -88,7 +88,7 @@ def ready(number: int) -> dict[str, object]:
 
 def test_every_program_of_the_pages_is_tried() -> None:
     """None is there only to look at."""
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,13 @@ def test_what_the_server_refuses_is_told_as_the_page_says(server: Server, tmp_pa
     """Status, code and message."""
     with started(server, "except Refusal as refusal", tmp_path) as process:
         assert process.communicate(timeout=60)[0] == "401 300 userName or password is wrong\n"
+
+
+def test_events_that_are_sent_again_are_duplicates(server: Server, tmp_path: Path) -> None:
+    """The sending program prints what the server stored; its second run adds nothing."""
+    for printed in ("2 0 []\n", "0 2 []\n"):
+        with started(server, "Sender(", tmp_path) as process:
+            assert process.communicate(timeout=60)[0] == printed
 
 
 def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: Path) -> None:
