@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import msgspec
 from hypothesis import given
@@ -97,6 +98,46 @@ def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
     assert service_day(floor, 20) == ServiceDay(
         offered=1, abandoned=1, abandoned_wait=4000, abandoned_within=1, abandoned_short=1
     )
+
+
+@given(later=st.sampled_from(["call.start", "call.update", "call.end"]))
+def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
+    """Its own members are in the feed; the call keeps what the later event told of it."""
+    floor = new_floor()
+    first: dict[str, Any] = {
+        "account": "late",
+        "callerId": 1,
+        "phoneDialed": 2,
+        "priority": 3,
+        "campaign": "A",
+    }
+    last: dict[str, Any] = {
+        "account": "new",
+        "callerId": 9,
+        "phoneDialed": 9,
+        "priority": 9,
+        "campaign": "B",
+    }
+    if later == "call.start":
+        last |= {"service": 10, "direction": "INBOUND"}
+    started, ended = (
+        msgspec.to_builtins(fed.event)
+        for fed in fold_all(
+            floor,
+            [
+                call(later, 50, **last),
+                call("call.start", 0, service=10, direction="MANUAL", zipCode="1", **first),
+                call("call.end", 40, callDirection="OUTBOUND", zipCode="2", **first),
+            ],
+        )[-2:]
+    )
+    campaign = floor.state.directory.campaign("A")
+    for fed, direction, zip_code in ((started, "MANUAL", "1"), (ended, "OUTBOUND", "2")):
+        assert (fed["account"], fed["callerId"], fed["phoneDialed"]) == ("late", "1", "2")
+        assert (fed["priority"], fed["campaignId"]) == (3, campaign)
+        assert (fed["callDirection"], fed["zipCode"]) == (direction, zip_code)
+    (known,) = floor.call_table.calls.values()
+    assert (known.account, known.priority) == ("new", 9)
 
 
 def test_the_first_of_two_answers_counts() -> None:

@@ -238,8 +238,8 @@ class Floor:
 
     def _learn(
         self, call: Call, at: int, data: object, members: tuple[tuple[str, int], ...]
-    ) -> None:
-        """Take over what an event tells of the call, unless a later one told it."""
+    ) -> bool:
+        """Take over what an event tells of the call, unless a later one told it: then True."""
         later, told = call.told_later(at), 0
         for name, bit in members:
             value = getattr(data, name)
@@ -253,6 +253,7 @@ class Floor:
                     self._learn_other(call, name, value)
         if told:
             call.note_told(at, told)
+        return later != 0
 
     def _learn_other(self, call: Call, name: str, value: Consumer | Thing) -> None:
         if isinstance(value, Consumer):
@@ -266,10 +267,12 @@ class Floor:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
-        self._learn(call, at, data, _START_MEMBERS)
+        late = self._learn(call, at, data, _START_MEMBERS)
         self._step(call, Step(at, START, service, None))
         named = voice_events.Named(call, directory)
         fed = voice_events.call_start(self.state.client, call, at, event_id, named)
+        if late:
+            voice_events.prefer_sent(fed, data, data.direction, directory)
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
@@ -291,7 +294,7 @@ class Floor:
     def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        self._learn(call, at, data, _END_MEMBERS)
+        late = self._learn(call, at, data, _END_MEMBERS)
         service = None if data.service is None else directory.service(data.service)
         self._step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
@@ -302,6 +305,8 @@ class Floor:
         fed = voice_events.call_termination(
             self.state.client, call, data, at, event_id, named, threshold
         )
+        if late:
+            voice_events.prefer_sent(fed, data, data.call_direction, directory)
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def _call_leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:

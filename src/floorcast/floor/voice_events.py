@@ -16,10 +16,26 @@ from msgspec import UNSET
 from floorcast.floor.calls import Call
 from floorcast.floor.days import utc_stamp
 from floorcast.floor.directory import NO_SERVICE, Directory
-from floorcast.model.inbound import CallDispositionData, CallEndData, milliseconds
+from floorcast.model.inbound import (
+    CallDispositionData,
+    CallEndData,
+    CallStartData,
+    milliseconds,
+)
 from floorcast.model.outbound import CallDispositionEvent, CallStartEvent, CallTerminationEvent
 
-__all__ = ["Named", "call_disposition", "call_start", "call_termination"]
+__all__ = ["Named", "call_disposition", "call_start", "call_termination", "prefer_sent"]
+
+_SENT_TEXTS = (
+    "account",
+    "area_code_state",
+    "caller_id",
+    "campaign_type",
+    "operator_phone",
+    "phone_dialed",
+    "zip_code",
+)
+_SENT_AS_IS = ("phone_position", "priority")
 
 
 class Named:
@@ -118,6 +134,28 @@ def call_termination(
         phone_position=UNSET if call.phone_position is None else call.phone_position,
         zip_code=UNSET if call.zip_code is None else call.zip_code,
     )
+
+
+def prefer_sent(
+    fed: CallStartEvent | CallTerminationEvent,
+    data: CallStartData | CallEndData,
+    direction: str | None,
+    directory: Directory,
+) -> None:
+    """Put the members that a late event sent into its feed event.
+
+    The call itself keeps what later events told of it.
+    """
+    for name in _SENT_TEXTS:
+        if (text := getattr(data, name)) is not None:
+            setattr(fed, name, str(text))
+    for name in _SENT_AS_IS:
+        if (value := getattr(data, name)) is not None:
+            setattr(fed, name, value)
+    if direction is not None:
+        fed.call_direction = str(direction)
+    if data.campaign is not None:
+        fed.campaign_id = directory.campaign(data.campaign)
 
 
 def call_disposition(
