@@ -98,8 +98,9 @@ def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> No
     address, _ = demo
     with logged_in(address) as caller:
         rows = caller.http.post("/realtime/service/stats").json()["stats"]
-        levels = sorted(row["serviceLevel"] for row in rows)
-        assert levels[0] < 80 < levels[len(levels) // 3]
+        # the agents' own outbound calls count in no level
+        levels = sorted(row["serviceLevel"] for row in rows if row["averageSpeedOfAnswer"])
+        assert levels[0] < 80 < levels[len(levels) // 2]
         assert sum(row["totalCallsInQueue"] for row in rows) < AGENTS / 5
         people = caller.http.post("/realtime/service/agents/status").json()["agentDetails"]
         away = [person for person in people if person["reasonCode"] == "LUNCH"]

@@ -26,3 +26,25 @@ def test_figures_are_written_for_people(wall: Screen) -> None:
         ["0", "999", "1,234,567"],
         ["0 calls", "1 call", "2,000 calls"],
     ]
+
+
+RATES = """async () => {
+    const { callsInRates } = await import("/wallboard/figures.js");
+    const of = (handled, abandoned, within, asa, rate, level) => callsInRates({
+        totalHandled: handled, totalAbandoned: abandoned, totalCallsAnsweredWithinSLA: within,
+        averageSpeedOfAnswer: asa, abandonRate: rate, serviceLevel: level,
+    });
+    return [
+        of(0, 0, 0, 0, 0, 0),  // a day that has just begun
+        of(135, 0, 0, 0, 0, 0),  // agents who only call out
+        of(1511, 726, 900, 135, 32.45, 50.0),
+        of(40, 0, 30, 12, 0, 75.0),
+        of(3, 0, 0, 90, 0, 0),  // all of them waited too long
+    ];
+}"""
+
+
+def test_a_rate_is_about_the_calls_that_waited(wall: Screen) -> None:
+    """The agents' own outbound calls are handled, and make no service level or abandon rate."""
+    wall.open()
+    assert wall.page.evaluate(RATES) == [0, 0, 2237, 40, 3]

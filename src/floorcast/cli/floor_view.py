@@ -83,17 +83,23 @@ def _services(services: list[ServiceStatistics], most: int, age: float) -> Table
         longest = (one.longest_call_in_queue or 0) + age if queue else 0.0
         table.add_row(
             _text(one.service_name),
-            Text(f"{level:.1f} %", _level_style(level, one)),
+            Text(f"{level:.1f} %", _level_style(level)) if _has_rates(one) else "-",
             Text(str(queue), "bold" if queue else ""),
             clock(longest) if queue else "-",
             _number(one.calls_with_agent),
             _number(one.total_agents),
             _number(one.total_offered),
             _number(one.total_handled),
-            f"{one.abandon_rate or 0:.1f} %",
+            f"{one.abandon_rate or 0:.1f} %" if _has_rates(one) else "-",
             clock(one.average_speed_of_answer or 0),
         )
     return _with_rest(table, len(services), most)
+
+
+def _has_rates(one: ServiceStatistics) -> bool:
+    """Whether any call waited for an agent; the agents' own outbound calls count in no rate."""
+    within, asa = one.total_calls_answered_within_sla, one.average_speed_of_answer
+    return bool(within or asa or one.total_abandoned)
 
 
 def _calls(seen: Seen, most: int) -> Table:
@@ -162,9 +168,7 @@ def _with_rest(table: Table, count: int, most: int) -> Table:
     return table
 
 
-def _level_style(level: float, service: ServiceStatistics) -> str:
-    if not service.total_handled and not service.total_abandoned:
-        return "dim"
+def _level_style(level: float) -> str:
     return "green" if level >= _HIGH else "yellow" if level >= _LOW else "red"
 
 

@@ -210,15 +210,17 @@ class BackgroundWriter:
         """Go on with a new file, if there is a way to make one."""
         if self._remake is None:
             return False
-        _log.error("derived_data_damaged", file=self._name, why=why)
         with suppress(apsw.Error):
             self._connection.close()
         try:
             self._connection = self._remake()
+            self.remade += 1
         except SettingError as error:
             self._failed(error)
             return False
-        self.remade += 1
+        finally:
+            # last: whoever sees the line must find that nothing is looked up in the old file
+            _log.error("derived_data_damaged", file=self._name, why=why)
         return True
 
     def _failed(self, error: Exception) -> None:

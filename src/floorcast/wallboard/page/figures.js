@@ -14,6 +14,20 @@ export function percent(share) {
   return `${Number(share.toFixed(1))}%`;
 }
 
+/**
+ * The calls that a service's rates are about, as exactly as its rates tell.
+ *
+ * The agents' own outbound calls are handled and count in no rate, so a service may have handled
+ * calls and still no rate.
+ */
+export function callsInRates(service) {
+  const { totalAbandoned: abandoned, abandonRate, serviceLevel } = service;
+  const within = service.totalCallsAnsweredWithinSLA;
+  if (abandoned) return Math.round((100 * abandoned) / abandonRate);
+  if (within) return Math.round((100 * within) / serviceLevel);
+  return service.averageSpeedOfAnswer ? service.totalHandled : 0;
+}
+
 /** Seconds as m:ss, or h:mm:ss from an hour on. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

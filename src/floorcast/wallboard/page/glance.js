@@ -1,6 +1,6 @@
 /** The floor at a glance: the few figures that are read from the far end of the room. */
 
-import { count, duration, percent, plural } from "./figures.js";
+import { callsInRates, count, duration, percent, plural } from "./figures.js";
 import { HOLD, IN_CALL, NOT_READY, READY } from "./states.js";
 import { figure, mark, write } from "./table.js";
 import { LEVELS } from "./thresholds.js";
@@ -26,8 +26,9 @@ export function draw(services, agents, thresholds) {
 function drawCalls(services, thresholds) {
   const sum = (member) => services.stats.reduce((total, one) => total + one[member], 0);
   const longest = Math.max(0, ...services.stats.map((one) => services.longestWait(one)));
-  const [handled, abandoned] = [sum("totalHandled"), sum("totalAbandoned")];
-  const rate = handled + abandoned ? (100 * abandoned) / (handled + abandoned) : null;
+  const abandoned = sum("totalAbandoned");
+  const decided = services.stats.reduce((total, one) => total + callsInRates(one), 0);
+  const rate = decided ? (100 * abandoned) / decided : null;
   const waiting = services.isKnown ? count(sum("totalCallsInQueue")) : UNKNOWN;
   const wait = longest ? duration(longest) : UNKNOWN;
   const isBad = rate === null ? "" : thresholds.level("abandonRate", rate);

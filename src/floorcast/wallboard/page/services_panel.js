@@ -1,7 +1,7 @@
 /** The services: service level, queue, longest wait, abandon rate. */
 
 import * as clock from "./clock.js";
-import { count, duration, percent, plural } from "./figures.js";
+import { callsInRates, count, duration, percent, plural } from "./figures.js";
 import { Panel } from "./panel.js";
 import { figure, mark, room, Rows, write } from "./table.js";
 import { LEVELS } from "./thresholds.js";
@@ -48,7 +48,7 @@ export class ServicesPanel {
 
   /** The levels of a service's figures by measure. */
   levels(service) {
-    const decided = service.totalHandled + service.totalAbandoned;
+    const decided = callsInRates(service);
     const level = (measure, value) => this.thresholds.level(measure, value);
     return {
       // a rate of nothing is 0, which would call for help at every day's beginning
@@ -76,7 +76,7 @@ export class ServicesPanel {
 
   #fill(row, service, levels) {
     const [name, serviceLevel, inQueue, longestWait, abandoned, offered, agents] = row.children;
-    const decided = service.totalHandled + service.totalAbandoned;
+    const decided = callsInRates(service);
     const wait = this.longestWait(service);
     write(name, service.serviceName);
     mark(row.dataset, "id", service.serviceId);
