@@ -236,6 +236,18 @@ def test_what_becomes_known_late_corrects_the_call() -> None:
     assert 9 in floor.state.directory.agents
 
 
+def test_a_name_that_a_later_event_has_overtaken_gets_its_entry() -> None:
+    """Whatever is named is known, in the order in which it was named first."""
+    floor = new_floor()
+    later = call("call.start", 9, campaign="Late", service=10, direction="INBOUND")
+    earlier = call("call.start", 1, campaign="Early", service=10, direction="INBOUND")
+    fold_all(floor, [later, earlier])
+    names = floor.state.directory.campaigns
+    assert list(names.values())[-2:] == ["Late", "Early"]
+    (one,) = floor.call_table.calls.values()
+    assert names[one.campaign or 0] == "Late"
+
+
 def agent_missed(seconds: float) -> InboundEvent:
     """Agent 9 did not take call 1."""
     return event(

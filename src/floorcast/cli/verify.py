@@ -100,7 +100,10 @@ def _log_of(folder: Path) -> LogReader:
 def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
     """Print what a client's log came to; a row of the table for each difference."""
     limits = Moment(
-        0, int(settings.call_quiet_hours * HOUR), int(settings.agent_quiet_hours * HOUR)
+        0,
+        int(settings.call_quiet_hours * HOUR),
+        int(settings.agent_quiet_hours * HOUR),
+        int(settings.agent_late_minutes * 60_000),
     )
     try:
         found = verify(stream.client, _entries(log, stream), limits)

@@ -9,7 +9,8 @@ result is as if none had ever left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 from msgspec import Struct
 
@@ -236,14 +237,16 @@ class Floor:
             last = max(step.at, call.last_step)
             self.at_work.had_call(call.campaign, call.service, last, self.calendar)
 
-    def _learn(
-        self, call: Call, at: int, data: object, members: tuple[tuple[str, int], ...]
-    ) -> bool:
+    def _learn(self, call: Call, at: int, data: object, members: _Members) -> bool:
         """Take over what an event tells of the call, unless a later one told it: then True."""
         later, told = call.told_later(at), 0
-        for name, bit in members:
-            value = getattr(data, name)
-            if value is not None and not later & bit:
+        for value, name, bit in zip(members.values(data), members.names, members.bits, strict=True):
+            if value is None:
+                continue
+            if later & bit:
+                if name == "campaign":
+                    self.state.directory.campaign(value)  # a name gets its entry all the same
+            else:
                 told |= bit
                 if bit > _PHONES:
                     setattr(call, name, value)
@@ -317,8 +320,8 @@ class Floor:
     def _call_update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
         data = event.data
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        self._learn(call, at, data, _UPDATE_MEMBERS)
         service = None if data.service is None else self.state.directory.service(data.service)
+        self._learn(call, at, data, _UPDATE_MEMBERS)
         self._step(call, Step(at, UPDATE, service, None))
 
     def _agent_missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
@@ -382,11 +385,20 @@ _PLAIN = 4  # members with a higher bit are taken over as they are,
 _PHONES = 64  # and up to this one as text
 
 
-def _members(*names: str) -> tuple[tuple[str, int], ...]:
-    """Members of a call, each with the bit that stands for it."""
+class _Members(NamedTuple):
+    """Members of a call that an event may tell: how to read them, and the bit of each."""
+
+    values: Callable[[object], tuple[Any, ...]]
+    names: tuple[str, ...]
+    bits: tuple[int, ...]
+
+
+def _members(*names: str) -> _Members:
     for name in names:
         _BITS.setdefault(name, 1 << len(_BITS))
-    return tuple((name, _BITS[name]) for name in names)
+    if len(names) == 1:
+        names *= 2  # attrgetter gives no tuple for a single one
+    return _Members(attrgetter(*names), names, tuple(_BITS[name] for name in names))
 
 
 _members("phone_dialed", "caller_id")

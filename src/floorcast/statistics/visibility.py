@@ -23,11 +23,15 @@ CallCenterLimits = frozenset[tuple[int, int]] | None
 
 
 class Moment(NamedTuple):
-    """The moment of an answer, and how long a call or an agent may have been quiet; in ms."""
+    """The moment of an answer, and the limits that figures follow; in ms.
+
+    How long a call or an agent may have been quiet, and how late an agent's state may arrive.
+    """
 
     now: int
     quiet_call: int = 4 * _HOUR_MS
     quiet_agent: int = 16 * _HOUR_MS
+    late_state: int = _HOUR_MS // 4
 
 
 class Scope(NamedTuple):

@@ -147,8 +147,9 @@ class Report(NamedTuple):
 class Records:
     """Takes the entries of one client's log, one after the other, then gives them sorted."""
 
-    def __init__(self) -> None:
+    def __init__(self, late_ms: int = _LATE_MS) -> None:
         self.site = Site()
+        self._late_ms = late_ms
         self.terms = [Terms({})]
         self.recorded_at = 0
         self._position = 0
@@ -290,7 +291,7 @@ class Records:
         at = min(self._at, self.recorded_at)  # a clock that is ahead adds no time
         about = (self._position, at, self._at, len(self.terms) - 1, service, services, named, data)
         newest = self._newest.get(agent, at)
-        if at >= newest or self.recorded_at - at <= _LATE_MS:
+        if at >= newest or self.recorded_at - at <= self._late_ms:
             self._newest[agent] = max(at, newest)
             self._hear(agent, Heard("state", *about))
         elif data["eventType"] == "LOGON":
@@ -332,7 +333,7 @@ class Records:
     def _answered(self, agent: int, data: Json) -> None:
         at = min(self._at, self.recorded_at)
         newest = self._newest.get(agent, at)
-        if at >= newest or self.recorded_at - at <= _LATE_MS:
+        if at >= newest or self.recorded_at - at <= self._late_ms:
             self._newest[agent] = max(at, newest)
             about = (self._position, at, self._at, len(self.terms) - 1, None, None, None)
             self._hear(agent, Heard("answered", *about, {"call": data}))

@@ -9,6 +9,7 @@ from floorcast.floor.state import FloorState, decode_call, encode_call
 from floorcast.model.inbound import UnknownEvent, read_lines
 from floorcast.model.token import event_id_maker
 from floorcast.site.configuration import FloorConfig
+from floorcast.statistics.visibility import Moment
 
 __all__ = ["Refold"]
 
@@ -18,8 +19,9 @@ _plans = msgspec.json.Decoder(FloorConfig)
 class Refold:
     """Folds a client's entries from nothing; what leaves the floor is kept beside it."""
 
-    def __init__(self, client: int, quiet_call_ms: int) -> None:
-        self.floor = Floor(FloorState(client=client), quiet_call_ms)
+    def __init__(self, client: int, limits: Moment) -> None:
+        state = FloorState(client=client)
+        self.floor = Floor(state, limits.quiet_call, limits.quiet_agent, limits.late_state)
         self._gone: dict[tuple[int, str], bytes] = {}
 
     def take(self, number: int, recorded_at: int, kind: str, payload: bytes) -> None:

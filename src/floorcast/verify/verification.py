@@ -72,8 +72,8 @@ def verify(
     the floor that is shown; none: what folding these entries gives.
     """
     limits = moment or Moment(0)
-    refold = Refold(client, limits.quiet_call) if floor is None else None
-    records = Records()
+    refold = Refold(client, limits) if floor is None else None
+    records = Records(limits.late_state)
     try:
         count = 0
         for entry in entries:
