@@ -103,11 +103,12 @@ class AgentFold:
         told = self._told(data, call)
         # a clock that is ahead never adds time that has not passed
         moment = AgentMoment(min(at, now), data.event_type, service, told)
-        if self._timeline.places(agent, moment.at, now):
-            if call is not None and call.key is not None and data.event_type == "IN_CALL":
-                self._calls.table.touch(call.key, at, now)
+        if moment.at >= agent.reached or self._timeline.places(agent, moment.at, now):
+            key = None if call is None else call.key
+            if key is not None and data.event_type == "IN_CALL":
+                self._calls.table.touch(key, at, now)
             service = self._take(agent, moment, now)
-            if call is not None and call.key is not None:
+            if call is not None and key is not None:
                 self._tell_call(agent, data.event_type, call, service, at, now)
         else:
             self._take_late(agent, moment)
@@ -168,14 +169,15 @@ class AgentFold:
     # -- one event -------------------------------------------------------------------------
 
     def _take(self, agent: OnFloor, moment: AgentMoment, now: int) -> int:
-        before = (agent.state, agent.since, agent.service, agent.reason, agent.services)
-        team = agent.team
+        state, since, reason = agent.state, agent.since, agent.reason
+        at, services, team = agent.service, agent.services, agent.team
         service = self._timeline.take(agent, moment, now)
-        after = (agent.state, agent.since, agent.service, agent.reason, agent.services)
-        if after != before:
-            if agent.logged_in or agent.since != before[1]:
+        moved = agent.service != at or agent.services != services
+        if moved or agent.state is not state or agent.since != since or agent.reason != reason:
+            if agent.state is not State.LOGOFF or agent.since != since:
                 agent.changed_at = now
-            self.locate(agent)
+            if moved or (agent.state is State.LOGOFF) is not (state is State.LOGOFF):
+                self.locate(agent)
         if agent.team is not None and agent.team != team:
             self._state.directory.join_team(agent.id, agent.team)
         return service

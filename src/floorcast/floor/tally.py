@@ -120,6 +120,15 @@ class Tally:
 
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
         """A wrap-up followed the call (+1), or turns out not to have (-1)."""
+        if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
+            leg = call.legs[0]
+            call.wrap_ups.append(WrapUp(wrap_up.agent, wrap_up.begin, wrap_up.spent))
+            leg.wrap_up = wrap_up.spent
+            if leg.left is not None:
+                counter = self._ledger.service(self._day_of(leg.left), leg.service)
+                if counter is not None:
+                    counter.wrap_up += wrap_up.spent
+            return
         self._judge_again(call)
         turns = self._turns(call)
         _note_wrap_up(call.wrap_ups, wrap_up, sign)
@@ -134,6 +143,12 @@ class Tally:
                 day.dispositions[CATEGORIES.index(said.category)] += sign
 
     # -- the usual step --------------------------------------------------------------------
+
+    def _is_only_wrap_up(self, call: Call, agent: int) -> bool:
+        """The first wrap-up after the only turn, of an agent who answered it."""
+        if len(call.legs) != 1 or call.wrap_ups or call.folded is not None:
+            return False
+        return call.judged == self._terms and call.legs[0].answered_by(agent) is not None
 
     def _begin(self, call: Call, step: Step) -> None:
         """The first turn, or what comes before it."""

@@ -182,7 +182,8 @@ class Timeline:
         if kind == "PREVIEW_DIAL_OFFERED" and agent.state is not State.PREVIEW_DIAL:
             # an agent that is offered a preview is there: its source was connected late
             agent.state_before_offer = agent.state or State.READY
-        _move(agent, moment.service, told.services, at)
+        if moment.service is not None or told.services is not None:
+            _move(agent, moment.service, told.services, at)
         if told is not _NOTHING:
             _learn(agent, told, at)
         if begins:
@@ -195,7 +196,9 @@ class Timeline:
         agent.last_event = agent.counted_to = at
         self._take_call(agent, kind, state, told, sign)
         if state is not State.LOGOFF:
-            self._count_visit(agent, self.calendar.day_of(at), sign)
+            day = self.calendar.day_of(at)
+            if (day, agent.service) not in agent.visited:
+                self._count_visit(agent, day, sign)
 
     def _take_call(self, agent: OnFloor, kind: str, state: State, told: Told, sign: int) -> None:
         call = told.call
@@ -245,14 +248,15 @@ class Timeline:
                 counter.visits[agent.state] += sign
 
     def _count_time(self, agent: OnFloor, until: int, sign: int) -> None:
-        if agent.state is State.LOGOFF:
+        begin = agent.counted_to
+        if agent.state is State.LOGOFF or begin >= until:
+            return
+        today = self.calendar.same_day(begin, until)
+        if today is not None:
+            self._count_slice(agent, today, until - begin, sign)
             return
         # a clock gone wrong may be decades behind: days that are dropped are not walked through
-        begin = max(agent.counted_to, self.calendar.bounds(self._ledger.first_day)[0])
-        day = self.calendar.day_of(begin)
-        if begin < until <= self.calendar.bounds(day)[1]:
-            self._count_slice(agent, day, until - begin, sign)
-            return
+        begin = max(begin, self.calendar.bounds(self._ledger.first_day)[0])
         for day, spent in slices(begin, until, self.calendar):
             self._count_slice(agent, day, spent, sign)
 
@@ -263,7 +267,8 @@ class Timeline:
                 self._count_visit(agent, day, 0)
 
     def _count_slice(self, agent: OnFloor, day: int, spent: int, sign: int) -> None:
-        self._count_visit(agent, day, sign)
+        if (day, agent.service) not in agent.visited:
+            self._count_visit(agent, day, sign)
         counter = self._ledger.agent(day, agent.service, agent.id)
         if counter is not None:
             counter.time[agent.state] += sign * spent
