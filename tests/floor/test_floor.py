@@ -219,6 +219,16 @@ def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
         )
 
 
+def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
+    """It is with what it was sent to, as a voice mail."""
+    floor = new_floor()
+    fold_all(floor, [call("call.queue", 0, service=10)])
+    (one,) = floor.call_table.calls.values()
+    assert one.progress == "QUEUED"
+    fold_all(floor, [call("call.leave", 5, reason="TIMEOUT")])
+    assert one.progress == "CONNECTED"
+
+
 def test_what_becomes_known_late_corrects_the_call() -> None:
     """Its service where none was named, and every member but the direction; numbers as text."""
     floor = new_floor()

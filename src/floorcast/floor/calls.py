@@ -234,7 +234,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         leg = self.leg
         if leg is None:
             return "DIALING"
-        return "QUEUED" if leg.answered is None else "CONNECTED"
+        return "QUEUED" if leg.answered is None and leg.left is None else "CONNECTED"
 
     @property
     def customer_phone(self) -> str | None:
@@ -428,6 +428,15 @@ class Call(Struct, omit_defaults=True, gc=False):
         index = bisect_right(steps, at, key=_at)
         steps.insert(index, step)
         return self._replace(self._restart(at), index)
+
+    def join(self, step: Step) -> None:
+        """Take the usual first step: it begins to wait, and nothing is known before."""
+        self.steps.append(step)
+        self.last_step = step.at
+        if self.service is None:
+            self.service = step.service
+        service = step.service if step.service is not None else self.service
+        self.legs.append(QueueSegment(NO_SERVICE if service is None else service, joined=step.at))
 
     def go_on(self, step: Step) -> None:
         """Take the usual step: the answer or the end of the only turn, after everything else."""

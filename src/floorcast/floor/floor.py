@@ -240,9 +240,10 @@ class Floor:
     def _learn(self, call: Call, at: int, data: object, members: _Members) -> bool:
         """Take over what an event tells of the call, unless a later one told it: then True."""
         later, told = call.told_later(at), 0
-        for value, name, bit in zip(members.values(data), members.names, members.bits, strict=True):
+        for index, value in enumerate(members.values(data)):
             if value is None:
                 continue
+            name, bit = members.names[index], members.bits[index]
             if later & bit:
                 if name == "campaign":
                     self.state.directory.campaign(value)  # a name gets its entry all the same

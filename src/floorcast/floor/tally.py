@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from floorcast.floor.calls import ANSWER, END, Call, Change, QueueSegment, Step, WrapUp
+from floorcast.floor.calls import ANSWER, END, QUEUE, Call, Change, QueueSegment, Step, WrapUp
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
@@ -152,8 +152,15 @@ class Tally:
 
     def _begin(self, call: Call, step: Step) -> None:
         """The first turn, or what comes before it."""
-        call.take(step)
         call.judged = self._terms
+        if step.kind == QUEUE and not call.legs and call.ended is None:
+            call.join(step)
+            leg = call.legs[0]
+            counter = self._ledger.service(self._day_of(step.at), leg.service)
+            if counter is not None:
+                counter.offered += 1
+            return
+        call.take(step)
         for leg in call.legs:
             place = (self._day_of(leg.began), leg.service)
             counter = self._ledger.service(*place)

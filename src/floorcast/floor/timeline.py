@@ -182,8 +182,7 @@ class Timeline:
         if kind == "PREVIEW_DIAL_OFFERED" and agent.state is not State.PREVIEW_DIAL:
             # an agent that is offered a preview is there: its source was connected late
             agent.state_before_offer = agent.state or State.READY
-        if moment.service is not None or told.services is not None:
-            _move(agent, moment.service, told.services, at)
+        _move(agent, moment.service, told.services, at)
         if told is not _NOTHING:
             _learn(agent, told, at)
         if begins:
@@ -196,9 +195,7 @@ class Timeline:
         agent.last_event = agent.counted_to = at
         self._take_call(agent, kind, state, told, sign)
         if state is not State.LOGOFF:
-            day = self.calendar.day_of(at)
-            if (day, agent.service) not in agent.visited:
-                self._count_visit(agent, day, sign)
+            self._count_visit(agent, self.calendar.day_of(at), sign)
 
     def _take_call(self, agent: OnFloor, kind: str, state: State, told: Told, sign: int) -> None:
         call = told.call
