@@ -9,11 +9,14 @@ import pytest
 from floorcast.floor.calls import ANSWER, END, QUEUE, START, Call, Step
 
 
-def legs(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:
+def segments(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:
     call = Call(1, "S")
     for step in steps:
         call.take(step)
-    return [(leg.service, leg.joined, leg.answered, leg.left) for leg in call.legs]
+    return [
+        (segment.service, segment.joined, segment.answered, segment.left)
+        for segment in call.segments
+    ]
 
 
 STORIES = {
@@ -42,13 +45,13 @@ STORIES = {
 def test_the_order_of_arrival_does_not_matter(story: str) -> None:
     """Every permutation gives the same turns."""
     steps = STORIES[story]
-    expected = legs(steps)
-    assert all(legs(list(mixed)) == expected for mixed in permutations(steps))
+    expected = segments(steps)
+    assert all(segments(list(mixed)) == expected for mixed in permutations(steps))
 
 
 def test_the_first_beginning_says_the_service() -> None:
     """By time, not by arrival."""
-    assert legs(STORIES["two beginnings"]) == [(10, 3, 5, None)]
+    assert segments(STORIES["two beginnings"]) == [(10, 3, 5, None)]
 
 
 def test_the_end_says_the_service_only_when_nothing_else_did() -> None:

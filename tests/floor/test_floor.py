@@ -296,10 +296,10 @@ def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
     for service, day in floor.state.counters.service_days.get(DAY, {}).items():
         undecided = 0
         for one in calls:
-            turns = [leg for leg in one.legs if leg.service == service]
-            if not turns or any(leg.answered is not None for leg in turns):
+            turns = [segment for segment in one.segments if segment.service == service]
+            if not turns or any(segment.answered is not None for segment in turns):
                 continue
-            gave_up = turns[-1] is one.legs[-1] and one.ended is not None
+            gave_up = turns[-1] is one.segments[-1] and one.ended is not None
             undecided += not gave_up
         assert day.offered == day.handled + day.abandoned + undecided
 

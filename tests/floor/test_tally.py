@@ -84,7 +84,10 @@ class Book:
             for agent, one in by_agent.items()
             if one.inbound or one.outbound
         }
-        turns = [(leg.service, leg.joined, leg.answered, leg.left) for leg in self.call.legs]
+        turns = [
+            (segment.service, segment.joined, segment.answered, segment.left)
+            for segment in self.call.segments
+        ]
         return services, agents, turns
 
 

@@ -92,9 +92,12 @@ def figures(floor: Floor) -> object:
         if one.last_event > 0
     }
     calls = {
-        one.key: ([(leg.service, leg.began, leg.left) for leg in one.legs], one.connected)
+        one.key: (
+            [(segment.service, segment.began, segment.left) for segment in one.segments],
+            one.connected,
+        )
         for one in floor.call_table.calls.values()
-        if one.legs
+        if one.segments
     }
     connects = {service: known for service, known in floor.state.connects.items() if known}
     return services, agents, present, calls, connects

@@ -281,14 +281,14 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> 
     for row in service_stats(scopes(floor), seen(500)).all():
         moved_on = 0
         for one in floor.call_table.calls.values():
-            turns = [leg for leg in one.legs if str(leg.service) == row.service_id]
-            was_handled = any(leg.answered is not None for leg in turns)
-            is_last = bool(turns) and turns[-1] is one.legs[-1]
+            turns = [segment for segment in one.segments if str(segment.service) == row.service_id]
+            was_handled = any(segment.answered is not None for segment in turns)
+            is_last = bool(turns) and turns[-1] is one.segments[-1]
             moved_on += bool(turns) and not was_handled and not is_last
         decided = row.total_handled + row.total_abandoned + moved_on
         again = sum(
-            one.waiting and any(leg.answered is not None for leg in one.legs[:-1]
-                                if leg.service == one.legs[-1].service)
+            one.waiting and any(segment.answered is not None for segment in one.segments[:-1]
+                                if segment.service == one.segments[-1].service)
             for one in floor.call_table.in_progress.get(int(row.service_id), {}).values()
         )  # fmt: skip
         assert row.total_offered == decided + row.total_calls_in_queue - again

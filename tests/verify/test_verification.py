@@ -142,7 +142,11 @@ _WAIT = QueueSegment.wait
 LENIENT = Service(id=0, name="-", sla_seconds=86_400)
 
 WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
-    "waits are a second longer": (QueueSegment, "wait", lambda leg, _: 1000 + _WAIT(leg, _)),
+    "waits are a second longer": (
+        QueueSegment,
+        "wait",
+        lambda segment, _: 1000 + _WAIT(segment, _),
+    ),
     "late events are appended": (Call, "take", _append),
     "reasons are mixed up": (agent_fold, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),

@@ -1,6 +1,6 @@
 """One call: what is known of it, and its turns at the queues of services.
 
-A call's ``legs`` follow the events' own times, not the order in which they came: a step that
+A call's ``segments`` follow the events' own times, not the order in which they came: a step that
 arrives late is put where it belongs, and what follows from it is worked out again, as far as it
 changes anything. So a call's figures are the same whatever the order of arrival (events of one
 time: in the order taken).
@@ -170,7 +170,7 @@ class Call(Struct, omit_defaults=True, gc=False):
     transaction: int
     session: str
     steps: list[Step] = field(default_factory=list)
-    legs: list[QueueSegment] = field(default_factory=list)
+    segments: list[QueueSegment] = field(default_factory=list, name="legs")  # as on disk
     service: int | None = None
     started: int | None = None
     ended: int | None = None
@@ -210,31 +210,31 @@ class Call(Struct, omit_defaults=True, gc=False):
         return (self.transaction, self.session)
 
     @property
-    def leg(self) -> QueueSegment | None:
+    def segment(self) -> QueueSegment | None:
         """The present turn: the one that waits or talks, or the last one."""
-        return self.legs[-1] if self.legs else None
+        return self.segments[-1] if self.segments else None
 
     @property
     def waiting(self) -> bool:
         """It waits for an agent now."""
-        leg = self.leg
-        return leg is not None and leg.answered is None and leg.left is None
+        segment = self.segment
+        return segment is not None and segment.answered is None and segment.left is None
 
     @property
     def waiting_since(self) -> int | None:
         """When it began to wait for an agent, in ms; None: it does not wait now."""
-        leg = self.leg
-        if leg is None or leg.answered is not None or leg.left is not None:
+        segment = self.segment
+        if segment is None or segment.answered is not None or segment.left is not None:
             return None
-        return leg.joined
+        return segment.joined
 
     @property
     def progress(self) -> str:
         """How far it has come: DIALING, QUEUED or CONNECTED."""
-        leg = self.leg
-        if leg is None:
+        segment = self.segment
+        if segment is None:
             return "DIALING"
-        return "QUEUED" if leg.answered is None and leg.left is None else "CONNECTED"
+        return "QUEUED" if segment.answered is None and segment.left is None else "CONNECTED"
 
     @property
     def customer_phone(self) -> str | None:
@@ -250,12 +250,12 @@ class Call(Struct, omit_defaults=True, gc=False):
     @property
     def connected(self) -> bool:
         """It is with an agent now: answered, not over, and not left by all who had it."""
-        leg = self.leg
-        if leg is None or leg.answered is None or leg.left is not None:
+        segment = self.segment
+        if segment is None or segment.answered is None or segment.left is not None:
             return False
-        if not self.gone or leg.agent is None:
+        if not self.gone or segment.agent is None:
             return True
-        return any(not self.has_left(agent, since, None) for agent, since in leg.answers())
+        return any(not self.has_left(agent, since, None) for agent, since in segment.answers())
 
     def has_left(self, agent: int, since: int, at: int | None) -> bool:
         """Whether an agent that answered at ``since`` was in another call by ``at`` (or now)."""
@@ -298,18 +298,18 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     def turn_of(self, agent: int) -> QueueSegment | None:
         """The last turn that the agent answered."""
-        self.charge(len(self.legs))
-        for leg in reversed(self.legs):
-            if leg.answered_by(agent) is not None:
-                return leg
+        self.charge(len(self.segments))
+        for segment in reversed(self.segments):
+            if segment.answered_by(agent) is not None:
+                return segment
         return None
 
     @property
     def agent(self) -> int | None:
         """The agent that answered it last; None when nobody did, or somebody unnamed."""
-        for leg in reversed(self.legs):
-            if leg.answered is not None:
-                return leg.agent
+        for segment in reversed(self.segments):
+            if segment.answered is not None:
+                return segment.agent
         return None
 
     @property
@@ -317,31 +317,31 @@ class Call(Struct, omit_defaults=True, gc=False):
         """When it was first answered, in ms."""
         if self.folded is not None and self.folded.first_answer is not None:
             return self.folded.first_answer
-        for leg in self.legs:
-            if leg.answered is not None:
-                return leg.answered
+        for segment in self.segments:
+            if segment.answered is not None:
+                return segment.answered
         return None
 
     @property
     def present_service(self) -> int:
         """The service that has the call now."""
-        leg = self.leg
-        if leg is not None and leg.service != NO_SERVICE:
-            return leg.service
+        segment = self.segment
+        if segment is not None and segment.service != NO_SERVICE:
+            return segment.service
         return NO_SERVICE if self.service is None else self.service
 
     def waited(self, until: int) -> int:
         """The ms that it waited in queues, up to ``until``."""
-        self.charge(len(self.legs))
+        self.charge(len(self.segments))
         earlier = 0 if self.folded is None else self.folded.waited
-        return earlier + sum(leg.wait(until) for leg in self.legs)
+        return earlier + sum(segment.wait(until) for segment in self.segments)
 
     def waited_over(self, midnight: int, quiet_ms: int) -> bool:
         """It waits since before ``midnight``, and was not quiet by then."""
-        leg = self.leg
-        if leg is None or leg.joined is None or not self.waiting:
+        segment = self.segment
+        if segment is None or segment.joined is None or not self.waiting:
             return False
-        return leg.joined < midnight < self.last_event + quiet_ms
+        return segment.joined < midnight < self.last_event + quiet_ms
 
     def charge(self, work: int) -> None:
         """Remember that steps were worked through again: a call that costs much keeps little."""
@@ -385,7 +385,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         kinds = [step.kind for step in self.steps]
         if END in kinds:
             del self.steps[kinds.index(END) + 1 :]
-        last = self.leg
+        last = self.segment
         if last is not None and last.answered is None and not last.exited:
             last.lost = last.gave_up = True
 
@@ -436,13 +436,15 @@ class Call(Struct, omit_defaults=True, gc=False):
         if self.service is None:
             self.service = step.service
         service = step.service if step.service is not None else self.service
-        self.legs.append(QueueSegment(NO_SERVICE if service is None else service, joined=step.at))
+        self.segments.append(
+            QueueSegment(NO_SERVICE if service is None else service, joined=step.at)
+        )
 
     def go_on(self, step: Step) -> None:
         """Take the usual step: the answer or the end of the only turn, after everything else."""
         self.steps.append(step)
         self.last_step = step.at
-        turn = self.legs[0]
+        turn = self.segments[0]
         if step.kind == ANSWER:
             turn.answered, turn.agent = step.at, step.agent
             if self.service is None:
@@ -471,35 +473,37 @@ class Call(Struct, omit_defaults=True, gc=False):
         for step in islice(self.steps, count):
             course.take(step)
         until = self.steps[count].at if count < len(self.steps) else self.steps[-1].at
-        gone = self.legs[: max(0, len(course.built) - 1)]
+        gone = self.segments[: max(0, len(course.built) - 1)]
         folded = self.folded or Folded(until)
         folded.until = until
         folded.segment = course.built[-1] if course.built else None
         folded.service = course.service
-        folded.waited += sum(leg.wait(until) for leg in gone)
+        folded.waited += sum(segment.wait(until) for segment in gone)
         if folded.first_answer is None:
-            folded.first_answer = next((leg.answered for leg in gone if leg.answered), None)
+            folded.first_answer = next(
+                (segment.answered for segment in gone if segment.answered), None
+            )
         self.folded = folded
-        del self.steps[:count], self.legs[: len(gone)]
+        del self.steps[:count], self.segments[: len(gone)]
         return gone
 
     # -- working out the turns -------------------------------------------------------------
 
     def _follow(self, step: Step) -> Change:
         """The usual step: after everything else. At most the present turn changes."""
-        last = self.legs[-1:]
-        course = _Course([_copy(leg) for leg in last], self.service)
+        last = self.segments[-1:]
+        course = _Course([_copy(segment) for segment in last], self.service)
         course.take(step)
         self.service, self.ended = course.service, course.ended
         if last and len(course.built) == 1 and _same(course.built[0], last[0]):
             return _NOTHING
-        self.legs[len(self.legs) - len(last) :] = course.built
+        self.segments[len(self.segments) - len(last) :] = course.built
         return Change(last, course.built)
 
     def _restart(self, at: int) -> int:
         """The first step of the turn that a step of ``at`` falls into."""
-        turn = bisect_right(self.legs, at, key=_began) - 1
-        return 0 if turn < 0 else bisect_left(self.steps, self.legs[turn].began, key=_at)
+        turn = bisect_right(self.segments, at, key=_began) - 1
+        return 0 if turn < 0 else bisect_left(self.steps, self.segments[turn].began, key=_at)
 
     def _replace(self, start: int, new: int | None) -> Change:
         """Work the turns out again from step ``start`` on; ``new`` is the step that is new.
@@ -507,7 +511,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         Stops where everything is as it was before the new step. Without a new one, all is
         worked out.
         """
-        steps, old = self.steps, self.legs
+        steps, old = self.steps, self.segments
         first, course = self._course_before(start)
         before, end, index = course.service, None, start
         for index in range(start, len(steps)):
@@ -543,14 +547,14 @@ class Call(Struct, omit_defaults=True, gc=False):
         if start == 0:
             return 0, self._begin()
         at = self.steps[start].at
-        first = bisect_left(self.legs, at, key=_began)
+        first = bisect_left(self.segments, at, key=_began)
         service = self._declared_or_folded()
         if service is None:
             named = (step.service for step in islice(self.steps, start) if step.kind in _NAMING)
             service = next((one for one in named if one is not None), None)
         if first == 0:
             return 0, _Course([], service)
-        return first - 1, _Course([_as_of(self.legs[first - 1], at)], service)
+        return first - 1, _Course([_as_of(self.segments[first - 1], at)], service)
 
     def _begin(self) -> _Course:
         known = None if self.folded is None else self.folded.segment
@@ -566,10 +570,10 @@ class Call(Struct, omit_defaults=True, gc=False):
         steps, at = self.steps, turn.began
         if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
             return None  # of several steps of one time, which one began it is not known
-        place = bisect_left(self.legs, at, key=_began)
-        if place == len(self.legs):
+        place = bisect_left(self.segments, at, key=_began)
+        if place == len(self.segments):
             return None
-        known = self.legs[place]
+        known = self.segments[place]
         alike = known.service == turn.service and (known.joined is None) is (turn.joined is None)
         return place if alike and known.began == at else None
 

@@ -82,14 +82,14 @@ def _turn_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
 
     If it answered only later, the first such turn; without an agent, whoever answered.
     """
-    call.charge(len(call.legs))
+    call.charge(len(call.segments))
     later = None
-    for leg in reversed(call.legs):
-        since = leg.answered if agent is None else leg.answered_by(agent)
+    for segment in reversed(call.segments):
+        since = segment.answered if agent is None else segment.answered_by(agent)
         if since is not None:
             if since <= at:
-                return leg
-            later = leg
+                return segment
+            later = segment
     return later
 
 

@@ -105,11 +105,11 @@ class Tally:
         """Set the direction, under which the call counts for its agents and services."""
         if direction == call.direction:
             return
-        if not call.legs:
+        if not call.segments:
             call.direction = direction
             return
         turns = self._turns(call)
-        call.charge(len(call.legs))
+        call.charge(len(call.segments))
         self._count_all(call, turns, -1)
         call.direction = direction
         self._count_all(call, turns, 1)
@@ -121,11 +121,11 @@ class Tally:
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
         """A wrap-up followed the call (+1), or turns out not to have (-1)."""
         if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
-            leg = call.legs[0]
+            segment = call.segments[0]
             call.wrap_ups.append(WrapUp(wrap_up.agent, wrap_up.begin, wrap_up.spent))
-            leg.wrap_up = wrap_up.spent
-            if leg.left is not None:
-                counter = self._ledger.service(self._day_of(leg.left), leg.service)
+            segment.wrap_up = wrap_up.spent
+            if segment.left is not None:
+                counter = self._ledger.service(self._day_of(segment.left), segment.service)
                 if counter is not None:
                     counter.wrap_up += wrap_up.spent
             return
@@ -146,56 +146,56 @@ class Tally:
 
     def _is_only_wrap_up(self, call: Call, agent: int) -> bool:
         """The first wrap-up after the only turn, of an agent who answered it."""
-        if len(call.legs) != 1 or call.wrap_ups or call.folded is not None:
+        if len(call.segments) != 1 or call.wrap_ups or call.folded is not None:
             return False
-        return call.judged == self._terms and call.legs[0].answered_by(agent) is not None
+        return call.judged == self._terms and call.segments[0].answered_by(agent) is not None
 
     def _begin(self, call: Call, step: Step) -> None:
         """The first turn, or what comes before it."""
         call.judged = self._terms
-        if step.kind == QUEUE and not call.legs and call.ended is None:
+        if step.kind == QUEUE and not call.segments and call.ended is None:
             call.join(step)
-            leg = call.legs[0]
-            counter = self._ledger.service(self._day_of(step.at), leg.service)
+            segment = call.segments[0]
+            counter = self._ledger.service(self._day_of(step.at), segment.service)
             if counter is not None:
                 counter.offered += 1
             return
         call.take(step)
-        for leg in call.legs:
-            place = (self._day_of(leg.began), leg.service)
+        for segment in call.segments:
+            place = (self._day_of(segment.began), segment.service)
             counter = self._ledger.service(*place)
             if counter is not None:
                 counter.offered += 1
-            if leg.answered is not None:
-                self._count_handled(call, leg, place, 1)
-                if leg.agent is not None:
-                    self._credit(call, (*place, leg.agent), 1)
+            if segment.answered is not None:
+                self._count_handled(call, segment, place, 1)
+                if segment.agent is not None:
+                    self._credit(call, (*place, segment.agent), 1)
 
     def _only_adds(self, call: Call, step: Step) -> bool:
         """The answer or the end of the only turn, in order and the same day."""
-        if len(call.legs) != 1 or step.at < call.last_step or call.folded is not None:
+        if len(call.segments) != 1 or step.at < call.last_step or call.folded is not None:
             return False
         if call.judged != self._terms or call.wrap_ups or len(call.steps) >= call.most_steps:
             return False
-        leg = call.legs[0]
-        if leg.left is not None or self._day_of(leg.began) != self._day_of(step.at):
+        segment = call.segments[0]
+        if segment.left is not None or self._day_of(segment.began) != self._day_of(step.at):
             return False
         if step.kind == END:
             return True
-        return step.kind == ANSWER and leg.answered is None and leg.service != NO_SERVICE
+        return step.kind == ANSWER and segment.answered is None and segment.service != NO_SERVICE
 
     def _add(self, call: Call, step: Step) -> None:
-        leg = call.legs[0]
-        place = (self._day_of(step.at), leg.service)
+        segment = call.segments[0]
+        place = (self._day_of(step.at), segment.service)
         if step.kind == ANSWER:
-            self._count_handled(call, leg, place, 1)
-            if leg.agent is not None:
-                self._credit(call, (*place, leg.agent), 1)
-        elif leg.answered is not None:
-            self._count_talk(leg, 1)
+            self._count_handled(call, segment, place, 1)
+            if segment.agent is not None:
+                self._credit(call, (*place, segment.agent), 1)
+        elif segment.answered is not None:
+            self._count_talk(segment, 1)
         else:
-            self._judge(leg)
-            self._count_given_up(leg, place, 1)
+            self._judge(segment)
+            self._count_given_up(segment, place, 1)
 
     # -- any other -------------------------------------------------------------------------
 
@@ -206,18 +206,18 @@ class Tally:
         if not removed and not added and not wrapped:
             return
         touched = set(self._places(removed))
-        touched.update(self._places(leg for leg, _ in wrapped))
-        for leg in added:
-            self._judge(leg)
+        touched.update(self._places(segment for segment, _ in wrapped))
+        for segment in added:
+            self._judge(segment)
         touched.update(self._places(added))
         for place in touched:
             self._count(call, turns, place, -1)
-        for leg in removed:
-            self._index(call, turns, leg, -1)
-        for leg, spent in wrapped:
-            leg.wrap_up = spent
-        for leg in added:
-            self._index(call, turns, leg, 1)
+        for segment in removed:
+            self._index(call, turns, segment, -1)
+        for segment, spent in wrapped:
+            segment.wrap_up = spent
+        for segment in added:
+            self._index(call, turns, segment, 1)
         for place in touched:
             self._count(call, turns, place, 1)
 
@@ -226,13 +226,13 @@ class Tally:
         if call.judged == self._terms:
             return
         call.judged = self._terms
-        if call.legs:
+        if call.segments:
             turns = self._turns(call)
             self._count_all(call, turns, -1)
-            for leg in call.legs:
-                self._index(call, turns, leg, -1, credit=False)
-                self._judge(leg)
-                self._index(call, turns, leg, 1, credit=False)
+            for segment in call.segments:
+                self._index(call, turns, segment, -1, credit=False)
+                self._judge(segment)
+                self._index(call, turns, segment, 1, credit=False)
             self._count_all(call, turns, 1)
 
     def _count_all(self, call: Call, turns: _Turns, sign: int) -> None:
@@ -248,13 +248,13 @@ class Tally:
         if known is not None:
             return known
         turns = _Turns()
-        for leg in call.legs:
-            self._index(call, turns, leg, 1, count=False)
+        for segment in call.segments:
+            self._index(call, turns, segment, 1, count=False)
         if call.folded is not None:
             turns.offered.update(call.folded.offered)
             turns.credited.update(call.folded.credited)
             turns.over = frozenset(call.folded.handled + call.folded.gave_up)
-        if len(call.legs) > CACHED_FROM or call.folded is not None:
+        if len(call.segments) > CACHED_FROM or call.folded is not None:
             self._known[call.key] = turns
         return turns
 
@@ -262,37 +262,37 @@ class Tally:
         self,
         call: Call,
         turns: _Turns,
-        leg: QueueSegment,
+        segment: QueueSegment,
         sign: int,
         *,
         count: bool = True,
         credit: bool = True,
     ) -> None:
         """Put a turn into the index, or take it out; agents are credited on the way."""
-        for place in self._offers(leg):
+        for place in self._offers(segment):
             turns.offered[place] += sign
-        if leg.answered is not None:
-            _file(turns.answered, (self._day_of(leg.answered), leg.service), leg, sign)
-        elif leg.gave_up and leg.left is not None:
-            _file(turns.gave_up, (self._day_of(leg.left), leg.service), leg, sign)
-        for agent, at in leg.answers() if credit else ():
-            credited = (self._day_of(at), leg.service, agent)
+        if segment.answered is not None:
+            _file(turns.answered, (self._day_of(segment.answered), segment.service), segment, sign)
+        elif segment.gave_up and segment.left is not None:
+            _file(turns.gave_up, (self._day_of(segment.left), segment.service), segment, sign)
+        for agent, at in segment.answers() if credit else ():
+            credited = (self._day_of(at), segment.service, agent)
             before = turns.credited[credited]
             turns.credited[credited] = before + sign
             if count and (before > 0) is not (before + sign > 0):
                 self._credit(call, credited, sign)
 
-    def _offers(self, leg: QueueSegment) -> Iterator[_Place]:
-        end = leg.answered if leg.answered is not None else leg.left
-        first = self._day_of(leg.began)
+    def _offers(self, segment: QueueSegment) -> Iterator[_Place]:
+        end = segment.answered if segment.answered is not None else segment.left
+        first = self._day_of(segment.began)
         last = first if end is None else self._day_of(end)
         # waiting at midnight is being offered anew; days that are dropped are not walked through
         for day in range(max(first, self._ledger.first_day), last + 1):
-            yield day, leg.service
+            yield day, segment.service
 
-    def _places(self, legs: Iterable[QueueSegment]) -> Iterator[_Place]:
-        for leg in legs:
-            yield from self._offers(leg)
+    def _places(self, segments: Iterable[QueueSegment]) -> Iterator[_Place]:
+        for segment in segments:
+            yield from self._offers(segment)
 
     def _count(
         self, call: Call, turns: _Turns, place: _Place, sign: int, *, offers: bool = True
@@ -320,40 +320,40 @@ class Tally:
         assert folded is not None
         offered, handled = dict.fromkeys(folded.offered), dict.fromkeys(folded.handled)
         gave_up, credited = dict.fromkeys(folded.gave_up), dict.fromkeys(folded.credited)
-        for leg in gone:
-            for place in self._offers(leg):
+        for segment in gone:
+            for place in self._offers(segment):
                 offered[place] = None
-            if leg.answered is not None:
-                place = (self._day_of(leg.answered), leg.service)
-                if turns.answered[place][0] is leg:
+            if segment.answered is not None:
+                place = (self._day_of(segment.answered), segment.service)
+                if turns.answered[place][0] is segment:
                     handled[place] = None
-            elif leg.gave_up and leg.left is not None:
-                place = (self._day_of(leg.left), leg.service)
-                if turns.gave_up[place][0] is leg and not turns.answered.get(place):
+            elif segment.gave_up and segment.left is not None:
+                place = (self._day_of(segment.left), segment.service)
+                if turns.gave_up[place][0] is segment and not turns.answered.get(place):
                     gave_up[place] = None
-            for agent, at in leg.answers():
-                credited[self._day_of(at), leg.service, agent] = None
+            for agent, at in segment.answers():
+                credited[self._day_of(at), segment.service, agent] = None
         folded.offered, folded.handled = _newest(offered), _newest(handled)
         folded.gave_up, folded.credited = _newest(gave_up), _newest(credited)
         self.forget(call)
 
     # -- counters --------------------------------------------------------------------------
 
-    def _count_handled(self, call: Call, leg: QueueSegment, place: _Place, sign: int) -> None:
+    def _count_handled(self, call: Call, segment: QueueSegment, place: _Place, sign: int) -> None:
         counter = self._ledger.service(*place)
         if counter is None:
             return
         counter.handled += sign
         if sign > 0:
-            leg.unqueued = leg.joined is None and call.direction in _OUTBOUND
-        if leg.unqueued:
+            segment.unqueued = segment.joined is None and call.direction in _OUTBOUND
+        if segment.unqueued:
             counter.unqueued += sign
             return
-        wait = leg.wait(0)
+        wait = segment.wait(0)
         if sign > 0:
-            leg.within = wait <= self._service(leg).sla_seconds * 1000
+            segment.within = wait <= self._service(segment).sla_seconds * 1000
         counter.handled_wait += sign * wait
-        counter.handled_within += sign * leg.within
+        counter.handled_within += sign * segment.within
 
     def _credit(self, call: Call, credited: tuple[int, int, int], sign: int) -> None:
         counter = self._agent(*credited)
@@ -368,66 +368,66 @@ class Tally:
             hook(agent)
         return self._ledger.agent(day, service, agent)
 
-    def _count_talk(self, leg: QueueSegment, sign: int) -> None:
+    def _count_talk(self, segment: QueueSegment, sign: int) -> None:
         """The talk and the wrap-up of a turn count when it is over, on that day."""
-        assert leg.answered is not None
-        assert leg.left is not None
-        counter = self._ledger.service(self._day_of(leg.left), leg.service)
+        assert segment.answered is not None
+        assert segment.left is not None
+        counter = self._ledger.service(self._day_of(segment.left), segment.service)
         if counter is not None:
             counter.talks += sign
-            counter.talk += sign * (leg.left - leg.answered)
-            counter.wrap_up += sign * leg.wrap_up
+            counter.talk += sign * (segment.left - segment.answered)
+            counter.wrap_up += sign * segment.wrap_up
 
-    def _count_given_up(self, leg: QueueSegment, place: _Place, sign: int) -> None:
+    def _count_given_up(self, segment: QueueSegment, place: _Place, sign: int) -> None:
         counter = self._ledger.service(*place)
         if counter is not None:
             counter.abandoned += sign
-            counter.abandoned_wait += sign * leg.wait(0)
-            counter.abandoned_within += sign * leg.within
-            counter.abandoned_short += sign * leg.short
+            counter.abandoned_wait += sign * segment.wait(0)
+            counter.abandoned_within += sign * segment.within
+            counter.abandoned_short += sign * segment.short
 
-    def _judge(self, leg: QueueSegment) -> None:
+    def _judge(self, segment: QueueSegment) -> None:
         """Whether a turn that ended unanswered was abandoned, and how soon."""
-        if leg.answered is not None or leg.left is None:
+        if segment.answered is not None or segment.left is None:
             return
-        settings, wait = self._service(leg), leg.wait(0)
+        settings, wait = self._service(segment), segment.wait(0)
         short = settings.short_abandon_seconds
-        leg.within = wait <= settings.sla_seconds * 1000
-        leg.short = leg.within if short is None else wait <= short * 1000
-        exits = leg.exited and settings.count_exits_as == "abandoned"
-        leg.gave_up = leg.lost or exits
+        segment.within = wait <= settings.sla_seconds * 1000
+        segment.short = segment.within if short is None else wait <= short * 1000
+        exits = segment.exited and settings.count_exits_as == "abandoned"
+        segment.gave_up = segment.lost or exits
 
-    def _service(self, leg: QueueSegment) -> Service:
-        return self._services.get(leg.service, _UNKNOWN_SERVICE)
+    def _service(self, segment: QueueSegment) -> Service:
+        return self._services.get(segment.service, _UNKNOWN_SERVICE)
 
     def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
         """The turns whose wrap-up is not what it should be, and what it should be."""
-        call.charge(len(call.legs) + len(call.wrap_ups))
-        spent = [0] * len(call.legs)
+        call.charge(len(call.segments) + len(call.wrap_ups))
+        spent = [0] * len(call.segments)
         for one in call.wrap_ups:
-            turn = _turn_before(call.legs, one)
+            turn = _turn_before(call.segments, one)
             if turn is not None:
                 spent[turn] += one.spent
-        pairs = zip(call.legs, spent, strict=True)
-        return [(leg, total) for leg, total in pairs if leg.wrap_up != total]
+        pairs = zip(call.segments, spent, strict=True)
+        return [(segment, total) for segment, total in pairs if segment.wrap_up != total]
 
 
 _OUTBOUND = ("OUTBOUND", "MANUAL")
 
 
-def _turn_before(legs: list[QueueSegment], wrap_up: WrapUp) -> int | None:
+def _turn_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
     """The turn that a wrap-up followed: the agent's last one by then, else the last answered."""
     other = later = None
-    for index in range(len(legs) - 1, -1, -1):
-        leg = legs[index]
-        if leg.answered is None:
+    for index in range(len(segments) - 1, -1, -1):
+        segment = segments[index]
+        if segment.answered is None:
             continue
-        at = leg.answered_by(wrap_up.agent)
+        at = segment.answered_by(wrap_up.agent)
         if at is not None:
             if at <= wrap_up.begin:
                 return index
             later = index
-        elif other is None and leg.answered <= wrap_up.begin:
+        elif other is None and segment.answered <= wrap_up.begin:
             other = index
     return later if later is not None else other
 
@@ -447,27 +447,27 @@ def _note_wrap_up(wrap_ups: list[WrapUp], wrap_up: WrapUp, sign: int) -> None:
 
 
 def _file(
-    known: dict[_Place, list[QueueSegment]], place: _Place, leg: QueueSegment, sign: int
+    known: dict[_Place, list[QueueSegment]], place: _Place, segment: QueueSegment, sign: int
 ) -> None:
     """Put a turn among those of its place, which are in the order of time, or take it out."""
-    legs = known.setdefault(place, [])
+    segments = known.setdefault(place, [])
     if sign > 0:
-        insort(legs, leg, key=_order)
+        insort(segments, segment, key=_order)
         return
-    index = bisect_left(legs, _order(leg), key=_order)
-    while legs[index] is not leg:
+    index = bisect_left(segments, _order(segment), key=_order)
+    while segments[index] is not segment:
         index += 1
-    del legs[index]
-    if not legs:
+    del segments[index]
+    if not segments:
         del known[place]
 
 
-def _order(leg: QueueSegment) -> tuple[int, int, int]:
-    end = leg.answered if leg.answered is not None else leg.left
+def _order(segment: QueueSegment) -> tuple[int, int, int]:
+    end = segment.answered if segment.answered is not None else segment.left
     return (
         _OPEN if end is None else end,
-        -1 if leg.joined is None else leg.joined,
-        _OPEN if leg.left is None else leg.left,
+        -1 if segment.joined is None else segment.joined,
+        _OPEN if segment.left is None else segment.left,
     )
 
 

@@ -130,7 +130,7 @@ def call_termination(
         priority=call.priority,
         lv_result=data.lv_result,
         operator_transfer_successful=_said(data.operator_transfer_successful, handled),
-        operator_transfer=_said(data.operator_transfer, int(bool(call.legs))),
+        operator_transfer=_said(data.operator_transfer, int(bool(call.segments))),
         phone_position=UNSET if call.phone_position is None else call.phone_position,
         zip_code=UNSET if call.zip_code is None else call.zip_code,
     )

@@ -146,8 +146,8 @@ class _Services:
             if call.direction in _OUTBOUND:
                 agent = (
                     None
-                    if call.leg is None or call.leg.agent is None
-                    else agents.get(call.leg.agent)
+                    if call.segment is None or call.segment.agent is None
+                    else agents.get(call.segment.agent)
                 )
                 outbound = _outbound(call, None if agent is None else agent.login)
             return service, _Open(since, call.connected, over, outbound)
