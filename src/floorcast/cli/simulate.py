@@ -20,7 +20,7 @@ from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress import Shown, shown
 from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
 from floorcast.cli.simulation_run import Pace, SimulationRun
-from floorcast.cli.truth import tables
+from floorcast.cli.truth_tables import tables
 from floorcast.client import Sender, Timing
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire

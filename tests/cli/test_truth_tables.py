@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from floorcast.cli.truth import MOST_AGENTS, tables
+from floorcast.cli.truth_tables import MOST_AGENTS, tables
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.report import report
 from floorcast.simulator.simulation import Simulation
