@@ -10,8 +10,8 @@ from typing import NamedTuple
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.site.configuration import Client, FloorConfig, User
-from floorcast.site.directory import Directory
 from floorcast.site.manual_changes import laid_over
+from floorcast.site.site_index import Directory
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
 
 __all__ = ["Site", "SiteChange"]

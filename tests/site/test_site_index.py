@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from floorcast.site.digests import digest
-from floorcast.site.directory import Directory
 from floorcast.site.live_site import Site
+from floorcast.site.site_index import Directory
 from tests.site.sites import small
 
 
