@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.http.app import ROUTES, Api
 from floorcast.server.wallboard_routes import page_routes
-from floorcast.wallboard.files import SECURITY, page_files
+from floorcast.wallboard.page_files import SECURITY, page_files
 from tests.real.nodes import Clock, House, scratch
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Response
 from floorcast.http.routing import Route
-from floorcast.wallboard.files import PageFile, page_files
+from floorcast.wallboard.page_files import PageFile, page_files
 
 __all__ = ["page_routes"]
 

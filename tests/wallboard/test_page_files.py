@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from floorcast.wallboard.files import PATH, SECURITY, PageFile, page_files
+from floorcast.wallboard.page_files import PATH, SECURITY, PageFile, page_files
 
 FILES = {file.path: file for file in page_files()}
 REFERENCES = {
