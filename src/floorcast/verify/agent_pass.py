@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from floorcast.verify.call_pass import known_facts
-from floorcast.verify.days import Days
+from floorcast.verify.client_days import Days
 from floorcast.verify.records import Heard, Known, Records, WrapUp
 from floorcast.verify.sums import Presence, Sums
 

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from floorcast.verify.agent_pass import customer_phone
-from floorcast.verify.days import Days
+from floorcast.verify.client_days import Days
 from floorcast.verify.names import Site
 from floorcast.verify.sums import AgentSums, Campaign, OpenCall, Presence, ServiceSums, Sums
 

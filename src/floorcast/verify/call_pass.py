@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from floorcast.verify.days import Days
+from floorcast.verify.client_days import Days
 from floorcast.verify.records import Known, Records, Report, Terms, Told, WrapUp, name_of
 from floorcast.verify.sums import OpenCall, Sums
 from floorcast.verify.turns import Course, Turn, course, is_step, of_agent

@@ -22,7 +22,7 @@ from floorcast.verify.agent_pass import AgentPass, tell_states
 from floorcast.verify.answers import Answers
 from floorcast.verify.call_pass import CallPass, note_answers
 from floorcast.verify.campaign_pass import add_campaigns
-from floorcast.verify.days import Days
+from floorcast.verify.client_days import Days
 from floorcast.verify.records import Records
 from floorcast.verify.refold import Refold
 from floorcast.verify.sums import Sums
