@@ -19,10 +19,10 @@ from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
 from floorcast.verify.agent_pass import AgentPass, tell_states
-from floorcast.verify.answers import Answers
 from floorcast.verify.call_pass import CallPass, note_answers
 from floorcast.verify.campaign_pass import add_campaigns
 from floorcast.verify.client_days import Days
+from floorcast.verify.expected_answers import Answers
 from floorcast.verify.records import Records
 from floorcast.verify.refold import Refold
 from floorcast.verify.sums import Sums
