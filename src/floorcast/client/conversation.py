@@ -11,10 +11,10 @@ from msgspec import Struct, structs
 
 from floorcast.client.address import address
 from floorcast.client.answers import LoggedIn
+from floorcast.client.error_mapping import as_credentials
 from floorcast.client.exchange import Exchange, fit_for_a_header
 from floorcast.client.methods import Call, decoded, post
 from floorcast.client.pacing import Pace
-from floorcast.client.refusals import as_credentials
 from floorcast.client.steps import Alone, Open, Request, Response, Send, Steps
 from floorcast.client.timing import SessionNotKnownYet, Timing, repeated
 from floorcast.model.errors import BadCredentials, BadSession, NotFound, Refusal

@@ -6,9 +6,9 @@ import re
 from http import HTTPStatus
 from typing import TypeVar
 
+from floorcast.client.error_mapping import refusal
 from floorcast.client.methods import Call
 from floorcast.client.pacing import Pace
-from floorcast.client.refusals import refusal
 from floorcast.client.steps import Broken, Open, Pause, Response, Send, Steps
 from floorcast.model.errors import SettingError, Unavailable
 

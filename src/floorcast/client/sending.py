@@ -15,10 +15,10 @@ from msgspec import Struct, structs
 
 from floorcast.client.address import address
 from floorcast.client.cloud_event import CloudEvent
+from floorcast.client.error_mapping import as_credentials, refusal
 from floorcast.client.exchange import Exchange, fit_for_a_header
 from floorcast.client.methods import Call, decoded
 from floorcast.client.pacing import Pace
-from floorcast.client.refusals import as_credentials, refusal
 from floorcast.client.steps import Request, Response, Steps
 from floorcast.client.timing import Timing, repeated
 from floorcast.model.errors import BadSession, TooLarge, UnexpectedAnswer

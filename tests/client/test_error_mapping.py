@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from floorcast.client.refusals import refusal, retry_after
+from floorcast.client.error_mapping import refusal, retry_after
 from floorcast.client.steps import Request, Response
 from floorcast.model import errors
 
