@@ -13,9 +13,9 @@ from typing import Any, get_args
 
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.error_responses import Failure
+from floorcast.http.openapi.error_docs import HEADERS, name_of, refusals, response
 from floorcast.http.openapi.examples import examples
 from floorcast.http.openapi.operations import Shown, operation, tag_of
-from floorcast.http.openapi.refusals import HEADERS, name_of, refusals, response
 from floorcast.http.openapi.schemas import components
 from floorcast.http.routing import ANY, Handler, Route, Table
 from floorcast.ingest.accept import NothingAccepted

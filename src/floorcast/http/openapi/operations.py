@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from floorcast.auth.roles import ALLOWED
 from floorcast.http.error_responses import Failure
+from floorcast.http.openapi.error_docs import name_of, refusals, response
 from floorcast.http.openapi.examples import Example
-from floorcast.http.openapi.refusals import name_of, refusals, response
 from floorcast.http.openapi.schemas import schema
 from floorcast.http.routing import ANY, Query, Route
 from floorcast.ingest.accept import NothingAccepted
