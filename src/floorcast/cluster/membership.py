@@ -18,9 +18,9 @@ from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.newer_events import read_again
+from floorcast.cluster.node_state import ClusterState, Lag
 from floorcast.cluster.peers import Following, Peer, PeerServer, ask_peers
 from floorcast.cluster.saved_store import SavedStore, check_store
-from floorcast.cluster.state import ClusterState, Lag
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,

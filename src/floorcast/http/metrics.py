@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from floorcast.cluster.state import ClusterState
+from floorcast.cluster.node_state import ClusterState
 from floorcast.feeds.ring import Rings
 from floorcast.sse.hub import Hub
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.cluster.state import ClusterState
+from floorcast.cluster.node_state import ClusterState
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.memory import MemoryKeyValueStore
