@@ -14,7 +14,7 @@ from floorcast.auth import audit_log
 from floorcast.auth.audit_log import AuditLog
 from floorcast.cli.admin import DataOption, by
 from floorcast.cli.options import known
-from floorcast.cli.progress import shown
+from floorcast.cli.progress_bar import shown
 from floorcast.config.sources import load
 from floorcast.log.data_folder import flush_folder
 from floorcast.log.folder_copy import FILES, copy_file

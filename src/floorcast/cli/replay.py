@@ -18,7 +18,7 @@ import msgspec
 import typer
 
 from floorcast.cli.options import KEY_HELP
-from floorcast.cli.progress import Shown, Silent, shown
+from floorcast.cli.progress_bar import Shown, Silent, shown
 from floorcast.client import CloudEvent, Sender, Timing, Verdicts
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.connectors import anonymous_bank, call_records

@@ -17,7 +17,7 @@ import msgspec
 import typer
 
 from floorcast.cli.options import KEY_HELP
-from floorcast.cli.progress import Shown, shown
+from floorcast.cli.progress_bar import Shown, shown
 from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
 from floorcast.cli.simulation_run import Pace, SimulationRun
 from floorcast.cli.truth_tables import tables

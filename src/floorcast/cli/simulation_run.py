@@ -6,7 +6,7 @@ import math
 import threading
 from typing import NamedTuple
 
-from floorcast.cli.progress import Shown, Silent
+from floorcast.cli.progress_bar import Shown, Silent
 from floorcast.cli.replay import MAX_SPEED, Totals
 from floorcast.client import CloudEvent, Sender
 from floorcast.client.sending import MAX_BATCH_EVENTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.cli.progress import STEP, Silent, shown
+from floorcast.cli.progress_bar import STEP, Silent, shown
 
 
 def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
