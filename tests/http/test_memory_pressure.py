@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from floorcast.http import memory
+from floorcast.http import memory_pressure
 from floorcast.http.app import Api
-from floorcast.http.memory import MemoryUse, MemoryWatch, memory_use
+from floorcast.http.memory_pressure import MemoryUse, MemoryWatch, memory_use
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import Route
@@ -55,7 +55,7 @@ def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "memory.max").write_text("1000\n")
     assert memory_use(process, tmp_path) == [MemoryUse(600, 1000, "cgroup")]
     assert memory_use(tmp_path / "none", tmp_path / "none") == []
-    assert isinstance(memory.memory_use(), list)
+    assert isinstance(memory_pressure.memory_use(), list)
 
 
 def test_a_request_without_memory_is_answered_503_and_shown() -> None:
