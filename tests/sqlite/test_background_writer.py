@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from floorcast.sqlite.background_writer import BackgroundWriter
-from floorcast.sqlite.files import connect
+from floorcast.sqlite.files import connect, remove
 from tests.log.faults import failing_disk
 
 
@@ -117,3 +117,25 @@ def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
     assert done.wait(10)
     writer.close()
     assert bites == 5
+
+
+def test_a_file_that_was_replaced_already_is_not_replaced_again(tmp_path: Path) -> None:
+    """A reader of the old file may tell of its damage late; the new one has its readers by then."""
+    path = tmp_path / "file.db"
+
+    def remade() -> apsw.Connection:
+        remove(path)
+        return opened(path)
+
+    writer = BackgroundWriter(opened(path), "file.db", remake=remade)
+    writer.make_anew(0)
+    assert writer.wait()
+    reader = opened(path)
+    writer.submit(1, writing(1), nothing)
+    writer.make_anew(0)
+    assert writer.wait()
+    assert (writer.remade, written(reader)) == (1, [1])
+    writer.make_anew(1)
+    assert writer.wait()
+    assert writer.remade == 2
+    writer.close()

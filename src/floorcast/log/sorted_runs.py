@@ -173,7 +173,7 @@ class SortedRuns:
             return await self._find(keys, since)
         except DAMAGED as error:
             self._asked = True
-            self._writer.make_anew()
+            self._writer.make_anew(self._remakes)
             raise Unavailable("the keys of events are being made anew") from error
 
     async def _find(self, keys: Sequence[bytes], since: int) -> list[bytes]:

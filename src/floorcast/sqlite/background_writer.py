@@ -75,7 +75,7 @@ class BackgroundWriter:
     ) -> None:
         self.remade = 0
         self._remake = remake
-        self._remake_wanted = threading.Event()
+        self._remake_wanted = 0  # the count of remakes that a reader waits for
         self._tidy_failing = False
         self._retry_seconds = retry_seconds
         self.healthy = True
@@ -130,9 +130,13 @@ class BackgroundWriter:
         self._queue.put(mark)
         return mark.reached.wait(timeout)
 
-    def make_anew(self) -> None:
-        """Have the file made anew: a reader has found that it is damaged."""
-        self._remake_wanted.set()
+    def make_anew(self, remade: int) -> None:
+        """Have the file made anew: a reader found it damaged after ``remade`` replacements.
+
+        Does nothing if the writer has replaced that file already: a second new file would take the
+        place of the first under its readers.
+        """
+        self._remake_wanted = remade + 1
         self._queue.put(_Mark(threading.Event()))
 
     def close(self) -> None:
@@ -148,8 +152,8 @@ class BackgroundWriter:
         more = self._tidy is not None  # what an earlier process left to do
         while True:
             jobs, mark = self._next_group(wait=not more)
-            if self._remake_wanted.is_set():
-                self._remake_wanted.clear()
+            if self.remade < self._remake_wanted:
+                self._remake_wanted = 0
                 self._begin_anew("a reader found it damaged")
             if jobs and not self._store(jobs):
                 return

@@ -220,7 +220,7 @@ class ProjectionStore:
         elif client is not None:
             return
         elif self._remakes == self._writer.remade:
-            self._writer.make_anew()
+            self._writer.make_anew(self._remakes)
 
     def _remade_file(self, path: Path) -> apsw.Connection:
         remove(path)
