@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+from floorcast.auth.networks import is_loopback
+
 __all__ = ["ConnectionLimits", "Verdict", "places_of"]
 
 Verdict = Literal["admitted", "full", "address"]
@@ -34,7 +36,7 @@ class ConnectionLimits:
 
     def enter(self, address: str) -> Verdict:
         """Count a connection from ``address``, unless there is no room for it."""
-        room = self.places + (self._for_loopback if _is_loopback(address) else 0)
+        room = self.places + (self._for_loopback if is_loopback(address) else 0)
         if self.total >= room:
             return "full"
         if not self.is_proxy(address) and not self._count(address):
@@ -78,11 +80,3 @@ class ConnectionLimits:
 def places_of(descriptors: int) -> int:
     """How many connections a process with so many descriptors has room for."""
     return max(16, (descriptors - _FILES_KEPT_BACK) * 15 // 16)
-
-
-@lru_cache(maxsize=4096)
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
