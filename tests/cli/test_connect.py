@@ -108,13 +108,13 @@ def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
             cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
-            wait_until(lambda: len(intake.recorded_at) == 3, lambda: intake.requests)
+            wait_until(lambda: len(intake.received) == 3, lambda: intake.requests)
         finally:
             process.terminate()
             _, said = process.communicate(timeout=20)
     assert process.returncode == 0, said
-    assert list(intake.recorded_at) == ["1.0/start", "1.0/1/queue", "1.0/end"]
-    start = intake.recorded_at["1.0/start"]
+    assert list(intake.received) == ["1.0/start", "1.0/1/queue", "1.0/end"]
+    start = intake.received["1.0/start"]
     assert (start["source"], start["data"]["sessionId"]) == ("asterisk/pbx", "1.0@pbx")
     assert start["data"]["service"] == "Sales"
     assert (tmp_path / "connect.db").exists()

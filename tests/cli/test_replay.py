@@ -88,7 +88,7 @@ def test_at_full_speed_a_thousand_go_at_once() -> None:
         events = events_at(*range(2_500))
         totals = replay(events, intake.url, "k", clock=wall.now, sleep=wall.sleep, progress=seen)
     assert [len(batch) for batch in ids(intake)] == [1_000, 1_000, 500]
-    assert list(intake.recorded_at) == [event.id for event in events]
+    assert list(intake.received) == [event.id for event in events]
     assert (totals.sent, totals.accepted) == (2_500, 2_500)
     assert seen.sent == [1_000, 2_000, 2_500]
     assert wall.slept == []
@@ -140,7 +140,7 @@ def test_a_server_that_dies_in_between_has_every_event_once() -> None:
                 intake.start()
 
         totals = replay(events, intake.url, "k", clock=wall.now, sleep=sleep, progress=seen)
-    assert list(intake.recorded_at) == [event.id for event in events]
+    assert list(intake.received) == [event.id for event in events]
     assert (totals.sent, totals.accepted, totals.duplicates) == (5_000, 3_000, 2_000)
     assert len(seen.why) == len(wall.slept) == 6
 
@@ -188,7 +188,7 @@ def test_the_command_puts_a_day_where_it_is_told() -> None:
     onto = ["--day", "2026-07-01", "--time-zone", "Asia/Jerusalem", "--client", "47415"]
     with running() as intake:
         command(intake, *onto)
-    first = next(iter(intake.recorded_at.values()))
+    first = next(iter(intake.received.values()))
     assert first["time"] == "2026-06-30T21:10:10Z"
     assert first["source"] == "anonymous-bank/47415/1999-08-05"
 
@@ -197,7 +197,7 @@ def test_without_a_day_the_last_event_falls_on_now() -> None:
     """No event is in the future, and the last one is seconds old."""
     with running() as intake:
         command(intake)
-    last = datetime.fromisoformat(str(list(intake.recorded_at.values())[-1]["time"]))
+    last = datetime.fromisoformat(str(list(intake.received.values())[-1]["time"]))
     assert timedelta(0) <= datetime.now(UTC) - last < timedelta(minutes=1)
 
 
@@ -290,7 +290,7 @@ def test_the_real_day_arrives_whole_although_the_server_fails() -> None:
     wall = Wall()
     with running(*[TAKE, DROP, BUSY] * 5) as intake:
         totals = replay(events, intake.url, "k", clock=wall.now, sleep=wall.sleep)
-    assert list(intake.recorded_at) == [event.id for event in events]
+    assert list(intake.received) == [event.id for event in events]
     assert totals.sent == totals.accepted + totals.duplicates == len(events)
-    begun = sum(event["type"] == "call.start" for event in intake.recorded_at.values())
+    begun = sum(event["type"] == "call.start" for event in intake.received.values())
     assert begun == 2_357

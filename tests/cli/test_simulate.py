@@ -54,7 +54,7 @@ def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "60 of 60 minutes of the floor" in result.stderr
     truth = json.loads(file.read_text())
-    kinds = Counter(event["type"] for event in intake.recorded_at.values())
+    kinds = Counter(event["type"] for event in intake.received.values())
     services = {row["serviceName"]: row for row in truth["services"]}
     assert sum(row["begun"] for row in services.values()) == kinds["call.start"] > 50
     assert sum(row["totalHandled"] for row in services.values()) == kinds["call.answer"]
@@ -149,9 +149,9 @@ def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
         live = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
         )
-        recorded_at = 'floorcast_intake_events_total{outcome="accepted"}'
-        before = caller.counted(recorded_at)
-        while caller.counted(recorded_at) == before:
+        received = 'floorcast_intake_events_total{outcome="accepted"}'
+        before = caller.counted(received)
+        while caller.counted(received) == before:
             assert live.poll() is None
         live.send_signal(signal.SIGTERM)
         said, _ = live.communicate(timeout=TIMEOUT)

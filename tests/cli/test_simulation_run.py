@@ -59,7 +59,7 @@ def a_floor(
         yield SimulationRun(floor, wire, sender, wall, clock=wall.now), floor
 
 
-def recorded_at(intake: Intake) -> list[str]:
+def received(intake: Intake) -> list[str]:
     return [json.loads(line)["id"] for one in intake.requests for line in one.body.splitlines()]
 
 
@@ -72,7 +72,7 @@ def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
     sizes = [len(one.body.splitlines()) for one in intake.requests]
     assert max(sizes) == MAX_BATCH_EVENTS
     assert len(sizes) < sum(sizes) / 400
-    assert recorded_at(intake) == [str(number + 1) for number in range(sum(sizes))]
+    assert received(intake) == [str(number + 1) for number in range(sum(sizes))]
     assert wall.seconds == 0
     assert work.totals.accepted == sum(sizes)
 
@@ -113,10 +113,10 @@ def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
         work.go_on(Pace(60.0, behind=HOUR))
         work.close()
     assert wall.seconds == pytest.approx(20, abs=0.2)
-    ids = {int(one) for one in recorded_at(intake)}
+    ids = {int(one) for one in received(intake)}
     assert ids == set(range(1, max(ids) + 1))
-    kinds = Counter(event["type"] for event in intake.recorded_at.values())
-    states = Counter(event["data"].get("eventType") for event in intake.recorded_at.values())
+    kinds = Counter(event["type"] for event in intake.received.values())
+    states = Counter(event["data"].get("eventType") for event in intake.received.values())
     assert kinds["call.start"] == kinds["call.end"] > 0
     assert states["LOGON"] == states["LOGOFF"] > 0
 
@@ -127,5 +127,5 @@ def test_a_server_that_is_busy_or_dies_gets_each_event_once() -> None:
         work.go_on(Pace(MAX_SPEED, behind=HOUR), HOUR)
         work.close()
     totals = work.totals
-    assert len(intake.recorded_at) == totals.accepted + totals.duplicates == totals.sent
+    assert len(intake.received) == totals.accepted + totals.duplicates == totals.sent
     assert totals.duplicates > 0

@@ -12,7 +12,7 @@ from floorcast.cli import options, skip_entry
 from floorcast.log.damage import damaged_entries
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import SettingError
-from tests.cli.test_verify import a_call, recorded_at, verified
+from tests.cli.test_verify import a_call, stored, verified
 from tests.log.damaging import flip
 
 
@@ -27,7 +27,7 @@ def skipped(folder: Path, *words: str) -> Result:
 
 def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
     """The rest of the log is then read as if it were not there."""
-    recorded_at(tmp_path, a_call(1))
+    stored(tmp_path, a_call(1))
     flip(tmp_path / "log.db", b'"id":"3/0"')
     said = skipped(tmp_path, "47415", "3")
     assert said.stdout == "entry 3 of client 47415 is skipped from now on\n"
@@ -41,7 +41,7 @@ def test_it_refuses_what_it_must_not_touch(tmp_path: Path) -> None:
     """An entry that is sound, a folder without a log, and one whose server runs."""
     with pytest.raises(SettingError, match="holds no log"):
         skipped(tmp_path, "47415", "1")
-    recorded_at(tmp_path, a_call(1))
+    stored(tmp_path, a_call(1))
     with pytest.raises(SettingError, match="is not damaged"):
         skipped(tmp_path, "47415", "3")
     with DataFolder(tmp_path), pytest.raises(SettingError, match="in use"):

@@ -35,7 +35,7 @@ def verified(folder: Path | str, *more: str) -> Result:
     )
 
 
-def recorded_at(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
+def stored(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
     """Have a server take these events in, some a request."""
 
     async def take() -> None:
@@ -64,8 +64,8 @@ def a_call(client: int) -> list[InboundEvent]:
 
 def test_a_log_without_a_difference(tmp_path: Path) -> None:
     """Each client's line says what was looked at; the exit code is 0."""
-    recorded_at(tmp_path, a_call(1))
-    recorded_at(tmp_path, a_call(2)[:2], client=4199)
+    stored(tmp_path, a_call(1))
+    stored(tmp_path, a_call(2)[:2], client=4199)
     result = verified(tmp_path)
     assert result.exit_code == 0
     first, second = result.stdout.splitlines()
@@ -78,7 +78,7 @@ def test_a_difference_is_a_row_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what is shown and what was recomputed; the exit code is 1."""
-    recorded_at(tmp_path, a_call(1))
+    stored(tmp_path, a_call(1))
     monkeypatch.setattr(Tally, "_count_talk", lambda *_: None)
     result = verified(tmp_path)
     assert result.exit_code == 1
@@ -89,7 +89,7 @@ def test_a_difference_is_a_row_of_the_table(
 
 def test_it_works_beside_a_running_server(tmp_path: Path) -> None:
     """The server owns the folder; the log is only read."""
-    recorded_at(tmp_path, a_call(1))
+    stored(tmp_path, a_call(1))
     with DataFolder(tmp_path):
         assert verified(tmp_path).exit_code == 0
 
@@ -104,8 +104,8 @@ def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
 
 def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Path) -> None:
     """It names the entry, and what to do."""
-    recorded_at(tmp_path, a_call(1))
-    recorded_at(tmp_path, a_call(2)[:2], client=4199)
+    stored(tmp_path, a_call(1))
+    stored(tmp_path, a_call(2)[:2], client=4199)
     flip(tmp_path / "log.db", b'"id":"3/0"')
     result = verified(tmp_path)
     assert result.exit_code == 1
@@ -117,7 +117,7 @@ def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Pat
 
 def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
     """Each damaged one with its client, number and time; exit code 1 if there is any."""
-    recorded_at(tmp_path, a_call(1))
+    stored(tmp_path, a_call(1))
     result = verified(tmp_path, "--disk")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path} is not damaged\n")
     flip(tmp_path / "log.db", b'"id":"3/0"')

@@ -43,7 +43,7 @@ class Intake:
     def __init__(self, *answers: Answer | None) -> None:
         self.answers: deque[Answer | None] = deque(answers)
         self.requests: list[Request] = []
-        self.recorded_at: dict[str, dict[str, Any]] = {}
+        self.received: dict[str, dict[str, Any]] = {}
         self._port = 0
         self.start()
         self.url = f"http://127.0.0.1:{self._port}"
@@ -90,8 +90,8 @@ class Intake:
 
     def take(self, body: bytes) -> dict[str, object]:
         events = [json.loads(line) for line in body.splitlines()]
-        fresh = {event["id"]: event for event in events if event["id"] not in self.recorded_at}
-        self.recorded_at |= fresh
+        fresh = {event["id"]: event for event in events if event["id"] not in self.received}
+        self.received |= fresh
         return {"accepted": len(fresh), "duplicates": len(events) - len(fresh), "rejected": []}
 
 

@@ -13,11 +13,11 @@ import httpx
 from floorcast.client import AsyncClient, AsyncFeed, Client, Credentials, Feed, Timing
 from tests.client.reference import URL, Reference
 
-__all__ = ["Blocking", "IngestResult", "OnALoop", "Shell"]
+__all__ = ["Blocking", "OnALoop", "Received", "Shell"]
 
 Found = Any
 """What a method gives: another type for each name."""
-IngestResult = list[tuple[bytes, str | None]]
+Received = list[tuple[bytes, str | None]]
 
 
 class Shell(Protocol):
@@ -33,7 +33,7 @@ class Shell(Protocol):
         """What a method gives, asked so many times at the same time."""
         ...
 
-    def take(self, feed: Found, count: int) -> IngestResult:
+    def take(self, feed: Found, count: int) -> Received:
         """So many events of a feed as they came, each with the token behind it."""
         ...
 
@@ -70,7 +70,7 @@ class Blocking:
         with ThreadPoolExecutor(times) as threads:
             return [asked.result() for asked in [threads.submit(one) for _ in range(times)]]
 
-    def take(self, feed: Feed[Any], count: int) -> IngestResult:
+    def take(self, feed: Feed[Any], count: int) -> Received:
         return [(feed.json, feed.token) for _ in islice(feed, count)]
 
     def leave(self, feed: Feed[Any]) -> None:
@@ -105,15 +105,15 @@ class OnALoop:
 
         return self._runner.run(all_of_them())
 
-    def take(self, feed: AsyncFeed[Any], count: int) -> IngestResult:
-        async def recorded_at() -> IngestResult:
-            found: IngestResult = []
+    def take(self, feed: AsyncFeed[Any], count: int) -> Received:
+        async def received() -> Received:
+            found: Received = []
             while len(found) < count:
                 await anext(feed)
                 found.append((feed.json, feed.token))
             return found
 
-        return self._runner.run(recorded_at())
+        return self._runner.run(received())
 
     def leave(self, feed: AsyncFeed[Any]) -> None:
         self._runner.run(feed.aclose())

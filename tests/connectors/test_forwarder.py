@@ -37,7 +37,7 @@ def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
         spool.commit([event(n) for n in range(MAX_BATCH_EVENTS + 5)], {}, {})
         forwarded(intake, spool, health)
         assert spool.unsent == 0
-    assert list(intake.recorded_at) == [str(n) for n in range(MAX_BATCH_EVENTS + 5)]
+    assert list(intake.received) == [str(n) for n in range(MAX_BATCH_EVENTS + 5)]
     assert [one["event"] for one in log] == [
         "floorcast does not answer",
         "floorcast answers again",

@@ -11,7 +11,7 @@ import pytest
 from floorcast.client import Credentials, Filter, TokenFile
 from floorcast.model import errors
 from tests.client.reference import AGENTS, EVENTS, Reference, refusal
-from tests.client.shells import Blocking, IngestResult, OnALoop, Shell
+from tests.client.shells import Blocking, OnALoop, Received, Shell
 from tests.client.world import CREDENTIALS as WHO
 
 Make = Callable[..., Shell]
@@ -33,9 +33,9 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         one.close()
 
 
-def numbers(recorded_at: IngestResult) -> list[int]:
+def numbers(received: Received) -> list[int]:
     """Which of the reference's interactions these are."""
-    return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in recorded_at]
+    return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in received]
 
 
 START = "00000000-a4d9-11eb-8080-808080808080"
@@ -55,10 +55,10 @@ def test_tokens_of_every_event_resume_behind_it(make: Make) -> None:
     """In a page, in a stream, at the end of either."""
     client = make(Reference(events=8))
     for feed in ("interaction_events", "agent_events"):
-        recorded_at = client.take(client.ask(feed, START), 8)
-        for index, (_, token) in enumerate(recorded_at[:-1]):
+        received = client.take(client.ask(feed, START), 8)
+        for index, (_, token) in enumerate(received[:-1]):
             rest = client.take(client.ask(feed, token), 7 - index)
-            assert [json for json, _ in rest] == [json for json, _ in recorded_at[index + 1 :]]
+            assert [json for json, _ in rest] == [json for json, _ in received[index + 1 :]]
 
 
 def test_agents_are_followed_by_long_poll_where_there_is_no_stream(make: Make) -> None:

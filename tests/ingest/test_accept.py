@@ -111,9 +111,9 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        recorded_at = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
-        assert (recorded_at.accepted, recorded_at.duplicates) == (0, 0)
-        assert len(recorded_at.rejected) == len(body.split())
+        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
+        assert (result.accepted, result.duplicates) == (0, 0)
+        assert len(result.rejected) == len(body.split())
         assert (log.head(CLIENT).number, floor.asked) == (0, [])
 
     run(work())
@@ -127,8 +127,8 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
         floor = Floor(log)
         floor.may.set()
         body = queued(1) + b"nope\n" + queued(2)
-        recorded_at = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
-        assert (recorded_at.accepted, [one.index for one in recorded_at.rejected]) == (2, [1])
+        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
+        assert (result.accepted, [one.index for one in result.rejected]) == (2, [1])
         (entry,) = log.read(CLIENT, 0, 10)
         assert entry.payload == queued(1, 2).strip()
         assert [one.id for one in entry.events or ()] == ["1", "2"]

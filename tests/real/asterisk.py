@@ -252,7 +252,7 @@ class Connector:
 
     def events(self) -> list[dict[str, Any]]:
         """What the server has taken, in the order in which it came."""
-        return list(self.intake.recorded_at.values())
+        return list(self.intake.received.values())
 
     def said(self) -> str:
         return self._log.read_text("utf-8") if self._log.exists() else ""

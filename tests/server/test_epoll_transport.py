@@ -85,7 +85,7 @@ class RequestContext:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
         return transport, other
 
-    async def recorded_at(self) -> tuple[asyncio.Transport, Writer, socket.socket]:
+    async def taken_over(self) -> tuple[asyncio.Transport, Writer, socket.socket]:
         """One that was taken over."""
         transport, other = await self.connected()
         writer = Writer()
@@ -124,7 +124,7 @@ def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
     """Whether the writer waits while it is held up or not; the end comes behind all of it."""
 
     async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.recorded_at()
+        wire, writer, other = await context.taken_over()
         pieces = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
         reading = asyncio.create_task(context.got(other, 1 << 30))
         for piece in pieces:
@@ -153,7 +153,7 @@ def test_who_goes_is_told_of_once(way: str) -> None:
 
     async def work(context: RequestContext) -> None:
         for unsent in (0, 1 << 20):
-            wire, writer, other = await context.recorded_at()
+            wire, writer, other = await context.taken_over()
             wire.write(b"x" * (unsent + 1))
             assert writer.told == ["paused"] * bool(unsent)
             if way == "resets":
@@ -174,7 +174,7 @@ def test_what_the_other_side_says_is_not_listened_to() -> None:
     """It still is there behind it, and so is its end."""
 
     async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.recorded_at()
+        wire, writer, other = await context.taken_over()
         for _ in range(3):
             other.send(b"GET / HTTP/1.1\r\n\r\n")
             wire.write(b"event")
@@ -190,7 +190,7 @@ def test_what_is_written_to_nobody_is_forgotten() -> None:
     """From the moment at which it is cut off, also before its writer has been told."""
 
     async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.recorded_at()
+        wire, writer, other = await context.taken_over()
         wire.abort()
         wire.write(b"event")
         assert writer.told == []
@@ -205,7 +205,7 @@ def test_an_abort_forgets_what_is_unsent() -> None:
     """The other side is told at once, and does not take it for the end of the stream."""
 
     async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.recorded_at()
+        wire, writer, other = await context.taken_over()
         wire.write(bytes(1 << 22))
         wire.abort()
         with pytest.raises(ConnectionResetError):
@@ -250,7 +250,7 @@ def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(epoll_transport, "TURN", 0.0)
 
     async def work(context: RequestContext) -> None:
-        crowd = [await context.recorded_at() for _ in range(5 * FEW)]
+        crowd = [await context.taken_over() for _ in range(5 * FEW)]
         for _, _, other in crowd:
             other.close()
         before, most = 0, 0

@@ -70,9 +70,9 @@ def add(
         site = Site(kv)
         owner = client_named(site, client)
         _check_centers(site, owner, call_center or [])
-        recorded_at = [user.id for user in owner.users if not user.agent]
+        used_ids = [user.id for user in owner.users if not user.agent]
         user = User(
-            id=max(recorded_at, default=0) + 1 if user_id is None else user_id,
+            id=max(used_ids, default=0) + 1 if user_id is None else user_id,
             name=name,
             password_hash=hasher().hash(new_password(name)),
             role=known_role,

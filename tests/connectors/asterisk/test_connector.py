@@ -50,7 +50,7 @@ async def until(holds: Callable[[], bool], intake: Intake) -> None:
 
 
 def kinds(intake: Intake) -> list[str]:
-    found: list[Any] = list(intake.recorded_at.values())
+    found: list[Any] = list(intake.received.values())
     return [one["data"].get("eventType", one["type"]) for one in found]
 
 
@@ -99,7 +99,7 @@ def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
             joined = join("1.0", now)
             await ami.say([{**joined, "Event": event} for event in LEAVES])
             await until(lambda: "call.leave" in kinds(intake), intake)
-        assert intake.recorded_at["1.0/1/leave"]["data"]["reason"] == "EMPTY"
+        assert intake.received["1.0/1/leave"]["data"]["reason"] == "EMPTY"
 
     run(main)
 
@@ -118,7 +118,7 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
             await ami.start()
             await until(lambda: len(kinds(intake)) == 5, intake)
         assert kinds(intake)[2:] == ["call.end", "call.start", "call.queue"]
-        assert set(intake.recorded_at) >= {"1.0/end", "2.0/start", "2.0/1/queue"}
+        assert set(intake.received) >= {"1.0/end", "2.0/start", "2.0/1/queue"}
 
     run(main)
 

@@ -40,15 +40,15 @@ def schema(kind: object) -> dict[str, Any]:
     return found
 
 
-def components(recorded_at: Iterable[object], given: Iterable[object]) -> dict[str, Any]:
+def components(bodies: Iterable[object], given: Iterable[object]) -> dict[str, Any]:
     """The schemas of all structs in these types, by name.
 
-    ``recorded_at`` are bodies of requests, in which a member with a default may be left out;
+    ``bodies`` are bodies of requests, in which a member with a default may be left out;
     ``given`` those of answers, in which it is there, too.
     """
-    recorded_at, given = list(recorded_at), list(given)
-    _, found = schema_components([*recorded_at, *given], ref_template=REF)
-    for kind in _structs(recorded_at):
+    bodies, given = list(bodies), list(given)
+    _, found = schema_components([*bodies, *given], ref_template=REF)
+    for kind in _structs(bodies):
         _tidy(kind, found[kind.__name__], getattr(kind, "required", None))
     for kind in _structs(given):
         _tidy(kind, found[kind.__name__], list(_always_there(kind)))
