@@ -15,7 +15,8 @@ INGEST_KEY = "benchmark-ingest-key-of-bench"
 API_TOKEN = "benchmark-api-token-of-bench"
 LOGIN = {"clientName": "BENCH", "userName": "bench", "password": "benchmark-password"}
 SERVICES = 50
-AGENTS = 500
+AGENTS = 10_000  # a call each every 100 s: with fewer, an agent would have several at once
+EVENTS_PER_CALL = 7
 
 SITE = f"""
 [[client]]
@@ -81,8 +82,8 @@ def call_events(begin: datetime, seed: int = 1) -> Iterator[dict[str, object]]:
 
 
 def bodies(count: int, size: int = 1000, seed: int = 1) -> list[bytes]:
-    """``count`` requests of ``size`` events each, as NDJSON."""
-    begin = datetime.now(UTC) - timedelta(hours=6)
-    events = call_events(begin, seed)
+    """``count`` requests of ``size`` events each, as NDJSON; their last calls begin about now."""
+    calls = count * size // EVENTS_PER_CALL
+    events = call_events(datetime.now(UTC) - timedelta(milliseconds=10 * calls), seed)
     encode = msgspec.json.Encoder().encode
     return [b"\n".join(encode(next(events)) for _ in range(size)) for _ in range(count)]
