@@ -211,7 +211,7 @@ class Agent:
         self.tell("TRANSFERRING", call=call)
         yield world.drawn(world.plan.habits.passing_time)
         self.call = None
-        world.tell.truth.is_passed_on(call, world.now)
+        world.tell.truth.is_passed_on(call, self.plan.login, world.now)
         call.service = world.chance.choice(somewhere_else(world, call))
         queue(world, call, self.plan)
 

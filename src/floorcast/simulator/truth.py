@@ -163,9 +163,10 @@ class Truth:
         work.inbound += call.direction == "INBOUND"
         work.outbound += call.direction != "INBOUND"
 
-    def is_passed_on(self, call: Call, now: int) -> None:
-        """Its agent sends it to another queue."""
+    def is_passed_on(self, call: Call, login: str, now: int) -> None:
+        """Its agent sends it to another queue, and so has it no longer."""
         self._talked(call, now)
+        self.agents[login].took = None
         self.services[call.service].passed_on += 1
 
     def ends(self, call: Call, now: int) -> None:
