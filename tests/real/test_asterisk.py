@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors.asterisk.figures import Figures, Floor
+from tests.connectors.pbx.figures import Figures, Floor
 from tests.real.asterisk import Asterisk, Connector, tree, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # the first builds an Asterisk

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from floorcast.connectors.asterisk.config import MappingConfig
+from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import SettingError
 
 __all__ = ["AsteriskTable", "ConnectFile", "read_connect_file", "read_secret"]

@@ -15,7 +15,7 @@ from floorcast.connectors.asterisk.channels import Channel
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import Item
-from floorcast.connectors.asterisk.signs import Sign
+from floorcast.connectors.pbx.signs import Sign
 
 __all__ = ["VERSIONS", "WAYS", "as_json", "frames", "items", "lines"]
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.connectors.asterisk.ami_events import AmiEvents
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.mapping import Mapping
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import (
     Completed,
     Disposed,
     Joined,
@@ -21,7 +21,7 @@ from floorcast.connectors.asterisk.signs import (
     Sign,
     Swapped,
 )
-from floorcast.connectors.asterisk.state import State
+from floorcast.connectors.pbx.state import State
 from tests.connectors.asterisk.captured import frames
 
 CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": "Anna"}

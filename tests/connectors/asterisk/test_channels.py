@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.connectors.asterisk.channels import APART, REMEMBERED, Channel, TwoChannels
-from floorcast.connectors.asterisk.signs import HungUp, Joined, Sign
+from floorcast.connectors.pbx.signs import HungUp, Joined, Sign
 
 
 def join(at: float, caller: str = "1.0") -> Sign:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from floorcast.connectors.asterisk.check import tables_of
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.pbx.config import MappingConfig
 
 
 def test_queues_members_and_callers() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from floorcast.client import AsyncSender, Timing
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.connector import AsteriskConnector, ConnectorTuning, Source
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials
 from tests.client.intake import Answer, Intake, running

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.config import MappingConfig
-from floorcast.connectors.asterisk.mapping import Mapping
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import (
     Completed,
     Connected,
     Dialed,
@@ -21,7 +21,7 @@ from floorcast.connectors.asterisk.signs import (
     Paused,
     Sign,
 )
-from floorcast.connectors.asterisk.state import State
+from floorcast.connectors.pbx.state import State
 from tests.connectors.asterisk.captured import VERSIONS, lines
 
 AT = 1795813659.0

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.reading import Item, Reading
+from floorcast.connectors.pbx.config import MappingConfig
 from tests.connectors.asterisk.captured import VERSIONS, WAYS, as_json, items
-from tests.connectors.asterisk.figures import Figures, Floor
+from tests.connectors.pbx.figures import Figures, Floor
 
 LATER = 2e9  # seconds of the epoch, long after the captures
 

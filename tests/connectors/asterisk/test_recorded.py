@@ -11,7 +11,7 @@ import pytest
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.recorded import Recorded, moved_to, read_ami, read_queue_log
 from tests.connectors.asterisk.captured import FOLDER, VERSIONS, as_json, lines
-from tests.connectors.asterisk.figures import Figures, Floor
+from tests.connectors.pbx.figures import Figures, Floor
 
 ZONE = ZoneInfo("America/New_York")
 

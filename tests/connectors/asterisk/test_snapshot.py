@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.mapping import Mapping
-from floorcast.connectors.asterisk.signs import Connected, Joined, Sign
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
-from floorcast.connectors.asterisk.state import Phase, State
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import Connected, Joined, Sign
+from floorcast.connectors.pbx.state import Phase, State
 
 Told = list[dict[str, Any]]
 

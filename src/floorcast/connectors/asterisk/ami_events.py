@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.signs import (
     By,
     Completed,
     Connected,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 
-from floorcast.connectors.asterisk.signs import Sign, sign_key
+from floorcast.connectors.pbx.signs import Sign, sign_key
 
 __all__ = ["Channel", "TwoChannels"]
 

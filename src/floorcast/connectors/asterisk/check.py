@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.connector import take_snapshot
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
 from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.pbx.config import MappingConfig
 
 __all__ = ["Table", "check_ami", "tables_of"]
 

@@ -16,16 +16,16 @@ from floorcast.client.pacing import Backoff
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
 from floorcast.connectors.asterisk.ami_events import AmiEvents
 from floorcast.connectors.asterisk.channels import Channel
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
 from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
 from floorcast.connectors.asterisk.recording import Recording
-from floorcast.connectors.asterisk.signs import Left, LeftBecause, Sign
 from floorcast.connectors.asterisk.snapshot import Snapshot
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import Left, LeftBecause, Sign
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials, Unavailable
 

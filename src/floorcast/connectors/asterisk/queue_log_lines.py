@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.signs import (
     ABANDONED,
     By,
     Completed,

@@ -9,11 +9,11 @@ import structlog
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.channels import Channel, TwoChannels
-from floorcast.connectors.asterisk.config import MappingConfig
-from floorcast.connectors.asterisk.mapping import Mapping
-from floorcast.connectors.asterisk.signs import Left, Sign
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
-from floorcast.connectors.asterisk.state import State
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import Left, Sign
+from floorcast.connectors.pbx.state import State
 
 __all__ = ["Item", "Reading", "Step"]
 

@@ -11,12 +11,12 @@ from msgspec import Struct, structs
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.ami_events import AmiEvents
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.frames import FrameReader
-from floorcast.connectors.asterisk.mapping import Mapping
 from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
-from floorcast.connectors.asterisk.signs import Sign
-from floorcast.connectors.asterisk.state import State
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import Sign
+from floorcast.connectors.pbx.state import State
 
 __all__ = ["Recorded", "moved_to", "read_ami", "read_queue_log"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from floorcast.connectors.asterisk.ami_events import member_of, number_in
-from floorcast.connectors.asterisk.config import MappingConfig
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import (
     Completed,
     Connected,
     HungUp,
@@ -21,7 +21,7 @@ from floorcast.connectors.asterisk.signs import (
     Roster,
     Sign,
 )
-from floorcast.connectors.asterisk.state import CallNow, Phase, State
+from floorcast.connectors.pbx.state import CallNow, Phase, State
 
 __all__ = ["Snapshot", "missed_signs"]
 

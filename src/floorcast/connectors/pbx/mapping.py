@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from math import floor
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.agents import Agents
-from floorcast.connectors.asterisk.config import MappingConfig
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.agents import Agents
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import (
     ABANDONED,
     Completed,
     Connected,
@@ -28,7 +28,7 @@ from floorcast.connectors.asterisk.signs import (
     Sign,
     Swapped,
 )
-from floorcast.connectors.asterisk.state import CallNow, Phase, State
+from floorcast.connectors.pbx.state import CallNow, Phase, State
 
 __all__ = ["Mapping"]
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.config import MappingConfig
-from floorcast.connectors.asterisk.mapping import Mapping
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import (
     Completed,
     Connected,
     Dialed,
@@ -30,7 +30,7 @@ from floorcast.connectors.asterisk.signs import (
     Sign,
     Swapped,
 )
-from floorcast.connectors.asterisk.state import MAX_ENDED, Phase, State
+from floorcast.connectors.pbx.state import MAX_ENDED, Phase, State
 
 CALLERS, QUEUES, MEMBERS = ("1.0", "1.1", "pbx-1.2"), ("sales", "support"), ("Anna", "PJSIP/2")
 LATER = 1e6

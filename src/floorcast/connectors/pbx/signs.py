@@ -1,4 +1,4 @@
-"""Signs: what AMI and ``queue_log`` say of calls and agents, in one vocabulary.
+"""Signs: what a PBX says of calls and agents, in one vocabulary.
 
 ``at`` is seconds of the epoch by Asterisk's clock. ``caller`` is a channel's Uniqueid, ``agent``
 a member's name. Both channels give the same signs for the same occurrence, so that an event has

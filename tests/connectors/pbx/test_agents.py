@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.agents import transaction_id
-from floorcast.connectors.asterisk.config import MappingConfig
-from floorcast.connectors.asterisk.mapping import Mapping
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.agents import transaction_id
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import (
     Completed,
     Connected,
     Held,
@@ -21,7 +21,7 @@ from floorcast.connectors.asterisk.signs import (
     Roster,
     Sign,
 )
-from floorcast.connectors.asterisk.state import State
+from floorcast.connectors.pbx.state import State
 
 
 def shown(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:

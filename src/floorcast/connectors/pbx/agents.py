@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Callable
 from math import floor
 
-from floorcast.connectors.asterisk.config import MappingConfig
-from floorcast.connectors.asterisk.signs import (
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import (
     Connected,
     Held,
     HungUp,
@@ -20,7 +20,7 @@ from floorcast.connectors.asterisk.signs import (
     Roster,
     Sign,
 )
-from floorcast.connectors.asterisk.state import AgentNow, CallNow, Membership, State
+from floorcast.connectors.pbx.state import AgentNow, CallNow, Membership, State
 
 __all__ = ["Agents", "transaction_id"]
 
