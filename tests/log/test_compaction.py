@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.log import compaction
-from floorcast.log.bloom_filter import fingerprint
+from floorcast.log.compaction import fingerprint
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, fetch_one
 

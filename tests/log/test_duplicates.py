@@ -3,19 +3,96 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from array import array
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from floorcast.log import sorted_runs
-from floorcast.log.dedup_keys import keys_of_payload
-from floorcast.log.duplicates import Memtable, Seen
+from floorcast.log.compaction import fingerprint
+from floorcast.log.duplicates import (
+    BloomFilter,
+    Memtable,
+    Seen,
+    keys_of,
+    keys_of_payload,
+)
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import SortedRuns
 from floorcast.log.tuning import Tuning
-from tests.log.batches import HOUR, START, Clock, batch
+from tests.log.batches import HOUR, START, Clock, batch, event
 from tests.log.faults import failing_disk
+
+
+def some_keys(random: Random, count: int) -> list[bytes]:
+    return [uuid.UUID(int=random.getrandbits(128)).hex.encode() for _ in range(count)]
+
+
+def test_a_key_that_was_put_in_is_never_called_new() -> None:
+    """Whatever else was put in."""
+    a_filter = BloomFilter()
+    keys = some_keys(Random(1), 20_000)
+    a_filter.sift(keys)
+    assert a_filter.sift(keys) == keys
+
+
+def test_most_new_keys_are_called_new() -> None:
+    """At 500,000 keys in it, all but a few in a thousand."""
+    random, a_filter = Random(2), BloomFilter()
+    a_filter.load(map(fingerprint, some_keys(random, 500_000)))
+    assert len(a_filter.sift(some_keys(random, 10_000))) < 50
+
+
+def test_it_is_loaded_by_marks() -> None:
+    """As they are kept on disk."""
+    a_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
+    a_filter.load(array("I", map(fingerprint, keys)))
+    assert a_filter.sift(keys) == keys
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_a_turn_forgets_what_was_put_in_before_the_last(turns: int) -> None:
+    """A key lives through one turn and ends with the second."""
+    a_filter = BloomFilter()
+    a_filter.sift([b"old"])
+    for _ in range(turns):
+        a_filter.turn()
+    assert a_filter.sift([b"old"]) == ([b"old"] if turns < 2 else [])
+    assert a_filter.sift([b"old"]) == [b"old"]
+
+
+Identity = tuple[int, str, str]
+
+text = st.text(st.sampled_from("ab\n\\n\x001ü"), min_size=1, max_size=5)
+identities = st.tuples(st.integers(0, 30), text, text)
+
+
+def key(identity: Identity) -> bytes:
+    client, source, name = identity
+    return keys_of(client, [event(name, source)])[0]
+
+
+@given(st.lists(identities, min_size=2, max_size=20))
+@example([(1, "a\nb", "c"), (1, "a", "b\nc")])
+@example([(1, "a\\", "nb"), (1, "a\n", "b")])
+def test_keys_are_equal_when_the_identities_are(many: list[Identity]) -> None:
+    """Whatever characters a source chooses."""
+    for one, other in pairwise(sorted(many)):
+        assert (key(one) == key(other)) == (one == other)
+
+
+def test_a_stored_entry_gives_the_same_keys() -> None:
+    """So that they can be made again from the log."""
+    a_batch = batch(7, ["a", "b\n", "\x00", "📞"], "a\nsource")
+    payload = b"\n".join(a_batch.lines)
+    assert keys_of_payload(7, payload) == keys_of(7, a_batch.events)
+
 
 ACME = 47415
 RETENTION = 26 * HOUR

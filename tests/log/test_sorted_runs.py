@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from floorcast.log import sorted_runs
-from floorcast.log.bloom_filter import fingerprint
+from floorcast.log.compaction import fingerprint
 from floorcast.log.sorted_runs import Run, SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, open_reader

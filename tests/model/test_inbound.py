@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.log.dedup_keys import keys_of, keys_of_payload
+from floorcast.log.duplicates import keys_of, keys_of_payload
 from floorcast.model.inbound import AgentState, UnknownEvent, read_lines
 from tests.real.sites import event
 

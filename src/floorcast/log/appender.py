@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from floorcast.log.batches import entries_of, news_of
 from floorcast.log.client_streams import Stream
-from floorcast.log.dedup_keys import keys_of
-from floorcast.log.duplicates import Memtable, Seen
+from floorcast.log.duplicates import Memtable, Seen, keys_of
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
 from floorcast.log.log_file import KINDS, StreamPosition, StreamRow, first_id
 from floorcast.log.port import Appended, Batch, Entry

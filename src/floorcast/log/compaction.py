@@ -10,10 +10,10 @@ from __future__ import annotations
 from array import array
 from functools import cache
 from typing import NamedTuple
+from zlib import crc32
 
 import apsw
 
-from floorcast.log.bloom_filter import fingerprint
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import fetch
@@ -24,10 +24,14 @@ __all__ = [
     "NEXT_RUN",
     "RUNS",
     "SCHEMA",
+    "fingerprint",
     "is_sound",
     "sound_marks",
     "step",
 ]
+
+fingerprint = crc32
+"""What is stored of a key for the Bloom filter: 32 bits, the same in every process."""
 
 LEVELS = 2  # times that a key is merged, at most
 

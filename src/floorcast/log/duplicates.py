@@ -13,15 +13,109 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
+from functools import lru_cache, partial
+from typing import Protocol
+from zlib import crc32
 
-from floorcast.log.bloom_filter import BloomFilter
-from floorcast.log.dedup_keys import keys_of_payload
+import msgspec
+
 from floorcast.log.port import HOUR, Entry, kept_since
 from floorcast.log.sorted_runs import Run, SortedRuns
 from floorcast.log.tuning import Tuning
+from floorcast.model.inbound import read_lines
 
-__all__ = ["Memtable", "Seen"]
+__all__ = ["BloomFilter", "Identified", "Memtable", "Seen", "keys_of", "keys_of_payload"]
+
+SLOTS = 1 << 24  # bytes of each generation
+PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
+
+
+class BloomFilter:
+    """Tells that a key is certainly new, or that it may have been seen before.
+
+    A key sets two bits of one byte, so a lookup costs one memory access. There are at most two
+    generations, so that old keys are forgotten together: ``turn`` begins a new generation and drops
+    the one before the last.
+    """
+
+    def __init__(self) -> None:
+        self._young = bytearray(SLOTS)
+        self._old: bytearray | None = None
+
+    def sift(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Add the keys; returns those that may have been added before."""
+        young, old, pairs = self._young, self._old, PAIRS
+        known = []
+        for key in keys:
+            bits = crc32(key)
+            slot = bits >> 8
+            pair = pairs[bits & 63]
+            held = young[slot]
+            if held & pair == pair:
+                known.append(key)
+            else:
+                young[slot] = held | pair
+                if old is not None and old[slot] & pair == pair:
+                    known.append(key)
+        return known
+
+    def load(self, marks: Iterable[int]) -> None:
+        """Add keys by their fingerprints."""
+        young, pairs = self._young, PAIRS
+        for bits in marks:
+            young[bits >> 8] |= pairs[bits & 63]
+
+    def turn(self) -> None:
+        """Begin a new generation; keys added before the previous turn are forgotten."""
+        self._old = self._young
+        self._young = bytearray(SLOTS)
+
+
+class Identified(Protocol):
+    """An event, as far as it is told from others."""
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its id, of its source's choice."""
+        ...
+
+
+class _Line(msgspec.Struct, gc=False):
+    source: str
+    id: str
+
+
+_lines = msgspec.json.Decoder(_Line)
+
+
+def keys_of(client: int, events: Sequence[Identified]) -> list[bytes]:
+    """The events' keys, in order; two are equal when client, source and id are."""
+    sources = {event.source for event in events}
+    if len(sources) == 1:
+        prefix = _prefix(client, sources.pop())
+        return [(prefix + event.id).encode() for event in events]
+    prefixes = {source: _prefix(client, source) for source in sources}
+    return [(prefixes[event.source] + event.id).encode() for event in events]
+
+
+def keys_of_payload(client: int, payload: bytes) -> list[bytes]:
+    """The keys of a stored entry's events, in order."""
+    try:
+        return keys_of(client, _lines.decode_lines(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return keys_of(client, read_lines(payload))
+
+
+@lru_cache(maxsize=1024)
+def _prefix(client: int, source: str) -> str:
+    # The only newlines are those that end the two parts: no other pair gives the same key.
+    escaped = source.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"{client}\n{escaped}\n"
 
 
 class Memtable:

@@ -22,7 +22,6 @@ import apsw
 import structlog
 
 from floorcast.log import compaction
-from floorcast.log.bloom_filter import fingerprint
 from floorcast.log.port import HOUR, kept_since
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
@@ -231,7 +230,7 @@ def _add(connection: apsw.Connection, run: Run) -> None:
     keys = tuple(run.keys)
     marks = array("I")
     for start in range(0, len(keys), FINGERPRINTS_AT_ONCE):
-        marks.extend(map(fingerprint, keys[start : start + FINGERPRINTS_AT_ONCE]))
+        marks.extend(map(compaction.fingerprint, keys[start : start + FINGERPRINTS_AT_ONCE]))
     connection.execute(ADD_KEYS, (number, blobs(keys)))
     connection.execute(ADD_RUN, (number, run.memtable, run.memtable, run.hour))
     packed = marks.tobytes()
