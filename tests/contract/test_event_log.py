@@ -15,7 +15,8 @@ from floorcast.cluster.jetstream_log import LogTuning
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
-from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head, kept_since
+from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
+from floorcast.log.retention import kept_since
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent

@@ -22,7 +22,8 @@ from floorcast.cluster.jetstream_log import LogTuning
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
-from floorcast.log.port import Appended, EventLog, kept_since
+from floorcast.log.port import Appended, EventLog
+from floorcast.log.retention import kept_since
 from floorcast.sqlite.files import remove
 from tests.contract.test_event_log import QUICK, ids_of, retained
 from tests.log.batches import HOUR, Clock, batch

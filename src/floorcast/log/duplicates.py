@@ -19,7 +19,8 @@ from zlib import crc32
 
 import msgspec
 
-from floorcast.log.port import HOUR, Entry, kept_since
+from floorcast.log.port import HOUR, Entry
+from floorcast.log.retention import kept_since
 from floorcast.log.sorted_runs import Run, SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.model.inbound import read_lines

@@ -11,7 +11,8 @@ from itertools import islice
 from floorcast.log.batches import entries_of, news_of
 from floorcast.log.client_streams import Stream
 from floorcast.log.duplicates import keys_of
-from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head, kept_since
+from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
+from floorcast.log.retention import kept_since
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now

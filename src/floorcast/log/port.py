@@ -26,23 +26,12 @@ __all__ = [
     "EntryKind",
     "EventLog",
     "Head",
-    "kept_since",
 ]
 
 HOUR = 3600 * TICKS_PER_SECOND
 
 RETENTION = 26 * 3600 * TICKS_PER_SECOND
 """How long entries are kept, in ticks: always the client's whole day, of up to 25 hours."""
-
-
-def kept_since(at: int, retention: int = RETENTION) -> int:
-    """The first tick of the oldest hour that still counts at the tick ``at``.
-
-    Entries are kept, and events known, by whole hours of the log's own time: what is a
-    duplicate is then the same for everybody who has the entries, whenever they look.
-    """
-    return (at - retention) // HOUR * HOUR
-
 
 ALWAYS = 2**63 - 1
 """A tick that never comes."""

@@ -18,12 +18,12 @@ import apsw
 import structlog
 
 from floorcast.log.log_file import SITE, StreamRow, first_id
-from floorcast.log.port import kept_since
+from floorcast.log.port import HOUR, RETENTION
 from floorcast.log.tuning import Tuning
 from floorcast.model.token import Now
 from floorcast.sqlite.files import fetch_one, transaction
 
-__all__ = ["Retention"]
+__all__ = ["Retention", "kept_since"]
 
 SCAN_ENTRIES = 10_000  # numbers tried for the next readable entry after a damaged page
 
@@ -50,6 +50,15 @@ REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
 
 _log = structlog.get_logger(__name__)
+
+
+def kept_since(at: int, retention: int = RETENTION) -> int:
+    """The first tick of the oldest hour that still counts at the tick ``at``.
+
+    Entries are kept, and events known, by whole hours of the log's own time: what is a
+    duplicate is then the same for everybody who has the entries, whenever they look.
+    """
+    return (at - retention) // HOUR * HOUR
 
 
 class _Front(NamedTuple):

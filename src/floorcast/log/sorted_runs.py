@@ -22,7 +22,8 @@ import apsw
 import structlog
 
 from floorcast.log import compaction
-from floorcast.log.port import HOUR, kept_since
+from floorcast.log.port import HOUR
+from floorcast.log.retention import kept_since
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
