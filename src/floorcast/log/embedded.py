@@ -19,9 +19,8 @@ from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
 from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
-from floorcast.log.retention import Retention
+from floorcast.log.retention import Retention, SteadyClock
 from floorcast.log.sorted_runs import SortedRuns
-from floorcast.log.steady_clock import SteadyClock
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import DamagedEntry
 from floorcast.model.token import Now
