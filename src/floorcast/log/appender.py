@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from floorcast.log.batches import entries_of, news_of
-from floorcast.log.client_streams import Stream
+from floorcast.log.client_streams import Stream, entries_of, news_of
 from floorcast.log.duplicates import Memtable, Seen, keys_of
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
 from floorcast.log.log_file import KINDS, StreamPosition, StreamRow, first_id

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from itertools import islice
 
-from floorcast.log.batches import entries_of, news_of
-from floorcast.log.client_streams import Stream
+from floorcast.log.client_streams import Stream, entries_of, news_of
 from floorcast.log.duplicates import keys_of
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.retention import kept_since

@@ -6,6 +6,9 @@ would still be in the cache, and a checkpoint would then write half of it.
 
 A damaged page never stops the retention: rows that cannot be deleted stay behind as waste, and
 the stream's ``removed`` moves past them.
+
+``SteadyClock`` is the clock for everything that deletes old data: it doubts a wall clock that has
+leapt ahead.
 """
 
 from __future__ import annotations
