@@ -21,8 +21,7 @@ from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite.files import remove
-from floorcast.sqlite.wal import WalSizes
+from floorcast.sqlite.files import WalSizes, remove
 from tests.contract.test_event_log import QUICK, retained
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.damaging import flip, leaf_of, zero_page

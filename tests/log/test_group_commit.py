@@ -16,7 +16,7 @@ from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import LogReader
 from floorcast.log.port import kept_since
 from floorcast.model.errors import Unavailable
-from floorcast.sqlite.wal import WalSizes
+from floorcast.sqlite.files import WalSizes
 from tests.contract.test_event_log import QUICK, ids_of
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.faults import failing_disk

@@ -15,8 +15,7 @@ from zlib import crc32
 import apsw
 
 from floorcast.log.tuning import Tuning
-from floorcast.sqlite.checksums import checksum
-from floorcast.sqlite.files import fetch
+from floorcast.sqlite.files import checksum, fetch
 
 __all__ = [
     "ADD_MARKS",

@@ -23,8 +23,7 @@ from floorcast.log.log_file import StreamPosition, entry_checksum, first_id, ord
 from floorcast.log.retention import Retention
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.bulk_rows import insert, statement
-from floorcast.sqlite.files import fetch_one, transaction
-from floorcast.sqlite.wal import WriteAheadLog
+from floorcast.sqlite.files import WriteAheadLog, fetch_one, transaction
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 

@@ -17,9 +17,9 @@ import apsw
 from floorcast.log.port import Entry, EntryKind, Head
 from floorcast.log.schema import CHECKSUMS_SINCE, STEPS
 from floorcast.model.errors import DamagedEntry, SettingError
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import (
     Schema,
+    checksum,
     connect,
     fetch,
     fetch_one,

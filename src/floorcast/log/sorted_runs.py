@@ -29,9 +29,8 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.bulk_rows import blobs
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import Layout, open_derived, reach
-from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remove
+from floorcast.sqlite.files import checksum, fetch, fetch_one, open_reader, reading, remove
 
 __all__ = ["Run", "SortedRuns"]
 

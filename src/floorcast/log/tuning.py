@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from floorcast.model.token import MAX_INDEX
-from floorcast.sqlite.wal import WalSizes
+from floorcast.sqlite.files import WalSizes
 
 __all__ = ["Tuning"]
 

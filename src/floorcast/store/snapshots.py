@@ -8,9 +8,8 @@ import apsw
 import structlog
 
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch, reading
+from floorcast.sqlite.files import checksum, fetch, reading
 from floorcast.store.damage import Report
 
 __all__ = ["SCHEMA", "Snapshot", "StoredSnapshots"]

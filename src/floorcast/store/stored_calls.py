@@ -15,9 +15,8 @@ import apsw
 from floorcast.model.token import entry_of
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import BackgroundWriter
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch
+from floorcast.sqlite.files import checksum, fetch
 from floorcast.store.damage import DamagedRow, Report, reading_derived
 
 __all__ = ["SCHEMA", "CallKey", "StoredCalls"]

@@ -10,9 +10,8 @@ import msgspec
 
 from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch, fetch_one
+from floorcast.sqlite.files import checksum, fetch, fetch_one
 from floorcast.store.damage import DamagedRow, Report, reading_derived
 from floorcast.store.segment import Facets, Segment, SegmentHead
 
