@@ -15,8 +15,7 @@ from typing import Protocol
 
 from floorcast.feeds.blocks import Block, Page, PageBuilder, Record, Tail
 from floorcast.feeds.filters import Matcher
-from floorcast.feeds.ring import Ring, Rings
-from floorcast.feeds.waiting import Waiters
+from floorcast.feeds.ring import Ring, Rings, Waiters
 from floorcast.site.configuration import FeedName
 from floorcast.store.segment import Facets, SegmentHead
 

@@ -1,21 +1,28 @@
-"""The rings: the part of all feeds that is in memory, under one budget."""
+"""The rings: what the feeds of a process share, which is one memory budget and one waker.
+
+Each waiting reader awaits a future of its own. Tasks that can be cancelled must not share one: the
+first to be cancelled would cancel the others. Readers with the same filter form a group, so a
+published event costs one check per filter and not one per reader.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from floorcast.feeds.blocks import Block, Page
-from floorcast.feeds.waiting import Waker
+from floorcast.feeds.filters import Matcher
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.store.segment import Facets
 
-__all__ = ["ByteCache", "Counts", "Member", "Ring", "Rings"]
+__all__ = ["ByteCache", "Counts", "Member", "Ring", "Rings", "WAKE_SLICE", "Waiters", "Waker"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -188,3 +195,91 @@ class Rings:
         self.waker.released = True
         for feed in self._feeds:
             feed.release()
+
+
+WAKE_SLICE = 32  # readers woken in one turn of the loop: about 3 ms of answering
+
+_Woken = asyncio.Future[None]
+
+
+class Waker:
+    """Wakes readers in slices. One serves all feeds of a process, so that slices do not add up."""
+
+    def __init__(self) -> None:
+        self._due: deque[_Woken] = deque()
+        self.released = False
+
+    def wake(self, readers: Collection[_Woken]) -> None:
+        """Wake these, in order, as turns of the loop allow."""
+        if readers and not self._due:
+            asyncio.get_running_loop().call_soon(self._wake_slice)
+        self._due.extend(readers)
+
+    def _wake_slice(self) -> None:
+        for _ in range(min(WAKE_SLICE, len(self._due))):
+            reader = self._due.popleft()
+            if not reader.done():
+                reader.set_result(None)
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._wake_slice)
+
+
+class Waiters:
+    """The readers that wait on one feed."""
+
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
+        self._groups: dict[Matcher, dict[_Woken, None]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
+
+    @property
+    def some(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._groups)
+
+    def notify(self, classes: Sequence[Facets]) -> None:
+        """Wake the readers that see an event of one of these classes."""
+        for matcher in [matcher for matcher in self._groups if matcher.any_of(classes)]:
+            self._waker.wake(self._groups.pop(matcher))
+
+    def release(self) -> None:
+        """Wake every reader: the server stops."""
+        for matcher in list(self._groups):
+            self._waker.wake(self._groups.pop(matcher))
+
+    async def wait(
+        self, matcher: Matcher, seconds: float, gone: asyncio.Future[None] | None
+    ) -> bool:
+        """Wait for an event that ``matcher`` sees; True if none came in ``seconds``.
+
+        True also says that nothing seen was published since the call: the reader is registered
+        before anything else can run. ``gone`` ends the wait when it is done.
+        """
+        loop = asyncio.get_running_loop()
+        reader: _Woken = loop.create_future()
+        group = self._groups.setdefault(matcher, {})
+        group[reader] = None
+        timer = loop.call_later(seconds, _expire, reader)
+
+        def leave(_gone: asyncio.Future[None]) -> None:
+            _expire(reader)
+
+        if gone is not None:
+            gone.add_done_callback(leave)
+        try:
+            await reader
+            return self._groups.get(matcher) is group
+        finally:
+            timer.cancel()
+            if gone is not None:
+                gone.remove_done_callback(leave)
+            group.pop(reader, None)
+            if not group and self._groups.get(matcher) is group:
+                del self._groups[matcher]
+
+
+def _expire(reader: _Woken) -> None:
+    if not reader.done():
+        reader.set_result(None)
