@@ -26,8 +26,7 @@ import structlog
 import uvicorn
 
 from floorcast.http.app import Api
-from floorcast.server.connection_limits import ConnectionLimits
-from floorcast.server.deadlines import ConnectionTuning, Deadlines
+from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
 from floorcast.server.uvicorn_internals import Connection, Shared, to_who_is_there
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.sites import KEYS, TOKENS

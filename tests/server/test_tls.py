@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from floorcast.config.settings import Settings
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.model.errors import SettingError
-from floorcast.server.deadlines import ConnectionTuning
+from floorcast.server.connection_limits import ConnectionTuning
 from floorcast.server.tls import Certificate
 from tests.real.nodes import until
 from tests.server.serving import answer, on_uvloop, plain, serving

@@ -22,7 +22,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.segment import Facets
 
-__all__ = ["ByteCache", "Counts", "Member", "Ring", "Rings", "WAKE_SLICE", "Waiters", "Waker"]
+__all__ = ["WAKE_SLICE", "ByteCache", "Counts", "Member", "Ring", "Rings", "Waiters", "Waker"]
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -27,9 +27,13 @@ from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api
 from floorcast.http.startup_app import StartupApp
 from floorcast.model.errors import SettingError
-from floorcast.server.connection_limits import ConnectionLimits, places_of
+from floorcast.server.connection_limits import (
+    ConnectionLimits,
+    ConnectionTuning,
+    Deadlines,
+    places_of,
+)
 from floorcast.server.connection_takeover import limited_by_address
-from floorcast.server.deadlines import ConnectionTuning, Deadlines
 from floorcast.server.epoll_transport import EpollTransport
 from floorcast.server.node import Node
 from floorcast.server.tls import LOOK_SECONDS, Certificate
