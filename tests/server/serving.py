@@ -15,8 +15,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
-from floorcast.server.connection_takeover import limited_by_address
-from floorcast.server.epoll_transport import EpollTransport
+from floorcast.server.connection_takeover import EpollTransport, limited_by_address
 from floorcast.server.uvicorn_internals import (
     Connection,
     Shared,

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from floorcast.http.handlers.streams import TAKE_OVER
-from floorcast.server.connection_takeover import ConnectionTakeover
+from floorcast.server import connection_takeover
+from floorcast.server.connection_takeover import FEW, ConnectionTakeover, EpollTransport
 from floorcast.server.uvicorn_internals import to_who_is_there
 
 
@@ -86,3 +94,250 @@ def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
         takeover.shut()
 
     asyncio.run(work())
+
+
+SMALL = 4096  # bytes of a writer in the kernel, or nearly so: it is soon held up
+ENOUGH = 10  # seconds in which whatever is to happen has happened, or never will
+
+
+@dataclass(eq=False)
+class Writer(asyncio.Protocol):
+    """What is told of a connection."""
+
+    told: list[str] = field(default_factory=list)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.free.set()
+
+    def pause_writing(self) -> None:
+        self.told.append("paused")
+        self.free.clear()
+
+    def resume_writing(self) -> None:
+        self.told.append("resumed")
+        self.free.set()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.told.append("lost")
+        self.lost.set()
+
+
+class RequestContext:
+    """Connections of uvloop's, taken over as they come."""
+
+    def __init__(self) -> None:
+        self.wires = EpollTransport()
+        self._loop = asyncio.get_running_loop()
+        self._port = 0
+        self._made: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
+        self._others: list[socket.socket] = []
+
+    async def open(self) -> None:
+        """Listen."""
+        made = self._made
+
+        class Asked(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                made.put_nowait(cast("asyncio.Transport", transport))
+
+        self._server = await self._loop.create_server(Asked, "127.0.0.1", 0)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Listen no more, look after them no more."""
+        self._server.close()
+        await self._server.wait_closed()
+        self.wires.close()
+        for other in self._others:
+            other.close()
+
+    async def connected(self) -> tuple[asyncio.Transport, socket.socket]:
+        """A connection as uvloop has it, and its other side."""
+        other = socket.socket()
+        self._others.append(other)
+        other.setblocking(False)
+        await self._loop.sock_connect(other, ("127.0.0.1", self._port))
+        transport = await self._made.get()
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+        return transport, other
+
+    async def taken_over(self) -> tuple[asyncio.Transport, Writer, socket.socket]:
+        """One that was taken over."""
+        transport, other = await self.connected()
+        writer = Writer()
+        return self.wires.take(transport, writer), writer, other
+
+    async def got(self, other: socket.socket, size: int) -> bytes:
+        """What the other side reads until it has ``size`` bytes, or the end."""
+        got = bytearray()
+        async with asyncio.timeout(ENOUGH):
+            while len(got) < size:
+                piece = await self._loop.sock_recv(other, 65536)
+                if not piece:
+                    break
+                got += piece
+        return bytes(got)
+
+
+def run(work: Callable[[RequestContext], Coroutine[None, None, None]]) -> None:
+    async def begin() -> None:
+        context = RequestContext()
+        await context.open()
+        try:
+            await work(context)
+        finally:
+            await context.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(begin())
+
+
+@given(
+    st.lists(st.integers(1, 50_000), min_size=1, max_size=12),
+    st.booleans(),
+)
+def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
+    """Whether the writer waits while it is held up or not; the end comes behind all of it."""
+
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.taken_over()
+        pieces = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+        reading = asyncio.create_task(context.got(other, 1 << 30))
+        for piece in pieces:
+            if patient:
+                async with asyncio.timeout(ENOUGH):
+                    await writer.free.wait()
+            wire.write(piece)
+            assert writer.free.is_set() == (wire.get_write_buffer_size() == 0)
+        wire.close()
+        assert wire.is_closing()
+        assert await reading == b"".join(pieces)
+        await writer.lost.wait()
+        assert writer.told.count("lost") == 1
+        assert wire.get_write_buffer_size() == 0
+        held_up = [one for one in writer.told if one != "lost"]
+        assert held_up == ["paused", "resumed"] * (len(held_up) // 2) + ["paused"] * (
+            len(held_up) % 2
+        )
+
+    run(work)
+
+
+@pytest.mark.parametrize("way", ["closes", "resets"])
+def test_who_goes_is_told_of_once(way: str) -> None:
+    """Also one that was held up; writing on harms nobody."""
+
+    async def work(context: RequestContext) -> None:
+        for unsent in (0, 1 << 20):
+            wire, writer, other = await context.taken_over()
+            wire.write(b"x" * (unsent + 1))
+            assert writer.told == ["paused"] * bool(unsent)
+            if way == "resets":
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            other.close()
+            wire.write(b"y" * (1 << 20))
+            async with asyncio.timeout(ENOUGH):
+                await writer.lost.wait()
+            wire.abort()
+            wire.close()
+            await asyncio.sleep(0)
+            assert writer.told.count("lost") == 1
+
+    run(work)
+
+
+def test_what_the_other_side_says_is_not_listened_to() -> None:
+    """It still is there behind it, and so is its end."""
+
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.taken_over()
+        for _ in range(3):
+            other.send(b"GET / HTTP/1.1\r\n\r\n")
+            wire.write(b"event")
+            assert await context.got(other, 5) == b"event"
+        other.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(ENOUGH):
+            await writer.lost.wait()
+
+    run(work)
+
+
+def test_what_is_written_to_nobody_is_forgotten() -> None:
+    """From the moment at which it is cut off, also before its writer has been told."""
+
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.taken_over()
+        wire.abort()
+        wire.write(b"event")
+        assert writer.told == []
+        assert await context.got(other, 5) == b""
+        wire.write(b"event")
+        assert writer.told == ["lost"]
+
+    run(work)
+
+
+def test_an_abort_forgets_what_is_unsent() -> None:
+    """The other side is told at once, and does not take it for the end of the stream."""
+
+    async def work(context: RequestContext) -> None:
+        wire, writer, other = await context.taken_over()
+        wire.write(bytes(1 << 22))
+        wire.abort()
+        with pytest.raises(ConnectionResetError):
+            await context.got(other, 1 << 22)
+        async with asyncio.timeout(ENOUGH):
+            await writer.lost.wait()
+
+    run(work)
+
+
+def test_a_connection_that_cannot_be_taken_over_stays_uvloops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No file is left for it, or an answer in front of the stream is still on its way."""
+
+    async def work(context: RequestContext) -> None:
+        for on_its_way in (0, 1 << 20):
+            transport, other = await context.connected()
+            transport.write(b"-" * on_its_way)
+            writer = Writer()
+            with monkeypatch.context() as patch:
+                if not on_its_way:
+                    patch.setattr(os, "dup", no_file_left)
+                wire = context.wires.take(transport, writer)
+            assert wire is transport
+            wire.write(b"event")
+            wire.close()
+            whole = b"-" * on_its_way + b"event"
+            assert await context.got(other, len(whole)) == whole
+            async with asyncio.timeout(ENOUGH):
+                await writer.lost.wait()
+
+    run(work)
+
+
+def no_file_left(_file: int) -> int:
+    raise OSError(24, "Too many open files")
+
+
+def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others have their turn in between."""
+    monkeypatch.setattr(connection_takeover, "TURN", 0.0)
+
+    async def work(context: RequestContext) -> None:
+        crowd = [await context.taken_over() for _ in range(5 * FEW)]
+        for _, _, other in crowd:
+            other.close()
+        before, most = 0, 0
+        async with asyncio.timeout(ENOUGH):
+            while before < len(crowd):
+                await asyncio.sleep(0)
+                lost = sum(writer.lost.is_set() for _, writer, _ in crowd)
+                before, most = lost, max(most, lost - before)
+        assert most == FEW
+
+    run(work)

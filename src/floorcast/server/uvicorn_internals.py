@@ -28,8 +28,7 @@ from uvicorn.server import ServerState
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
 from floorcast.server.connection_limits import ConnectionLimits, Deadlines, Verdict, Waits
-from floorcast.server.connection_takeover import ConnectionTakeover, CountedStream
-from floorcast.server.epoll_transport import EpollTransport
+from floorcast.server.connection_takeover import ConnectionTakeover, CountedStream, EpollTransport
 from floorcast.server.notices import Notices
 from floorcast.server.protocol_refusals import (
     BODY_TOO_SLOW,

@@ -33,8 +33,7 @@ from floorcast.server.connection_limits import (
     Deadlines,
     places_of,
 )
-from floorcast.server.connection_takeover import limited_by_address
-from floorcast.server.epoll_transport import EpollTransport
+from floorcast.server.connection_takeover import EpollTransport, limited_by_address
 from floorcast.server.node import Node
 from floorcast.server.tls import LOOK_SECONDS, Certificate
 from floorcast.server.uvicorn_internals import (
