@@ -14,7 +14,7 @@ import pytest
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import LogReader
-from floorcast.log.port import kept_since
+from floorcast.log.retention import kept_since
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import WalSizes
 from tests.contract.test_event_log import QUICK, ids_of
