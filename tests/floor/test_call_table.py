@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.floor.random_floors import call, fold_all, new_floor, ticks
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.floor.call_table import CallTable
+from floorcast.floor.calls import Call
+from floorcast.model.inbound import InboundEvent
+from tests.floor.random_floors import call, call_events, fold_all, new_floor, ticks
 
 HOUR = 3600
 
@@ -28,3 +34,38 @@ def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
     assert len(floor.call_table.calls) == 1
     floor.begin_entry(10**6 + 1, ticks(36 * HOUR + 60))
     assert floor.call_table.calls == {}
+
+
+def test_ended_calls_in_memory_have_a_bound() -> None:
+    """Beyond it those that ended first leave before their ten minutes are over."""
+    floor = new_floor()
+    table = CallTable([], 4 * HOUR * 1000, max_ended=3)
+    floor.call_table = table
+    for number in range(10):
+        table.calls[number, "S"] = ended = Call(number, "S", ended=5)
+        ended.last_taken = 5
+        table.reload(ended)
+    table.evict_ended(6)
+    assert len(table.calls) == 3
+    assert len(table.evicted) == 7
+    assert table.open_calls == 0
+
+
+@given(st.lists(call_events(), max_size=40))
+def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[InboundEvent]) -> None:
+    """Whatever begins, ends or only hears of a call, in any order."""
+    floor = new_floor()
+    for number, one in enumerate(events):
+        fold_all(floor, [one], begin=number + 2)
+        calls = floor.call_table.calls.values()
+        assert floor.call_table.open_calls == sum(call.ended is None for call in calls)
+
+
+def test_an_ended_call_is_remembered_once_per_entry() -> None:
+    """Thousands of events of one ended call in one entry leave one note, not thousands."""
+    floor = new_floor()
+    fold_all(floor, [call("call.queue", 1, service=10), call("call.end", 2)])
+    floor.begin_entry(99, ticks(300))
+    for _ in range(1000):
+        floor.fold(call("call.disposition", 3), ticks(300), "id")
+    assert len(floor.call_table._ended) <= 3  # noqa: SLF001 - what must not grow

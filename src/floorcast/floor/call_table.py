@@ -16,23 +16,31 @@ from floorcast.floor.tally import Tally
 __all__ = ["ENDED_STAYS_MS", "CallTable"]
 
 ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follows it
+MAX_ENDED = 100_000  # ended calls in memory; beyond that those that ended first leave sooner
 
 
 class CallTable:
     """The calls of one floor that are in memory. Moments are in ms.
 
-    ``hooks`` are called with a call before it changes.
+    ``hooks`` are called with a call before it changes. At most ``max_ended`` calls that have
+    ended stay when an entry begins.
     """
 
     def __init__(
-        self, calls: Iterable[Call], quiet_ms: int, hooks: Sequence[Callable[[Call], None]] = ()
+        self,
+        calls: Iterable[Call],
+        quiet_ms: int,
+        hooks: Sequence[Callable[[Call], None]] = (),
+        max_ended: int = MAX_ENDED,
     ) -> None:
         self._hooks = hooks
         self.calls: dict[Key, Call] = {}
         self.in_progress: dict[int, dict[Key, Call]] = {}
         self.evicted: list[Call] = []
         self._quiet_ms = quiet_ms
+        self._max_ended = max_ended
         self._where: dict[Key, int] = {}
+        self._over: set[Key] = set()
         for call in calls:
             call.restore()
             self.calls[call.key] = call
@@ -40,6 +48,11 @@ class CallTable:
         self._ended = deque(
             sorted((c.last_taken, c.key) for c in self.calls.values() if c.ended is not None)
         )
+
+    @property
+    def open_calls(self) -> int:
+        """How many calls in memory have not ended."""
+        return len(self.calls) - len(self._over)
 
     def touch(self, key: Key, at: int, now: int) -> Call:
         """The call that an event of ``at``, taken at ``now``, speaks of; a new one if need be."""
@@ -50,9 +63,9 @@ class CallTable:
             for hook in self._hooks:
                 hook(call)
             call.last_event = max(call.last_event, at)
-        call.last_taken = now
-        if call.ended is not None:
+        if call.ended is not None and call.last_taken != now:
             self._ended.append((now, key))
+        call.last_taken = now
         return call
 
     def settle(self, call: Call, step: Step, tally: Tally) -> None:
@@ -72,9 +85,9 @@ class CallTable:
             self._ended.appendleft((call.last_taken, call.key))
 
     def evict_ended(self, now: int) -> None:
-        """Let the calls go that ended a while ago."""
+        """Let the calls go that ended a while ago, and sooner where they are too many."""
         ended = self._ended
-        while ended and ended[0][0] + ENDED_STAYS_MS <= now:
+        while ended and (ended[0][0] + ENDED_STAYS_MS <= now or len(self._over) > self._max_ended):
             last_taken, key = ended.popleft()
             call = self.calls.get(key)
             if call is not None and call.last_taken == last_taken:
@@ -97,6 +110,7 @@ class CallTable:
 
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]
+        self._over.discard(call.key)
         where = self._where.pop(call.key, None)
         if where is not None:
             del self.in_progress[where][call.key]
@@ -106,6 +120,10 @@ class CallTable:
         """Know which service has the call now."""
         where = None if call.ended is not None else call.present_service
         before = self._where.get(call.key)
+        if where is None:
+            self._over.add(call.key)
+        elif before is None:
+            self._over.discard(call.key)
         if where == before:
             return
         if before is not None:

@@ -22,7 +22,12 @@ _LONGEST_ID = 15  # digits; what every JSON reader takes as a whole number
 
 
 class Directory(Struct):
-    """Everything that has a name on the floor; ``keys`` maps ids and names to ids."""
+    """Everything that has a name on the floor; ``keys`` maps ids and names to ids.
+
+    ``named`` has the day on which an event last named an id: days since 1970 of the log's time,
+    UTC. ``day`` is the present one, ``swept`` the last on which names that had aged left
+    (``floorcast.floor.ageing``), ``ages_from`` a day before which none is taken for unnamed.
+    """
 
     services: dict[int, Service] = field(default_factory=dict)
     agents: dict[int, Agent] = field(default_factory=dict)
@@ -34,6 +39,13 @@ class Directory(Struct):
     campaign_keys: dict[Thing, int] = field(default_factory=dict)
     team_keys: dict[Thing, int] = field(default_factory=dict)
     next_free: int = FIRST_FREE_ID
+    services_named: dict[int, int] = field(default_factory=dict)
+    agents_named: dict[int, int] = field(default_factory=dict)
+    campaigns_named: dict[int, int] = field(default_factory=dict)
+    teams_named: dict[int, int] = field(default_factory=dict)
+    day: int = 0
+    swept: int = 0
+    ages_from: int = 0
 
     def apply(self, plan: FloorConfig) -> None:
         """Take over what the site declares. What it no longer declares keeps its name."""
@@ -55,12 +67,18 @@ class Directory(Struct):
     def service(self, thing: Thing) -> int:
         """The id of a service that an event names."""
         known = self.service_keys.get(thing)
-        return self._new_service(thing) if known is None else known
+        if known is None:
+            known = self._new_service(thing)
+        self.services_named[known] = self.day
+        return known
 
     def agent(self, thing: Thing) -> int:
         """The id of an agent that an event names."""
         known = self.agent_keys.get(thing)
-        return self._new_agent(thing) if known is None else known
+        if known is None:
+            known = self._new_agent(thing)
+        self.agents_named[known] = self.day
+        return known
 
     def known_agent(self, thing: Thing) -> int | None:
         """The id of an agent that an event names, if it is known already."""
@@ -72,20 +90,20 @@ class Directory(Struct):
     def campaign(self, thing: Thing) -> int:
         """The id of a campaign that an event names."""
         known = self.campaign_keys.get(thing)
-        if known is not None:
-            return known
-        campaign, name = self._entry(self.campaign_keys, thing, "Campaign")
-        self.campaigns.setdefault(campaign, name)
-        return campaign
+        if known is None:
+            known, name = self._entry(self.campaign_keys, thing, "Campaign")
+            self.campaigns.setdefault(known, name)
+        self.campaigns_named[known] = self.day
+        return known
 
     def team(self, thing: Thing) -> int:
         """The id of a team that an event names."""
         known = self.team_keys.get(thing)
-        if known is not None:
-            return known
-        team, name = self._entry(self.team_keys, thing, "Team")
-        self.teams.setdefault(team, name)
-        return team
+        if known is None:
+            known, name = self._entry(self.team_keys, thing, "Team")
+            self.teams.setdefault(known, name)
+        self.teams_named[known] = self.day
+        return known
 
     def call_center_of(self, service: int | None) -> int | None:
         """The call center of a service, None when it has none."""

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
+from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_events import agent_event_kind
 from floorcast.floor.agent_fold import AgentFold, Calls
 from floorcast.floor.agents import OnFloor
@@ -111,6 +112,8 @@ class Floor:
         self.on_duty = OnDuty(self.hooks.services)
         self.off_duty: Roster[OnFloor] = Roster()
         self.at_work = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
+        rosters = (self.on_duty, self.off_duty)
+        self._ageing = Ageing(state, rosters, self.at_work, self.call_table, self.hooks)
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
             AgentState: self._agent_state,
@@ -193,6 +196,7 @@ class Floor:
     def _tidy(self, now: int) -> None:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
         self._dispositions.tidy(now)
+        self._ageing.tidy(now)
 
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
@@ -304,7 +308,7 @@ class Floor:
         said = data.agent if data.agent is not None else data.agent_id
         named = voice_events.Named(call, directory, None if said is None else directory.agent(said))
         threshold = None
-        if named.service is not None:
+        if named.service is not None and named.service in directory.services:
             threshold = directory.services[named.service].sla_seconds
         fed = voice_events.call_termination(
             self.state.client, call, data, at, event_id, named, threshold

@@ -46,6 +46,19 @@ class Roster(Generic[T]):
         else:
             self._where.pop(number, None)
 
+    def remove(self, number: int) -> None:
+        """The thing is nowhere any more. No hook is called."""
+        for at in self._where.pop(number, ()):
+            del self._at[at][number]
+
+    def drop_service(self, service: int) -> None:
+        """The service, where nothing is, is gone."""
+        self._at.pop(service, None)
+
+    def has(self, number: int) -> bool:
+        """Whether the thing is somewhere."""
+        return number in self._where
+
     def of(self, service: int) -> Mapping[int, T]:
         """What is at the service, by id."""
         return self._at.get(service) or MappingProxyType({})
@@ -72,6 +85,11 @@ class OnDuty(Roster[OnFloor]):
         for service in services:
             known = self._all_heard.get(service, _ALWAYS)
             self._all_heard[service] = min(known, thing.last_event)
+
+    def drop_service(self, service: int) -> None:
+        """See ``Roster.drop_service``."""
+        super().drop_service(service)
+        self._all_heard.pop(service, None)
 
     def heard_since(self, service: int, ms: int) -> int:
         """How many of the service's agents were heard of after the moment."""

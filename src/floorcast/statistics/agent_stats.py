@@ -137,8 +137,8 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
     centers = {service: _text(view.call_center_of(service)) for service in scope.services}
 
     def read(number: int) -> AgentServices | None:
-        agent, named = agents.get(number) or OnFloor(number), names[number]
-        if not days.was_logged_in(agent):
+        agent, named = agents.get(number) or OnFloor(number), names.get(number)
+        if named is None or not days.was_logged_in(agent):
             return None
         present = days.present_at(agent)
         services = []

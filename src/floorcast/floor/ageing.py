@@ -1,0 +1,151 @@
+"""Names leave the floor when no event has named them for 30 days.
+
+What the site declares stays, and so does whatever is in use: a service with agents, calls or
+campaigns at it, a campaign at work, a team with agents. Days are days of the log's own time in
+UTC, so the same names leave at the same entry on every node and after every restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
+
+from floorcast.floor.active_campaigns import ActiveCampaigns
+from floorcast.floor.agents import OnFloor
+from floorcast.floor.call_table import CallTable
+from floorcast.floor.change_hooks import ChangeHooks
+from floorcast.floor.directory import Thing
+from floorcast.floor.rosters import Roster
+from floorcast.floor.state import FloorState
+
+__all__ = ["KEPT_DAYS", "Ageing"]
+
+KEPT_DAYS = 30
+DAY_MS = 86_400_000
+LEAVING_AT_ONCE = 2_000  # names: a few ms of work; the rest follows a minute of the log later
+UPGRADE_DAYS = 32
+"""Names of an earlier release's snapshot, which has no days, age from the next multiple of this.
+
+So the nodes of a cluster that are upgraded one after the other agree on when they leave.
+"""
+
+
+class Ageing:
+    """Takes names off one floor. ``tidy`` is called once per minute of the log's time."""
+
+    def __init__(
+        self,
+        state: FloorState,
+        rosters: tuple[Roster[OnFloor], Roster[OnFloor]],
+        at_work: ActiveCampaigns,
+        calls: CallTable,
+        hooks: ChangeHooks,
+    ) -> None:
+        self._state = state
+        self._rosters = rosters
+        self._at_work = at_work
+        self._calls = calls
+        self._hooks = hooks
+
+    def tidy(self, now: int) -> None:
+        """The log has reached ``now`` (ms): know the day, and let some names go that are due."""
+        directory = self._state.directory
+        if not directory.day and (directory.agents or directory.services):
+            directory.ages_from = (now // DAY_MS // UPGRADE_DAYS + 1) * UPGRADE_DAYS
+        directory.day = max(directory.day, now // DAY_MS)
+        if directory.swept == directory.day:
+            return
+        self._hooks.everything()
+        left = LEAVING_AT_ONCE
+        if directory.day - KEPT_DAYS > directory.ages_from:
+            left -= self._drop_agents(left)
+            left -= self._drop_campaigns(left)
+            left -= self._drop_services(left)
+            left -= self._drop_teams(left)
+        if left:
+            directory.swept = directory.day
+
+    def _drop_agents(self, limit: int) -> int:
+        state, directory = self._state, self._state.directory
+        declared = {agent.id for agent in state.plan.agents}
+        ids = {**directory.agents, **state.agents}
+        gone = self._due(ids, directory.agents_named, declared, lambda _: False, limit)
+        for agent in gone:
+            directory.agents.pop(agent, None)
+            state.agents.pop(agent, None)
+            for roster in self._rosters:
+                roster.remove(agent)
+        self._forget(gone, directory.agents_named, directory.agent_keys)
+        return len(gone)
+
+    def _drop_campaigns(self, limit: int) -> int:
+        state, directory = self._state, self._state.directory
+        ids = {**directory.campaigns, **state.campaigns}
+        gone = self._due(ids, directory.campaigns_named, (), self._at_work.has, limit)
+        for campaign in gone:
+            directory.campaigns.pop(campaign, None)
+            state.campaigns.pop(campaign, None)
+        self._forget(gone, directory.campaigns_named, directory.campaign_keys)
+        return len(gone)
+
+    def _drop_services(self, limit: int) -> int:
+        state, directory = self._state, self._state.directory
+        declared = {service.id for service in state.plan.services}
+        named = directory.services_named
+        gone = self._due(directory.services, named, declared, self._is_service_used, limit)
+        for service in gone:
+            del directory.services[service]
+            state.connects.pop(service, None)
+            self._calls.in_progress.pop(service, None)
+            for roster in (*self._rosters, self._at_work):
+                roster.drop_service(service)
+        if gone:
+            ids = set(gone)
+            for campaign in state.campaigns.values():
+                if campaign.service in ids:
+                    campaign.service = None  # the next call or report tells it
+        self._forget(gone, named, directory.service_keys)
+        return len(gone)
+
+    def _is_service_used(self, service: int) -> bool:
+        places = (*self._rosters, self._at_work)
+        at = self._calls.in_progress.get(service)
+        return bool(at) or any(roster.of(service) for roster in places)
+
+    def _drop_teams(self, limit: int) -> int:
+        directory = self._state.directory
+        used = {agent.team for agent in directory.agents.values()}
+        used.update(agent.team for agent in self._state.agents.values())
+        gone = self._due(directory.teams, directory.teams_named, (), used.__contains__, limit)
+        for team in gone:
+            del directory.teams[team]
+        self._forget(gone, directory.teams_named, directory.team_keys)
+        return len(gone)
+
+    def _due(
+        self,
+        ids: Iterable[int],
+        named: dict[int, int],
+        declared: Collection[int],
+        is_used: Callable[[int], bool],
+        limit: int,
+    ) -> list[int]:
+        """The first ``limit`` that are to leave now. What is in use counts as named today."""
+        today = self._state.directory.day
+        oldest = today - KEPT_DAYS
+        old = [one for one in ids if named.get(one, 0) < oldest and one not in declared]
+        for one in old:
+            if is_used(one):
+                named[one] = today
+        return list(islice((one for one in old if named.get(one, 0) < oldest), limit))
+
+    def _forget(self, gone: list[int], named: dict[int, int], keys: dict[Thing, int]) -> None:
+        if not gone:
+            return
+        ids = set(gone)
+        for thing in [thing for thing, number in keys.items() if number in ids]:
+            del keys[thing]
+        for number in gone:
+            named.pop(number, None)
+        if self._state.directory.next_free in ids:
+            self._state.directory.next_free += 1  # or the next new name would get the same id

@@ -1,0 +1,227 @@
+"""Names that no event has named for 30 days leave; everything else stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.floor import ageing
+from floorcast.floor.directory import FIRST_FREE_ID
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.floor.view import FloorView
+from floorcast.model.inbound import InboundEvent
+from floorcast.statistics.agent_stats import agent_statistics_ex
+from floorcast.statistics.visibility import Moment, Visibility
+from tests.floor.random_floors import MIDDAY, PLAN, agent, call, event, new_floor, ticks
+
+DAY = 86_400
+
+
+@dataclass
+class Log:
+    """Folds events at the log's days; counts the entries."""
+
+    floor: Floor = field(default_factory=new_floor)
+    entry: int = 1
+
+    def day(self, day: float, *events: InboundEvent) -> None:
+        """An entry on a day after the first, with the events' own times."""
+        self.entry += 1
+        at = ticks(day * DAY)
+        self.floor.begin_entry(self.entry, at)
+        for one in events:
+            one.time = None
+            self.floor.fold(one, at, f"id-{self.entry}")
+
+    def restart(self) -> None:
+        """Go on from a snapshot."""
+        self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
+
+
+def named(who: str | int, **data: object) -> InboundEvent:
+    """An event that names an agent."""
+    return agent("NOT_READY", 0, who, **data)
+
+
+def names(floor: Floor) -> set[str]:
+    """The logins and names that the floor knows."""
+    known = floor.state.directory
+    return (
+        {one.login for one in known.agents.values()}
+        | {one.name for one in known.services.values()}
+        | set(known.campaigns.values())
+        | set(known.teams.values())
+    )
+
+
+def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> None:
+    """Agents, services, campaigns and teams, with every key and index of theirs."""
+    log = Log()
+    log.day(
+        0,
+        named("Lee Ann", team="Night"),
+        call("call.start", 0, service="Extra", direction="INBOUND", campaign="Spring"),
+        call("call.end", 1),
+        event("campaign.update", 2, campaign="Fall", service="Extra", name="Autumn"),
+    )
+    new = {"LeeAnn", "Night", "Extra", "Spring", "Autumn"}
+    log.day(30.2)  # still the 30th day in UTC
+    assert new < names(log.floor)
+    log.day(31)
+    log.day(32)
+    assert names(log.floor) == {"ANN", "BOB", "Sales", "Support"}
+    known = log.floor.state.directory
+    assert set(known.agent_keys) == {"ANN", "BOB", 7, 8}
+    assert set(known.service_keys) == {"Sales", "Support", 10, 20}
+    assert known.campaign_keys == known.team_keys == {}
+    assert known.agents_named == known.services_named == {}
+    state = log.floor.state
+    assert not (state.agents)
+    assert not (state.campaigns)
+    assert not (state.connects)
+
+
+def test_an_id_is_never_given_to_another_name() -> None:
+    """Also when the last one that was given has left."""
+    log = Log()
+    log.day(0, named("Lee"))
+    log.day(31)
+    log.day(31.1, named("Kim"))
+    assert set(log.floor.state.directory.agents) == {7, 8, FIRST_FREE_ID + 1}
+
+
+def test_what_is_in_use_counts_as_named() -> None:
+    """The service of agents who logged on to it once, and the team of an agent who stays."""
+    log = Log()
+    log.day(0, agent("LOGON", 0, "Lee", service="Extra", team="Night"))
+    for day in range(1, 40):
+        log.day(day, agent("READY", 0, "Lee"))
+    assert {"Lee", "Extra", "Night"} < names(log.floor)
+    for day in range(71, 140, 4):
+        log.day(day)
+    assert not {"Lee", "Extra", "Night"} & names(log.floor)
+    assert log.floor.on_duty.numbers() == []
+
+
+def test_a_campaign_stays_while_its_calls_go_on() -> None:
+    """No event names it again; its calls have steps."""
+    log = Log()
+    start = call("call.start", 0, service=10, direction="INBOUND", campaign="Spring")
+    log.day(0, start)
+    for hour in range(1, 40 * 8):
+        log.day(hour / 8, call("call.update", 0, account="7"))
+    assert "Spring" in names(log.floor)
+    assert log.floor.state.campaigns.keys() == log.floor.state.directory.campaigns.keys()
+
+
+def test_a_call_outlives_the_name_of_its_agent() -> None:
+    """Its disposition after 40 days is the agent's, and the statistics still answer."""
+    log = Log()
+    log.day(0, call("call.start", 0, service=10, direction="INBOUND"))
+    log.day(0.01, call("call.queue", 0), call("call.answer", 0, agent="Lee"))
+    for hour in range(1, 40 * 8):
+        log.day(hour / 8, call("call.update", 0, account="7"))
+    assert "Lee" not in names(log.floor)
+    log.day(40, call("call.disposition", 0, termCode="RPC"), call("call.end", 0))
+    view = FloorView(log.floor)
+    moment = Moment(int((MIDDAY.timestamp() + 40 * DAY) * 1000), 4 * 3_600_000, 16 * 3_600_000)
+    scopes = Visibility([view], None).scopes()
+    shown = agent_statistics_ex(scopes, moment).all()
+    assert [one for one in shown if one.agent_login_id == "Lee"] == []
+
+
+def test_many_names_leave_some_per_minute_of_the_log() -> None:
+    """No entry takes long, and a restart in between changes nothing."""
+    log, other = Log(), Log()
+    crowd = [named(f"N{number}") for number in range(ageing.LEAVING_AT_ONCE * 5 // 2)]
+    for one in (log, other):
+        one.day(0, *msgspec.json.decode(msgspec.json.encode(crowd), type=list[InboundEvent]))
+    left = []
+    for minute in range(4):
+        for one in (log, other):
+            one.day(31 + minute * 60 / DAY)
+        other.restart()
+        left.append(len(log.floor.state.directory.agents))
+        assert msgspec.to_builtins(other.floor.captured()) == msgspec.to_builtins(
+            log.floor.captured()
+        )
+    most = ageing.LEAVING_AT_ONCE
+    assert left == [most * 3 // 2 + 2, most // 2 + 2, 2, 2]
+
+
+def test_memory_does_not_grow_with_ever_new_names() -> None:
+    """After 31 days as many leave as come: the snapshot is no larger after 62 than after 32."""
+    log = Log()
+    sizes = []
+    for day in range(93):
+        events = [
+            event
+            for number in range(20)
+            for event in (
+                agent("LOGON", 0, f"Agent {day}-{number}", service=f"S {day}-{number}"),
+                agent("LOGOFF", 0, f"Agent {day}-{number}", team=f"T {day}-{number}"),
+                event_of_campaign(f"C {day}-{number}"),
+            )
+        ]
+        log.day(day, *events)
+        log.day(day + 0.01)
+        sizes.append(sum(map(len, snapshot_parts(log.floor.captured()))))
+    floor = log.floor
+    assert max(sizes[32:]) < sizes[32] * 1.02
+    assert len(floor.state.directory.services) <= 20 * 33
+    assert len(floor.on_duty._at) + len(floor.off_duty._at) <= 2 * 20 * 33  # noqa: SLF001 - an index must not grow either
+    assert len(floor.call_table.in_progress) <= 20 * 33
+
+
+def event_of_campaign(name: str) -> InboundEvent:
+    """A report on a campaign."""
+    return event("campaign.update", 0, campaign=name, completed=1)
+
+
+def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share() -> None:
+    """It does not say when a name was last named: nodes that read theirs days apart agree."""
+    floors = []
+    for upgraded in (1, 3):
+        log = Log()
+        log.day(0, named("Lee"))
+        raw = msgspec.to_builtins(log.floor.captured())
+        for new in ("agents_named", "services_named", "day", "swept", "ages_from"):
+            del raw["directory"][new]
+        log.floor = Floor(msgspec.convert(raw, type(log.floor.state), strict=False))
+        log.day(upgraded)
+        floors.append(log)
+    left: list[list[bool]] = []
+    for day in range(4, 80):
+        for log in floors:
+            log.day(day)
+        left.append(["Lee" in names(log.floor) for log in floors])
+    assert left[0] == [True, True]
+    assert left[-1] == [False, False]
+    assert all(first == second for first, second in left)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from("ABCDE"), st.booleans()), max_size=40)
+)
+def test_it_is_as_a_list_of_last_days_says(steps: list[tuple[int, str, bool]]) -> None:
+    """Whatever is named when, and wherever a restart comes between."""
+    log = Log()
+    last: dict[str, int] = {}
+    day = 0
+    for wait, name, restarts in steps:
+        day += wait
+        log.day(day, named(name))
+        last[name] = day
+        log.day(day + 0.01)
+        if restarts:
+            log.restart()
+        first = MIDDAY.timestamp() // DAY
+        today = (MIDDAY.timestamp() + (day + 0.01) * DAY) // DAY - first
+        kept = {one for one, at in last.items() if at >= today - ageing.KEPT_DAYS}
+        assert names(log.floor) == kept | {one.login for one in PLAN.agents} | {
+            one.name for one in PLAN.services
+        }
