@@ -22,12 +22,8 @@ from floorcast.cli.progress_bar import Shown, Silent, shown
 from floorcast.client import CloudEvent, Sender, Timing, Verdicts
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.connectors import anonymous_bank, call_records
-from floorcast.connectors.asterisk.recorded import (
-    Recorded,
-    moved_to,
-    read_ami,
-    read_queue_log,
-)
+from floorcast.connectors.asterisk.recorded import read_ami, read_queue_log
+from floorcast.connectors.pbx.recorded import Recorded, moved_to
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
 __all__ = [

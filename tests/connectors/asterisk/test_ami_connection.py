@@ -8,7 +8,7 @@ import pytest
 
 from floorcast.connectors.asterisk.ami_connection import AmiConnection
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 
@@ -17,16 +17,16 @@ class Heard:
     """What was received."""
 
     def __init__(self) -> None:
-        self.frames: asyncio.Queue[Frame | UnreadableLine] = asyncio.Queue()
+        self.frames: asyncio.Queue[Frame | Unreadable] = asyncio.Queue()
 
-    async def __call__(self, frame: Frame | UnreadableLine) -> None:
+    async def __call__(self, frame: Frame | Unreadable) -> None:
         await self.frames.put(frame)
 
 
-async def next_event(heard: Heard, name: str) -> Frame | UnreadableLine:
+async def next_event(heard: Heard, name: str) -> Frame | Unreadable:
     while True:
         frame = await asyncio.wait_for(heard.frames.get(), 20)
-        if isinstance(frame, UnreadableLine) or frame.get("Event") == name:
+        if isinstance(frame, Unreadable) or frame.get("Event") == name:
             return frame
 
 
@@ -48,7 +48,7 @@ def test_events_and_lists() -> None:
             await ami.say([{"Event": "Hangup", "Uniqueid": "1.0"}])
             assert await next_event(heard, "Hangup") == {"Event": "Hangup", "Uniqueid": "1.0"}
             await ami.raw(b"what is this\r\n\r\n")
-            assert isinstance(await next_event(heard, "Never"), UnreadableLine)
+            assert isinstance(await next_event(heard, "Never"), Unreadable)
             assert connection.has_booted.is_set()
             await connection.close(reading)
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import (
@@ -22,6 +22,7 @@ from floorcast.connectors.pbx.signs import (
     Swapped,
 )
 from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.asterisk.captured import frames
 
 CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": "Anna"}
@@ -80,7 +81,7 @@ def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
 
 def test_an_event_that_lacks_its_members_cannot_be_read() -> None:
     """It says which one is missing."""
-    with pytest.raises(UnreadableLine, match="QueueCallerJoin without Uniqueid"):
+    with pytest.raises(Unreadable, match="QueueCallerJoin without Uniqueid"):
         AmiEvents().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
 
 
@@ -100,11 +101,14 @@ def damaged(draw: st.DrawFn) -> Frame:
 @given(st.lists(damaged(), max_size=80))
 def test_no_frame_ends_the_connector(found: list[Frame]) -> None:
     """In any order, with anything missing."""
-    events, mapping = AmiEvents("DID", "Sale"), Mapping(MappingConfig(), State(), hangups=True)
+    events, mapping = (
+        AmiEvents("DID", "Sale"),
+        Mapping(MappingConfig(), ASTERISK, State(), hangups=True),
+    )
     for frame in found:
         try:
             sign = events.sign(frame, 1795813658.0)
-        except UnreadableLine:
+        except Unreadable:
             continue
         if sign is not None:
             mapping.apply(sign)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.connectors.asterisk.frames import MAX_FRAME_BYTES, FrameReader
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.asterisk.captured import FOLDER, frames
 
 BYTES = gzip.decompress((FOLDER / "ami-16.28.txt.gz").read_bytes()) + b"\n\n"
@@ -32,14 +32,14 @@ def test_no_bytes_end_the_connector(chunks: list[bytes]) -> None:
     reader = FrameReader()
     for chunk in [*chunks, b"\n\n"]:
         for frame in reader.feed(chunk):
-            assert isinstance(frame, (dict, UnreadableLine))
+            assert isinstance(frame, (dict, Unreadable))
 
 
 def test_a_frame_without_an_end_is_given_up() -> None:
     """Memory has a bound; what comes after it is read again."""
     reader = FrameReader()
     (found,) = reader.feed(b"x" * (MAX_FRAME_BYTES + 1))
-    assert isinstance(found, UnreadableLine)
+    assert isinstance(found, Unreadable)
     assert list(reader.feed(b"Event: A\n\n")) == [{"Event": "A"}]
 
 

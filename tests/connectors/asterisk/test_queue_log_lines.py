@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
+from floorcast.connectors.asterisk.dialect import ASTERISK
+from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import (
@@ -22,6 +23,7 @@ from floorcast.connectors.pbx.signs import (
     Sign,
 )
 from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.asterisk.captured import VERSIONS, lines
 
 AT = 1795813659.0
@@ -80,7 +82,7 @@ def test_each_event_has_its_sign(line: str, sign: Sign | None) -> None:
 @pytest.mark.parametrize("line", ["", "hello", "1|2|3|4", "soon|1.0|q|NONE|ABANDON", "-1|a|b|c|d"])
 def test_a_line_that_is_none_is_refused(line: str) -> None:
     """With what it was."""
-    with pytest.raises(UnreadableLine):
+    with pytest.raises(Unreadable):
         read_line(line)
 
 
@@ -98,11 +100,11 @@ LINES = st.one_of(
 @given(st.lists(LINES, max_size=60))
 def test_no_line_ends_the_connector(found: list[str]) -> None:
     """Whatever it is, it is refused or understood."""
-    mapping = Mapping(MappingConfig(), State(), hangups=False, whole_seconds=True)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False, whole_seconds=True)
     for line in found:
         try:
             sign = sign_of(read_line(line))
-        except UnreadableLine:
+        except Unreadable:
             continue
         if sign is not None:
             mapping.apply(sign)

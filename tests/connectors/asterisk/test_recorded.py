@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.recorded import Recorded, moved_to, read_ami, read_queue_log
+from floorcast.connectors.asterisk.recorded import read_ami, read_queue_log
+from floorcast.connectors.pbx.recorded import Recorded
 from tests.connectors.asterisk.captured import FOLDER, VERSIONS, as_json, lines
 from tests.connectors.pbx.figures import Figures, Floor
-
-ZONE = ZoneInfo("America/New_York")
 
 
 def recorded(kind: str, version: str) -> Recorded:
@@ -43,24 +39,3 @@ def test_what_cannot_be_read_is_counted() -> None:
     assert found.events == recorded("log", "16.28").events
     pieces = iter([b"nonsense\n\nEvent: QueueCallerJoin\n\n"])
     assert read_ami(lambda _: next(pieces, b""), "pbx") == Recorded(events=[], unreadable=2)
-
-
-def test_times_move_together() -> None:
-    """So that the last is now, or the first keeps its clock time on a day."""
-    events = recorded("log", "22.10.1").events
-    now = datetime(2026, 3, 4, 12, tzinfo=UTC)
-    for day in (None, date(2025, 7, 1)):
-        moved = moved_to(events, day, ZONE, now)
-        assert {_distance(one, other) for one, other in zip(moved, events, strict=True)} == {
-            _distance(moved[0], events[0])
-        }
-        if day is None:
-            assert moved[-1].time == now
-        else:
-            first = moved[0].time.astimezone(ZONE)
-            assert (first.date(), first.time()) == (day, events[0].time.astimezone(ZONE).time())
-    assert moved_to([], None, ZONE, now) == []
-
-
-def _distance(one: CloudEvent, other: CloudEvent) -> timedelta:
-    return one.time - other.time

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
@@ -25,7 +26,7 @@ def after(
 ) -> tuple[State, list[dict[str, Any]]]:
     """The state once a snapshot at 200 s has been compared, and the events of that."""
     state = State()
-    mapping = Mapping(CONFIG, state, hangups=True)
+    mapping = Mapping(CONFIG, ASTERISK, state, hangups=True)
     for sign in before:
         mapping.apply(sign)
     snapshot = Snapshot(at=200.0, started="noon", **now)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from floorcast.connectors.pbx.agents import transaction_id
+from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import (
@@ -26,7 +23,7 @@ from floorcast.connectors.pbx.state import State
 
 def shown(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
     """The states, and what goes with them, of everybody."""
-    mapping = Mapping(config or MappingConfig(), State(), hangups=True)
+    mapping = Mapping(config or MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(now)
     return [
@@ -50,20 +47,6 @@ CALL = (
     Connected(at=12, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
 )
 END = Completed(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
-
-
-def test_a_transaction_id_is_a_number_that_javascript_keeps() -> None:
-    """Epoch and counter, whatever stands before them; other texts are hashed."""
-    assert transaction_id("1530022819.2433") == 1530022819_002433
-    assert transaction_id("host-a-1530022819.12002433") == 1530022819_002433
-    assert 0 < transaction_id("a-b.c") < 2**53
-
-
-@given(st.text())
-def test_any_text_has_a_transaction_id(text: str) -> None:
-    """Below 2**53, and the same each time."""
-    assert 0 <= transaction_id(text) < 2**53
-    assert transaction_id(text) == transaction_id(text)
 
 
 def test_a_static_member_is_there_while_its_device_is() -> None:
@@ -142,7 +125,7 @@ def test_a_roster_is_everybody() -> None:
         ),
     )
     bob = Member(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
-    mapping = Mapping(MappingConfig(), State(), hangups=True)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(bob)
     events = mapping.apply(roster)
     told = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
@@ -152,11 +135,13 @@ def test_a_roster_is_everybody() -> None:
 def test_an_interface_that_nobody_is_known_by_is_left_out() -> None:
     """The queue log's ADDMEMBER names it; AMI, or the configuration, says whose it is."""
     added = Member(at=1, queue="sales", agent="PJSIP/9")
-    mapping = Mapping(MappingConfig(), State(), hangups=False)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False)
     assert mapping.apply(added) == []
     assert mapping.unknown_interfaces() == {"PJSIP/9"}
     known = MappingConfig(agents={"PJSIP/9": "Anna"})
-    assert [e.data["agent"] for e in Mapping(known, State(), hangups=False).apply(added)] == [
+    assert [
+        e.data["agent"] for e in Mapping(known, ASTERISK, State(), hangups=False).apply(added)
+    ] == [
         "Anna",
         "Anna",
     ]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import (
@@ -38,7 +39,7 @@ LATER = 1e6
 
 def told(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, object]]:
     """Ids, times, and what is told of leaving and ending; agents apart."""
-    mapping = Mapping(MappingConfig(), State(), hangups=hangups)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=hangups)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
     return [
@@ -149,7 +150,7 @@ def test_an_attended_transfer_swaps_ids() -> None:
 
 def test_numbers_and_term_codes() -> None:
     """The dialed number comes before the join, codes whenever they like."""
-    mapping = Mapping(MappingConfig(), State(), hangups=True)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(Dialed(at=9, caller="1.0", number="1800"))
     start = mapping.apply(JOIN)[0]
     assert (start.data["callerId"], start.data["phoneDialed"]) == ("512", "1800")
@@ -163,7 +164,7 @@ def test_numbers_and_term_codes() -> None:
 
 def test_a_reason_may_be_learned_late() -> None:
     """From the queue log, a moment after AMI has said that the caller left."""
-    mapping = Mapping(MappingConfig(), State(), hangups=True)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
     mapping.apply(Left(at=20, caller="1.0", queue="sales"))
     mapping.know_reason("1.0", "EMPTY")
@@ -173,7 +174,7 @@ def test_a_reason_may_be_learned_late() -> None:
 def test_the_memory_of_ended_calls_has_a_bound() -> None:
     """Where no hangup says that a caller is gone."""
     state = State()
-    mapping = Mapping(MappingConfig(), state, hangups=False)
+    mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=False)
     for number in range(MAX_ENDED + 50):
         mapping.apply(Joined(at=number, caller=f"{number}.0", queue="sales"))
         mapping.apply(Left(at=number, caller=f"{number}.0", queue="sales", reason="ABANDONED"))
@@ -223,7 +224,7 @@ SIGNS = st.one_of(
 def test_whatever_is_told_calls_make_sense(signs: list[Sign], hangups: bool) -> None:
     """A call begins before anything is told of it, and nothing is told of it after its end."""
     state = State()
-    mapping = Mapping(MappingConfig(), state, hangups=hangups)
+    mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=hangups)
     events = [
         event for sign in sorted(signs, key=lambda one: one.at) for event in mapping.apply(sign)
     ]
@@ -265,7 +266,7 @@ def busy_hour(agents: int, calls: int) -> list[Sign]:
 
 def spent(agents: int, calls: int) -> float:
     """Seconds of the processor."""
-    mapping = Mapping(MappingConfig(), State(), hangups=True)
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     signs = busy_hour(agents, calls)
     events: list[CloudEvent] = []
     began = time.process_time()

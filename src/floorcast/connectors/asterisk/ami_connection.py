@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 
 __all__ = ["AmiAddress", "AmiConnection", "Received"]
@@ -18,7 +18,7 @@ REPLY_SECONDS = 30.0
 PING_SECONDS = 10.0  # of silence; a connection that stays silent after that is dead
 READ_BYTES = 1 << 18
 
-Received = Callable[[Frame | UnreadableLine], Awaitable[None]]
+Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
 
 class AmiAddress:
@@ -129,8 +129,8 @@ class AmiConnection:
         except TimeoutError:
             return b""
 
-    async def _take(self, frame: Frame | UnreadableLine) -> None:
-        if isinstance(frame, UnreadableLine):
+    async def _take(self, frame: Frame | Unreadable) -> None:
+        if isinstance(frame, Unreadable):
             await self._received(frame)
             return
         future = self._replies.get(frame.get("ActionID", ""))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
 from floorcast.connectors.pbx.signs import (
     By,
     Completed,
@@ -25,6 +24,7 @@ from floorcast.connectors.pbx.signs import (
     Sign,
     Swapped,
 )
+from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["AmiEvents", "member_of", "number_in"]
 
@@ -72,7 +72,7 @@ class AmiEvents:
     def sign(self, frame: Frame, received: float) -> Sign | None:
         """What an event says, or None for one that says nothing of calls or agents.
 
-        Raises UnreadableLine for one that lacks what such an event has.
+        Raises Unreadable for one that lacks what such an event has.
         """
         reader = self._readers.get(frame.get("Event", ""))
         if reader is None:
@@ -81,7 +81,7 @@ class AmiEvents:
         try:
             return reader(frame, at)
         except KeyError as missing:
-            raise UnreadableLine(f"{frame['Event']} without {missing.args[0]}") from None
+            raise Unreadable(f"{frame['Event']} without {missing.args[0]}") from None
 
     def _joined(self, frame: Frame, at: float) -> Sign:
         dialed = frame.get(self._did, "") if self._did else ""

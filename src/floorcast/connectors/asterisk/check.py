@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
 from floorcast.connectors.asterisk.connector import take_snapshot
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
 from floorcast.connectors.asterisk.snapshot import Snapshot
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["Table", "check_ami", "tables_of"]
 
@@ -37,7 +37,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
     Raises Unavailable and BadCredentials.
     """
 
-    async def ignore(_frame: Frame | UnreadableLine) -> None:
+    async def ignore(_frame: Frame | Unreadable) -> None:
         return
 
     connection = AmiConnection(address, ignore)

@@ -11,23 +11,27 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
-from floorcast.client import AsyncSender, Timing
+from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
 from floorcast.connectors.asterisk.ami_events import AmiEvents
 from floorcast.connectors.asterisk.channels import Channel
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine, read_line, sign_of
+from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
 from floorcast.connectors.asterisk.recording import Recording
 from floorcast.connectors.asterisk.snapshot import Snapshot
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.health import Health
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.reconnecting import keep_connected
 from floorcast.connectors.pbx.signs import Left, LeftBecause, Sign
+from floorcast.connectors.pbx.source_clock import SourceClock
+from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning
+from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
 from floorcast.connectors.spool import Spool
-from floorcast.model.errors import BadCredentials, Unavailable
+from floorcast.model.errors import Unavailable
 
 __all__ = ["AsteriskConnector", "ConnectorTuning", "Source"]
 
@@ -46,15 +50,11 @@ QUEUE_STATUS = {
 """The channel variable that Queue() sets, as a reason for leaving."""
 
 
-class ConnectorTuning(Struct, frozen=True, kw_only=True):
+class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
     """Seconds and bounds of the connector that no user needs to set."""
 
     poll_seconds: float = 0.1  # of the queue log
     hold_seconds: float = 0.5  # for which a line waits for AMI to say the same, more exactly
-    step_seconds: float = 0.2  # from one look at the time to the next
-    max_inbox: int = 100_000  # signs read and not yet spooled; then reading waits
-    max_step: int = 5_000  # signs in one transaction
-    max_spooled: int = 5_000_000  # events; then reading waits until there is room
     max_age: float = 26 * 3600.0  # of a line: the server's memory of duplicates ends there
 
 
@@ -87,24 +87,21 @@ class AsteriskConnector:
         self._spool = spool
         self._health = health
         self._tuning = tuning or ConnectorTuning()
-        self._clock = clock
+        self._clock = SourceClock(clock)
         self._position = spool.position()
-        self._reading = Reading(
-            config, spool.rows(), self._position, has_ami=source.ami is not None
-        )
+        reading = Reading(config, spool.rows(), self._position, has_ami=source.ami is not None)
+        self._spooling = Spooling(reading, spool, health, self._clock, self._tuning)
         self._events = AmiEvents(config.did_variable, config.disposition_event)
-        self._inbox: asyncio.Queue[Item] = asyncio.Queue(self._tuning.max_inbox)
-        self._offset = 0.0  # seconds by which Asterisk's clock is ahead of ours
         self._ami_is_live = False
         self._has_read_log = asyncio.Event()
-        self._unreadable_shown: set[str] = set()
+        self._complaints = Complaints(health)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send for ever; raises what no repetition changes."""
         with Recording(self._source.record) as recording:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
-                tasks.create_task(self._keep(forwarder))
+                tasks.create_task(self._spooling.run(forwarder))
                 if self._source.queue_log:
                     tasks.create_task(self._read_log(self._source.queue_log, recording))
                 if self._source.ami:
@@ -114,33 +111,6 @@ class AsteriskConnector:
         """What sends from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
-    # --- into the spool -------------------------------------------------------------------------
-
-    async def _keep(self, forwarder: Forwarder) -> None:
-        forwarder.wake()
-        while True:
-            await self._gather()
-            self._reading.advance(self._clock() + self._offset)
-            step = self._reading.step()
-            if step.events or step.rows or step.position:
-                await asyncio.to_thread(self._spool.commit, *step)
-                self._health.read(self._reading.last_at)
-                self._health.spooled(self._spool.unsent)
-            if step.events:
-                forwarder.wake()
-            while self._spool.unsent >= self._tuning.max_spooled:
-                await forwarder.has_sent()
-
-    async def _gather(self) -> None:
-        """Take what has been read, or wait a moment for it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._tuning.step_seconds):
-                self._reading.take(await self._inbox.get())
-        for _ in range(self._tuning.max_step):
-            if self._inbox.empty():
-                return
-            self._reading.take(self._inbox.get_nowait())
-
     # --- the queue log --------------------------------------------------------------------------
 
     async def _read_log(self, path: Path, recording: Recording) -> None:
@@ -148,7 +118,7 @@ class AsteriskConnector:
             await self._follow_log(file, recording)
 
     async def _follow_log(self, file: QueueLogFile, recording: Recording) -> None:
-        oldest = self._clock() - self._tuning.max_age
+        oldest = self._clock.ours() - self._tuning.max_age
         since = oldest if self._source.since is None else self._source.since
         skipped = 0
         while True:
@@ -161,7 +131,7 @@ class AsteriskConnector:
                     skipped += sign.at < since
                     sign = None
                 await self._hold_back(sign)
-                await self._inbox.put(Item(Channel.QUEUE_LOG, sign, line.position))
+                await self._spooling.put(Item(Channel.QUEUE_LOG, sign, line.position))
             if count == 0:
                 if skipped:
                     _log.warning("lines of the queue log are too old: left out", lines=skipped)
@@ -174,7 +144,7 @@ class AsteriskConnector:
             found = list(file.poll())
         except OSError as error:
             self._health.source_connected("queue_log", connected=False)
-            self._show_once(f"the queue log cannot be read: {error}")
+            self._complaints.warn_once(f"the queue log cannot be read: {error}")
             return []
         self._health.source_connected("queue_log", connected=file.is_open)
         return found
@@ -182,8 +152,8 @@ class AsteriskConnector:
     def _sign_of_line(self, text: str, file: QueueLogFile) -> Sign | None:
         try:
             line = read_line(text)
-        except UnreadableLine as error:
-            self._unreadable(error)
+        except Unreadable as error:
+            self._complaints.unreadable(error)
             return None
         file.note(line.at)
         return sign_of(line)
@@ -191,7 +161,7 @@ class AsteriskConnector:
     async def _hold_back(self, sign: Sign | None) -> None:
         """Let AMI say it first, which knows the time to the microsecond."""
         if sign is not None and self._ami_is_live:
-            age = self._clock() + self._offset - sign.at
+            age = self._clock.now() - sign.at
             wait = self._tuning.hold_seconds + 1.0 - age  # a line's time is rounded down
             if wait > 0:
                 await asyncio.sleep(min(wait, self._tuning.hold_seconds + 1.0))
@@ -199,32 +169,23 @@ class AsteriskConnector:
     # --- AMI ------------------------------------------------------------------------------------
 
     async def _follow_ami(self, address: AmiAddress, recording: Recording) -> None:
-        backoff = Backoff(Timing().chance)
-        was_up = is_lost = False
-        while True:
+        async def connection(backoff: Backoff) -> None:
             if self._source.queue_log:
                 await self._has_read_log.wait()  # it is older than what AMI has now
             try:
                 await self._one_connection(address, recording, backoff)
-                was_up, is_lost = True, False
-            except BadCredentials:
-                if not was_up:
-                    raise
-            except Unavailable as error:
-                if not is_lost:
-                    _log.warning("Asterisk does not answer", why=error.message)
-                is_lost = True
             finally:
                 self._ami_is_live = False
                 self._health.source_connected("ami", connected=False)
-            await asyncio.sleep(backoff.pause())
+
+        await keep_connected("Asterisk", connection)
 
     async def _one_connection(
         self, address: AmiAddress, recording: Recording, backoff: Backoff
     ) -> None:
         questions: set[asyncio.Task[None]] = set()
 
-        async def received(frame: Frame | UnreadableLine) -> None:
+        async def received(frame: Frame | Unreadable) -> None:
             sign = await self._take_frame(frame, recording)
             if isinstance(sign, Left) and isinstance(frame, dict) and not sign.reason:
                 task = asyncio.create_task(self._ask_why(connection, sign, frame))
@@ -234,12 +195,12 @@ class AsteriskConnector:
         connection = AmiConnection(address, received)
         reading = await connection.open()
         try:
-            snapshot = await take_snapshot(connection, self._clock() + self._offset)
+            snapshot = await take_snapshot(connection, self._clock.now())
             self._ami_is_live = True
             self._health.source_connected("ami", connected=True)
             self._health.compared()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
-            await self._inbox.put(Item(Channel.AMI, snapshot))
+            await self._spooling.put(Item(Channel.AMI, snapshot))
             backoff.reset()
             await reading
         finally:
@@ -256,36 +217,25 @@ class AsteriskConnector:
             reason = QUEUE_STATUS.get(reply[0].get("Value", ""))
             if reason:
                 because = LeftBecause(at=left.at, caller=left.caller, reason=reason)
-                await self._inbox.put(Item(Channel.AMI, because))
+                await self._spooling.put(Item(Channel.AMI, because))
 
-    async def _take_frame(self, frame: Frame | UnreadableLine, recording: Recording) -> Sign | None:
-        received = self._clock()
-        if isinstance(frame, UnreadableLine):
-            self._unreadable(frame)
+    async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> Sign | None:
+        received = self._clock.ours()
+        if isinstance(frame, Unreadable):
+            self._complaints.unreadable(frame)
             return None
         recording.frame(frame, received)
         try:
-            sign = self._events.sign(frame, received + self._offset)
-        except UnreadableLine as error:
-            self._unreadable(error)
+            sign = self._events.sign(frame, self._clock.now())
+        except Unreadable as error:
+            self._complaints.unreadable(error)
             return None
         if "Timestamp" in frame:
             with suppress(ValueError):
-                self._offset = float(frame["Timestamp"]) - received
+                self._clock.note(float(frame["Timestamp"]), received)
         if sign is not None:
-            await self._inbox.put(Item(Channel.AMI, sign))
+            await self._spooling.put(Item(Channel.AMI, sign))
         return sign
-
-    # --- what cannot be read --------------------------------------------------------------------
-
-    def _unreadable(self, error: UnreadableLine) -> None:
-        self._health.unreadable()
-        self._show_once(f"cannot be read: {error}", kind=str(error)[:40])
-
-    def _show_once(self, text: str, kind: str = "") -> None:
-        if (kind or text) not in self._unreadable_shown and len(self._unreadable_shown) < 100:
-            self._unreadable_shown.add(kind or text)
-            _log.warning(text)
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:

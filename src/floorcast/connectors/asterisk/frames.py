@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from floorcast.connectors.asterisk.queue_log_lines import UnreadableLine
+from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["Frame", "FrameReader"]
 
@@ -18,8 +18,8 @@ class FrameReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[Frame | UnreadableLine]:
-        """The frames that are whole; an UnreadableLine in the place of one that cannot be read."""
+    def feed(self, data: bytes) -> Iterator[Frame | Unreadable]:
+        """The frames that are whole; an Unreadable in the place of one that cannot be read."""
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *whole, self._rest = text.split(b"\n\n")
         for one in whole:
@@ -27,10 +27,10 @@ class FrameReader:
                 yield _frame(one)
         if len(self._rest) > MAX_FRAME_BYTES:
             self._rest = b""
-            yield UnreadableLine(f"a frame of more than {MAX_FRAME_BYTES} bytes")
+            yield Unreadable(f"a frame of more than {MAX_FRAME_BYTES} bytes")
 
 
-def _frame(text: bytes) -> Frame | UnreadableLine:
+def _frame(text: bytes) -> Frame | Unreadable:
     frame: Frame = {}
     for line in text.decode("utf-8", "replace").split("\n"):
         name, colon, value = line.partition(":")
@@ -42,5 +42,5 @@ def _frame(text: bytes) -> Frame | UnreadableLine:
                 name = f"ChanVariable:{name}"
             frame.setdefault(name, value)
     if not {"Event", "Response"} & frame.keys():
-        return UnreadableLine(f"a frame that is neither event nor response: {text[:200]!r}")
+        return Unreadable(f"a frame that is neither event nor response: {text[:200]!r}")
     return frame

@@ -25,15 +25,12 @@ from floorcast.connectors.pbx.signs import (
     Restarted,
     Sign,
 )
+from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["QueueLogLine", "UnreadableLine", "read_line", "sign_of"]
+__all__ = ["QueueLogLine", "read_line", "sign_of"]
 
 MAX_FIELDS = 16  # a stray | in free text makes no more
 MAX_EPOCH = 2**33  # seconds; the year 2242
-
-
-class UnreadableLine(ValueError):
-    """A line, or a frame, that is not what Asterisk writes."""
 
 
 class QueueLogLine(NamedTuple):
@@ -57,13 +54,13 @@ class QueueLogLine(NamedTuple):
 
 
 def read_line(line: str) -> QueueLogLine:
-    """The fields of a line; raises UnreadableLine."""
+    """The fields of a line; raises Unreadable."""
     fields = line.rstrip("\r\n").split("|", MAX_FIELDS)
     if len(fields) < 5:
-        raise UnreadableLine(f"fewer than five fields: {line[:200]!r}")
+        raise Unreadable(f"fewer than five fields: {line[:200]!r}")
     epoch, caller, queue, member, event, *data = fields
     if not (epoch.isascii() and epoch.isdigit() and len(epoch) <= 10 and int(epoch) < MAX_EPOCH):
-        raise UnreadableLine(f"does not begin with a time: {line[:200]!r}")
+        raise Unreadable(f"does not begin with a time: {line[:200]!r}")
     return QueueLogLine(float(epoch), caller, queue, member, event, data)
 
 

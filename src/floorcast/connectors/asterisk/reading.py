@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 import structlog
 
-from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.channels import Channel, TwoChannels
+from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
 from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import Left, Sign
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.spooling import Step
 
-__all__ = ["Item", "Reading", "Step"]
+__all__ = ["Item", "Reading"]
 
 LOG_POSITION, STARTED = "queue_log", "ami_started"
 
@@ -30,14 +31,6 @@ class Item(NamedTuple):
     position: str = ""
 
 
-class Step(NamedTuple):
-    """What is to be kept in one transaction."""
-
-    events: list[CloudEvent]
-    rows: Rows[tuple[str, str], object]
-    position: Rows[str, str]
-
-
 class Reading:
     """One Asterisk as it is read; everything that it knows is in the rows that it gives."""
 
@@ -50,15 +43,13 @@ class Reading:
         has_ami: bool,
     ) -> None:
         self._config = config
-        self._state = State()
-        for kind, name, row in rows:
-            self._state.restore(kind, name, row)
-        self._state.last_at = float(position.get("last_at", "0"))
-        self._mapping = Mapping(config, self._state, hangups=has_ami, whole_seconds=not has_ami)
+        self._state = restored(rows, position)
+        self._mapping = Mapping(
+            config, ASTERISK, self._state, hangups=has_ami, whole_seconds=not has_ami
+        )
+        self._kept = KeptMapping(self._mapping, self._state)
         self._channels = TwoChannels()
-        self._position: dict[str, str] = {}
         self._started = position.get(STARTED, "")
-        self._events: list[CloudEvent] = []
         self._said: set[str] = set()
 
     @property
@@ -76,19 +67,14 @@ class Reading:
             case _:
                 self._sign(item.channel, item.what)
         if item.position:
-            self._position[LOG_POSITION] = item.position
+            self._kept.move(LOG_POSITION, item.position)
 
     def advance(self, now: float) -> None:
         """Apply the time; ``now`` is by Asterisk's clock."""
-        self._events += self._mapping.advance(now)
+        self._kept.advance(now)
 
     def step(self) -> Step:
         """What followed since the last step."""
-        events, self._events = self._events, []
-        rows = self._state.changed()
-        if events or rows:
-            self._position["last_at"] = repr(self._state.last_at)
-        position, self._position = self._position, {}
         for interface in sorted(self._mapping.unknown_interfaces() - self._said):
             self._said.add(interface)
             _log.warning(
@@ -96,15 +82,16 @@ class Reading:
                 interface=interface,
                 help="name its agent under [asterisk.agents]",
             )
-        return Step(events, rows, position)
+        return self._kept.step()
 
     def _sign(self, channel: Channel, sign: Sign) -> None:
         if self._channels.is_new(channel, sign):
-            self._events += self._mapping.apply(sign)
+            self._kept.apply(sign)
         elif isinstance(sign, Left):
             self._mapping.know_reason(sign.caller, sign.reason)
 
     def _compare(self, snapshot: Snapshot) -> None:
         for sign in missed_signs(snapshot, self._state, self._config, self._started):
-            self._events += self._mapping.apply(sign)
-        self._started = self._position[STARTED] = snapshot.started
+            self._kept.apply(sign)
+        self._started = snapshot.started
+        self._kept.move(STARTED, snapshot.started)

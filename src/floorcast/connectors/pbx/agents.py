@@ -1,12 +1,11 @@
-"""The agents of one Asterisk: each change of their state, once. No I/O."""
+"""The agents of one PBX: each change of their state, once. No I/O."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from math import floor
 
-from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.signs import (
     Connected,
     Held,
@@ -22,7 +21,7 @@ from floorcast.connectors.pbx.signs import (
 )
 from floorcast.connectors.pbx.state import AgentNow, CallNow, Membership, State
 
-__all__ = ["Agents", "transaction_id"]
+__all__ = ["Agents"]
 
 DIRECT_AFTER = 1.0  # seconds of a device in use without a queue's call until that is believed
 MAX_NUMBERED = 32  # states and seconds of which each agent's events are counted
@@ -34,25 +33,12 @@ FREE = 1
 Emit = Callable[[str, str, float, dict[str, object]], None]
 
 
-def transaction_id(caller: str) -> int:
-    """A caller's Uniqueid as a number below 2**53: epoch x 10**6 + counter mod 10**6.
-
-    A system name may stand before it (``host-1530022819.2433``). Any other text is hashed.
-    """
-    seconds, _, counter = caller.rpartition("-")[2].partition(".")
-    if all(part.isascii() and part.isdigit() and len(part) <= 10 for part in (seconds, counter)):
-        found = int(seconds) * 1_000_000 + int(counter) % 1_000_000
-        if found < 2**53:
-            return found
-    data = caller.encode("utf-8", "replace")
-    return zlib.crc32(data) << 20 | zlib.adler32(data) & 0xFFFFF
-
-
 class Agents:
     """Tells each change of an agent's state to ``emit``, once."""
 
-    def __init__(self, config: MappingConfig, state: State, emit: Emit) -> None:
+    def __init__(self, config: MappingConfig, dialect: Dialect, state: State, emit: Emit) -> None:
         self._config = config
+        self._dialect = dialect
         self._state = state
         self._emit = emit
         self.unknown: set[str] = set()
@@ -71,8 +57,8 @@ class Agents:
     def named_call(self, call: CallNow) -> dict[str, object]:
         """The two members that name a call."""
         return {
-            "transactionId": transaction_id(call.caller),
-            "sessionId": f"{call.key}@{self._config.source}",
+            "transactionId": self._dialect.transaction_id(call.caller),
+            "sessionId": self._dialect.session_id(call.key, self._config.source),
         }
 
     def apply(self, sign: Sign) -> None:

@@ -1,20 +1,39 @@
-"""How a connector to Asterisk is set up: what names and numbers Asterisk itself does not know."""
+"""How a connector to a PBX is set up: the names and numbers that the PBX itself does not know."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
-__all__ = ["MappingConfig"]
+__all__ = ["Dialect", "MappingConfig"]
+
+
+class Dialect(Struct, frozen=True, kw_only=True):
+    """How one kind of PBX names calls.
+
+    ``kind`` begins the source of every event. ``transaction_id`` makes a number below 2**53 of a
+    caller's id. ``ids_are_global``: no other PBX has the same ids of callers, so that a session is
+    named by the id alone.
+    """
+
+    kind: str
+    transaction_id: Callable[[str], int]
+    ids_are_global: bool = False
+
+    def session_id(self, call: str, source: str) -> str:
+        """The session of a call at a PBX of this name."""
+        return call if self.ids_are_global else f"{call}@{source}"
 
 
 class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the mapping takes from the configuration; all of it may be left out.
 
-    ``source`` names this Asterisk in ids. ``services``: queue to service (else the queue's name).
-    ``agents``: interface or member name to agent (else the member's name). ``home_queues``: agent
-    to the queue that their time counts for. ``wrap_up_seconds``: queue to seconds of wrap-up,
+    ``source`` names this PBX in ids. ``services``: queue to service (else the queue's name).
+    ``agents``: a member's name, or what it is known by, to agent (else the name). ``home_queues``:
+    agent to the queue that their time counts for. ``wrap_up_seconds``: queue to seconds of wrap-up,
     ``"*"`` for all others. ``reasons``: pause reason to reason. ``did_variable``: the channel
-    variable with the dialed number. ``disposition_event``: the UserEvent with a term code.
+    variable with the dialed number. ``disposition_event``: the event with a term code.
     """
 
     source: str = "asterisk"
@@ -30,6 +49,6 @@ class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The service of a queue."""
         return self.services.get(queue, queue)
 
-    def wrap_up(self, queue: str) -> float:
-        """The seconds of wrap-up after a call of a queue."""
-        return self.wrap_up_seconds.get(queue, self.wrap_up_seconds.get("*", 0.0))
+    def wrap_up(self, queue: str, otherwise: float = 0.0) -> float:
+        """The seconds of wrap-up after a call of a queue; what the PBX says, if nothing is set."""
+        return self.wrap_up_seconds.get(queue, self.wrap_up_seconds.get("*", otherwise))

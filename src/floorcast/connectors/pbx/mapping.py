@@ -1,4 +1,4 @@
-"""Signs in, CloudEvents out: what happens at an Asterisk, as floorcast's events. No I/O.
+"""Signs in, CloudEvents out: what happens at a PBX, as floorcast's events. No I/O.
 
 Event ids follow from what happened, never from when it was read: reading a sign again, or from
 the other channel, gives an event that the server recognises.
@@ -11,7 +11,7 @@ from math import floor
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.pbx.agents import Agents
-from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.signs import (
     ABANDONED,
     Completed,
@@ -42,22 +42,29 @@ RESULTS = {"caller": "Completed by caller", "agent": "Completed by agent"}
 
 
 class Mapping:
-    """The calls of one Asterisk, and its agents.
+    """The calls of one PBX, and its agents.
 
     ``hangups``: the source tells when channels hang up (AMI does, ``queue_log`` does not). Where
     it does not, a call that left its queue or its agent is taken to have ended.
     """
 
     def __init__(
-        self, config: MappingConfig, state: State, *, hangups: bool, whole_seconds: bool = False
+        self,
+        config: MappingConfig,
+        dialect: Dialect,
+        state: State,
+        *,
+        hangups: bool,
+        whole_seconds: bool = False,
     ) -> None:
         self._config = config
+        self._dialect = dialect
         self._state = state
         self._hangups = hangups
         self._more = WHOLE_SECONDS if whole_seconds else 0.0
         self._events: list[CloudEvent] = []
         self._dialed: dict[str, str] = {}
-        self._agents = Agents(config, state, self._emit)
+        self._agents = Agents(config, dialect, state, self._emit)
         self._pending = {one.caller for one in state.calls.values() if one.due}
 
     def apply(self, sign: Sign) -> list[CloudEvent]:
@@ -68,7 +75,7 @@ class Mapping:
         return self._taken()
 
     def advance(self, now: float) -> list[CloudEvent]:
-        """The events that follow from the time alone; ``now`` is by Asterisk's clock."""
+        """The events that follow from the time alone; ``now`` is by the PBX's clock."""
         self._advance(now)
         return self._taken()
 
@@ -363,7 +370,7 @@ class Mapping:
         self._events.append(
             CloudEvent(
                 id=number,
-                source=f"asterisk/{self._config.source}",
+                source=f"{self._dialect.kind}/{self._config.source}",
                 type=kind,
                 time=datetime.fromtimestamp(at, UTC),
                 data=data,

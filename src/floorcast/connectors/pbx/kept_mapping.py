@@ -1,0 +1,56 @@
+"""A mapping whose state is in the spool: what it knows is in the rows that it gives. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as Rows
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import Sign
+from floorcast.connectors.pbx.spooling import Step
+from floorcast.connectors.pbx.state import State
+
+__all__ = ["KeptMapping", "restored"]
+
+LAST_AT = "last_at"
+
+
+def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -> State:
+    """The state that rows and position of a spool describe."""
+    state = State()
+    for kind, name, row in rows:
+        state.restore(kind, name, row)
+    state.last_at = float(position.get(LAST_AT, "0"))
+    return state
+
+
+class KeptMapping:
+    """Gathers what is to be kept: events, rows that changed, positions that moved."""
+
+    def __init__(self, mapping: Mapping, state: State) -> None:
+        self._mapping = mapping
+        self._state = state
+        self._events: list[CloudEvent] = []
+        self._position: dict[str, str] = {}
+
+    def apply(self, sign: Sign) -> None:
+        """Apply a sign."""
+        self._events += self._mapping.apply(sign)
+
+    def advance(self, now: float) -> None:
+        """Apply the time; ``now`` is by the PBX's clock."""
+        self._events += self._mapping.advance(now)
+
+    def move(self, name: str, position: str) -> None:
+        """From now on reading would go on here."""
+        self._position[name] = position
+
+    def step(self) -> Step:
+        """What followed since the last step."""
+        events, self._events = self._events, []
+        rows = self._state.changed()
+        if events or rows:
+            self._position[LAST_AT] = repr(self._state.last_at)
+        position, self._position = self._position, {}
+        return Step(events, rows, position)

@@ -1,0 +1,105 @@
+"""From what is read to the spool: one inbox, one transaction per step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.source_clock import SourceClock
+from floorcast.connectors.spool import Spool
+
+__all__ = ["Reading", "Spooling", "SpoolingTuning", "Step"]
+
+
+class SpoolingTuning(Struct, frozen=True, kw_only=True):
+    """Seconds and bounds that no user needs to set."""
+
+    step_seconds: float = 0.2  # from one look at the time to the next
+    max_inbox: int = 100_000  # items read and not yet spooled; then reading waits
+    max_step: int = 5_000  # items in one transaction
+    max_spooled: int = 5_000_000  # events; then reading waits until there is room
+
+
+class Step(NamedTuple):
+    """What is to be kept in one transaction."""
+
+    events: list[CloudEvent]
+    rows: Mapping[tuple[str, str], object]
+    position: Mapping[str, str]
+
+
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Item = TypeVar("Item")
+
+
+class Reading(Protocol[Item_contra]):
+    """Turns what was read into what is to be kept."""
+
+    @property
+    def last_at(self) -> float:
+        """The time of the last sign, by the source's clock."""
+
+    def take(self, item: Item_contra) -> None:
+        """Apply what was read."""
+
+    def advance(self, now: float) -> None:
+        """Apply the time; ``now`` is by the source's clock."""
+
+    def step(self) -> Step:
+        """What followed since the last step."""
+
+
+class Spooling(Generic[Item]):
+    """Takes items from an inbox, and keeps what follows from them. ``put`` waits for room."""
+
+    def __init__(
+        self,
+        reading: Reading[Item],
+        spool: Spool,
+        health: Health,
+        clock: SourceClock,
+        tuning: SpoolingTuning,
+    ) -> None:
+        self._reading = reading
+        self._spool = spool
+        self._health = health
+        self._clock = clock
+        self._tuning = tuning
+        self._inbox: asyncio.Queue[Item] = asyncio.Queue(tuning.max_inbox)
+
+    async def put(self, item: Item) -> None:
+        """Hand over what was read."""
+        await self._inbox.put(item)
+
+    async def run(self, forwarder: Forwarder) -> None:
+        """Keep what is read, for ever."""
+        forwarder.wake()
+        while True:
+            await self._gather()
+            self._reading.advance(self._clock.now())
+            step = self._reading.step()
+            if step.events or step.rows or step.position:
+                await asyncio.to_thread(self._spool.commit, *step)
+                self._health.read(self._reading.last_at)
+                self._health.spooled(self._spool.unsent)
+            if step.events:
+                forwarder.wake()
+            while self._spool.unsent >= self._tuning.max_spooled:
+                await forwarder.has_sent()
+
+    async def _gather(self) -> None:
+        """Take what has been read, or wait a moment for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._tuning.step_seconds):
+                self._reading.take(await self._inbox.get())
+        for _ in range(self._tuning.max_step):
+            if self._inbox.empty():
+                return
+            self._reading.take(self._inbox.get_nowait())

@@ -1,0 +1,34 @@
+"""Recordings, moved to another day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.asterisk.recorded import read_queue_log
+from floorcast.connectors.pbx.recorded import moved_to
+from tests.connectors.asterisk.captured import lines
+
+ZONE = ZoneInfo("America/New_York")
+
+
+def test_times_move_together() -> None:
+    """So that the last is now, or the first keeps its clock time on a day."""
+    events = read_queue_log(lines("22.10.1"), "pbx").events
+    now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    for day in (None, date(2025, 7, 1)):
+        moved = moved_to(events, day, ZONE, now)
+        assert {_distance(one, other) for one, other in zip(moved, events, strict=True)} == {
+            _distance(moved[0], events[0])
+        }
+        if day is None:
+            assert moved[-1].time == now
+        else:
+            first = moved[0].time.astimezone(ZONE)
+            assert (first.date(), first.time()) == (day, events[0].time.astimezone(ZONE).time())
+    assert moved_to([], None, ZONE, now) == []
+
+
+def _distance(one: CloudEvent, other: CloudEvent) -> timedelta:
+    return one.time - other.time
