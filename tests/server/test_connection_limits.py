@@ -7,21 +7,31 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from floorcast.server.connection_limits import (
+    MOST_WITHOUT_BODY,
     ConnectionLimits,
     ConnectionTuning,
     Deadlines,
+    RequestLimits,
     Waits,
     places_of,
+    plain_head,
+)
+from floorcast.server.protocol_refusals import (
+    HEAD_TOO_LARGE,
+    MOST_HEAD_BYTES,
+    MOST_HEADERS,
+    URL_TOO_LONG,
 )
 
-ONE, TWO, PROXY = "192.0.2.1", "192.0.2.2", "10.0.0.7"
+ONE, TWO, THREE, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.3", "10.0.0.7"
 
 
 def test_one_address_has_its_limit() -> None:
     """Half of all by default; others come in all the same, until the server is full."""
     limits = ConnectionLimits(places=10, per_address=0)
     assert [limits.enter(ONE) for _ in range(6)] == ["admitted"] * 5 + ["address"]
-    assert [limits.enter(TWO) for _ in range(6)] == ["admitted"] * 5 + ["full"]
+    assert [limits.enter(TWO) for _ in range(6)] == ["admitted"] * 5 + ["address"]
+    assert limits.enter(THREE) == "full"
     limits.leave(ONE)
     assert limits.enter(ONE) == "admitted"
     assert ConnectionLimits(places=10, per_address=2).per_address == 2
@@ -32,7 +42,7 @@ def test_some_places_are_kept_back_for_loopback() -> None:
     limits = ConnectionLimits(places=16, per_address=100)
     for address in (ONE, TWO):
         assert [limits.enter(address) for _ in range(8)] == ["admitted"] * 8
-    assert limits.enter("192.0.2.3") == "full"
+    assert limits.enter(THREE) == "full"
     assert limits.enter("127.0.0.1") == "admitted"
     assert limits.enter("::1") == "full"
 
@@ -140,3 +150,71 @@ def test_so_many_are_acted_on_at_a_time() -> None:
 def test_short_deadlines_are_looked_at_more_often(head: float, sweep: float) -> None:
     """Or they would be kept too late."""
     assert ConnectionTuning(head=head).sweep == pytest.approx(sweep)
+
+
+def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> None:
+    """Whichever comes first; the refusal names a long URL as such."""
+    long_url, large, many = RequestLimits(), RequestLimits(), RequestLimits()
+    for limits in (long_url, large, many):
+        limits.begin_head()
+    assert long_url.add_url(MOST_HEAD_BYTES)
+    assert not long_url.add_url(1)
+    assert long_url.refusal is URL_TOO_LONG
+    assert large.add_url(1)
+    assert large.add_header(MOST_HEAD_BYTES - 1)
+    assert not large.add_header(1)
+    assert large.refusal is HEAD_TOO_LARGE
+    assert all(many.add_header(1) for _ in range(MOST_HEADERS))
+    assert not many.add_header(1)
+    assert many.refusal is HEAD_TOO_LARGE
+
+
+def test_a_body_is_not_bounded_but_what_comes_in_its_place_is() -> None:
+    """Each slice with some of the body starts the count again; trailers are never kept."""
+    limits = RequestLimits()
+    limits.begin_head()
+    limits.begin_body()
+    limits.end_slice(10, 0)
+    for _ in range(10):
+        before = limits.body
+        limits.fresh = False
+        limits.add_body(MOST_WITHOUT_BODY)
+        limits.end_slice(MOST_WITHOUT_BODY, before)
+    assert limits.refusal is None
+    assert not limits.add_header(5)
+    assert limits.refusal is None
+    limits.end_slice(MOST_WITHOUT_BODY + 1, limits.body)
+    assert limits.refusal is HEAD_TOO_LARGE
+
+
+def test_a_plain_head_asks_for_no_other_protocol() -> None:
+    """It keeps every other header, and whether the connection is to be closed."""
+    headers = [
+        (b"host", b"here"),
+        (b"connection", b"Upgrade, close"),
+        (b"upgrade", b"h2c"),
+        (b"http2-settings", b"AAE"),
+    ]
+    head = plain_head(b"POST", b"/a", b"1.1", headers)
+    assert head == b"POST /a HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
+
+
+def test_a_connection_has_one_deadline_for_what_it_reads() -> None:
+    """It ends with what was read, and begins anew for a body that makes progress."""
+    clock = [0.0]
+    deadlines: Deadlines[str] = Deadlines(ConnectionTuning(), lambda: clock[0])
+
+    def waits() -> list[str]:
+        return [waits.kind for waits in deadlines.all() if "one" in waits]
+
+    deadlines.reads_head("one")
+    assert waits() == ["head_too_slow"]
+    deadlines.reads_body("one", anew=False)
+    assert waits() == ["body_too_slow"]
+    clock[0] = ConnectionTuning().body
+    deadlines.reads_body("one", anew=True)
+    assert deadlines.body.pop_overdue(clock[0]) is None
+    deadlines.reads_nothing("one", answered=False)
+    assert waits() == []
+    deadlines.reads_nothing("one", answered=True)
+    assert waits() == ["idle"]

@@ -17,9 +17,14 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
+from floorcast.server.connection_limits import (
+    ConnectionLimits,
+    ConnectionTuning,
+    Deadlines,
+    Reading,
+)
 from floorcast.server.protocol_refusals import MOST_HEAD_BYTES, MOST_HEADERS
-from floorcast.server.uvicorn_internals import Connection, Reading, Shared, UvicornServer
+from floorcast.server.uvicorn_internals import Connection, Shared, UvicornServer
 from tests.real.nodes import until
 from tests.real.server import Server, running
 from tests.real.sites import KEYS, event, ndjson

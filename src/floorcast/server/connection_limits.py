@@ -8,6 +8,9 @@ inspected.
 All connections that wait for the same thing have the same time for it. They are kept in the order
 in which they started to wait, so checking for overdue connections costs nothing while there are
 none.
+
+``RequestLimits`` bounds what a connection reads: a request's head, its trailers, and the bytes that
+arrive in place of a body.
 """
 
 from __future__ import annotations
@@ -16,16 +19,45 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from itertools import islice
 from typing import Generic, Literal, TypeVar
 
 from floorcast.auth.networks import is_loopback
+from floorcast.server.protocol_refusals import (
+    HEAD_TOO_LARGE,
+    MOST_HEAD_BYTES,
+    MOST_HEADERS,
+    URL_TOO_LONG,
+    ProtocolRefusal,
+)
 
-__all__ = ["ConnectionLimits", "ConnectionTuning", "Deadlines", "Verdict", "Waits", "places_of"]
+__all__ = [
+    "BODY_SLICE_BYTES",
+    "HEAD_SLICE_BYTES",
+    "MOST_DISCARDED",
+    "PROGRESS_BYTES",
+    "ConnectionLimits",
+    "ConnectionTuning",
+    "Deadlines",
+    "Reading",
+    "RequestLimits",
+    "Verdict",
+    "Waits",
+    "places_of",
+    "plain_head",
+]
+
+HEAD_SLICE_BYTES = 8 * 1024  # parsed at once between and in heads: some hundred requests at most
+BODY_SLICE_BYTES = 32 * 1024  # parsed at once in a body, which other requests may follow
+PROGRESS_BYTES = 16 * 1024  # of a body within its deadline
+MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body that are not body: trailers, extensions
+MOST_DISCARDED = 64 << 20  # bytes that still arrive after a response or a refusal
 
 Verdict = Literal["admitted", "full", "address"]
 
+_ASKS = {b"upgrade", b"http2-settings", b"connection"}
 _FILES_KEPT_BACK = 128  # descriptors for the log, the stores, their workers, and takeovers
 
 
@@ -43,11 +75,15 @@ class ConnectionLimits:
 
     def enter(self, address: str) -> Verdict:
         """Count a connection from ``address``, unless there is no room for it."""
+        counted = not self.is_proxy(address)
+        # first, or an address with all it may have would have others closed to make room for it
+        if counted and self._counts[address] >= self.per_address:
+            return "address"
         room = self.places + (self._for_loopback if is_loopback(address) else 0)
         if self.total >= room:
             return "full"
-        if not self.is_proxy(address) and not self._count(address):
-            return "address"
+        if counted:
+            self._count(address)
         self.total += 1
         return "admitted"
 
@@ -171,6 +207,30 @@ class Deadlines(Generic[T]):
         """Each kind of wait."""
         return (self.head, self.body, self.answer, self.idle, self.linger)
 
+    def reads_head(self, one: T) -> None:
+        """It reads a request's head, which has its deadline."""
+        self.body.end(one)
+        self.idle.end(one)
+        if one not in self.head:
+            self.head.begin(one, self.clock())
+
+    def reads_body(self, one: T, *, anew: bool) -> None:
+        """It reads a body; with ``anew`` the body's deadline begins anew."""
+        self.head.end(one)
+        if anew:
+            self.body.end(one)
+        if one not in self.body:
+            self.body.begin(one, self.clock())
+
+    def reads_nothing(self, one: T, *, answered: bool) -> None:
+        """It is between two requests, the first of which is ``answered`` or not."""
+        self.head.end(one)
+        self.body.end(one)
+        if not answered:
+            self.idle.end(one)
+        elif one not in self.idle:
+            self.idle.begin(one, self.clock())
+
     def forget(self, one: T) -> None:
         """It has ended."""
         for waits in self.all():
@@ -186,3 +246,90 @@ class Deadlines(Generic[T]):
                 if not most:
                     return True
         return False
+
+
+class Reading(Enum):
+    """What of a request a connection reads."""
+
+    NOTHING = 0
+    HEAD = 1
+    BODY = 2
+
+
+class RequestLimits:
+    """What of a request was read, and why it is refused, if it is. Counts are in bytes.
+
+    ``head`` counts the URL and the whole headers; ``headers`` is their number, then the number of
+    trailers. ``body`` counts from the last time at which its deadline began anew. ``fed`` counts
+    what was parsed since the slice in which the head, or the last of the body, arrived; ``fresh``
+    says that a head began in the present slice.
+    """
+
+    __slots__ = ("body", "fed", "fresh", "head", "headers", "reading", "refusal")
+
+    def __init__(self) -> None:
+        self.reading = Reading.NOTHING
+        self.fresh = False
+        self.head = self.fed = self.headers = self.body = 0
+        self.refusal: ProtocolRefusal | None = None
+
+    def begin_head(self) -> None:
+        """A request begins."""
+        self.reading, self.fresh = Reading.HEAD, True
+        self.head = self.fed = self.headers = 0
+
+    def add_url(self, size: int) -> bool:
+        """Count some of the URL; False: refused."""
+        self.head += size
+        if self.head > MOST_HEAD_BYTES:
+            self.check()
+        return self.refusal is None
+
+    def add_header(self, size: int) -> bool:
+        """Count a header or a trailer; False: refused, or a trailer, which is left out."""
+        self.headers += 1
+        in_head = self.reading is not Reading.BODY
+        if in_head:
+            self.head += size
+        if self.headers > MOST_HEADERS:
+            self.refusal = self.refusal or HEAD_TOO_LARGE
+        elif in_head:
+            self.check()
+        return in_head and self.refusal is None
+
+    def begin_body(self) -> None:
+        """The head is complete."""
+        self.reading, self.fresh = Reading.BODY, True
+        self.fed = self.headers = self.body = 0
+
+    def add_body(self, size: int) -> None:
+        """Count some of the body."""
+        self.body += size
+        self.fed = 0
+
+    def end_slice(self, size: int, body: int) -> None:
+        """Count a slice of ``size`` bytes; ``body`` is the count at its beginning."""
+        if not self.fresh and (self.reading is Reading.HEAD or self.body == body):
+            self.fed += size
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a head that is too large, and what arrives in place of a body."""
+        if self.refusal is not None or self.reading is Reading.NOTHING:
+            return
+        if self.reading is Reading.BODY:
+            if self.fed > MOST_WITHOUT_BODY:
+                self.refusal = HEAD_TOO_LARGE
+        elif max(self.head, self.fed) > MOST_HEAD_BYTES:
+            long_url = not self.headers and self.head > MOST_HEAD_BYTES // 2
+            self.refusal = URL_TOO_LONG if long_url else HEAD_TOO_LARGE
+
+
+def plain_head(
+    method: bytes, url: bytes, version: bytes, headers: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """A request's head without the headers that ask for another protocol."""
+    closes = any(name == b"connection" and b"close" in value.lower() for name, value in headers)
+    lines = [b"%b: %b" % header for header in headers if header[0] not in _ASKS]
+    lines += [b"connection: close"] if closes else []
+    return b"\r\n".join((b"%b %b HTTP/%b" % (method, url, version), *lines, b"", b""))

@@ -33,6 +33,7 @@ __all__ = [
     "EpollTransport",
     "TakenOver",
     "Wire",
+    "begin_stream",
     "limited_by_address",
 ]
 
@@ -160,6 +161,7 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
 
 
 TURN = 0.002  # seconds in one turn of the loop of going on with, and closing, connections
+SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel: a fixed size, so it does not grow
 FEW = 16  # connections between two looks at the clock
 ASIDE = 65536  # bytes read at a time of what a reader says, to which nobody listens
 
@@ -310,3 +312,27 @@ def _second(transport: asyncio.Transport) -> int | None:
         return os.dup(transport.get_extra_info("socket").fileno())
     except OSError:
         return None
+
+
+def begin_stream(
+    transport: asyncio.Transport,
+    head: bytes,
+    stream: asyncio.Protocol,
+    streams: EpollTransport | None,
+) -> None:
+    """Write the response's head, and give the connection to ``stream``.
+
+    ``streams`` serves the connection from then on, or uvloop if it is None.
+    """
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if streams is not None:
+        transport = streams.take(transport, stream)
+    else:
+        transport.set_protocol(stream)
+    transport.write(head)
+    try:
+        stream.connection_made(transport)
+    except BaseException:
+        transport.abort()
+        raise

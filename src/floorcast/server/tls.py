@@ -1,17 +1,22 @@
-"""TLS: the certificate and key that the settings name, and what may have changed about them."""
+"""TLS: the certificate and key that the settings name, and the listener that shakes hands."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
+from floorcast.server.connection_admission import A, ConnectionAdmission
 
-__all__ = ["LOOK_SECONDS", "Certificate"]
+__all__ = ["LOOK_SECONDS", "Certificate", "TlsListener"]
 
+ACCEPTED_IN_A_TURN = 16  # connections accepted in one turn of the loop
 LOOK_SECONDS = 10.0  # between two looks whether the files have changed
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -91,3 +96,79 @@ def _new_context() -> ssl.SSLContext:
 def _no_password() -> str:
     """Instead of OpenSSL's own question on the terminal, which nobody would answer."""
     raise ValueError("it is encrypted")
+
+
+class TlsListener:
+    """Accepts connections that begin with a handshake, and admits each before its handshake.
+
+    uvloop itself reports a connection after its handshake, so those that send nothing would not
+    count towards any limit.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        admission: ConnectionAdmission[A],
+        make: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self.sockets = (sock,)
+        self._admission = admission
+        self._make = make
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        sock.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        """Accept no more, and give up what is in its handshake."""
+        self._loop.remove_reader(self.sockets[0])
+        for handshake in self._handshakes:
+            handshake.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until no handshake is under way."""
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
+
+    def _listen(self) -> None:
+        if self.sockets[0].fileno() >= 0:
+            self._loop.add_reader(self.sockets[0], self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_IN_A_TURN):
+            try:
+                sock, peer = self.sockets[0].accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:  # out of descriptors: it would be told of again and again
+                self._admission.notices.note("full", "")
+                self._loop.remove_reader(self.sockets[0])
+                self._loop.call_later(1, self._listen)
+                return
+            handshake = self._loop.create_task(self._shake_hands(sock, str(peer[0])))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, sock: socket.socket, address: str) -> None:
+        admission = self._admission
+        verdict = admission.admit(address)
+        if verdict != "admitted":
+            sock.close()
+            admission.notices.note("full" if verdict == "full" else "address_full", address)
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make,
+                sock,
+                ssl=admission.tls,
+                ssl_handshake_timeout=admission.deadlines.head.seconds,
+                ssl_shutdown_timeout=admission.deadlines.linger.seconds,
+            )
+        except OSError:  # ssl's errors, resets and the timeout are all of this kind
+            admission.notices.note("tls_failed", address)
+            admission.limits.leave(address)
+        except asyncio.CancelledError:
+            sock.close()
+            admission.limits.leave(address)
+            raise

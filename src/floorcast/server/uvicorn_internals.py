@@ -14,7 +14,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
 from functools import partial
 from typing import Any, cast
 
@@ -27,87 +26,62 @@ from uvicorn.server import ServerState
 
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
-from floorcast.server.connection_limits import ConnectionLimits, Deadlines, Verdict, Waits
-from floorcast.server.connection_takeover import ConnectionTakeover, CountedStream, EpollTransport
-from floorcast.server.notices import Notices
+from floorcast.server.connection_admission import ConnectionAdmission
+from floorcast.server.connection_limits import (
+    BODY_SLICE_BYTES,
+    HEAD_SLICE_BYTES,
+    MOST_DISCARDED,
+    PROGRESS_BYTES,
+    ConnectionLimits,
+    Deadlines,
+    Reading,
+    RequestLimits,
+    Waits,
+    plain_head,
+)
+from floorcast.server.connection_takeover import (
+    ConnectionTakeover,
+    CountedStream,
+    EpollTransport,
+    begin_stream,
+)
 from floorcast.server.protocol_refusals import (
     BODY_TOO_SLOW,
     CONNECT_REFUSED,
     FULL,
-    HEAD_TOO_LARGE,
     HEAD_TOO_SLOW,
-    MOST_HEAD_BYTES,
-    MOST_HEADERS,
     NO_MEMORY,
     NOT_HTTP,
     OUR_FAULT,
     TOO_MANY_CONNECTIONS,
-    URL_TOO_LONG,
     ProtocolRefusal,
 )
+from floorcast.server.tls import TlsListener
 
 __all__ = ["Connection", "Shared", "UvicornServer", "to_who_is_there"]
 
-SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel: a reader's own, so it does not grow
-HEAD_SLICE_BYTES = 8 * 1024  # parsed at once between and in heads: some hundred requests at most
-BODY_SLICE_BYTES = 32 * 1024  # parsed at once in a body, behind which other requests may follow
-PROGRESS_BYTES = 16 * 1024  # of a body within its deadline
-MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body that are not body: trailers, extensions
 MOST_UNREAD = 1 << 20  # bytes behind requests that wait for their turn
-MOST_DISCARDED = 64 << 20  # bytes that go on coming after an answer or a refusal
-ACCEPTED_IN_A_TURN = 16  # connections with TLS accepted in one turn of the loop
-CLOSED_IN_A_TURN = 64  # overdue connections closed in one turn of the loop
 
-_ASKS = {b"upgrade", b"http2-settings", b"connection"}
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Reading(Enum):
-    """What of a request a connection reads."""
-
-    NOTHING = 0
-    HEAD = 1
-    BODY = 2
-
-
-class _State:
+class _State(RequestLimits):
     """What a connection has beside what is uvicorn's; see ``Connection``."""
 
-    __slots__ = (
-        "address",
-        "begun",
-        "body",
-        "deaf",
-        "fed",
-        "fresh",
-        "head",
-        "headers",
-        "last_words",
-        "reading",
-        "refusal",
-        "takeover",
-        "unread",
-        "unsent",
-    )
+    __slots__ = ("address", "begun", "deaf", "last_words", "takeover", "unread", "unsent")
 
     def __init__(self, takeover: ConnectionTakeover, address: str | None) -> None:
+        super().__init__()
         self.takeover = takeover
-        self.address = address  # under which it counts; None: it does not count any more
+        self.address = address  # that it counts under; None: it no longer counts
         self.begun = False  # whether there is room for the connection
-        self.reading = Reading.NOTHING
-        self.fresh = False  # whether a head began in the slice that is parsed
-        self.head = 0  # bytes of the head's URL and of its whole headers
-        self.fed = 0  # bytes parsed since the slice in which the head, or the last body, came
-        self.headers = 0  # in the head, or of the trailers
-        self.body = 0  # bytes of the body since its deadline began anew, or after its answer
-        self.unsent = 0  # bytes of answers that the transport had when it was last looked at
-        self.unread: memoryview | None = None  # what came and is not parsed yet
-        self.refusal: ProtocolRefusal | None = None  # what the parser's callbacks have found
-        self.last_words = b""  # a refusal that waits for the answers before it
-        self.deaf = False  # whether what comes is not listened to any more
+        self.unsent = 0  # bytes of responses in the transport at the last check
+        self.unread: memoryview | None = None  # received and not parsed yet
+        self.last_words = b""  # a refusal that waits for the responses before it
+        self.deaf = False  # whether what arrives is ignored
 
 
-class Shared(ServerState):
+class Shared(ConnectionAdmission["Connection"], ServerState):
     """What connections share.
 
     ``streams`` has those that were handed over; where it is None (epoll is Linux's), uvloop keeps
@@ -121,43 +95,10 @@ class Shared(ServerState):
         deadlines: Deadlines[Connection],
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__()
+        ConnectionAdmission.__init__(self, limits, deadlines, tls)
+        ServerState.__init__(self)
         self.streams = streams
-        self.limits = limits
-        self.deadlines = deadlines
-        self.notices = Notices(deadlines.clock)
-        self.tls = tls
-        self.short_of_memory: Callable[[], None] = lambda: None  # told when memory cannot be had
-
-    def sweep(self) -> None:
-        """Close what is overdue, some in each turn of the loop; tell of what was closed."""
-        if self.deadlines.overdue(CLOSED_IN_A_TURN, Connection.overdue):
-            asyncio.get_running_loop().call_soon(self.sweep)
-        self.notices.tell()
-
-    def admit(self, address: str) -> Verdict:
-        """Count a connection from there; where that takes another's place, that one is closed."""
-        verdict = self.limits.enter(address)
-        if verdict != "admitted" and self.make_room(address if verdict == "address" else None):
-            verdict = self.limits.enter(address)
-        return verdict
-
-    def make_room(self, address: str | None) -> bool:
-        """Close the connection that has waited the longest for a request; False if none does.
-
-        With ``address`` it is one from there.
-        """
-
-        def may(connection: Connection) -> bool:
-            return address is None or connection.state.takeover.peer == address
-
-        waits = self.deadlines
-        for one in (waits.linger, waits.head, waits.idle):
-            longest = one.pop_longest(may)
-            if longest is not None:
-                longest.evict()
-                return True
-        return False
+        self.short_of_memory: Callable[[], None] = lambda: None  # called when memory cannot be had
 
 
 class Connection(HttpToolsProtocol):
@@ -203,6 +144,11 @@ class Connection(HttpToolsProtocol):
         address, self.state.address = self.state.address, None
         if address is not None:
             self.server_state.limits.leave(address)
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end."""
+        return self.state.takeover.peer
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -262,15 +208,14 @@ class Connection(HttpToolsProtocol):
             state.refusal = state.refusal or _refusal_for(error.__context__)
         except httptools.HttpParserError:
             state.refusal = state.refusal or NOT_HTTP
-        if not state.fresh and (state.reading is Reading.HEAD or state.body == body):
-            state.fed += used
-        self._bound_head()
+        state.end_slice(used, body)
         if state.refusal is not None:
             self._refuse(state.refusal)
         return used
 
     def _parse_plain_head(self) -> None:
-        head = self._plain_head()
+        version = self.parser.get_http_version().encode()
+        head = plain_head(self.parser.get_method(), self.url, version, self.headers)
         self.parser = httptools.HttpRequestParser(self)  # the old one would stay at the upgrade
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         try:
@@ -278,60 +223,22 @@ class Connection(HttpToolsProtocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.state.refusal = NOT_HTTP
 
-    def _plain_head(self) -> bytes:
-        closes = any(n == b"connection" and b"close" in v.lower() for n, v in self.headers)
-        lines = [b"%b: %b" % header for header in self.headers if header[0] not in _ASKS]
-        lines += [b"connection: close"] if closes else []
-        first = b"%b %b HTTP/%b" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        return b"\r\n".join((first, *lines, b"", b""))
-
-    def _bound_head(self) -> None:
-        """Refuse a head that is too large, and what comes in place of a body."""
-        state = self.state
-        if state.refusal is not None or state.reading is Reading.NOTHING:
-            return
-        if state.reading is Reading.BODY:
-            if state.fed > MOST_WITHOUT_BODY:
-                state.refusal = HEAD_TOO_LARGE
-        elif max(state.head, state.fed) > MOST_HEAD_BYTES:
-            url = not state.headers and len(self.url) > MOST_HEAD_BYTES // 2
-            state.refusal = URL_TOO_LONG if url else HEAD_TOO_LARGE
-
     def on_message_begin(self) -> None:
         """A request begins: let its handler find the takeover."""
         super().on_message_begin()
         state = self.state
-        state.reading, state.fresh = Reading.HEAD, True
-        state.head = state.fed = state.headers = 0
+        state.begin_head()
         extensions = cast("dict[str, Any]", self.scope)
         extensions["extensions"] = {TAKE_OVER: state.takeover, GONE: state.takeover.until_gone}
 
     def on_url(self, url: bytes) -> None:
-        """Gather the URL, up to the bound."""
-        self.state.head += len(url)
-        if self.state.head <= MOST_HEAD_BYTES:
+        """Collect the URL, up to the limit."""
+        if self.state.add_url(len(url)):
             super().on_url(url)
-        else:
-            self._bound_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer counts, and is left out."""
-        state = self.state
-        state.headers += 1
-        if state.reading is Reading.BODY:
-            if state.headers > MOST_HEADERS:
-                state.refusal = HEAD_TOO_LARGE
-            return
-        state.head += len(name) + len(value) + 4
-        if state.headers > MOST_HEADERS:
-            state.refusal = state.refusal or HEAD_TOO_LARGE
-        else:
-            self._bound_head()
-        if state.refusal is None:
+        """Take a header; a trailer is counted and left out."""
+        if self.state.add_header(len(name) + len(value) + 4):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -342,8 +249,7 @@ class Connection(HttpToolsProtocol):
         if not self.url.startswith(b"/") and httptools.parse_url(self.url).path is None:
             state.refusal = state.refusal or NOT_HTTP
         if state.refusal is None and not self.parser.should_upgrade():
-            state.reading, state.fresh = Reading.BODY, True
-            state.fed = state.headers = state.body = 0
+            state.begin_body()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -351,8 +257,7 @@ class Connection(HttpToolsProtocol):
         state = self.state
         if state.reading is not Reading.BODY:  # it is refused
             return
-        state.body += len(body)
-        state.fed = 0
+        state.add_body(len(body))
         if self.cycle.response_complete and state.body > MOST_DISCARDED:
             self._close()
         super().on_body(body)
@@ -367,24 +272,14 @@ class Connection(HttpToolsProtocol):
         """Set the deadline of what is read now."""
         state, deadlines = self.state, self.server_state.deadlines
         if state.reading is Reading.BODY:
-            deadlines.head.end(self)
-            if state.body >= PROGRESS_BYTES and not self.cycle.response_complete:
+            anew = state.body >= PROGRESS_BYTES and not self.cycle.response_complete
+            if anew:
                 state.body = 0
-                deadlines.body.end(self)
-            if self not in deadlines.body:
-                deadlines.body.begin(self, deadlines.clock())
+            deadlines.reads_body(self, anew=anew)
         elif state.reading is Reading.HEAD:
-            deadlines.body.end(self)
-            deadlines.idle.end(self)
-            if self not in deadlines.head:
-                deadlines.head.begin(self, deadlines.clock())
+            deadlines.reads_head(self)
         elif self.cycle is not None:
-            deadlines.head.end(self)
-            deadlines.body.end(self)
-            if not self.cycle.response_complete:
-                deadlines.idle.end(self)
-            elif self not in deadlines.idle:
-                deadlines.idle.begin(self, deadlines.clock())
+            deadlines.reads_nothing(self, answered=self.cycle.response_complete)
 
     # --- answering --------------------------------------------------------------------------------
 
@@ -487,7 +382,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _note(self, kind: str) -> None:
-        self.server_state.notices.note(kind, self.state.takeover.peer)
+        self.server_state.notices.note(kind, self.peer)
 
     # --- streams ----------------------------------------------------------------------------------
 
@@ -503,22 +398,12 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        head = b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n"))
         counted = CountedStream(
             stream, self.server_state.limits, state.address, state.takeover.forwarded
         )
         state.address = state.takeover.forwarded = None
-        if self.server_state.streams is not None:
-            transport = self.server_state.streams.take(transport, counted)
-        else:
-            transport.set_protocol(counted)
-        transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n")))
-        try:
-            stream.connection_made(transport)
-        except BaseException:
-            transport.abort()
-            raise
+        begin_stream(transport, head, counted, self.server_state.streams)
         return True
 
 
@@ -530,77 +415,6 @@ def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
         return NOT_HTTP
     _log.error("fault", exc_info=cause)
     return OUR_FAULT
-
-
-class TlsListener:
-    """Accepts connections that begin with a handshake, which they are admitted before.
-
-    uvloop's own way tells of a connection once its handshake is done: those that send nothing
-    would count nowhere.
-    """
-
-    def __init__(self, sock: socket.socket, shared: Shared, make: Callable[[], Connection]) -> None:
-        self.sockets = (sock,)
-        self._shared = shared
-        self._make = make
-        self._handshakes: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.get_running_loop()
-        sock.setblocking(False)
-        self._listen()
-
-    def close(self) -> None:
-        """Accept no more, and give up what is in its handshake."""
-        self._loop.remove_reader(self.sockets[0])
-        for handshake in self._handshakes:
-            handshake.cancel()
-
-    async def wait_closed(self) -> None:
-        """Wait until no handshake is under way."""
-        await asyncio.gather(*self._handshakes, return_exceptions=True)
-
-    def _listen(self) -> None:
-        if self.sockets[0].fileno() >= 0:
-            self._loop.add_reader(self.sockets[0], self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(ACCEPTED_IN_A_TURN):
-            try:
-                sock, peer = self.sockets[0].accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError:  # out of descriptors: it would be told of again and again
-                self._shared.notices.note("full", "")
-                self._loop.remove_reader(self.sockets[0])
-                self._loop.call_later(1, self._listen)
-                return
-            handshake = self._loop.create_task(self._shake_hands(sock, str(peer[0])))
-            self._handshakes.add(handshake)
-            handshake.add_done_callback(self._handshakes.discard)
-
-    async def _shake_hands(self, sock: socket.socket, address: str) -> None:
-        shared = self._shared
-        verdict = shared.admit(address)
-        if verdict != "admitted":
-            sock.close()
-            shared.notices.note("full" if verdict == "full" else "address_full", address)
-            return
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            await self._loop.connect_accepted_socket(
-                self._make,
-                sock,
-                ssl=shared.tls,
-                ssl_handshake_timeout=shared.deadlines.head.seconds,
-                ssl_shutdown_timeout=shared.deadlines.linger.seconds,
-            )
-        except OSError:  # ssl's errors, resets and the timeout are all of this kind
-            shared.notices.note("tls_failed", address)
-            shared.limits.leave(address)
-        except asyncio.CancelledError:
-            sock.close()
-            shared.limits.leave(address)
-            raise
 
 
 class UvicornServer(uvicorn.Server):

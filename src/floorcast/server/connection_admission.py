@@ -1,0 +1,78 @@
+"""Which connections are admitted, and which are closed to make room or because they are overdue."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Generic, Protocol, Self, TypeVar
+
+from floorcast.server.connection_limits import ConnectionLimits, Deadlines, Verdict, Waits
+from floorcast.server.notices import Notices
+
+__all__ = ["Admitted", "ConnectionAdmission"]
+
+CLOSED_IN_A_TURN = 64  # overdue connections closed in one turn of the loop
+
+A = TypeVar("A", bound="Admitted")
+
+
+class Admitted(Protocol):
+    """A connection that was admitted."""
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end."""
+        ...
+
+    def overdue(self, waits: Waits[Self]) -> None:
+        """Close, or explain the wait: its deadline has passed."""
+        ...
+
+    def evict(self) -> None:
+        """Close at once, to make room for another connection."""
+        ...
+
+
+class ConnectionAdmission(Generic[A]):
+    """Admits connections within their limits, and closes those that are overdue.
+
+    With ``tls``, a connection is admitted before its handshake.
+    """
+
+    def __init__(
+        self, limits: ConnectionLimits, deadlines: Deadlines[A], tls: ssl.SSLContext | None
+    ) -> None:
+        self.limits = limits
+        self.deadlines = deadlines
+        self.notices = Notices(deadlines.clock)
+        self.tls = tls
+
+    def sweep(self) -> None:
+        """Close overdue connections, a few in each turn of the loop, and log what was closed."""
+        if self.deadlines.overdue(CLOSED_IN_A_TURN, lambda one, waits: one.overdue(waits)):
+            asyncio.get_running_loop().call_soon(self.sweep)
+        self.notices.tell()
+
+    def admit(self, address: str) -> Verdict:
+        """Count a connection from ``address``; if it takes another's place, that one is closed."""
+        verdict = self.limits.enter(address)
+        if verdict != "admitted" and self._make_room(address if verdict == "address" else None):
+            verdict = self.limits.enter(address)
+        return verdict
+
+    def _make_room(self, address: str | None) -> bool:
+        """Close the connection that has waited longest for a request; False if none waits.
+
+        With ``address`` only connections from there count.
+        """
+
+        def may(connection: A) -> bool:
+            return address is None or connection.peer == address
+
+        deadlines = self.deadlines
+        for waits in (deadlines.linger, deadlines.head, deadlines.idle):
+            longest = waits.pop_longest(may)
+            if longest is not None:
+                longest.evict()
+                return True
+        return False
