@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from floorcast.floor.floor import Floor as Fold
+from floorcast.floor.state import FloorState
 from floorcast.ingest.accept import IngestResult, Intake
 from floorcast.ingest.decode import MAX_VERDICTS
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
 from floorcast.projection.runner import Projection
+from floorcast.site.configuration import Limits
 from tests.real.nodes import until
 from tests.real.sites import event, ndjson
 
@@ -29,6 +32,8 @@ class Floor(Projection):
 
     def __init__(self, log: MemoryLog) -> None:
         self.log = log
+        self.floor = Fold(FloorState(CLIENT))
+        self.folded = 0
         self.asked: list[int] = []
         self.may = asyncio.Event()
         self.error: Exception | None = None
@@ -71,7 +76,7 @@ def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
         taking = asyncio.create_task(
-            Intake(log, lambda: NOW, ignored).take(floor, queued(1, 2), "lines")
+            Intake(log, lambda: NOW, ignored).take(floor, queued(1, 2), "lines", Limits())
         )
         await until(lambda: floor.asked)
         assert log.head(CLIENT).number == 1
@@ -91,10 +96,12 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
         floor = Floor(log)
         floor.may.set()
         intake = Intake(log, lambda: NOW, ignored)
-        assert await intake.take(floor, queued(1, 1, 2), "lines") == IngestResult(2, 1, [])
-        assert await intake.take(floor, queued(2, 3), "lines") == IngestResult(1, 1, [])
+        assert await intake.take(floor, queued(1, 1, 2), "lines", Limits()) == IngestResult(
+            2, 1, []
+        )
+        assert await intake.take(floor, queued(2, 3), "lines", Limits()) == IngestResult(1, 1, [])
         floor.may.clear()
-        again = asyncio.create_task(intake.take(floor, queued(1, 2, 3), "lines"))
+        again = asyncio.create_task(intake.take(floor, queued(1, 2, 3), "lines", Limits()))
         await until(lambda: len(floor.asked) == 3)
         assert not again.done()
         floor.may.set()
@@ -111,7 +118,7 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
+        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines", Limits())
         assert (result.accepted, result.duplicates) == (0, 0)
         assert len(result.rejected) == len(body.split())
         assert (log.head(CLIENT).number, floor.asked) == (0, [])
@@ -127,7 +134,7 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
         floor = Floor(log)
         floor.may.set()
         body = queued(1) + b"nope\n" + queued(2)
-        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
+        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines", Limits())
         assert (result.accepted, [one.index for one in result.rejected]) == (2, [1])
         (entry,) = log.read(CLIENT, 0, 10)
         assert entry.payload == queued(1, 2).strip()
@@ -143,9 +150,9 @@ def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
         log = MemoryLog(lambda: NOW)
         intake = Intake(log, lambda: NOW, ignored)
         with pytest.raises(NotAnObject):
-            await intake.take(Floor(log), msgspec.json.encode({}), "batch")
+            await intake.take(Floor(log), msgspec.json.encode({}), "batch", Limits())
         with pytest.raises(TooLarge):
-            await intake.take(Floor(log), b"{}\n" * 10_001, "lines")
+            await intake.take(Floor(log), b"{}\n" * 10_001, "lines", Limits())
         assert log.head(CLIENT).number == 0
 
     run(work())
@@ -160,7 +167,7 @@ def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
         floor = Floor(log)
         with pytest.raises(Unavailable, match="cannot be written"):
             await Intake(log, lambda: NOW, lambda: failures.append(1)).take(
-                floor, queued(1), "lines"
+                floor, queued(1), "lines", Limits()
             )
         assert (floor.asked, len(failures)) == ([], 1)
         well = MemoryLog(lambda: NOW)
@@ -169,7 +176,7 @@ def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
         floor.error = Unavailable("begun anew")
         with pytest.raises(Unavailable, match="begun anew"):
             await Intake(well, lambda: NOW, lambda: failures.append(1)).take(
-                floor, queued(1), "lines"
+                floor, queued(1), "lines", Limits()
             )
         assert (well.head(CLIENT).number, len(failures)) == (1, 1)
 
@@ -184,7 +191,7 @@ def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> Non
         floor = Floor(log)
         floor.may.set()
         body = b"nope\n" * 2500 + queued(1)
-        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines")
+        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines", Limits())
         assert (result.accepted, result.refused) == (1, 2500)
         assert (len(result.rejected), result.more_rejected) == (MAX_VERDICTS, 1500)
         assert b'"moreRejected":1500' in msgspec.json.encode(result)

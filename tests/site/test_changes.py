@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from floorcast.site.changes import differences
-from floorcast.site.configuration import CallCenter, Client, FloorConfig, TermCode, User
+from floorcast.site.configuration import CallCenter, Client, FloorConfig, Limits, TermCode, User
 
 USER = User(id=1, name="u", password_hash="x", role="Manager", call_centers=(1, 2))
 ACME = Client(
@@ -42,6 +42,12 @@ def test_a_clients_own_members_are_one_line() -> None:
             "name ACME → Acme, parent none → 1, time_zone UTC → Asia/Tokyo, feeds agent → none",
         )
     ]
+
+
+def test_a_limit_is_told_as_the_file_has_it() -> None:
+    """By its name in the file, and only where it changed."""
+    new = structs.replace(ACME, limits=Limits(agents=5))
+    assert lines(ACME, new) == [("changed", "client 7 ACME", "limits.agents 100000 → 5")]
 
 
 def test_parts_are_told_one_by_one_and_hashes_never() -> None:

@@ -9,6 +9,8 @@ from floorcast.site.file_reader import parse
 from tests.site.sites import SMALL
 
 DOES_NOT_FIT = [
+    ("id = 1\n", "id = 1\nlimits = {agents = 1}\n", "client 1: limits.agents is 1, and the file"),
+    ("id = 1\n", "id = 1\nlimits.services = 1\n", "client 1: limits.services is 1, and the file"),
     ("id = 2\n", "id = 1\n", "client 1: the id is used twice"),
     ("ACME West", "ACME", "client 'ACME': the name is used twice"),
     ("parent = 1", "parent = 9", "client 2: parent 9 is not a client of this file"),

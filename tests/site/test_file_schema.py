@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from floorcast.site.configuration import Limits
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.file_schema import FileClient
 from tests.site.sites import site_files
@@ -37,3 +40,20 @@ def test_a_plan_has_no_secret() -> None:
     """What enters the log knows neither passwords nor keys."""
     client = FileClient(id=1, name="A", api_tokens=("t",), ingest_keys=("k",))
     assert not {"password", "api_tokens", "users"} & set(client.plan().__struct_fields__)
+
+
+def test_limits_stay_out_of_the_log() -> None:
+    """What is in the log is folded as it is, whatever the limits are now."""
+    client = FileClient(id=1, name="A")
+    limited = structs.replace(client, limits=Limits(agents=1))
+    assert limited.plan() == client.plan()
+
+
+def test_the_documentation_has_the_limits_and_their_defaults() -> None:
+    """A row of docs/site.md for each, in order."""
+    text = (Path(__file__).parents[2] / "docs" / "site.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", text, re.MULTILINE)
+    defaults = structs.asdict(Limits())
+    assert [(name, int(default.replace(",", ""))) for name, default in rows] == list(
+        defaults.items()
+    )

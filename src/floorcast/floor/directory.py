@@ -13,12 +13,19 @@ from msgspec.structs import replace
 
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 
-__all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing"]
+__all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing", "normal"]
 
 Thing = int | str
 NO_SERVICE = -1  # where an event names no service and none is known
 FIRST_FREE_ID = 1_000_000_001  # above what people number by hand, below 2**31 for old clients
 _LONGEST_ID = 15  # digits; what every JSON reader takes as a whole number
+
+
+def normal(thing: Thing) -> Thing:
+    """What an event names, if no name matches it: a string of digits is an id."""
+    if isinstance(thing, str) and thing.isascii() and thing.isdigit():
+        return int(thing) if len(thing) <= _LONGEST_ID else thing
+    return thing
 
 
 class Directory(Struct):
@@ -134,14 +141,11 @@ class Directory(Struct):
         return agent
 
     def _entry(self, keys: dict[Thing, int], thing: Thing, kind: str) -> tuple[int, str]:
-        if isinstance(thing, str) and thing.isascii() and thing.isdigit():
-            number = int(thing) if len(thing) <= _LONGEST_ID else None
-        else:
-            number = thing if isinstance(thing, int) else None
-        if number is None:
-            number = self._free_id(keys)
-            keys[number] = keys[thing] = number
-            return number, str(thing)
+        number = normal(thing)
+        if isinstance(number, str):
+            name, number = number, self._free_id(keys)
+            keys[number] = keys[name] = number
+            return number, name
         # the string of digits is not remembered: a name may match it later, and then wins
         keys[number] = number
         return number, f"{kind} {number}"

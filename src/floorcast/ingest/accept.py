@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
-from floorcast.ingest.decode import BodyForm, decode, split
+from floorcast.ingest.decode import BodyForm, Decoded, decode, split
+from floorcast.ingest.quotas import Quotas
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now, to_ms
 from floorcast.projection.runner import Projection
+from floorcast.site.configuration import Limits
 
 __all__ = ["IngestResult", "Intake", "NothingAccepted"]
 
@@ -47,15 +49,24 @@ class Intake:
         self._log = log
         self._now = now
         self._log_failed = log_failed
+        self._quotas = Quotas(now)
 
-    async def take(self, floor: Projection, body: bytes, form: BodyForm) -> IngestResult:
+    async def take(
+        self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
+    ) -> IngestResult:
         """Take the events of a body in; when it returns they are durable and readable.
+
+        Those that go beyond the client's ``limits`` are rejected.
 
         Raises NotAnObject or TooLarge when the body cannot be taken at all, and Unavailable when
         the log cannot take it now, or the floor fails before it has folded the events: they are
         durable then, and duplicates when they are sent again.
         """
         decoded = await decode(split(body, form), to_ms(self._now()))
+        async with self._quotas.admit(floor, limits, decoded) as admitted:
+            return await self._append(floor, admitted)
+
+    async def _append(self, floor: Projection, decoded: Decoded) -> IngestResult:
         more = decoded.more_rejected or UNSET
         if not decoded.events:
             return IngestResult(0, 0, decoded.rejected, more)

@@ -150,6 +150,13 @@ class Projection:
             self._waiting.append((number, future))
             await future
 
+    def has_ended(self, transaction: int, session: str) -> bool:
+        """Whether a call that is not in memory is known to have ended. Raises Unavailable."""
+        key = (transaction, session)
+        reached = end_of_entry(self.floor.state.entry)
+        found = self._store.find_calls(self.client, [key], reached).get(key)
+        return found is not None and decode_call(found).ended is not None
+
     def find_call(self, transaction: int, session: str) -> CallFacts | None:
         """A call that began today or was in progress today, in memory or from the store."""
         key = (transaction, session)

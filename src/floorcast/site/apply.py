@@ -155,6 +155,7 @@ def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
         ingest_keys=hashed(client.ingest_keys, client.ingest_key_hashes),
         users=users,
         plan=client.plan(),
+        limits=client.limits,
     )
 
 

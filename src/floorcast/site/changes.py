@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
-from floorcast.site.configuration import Client
+from floorcast.site.configuration import Client, Limits
 from floorcast.site.digests import fingerprint
 
 __all__ = ["Change", "counted", "differences"]
@@ -35,6 +35,10 @@ def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
     own = {"name": (old.name, new.name), "parent": (old.parent, new.parent)}
     own["time_zone"] = (old.plan.time_zone, new.plan.time_zone)
     own["feeds"] = (" ".join(old.plan.feeds), " ".join(new.plan.feeds))
+    own |= {
+        f"limits.{field.name}": (getattr(old.limits, field.name), getattr(new.limits, field.name))
+        for field in structs.fields(Limits)
+    }
     if detail := _details(own):
         yield Change("changed", _client(new), detail)
     for table, before, after in _tables(old, new):

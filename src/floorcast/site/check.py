@@ -52,6 +52,12 @@ def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
 def _within(client: FileClient, clients: Sequence[FileClient]) -> Iterator[str]:
     if not _is_zone(client.time_zone):
         yield f": time_zone {client.time_zone!r} is not a zone of the IANA (America/New_York)"
+    for table, declared in (("services", client.service), ("agents", client.agent)):
+        if len(declared) > (most := getattr(client.limits, table)):
+            yield (
+                f": limits.{table} is {most:,}, and the file declares {len(declared):,} {table};"
+                f" raise limits.{table}"
+            )
     yield from _twice(client)
     yield from _keys(client)
     own = _ids(client.call_center)

@@ -22,6 +22,7 @@ __all__ = [
     "FeedName",
     "FloorConfig",
     "Formula",
+    "Limits",
     "NotReadyReason",
     "Role",
     "Service",
@@ -31,6 +32,7 @@ __all__ = [
 
 Id = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[int, Meta(ge=0, le=86_400)]
+Limit = Annotated[int, Meta(ge=0, le=10_000_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Echoed = Annotated[str, Meta(max_length=256)]
 
@@ -118,6 +120,16 @@ class FloorConfig(_Part, frozen=True):
     not_ready_reasons: tuple[NotReadyReason, ...] = ()
 
 
+class Limits(_Part, frozen=True):
+    """How many names and open calls the client's events may make, what is declared included."""
+
+    agents: Limit = 100_000
+    services: Limit = 20_000
+    campaigns: Limit = 20_000
+    teams: Limit = 20_000
+    open_calls: Limit = 200_000
+
+
 class User(_Part, frozen=True):
     """Somebody who logs in. ``agent`` users are the floor's agents, and log in apart."""
 
@@ -139,3 +151,4 @@ class Client(_Part, frozen=True):
     ingest_keys: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
     plan: FloorConfig = FloorConfig()
+    limits: Limits = Limits()

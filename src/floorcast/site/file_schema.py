@@ -13,6 +13,7 @@ from floorcast.site.configuration import (
     FeedName,
     FloorConfig,
     Id,
+    Limits,
     Name,
     NotReadyReason,
     Role,
@@ -65,6 +66,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     time_zone: Name = "UTC"
     feeds: tuple[FeedName, ...] = ()
     parent: Id | None = None
+    limits: Limits = Limits()
     api_tokens: tuple[Key, ...] = ()
     api_token_hashes: tuple[Key, ...] = ()
     ingest_keys: tuple[Key, ...] = ()

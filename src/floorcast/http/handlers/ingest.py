@@ -53,7 +53,8 @@ async def take_events(context: RequestContext) -> Response:
                 server.keys.client_of_ingest_key(key, context.address) != client
             ):  # an upload may take a while
                 raise BadCredentials("the ingest key is another client's now: send this again")
-            result = await server.intake.take(server.floor_of(client), body, form)
+            limits = server.site.clients[client].limits
+            result = await server.intake.take(server.floor_of(client), body, form, limits)
     except Busy:
         server.metrics.intake_refused.inc()
         raise

@@ -1,0 +1,136 @@
+"""What the events of a request would add to a client's floor: new names, and calls that open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from floorcast.floor.directory import Thing, normal
+from floorcast.model.inbound import (
+    AgentMissed,
+    AgentState,
+    AgentStateData,
+    CallAnswer,
+    CallDisposition,
+    CallEnd,
+    CallLeave,
+    CallQueue,
+    CallRef,
+    CallStart,
+    CallUpdate,
+    CampaignUpdate,
+    EmailAttempt,
+    InboundEvent,
+    SmsAttempt,
+)
+from floorcast.projection.runner import Projection
+
+__all__ = ["MOST_PER_EVENT", "FloorNames", "Kind", "New", "ended_call"]
+
+Kind = Literal["agents", "services", "campaigns", "teams", "open_calls"]
+Key = tuple[int, str]
+New = tuple[Kind, Thing | Key]
+"""A new name, or the key of a call that opens."""
+
+MOST_PER_EVENT: dict[Kind, int] = {
+    "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
+}  # fmt: skip
+"""New things in one event, but for the ``services`` of an ``agent.state``."""
+
+_SERVICE: tuple[Kind, str] = ("services", "service")
+_CAMPAIGN: tuple[Kind, str] = ("campaigns", "campaign")
+_AGENT: tuple[Kind, str] = ("agents", "agent")
+_NAMED: dict[type, tuple[tuple[Kind, str], ...]] = {
+    AgentState: (_AGENT, ("agents", "agent2"), _SERVICE, ("teams", "team")),
+    CallStart: (_SERVICE, _CAMPAIGN),
+    CallQueue: (_SERVICE,),
+    CallAnswer: (_AGENT,),
+    CallEnd: (_AGENT, _SERVICE, _CAMPAIGN),
+    CallDisposition: (_AGENT,),
+    CallLeave: (),
+    CallUpdate: (_SERVICE, _CAMPAIGN),
+    AgentMissed: (_AGENT, _SERVICE),
+    EmailAttempt: (_SERVICE, _CAMPAIGN),
+    SmsAttempt: (_SERVICE, _CAMPAIGN),
+    CampaignUpdate: (_CAMPAIGN, _SERVICE),
+}
+_OPENS_A_CALL = frozenset(
+    {CallStart, CallQueue, CallAnswer, CallDisposition, CallLeave, CallUpdate}
+)
+
+
+class FloorNames:
+    """What a floor has already of the things that its client's limits are about.
+
+    Two spellings of an agent's login that differ in blanks count as two, though they may be one.
+    """
+
+    def __init__(self, projection: Projection) -> None:
+        names = projection.floor.state.directory
+        self.projection = projection
+        self._calls = projection.floor.call_table
+        self._keys: dict[Kind, dict[Thing, int]] = {
+            "agents": names.agent_keys,
+            "services": names.service_keys,
+            "campaigns": names.campaign_keys,
+            "teams": names.team_keys,
+        }
+        self._known: dict[Kind, Mapping[int, object]] = {
+            "agents": names.agents,
+            "services": names.services,
+            "campaigns": names.campaigns,
+            "teams": names.teams,
+        }
+
+    def count(self, kind: Kind) -> int:
+        """How many the floor has."""
+        return self._calls.open_calls if kind == "open_calls" else len(self._known[kind])
+
+    def new(self, event: InboundEvent) -> set[New]:
+        """What the floor does not have yet of what the event names."""
+        found: set[New] = set()
+        data: Any = event.data
+        for kind, name in _NAMED[type(event)]:
+            thing = getattr(data, name)
+            if thing is not None:
+                self._add(found, kind, thing)
+        if type(event) is CallEnd and data.agent is None and data.agent_id is not None:
+            self._add(found, "agents", data.agent_id)
+        call: Any = data if type(event) in _OPENS_A_CALL else None
+        if type(event) is AgentState:
+            call = self._add_state(found, data)
+        if call is not None and (key := _call(call)) not in self._calls.calls:
+            found.add(("open_calls", key))
+        return found
+
+    def has(self, new: New) -> bool:
+        """Whether the floor has it by now."""
+        kind, name = new
+        return name in self._calls.calls if kind == "open_calls" else name in self._keys[kind]
+
+    def _add_state(self, found: set[New], data: AgentStateData) -> CallRef | None:
+        """Add what only an agent's event can name; its call, if it is named whole."""
+        for service in data.services or ():
+            self._add(found, "services", service)
+        call = data.call
+        if call is None:
+            return None
+        if call.service is not None:
+            self._add(found, "services", call.service)
+        return None if call.transaction_id is None or call.session_id is None else call
+
+    def _add(self, found: set[New], kind: Kind, thing: Thing) -> None:
+        keys = self._keys[kind]
+        if thing not in keys:
+            number = normal(thing)
+            if number not in keys:
+                found.add((kind, number))
+
+
+def ended_call(event: InboundEvent) -> Key | None:
+    """The call that the event ends."""
+    return _call(event.data) if type(event) is CallEnd else None
+
+
+def _call(data: Any) -> Key:  # noqa: ANN401 - the data of any event of a call
+    return int(data.transaction_id), data.session_id

@@ -1,0 +1,240 @@
+"""How many names and open calls a client's events may make: the limits of the site.
+
+An event that would go beyond a limit is rejected before it is in the log. What is in the log is
+folded as it is, so a limit that changes never changes the past.
+
+A request is checked against the folded floor and against all requests of its client that are
+under way. Far from every limit it only reserves the most that it could add. Close to one, each
+event is looked at, in the order of the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from floorcast.ingest.decode import MAX_VERDICTS, TURN_SECONDS, Decoded
+from floorcast.ingest.new_names import MOST_PER_EVENT, FloorNames, Kind, New, ended_call
+from floorcast.ingest.verdicts import rejected
+from floorcast.model.errors import InvalidParameter
+from floorcast.model.inbound import AgentState, InboundEvent
+from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.projection.runner import Projection
+from floorcast.site.configuration import Limits
+
+__all__ = ["Quotas"]
+
+LOGGED_EVERY = 60 * TICKS_PER_SECOND  # ticks between two lines about one client's limit
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class _UnderWay:
+    """What one client's requests that are under way may add to its floor."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.reserved: Counter[Kind] = Counter()
+        self.reserving = 0  # requests
+        self.none_reserves = asyncio.Event()
+        self.turn = asyncio.Lock()  # of the requests whose events are looked at
+        self.new: Counter[New] = Counter()
+        self._counts: Counter[Kind] = Counter()  # of what is in ``new``
+        self._seen: dict[Kind, tuple[int, int]] = {}  # the floor when ``new`` was compared
+
+    def has_room(self, floor: FloorNames, limits: Limits, most: Counter[Kind]) -> bool:
+        """Whether so many more fit, whatever the requests under way add."""
+        return not self.turn.locked() and all(
+            floor.count(kind) + self.reserved[kind] + self._counts[kind] + count
+            <= getattr(limits, kind)
+            for kind, count in most.items()
+        )
+
+    def admit(self, floor: FloorNames, limits: Limits, new: set[New]) -> Kind | None:
+        """Count what an event adds; instead the kind of which there would be too many."""
+        added = Counter(kind for kind, name in new if (kind, name) not in self.new)
+        for kind, count in added.items():
+            self._compare(floor, kind)
+            if floor.count(kind) + self._counts[kind] + count > getattr(limits, kind):
+                return kind
+        self._counts.update(added)
+        self.new.update(new)
+        return None
+
+    def drop(self, new: Counter[New]) -> None:
+        """A request is over: the floor has what it added, or will not have it."""
+        for one, times in new.items():
+            if one in self.new:
+                self.new[one] -= times
+                if self.new[one] <= 0:
+                    self._forget(one)
+
+    def end_call(self, key: tuple[int, str]) -> None:
+        """A call that a request under way opens ends again."""
+        if ("open_calls", key) in self.new:
+            self._forget(("open_calls", key))
+
+    def _compare(self, floor: FloorNames, kind: Kind) -> None:
+        """Leave out what has been folded meanwhile, and so counts as the floor's."""
+        state = floor.projection.folded, floor.count(kind)
+        if self._seen.get(kind) == state:
+            return
+        self._seen[kind] = state
+        for one in [one for one in self.new if one[0] == kind and floor.has(one)]:
+            self._forget(one)
+
+    def _forget(self, one: New) -> None:
+        del self.new[one]
+        self._counts[one[0]] -= 1
+
+
+class Quotas:
+    """Holds the requests of every client to the client's limits."""
+
+    def __init__(self, now: Now) -> None:
+        self._now = now
+        self._clients: dict[int, _UnderWay] = {}
+        self._logged: dict[tuple[int, Kind], int] = {}
+
+    @asynccontextmanager
+    async def admit(
+        self, projection: Projection, limits: Limits, decoded: Decoded
+    ) -> AsyncIterator[Decoded]:
+        """The events that stay within the limits; the rest have their verdicts.
+
+        Leave the context when the events are folded, or will not be.
+        """
+        under_way = self._clients.setdefault(projection.client, _UnderWay())
+        under_way.requests += 1
+        floor = FloorNames(projection)
+        most = _most(decoded.events)
+        try:
+            if under_way.has_room(floor, limits, most):
+                with _reserved(under_way, most):
+                    yield decoded
+            else:
+                new: Counter[New] = Counter()
+                try:
+                    async with under_way.turn:
+                        while under_way.reserving:
+                            under_way.none_reserves.clear()
+                            await under_way.none_reserves.wait()
+                        kept = await self._kept(floor, limits, decoded, under_way, new)
+                    yield kept
+                finally:
+                    under_way.drop(new)
+        finally:
+            under_way.requests -= 1
+            if not under_way.requests:
+                del self._clients[projection.client]
+
+    async def _kept(
+        self,
+        floor: FloorNames,
+        limits: Limits,
+        decoded: Decoded,
+        under_way: _UnderWay,
+        added: Counter[New],
+    ) -> Decoded:
+        """The events that fit, in turns of the event loop; ``added`` gets what they add."""
+        over: dict[int, Kind] = {}
+        until = time.perf_counter() + TURN_SECONDS
+        for index, event in enumerate(decoded.events):
+            new = floor.new(event)
+            kind = under_way.admit(floor, limits, new) if new else None
+            if kind == "open_calls" and _has_ended(floor, new):
+                new = {one for one in new if one[0] != "open_calls"}
+                kind = under_way.admit(floor, limits, new)
+            if kind is not None:
+                over[index] = kind
+            else:
+                added.update(new)
+                if (ended := ended_call(event)) is not None:
+                    under_way.end_call(ended)
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + TURN_SECONDS
+        if not over:
+            return decoded
+        self._tell(floor.projection.client, limits, set(over.values()))
+        return _without(decoded, over, limits)
+
+    def _tell(self, client: int, limits: Limits, kinds: set[Kind]) -> None:
+        now = self._now()
+        for kind in sorted(kinds):
+            if now - self._logged.get((client, kind), 0) >= LOGGED_EVERY:
+                self._logged[client, kind] = now
+                _log.warning(
+                    "client_limit_reached", client=client, limit=kind, most=getattr(limits, kind)
+                )
+
+
+def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
+    """The most that the events could add."""
+    most: Counter[Kind] = Counter({kind: n * len(events) for kind, n in MOST_PER_EVENT.items()})
+    most["services"] += sum(
+        len(event.data.services)
+        for event in events
+        if type(event) is AgentState and event.data.services is not None
+    )
+    return most
+
+
+class _reserved:  # noqa: N801 - used as a function; a generator costs more on the hot path
+    """Keeps room for the most that a request could add."""
+
+    __slots__ = ("_most", "_under_way")
+
+    def __init__(self, under_way: _UnderWay, most: Counter[Kind]) -> None:
+        self._under_way = under_way
+        self._most = most
+
+    def __enter__(self) -> None:
+        self._under_way.reserving += 1
+        self._under_way.reserved.update(self._most)
+
+    def __exit__(self, *_: object) -> None:
+        self._under_way.reserved.subtract(self._most)
+        self._under_way.reserving -= 1
+        if not self._under_way.reserving:
+            self._under_way.none_reserves.set()
+
+
+def _has_ended(floor: FloorNames, new: set[New]) -> bool:
+    """Whether the call has left memory because it ended: an event of it opens none."""
+    calls = [name for kind, name in new if kind == "open_calls"]
+    return all(floor.projection.has_ended(*call) for call in calls if isinstance(call, tuple))
+
+
+def _without(decoded: Decoded, over: dict[int, Kind], limits: Limits) -> Decoded:
+    """What is left, with the verdicts in the order of the request."""
+    room = MAX_VERDICTS - len(decoded.rejected)
+    verdicts = [
+        rejected(decoded.indices[index], decoded.lines[index], _refusal(kind, limits))
+        for index, kind in list(over.items())[: max(0, room)]
+    ]
+    kept = [index for index in range(len(decoded.events)) if index not in over]
+    return Decoded(
+        [decoded.lines[index] for index in kept],
+        [decoded.events[index] for index in kept],
+        [decoded.indices[index] for index in kept],
+        sorted([*decoded.rejected, *verdicts], key=lambda one: one.index),
+        decoded.more_rejected + len(over) - len(verdicts),
+    )
+
+
+def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
+    most = f"{getattr(limits, kind):,}"
+    if kind == "open_calls":
+        return InvalidParameter(
+            f"the call is one too many: the client may have {most} open calls; send the call.end"
+            " of those that are over, or raise limits.open_calls in the site"
+        )
+    return InvalidParameter(
+        f"a name is new, and the client has as many {kind} as it may, {most}: use known names, or"
+        f" raise limits.{kind} in the site; names that no event has named for 30 days make room"
+    )

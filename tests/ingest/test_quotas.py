@@ -1,0 +1,288 @@
+"""A client's limits: what would go beyond is rejected, everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from floorcast.floor.call_table import ENDED_STAYS_MS
+from floorcast.ingest.accept import IngestResult, Intake
+from floorcast.log.memory import MemoryLog
+from floorcast.log.port import Appended, Batch
+from floorcast.model.errors import Unavailable
+from floorcast.model.token import TICKS_PER_MS
+from floorcast.site.configuration import Limits
+from tests.projection.test_runner import CLIENT, House, Observed
+from tests.real.nodes import until
+from tests.real.sites import ndjson
+
+Event = dict[str, Any]
+
+
+class Door:
+    """The intake of a house with a floor that folds."""
+
+    def __init__(self, house: House, floor: Observed, limits: Limits) -> None:
+        self.house = house
+        self.floor = floor
+        self.limits = limits
+        self.intake = Intake(house.log, house.clock, lambda: None)
+
+    async def send(self, *events: Event) -> IngestResult:
+        """A request with these events."""
+        return await self.intake.take(self.floor, ndjson(events), "lines", self.limits)
+
+    def state(self, who: str | int, **data: Any) -> Event:  # noqa: ANN401 - members of an event
+        """An agent's event."""
+        return self.house.event("agent.state", agent=who, eventType="READY", **data)
+
+    def count(self) -> dict[str, int]:
+        """How many of each kind the floor has."""
+        names = self.floor.floor.state.directory
+        return {
+            "agents": len(names.agents),
+            "services": len(names.services),
+            "campaigns": len(names.campaigns),
+            "teams": len(names.teams),
+            "open_calls": self.floor.floor.call_table.open_calls,
+        }
+
+
+class FullLog(MemoryLog):
+    """A log that takes nothing while it is full."""
+
+    full = True
+
+    async def append(self, batch: Batch) -> Appended:
+        """Refuse, or store."""
+        if self.full:
+            raise Unavailable("the log cannot be written")
+        return await super().append(batch)
+
+
+def run(limits: Limits, work: Callable[[Door], Coroutine[Any, Any, None]]) -> None:
+    """Let a test have a floor at work, with these limits."""
+
+    async def begin() -> None:
+        house = House()
+        async with house.at_work(house.floor()) as floor:
+            await work(Door(house, floor, limits))
+        await house.log.close()
+        await house.mirror.close()
+
+    asyncio.run(begin())
+
+
+def rejected(result: IngestResult) -> list[int]:
+    """The indices of the events that were rejected."""
+    return [one.index for one in result.rejected]
+
+
+def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
+    """Known names go on, and the verdict says what to change."""
+
+    async def work(door: Door) -> None:
+        result = await door.send(*map(door.state, ["A", "B", "C", "A", "D"]))
+        assert (result.accepted, rejected(result)) == (3, [2, 4])
+        assert result.rejected[0].code == 202
+        assert "as many agents as it may, 2" in result.rejected[0].message
+        assert "limits.agents" in result.rejected[0].message
+        assert (await door.send(door.state("B"), door.state("E"))).accepted == 1
+        assert door.count()["agents"] == 2
+
+    run(Limits(agents=2), work)
+
+
+def test_every_kind_of_name_has_its_limit() -> None:
+    """Wherever in an event it stands; an event with several new names is taken whole or not."""
+
+    async def work(door: Door) -> None:
+        call = {"transactionId": 9, "sessionId": "s", "service": "New"}
+        beyond = [
+            door.house.event("call.start", 1, service="New", direction="INBOUND"),
+            door.state("A", services=["Sales", "New"]),
+            door.state("A", call=call),
+            door.state("A", agent2="New"),
+            door.state("A", team="New"),
+            door.house.event("campaign.update", campaign="New"),
+            door.house.event("call.end", 2, agentId="New"),
+            door.house.event("call.answer", 3),
+        ]
+        assert (await door.send(door.state("A", service="Sales"))).accepted == 1
+        result = await door.send(*beyond)
+        assert rejected(result) == list(range(len(beyond)))
+        kinds = [one.message.split("limits.")[1].split(" ")[0] for one in result.rejected]
+        assert kinds[3:] == ["agents", "teams", "campaigns", "agents", "open_calls"]
+        assert door.count() == {
+            "agents": 1,
+            "services": 1,
+            "campaigns": 0,
+            "teams": 0,
+            "open_calls": 0,
+        }
+
+    run(Limits(agents=1, services=1, campaigns=0, teams=0, open_calls=0), work)
+
+
+def test_an_open_call_that_ends_makes_room() -> None:
+    """In the same request, too; and what is said later of an ended call opens none."""
+
+    async def work(door: Door) -> None:
+        queue = [door.house.event("call.queue", number, service=1) for number in range(1, 6)]
+        end = [door.house.event("call.end", number) for number in range(1, 6)]
+        result = await door.send(queue[0], queue[1], end[0], queue[2], queue[3])
+        assert (result.accepted, rejected(result)) == (4, [4])
+        assert (await door.send(end[1], end[2])).accepted == 2
+        assert (await door.send(queue[3], queue[4])).accepted == 2
+        door.house.clock.ticks += (ENDED_STAYS_MS + 1) * TICKS_PER_MS
+        await door.send(door.house.sms())
+        assert (1, "s") not in door.floor.floor.call_table.calls
+        late = door.house.event("call.disposition", 1, termCode="RPC")
+        unknown = door.house.event("call.disposition", 77, termCode="RPC")
+        assert rejected(await door.send(late, unknown)) == [1]
+
+    run(Limits(open_calls=2), work)
+
+
+def test_requests_at_the_same_time_share_what_is_left() -> None:
+    """None is let in for a name that another one, not folded yet, has taken the place of."""
+
+    async def work(door: Door) -> None:
+        requests = [
+            door.send(*(door.state(f"{letter}{number}") for number in range(4)))
+            for letter in "ABCDE"
+        ]
+        results = await asyncio.gather(*requests)
+        assert sum(result.accepted for result in results) == 10
+        assert door.count()["agents"] == 10
+        same = await asyncio.gather(*(door.send(door.state("A0")) for _ in range(9)))
+        assert [result.accepted for result in same] == [1] * 9
+
+    run(Limits(agents=10), work)
+
+
+def test_far_from_the_limits_no_event_is_looked_at(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
+    """Requests only reserve what they could add, and give it back."""
+
+    async def work(door: Door) -> None:
+        monkeypatch.setattr("floorcast.ingest.new_names.FloorNames.new", None)
+        for _ in range(50):
+            result = await door.send(door.state("A"), door.state("B", services=[1, 2, 3]))
+            assert result.accepted == 2
+
+    run(Limits(agents=6, services=10), work)
+
+
+def test_a_request_that_the_log_refuses_takes_no_place() -> None:
+    """Its names are free again."""
+
+    async def work(door: Door) -> None:
+        log = FullLog(door.house.clock)
+        intake, door.intake = door.intake, Intake(log, door.house.clock, lambda: None)
+        for name in "ABC":
+            with pytest.raises(Unavailable):
+                await door.send(door.state(name))
+        log.full = False
+        await door.house.log.close()
+        door.house.log = log
+        again = door.house.floor()
+        async with door.house.at_work(again):
+            door.floor = again
+            assert (await door.send(door.state("D"))).accepted == 1
+        door.intake = intake
+
+    run(Limits(agents=1), work)
+
+
+def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
+    """The log has a line, not one per event."""
+
+    async def work(door: Door) -> None:
+        with capture_logs() as logs:
+            for name in "ABCDE":
+                await door.send(door.state(name))
+            door.house.clock.ticks += 61_000 * TICKS_PER_MS
+            await door.send(door.state("F"))
+        lines = [one for one in logs if one["event"] == "client_limit_reached"]
+        assert [(one["client"], one["limit"], one["most"]) for one in lines] == [
+            (CLIENT, "agents", 1)
+        ] * 2
+
+    run(Limits(agents=1), work)
+
+
+def test_a_log_beyond_the_limits_is_folded_as_it_is() -> None:
+    """What is in the log counts, also after the limit was lowered."""
+
+    async def work(door: Door) -> None:
+        await door.send(*map(door.state, "ABCDE"))
+        door.limits = Limits(agents=2)
+        assert (await door.send(*map(door.state, "ABCDE"))).accepted == 5
+        again = door.house.floor()
+        async with door.house.at_work(again):
+            await until(lambda: again.folded == door.floor.folded)
+            assert len(again.floor.state.directory.agents) == 5
+            assert (await door.send(door.state("F"))).accepted == 0
+
+    run(Limits(), work)
+
+
+NAMES: st.SearchStrategy[str | int] = st.sampled_from(["A", "B", "C", "7", "8", 7, 8, 9])
+REQUESTS = st.lists(
+    st.lists(st.tuples(NAMES, NAMES, st.none() | NAMES), max_size=6), max_size=6
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(REQUESTS, st.integers(0, 4))
+def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
+    requests: Sequence[Sequence[tuple[str | int, str | int, str | int | None]]], most: int
+) -> None:
+    """A model of the names says which event is one too many."""
+    known: dict[str, set[str]] = {"agents": set(), "services": set(), "teams": set()}
+
+    def fits(*names: str | int | None) -> bool:
+        after = {
+            kind: known[kind] | ({str(name)} - {"None"})
+            for kind, name in zip(known, names, strict=True)
+        }
+        if any(len(one) > most for one in after.values()):
+            return False
+        known.update(after)
+        return True
+
+    async def work(door: Door) -> None:
+        for request in requests:
+            events = [door.state(who, service=at, team=team) for who, at, team in request]
+            result = await door.send(*events)
+            beyond = [index for index, names in enumerate(request) if not fits(*names)]
+            assert rejected(result) == beyond
+            found = door.count()
+            assert {kind: found[kind] for kind in known} == {
+                kind: len(names) for kind, names in known.items()
+            }
+
+    run(Limits(agents=most, services=most, teams=most), work)
+
+
+def test_a_request_with_many_new_names_is_looked_at_in_turns() -> None:
+    """Tens of thousands of names in one request do not keep the loop from others."""
+
+    async def work(door: Door) -> None:
+        names = list(range(50_000))
+        events = [door.state("A", services=names[at : at + 1000]) for at in range(0, 50_000, 1000)]
+        turns = 0
+        sending = asyncio.create_task(door.send(*events))
+        while not sending.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert (await sending).accepted == 1
+        assert turns > 4
+
+    run(Limits(services=1000), work)
