@@ -129,3 +129,12 @@ def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
     assert heading.split() == ["client", "entry", "recorded", "at", "damage"]
     assert row.split()[:2] == ["47415", "3"]
     assert "2026-11-23 17:00:00+0000" in row
+
+
+def test_a_log_that_is_no_database_any_more_is_told(tmp_path: Path) -> None:
+    """In a line, like any other damage."""
+    stored(tmp_path, a_call(1))
+    zero_page(tmp_path / "log.db", 1)
+    result = verified(tmp_path, "--disk")
+    assert result.exit_code == 1
+    assert "log.db: not all entries can be read: " in result.stdout

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from floorcast.log.damage import damaged_entries, damaged_pages, skip_entry
+from floorcast.log.damage import damaged_entries, skip_entry
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
 from floorcast.model.errors import DamagedEntry, SettingError
 from floorcast.sqlite.files import connect
+from floorcast.verify.disk import damaged_files
 from tests.contract.test_event_log import QUICK
 from tests.log.batches import HOUR, START, Clock, batch
 from tests.log.damaging import flip, leaf_of, zero_page
@@ -70,7 +71,7 @@ def zero_a_leaf(path: Path) -> Sequence[int]:
 def test_a_sound_folder_has_no_damage(house: Path) -> None:
     """Neither in its entries nor in its files."""
     assert list(damaged_entries(house)) == []
-    assert list(damaged_pages(house)) == []
+    assert list(damaged_files(house)) == []
 
 
 def test_a_flipped_byte_is_told_with_client_entry_and_time(house: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
     lost = zero_a_leaf(house)
     assert 1 < len(lost) < ENTRIES // 2
     assert list(lost) == list(range(lost[0], lost[-1] + 1))
-    assert any(name == "log.db" for name, _ in damaged_pages(house))
+    assert any(each.file == "log.db" for each in damaged_files(house))
     assert numbers(house, OTHER) == list(range(1, ENTRIES + 1))
     with pytest.raises(DamagedEntry, match=f"entry {lost[0]} of client {ACME}"):
         numbers(house, ACME)

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from floorcast.model.errors import SettingError
-from floorcast.sqlite.derived_files import Layout, open_derived, reach
+from floorcast.sqlite.derived_files import CHECKS, Layout, open_derived, reach
 from floorcast.sqlite.files import fetch
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS facts (fact TEXT);"
@@ -20,7 +20,7 @@ def opened(
     identity: str = "log",
     head: int = 5,
     schema: str = SCHEMA,
-    steps: Sequence[str] = (),
+    steps: Sequence[str] = (CHECKS,),
 ) -> apsw.Connection:
     layout = Layout(schema, 4096, steps)
     return open_derived(path, layout, cache_kib=100, identity=identity, heads={1: head})
@@ -73,10 +73,10 @@ def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Pa
     connection.close()
     steps = ["ALTER TABLE facts ADD COLUMN sum", "ALTER TABLE facts ADD COLUMN more"]
     for count in (1, 2, 2):
-        connection = opened(path, steps=steps[:count])
+        connection = opened(path, steps=[CHECKS, *steps[:count]])
         assert len(fetch(connection, "SELECT * FROM facts")[0]) == 1 + count
         connection.close()
-    assert facts(opened(path, steps=steps[:1])) == 0
+    assert facts(opened(path, steps=[CHECKS, *steps[:1]])) == 0
 
 
 def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:

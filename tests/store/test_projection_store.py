@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import position
+from floorcast.sqlite.checksums import add_function
 from floorcast.store.projection_store import ProjectionStore, Snapshot, StoreTuning
 from floorcast.store.segment import Segment, SegmentHead
 from tests.log.batches import HOUR, START, Clock
@@ -275,6 +276,7 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
         filed.path.write_bytes(b"no database" * 1000)
     elif damage == "schema":
         connection = apsw.Connection(str(filed.path))
+        add_function(connection)
         connection.execute("UPDATE source SET schema = 'of another release'")
         connection.close()
     filed.mirror = filed.open()

@@ -15,10 +15,11 @@ from floorcast.config.settings import Settings
 from floorcast.config.sources import load
 from floorcast.feeds.cursors import local_time
 from floorcast.kv.folder import IN_MEMORY
-from floorcast.log.damage import damaged_entries, damaged_pages
+from floorcast.log.damage import damaged_entries
 from floorcast.log.log_file import LogReader, StreamRow
-from floorcast.model.errors import DamagedEntry, SettingError
+from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 from floorcast.statistics.visibility import Moment
+from floorcast.verify.disk import damaged_files
 from floorcast.verify.verification import Difference, StoredEntry, verify
 
 __all__ = ["register"]
@@ -47,8 +48,8 @@ def verify_stored(
     It does so in a second way, as of each client's last event. Works beside a running server, and
     without one. Prints a table of what differs; the exit code is then 1.
 
-    With --disk it reads every entry and compares its checksum, checks the files of the data folder,
-    and prints what is damaged.
+    With --disk it reads every page, row and entry of the data folder's databases, compares their
+    checksums, and prints what is damaged.
     """
     settings = load({"data": data}, known=known(context))
     if disk:
@@ -70,17 +71,20 @@ def verify_stored(
 
 def _verify_disk(folder: Path) -> None:
     """Print what is damaged, and end with exit code 1 if anything is."""
-    _log_of(folder).close()
-    pages = [f"{name}: {finding}" for name, finding in damaged_pages(folder)]
-    entries = [
-        (str(one.client), str(one.number), _moment(one.recorded_at), one.why)
-        for one in damaged_entries(folder)
-    ]
-    for line in pages:
+    _check_folder(folder)
+    lines = [f"{name}: {finding}" for name, finding in damaged_files(folder)]
+    entries = []
+    try:
+        for one in damaged_entries(folder):
+            found = (str(one.client), str(one.number), _moment(one.recorded_at), one.why)
+            entries.append(found)
+    except Unavailable as error:
+        lines.append(f"log.db: not all entries can be read: {error.message}")
+    for line in lines:
         print(line)
     for line in aligned([DAMAGE_HEADING, *entries]) if entries else ():
         print(line)
-    if pages or entries:
+    if lines or entries:
         raise typer.Exit(1)
     print(f"{folder} is not damaged")
 
@@ -90,11 +94,15 @@ def _moment(ticks: int | None) -> str:
 
 
 def _log_of(folder: Path) -> LogReader:
+    _check_folder(folder)
+    return LogReader(folder / "log.db")
+
+
+def _check_folder(folder: Path) -> None:
     if folder == IN_MEMORY:
         raise SettingError("--data: must be a folder here, for :memory: is the server's own")
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: nothing was taken in there")
-    return LogReader(folder / "log.db")
 
 
 def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:

@@ -12,9 +12,16 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.folder_copy import Held, held
-from floorcast.log.log_file import Follows, LogReader, StreamPosition, open_log
+from floorcast.log.log_file import (
+    CACHE_KIB,
+    PAGE,
+    Follows,
+    LogReader,
+    StreamPosition,
+    open_log,
+)
 from floorcast.model.errors import SettingError
-from floorcast.sqlite.files import transaction
+from floorcast.sqlite.files import connect, transaction
 
 __all__ = [
     "Embedded",
@@ -25,9 +32,14 @@ __all__ = [
     "kept_copy",
 ]
 
-FOLLOW = "INSERT INTO following (stream, clients, seq) VALUES (?, ?, ?)"
+FOLLOW = """
+INSERT INTO following (stream, clients, seq, checksum)
+VALUES (?1, ?2, ?3, floorcast_checksum(?1, ?3, 0, x''))
+"""
 GO_ON_FROM = """
-UPDATE following SET seq = ?2, taken = 0, digest = x'', generation = ?3 WHERE stream = ?1
+UPDATE following SET seq = ?2, taken = 0, digest = x'', generation = ?3,
+    checksum = floorcast_checksum(?1, ?2, 0, x'')
+WHERE stream = ?1
 """
 FOLLOW_NO_MORE = "DELETE FROM following"
 
@@ -69,7 +81,7 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
 
 def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
     """Let the folder's copy go on after these positions, of another generation."""
-    connection = apsw.Connection(str(folder / "log.db"))
+    connection = connect(folder / "log.db", page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
     rows = [(each.stream, each.seq, each.generation) for each in positions]
     try:
         with transaction(connection):

@@ -17,14 +17,21 @@ import apsw
 
 from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking
 from floorcast.sqlite.files import Schema, connect, migrate, transaction
 
-__all__ = ["SqliteKeyValueStore"]
+__all__ = ["CHECKED", "SCHEMA", "SqliteKeyValueStore"]
 
 T = TypeVar("T")
 
 PAGE = 4096  # bytes
 CACHE_KIB = 2048
+
+CHECKED = (
+    Checked("item", ["bucket", "key"], ["value"]),
+    Checked("bucket", ["name"], ["version"]),
+)
+"""The tables whose rows have checksums."""
 
 SCHEMA = Schema(
     0x464C4341,  # "FLCA"
@@ -41,6 +48,7 @@ SCHEMA = Schema(
             version INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         """,
+        ROW_SUMS + checking(*CHECKED),
     ),
 )
 

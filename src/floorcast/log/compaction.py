@@ -15,10 +15,12 @@ from zlib import crc32
 import apsw
 
 from floorcast.log.tuning import Tuning
-from floorcast.sqlite.files import checksum, fetch
+from floorcast.sqlite.checksums import Checked, checksum
+from floorcast.sqlite.files import fetch
 
 __all__ = [
     "ADD_MARKS",
+    "CHECKED",
     "CHECKSUMS",
     "NEXT_RUN",
     "RUNS",
@@ -47,6 +49,13 @@ CREATE TABLE marks (run INTEGER PRIMARY KEY, marks BLOB NOT NULL);
 CREATE TABLE merging (run INTEGER PRIMARY KEY, target INTEGER NOT NULL);
 CREATE TABLE dropped (run INTEGER PRIMARY KEY);
 """
+
+CHECKED = (
+    Checked("runs", ["id"], ["level", "first_wave", "last_wave", "hour"]),
+    Checked("merging", ["run"], ["target"]),
+    Checked("dropped", ["run"]),
+)
+"""The tables whose rows have their checksums in ``row_sums``."""
 
 CHECKSUMS = "ALTER TABLE marks ADD COLUMN checksum INTEGER"
 
@@ -136,7 +145,7 @@ def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
     """The fingerprints of every run's keys; raises apsw.CorruptError where they are damaged."""
     found = {}
     for run, marks, stored in fetch(connection, MARKS):
-        if stored is not None and stored != checksum(marks, run):
+        if not isinstance(marks, bytes) or stored not in {None, checksum(marks, run)}:
             raise apsw.CorruptError(f"the fingerprints of run {run} are damaged")
         found[run] = marks
     return found
@@ -151,6 +160,8 @@ def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
     found = array("I")
     last = b""
     while keys := [key for (key,) in fetch(connection, KEYS_AFTER, (run, last, keys_at_once))]:
+        if not all(isinstance(key, bytes) for key in keys) or not last < keys[0] <= keys[-1]:
+            return False  # out of order: the search would go round in a circle
         found.extend(map(fingerprint, keys))
         last = keys[-1]
     return set(found) == set(expected)

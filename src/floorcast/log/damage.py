@@ -12,13 +12,10 @@ import msgspec
 from floorcast.log.log_file import LogReader, StreamRow, first_id, open_log
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 from floorcast.model.inbound import InboundEvent
-from floorcast.sqlite.files import fetch, open_reader
 
-__all__ = ["Damage", "damaged_entries", "damaged_pages", "skip_entry"]
+__all__ = ["Damage", "damaged_entries", "skip_entry"]
 
 READ = 64  # entries read at a time
-MESSAGES = 20  # of SQLite's about one file
-FILES = ("log.db", "admin.db", "mirror.db", "keys.db")
 
 ADD_SKIPPED = "INSERT OR IGNORE INTO skipped (id) VALUES (?)"
 
@@ -36,7 +33,10 @@ class Damage(NamedTuple):
 
 def damaged_entries(folder: Path) -> Iterator[Damage]:
     """Every damaged entry of the folder's log that is not skipped. Raises Unavailable."""
-    reader = LogReader(folder / "log.db")
+    try:
+        reader = LogReader(folder / "log.db")
+    except apsw.Error as error:
+        raise Unavailable(f"log.db cannot be opened: {error}") from error
     try:
         for stream in reader.streams():
             yield from _damaged(reader, stream)
@@ -54,7 +54,7 @@ def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
             entries = reader.read(stream, after, READ)
         except DamagedEntry as error:
             yield Damage(error.client, error.number, error.recorded_at, error.why)
-            after = error.number
+            after = max(after + 1, error.number)  # an id may be damaged, too
             continue
         if not entries:
             return
@@ -74,23 +74,6 @@ def _unreadable(payload: bytes, count: int) -> str:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return f"its events cannot be read: {error}"
     return ""
-
-
-def damaged_pages(folder: Path) -> Iterator[tuple[str, str]]:
-    """What SQLite finds wrong in the folder's files: the file's name, and the finding."""
-    for name in FILES:
-        if not (folder / name).exists():
-            continue
-        try:
-            reader = open_reader(folder / name, cache_kib=4096)
-            try:
-                for (message,) in fetch(reader, f"PRAGMA quick_check({MESSAGES})"):
-                    if message != "ok":
-                        yield name, message
-            finally:
-                reader.close()
-        except apsw.Error as error:
-            yield name, str(error)
 
 
 def skip_entry(folder: Path, client: int, number: int) -> None:

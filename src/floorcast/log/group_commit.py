@@ -23,6 +23,7 @@ from floorcast.log.log_file import StreamPosition, entry_checksum, first_id, ord
 from floorcast.log.retention import Retention
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.bulk_rows import insert, statement
+from floorcast.sqlite.checksums import row_checksum
 from floorcast.sqlite.files import WriteAheadLog, fetch_one, transaction
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
@@ -30,7 +31,9 @@ __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and nobody else tries
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
-MOVE_ON = "UPDATE following SET seq = ?2, taken = ?3, digest = ?4 WHERE stream = ?1"
+MOVE_ON = """
+UPDATE following SET seq = ?2, taken = ?3, digest = ?4, checksum = ?5 WHERE stream = ?1
+"""
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload, checksum)"
 COLUMNS = 6
 NEWEST = "SELECT taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
@@ -188,7 +191,9 @@ class GroupWriter:
                 self._connection.execute(ADD_STREAM, stream)
             insert(self._connection, ADD_ENTRIES, stored)
             for stream_position in stream_positions.values():
-                self._connection.execute(MOVE_ON, stream_position)
+                self._connection.execute(
+                    MOVE_ON, (*stream_position, row_checksum(*stream_position))
+                )
 
     def _count(self, writes: Sequence[Write]) -> None:
         for write in writes:

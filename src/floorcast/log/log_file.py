@@ -7,6 +7,7 @@ remembers what the retention removed from its front.
 
 from __future__ import annotations
 
+import struct
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ import apsw
 from floorcast.log.port import Entry, EntryKind, Head
 from floorcast.log.schema import CHECKSUMS_SINCE, STEPS
 from floorcast.model.errors import DamagedEntry, SettingError
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import (
     Schema,
-    checksum,
     connect,
     fetch,
     fetch_one,
@@ -31,6 +32,7 @@ from floorcast.sqlite.files import (
 
 __all__ = [
     "KINDS",
+    "SCHEMA",
     "SITE",
     "Follows",
     "LogReader",
@@ -44,6 +46,7 @@ __all__ = [
 
 NUMBER_BITS = 44
 APPLICATION = 0x666C6361  # "flca", so that file(1) and we can tell the file from others
+SCHEMA = Schema(APPLICATION, STEPS)
 PAGE = 16384  # bytes: a thousand events are 25 pages and not 100
 CACHE_KIB = 4096
 READ_BYTES = 2 << 20  # of payload read at a time, so that no turn of the event loop becomes long
@@ -59,7 +62,10 @@ READ_ONE = "FROM entries WHERE id = ?"
 SKIPPED = "SELECT 1 FROM skipped WHERE id = ?"
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
 TAKEN_UNTIL = "SELECT taken FROM entries WHERE id <= ? AND id > ? ORDER BY id DESC LIMIT 1"
-BEGIN_FOLLOWING = "INSERT INTO following (stream, clients, seq) VALUES (?, ?, 0)"
+BEGIN_FOLLOWING = """
+INSERT INTO following (stream, clients, seq, checksum)
+VALUES (?1, ?2, 0, floorcast_checksum(?1, 0, 0, x''))
+"""
 KEEP_FOLLOWING = "UPDATE following SET clients = ?"
 LAST_SITE = """
 SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
@@ -134,7 +140,7 @@ def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
     """
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
-        migrate(connection, Schema(APPLICATION, STEPS), str(path))
+        migrate(connection, SCHEMA, str(path))
         if connection.execute("SELECT count(*) FROM origin").get == 0:
             identity = uuid.uuid4().hex if follows is None else follows.identity
             with transaction(connection):
@@ -168,6 +174,17 @@ def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | No
 def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload: bytes) -> int:
     """The checksum that is stored with an entry."""
     return checksum(payload, row_id, recorded_at, kind, count)
+
+
+def _is_sound(row: tuple[Any, ...]) -> bool:
+    """Whether an entry's row is what was written, as far as its checksum can say."""
+    *values, stored = row
+    if not (type(row[2]) is int and 0 <= row[2] < len(KINDS) and isinstance(row[4], bytes)):
+        return False
+    try:
+        return stored is None or stored == entry_checksum(*values)
+    except (struct.error, TypeError):  # a number that is none
+        return False
 
 
 class LogReader:
@@ -265,9 +282,9 @@ class LogReader:
 
     def _take(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
         """Append a row's entry to ``entries``, unless it is skipped. Raises DamagedEntry."""
-        row_id, recorded_at, kind, count, payload, stored = row
+        row_id, recorded_at, kind, count, payload, _ = row
         number = row_id - first_id(stream.ordinal)
-        if kind >= len(KINDS) or (stored is not None and stored != entry_checksum(*row[:5])):
+        if not _is_sound(row):
             if not self._skipped(row_id):
                 raise DamagedEntry(stream.client, number, recorded_at, "its checksum differs")
             return

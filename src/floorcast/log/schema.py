@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["CHECKSUMS_SINCE", "STEPS"]
+from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking
+
+__all__ = ["CHECKED", "CHECKSUMS_SINCE", "RESTORED_SINCE", "STEPS"]
+
+CHECKED = (
+    Checked("origin", ["rowid"], ["identity"]),
+    Checked(
+        "streams",
+        ["ordinal"],
+        ["client", "removed", "removed_taken", "site_number", "site_taken", "site"],
+    ),
+    Checked("following", ["stream"], ["seq", "taken", "digest"], inline=True),
+    Checked("following", ["stream"], ["clients", "generation"]),
+    Checked("skipped", ["id"]),
+)
+"""The tables whose rows have their checksums in ``row_sums``."""
 
 STEPS = (
     """
@@ -43,12 +58,26 @@ CREATE TABLE skipped (id INTEGER PRIMARY KEY);
 CREATE TABLE probes (count INTEGER NOT NULL);
 INSERT INTO probes VALUES (0);
 """,
+    ROW_SUMS
+    + checking(*CHECKED)
+    + """
+CREATE TABLE restored (
+    id INTEGER PRIMARY KEY,
+    taken INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+);
+""",
 )
 """The schema of ``log.db``, one step per change. A released step never changes.
 
 An entry without a ``checksum`` was written by a release that had none. ``skipped`` holds the ids
 of damaged entries that the operator has decided to do without; ``probes`` is written to see
-whether the disk is well.
+whether the disk is well. ``restored`` holds damaged entries as they were fetched from elsewhere:
+their own pages may be unusable.
 """
 
 CHECKSUMS_SINCE = 4  # the schema version from which on entries have checksums
+RESTORED_SINCE = 5  # the same for the table of restored entries

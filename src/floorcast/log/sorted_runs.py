@@ -27,10 +27,12 @@ from floorcast.log.retention import kept_since
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
+from floorcast.sqlite import derived_files
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.bulk_rows import blobs
+from floorcast.sqlite.checksums import checking, checksum
 from floorcast.sqlite.derived_files import Layout, open_derived, reach
-from floorcast.sqlite.files import checksum, fetch, fetch_one, open_reader, reading, remove
+from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remove
 
 __all__ = ["Run", "SortedRuns"]
 
@@ -47,7 +49,11 @@ SELECT k.value FROM carray(?1) AS k WHERE (
 MEMTABLES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
 ADD_KEYS = "INSERT INTO keys SELECT ?, value FROM carray(?) ORDER BY value"
 ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?)"
-LAYOUT = Layout(compaction.SCHEMA, PAGE_BYTES, (compaction.CHECKSUMS,))
+LAYOUT = Layout(
+    compaction.SCHEMA,
+    PAGE_BYTES,
+    (compaction.CHECKSUMS, derived_files.CHECKS + checking(*compaction.CHECKED)),
+)
 
 _log = structlog.get_logger(__name__)
 

@@ -11,17 +11,37 @@ import apsw
 import structlog
 
 from floorcast.model.errors import SettingError
+from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking, row_checksum
 from floorcast.sqlite.files import connect, fetch, remove, transaction
 
-__all__ = ["Layout", "Source", "open_derived", "reach", "source_of"]
+__all__ = [
+    "CHECKED",
+    "CHECKS",
+    "Layout",
+    "Source",
+    "open_derived",
+    "reach",
+    "schema_of",
+    "source_of",
+]
+
+CHECKED = (
+    Checked("source", ["rowid"], ["log", "schema"]),
+    Checked("reached", ["client"], ["entry"], inline=True),
+)
+"""The tables of every derived file whose rows have checksums."""
+
+CHECKS = ROW_SUMS + checking(*CHECKED)
+"""The step by which a layout has them; a layout's own tables come after it."""
 
 SCHEMA = """
 CREATE TABLE source (log TEXT NOT NULL, schema TEXT NOT NULL);
 CREATE TABLE reached (client INTEGER PRIMARY KEY, entry INTEGER NOT NULL);
 """
 REACH = """
-INSERT INTO reached VALUES (?, ?)
-ON CONFLICT (client) DO UPDATE SET entry = max(entry, excluded.entry)
+INSERT INTO reached (client, entry, checksum) VALUES (?, ?, ?)
+ON CONFLICT (client) DO UPDATE SET entry = excluded.entry, checksum = excluded.checksum
+WHERE entry < excluded.entry
 """
 
 _log = structlog.get_logger(__name__)
@@ -69,7 +89,7 @@ def open_derived(
         )
         with transaction(connection):
             if connection.pragma("schema_version") == 0:
-                connection.execute(SCHEMA + layout.schema)
+                connection.execute(schema_of(layout))
                 connection.execute("INSERT INTO source VALUES (?, ?)", (identity, layout.schema))
             for step in layout.steps[connection.pragma("user_version") :]:
                 connection.execute(step)
@@ -79,9 +99,14 @@ def open_derived(
     return connection
 
 
+def schema_of(layout: Layout) -> str:
+    """What makes a file of the layout, but for its later steps."""
+    return SCHEMA + layout.schema
+
+
 def reach(connection: apsw.Connection, client: int, entry: int) -> None:
     """Note that the file knows of the client's stream up to ``entry``."""
-    connection.execute(REACH, (client, entry))
+    connection.execute(REACH, (client, entry, row_checksum(client, entry)))
 
 
 def source_of(path: Path) -> Source | None:

@@ -1,4 +1,4 @@
-"""SQLite files: connections, schema versions, failures, checksums and the write-ahead log.
+"""SQLite files: connections, schema versions, failures and the write-ahead log.
 
 A file's ``application_id`` says what it holds, and its ``user_version`` counts the steps of its
 schema that have been taken. A release adds steps and never changes one, so every older file can
@@ -12,19 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from struct import Struct
 from typing import Any, Literal, NamedTuple
 
 import apsw
-from xxhash import xxh3_64_intdigest
 
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.sqlite.checksums import add_function
 
 __all__ = [
     "Schema",
     "WalSizes",
     "WriteAheadLog",
-    "checksum",
     "connect",
     "fetch",
     "fetch_one",
@@ -65,6 +63,7 @@ def connect(
         _make_private(path)
     connection = apsw.Connection(":memory:" if path is None else str(path))
     connection.set_busy_timeout(BUSY_MS)
+    add_function(connection)
     connection.pragma("page_size", page_size)
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", synchronous)
@@ -167,12 +166,6 @@ def reading(*handled: type[apsw.Error]) -> Iterator[None]:
         raise
     except apsw.Error as error:
         raise Unavailable("the log cannot be read") from error
-
-
-def checksum(data: bytes, *numbers: int) -> int:
-    """The checksum of ``data`` and of the numbers beside it, each of at most 64 bits, signed."""
-    seed = xxh3_64_intdigest(Struct(f"<{len(numbers)}q").pack(*numbers)) if numbers else 0
-    return xxh3_64_intdigest(data, seed) >> 1
 
 
 FRAME_HEADER_BYTES = 24  # in front of each page

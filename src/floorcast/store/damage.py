@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ import apsw
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.background_writer import DAMAGED
 
-__all__ = ["DamagedRow", "Report", "reading_derived"]
+__all__ = ["UNREADABLE", "DamagedRow", "Report", "reading_derived"]
 
 Report = Callable[[int | None], None]
 """Told the client whose data is damaged; None: the file is."""
@@ -20,12 +21,16 @@ class DamagedRow(Exception):
     """A row that is not what was written."""
 
 
+UNREADABLE = (DamagedRow, AttributeError, TypeError, UnicodeDecodeError, struct.error)
+"""What comparing a row with its checksum raises: a damaged value may be of another type."""
+
+
 @contextmanager
 def reading_derived(client: int, report: Report) -> Iterator[None]:
     """Raise Unavailable for whatever goes wrong while reading, and report damage."""
     try:
         yield
-    except DamagedRow as error:
+    except UNREADABLE as error:
         report(client)
         raise Unavailable("derived data is damaged and is being made anew") from error
     except DAMAGED as error:

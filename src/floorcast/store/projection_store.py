@@ -22,7 +22,9 @@ import structlog
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
+from floorcast.sqlite import derived_files
 from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.checksums import checking
 from floorcast.sqlite.derived_files import Layout, open_derived
 from floorcast.sqlite.files import open_reader, remove
 from floorcast.store import snapshots, stored_calls, stored_segments
@@ -33,6 +35,7 @@ from floorcast.store.stored_segments import StoredSegments
 
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
+CHECKED = (stored_segments.CHECKED,)
 PAGE_BYTES = 8192  # segments want large pages, the index of calls small ones
 CHECKSUMS = """
 ALTER TABLE segments ADD COLUMN head_checksum INTEGER;
@@ -41,7 +44,9 @@ ALTER TABLE calls ADD COLUMN checksum INTEGER;
 ALTER TABLE snapshots ADD COLUMN checksum INTEGER;
 """
 LAYOUT = Layout(
-    stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA, PAGE_BYTES, (CHECKSUMS,)
+    stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA,
+    PAGE_BYTES,
+    (CHECKSUMS, derived_files.CHECKS + checking(*CHECKED)),
 )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import apsw
 import structlog
 
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import checksum, fetch, reading
-from floorcast.store.damage import Report
+from floorcast.sqlite.files import fetch, reading
+from floorcast.store.damage import UNREADABLE, DamagedRow, Report
 
-__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots"]
+__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots", "damaged"]
 
 SCHEMA = """
 CREATE TABLE snapshots (
@@ -33,6 +36,7 @@ DELETE FROM snapshots WHERE client = ?1 AND entry NOT IN (
     SELECT entry FROM snapshots WHERE client = ?1 ORDER BY entry DESC LIMIT ?2
 )
 """
+ALL = "SELECT id, client, entry, version, blob, checksum FROM snapshots"
 NEWEST = """
 SELECT entry, version, blob, checksum FROM snapshots
 WHERE client = ? AND entry <= ? ORDER BY entry DESC
@@ -89,11 +93,22 @@ class StoredSnapshots:
             self._report(None)
         for entry, version, blob, stored in rows:
             snapshot = Snapshot(entry, version, blob)
-            if stored is None or stored == _checksum(client, snapshot):
-                found.append(snapshot)
-                break
+            with suppress(*UNREADABLE):
+                if stored is None or stored == _checksum(client, snapshot):
+                    found.append(snapshot)
+                    break
             _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
         return max(found, default=None)
+
+
+def damaged(connection: apsw.Connection) -> Iterator[str]:
+    """What names each snapshot that is not what was written. Raises apsw.Error."""
+    for row_id, client, entry, version, blob, stored in connection.execute(ALL):
+        try:
+            if stored is not None and stored != _checksum(client, Snapshot(entry, version, blob)):
+                raise DamagedRow
+        except UNREADABLE:
+            yield f"row {row_id} of the snapshots"
 
 
 def _checksum(client: int, snapshot: Snapshot) -> int:

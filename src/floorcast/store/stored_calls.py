@@ -7,7 +7,8 @@ because the floor may be folded again from an older snapshot.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 from zlib import crc32
 
 import apsw
@@ -15,11 +16,12 @@ import apsw
 from floorcast.model.token import entry_of
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import checksum, fetch
-from floorcast.store.damage import DamagedRow, Report, reading_derived
+from floorcast.sqlite.files import fetch
+from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
 
-__all__ = ["SCHEMA", "CallKey", "StoredCalls"]
+__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged"]
 
 SCHEMA = """
 CREATE TABLE calls (
@@ -38,9 +40,14 @@ CREATE INDEX calls_by_mark ON calls (mark);
 
 INSERT = """INSERT INTO calls
 (mark, client, place, transaction_id, session, last_event_ms, written, body, checksum)"""
+ALL = """
+SELECT id, mark, checksum, client, place, transaction_id, session, last_event_ms, written, body
+FROM calls
+"""
 FORGET = "DELETE FROM calls WHERE client = ?"
 FIND = """
-SELECT c.transaction_id, c.session, c.place, c.body, c.checksum
+SELECT c.checksum, c.client, c.place, c.transaction_id, c.session,
+    c.last_event_ms, c.written, c.body
 FROM carray(?1) AS k CROSS JOIN calls AS c ON c.mark = k.value
 WHERE c.client = ?2 AND c.place <= ?3
 """
@@ -55,6 +62,18 @@ OVERHEAD = 300  # bytes of memory a pending version takes beside its body
 
 CallKey = tuple[int, str]
 """A call's transaction and session."""
+
+
+class _Row(NamedTuple):
+    """A version of a call, as far as its checksum covers the row."""
+
+    client: int
+    position: int
+    transaction: int
+    session: str
+    last_event_ms: int
+    written: int
+    body: bytes
 
 
 class StoredCalls:
@@ -81,18 +100,8 @@ class StoredCalls:
             key = client, (transaction, session)
             keys.append(key)
             self._pending.setdefault(key, []).append((position, body))
-            row = (
-                _fingerprint(client, transaction, session),
-                client,
-                position,
-                transaction,
-                session,
-                last_event_ms,
-                written,
-                body,
-                _checksum(client, position, transaction, session, body),
-            )
-            table.append(row)
+            row = _Row(client, position, transaction, session, last_event_ms, written, body)
+            table.append((_fingerprint(client, transaction, session), *row, _checksum(row)))
             size += len(body) + OVERHEAD
 
         def work(connection: apsw.Connection) -> None:
@@ -123,13 +132,12 @@ class StoredCalls:
             wanted = set(keys)
             with reading_derived(client, self._report):
                 bindings = apsw.carray(fingerprints), client, at_place
-                for transaction, session, position, body, stored in fetch(
-                    self.reader, FIND, bindings
-                ):
-                    _check(stored, client, position, transaction, session, body)
-                    key = transaction, session
+                for stored, *row in fetch(self.reader, FIND, bindings):
+                    version = _Row(*row)
+                    _check(stored, version)
+                    key = version.transaction, version.session
                     if key in wanted:  # another call may have the same fingerprint
-                        _improve(best, key, at_place, ((position, body),))
+                        _improve(best, key, at_place, ((version.position, version.body),))
         return {key: body for key, (_, body) in best.items()}
 
     def forget(self, client: int) -> None:
@@ -154,15 +162,33 @@ def trim(connection: apsw.Connection, before: int) -> bool:
     return connection.changes() == TRIM_CALLS
 
 
-def _checksum(client: int, position: int, transaction: int, session: str, body: bytes) -> int:
-    return checksum(session.encode() + b"\n" + body, client, position, transaction)
+def damaged(connection: apsw.Connection) -> Iterator[str]:
+    """What names each version that is not what was written. Raises apsw.Error."""
+    for row_id, mark, stored, *row in connection.execute(ALL):
+        try:
+            version = _Row(*row)
+            _check(stored, version)
+            if mark != _fingerprint(version.client, version.transaction, version.session):
+                raise DamagedRow
+        except UNREADABLE:
+            yield f"row {row_id} of the calls"
 
 
-def _check(
-    stored: int | None, client: int, position: int, transaction: int, session: str, body: bytes
-) -> None:
-    """Raise DamagedRow for a row that is not what was written. Old rows have no checksum."""
-    if stored is not None and stored != _checksum(client, position, transaction, session, body):
+def _checksum(row: _Row) -> int:
+    numbers = row.client, row.position, row.transaction, row.last_event_ms, row.written
+    return checksum(_content(row), *numbers)
+
+
+def _content(row: _Row) -> bytes:
+    return row.session.encode() + b"\n" + row.body
+
+
+def _check(stored: int | None, row: _Row) -> None:
+    """Raise DamagedRow for a row that is not what was written. The oldest rows have no checksum."""
+    if stored is None or stored == _checksum(row):
+        return
+    # a release before had fewer numbers in it
+    if stored != checksum(_content(row), row.client, row.position, row.transaction):
         raise DamagedRow
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import apsw
@@ -10,12 +11,13 @@ import msgspec
 
 from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
+from floorcast.sqlite.checksums import Checked, checksum, row_checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import checksum, fetch, fetch_one
-from floorcast.store.damage import DamagedRow, Report, reading_derived
+from floorcast.sqlite.files import fetch, fetch_one
+from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
 from floorcast.store.segment import Facets, Segment, SegmentHead
 
-__all__ = ["SCHEMA", "StoredSegments"]
+__all__ = ["CHECKED", "SCHEMA", "StoredSegments", "damaged"]
 
 SCHEMA = """
 CREATE TABLE feeds (
@@ -42,17 +44,24 @@ CREATE TABLE segments (
 CREATE UNIQUE INDEX segments_by_place ON segments (feed, last);
 """
 
+CHECKED = Checked("feeds", ["id"], ["client", "name", "covered"], inline=True)
+
 FEEDS = "SELECT id, client, name, covered FROM feeds"
 COVER = """
-INSERT INTO feeds (id, client, name, covered) VALUES (?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET covered = excluded.covered
+INSERT INTO feeds (id, client, name, covered, checksum) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET covered = excluded.covered, checksum = excluded.checksum
 """
 INSERT = "INSERT INTO segments VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 FORGET = "DELETE FROM segments WHERE feed = ?"
-UNCOVER = "UPDATE feeds SET covered = 0 WHERE id = ?"
+UNCOVER = "UPDATE feeds SET covered = 0, checksum = ? WHERE id = ?"
 HEADS = """
 SELECT id, first, last, first_taken, last_taken, count, class_table, head_checksum
 FROM segments WHERE feed = ? AND last > ? ORDER BY last LIMIT ?
+"""
+ALL = """
+SELECT feed, id, first, last, first_taken, last_taken, count, class_table, head_checksum,
+    classes, places, offsets, body, checksum
+FROM segments
 """
 REST = """
 SELECT classes, places, offsets, body, checksum FROM segments
@@ -98,7 +107,8 @@ class StoredSegments:
         table = msgspec.msgpack.encode(segment.table)
 
         def work(connection: apsw.Connection) -> None:
-            connection.execute(COVER, (feed.id, client, name, segment.last))
+            row = feed.id, client, name, segment.last
+            connection.execute(COVER, (*row, row_checksum(*row)))
             connection.execute(
                 INSERT,
                 (
@@ -181,9 +191,22 @@ class StoredSegments:
 
         def work(connection: apsw.Connection) -> None:
             connection.execute(FORGET, (feed.id,))
-            connection.execute(UNCOVER, (feed.id,))
+            connection.execute(UNCOVER, (row_checksum(feed.id, client, name, 0), feed.id))
 
         self._writer.submit(0, work, _nothing)
+
+
+def damaged(connection: apsw.Connection) -> Iterator[str]:
+    """What names each segment that is not what was written. Raises apsw.Error."""
+    feeds = {number for number, *_ in connection.execute(FEEDS)}
+    for row in connection.execute(ALL):
+        feed, row_id = row[:2]
+        try:
+            _whole(feed, _head(feed, *row[1:9]), *row[9:])
+            if feed not in feeds:
+                raise DamagedRow
+        except UNREADABLE:
+            yield f"row {row_id} of the segments"
 
 
 def _head(  # noqa: PLR0913, PLR0917 -- a row of the table

@@ -1,0 +1,132 @@
+"""Checksums of what lies on disk: 63 bits, so that they fit into SQLite's integers.
+
+Rows with a large value have theirs in a column. Rows of small tables have them in ``row_sums``,
+which triggers keep: a row that is gone is noticed, too, and no statement that writes such rows has
+to know. Small rows that change with every write are ``inline``: their statements fill a column,
+because a trigger that calls into Python has the writer's thread wait for the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from struct import Struct
+from typing import NamedTuple
+
+import apsw
+import msgspec
+from xxhash import xxh3_64_intdigest
+
+__all__ = [
+    "ROW_SUMS",
+    "Checked",
+    "add_function",
+    "changed_rows",
+    "checking",
+    "checksum",
+    "row_checksum",
+]
+
+ROW_SUMS = """
+CREATE TABLE row_sums (
+    name TEXT NOT NULL,
+    key TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (name, key)
+) WITHOUT ROWID;
+"""
+FUNCTION = "floorcast_checksum"
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def checksum(data: bytes, *numbers: int) -> int:
+    """The checksum of ``data`` and of the numbers beside it, each of at most 64 bits, signed."""
+    seed = xxh3_64_intdigest(Struct(f"<{len(numbers)}q").pack(*numbers)) if numbers else 0
+    return xxh3_64_intdigest(data, seed) >> 1
+
+
+class Checked(NamedTuple):
+    """A table whose rows have checksums: the columns that name a row, and the others.
+
+    The column of one that is ``inline`` is called ``checksum``.
+    """
+
+    table: str
+    key: Sequence[str]
+    columns: Sequence[str] = ()
+    inline: bool = False
+
+
+def add_function(connection: apsw.Connection) -> None:
+    """Let a connection write tables whose rows have checksums."""
+    connection.create_scalar_function(FUNCTION, row_checksum, deterministic=True)
+
+
+def checking(*tables: Checked) -> str:
+    """The schema step that has the rows of tables checked from then on, beside ``ROW_SUMS``.
+
+    It is part of released schemas: a table's step never changes.
+    """
+    return "".join(_checking(table) for table in tables)
+
+
+def _checking(one: Checked) -> str:
+    table = one.table
+    if one.inline:
+        return f"""
+ALTER TABLE {table} ADD COLUMN checksum INTEGER;
+UPDATE {table} SET checksum = {_sum(one)};
+"""  # noqa: S608 -- names of our own tables
+    columns = ", ".join((*one.key, *one.columns)).replace("rowid, ", "")
+    row = f"{_key(one, 'NEW.')}, {_sum(one, 'NEW.')}"
+    return f"""
+INSERT INTO row_sums SELECT '{table}', {_key(one)}, {_sum(one)} FROM {table};
+CREATE TRIGGER sums_insert_{table} AFTER INSERT ON {table} BEGIN
+    INSERT INTO row_sums VALUES ('{table}', {row});
+END;
+CREATE TRIGGER sums_update_{table} AFTER UPDATE OF {columns} ON {table} BEGIN
+    DELETE FROM row_sums WHERE name = '{table}' AND key = {_key(one, "OLD.")};
+    INSERT INTO row_sums VALUES ('{table}', {row});
+END;
+CREATE TRIGGER sums_delete_{table} AFTER DELETE ON {table} BEGIN
+    DELETE FROM row_sums WHERE name = '{table}' AND key = {_key(one, "OLD.")};
+END;
+"""  # noqa: S608 -- names of our own tables
+
+
+def changed_rows(connection: apsw.Connection, one: Checked) -> Iterator[str]:
+    """The keys of rows that are not what was written, and of those that are gone.
+
+    Raises apsw.Error where the table cannot be read, and UnicodeDecodeError.
+    """
+    columns = ", ".join((*one.key, *one.columns))
+    if one.inline:
+        for key, found, *row in connection.execute(
+            f"SELECT {_key(one)}, checksum, {columns} FROM {one.table}"  # noqa: S608 -- as above
+        ):
+            if found != row_checksum(*row):
+                yield str(key)
+        return
+    wanted = dict(
+        connection.execute("SELECT key, checksum FROM row_sums WHERE name = ?", (one.table,))
+    )
+    for key, *row in connection.execute(
+        f"SELECT {_key(one)}, {columns} FROM {one.table}"  # noqa: S608 -- as above
+    ):
+        if wanted.pop(key, None) != row_checksum(*row):
+            yield str(key)
+    yield from map(str, wanted)
+
+
+def _key(one: Checked, row: str = "") -> str:
+    return " || ',' || ".join(f"quote({row}{column})" for column in one.key)
+
+
+def _sum(one: Checked, row: str = "") -> str:
+    columns = ", ".join(f"{row}{column}" for column in (*one.key, *one.columns))
+    return f"{FUNCTION}({columns})"
+
+
+def row_checksum(*values: apsw.SQLiteValue) -> int:
+    """The checksum of a row's values, in the order of its table's ``Checked``."""
+    return checksum(_encode(values))

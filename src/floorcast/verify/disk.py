@@ -1,0 +1,144 @@
+"""Looking for damage in a data folder: every page, and every row that has a checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.kv import sqlite_kv
+from floorcast.log import compaction, log_file, sorted_runs
+from floorcast.log import schema as log_schema
+from floorcast.sqlite import derived_files
+from floorcast.sqlite.checksums import Checked, add_function, changed_rows
+from floorcast.sqlite.derived_files import Layout, schema_of
+from floorcast.sqlite.files import Schema, fetch, open_reader
+from floorcast.store import projection_store, snapshots, stored_calls, stored_segments
+
+__all__ = ["Finding", "damaged_files"]
+
+CACHE_KIB = 4096
+MESSAGES = 20  # of SQLite's about one file
+SCHEMA_OF_FILE = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+KEYS_AT_ONCE = 16_384
+
+Look = Callable[[apsw.Connection], Iterator[str]]
+
+
+class Finding(NamedTuple):
+    """Something in a file that is not what was written."""
+
+    file: str
+    what: str
+
+
+class _Kind(NamedTuple):
+    """What a file should be: ``steps`` make it, and ``looks`` find what else is wrong in it.
+
+    ``unnumbered`` of the first steps are not counted in the file's ``user_version``.
+    """
+
+    application_id: int
+    steps: Sequence[str]
+    unnumbered: int
+    looks: Sequence[Look]
+
+
+def damaged_files(folder: Path) -> Iterator[Finding]:
+    """Whatever is damaged in the folder's databases, except for the entries of the log.
+
+    May be used beside a running server.
+    """
+    for name, kind in KINDS.items():
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            with closing(open_reader(path, cache_kib=CACHE_KIB)) as reader:
+                for look in (_pages, *_looks(reader, kind)):
+                    yield from _found(name, look, reader)
+        except (apsw.Error, UnicodeDecodeError) as error:
+            yield Finding(name, str(error))
+
+
+def _found(name: str, look: Look, reader: apsw.Connection) -> Iterator[Finding]:
+    try:
+        for what in look(reader):
+            yield Finding(name, what)
+    except (apsw.Error, UnicodeDecodeError) as error:
+        yield Finding(name, str(error))
+
+
+def _pages(reader: apsw.Connection) -> Iterator[str]:
+    for (message,) in fetch(reader, f"PRAGMA integrity_check({MESSAGES})"):
+        if message != "ok":
+            yield message
+
+
+def _looks(reader: apsw.Connection, kind: _Kind) -> Iterator[Look]:
+    """A file that an older release left has no checksums of its small rows yet."""
+    taken = kind.unnumbered + reader.pragma("user_version")
+
+    def schema(connection: apsw.Connection) -> Iterator[str]:
+        if connection.pragma("application_id") != kind.application_id:
+            yield "its application_id is not floorcast's"
+        if taken > len(kind.steps):
+            yield f"its schema is {taken - kind.unnumbered}, of a newer release"
+        elif set(fetch(connection, SCHEMA_OF_FILE)) != _expected(kind.steps[:taken]):
+            yield "its schema is not floorcast's"
+
+    yield schema
+    if taken == len(kind.steps):
+        yield from kind.looks
+
+
+def _expected(steps: Sequence[str]) -> set[tuple[str, ...]]:
+    with closing(apsw.Connection(":memory:")) as connection:
+        add_function(connection)
+        for step in steps:
+            connection.execute(step)
+        return set(fetch(connection, SCHEMA_OF_FILE))
+
+
+def _rows_of(tables: Sequence[Checked]) -> Look:
+    def look(connection: apsw.Connection) -> Iterator[str]:
+        for table in tables:
+            for key in changed_rows(connection, table):
+                yield f"row {key} of {table.table}"
+
+    return look
+
+
+def _keys(connection: apsw.Connection) -> Iterator[str]:
+    for run in compaction.sound_marks(connection):
+        if not compaction.is_sound(connection, run, KEYS_AT_ONCE):
+            yield f"the keys of run {run}"
+
+
+def _with_schema(schema: Schema, *looks: Look) -> _Kind:
+    return _Kind(schema.application_id, schema.steps, 0, looks)
+
+
+def _derived(layout: Layout, *looks: Look) -> _Kind:
+    return _Kind(0, (schema_of(layout), *layout.steps), 1, looks)
+
+
+_KV = _with_schema(sqlite_kv.SCHEMA, _rows_of(sqlite_kv.CHECKED))
+KINDS = {
+    "log.db": _with_schema(log_file.SCHEMA, _rows_of(log_schema.CHECKED)),
+    "admin.db": _KV,
+    "shared.db": _KV,
+    "mirror.db": _derived(
+        projection_store.LAYOUT,
+        _rows_of([*derived_files.CHECKED, *projection_store.CHECKED]),
+        stored_segments.damaged,
+        stored_calls.damaged,
+        snapshots.damaged,
+    ),
+    "keys.db": _derived(
+        sorted_runs.LAYOUT, _rows_of([*derived_files.CHECKED, *compaction.CHECKED]), _keys
+    ),
+}

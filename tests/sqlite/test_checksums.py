@@ -1,0 +1,70 @@
+"""Rows of small tables and their checksums."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+
+from floorcast.sqlite.checksums import (
+    ROW_SUMS,
+    Checked,
+    add_function,
+    changed_rows,
+    checking,
+    row_checksum,
+)
+
+TABLES = (
+    Checked("named", ["bucket", "key"], ["value"]),
+    Checked("heads", ["client"], ["entry"], inline=True),
+)
+SCHEMA = """
+CREATE TABLE named (bucket TEXT, key TEXT, value BLOB, PRIMARY KEY (bucket, key));
+CREATE TABLE heads (client INTEGER PRIMARY KEY, entry INTEGER);
+INSERT INTO named VALUES ('site', '1', x'aa'), ('site', '2', NULL);
+INSERT INTO heads VALUES (7, 41), (8, 42);
+"""
+
+
+@pytest.fixture
+def connection() -> apsw.Connection:
+    """Rows that were there before they had checksums, and others."""
+    one = apsw.Connection(":memory:")
+    add_function(one)
+    one.execute(SCHEMA + ROW_SUMS + checking(*TABLES))
+    one.execute("INSERT INTO named VALUES ('user', 'x', x'bb')")
+    one.execute("UPDATE named SET value = x'cc' WHERE key = '1'")
+    one.execute("DELETE FROM named WHERE key = '2'")
+    one.execute(
+        "UPDATE heads SET entry = 43, checksum = ? WHERE client = 8", (row_checksum(8, 43),)
+    )
+    return one
+
+
+def changed(connection: apsw.Connection) -> list[str]:
+    return [key for table in TABLES for key in changed_rows(connection, table)]
+
+
+def test_what_is_written_is_sound(connection: apsw.Connection) -> None:
+    """Rows from before the checksums, and all that was inserted, updated and deleted since."""
+    assert changed(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE named SET value = 'cc' WHERE key = '1'", "'site','1'"),
+        ("UPDATE named SET key = '3' WHERE key = '1'", "'site','3'"),
+        ("DELETE FROM named WHERE key = 'x'", "'user','x'"),
+        ("INSERT INTO named VALUES ('user', 'y', NULL)", "'user','y'"),
+        ("UPDATE heads SET entry = 42 WHERE client = 8", "8"),
+    ],
+)
+def test_a_row_that_was_changed_otherwise_is_named(
+    connection: apsw.Connection, damage: str, named: str
+) -> None:
+    """Its value, its type, its key; one that is gone, and one that nobody wrote."""
+    for what in ("insert", "update", "delete"):
+        connection.execute(f"DROP TRIGGER sums_{what}_named")
+    connection.execute(damage)
+    assert named in changed(connection)
