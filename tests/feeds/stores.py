@@ -1,4 +1,4 @@
-"""A store for segments in memory, as the mirror is one on disk."""
+"""A store for segments in memory, as the store is one on disk."""
 
 from __future__ import annotations
 

@@ -56,23 +56,23 @@ def test_what_a_quiet_feed_has_is_sealed_after_a_while() -> None:
     assert busy.tail_bytes == 0
 
 
-def test_the_mirror_is_such_a_store() -> None:
-    """Also for the feed that is made anew after a restart: it begins where the mirror ends."""
+def test_the_projection_store_is_such_a_store() -> None:
+    """Also for the feed that is made anew after a restart: it begins where the store ends."""
 
     async def work(_loop: VirtualLoop) -> None:
-        mirror = ProjectionStore(None, lambda: START, identity="log", heads={1: 10**6})
-        rings = Rings(mirror, 2 * SEAL_BYTES)
+        store = ProjectionStore(None, lambda: START, identity="log", heads={1: 10**6})
+        rings = Rings(store, 2 * SEAL_BYTES)
         feed = Feed(1, "interaction", rings)
         for entry in range(1, 60):
             fill(feed, entry)
         feed.seal()
-        for anew in (feed, Feed(1, "interaction", Rings(mirror, LIMIT), end_of_entry(3))):
+        for anew in (feed, Feed(1, "interaction", Rings(store, LIMIT), end_of_entry(3))):
             fill(anew, 59)
             cursor, got = 0, 0
             while (page := await anew.page(cursor, EVERYTHING, 700)).count:
                 cursor, got = page.cursor, got + page.count
             assert got == 59_000
-        await mirror.close()
+        await store.close()
 
     run(work)
 

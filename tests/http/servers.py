@@ -164,19 +164,20 @@ class House:
         self.log = Entries(now)
         self.store = MemoryStore()
         self.rings = Rings(self.store, 1 << 20)
-        self.streams = Hub(epoch=lambda: sessions.ends + site.generation)
+        self.streams = Hub(epoch=sessions.epoch)
         self.server = Services(
             now=now,
             sessions=sessions,
             site=site,
             log=self.log,
-            metrics=Metrics(self.rings, self.streams),
+            metrics=Metrics(),
             rate_limit=RateLimit(rate, now),
             keys=Keys(site, KeyGuesses(loop.now)),
             streams=self.streams,
             intake=cast(Intake, None),
             admission=Admission(1000),
         )
+        self.server.metrics.watch_feeds(self.rings, self.streams)
         self.floors: dict[int, FakeFloor] = {}
         for client in site.clients.values():
             names: tuple[FeedName, ...] = ("agent", "interaction")

@@ -22,17 +22,17 @@ ACME, OTHER = 47415, 8
 
 
 async def fill(folder: DataFolder, entries: int) -> KnownLog:
-    """Append to the log of a folder, have its mirror know all of it, and say what it holds."""
+    """Append to the log of a folder, have its store know all of it, and say what it holds."""
     log = EmbeddedLog(folder, Clock(), tuning=QUICK)
     for number in range(entries):
         for client in (ACME, OTHER):
             await log.append(batch(client, [f"{number} of {entries}"]))
     heads = {client: log.head(client).number for client in log.clients()}
     path = folder.path / "mirror.db"
-    mirror = ProjectionStore(path, Clock(), identity=log.identity, heads=heads)
+    store = ProjectionStore(path, Clock(), identity=log.identity, heads=heads)
     for client, number in heads.items():
-        mirror.write_calls(client, position(number, 0), [(1, "s", 0, b"x")])
-    await mirror.close()
+        store.write_calls(client, position(number, 0), [(1, "s", 0, b"x")])
+    await store.close()
     await log.close()
     return KnownLog(log.identity, heads)
 

@@ -64,22 +64,22 @@ class Observed(Projection):
 
 
 class House:
-    """A log, a mirror in memory, and floors that follow the one and leave things in the other."""
+    """A log, a store in memory, and floors that follow the one and leave things in the other."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.log = MemoryLog(self.clock)
-        self.mirror = ProjectionStore(None, self.clock, identity="a log", heads={})
+        self.store = ProjectionStore(None, self.clock, identity="a log", heads={})
         self.folded: list[float] = []
         self.failed = 0
         self._number = 0
 
     def floor(self) -> Observed:
         """A floor as a start would make it."""
-        floor = Floor(last_state(CLIENT, self.mirror, self.log))
+        floor = Floor(last_state(CLIENT, self.store, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         reports = Reports(self.folded.append, self._count)
-        return Observed(floor, self.log, self.mirror, feeds, self.clock, reports)
+        return Observed(floor, self.log, self.store, feeds, self.clock, reports)
 
     @asynccontextmanager
     async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:
@@ -124,7 +124,7 @@ def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
         house = House()
         await work(house)
         await house.log.close()
-        await house.mirror.close()
+        await house.store.close()
 
     asyncio.run(begin())
 
@@ -318,7 +318,7 @@ def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) 
                 number = await house.take(house.sms(), house.sms())
                 await floor.until_folded(number)
                 await asyncio.sleep(0)
-                snapshot = house.mirror.newest_snapshot(CLIENT, number)
+                snapshot = house.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
             assert found == [0, 0, 3, 3]
 
@@ -332,10 +332,10 @@ def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
         async with house.at_work(house.floor()) as floor:
             await floor.until_folded(await house.take(house.sms()))
             await floor.snapshot_if_due()
-            assert house.mirror.newest_snapshot(CLIENT, 9) is None
+            assert house.store.newest_snapshot(CLIENT, 9) is None
             house.clock.move(HOUR)
             await floor.snapshot_if_due()
-            first = house.mirror.newest_snapshot(CLIENT, 9)
+            first = house.store.newest_snapshot(CLIENT, 9)
             assert first is not None
             assert first.entry == 1
             house.clock.move(2 * HOUR)
@@ -360,7 +360,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
             await until(lambda: floor.feeds["interaction"].records)
         assert 0 < len(floor.feeds["interaction"].records) < 5
         await floor.snapshot()
-        assert house.mirror.newest_snapshot(CLIENT, 9) is None
+        assert house.store.newest_snapshot(CLIENT, 9) is None
         async with house.at_work(house.floor()) as again:
             await again.until_folded(2)
             assert len(again.feeds["interaction"].records) == 5
@@ -376,7 +376,7 @@ def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
         await house.plan(*BOTH)
         last = await house.take(house.sms())
         version = SNAPSHOT_VERSION + (damage == "version")
-        house.mirror.write_snapshot(CLIENT, last, version, b"\xc1")
+        house.store.write_snapshot(CLIENT, last, version, b"\xc1")
         async with house.at_work(house.floor()) as floor:
             await floor.until_folded(last)
             assert len(floor.feeds["interaction"].records) == 1
@@ -462,7 +462,7 @@ def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
 
 
 def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
-    """Versions of a call in the mirror from behind the snapshot are not looked at."""
+    """Versions of a call in the store from after the snapshot are not read."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -492,7 +492,7 @@ def test_an_empty_log_begins_with_an_empty_floor() -> None:
     """Nothing is known, and nothing is waited for."""
 
     async def work(house: House) -> None:
-        assert last_state(CLIENT, house.mirror, house.log) == FloorState(client=CLIENT)
+        assert last_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)
         async with house.at_work(house.floor()) as floor:
             await floor.until_folded(0)
             assert floor.folded == 0

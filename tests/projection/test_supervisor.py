@@ -30,13 +30,13 @@ PLAN = FloorConfig(time_zone="UTC", feeds=("agent", "interaction"))
 
 
 class House:
-    """Floors over a log and a mirror in memory, on virtual time."""
+    """Floors over a log and a store in memory, on virtual time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.log = MemoryLog(loop.now)
-        self.mirror = ProjectionStore(None, loop.now, identity="a log", heads={})
-        self.rings = Rings(self.mirror, 1 << 20)
+        self.store = ProjectionStore(None, loop.now, identity="a log", heads={})
+        self.rings = Rings(self.store, 1 << 20)
         self.serving: dict[int, Projection] = {}
         self.floors = self.begin_again()
         self._number = 0
@@ -45,7 +45,7 @@ class House:
         """Floors as a process makes them."""
         return ProjectionSupervisor(
             self.log,
-            self.mirror,
+            self.store,
             self.rings,
             self.serving,
             options=FoldOptions(quiet_call_ms=1),
@@ -77,7 +77,7 @@ def in_house(work: Callable[[House], Awaitable[None]]) -> list[Any]:
         await work(house)
         await house.floors.close()
         await house.log.close()
-        await house.mirror.close()
+        await house.store.close()
 
     with capture_logs() as logged:
         run(begin)
@@ -123,8 +123,8 @@ def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
         await house.floors.begin(ACME, PLAN)
         floor = house.serving[ACME]
         await floor.until_folded(await house.take(account="before"))
-        find = house.mirror.find_calls
-        monkeypatch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
+        find = house.store.find_calls
+        monkeypatch.setattr(house.store, "find_calls", _raising(Unavailable("no disk")))
         failing = await house.take(account="in between", transactionId=2)
         with pytest.raises(Unavailable, match="begun anew"):
             await floor.until_folded(failing)
@@ -133,7 +133,7 @@ def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
             await house.floors.begin(ACME, PLAN)
         await house.loop.passing(5)
         assert ACME not in house.serving
-        monkeypatch.setattr(house.mirror, "find_calls", find)
+        monkeypatch.setattr(house.store, "find_calls", find)
         await house.loop.passing(2)
         assert house.serving[ACME] is not floor
         assert await house.fed() == ["before", "in between"]
@@ -150,8 +150,8 @@ def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.M
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
         with monkeypatch.context() as patch:
-            patch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
-            patch.setattr(house.mirror, "newest_snapshot", _raising(Unavailable("no disk")))
+            patch.setattr(house.store, "find_calls", _raising(Unavailable("no disk")))
+            patch.setattr(house.store, "newest_snapshot", _raising(Unavailable("no disk")))
             await house.take(account="recorded_at")
             await until(lambda: ACME not in house.serving)
             await house.loop.passing(5)
@@ -168,7 +168,7 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
             await house.floors.begin(client, PLAN)
-        find = house.mirror.find_calls
+        find = house.store.find_calls
 
         def falls_over(
             client: int, keys: Collection[CallKey], at_place: int
@@ -177,7 +177,7 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
                 raise Unavailable("no disk")
             return find(client, keys, at_place)
 
-        monkeypatch.setattr(house.mirror, "find_calls", falls_over)
+        monkeypatch.setattr(house.store, "find_calls", falls_over)
         await house.take(ACME, account="a")
         await house.serving[OTHER].until_folded(await house.take(OTHER, account="b"))
         await until(lambda: ACME not in house.serving)
@@ -245,7 +245,7 @@ def test_a_start_goes_on_from_the_snapshots_that_closing_left(
         for client in (ACME, OTHER):
             await house.floors.begin(client, PLAN)
             await house.serving[client].until_folded(await house.take(client, account="a"))
-        write = house.mirror.write_snapshot
+        write = house.store.write_snapshot
 
         def falls_over(client: int, entry: int, version: int, blob: bytes) -> None:
             if client == ACME:
@@ -253,10 +253,10 @@ def test_a_start_goes_on_from_the_snapshots_that_closing_left(
             write(client, entry, version, blob)
 
         with monkeypatch.context() as patch:
-            patch.setattr(house.mirror, "write_snapshot", falls_over)
+            patch.setattr(house.store, "write_snapshot", falls_over)
             await house.floors.close()
-        assert house.mirror.newest_snapshot(ACME, 9) is None
-        assert house.mirror.newest_snapshot(OTHER, 9) is not None
+        assert house.store.newest_snapshot(ACME, 9) is None
+        assert house.store.newest_snapshot(OTHER, 9) is not None
         house.floors = house.begin_again()
         for client in (ACME, OTHER):
             await house.floors.begin(client, PLAN)
@@ -273,10 +273,10 @@ def test_quiet_floors_leave_their_snapshots_in_time() -> None:
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
         await house.floors.snapshot()
-        assert house.mirror.newest_snapshot(ACME, 9) is None
+        assert house.store.newest_snapshot(ACME, 9) is None
         await house.loop.passing(3601)
         await house.floors.snapshot()
-        assert house.mirror.newest_snapshot(ACME, 9) is not None
+        assert house.store.newest_snapshot(ACME, 9) is not None
 
     in_house(work)
 
@@ -296,7 +296,7 @@ def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
     async def work(house: House) -> None:
         await house.take(account="before", transactionId=2)
         with monkeypatch.context() as patch:
-            patch.setattr(house.mirror, "find_calls", _raising(Unavailable("no disk")))
+            patch.setattr(house.store, "find_calls", _raising(Unavailable("no disk")))
             with pytest.raises(FloorFailed):
                 await house.floors.begin(ACME, PLAN)
             assert house.serving == {}
@@ -336,18 +336,18 @@ def test_a_snapshot_that_fails_keeps_no_other_floor_from_its_own(
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
             await house.floors.begin(client, PLAN)
-        write = house.mirror.write_snapshot
+        write = house.store.write_snapshot
 
         def falls_over(client: int, entry: int, version: int, blob: bytes) -> None:
             if client == ACME:
                 raise OverflowError
             write(client, entry, version, blob)
 
-        monkeypatch.setattr(house.mirror, "write_snapshot", falls_over)
+        monkeypatch.setattr(house.store, "write_snapshot", falls_over)
         await house.loop.passing(3601)
         await house.floors.snapshot()
-        assert house.mirror.newest_snapshot(OTHER, 9) is not None
-        monkeypatch.setattr(house.mirror, "write_snapshot", write)
+        assert house.store.newest_snapshot(OTHER, 9) is not None
+        monkeypatch.setattr(house.store, "write_snapshot", write)
 
     logged = in_house(work)
     assert [one["client"] for one in logged if one["event"] == "snapshot_failed"] == [ACME]

@@ -1,4 +1,4 @@
-"""Call data from the events on: from memory, from the mirror, for whoever may see it."""
+"""Call data from the events on: from memory, from the store, for whoever may see it."""
 
 from __future__ import annotations
 

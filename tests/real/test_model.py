@@ -336,8 +336,8 @@ class Floorcast(RuleBasedStateMachine):
         self._open_again()
 
     @precondition(lambda self: self.keeps)
-    @rule(mirror=st.sampled_from(DERIVED), keys=st.sampled_from(DERIVED))
-    def crash(self, mirror: str, keys: str) -> None:
+    @rule(store=st.sampled_from(DERIVED), keys=st.sampled_from(DERIVED))
+    def crash(self, store: str, keys: str) -> None:
         """Die, and start on what was on the disk.
 
         What is derived from the log is not flushed: it may be as it was some time before, or
@@ -346,7 +346,7 @@ class Floorcast(RuleBasedStateMachine):
         folder = self.house.crash()
         saved = self.folder / f"saved{len(self.saved)}"
         shutil.copytree(folder, saved)
-        for name, how in (("mirror.db", mirror), ("keys.db", keys)):
+        for name, how in (("mirror.db", store), ("keys.db", keys)):
             for file in folder.glob(f"{name}*") if how != "flushed" else ():
                 file.unlink()
             for file in self.saved[-1].glob(f"{name}*") if how == "old" and self.saved else ():

@@ -270,12 +270,12 @@ def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> No
     house.end()
 
 
-def test_it_takes_nothing_in_while_the_mirror_is_too_far_behind(
+def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its backlog is in memory, and memory is bounded."""
     with monkeypatch.context() as patch:
-        patch.setattr(ProjectionStore, "full", property(lambda _: True))
+        patch.setattr(ProjectionStore, "backlog", property(lambda _: 1 << 40))
         answer = house.ask("POST", INTAKE, content=SMS, headers=SOURCE)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
     assert house.take(SMS)["accepted"] == 1
@@ -313,11 +313,11 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
         house.node.server.floors[ACME].feeds["interaction"].seal()
     before = house.ask("POST", EVENTS, session, json={"token": begin}, params={"count": 1000})
     house.close()
-    mirror = house.data / "mirror.db"
+    store = house.data / "mirror.db"
     if damage == "a byte":
-        flip(mirror, b'"Attempt"')
+        flip(store, b'"Attempt"')
     else:
-        zero_page(mirror, leaf_of(mirror, "segments", 0))
+        zero_page(store, leaf_of(store, "segments", 0))
 
     async def asked() -> httpx.Response:
         while True:

@@ -1,4 +1,4 @@
-"""The mirror gives back what was handed in, whether it is stored yet or not."""
+"""The store gives back what was handed in, whether it is stored yet or not."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ HEADS = {ACME: 1000, OTHER: 1000}
 
 
 class House:
-    """A mirror with its clock and its event loop."""
+    """A store with its clock and its event loop."""
 
     def __init__(self, path: Path | None, tuning: StoreTuning | None = None) -> None:
         self.path = path
         self.tuning = tuning
         self.clock = Clock()
         self.runner = asyncio.Runner()
-        self.mirror = self.open()
+        self.store = self.open()
 
     def open(self, identity: str = "log", heads: dict[int, int] = HEADS) -> ProjectionStore:
         return ProjectionStore(
@@ -53,19 +53,19 @@ class House:
 
     def flush(self) -> None:
         """Wait until everything that was handed in is stored."""
-        self.run(until(lambda: self.mirror.backlog == 0))
+        self.run(until(lambda: self.store.backlog == 0))
 
     def call(self, client: int, transaction: int, session: str, at: int) -> bytes | None:
         """One call's newest version at a position."""
         key = transaction, session
-        return self.mirror.find_calls(client, [key], at).get(key)
+        return self.store.find_calls(client, [key], at).get(key)
 
     def reopen(self, identity: str = "log", heads: dict[int, int] = HEADS) -> None:
-        self.run(self.mirror.close())
-        self.mirror = self.open(identity, heads)
+        self.run(self.store.close())
+        self.store = self.open(identity, heads)
 
     def close(self) -> None:
-        self.run(self.mirror.close())
+        self.run(self.store.close())
         self.runner.close()
 
 
@@ -84,82 +84,82 @@ def filed(tmp_path: Path) -> Iterator[House]:
     a_house.close()
 
 
-def test_an_empty_mirror_has_nothing(house: House) -> None:
+def test_an_empty_store_has_nothing(house: House) -> None:
     """And says so in every way that it is asked."""
-    assert house.mirror.covered(ACME, "agent") == 0
-    assert house.mirror.segments(ACME, "agent", 0, 10) == []
+    assert house.store.covered(ACME, "agent") == 0
+    assert house.store.segments(ACME, "agent", 0, 10) == []
     assert house.call(ACME, 1, "s", 2**62 - 1) is None
-    assert house.mirror.find_calls(ACME, [], 1) == {}
-    assert house.mirror.newest_snapshot(ACME, 1000) is None
-    assert (house.mirror.backlog, house.mirror.healthy, house.mirror.full) == (0, True, False)
+    assert house.store.find_calls(ACME, [], 1) == {}
+    assert house.store.newest_snapshot(ACME, 1000) is None
+    assert (house.store.backlog, house.store.healthy, house.store.is_full()) == (0, True, False)
 
 
 def test_segments_are_found_behind_a_place(house: House) -> None:
     """Oldest first, by what can be known without their events; whole when asked for."""
     segments = [segment([n, n + 1, n + 2], START + n) for n in (10, 20, 30, 40)]
     for each in segments:
-        house.mirror.write_segment(ACME, "agent", each)
-    house.mirror.write_segment(ACME, "interaction", segment([11]))
-    house.mirror.write_segment(OTHER, "agent", segment([12]))
+        house.store.write_segment(ACME, "agent", each)
+    house.store.write_segment(ACME, "interaction", segment([11]))
+    house.store.write_segment(OTHER, "agent", segment([12]))
     for _ in range(2):
-        heads = house.mirror.segments(ACME, "agent", 12, 2)
+        heads = house.store.segments(ACME, "agent", 12, 2)
         assert [(head.first, head.last, head.count) for head in heads] == [(20, 22, 3), (30, 32, 3)]
         assert heads[0].table == FACETS
         assert (heads[0].first_taken, heads[0].last_taken) == (START + 20, START + 20)
-        whole = house.mirror.segment(ACME, "agent", heads[0])
+        whole = house.store.segment(ACME, "agent", heads[0])
         assert whole is not None
         for name in ("first", "last", "positions", "classes", "offsets", "body", "table"):
             assert getattr(whole, name) == getattr(segments[1], name)
-        assert [head.first for head in house.mirror.segments(ACME, "agent", 11, 9)] == [
+        assert [head.first for head in house.store.segments(ACME, "agent", 11, 9)] == [
             10,
             20,
             30,
             40,
         ]
-        assert house.mirror.segments(ACME, "agent", 42, 9) == []
-        assert [head.first for head in house.mirror.segments(OTHER, "agent", 0, 9)] == [12]
+        assert house.store.segments(ACME, "agent", 42, 9) == []
+        assert [head.first for head in house.store.segments(OTHER, "agent", 0, 9)] == [12]
         house.flush()
 
 
 def test_what_is_covered_is_what_is_stored(filed: House) -> None:
     """Not what only waits to be; it outlives a restart, and the segments themselves."""
-    filed.mirror.write_segment(ACME, "agent", segment([10, 20], START))
+    filed.store.write_segment(ACME, "agent", segment([10, 20], START))
     filed.flush()
-    assert filed.mirror.covered(ACME, "agent") == 20
+    assert filed.store.covered(ACME, "agent") == 20
     filed.clock.ticks += RETENTION + HOUR
-    filed.mirror.write_snapshot(ACME, 1, 1, b"x")
-    filed.run(until(lambda: filed.mirror.segments(ACME, "agent", 0, 9) == []))
+    filed.store.write_snapshot(ACME, 1, 1, b"x")
+    filed.run(until(lambda: filed.store.segments(ACME, "agent", 0, 9) == []))
     filed.reopen()
-    assert filed.mirror.segments(ACME, "agent", 0, 9) == []
-    assert filed.mirror.covered(ACME, "agent") == 20
+    assert filed.store.segments(ACME, "agent", 0, 9) == []
+    assert filed.store.covered(ACME, "agent") == 20
 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
     """An event is in a feed once."""
-    house.mirror.write_segment(ACME, "agent", segment([10, 20]))
+    house.store.write_segment(ACME, "agent", segment([10, 20]))
     if stored:
         house.flush()
     with pytest.raises(ValueError, match="does not follow 20"):
-        house.mirror.write_segment(ACME, "agent", segment([20, 30]))
-    house.mirror.write_segment(ACME, "agent", segment([21]))
+        house.store.write_segment(ACME, "agent", segment([20, 30]))
+    house.store.write_segment(ACME, "agent", segment([21]))
 
 
 def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
     """The retention may remove it between the two questions."""
-    filed.mirror.write_segment(ACME, "agent", segment([10], START))
+    filed.store.write_segment(ACME, "agent", segment([10], START))
     filed.flush()
-    (head,) = filed.mirror.segments(ACME, "agent", 0, 9)
+    (head,) = filed.store.segments(ACME, "agent", 0, 9)
     assert type(head) is SegmentHead
     filed.clock.ticks += RETENTION + HOUR
-    filed.mirror.write_segment(ACME, "agent", segment([11], filed.clock.ticks))
-    filed.run(until(lambda: filed.mirror.segment(ACME, "agent", head) is None))
+    filed.store.write_segment(ACME, "agent", segment([11], filed.clock.ticks))
+    filed.run(until(lambda: filed.store.segment(ACME, "agent", head) is None))
 
 
 def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
     """The newest version at or before the place that is asked for."""
-    house.mirror.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
-    house.mirror.write_calls(ACME, 200, [(1, "s", 6, b"second")])
+    house.store.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
+    house.store.write_calls(ACME, 200, [(1, "s", 6, b"second")])
     for _ in range(2):
         at = {where: house.call(ACME, 1, "s", where) for where in (99, 100, 199, 200)}
         assert at == {99: None, 100: b"first", 199: b"first", 200: b"second"}
@@ -167,22 +167,22 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
         assert house.call(ACME, 3, "s", 300) is None
         assert house.call(OTHER, 1, "s", 300) is None
         house.flush()
-    house.mirror.write_calls(ACME, 300, [(1, "s", 7, b"third")])
+    house.store.write_calls(ACME, 300, [(1, "s", 7, b"third")])
     keys = [(1, "s"), (2, "s"), (3, "s")]
-    assert house.mirror.find_calls(ACME, keys, 250) == {keys[0]: b"second", keys[1]: b"other"}
-    assert house.mirror.find_calls(ACME, keys, 300) == {keys[0]: b"third", keys[1]: b"other"}
+    assert house.store.find_calls(ACME, keys, 250) == {keys[0]: b"second", keys[1]: b"other"}
+    assert house.store.find_calls(ACME, keys, 300) == {keys[0]: b"third", keys[1]: b"other"}
 
 
 @pytest.mark.parametrize("flushed", [(), (1,), (2,), (0, 1, 2)])
 def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[int, ...]) -> None:
     """A floor that is folded again from an older snapshot repeats what it wrote."""
     for index, (number, body) in enumerate(((1, b"first"), (2, b"second"), (1, b"first"))):
-        filed.mirror.write_calls(ACME, position(number, 0), [(1, "s", 5, body)])
-        filed.mirror.write_snapshot(ACME, number, 1, body)
+        filed.store.write_calls(ACME, position(number, 0), [(1, "s", 5, body)])
+        filed.store.write_snapshot(ACME, number, 1, body)
         if index in flushed:
             filed.flush()
     assert filed.call(ACME, 1, "s", position(9, 0)) == b"second"
-    assert filed.mirror.newest_snapshot(ACME, 9) == Snapshot(2, 1, b"second")
+    assert filed.store.newest_snapshot(ACME, 9) == Snapshot(2, 1, b"second")
 
 
 def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
@@ -190,14 +190,14 @@ def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
     same = sessions_with_one_fingerprint()
     far = 2**40  # the index keeps that many transactions apart
     calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in same]
-    filed.mirror.write_calls(ACME, 1, calls)
+    filed.store.write_calls(ACME, 1, calls)
     filed.flush()
     one, other = same
-    assert filed.mirror.find_calls(ACME, [(far, one)], 1) == {(far, one): f"1 {one}".encode()}
-    assert filed.mirror.find_calls(ACME, [(far, other), (far, "no")], 1) == {
+    assert filed.store.find_calls(ACME, [(far, one)], 1) == {(far, one): f"1 {one}".encode()}
+    assert filed.store.find_calls(ACME, [(far, other), (far, "no")], 1) == {
         (far, other): f"1 {other}".encode()
     }
-    assert filed.mirror.find_calls(OTHER, [(far, one)], 1) == {}
+    assert filed.store.find_calls(OTHER, [(far, one)], 1) == {}
 
 
 def sessions_with_one_fingerprint() -> tuple[str, str]:
@@ -214,23 +214,23 @@ def sessions_with_one_fingerprint() -> tuple[str, str]:
 def test_many_calls_are_found_at_once(filed: House) -> None:
     """Of any size of batch, with any session."""
     versions = [(n, f"ü{n}\x00", n, b"%d" % n) for n in range(1000)]
-    filed.mirror.write_calls(ACME, 1, versions)
+    filed.store.write_calls(ACME, 1, versions)
     filed.flush()
-    found = filed.mirror.find_calls(ACME, [(n, f"ü{n}\x00") for n in range(0, 2000, 3)], 1)
+    found = filed.store.find_calls(ACME, [(n, f"ü{n}\x00") for n in range(0, 2000, 3)], 1)
     assert found == {(n, f"ü{n}\x00"): b"%d" % n for n in range(0, 1000, 3)}
 
 
 def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
-    """A few at a time, while the mirror is written to."""
+    """A few at a time, while the store is written to."""
     for number in range(20):
-        filed.mirror.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
-        filed.mirror.write_calls(ACME, 1, [(number, "s", 0, b"x")])
+        filed.store.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
+        filed.store.write_calls(ACME, 1, [(number, "s", 0, b"x")])
         filed.clock.ticks += 2 * HOUR
     filed.flush()
 
     def kept() -> tuple[list[int], list[int]]:
         calls = [number for number in range(20) if filed.call(ACME, number, "s", 1)]
-        return calls, [head.first for head in filed.mirror.segments(ACME, "agent", 0, 99)]
+        return calls, [head.first for head in filed.store.segments(ACME, "agent", 0, 99)]
 
     filed.run(until(lambda: kept() == (list(range(7, 20)), list(range(8, 21)))))
 
@@ -238,14 +238,14 @@ def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
 def test_the_newest_two_snapshots_are_kept(house: House) -> None:
     """Of each client; the newest that is not ahead of an entry is found."""
     for entry in (10, 20, 30):
-        house.mirror.write_snapshot(ACME, entry, 3, b"%d" % entry)
-    house.mirror.write_snapshot(OTHER, 5, 3, b"other")
-    assert house.mirror.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
+        house.store.write_snapshot(ACME, entry, 3, b"%d" % entry)
+    house.store.write_snapshot(OTHER, 5, 3, b"other")
+    assert house.store.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
     house.flush()
-    assert house.mirror.newest_snapshot(ACME, 1000) == Snapshot(30, 3, b"30")
-    assert house.mirror.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
-    assert house.mirror.newest_snapshot(ACME, 19) is None
-    assert house.mirror.newest_snapshot(OTHER, 5) == Snapshot(5, 3, b"other")
+    assert house.store.newest_snapshot(ACME, 1000) == Snapshot(30, 3, b"30")
+    assert house.store.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
+    assert house.store.newest_snapshot(ACME, 19) is None
+    assert house.store.newest_snapshot(OTHER, 5) == Snapshot(5, 3, b"other")
 
 
 @pytest.mark.parametrize(
@@ -257,11 +257,11 @@ def test_the_newest_two_snapshots_are_kept(house: House) -> None:
         ("another log", HEADS, False),
     ],
 )
-def test_a_mirror_that_does_not_fit_the_log_is_begun_anew(
+def test_a_store_that_does_not_fit_the_log_is_begun_anew(
     filed: House, identity: str, heads: dict[int, int], kept: bool
 ) -> None:
     """One of another log, or one that knows what the log does not."""
-    filed.mirror.write_calls(ACME, position(7, 3), [(1, "s", 0, b"x")])
+    filed.store.write_calls(ACME, position(7, 3), [(1, "s", 0, b"x")])
     filed.reopen(identity, heads)
     assert filed.call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
 
@@ -269,8 +269,8 @@ def test_a_mirror_that_does_not_fit_the_log_is_begun_anew(
 @pytest.mark.parametrize("damage", ["other", "schema", "nothing"])
 def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> None:
     """All of it can be made again from the log."""
-    filed.mirror.write_snapshot(ACME, 1, 1, b"x")
-    filed.run(filed.mirror.close())
+    filed.store.write_snapshot(ACME, 1, 1, b"x")
+    filed.run(filed.store.close())
     assert filed.path is not None
     if damage == "other":
         filed.path.write_bytes(b"no database" * 1000)
@@ -279,8 +279,8 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
         add_function(connection)
         connection.execute("UPDATE source SET schema = 'of another release'")
         connection.close()
-    filed.mirror = filed.open()
-    assert (filed.mirror.newest_snapshot(ACME, 1) is None) == (damage != "nothing")
+    filed.store = filed.open()
+    assert (filed.store.newest_snapshot(ACME, 1) is None) == (damage != "nothing")
 
 
 def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
@@ -288,9 +288,9 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(retry_seconds=0.001))
         for number in range(1, 30):
-            house.mirror.write_segment(ACME, "agent", segment([position(number, 0)]))
-            house.mirror.write_calls(ACME, position(number, 0), [(number, "s", 0, b"x")])
-            house.mirror.write_snapshot(ACME, number, 1, b"x")
+            house.store.write_segment(ACME, "agent", segment([position(number, 0)]))
+            house.store.write_calls(ACME, position(number, 0), [(number, "s", 0, b"x")])
+            house.store.write_snapshot(ACME, number, 1, b"x")
             if number == 20:
                 house.flush()
                 disk.faults = {"full"}
@@ -299,10 +299,10 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
         disk.works()
         house.close()
     after = House(tmp_path / "crashed.db")
-    snapshot = after.mirror.newest_snapshot(ACME, 1000)
+    snapshot = after.store.newest_snapshot(ACME, 1000)
     assert snapshot is not None
     assert snapshot.entry == 20
-    assert after.mirror.covered(ACME, "agent") == position(20, 0)
+    assert after.store.covered(ACME, "agent") == position(20, 0)
     assert after.call(ACME, 20, "s", 2**62 - 1) == b"x"
     assert after.call(ACME, 21, "s", 2**62 - 1) is None
     after.close()
@@ -315,16 +315,16 @@ def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
         house = House(tmp_path / "mirror.db", tuning)
         disk.faults = {"full"}
         for number in range(1, 100):
-            house.mirror.write_segment(ACME, "agent", segment([number]))
-        while house.mirror.healthy:
-            house.mirror.covered(ACME, "agent")
-        assert house.mirror.full
-        assert house.mirror.covered(ACME, "agent") == 0
-        assert len(house.mirror.segments(ACME, "agent", 0, 999)) == 99
+            house.store.write_segment(ACME, "agent", segment([number]))
+        while house.store.healthy:
+            house.store.covered(ACME, "agent")
+        assert house.store.is_full()
+        assert house.store.covered(ACME, "agent") == 0
+        assert len(house.store.segments(ACME, "agent", 0, 999)) == 99
         disk.works()
         house.flush()
-        assert (house.mirror.healthy, house.mirror.full) == (True, False)
-        assert house.mirror.covered(ACME, "agent") == 99
+        assert (house.store.healthy, house.store.is_full()) == (True, False)
+        assert house.store.covered(ACME, "agent") == 99
         house.close()
 
 
@@ -332,18 +332,18 @@ def test_a_failed_read_is_told(tmp_path: Path) -> None:
     """And is over when the disk reads again."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(cache_kib=0))
-        house.mirror.write_segment(ACME, "agent", segment(list(range(1, 5000))))
+        house.store.write_segment(ACME, "agent", segment(list(range(1, 5000))))
         house.reopen()
-        (head,) = house.mirror.segments(ACME, "agent", 0, 1)
+        (head,) = house.store.segments(ACME, "agent", 0, 1)
         disk.faults = {"read"}
         with pytest.raises(Unavailable):
-            house.mirror.segment(ACME, "agent", head)
+            house.store.segment(ACME, "agent", head)
         disk.works()
-        assert house.mirror.segment(ACME, "agent", head) is not None
+        assert house.store.segment(ACME, "agent", head) is not None
         house.close()
 
 
-class MirrorHistory(RuleBasedStateMachine):
+class StoreHistory(RuleBasedStateMachine):
     """Writes, reads, flushes and restarts, against a model of dictionaries."""
 
     feeds = st.tuples(st.sampled_from([ACME, OTHER]), st.sampled_from(["agent", "interaction"]))
@@ -365,7 +365,7 @@ class MirrorHistory(RuleBasedStateMachine):
         self.position += count
         new = segment(list(range(self.position - count + 1, self.position + 1)), START)
         self.segments.setdefault(feed, []).append(new)
-        self.house.mirror.write_segment(*feed, new)
+        self.house.store.write_segment(*feed, new)
 
     @rule(client=clients, keys=calls)
     def write_calls(self, client: int, keys: list[tuple[int, str]]) -> None:
@@ -374,21 +374,21 @@ class MirrorHistory(RuleBasedStateMachine):
         body = b"%d" % self.position
         for key in keys:
             self.calls_at.setdefault((client, *key), []).append((self.position, body))
-        self.house.mirror.write_calls(client, self.position, [(*key, 0, body) for key in keys])
+        self.house.store.write_calls(client, self.position, [(*key, 0, body) for key in keys])
 
     @rule(client=clients)
     def write_snapshot(self, client: int) -> None:
         """A later one."""
         entries = self.snapshots.setdefault(client, [])
         entries.append((entries[-1] if entries else 0) + 1)
-        self.house.mirror.write_snapshot(client, entries[-1], 1, b"%d" % entries[-1])
+        self.house.store.write_snapshot(client, entries[-1], 1, b"%d" % entries[-1])
 
     @rule()
     def flush(self) -> None:
         """All that was handed in is stored."""
         self.house.flush()
         for feed, segments in self.segments.items():
-            assert self.house.mirror.covered(*feed) == segments[-1].last
+            assert self.house.store.covered(*feed) == segments[-1].last
 
     @rule()
     def reopen(self) -> None:
@@ -398,11 +398,11 @@ class MirrorHistory(RuleBasedStateMachine):
     @rule(feed=feeds, after=st.integers(0, 60), limit=st.integers(1, 5))
     def read_segments(self, feed: tuple[int, str], after: int, limit: int) -> None:
         """From anywhere, as many as wanted."""
-        heads = self.house.mirror.segments(*feed, after, limit)
+        heads = self.house.store.segments(*feed, after, limit)
         wanted = [each for each in self.segments.get(feed, []) if each.last > after][:limit]
         assert [(head.first, head.last) for head in heads] == [(w.first, w.last) for w in wanted]
         for head, each in zip(heads, wanted, strict=True):
-            whole = self.house.mirror.segment(*feed, head)
+            whole = self.house.store.segment(*feed, head)
             assert whole is not None
             assert whole.body == each.body
 
@@ -415,14 +415,14 @@ class MirrorHistory(RuleBasedStateMachine):
             versions = [v for v in self.calls_at.get((client, *key), []) if v[0] <= at]
             if versions:
                 wanted[key] = versions[-1][1]
-        assert self.house.mirror.find_calls(client, keys, at) == wanted
+        assert self.house.store.find_calls(client, keys, at) == wanted
 
     @invariant()
     def the_newest_snapshots_are_there(self) -> None:
         """The last one, and the one before it."""
         for client, entries in self.snapshots.items():
             for entry in entries[-2:]:
-                found = self.house.mirror.newest_snapshot(client, entry)
+                found = self.house.store.newest_snapshot(client, entry)
                 assert found == Snapshot(entry, 1, b"%d" % entry)
 
     def teardown(self) -> None:
@@ -430,5 +430,5 @@ class MirrorHistory(RuleBasedStateMachine):
         self.files.cleanup()
 
 
-TestMirrorHistory = MirrorHistory.TestCase
-TestMirrorHistory.settings = settings(max_examples=15, stateful_step_count=30)
+TestStoreHistory = StoreHistory.TestCase
+TestStoreHistory.settings = settings(max_examples=15, stateful_step_count=30)

@@ -81,7 +81,7 @@ class Sessions:
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of those whose use is not all written yet
         self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
-        self.ends = 0  # sessions that ended since the start; a stream that holds one looks again
+        self._ends = 0  # sessions that ended since the start
         self._load(shared=shared)
         kv.listen(BUCKET, self._hear)
 
@@ -120,6 +120,10 @@ class Sessions:
             raise BadSession("the session is unknown or has ended: log in by POST /session/login")
         self._touch(session)
         return session
+
+    def epoch(self) -> int:
+        """Changes whenever a session has ended, or the site has changed."""
+        return self._ends + self._site.generation
 
     def validate(self, session_id: str) -> bool:
         """Whether the session lives; asking counts as a use of it. Raises Unavailable."""
@@ -266,7 +270,7 @@ class Sessions:
         self._by_key[session.key] = session
 
     def _drop(self, session: Session) -> None:
-        self.ends += 1
+        self._ends += 1
         self._living.pop(session.digest, None)
         self._used.discard(session.digest)
         if self._by_key.get(session.key) is session:

@@ -245,7 +245,7 @@ class Feed:
             segment = rings.store.segment(self.client, self.name, head)
             if segment is None:
                 return None
-            rings.counts.mirror_reads += 1
+            rings.counts.store_reads += 1
             block = Block(segment)
             rings.blocks.put(key, block, block.size)
         return block

@@ -63,7 +63,7 @@ class Counts:
     published: int = 0  # events
     given: int = 0  # events
     pages: int = 0
-    mirror_reads: int = 0  # segments
+    store_reads: int = 0  # segments
     seals: int = 0
 
 

@@ -103,12 +103,12 @@ def from_snapshot(parts: list[bytes]) -> FloorState:
 
 
 def encode_call(call: Call) -> bytes:
-    """A call as the mirror keeps it."""
+    """A call as the store keeps it."""
     return _encoder.encode(call)
 
 
 def decode_call(blob: bytes) -> Call:
-    """The call that the mirror kept."""
+    """The call that the store kept."""
     return _call_decoder.decode(blob)
 
 

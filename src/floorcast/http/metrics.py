@@ -32,7 +32,7 @@ _Family = CounterMetricFamily | GaugeMetricFamily
 class Metrics:
     """A server's metrics, in their own registry. Times are in seconds."""
 
-    def __init__(self, rings: Rings, streams: Hub) -> None:
+    def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "floorcast_requests", "Requests served.", ("route", "status"), registry=registry
@@ -101,7 +101,10 @@ class Metrics:
             "floorcast_ready", "1 while requests are served, else 0.", registry=registry
         )
         ProcessCollector(registry=registry)
-        registry.register(_Feeds(rings, streams))
+
+    def watch_feeds(self, rings: Rings, streams: Hub) -> None:
+        """Add the metrics of the feeds and of the streams."""
+        self.registry.register(_Feeds(rings, streams))
 
     def watch(self, cluster: Callable[[], ClusterState]) -> None:
         """Add the metrics of the node's cluster."""
@@ -110,6 +113,11 @@ class Metrics:
     def watch_connections(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
         """Add the number of open connections, and of those closed or refused by reason."""
         self.registry.register(_Connections(look))
+
+    def committed(self, seconds: float, events: int) -> None:
+        """Count a commit of the log: the time of its flush, and its events."""
+        self.log_append_seconds.observe(seconds)
+        self.log_commit_events.observe(events)
 
     def answered(self, path: str, status: int, seconds: float, size: int) -> None:
         """Count a request: its route's path, its status, its time, the bytes sent."""
@@ -135,7 +143,7 @@ class _Feeds(Collector):
         yield _counter("given_events", "Events in the pages built.", counts.given)
         yield _counter("pages", "Pages built.", counts.pages)
         yield _counter(
-            "mirror_reads", "Segments that pages had to read from the mirror.", counts.mirror_reads
+            "mirror_reads", "Segments that pages had to read from the store.", counts.store_reads
         )
         yield _counter("seals", "Segments sealed.", counts.seals)
         yield _gauge("ring_bytes", "Memory used by the rings.", rings.bytes)

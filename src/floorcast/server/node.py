@@ -76,6 +76,7 @@ class Node:
         self._settings = settings
         self._now = now
         self._hasher = hasher or Hasher()
+        self._metrics = Metrics()
         self._stack = AsyncExitStack()
         self._chores: list[asyncio.Task[None]] = []
         self._changes: asyncio.Queue[SiteChange] = asyncio.Queue()
@@ -133,7 +134,7 @@ class Node:
     async def _open(self, data: Path) -> None:
         stack = self._stack
         stores = await open_stores(
-            stack, self._settings, self._now, self._committed, accept_loss=self._accept_loss
+            stack, self._settings, self._now, self._metrics.committed, accept_loss=self._accept_loss
         )
         self._stores = stores
         stack.push_async_callback(self._note_log)
@@ -146,25 +147,20 @@ class Node:
         self._token_secret = await token_secret(kv)
         self._audited = self._site.clients
         heads = {client: log.head(client).number for client in log.clients()}
-        mirror = ProjectionStore(
+        store = ProjectionStore(
             None if data == IN_MEMORY else data / "mirror.db",
             self._now,
             steady_now=log.steady_now,
             identity=log.identity,
             heads=heads,
         )
-        stack.push_async_callback(mirror.close)
-        self._rings = Rings(mirror, self._settings.ring_bytes)
-        self._make_server(stores, mirror)
+        stack.push_async_callback(store.close)
+        self._rings = Rings(store, self._settings.ring_bytes)
+        self._make_server(stores, store)
 
-    def _committed(self, seconds: float, events: int) -> None:
-        self.server.metrics.log_append_seconds.observe(seconds)
-        self.server.metrics.log_commit_events.observe(events)
-
-    def _make_server(self, stores: Stores, mirror: ProjectionStore) -> None:
+    def _make_server(self, stores: Stores, store: ProjectionStore) -> None:
         log, now, settings = stores.log, stores.now, self._settings
-        streams = Hub(epoch=lambda: self.server.sessions.ends + self._site.generation)
-        metrics = Metrics(self._rings, streams)
+        metrics = self._metrics
         if stores.cluster is not None:
             metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
@@ -175,6 +171,8 @@ class Node:
             self._site, stores.kv, credentials, passwords, now, shared=stores.shared
         )
         self._stack.push_async_callback(self._close_sessions, sessions)
+        streams = Hub(epoch=sessions.epoch)
+        metrics.watch_feeds(self._rings, streams)
         self.server = Services(
             now=now,
             sessions=sessions,
@@ -185,7 +183,7 @@ class Node:
             keys=Keys(self._site, guesses),
             streams=streams,
             intake=Intake(log, now, metrics.log_failures.inc),
-            admission=Admission(settings.max_in_flight, lambda: mirror.full),
+            admission=Admission(settings.max_in_flight, store.is_full),
             audit=self._audit,
             clients=frozenset(settings.clients),
             token_secret=self._token_secret,
@@ -195,7 +193,7 @@ class Node:
         )
         self._floors = ProjectionSupervisor(
             log,
-            mirror,
+            store,
             self._rings,
             self.server.floors,
             options=FoldOptions(

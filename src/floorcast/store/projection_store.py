@@ -130,9 +130,8 @@ class ProjectionStore:
         self._settle()
         return self._writer.backlog
 
-    @property
-    def full(self) -> bool:
-        """Whether so much waits that nothing should be taken in until less does."""
+    def is_full(self) -> bool:
+        """Whether so much waits to be stored that ingest should refuse events."""
         return self.backlog > self._tuning.backlog_bytes
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
