@@ -125,7 +125,7 @@ def test_a_stream_that_nobody_wrote_to_is_empty(house: House) -> None:
     log = house.log
     assert log.head(ACME) == Head(0, 0)
     assert log.read(ACME, 0, 10) == []
-    assert (log.last_at(ACME, START), log.taken_at(ACME, 1), log.removed(ACME)) == (0, None, 0)
+    assert (log.last_at(ACME, START), log.recorded_at(ACME, 1), log.removed(ACME)) == (0, None, 0)
     assert log.removed_site(ACME) is None
     assert log.clients() == []
     assert log.healthy
@@ -259,8 +259,10 @@ def test_a_time_is_found_in_the_stream(house: House) -> None:
     log = house.log
     assert [log.last_at(ACME, START + hour * HOUR) for hour in (-1, 0, 1, 4, 9)] == [0, 1, 2, 5, 5]
     assert log.last_at(ACME, START + HOUR - 1) == 1
-    assert log.taken_at(ACME, 2) == START + HOUR
-    assert (log.taken_at(ACME, 0), log.taken_at(ACME, 6), log.taken_at(ACME, -1)) == (None,) * 3
+    assert log.recorded_at(ACME, 2) == START + HOUR
+    assert (log.recorded_at(ACME, 0), log.recorded_at(ACME, 6), log.recorded_at(ACME, -1)) == (
+        None,
+    ) * 3
 
 
 def test_retention_removes_what_is_older(house: House) -> None:
@@ -275,7 +277,7 @@ def test_retention_removes_what_is_older(house: House) -> None:
         assert house.names(ACME) == [["c"], ["d"]]
         assert house.names(ACME, after=1) == [["c"], ["d"]]
         assert house.log.last_at(ACME, START) == 2
-        assert house.log.taken_at(ACME, 2) is None
+        assert house.log.recorded_at(ACME, 2) is None
         assert house.names(OTHER) == [["x"]]
         house.reopen()
     house.retained()

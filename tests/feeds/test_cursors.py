@@ -47,8 +47,8 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
     at_head = data.draw(st.booleans())
     text = token_at(CLIENT, cursor, log, NOW, at_head=at_head)
     ticks = tokens.decode(CLIENT, text).ticks
-    recorded_at = log.taken_at(CLIENT, number)
-    following = log.taken_at(CLIENT, number + 1)
+    recorded_at = log.recorded_at(CLIENT, number)
+    following = log.recorded_at(CLIENT, number + 1)
     assert recorded_at is not None
     assert recorded_at <= ticks <= NOW
     assert following is None or ticks < following
@@ -65,7 +65,7 @@ def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry
     cursor = resolved(log, tokens.encode(CLIENT, NOW - ago, position(entry, 5)))
     number = entry_of(cursor)
     assert cursor == end_of_entry(number)
-    before, after = log.taken_at(CLIENT, number), log.taken_at(CLIENT, number + 1)
+    before, after = log.recorded_at(CLIENT, number), log.recorded_at(CLIENT, number + 1)
     assert before is None or before <= NOW - ago
     assert after is None or after > NOW - ago
 

@@ -131,7 +131,7 @@ class Entries(MemoryLog):
         """Other nodes may be ahead of this log, where the test says so."""
         return self.lost
 
-    def taken_at(self, client: int, number: int) -> int | None:
+    def recorded_at(self, client: int, number: int) -> int | None:
         """When an entry was taken."""
         entries = self.recorded_at.get(client, [])
         return entries[number - 1] if self.forgotten < number <= len(entries) else None

@@ -180,9 +180,9 @@ class JetStreamLog:
         """See ``EventLog.last_at``."""
         return self._copy.last_at(client, ticks)
 
-    def taken_at(self, client: int, number: int) -> int | None:
-        """See ``EventLog.taken_at``."""
-        return self._copy.taken_at(client, number)
+    def recorded_at(self, client: int, number: int) -> int | None:
+        """See ``EventLog.recorded_at``."""
+        return self._copy.recorded_at(client, number)
 
     def lost_until(self, client: int) -> int:
         """See ``EventLog.lost_until``: a repair may have made up for less than was lost."""

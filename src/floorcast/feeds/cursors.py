@@ -84,7 +84,7 @@ def token_at(
     head = log.head(client)
     recorded_at = _recorded_at(client, entry, head, log) or 0
     if at_head:
-        following = log.taken_at(client, entry + 1) if entry < head.number else None
+        following = log.recorded_at(client, entry + 1) if entry < head.number else None
         recorded_at = max(recorded_at, now if following is None else min(now, following - 1))
     return encode(client, recorded_at, cursor, secret)
 
@@ -120,4 +120,4 @@ def _known_position(client: int, token: Token, log: EventLog) -> int | None:
 def _recorded_at(client: int, entry: int, head: Head, log: EventLog) -> int | None:
     if entry == head.number:
         return head.recorded_at
-    return log.taken_at(client, entry) if entry else 0
+    return log.recorded_at(client, entry) if entry else 0

@@ -117,12 +117,12 @@ class EmbeddedLog:
         stream = self._streams.get(client)
         return 0 if stream is None else self._reader.last_at(stream.row(), ticks)
 
-    def taken_at(self, client: int, number: int) -> int | None:
-        """See ``EventLog.taken_at``."""
+    def recorded_at(self, client: int, number: int) -> int | None:
+        """See ``EventLog.recorded_at``."""
         stream = self._streams.get(client)
         if stream is None or not 0 < number <= stream.head.number:
             return None
-        return self._reader.taken_at(stream.ordinal, number)
+        return self._reader.recorded_at(stream.ordinal, number)
 
     def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's
         """See ``EventLog.lost_until``."""

@@ -314,7 +314,7 @@ class LogReader:
             return False
         return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
 
-    def taken_at(self, ordinal: int, number: int) -> int | None:
+    def recorded_at(self, ordinal: int, number: int) -> int | None:
         """When an entry was taken; None when it is not stored."""
         with reading():
             row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))

@@ -119,8 +119,8 @@ class MemoryLog:
                 high = middle
         return kept.removed + low
 
-    def taken_at(self, client: int, number: int) -> int | None:
-        """See ``EventLog.taken_at``."""
+    def recorded_at(self, client: int, number: int) -> int | None:
+        """See ``EventLog.recorded_at``."""
         kept = self._looked_at(client)
         if kept is None or not kept.removed < number <= kept.stream.head.number:
             return None

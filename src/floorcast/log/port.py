@@ -151,7 +151,7 @@ class EventLog(Protocol):
         """
         ...
 
-    def taken_at(self, client: int, number: int) -> int | None:
+    def recorded_at(self, client: int, number: int) -> int | None:
         """When entry ``number`` was taken, in ticks; None if it is not (or no longer) stored."""
         ...
 

@@ -145,7 +145,7 @@ class _Caller(FeedCaller):
 
     def token(self, position: int) -> str:
         """The token of an event's position; in the interaction feed it is the ``eventId``."""
-        recorded_at = _recorded_at(self.server.log.taken_at, self.client, entry_of(position))
+        recorded_at = _recorded_at(self.server.log.recorded_at, self.client, entry_of(position))
         return encode(self.client, recorded_at, position, self.server.token_secret)
 
     def token_now(self, cursor: int) -> str:
