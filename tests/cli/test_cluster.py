@@ -84,8 +84,8 @@ def test_a_cluster_must_be_named(
     monkeypatch.chdir(tmp_path)
     assert "name the cluster with --log" in str(does(command).exception)
     monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
-    monkeypatch.setattr("floorcast.cluster.status.PATIENCE", 0.2)
-    monkeypatch.setattr("floorcast.cluster.migrate.COMMAND_PATIENCE", 0.2)
+    monkeypatch.setattr("floorcast.cluster.status.COMMAND_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("floorcast.cluster.migrate.COMMAND_TIMEOUT_SECONDS", 0.2)
     assert "name the cluster" not in str(does(command).exception)
 
 

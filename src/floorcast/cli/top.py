@@ -37,7 +37,7 @@ from floorcast.client import AsyncClient, Credentials, Filter, Timing
 __all__ = ["register"]
 
 WIDE = 200  # characters a line where there is no terminal to be too narrow
-PATIENCE = 10.0  # seconds of waiting for a server, where the floor is printed once
+ONCE_TIMEOUT_SECONDS = 10.0  # seconds of waiting for a server, where the floor is printed once
 REDRAWN = 0.5  # seconds; the times in states move without the server
 
 
@@ -76,7 +76,7 @@ def _top(
 
 
 async def _look(url: str, who: Credentials, what: Filter) -> Seen:
-    timing = Timing(patience=PATIENCE, waiting=tell_wait)
+    timing = Timing(patience=ONCE_TIMEOUT_SECONDS, waiting=tell_wait)
     async with AsyncClient(url, who, timing=timing) as reader:
         return await _ask(reader, what)
 

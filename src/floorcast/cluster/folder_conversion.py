@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.log.folder_copy import Held, held
+from floorcast.log.folder_copy import FolderContents, contents_of
 from floorcast.log.log_file import (
     CACHE_KIB,
     PAGE,
@@ -92,9 +92,9 @@ def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
         connection.close()
 
 
-def kept_copy(folder: Path) -> Held:
+def kept_copy(folder: Path) -> FolderContents:
     """Read a folder that follows a cluster; raises SettingError when it lacks clients."""
-    found = held(folder)
+    found = contents_of(folder)
     if found is None:
         raise SettingError(f"{folder} holds no copy of a cluster's log")
     if found.follows.clients:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from floorcast.cluster.kv_copy import OWN, Copy, Observer
 from floorcast.cluster.kv_watch import PARTS, Watch, subject
-from floorcast.cluster.link import PATIENCE, NatsLink, Refused
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, Refused
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.streams import KV_STREAM, REPAIR, create, find, kv_config, new_identity
 from floorcast.kv.port import Conflict, Item, Listener, checked
@@ -64,7 +64,7 @@ class SavedPosition(Struct):
 class KvTuning:
     """How long the store waits, in seconds."""
 
-    patience: float = PATIENCE  # for a write
+    patience: float = WRITE_TIMEOUT_SECONDS  # for a write
     unconfirmed: float = 30.0  # after which what may be out of date admits nobody any more
     tombstone: int = TOMBSTONE
 
@@ -102,7 +102,7 @@ class JetStreamKeyValueStore:
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
         kv = cls(link, tuning)
         try:
-            await asyncio.wait_for(kv._watch.start(), PATIENCE)
+            await asyncio.wait_for(kv._watch.start(), WRITE_TIMEOUT_SECONDS)
         except TimeoutError as error:
             await kv.close()
             raise Unavailable("the cluster's key-value store cannot be read") from error

@@ -19,7 +19,7 @@ import structlog
 
 from floorcast.cluster import log_messages
 from floorcast.cluster.ending import ended
-from floorcast.cluster.link import PATIENCE, NatsLink, NoRoom, Refused
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, NoRoom, Refused
 from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
 from floorcast.cluster.newer_events import NewerEvents
 from floorcast.cluster.ordered_consumer import Message
@@ -48,7 +48,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class LogTuning:
     """How long the log waits for the cluster (seconds), keeps entries, and paces its followers."""
 
-    patience: float = PATIENCE  # for an append
+    patience: float = WRITE_TIMEOUT_SECONDS  # for an append
     short_patience: float = 1.0  # for an append while there has been no quorum for long
     retention: int = RETENTION  # ticks
     full: float = 0.02  # until a copy that is busy with its keys is looked at again

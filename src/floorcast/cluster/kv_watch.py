@@ -17,7 +17,7 @@ import structlog
 
 from floorcast.cluster.ending import ended
 from floorcast.cluster.kv_copy import OWN, Copy, KeyMessage
-from floorcast.cluster.link import PATIENCE, Look, NatsLink, Refused, reached
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, Look, NatsLink, Refused, reached
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.progress import Progress
 from floorcast.cluster.streams import (
@@ -88,7 +88,7 @@ class Watch:
         future = asyncio.get_running_loop().create_future()
         self._waiting[future] = seq
         try:
-            await asyncio.wait_for(future, PATIENCE)
+            await asyncio.wait_for(future, WRITE_TIMEOUT_SECONDS)
         except TimeoutError as error:
             raise Unavailable(
                 "the write has not come back to this node: it may have been stored"

@@ -26,10 +26,21 @@ from floorcast.cluster.server_checks import check_servers
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import Now, system_now
 
-__all__ = ["Ack", "Look", "NatsLink", "NoRoom", "Refused", "heard", "reached"]
+__all__ = [
+    "COMMAND_TIMEOUT_SECONDS",
+    "WRITE_TIMEOUT_SECONDS",
+    "Ack",
+    "Look",
+    "NatsLink",
+    "NoRoom",
+    "Refused",
+    "heard",
+    "reached",
+]
 
 CONNECT_SECONDS: Final = 10.0  # for the first connection, or one that is needed now
-PATIENCE: Final = 12.0  # seconds for a write: JetStream takes up to 10 to elect a leader
+COMMAND_TIMEOUT_SECONDS: Final = 5.0  # for the cluster to answer a command
+WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leader
 ANSWER: Final = 2.0  # seconds for the first answer; doubled for each retry
 MAX_ANSWER: Final = 6.0
 RETRY: Final = 0.1  # seconds until a request is sent again
@@ -177,7 +188,7 @@ class NatsLink:
             raise Unavailable("no NATS server of the cluster can be reached") from error
 
     async def api(
-        self, request: str, body: object = None, patience: float = PATIENCE
+        self, request: str, body: object = None, patience: float = WRITE_TIMEOUT_SECONDS
     ) -> dict[str, Any]:
         """JetStream's answer to ``$JS.API.<request>``, which must be safe to repeat.
 
@@ -195,7 +206,7 @@ class NatsLink:
         subject: str,
         payload: bytes,
         headers: Mapping[str, str] = MappingProxyType({}),
-        patience: float = PATIENCE,
+        patience: float = WRITE_TIMEOUT_SECONDS,
     ) -> Ack:
         """Have a message stored on a quorum.
 

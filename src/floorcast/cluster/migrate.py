@@ -16,7 +16,7 @@ import msgspec
 
 from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
-from floorcast.cluster.link import NatsLink
+from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.saved_store import BUCKETS, SavedStore, check_store
 from floorcast.cluster.stream_follower import Mismatch, compare
@@ -34,12 +34,11 @@ from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.port import Item, KeyValueStore
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.folder_copy import Held
+from floorcast.log.folder_copy import FolderContents
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError
 
 __all__ = [
-    "COMMAND_PATIENCE",
     "Moved",
     "export_cluster",
     "import_folder",
@@ -49,7 +48,6 @@ __all__ = [
 IMPORTED = ("cluster", "imported")  # the newest entries of the folder that it began with
 GROUP_KEYS = 250  # written in one go
 FIRST = 2  # the first message of an imported log: a node that has nothing needs a copy, then
-COMMAND_PATIENCE = 5.0  # seconds for the cluster to answer
 
 
 class Moved(NamedTuple):
@@ -146,7 +144,7 @@ def open_folder(settings: Settings) -> DataFolder:
 
 
 async def _link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
-    link = await NatsLink.open(settings.log, "floorcast cluster", patience=COMMAND_PATIENCE)
+    link = await NatsLink.open(settings.log, "floorcast cluster", patience=COMMAND_TIMEOUT_SECONDS)
     stack.push_async_callback(link.close)
     return link
 
@@ -162,7 +160,7 @@ async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
     return ends
 
 
-async def _check_whole(link: NatsLink, folder: Path, copy: Held) -> None:
+async def _check_whole(link: NatsLink, folder: Path, copy: FolderContents) -> None:
     """Raise SettingError when the cluster has lost anything that the folder knows of."""
     for name, position in copy.stream_positions.items():
         info = await find(link, name)

@@ -24,9 +24,9 @@ from msgspec import Struct
 from floorcast.cluster import log_messages
 from floorcast.cluster.folder_conversion import go_on_from, kept_copy
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
-from floorcast.cluster.link import NatsLink
+from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import cut, stream_of, subject
-from floorcast.cluster.migrate import COMMAND_PATIENCE, open_folder
+from floorcast.cluster.migrate import open_folder
 from floorcast.cluster.ordered_consumer import OrderedConsumer
 from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.saved_store import BUCKETS, SavedStore
@@ -47,7 +47,7 @@ from floorcast.cluster.streams import (
 )
 from floorcast.config.settings import Settings
 from floorcast.kv.port import Item
-from floorcast.log.folder_copy import Held
+from floorcast.log.folder_copy import FolderContents
 from floorcast.log.log_file import LogReader, StreamPosition
 from floorcast.log.port import Batch, Entry
 from floorcast.model.errors import SettingError
@@ -87,7 +87,7 @@ async def repair(settings: Settings) -> Repaired:
         folder = stack.enter_context(open_folder(settings)).path
         copy = kept_copy(folder)
         link = await NatsLink.open(
-            settings.log, "floorcast cluster repair", patience=COMMAND_PATIENCE
+            settings.log, "floorcast cluster repair", patience=COMMAND_TIMEOUT_SECONDS
         )
         stack.push_async_callback(link.close)
         keys = await _repair_store(link, settings, folder, copy)
@@ -105,7 +105,7 @@ async def repair(settings: Settings) -> Repaired:
         return Repaired(sorted(plan.positions), keys, 0)
 
 
-def _check_identity(states: Mapping[str, StreamState | None], copy: Held) -> None:
+def _check_identity(states: Mapping[str, StreamState | None], copy: FolderContents) -> None:
     for state in states.values():
         if state is not None and state.identity != copy.follows.identity:
             raise SettingError(
@@ -115,7 +115,7 @@ def _check_identity(states: Mapping[str, StreamState | None], copy: Held) -> Non
             )
 
 
-def _newer(states: Mapping[str, StreamState | None], copy: Held) -> list[StreamState]:
+def _newer(states: Mapping[str, StreamState | None], copy: FolderContents) -> list[StreamState]:
     """The streams that were repaired from another folder since this one followed them."""
     return [
         state
@@ -125,7 +125,7 @@ def _newer(states: Mapping[str, StreamState | None], copy: Held) -> list[StreamS
 
 
 async def _damaged(
-    link: NatsLink, states: Mapping[str, StreamState | None], copy: Held
+    link: NatsLink, states: Mapping[str, StreamState | None], copy: FolderContents
 ) -> list[str]:
     damaged = []
     for name, state in states.items():
@@ -139,7 +139,7 @@ async def _damaged(
     return damaged
 
 
-async def _check_most_complete(link: NatsLink, copy: Held) -> None:
+async def _check_most_complete(link: NatsLink, copy: FolderContents) -> None:
     for peer in await ask_peers(link):
         if peer.log != copy.follows.identity:
             continue
@@ -155,7 +155,7 @@ async def _check_most_complete(link: NatsLink, copy: Held) -> None:
 
 
 async def _plan(
-    link: NatsLink, folder: Path, copy: Held, damaged: Mapping[str, StreamState | None]
+    link: NatsLink, folder: Path, copy: FolderContents, damaged: Mapping[str, StreamState | None]
 ) -> _Plan:
     path = folder / PLAN
     if path.exists():
@@ -188,7 +188,9 @@ async def _loss(link: NatsLink, state: StreamState, position: StreamPosition) ->
     return state.last_seq
 
 
-async def _carry_out(link: NatsLink, folder: Path, copy: Held, plan: _Plan, replicas: int) -> None:
+async def _carry_out(
+    link: NatsLink, folder: Path, copy: FolderContents, plan: _Plan, replicas: int
+) -> None:
     identity, count = copy.follows.identity, len(copy.follows.streams)
     for number, name in enumerate(copy.follows.streams):
         if name not in plan.positions:
@@ -217,7 +219,9 @@ async def _carry_out(link: NatsLink, folder: Path, copy: Held, plan: _Plan, repl
     (folder / PLAN).unlink()
 
 
-async def _give_back(link: NatsLink, folder: Path, copy: Held, newer: list[StreamState]) -> int:
+async def _give_back(
+    link: NatsLink, folder: Path, copy: FolderContents, newer: list[StreamState]
+) -> int:
     """Publish the folder's entries since the loss again; the number of their events."""
     streams = {state.name: state for state in newer}
     count, events = len(copy.follows.streams), 0
@@ -252,7 +256,9 @@ def _entries(folder: Path) -> Iterator[Entry]:
         reader.close()
 
 
-async def _repair_store(link: NatsLink, settings: Settings, folder: Path, copy: Held) -> int:
+async def _repair_store(
+    link: NatsLink, settings: Settings, folder: Path, copy: FolderContents
+) -> int:
     """Give back what the key-value store has lost; the number of keys."""
     saved = SavedStore(folder)
     try:

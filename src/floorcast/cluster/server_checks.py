@@ -17,7 +17,7 @@ from floorcast.cluster.nats_url import Login
 
 __all__ = ["check_servers"]
 
-PATIENCE: Final = 1.0  # seconds for an answer
+CHECK_TIMEOUT_SECONDS: Final = 1.0  # seconds for an answer
 MAX_ANSWER_BYTES: Final = 1 << 20
 LOCAL: Final = "127.0.0.1"
 
@@ -59,7 +59,7 @@ async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
     """What a port answers: the first line where nothing is asked, else all; empty for nothing."""
     writer: asyncio.StreamWriter | None = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
             if not request:
                 return await reader.readline()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from floorcast.cluster.link import NatsLink, Refused, heard, reached
+from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peers import Peer, ask_peers
 from floorcast.cluster.streams import KV_STREAM, REPAIR, no_such_stream, state_of
@@ -15,7 +15,6 @@ from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["Overview", "StreamState", "condition", "overview"]
 
-PATIENCE = 5.0  # seconds for the cluster to answer
 MAX_BEHIND_MS = 10_000
 
 
@@ -47,7 +46,9 @@ async def overview(url: str) -> Overview:
     Raises SettingError when there is no log of floorcast, Unavailable when no server answers.
     """
     async with AsyncExitStack() as stack:
-        link = await NatsLink.open(url, "floorcast cluster status", patience=PATIENCE)
+        link = await NatsLink.open(
+            url, "floorcast cluster status", patience=COMMAND_TIMEOUT_SECONDS
+        )
         stack.push_async_callback(link.close)
         nodes = await ask_peers(link)
         infos = await _infos(link, {each.stream for node in nodes for each in node.following})
@@ -108,7 +109,7 @@ async def _infos(link: NatsLink, names: set[str]) -> dict[str, Mapping[str, Any]
 
 async def _info(link: NatsLink, name: str) -> Mapping[str, Any] | None:
     try:
-        return await link.api(f"STREAM.INFO.{name}", patience=PATIENCE)
+        return await link.api(f"STREAM.INFO.{name}", patience=COMMAND_TIMEOUT_SECONDS)
     except Unavailable:
         return None
     except Refused as no:

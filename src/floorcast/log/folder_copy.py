@@ -18,21 +18,21 @@ from floorcast.log.log_file import Follows, LogReader, StreamPosition
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
 
-__all__ = ["FILES", "Held", "back_up", "copy_file", "held", "install"]
+__all__ = ["FILES", "FolderContents", "back_up", "contents_of", "copy_file", "install"]
 
 FILES = ("mirror.db", "keys.db", "log.db")
 STEP = 256  # pages copied at a time
 
 
-class Held(NamedTuple):
-    """What a folder has of a log: of which, and how far of each stream."""
+class FolderContents(NamedTuple):
+    """The log that a folder is a copy of, and its position in each of the log's streams."""
 
     follows: Follows
     stream_positions: Mapping[str, StreamPosition]
 
 
-def held(folder: Path) -> Held | None:
-    """What the folder has of a cluster's log, None for nothing. Raises Unavailable."""
+def contents_of(folder: Path) -> FolderContents | None:
+    """What the folder has of a cluster's log; None if it has none. Raises Unavailable."""
     path = folder / "log.db"
     if not path.exists():
         return None
@@ -42,7 +42,7 @@ def held(folder: Path) -> Held | None:
         raise Unavailable(f"{path} cannot be read: {error}") from error
     try:
         stream_positions = reader.following()
-        return Held(reader.follows(), stream_positions) if stream_positions else None
+        return FolderContents(reader.follows(), stream_positions) if stream_positions else None
     except Unavailable:
         return None  # of a release that knew no clusters: opening it says what is to be done
     finally:

@@ -12,8 +12,6 @@ from floorcast.server.stores import require_nats
 
 __all__ = ["visit"]
 
-PATIENCE = 5.0  # seconds for the cluster to answer
-
 
 async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
     """Open the key-value store of the folder, or of the cluster; ``stack`` closes them.
@@ -37,9 +35,9 @@ async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Key
 async def _cluster(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
     require_nats()
     from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore  # noqa: PLC0415 — an extra
-    from floorcast.cluster.link import NatsLink  # noqa: PLC0415 — an extra
+    from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink  # noqa: PLC0415 — an extra
 
-    link = await NatsLink.open(settings.log, "floorcast command", patience=PATIENCE)
+    link = await NatsLink.open(settings.log, "floorcast command", patience=COMMAND_TIMEOUT_SECONDS)
     stack.push_async_callback(link.close)
     kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=make)
     stack.push_async_callback(kv.close)
