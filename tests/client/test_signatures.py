@@ -24,7 +24,7 @@ def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> N
 def test_both_clients_have_the_same_methods() -> None:
     """What one can do, the other can; only how they are closed differs."""
     methods = [
-        {name for name in vars(client) if not name.startswith("_")}
+        {name for name, _ in inspect.getmembers(client) if not name.startswith("_")}
         for client in (Client, AsyncClient)
     ]
     assert methods[0] ^ methods[1] == {"close", "aclose"}

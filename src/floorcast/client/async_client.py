@@ -11,7 +11,7 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from floorcast.client import feeds, methods
-from floorcast.client.async_io import AsyncIo
+from floorcast.client.async_io import AsyncConnected, AsyncIo
 from floorcast.client.conversation import Conversation, Credentials
 from floorcast.client.following import Followed, Following
 from floorcast.client.methods import Call
@@ -128,7 +128,7 @@ def _following(
     return method
 
 
-class AsyncClient:
+class AsyncClient(AsyncConnected):
     """A client of the Real-Time Reporting API, for asyncio; any number of tasks may share it.
 
     ``url`` is the server's; it logs in with ``credentials`` when it has to, or uses ``session``
@@ -146,7 +146,7 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._conversation = Conversation(url, credentials, session, timing or Timing())
-        self._io = AsyncIo(self._conversation.url, transport, sleep)
+        super().__init__(AsyncIo(self._conversation.url, transport, sleep))
 
     log_in = _saying(Conversation.log_in)
     log_out = _saying(Conversation.log_out)
@@ -170,18 +170,3 @@ class AsyncClient:
     agent_events = _following(feeds.agent_events)
     interaction_events = _following(feeds.interaction_events)
     call_events = _following(feeds.call_events)
-
-    async def aclose(self) -> None:
-        """Close all connections; the session lives on."""
-        await self._io.http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import httpx
 
@@ -12,7 +13,7 @@ from floorcast.client.steps import Alone, Broken, Pause, Send, Step, Steps, Work
 from floorcast.client.wire import LIMITS, TIMEOUT, request_of, response_of, translated
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["AsyncIo"]
+__all__ = ["AsyncConnected", "AsyncIo"]
 
 T = TypeVar("T")
 
@@ -68,3 +69,25 @@ class AsyncIo:
                 return await asyncio.to_thread(what)
             case _:
                 raise TypeError(step)
+
+
+class AsyncConnected:
+    """An owner of connections, which are closed at the end of an ``async with`` block."""
+
+    def __init__(self, io: AsyncIo) -> None:
+        self._io = io
+
+    async def aclose(self) -> None:
+        """Close all connections; a session stays valid."""
+        await self._io.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from types import TracebackType
-from typing import Self
 
 import httpx
 
-from floorcast.client.async_io import AsyncIo
+from floorcast.client.async_io import AsyncConnected, AsyncIo
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.client.sending import Sending, Verdicts
 from floorcast.client.timing import Timing
@@ -17,7 +15,7 @@ from floorcast.client.timing import Timing
 __all__ = ["AsyncSender"]
 
 
-class AsyncSender:
+class AsyncSender(AsyncConnected):
     """Sends events to a server's intake, for asyncio.
 
     ``url`` is the server's, ``key`` an ingest key: it decides whose the events are.
@@ -34,7 +32,7 @@ class AsyncSender:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._sending = Sending(url, key, timing or Timing())
-        self._io = AsyncIo(self._sending.url, transport, sleep)
+        super().__init__(AsyncIo(self._sending.url, transport, sleep))
 
     async def send(self, events: Iterable[CloudEvent]) -> Verdicts:
         """Send events in order, in batches; returns once the server has stored them.
@@ -45,18 +43,3 @@ class AsyncSender:
         again is always safe.
         """
         return await self._io.run(self._sending.send(events))
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._io.http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

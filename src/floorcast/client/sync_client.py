@@ -16,7 +16,7 @@ from floorcast.client.following import Followed, Following
 from floorcast.client.methods import Call
 from floorcast.client.signatures import look_like
 from floorcast.client.steps import Next, Open, Response, Shut, Step, Steps
-from floorcast.client.sync_io import SyncIo
+from floorcast.client.sync_io import Connected, SyncIo
 from floorcast.client.timing import Timing
 from floorcast.client.wire import STREAM_OPEN, request_of, response_of, translated
 
@@ -128,7 +128,7 @@ def _following(
     return method
 
 
-class Client:
+class Client(Connected):
     """A client of the Real-Time Reporting API; threads may share it, but not one of its feeds.
 
     ``url`` is the server's; it logs in with ``credentials`` when it has to, or uses ``session``
@@ -146,7 +146,7 @@ class Client:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._conversation = Conversation(url, credentials, session, timing or Timing())
-        self._io = SyncIo(self._conversation.url, transport, sleep)
+        super().__init__(SyncIo(self._conversation.url, transport, sleep))
 
     log_in = _saying(Conversation.log_in)
     log_out = _saying(Conversation.log_out)
@@ -170,18 +170,3 @@ class Client:
     agent_events = _following(feeds.agent_events)
     interaction_events = _following(feeds.interaction_events)
     call_events = _following(feeds.call_events)
-
-    def close(self) -> None:
-        """Close all connections; the session lives on."""
-        self._io.http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

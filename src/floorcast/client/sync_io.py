@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import httpx
 
@@ -12,7 +13,7 @@ from floorcast.client.steps import Alone, Broken, Pause, Send, Step, Steps, Work
 from floorcast.client.wire import LIMITS, TIMEOUT, request_of, response_of, translated
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["SyncIo"]
+__all__ = ["Connected", "SyncIo"]
 
 T = TypeVar("T")
 
@@ -66,3 +67,25 @@ class SyncIo:
                 return what()
             case _:
                 raise TypeError(step)
+
+
+class Connected:
+    """An owner of connections, which are closed at the end of a ``with`` block."""
+
+    def __init__(self, io: SyncIo) -> None:
+        self._io = io
+
+    def close(self) -> None:
+        """Close all connections; a session stays valid."""
+        self._io.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

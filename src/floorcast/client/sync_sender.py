@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.client.sending import Sending, Verdicts
-from floorcast.client.sync_io import SyncIo
+from floorcast.client.sync_io import Connected, SyncIo
 from floorcast.client.timing import Timing
 
 __all__ = ["Sender"]
 
 
-class Sender:
+class Sender(Connected):
     """Sends events to a server's intake.
 
     ``url`` is the server's, ``key`` an ingest key: it decides whose the events are.
@@ -34,7 +32,7 @@ class Sender:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._sending = Sending(url, key, timing or Timing())
-        self._io = SyncIo(self._sending.url, transport, sleep)
+        super().__init__(SyncIo(self._sending.url, transport, sleep))
 
     def send(self, events: Iterable[CloudEvent]) -> Verdicts:
         """Send events in order, in batches; returns once the server has stored them.
@@ -45,18 +43,3 @@ class Sender:
         again is always safe.
         """
         return self._io.run(self._sending.send(events))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._io.http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
