@@ -105,26 +105,26 @@ class Entries(MemoryLog):
     def __init__(self, now: Now) -> None:
         super().__init__(now)
         self.lost = ALWAYS
-        self.recorded_at: dict[int, list[int]] = {}
+        self.times: dict[int, list[int]] = {}
         self.forgotten = 0
         self.error: Exception | None = None
 
     def take(self, client: int, ticks: int) -> int:
         """One more entry; its number."""
-        entries = self.recorded_at.setdefault(client, [])
+        entries = self.times.setdefault(client, [])
         entries.append(max(ticks, entries[-1] + 1) if entries else ticks)
         return len(entries)
 
     def head(self, client: int) -> Head:
         """The newest entry."""
-        entries = self.recorded_at.get(client, [])
+        entries = self.times.get(client, [])
         return Head(len(entries), entries[-1]) if entries else Head(0, 0)
 
     def last_at(self, client: int, ticks: int) -> int:
         """The last entry at or before."""
         if self.error is not None:
             raise self.error
-        entries = self.recorded_at.get(client, [])
+        entries = self.times.get(client, [])
         return max(self.forgotten, sum(recorded_at <= ticks for recorded_at in entries))
 
     def lost_until(self, client: int) -> int:
@@ -133,7 +133,7 @@ class Entries(MemoryLog):
 
     def recorded_at(self, client: int, number: int) -> int | None:
         """When an entry was taken."""
-        entries = self.recorded_at.get(client, [])
+        entries = self.times.get(client, [])
         return entries[number - 1] if self.forgotten < number <= len(entries) else None
 
 

@@ -117,7 +117,7 @@ def test_a_reader_that_waits_for_another_nodes_position_is_told_of_a_rebuild() -
         house.log.lost = 0
         house.publish([], ACME)
         ahead = await house.http.post("/realtime/event/feed", headers=session)
-        house.log.recorded_at[ACME].pop()
+        house.log.times[ACME].pop()
         house.floors[ACME].folded = 0
         waiting = asyncio.ensure_future(
             house.http.post(

@@ -19,7 +19,7 @@ from floorcast.cluster.peers import PIECE_BYTES, Offer, Peer, Wanted, ask_peers,
 from floorcast.cluster.stream_follower import Mismatch, check_message
 from floorcast.cluster.streams import StreamState, state_of
 from floorcast.log import folder_copy
-from floorcast.log.folder_copy import held
+from floorcast.log.folder_copy import contents_of
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import remove
@@ -39,7 +39,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
     Raises SettingError for a folder of another log, and for one that knows more than the streams;
     Unavailable when a copy is needed and no other node can give one now.
     """
-    have = held(folder)
+    have = contents_of(folder)
     if have is None and await asyncio.to_thread((folder / "log.db").exists):
         raise SettingError(  # and nothing of it is touched: it may be all that there is
             f"data folder {folder} holds an embedded log: move it into the cluster with "

@@ -38,7 +38,7 @@ from floorcast.cluster.streams import (
 from floorcast.config.settings import Settings
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.folder_copy import held
+from floorcast.log.folder_copy import contents_of
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
 
@@ -127,7 +127,7 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     name = settings.node or socket.gethostname()
     link = await _patiently(lambda: NatsLink.open(settings.log, name, now))
     stack.push_async_callback(link.close)
-    kept = held(folder.path)
+    kept = contents_of(folder.path)
     identity = "" if kept is None else kept.follows.identity
     follows, replicas = await _patiently(lambda: _streams(link, settings, identity))
     follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
