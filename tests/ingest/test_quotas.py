@@ -74,7 +74,7 @@ def run(limits: Limits, work: Callable[[Door], Coroutine[Any, Any, None]]) -> No
         async with house.at_work(house.floor()) as floor:
             await work(Door(house, floor, limits))
         await house.log.close()
-        await house.mirror.close()
+        await house.store.close()
 
     asyncio.run(begin())
 
