@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -85,7 +87,7 @@ def figures(floor: Floor) -> object:
     }
     present = {
         one.id: (
-            *(one.state, one.since, one.counted_to, one.service, one.services, one.reason),
+            *(one.state, one.since, one.last_event, one.service, one.services, one.reason),
             *(one.skill, one.monitored, None if one.call is None else one.call.key),
         )
         for one in floor.state.agents.values()
@@ -145,3 +147,24 @@ def test_a_state_that_comes_too_late_changes_no_figure() -> None:
         if number == 9:
             assert figures(floor) == before
     assert floor.state.agents[7].service == 20
+
+
+def test_a_late_state_costs_what_came_since_and_not_what_is_kept() -> None:
+    """A source that is constantly some seconds behind: ten times the moments, the same work."""
+
+    def cost(kept: int) -> int:
+        floor = new_floor()
+        story = [agent(("READY", "NOT_READY")[n % 2], n / 2, service=10) for n in range(kept)]
+        for number, one in enumerate(story, 2):
+            floor.begin_entry(number, ticks(kept / 2))
+            floor.fold(one, ticks(kept / 2), "-")
+        called = Counter[str]()
+        late = agent("IN_CALL", kept / 2 - 1.25)
+        sys.setprofile(lambda _frame, event, _argument: called.update([event]))
+        try:
+            floor.fold(late, ticks(kept / 2), "-")
+        finally:
+            sys.setprofile(None)
+        return called["call"]
+
+    assert cost(212) < 1.2 * cost(20)

@@ -24,6 +24,8 @@ def call_start(event_id: str) -> CallStartEvent:
     """A call began."""
     return CallStartEvent(
         event_id=event_id,
+        call_event_type="CALL_START",
+        interaction_type="VOICE",
         transaction_id=1,
         client_id=1,
         service_id=1,

@@ -11,8 +11,6 @@ __all__ = ["CALL_OF", "agent_event", "agent_event_kind"]
 
 CALL_OF = "call of "  # and a call center: the kind of an event whose call another one has
 
-_NO_CALL = CallInHand()
-
 
 def agent_event_kind(event: AgentEvent, directory: Directory) -> str:
     """What filters look at: the call center of the event's call, if it is not the agent's.
@@ -39,9 +37,8 @@ def agent_event(
 ) -> AgentEvent:
     """An agent entered a state on ``service``, at ``at`` (ms), with ``call`` in hand."""
     entry = directory.agents[agent.id]
-    call = call or _NO_CALL
-    supervisor = data.supervisor
-    return AgentEvent(
+    # at most 15 keywords at once: with more, Python 3.11 makes a dictionary of them first
+    fed = AgentEvent(
         timestamp=at,
         client_id=client,
         agent_id=agent.id,
@@ -51,16 +48,18 @@ def agent_event(
         line_number=data.line_number or "ACD",
         event_type=data.event_type,
         not_ready_reason_code=data.reason,
-        call_service_id=call.service,
-        transaction_id=call.transaction,
-        session_id=call.session,
-        phone_number=call.phone,
-        account=call.account,
         result=data.result,
-        campaign_type=call.campaign_type,
-        agent2_id=None if data.agent2 is None else directory.agent(data.agent2),
-        supervisor_session_id=None if supervisor is None else supervisor.session_id,
-        supervisor_phone_number=None if supervisor is None else supervisor.phone_number,
         seq_num=agent.seq,
         event_id=f"cid={client}:aid={agent.id}:time={at}:seq={agent.seq}",
     )
+    if call is not None:
+        fed.call_service_id = call.service
+        fed.transaction_id, fed.session_id = call.transaction, call.session
+        fed.phone_number, fed.account = call.phone, call.account
+        fed.campaign_type = call.campaign_type
+    if data.agent2 is not None:
+        fed.agent2_id = directory.agent(data.agent2)
+    if data.supervisor is not None:
+        fed.supervisor_session_id = data.supervisor.session_id
+        fed.supervisor_phone_number = data.supervisor.phone_number
+    return fed

@@ -16,9 +16,16 @@ from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.timeline import Timeline
-from floorcast.model.inbound import AgentState, AgentStateData, CallAnswer, Thing, milliseconds
+from floorcast.model.inbound import (
+    AgentState,
+    AgentStateData,
+    CallAnswer,
+    CallRef,
+    Thing,
+    milliseconds,
+)
 from floorcast.model.outbound import AgentEvent
-from floorcast.model.states import State
+from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
 __all__ = ["AgentFold", "Calls"]
@@ -46,8 +53,9 @@ class Calls(NamedTuple):
 
     def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
         """See ``CallEffects``."""
-        call = self._changing(key)
-        if call is not None:
+        call = self.table.calls.get(key)
+        if call is not None and call.can_be_left(at):
+            self._changing(key)
             call.leave(agent, at, sign)
             self.follow(call)
 
@@ -95,25 +103,29 @@ class AgentFold:
 
     def heard(self, event: AgentState, at: int, now: int) -> tuple[int | None, AgentEvent]:
         """An agent entered a state at ``at`` (ms), as was taken at ``now``; what is fed."""
-        data, state, directory = event.data, self._state, self._state.directory
+        data, directory = event.data, self._state.directory
         agent = self.agent(directory.agent(data.agent))
         agent.seq += 1
+        kind, call, key = data.event_type, None, None
         service = None if data.service is None else directory.service(data.service)
-        call = None if data.call is None else self._call_in_hand(data, agent.id)
-        told = self._told(data, call)
+        if data.call is not None:
+            call = self._call_in_hand(data.call, agent.id, is_answer=kind == "IN_CALL")
+            key = call.key
         # a clock that is ahead never adds time that has not passed
-        moment = AgentMoment(min(at, now), data.event_type, service, told)
-        if moment.at >= agent.reached or self._timeline.places(agent, moment.at, now):
-            key = None if call is None else call.key
-            if key is not None and data.event_type == "IN_CALL":
+        counts_at = min(at, now)
+        moment = AgentMoment(counts_at, kind, service, self._told(data, call))
+        if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
+            if key is not None and kind == "IN_CALL":
                 self._calls.table.touch(key, at, now)
             service = self._take(agent, moment, now)
             if call is not None and key is not None:
-                self._tell_call(agent, data.event_type, call, service, at, now)
+                self._tell_call(agent, kind, call, key, service, at, now)
         else:
             self._take_late(agent, moment)
         served = None if service == NO_SERVICE else service
-        fed = agent_event(state.client, agent, data, call or agent.call, served, at, directory)
+        fed = agent_event(
+            self._state.client, agent, data, call or agent.call, served, at, directory
+        )
         return served, fed
 
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
@@ -151,17 +163,19 @@ class AgentFold:
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
         """Find the calls that an event of an agent may change without naming them."""
         thing: Thing | None = event.data.agent
-        number = None if thing is None else self._state.directory.known_agent(thing)
+        if thing is None:
+            return
+        number = self._state.directory.known_agent(thing)
         agent = None if number is None else self._state.agents.get(number)
         if agent is None:
             return
         keys: Iterable[Key | None] = ()
-        if agent.state is State.WRAP_UP or (
+        if event.time is not None and milliseconds(event.time) < agent.reached:
+            keys = self._timeline.calls_of(agent)
+        elif agent.state is WRAP_UP or (
             type(event) is AgentState and event.data.event_type == "WRAP_UP"
         ):
             keys = (agent.wraps_up, agent.answered)
-        if agent.newer and event.time is not None and milliseconds(event.time) < agent.reached:
-            keys = self._timeline.calls_of(agent)
         for key in keys:
             if key is not None and key not in self._calls.table.calls:
                 found[key] = None
@@ -174,9 +188,9 @@ class AgentFold:
         service = self._timeline.take(agent, moment, now)
         moved = agent.service != at or agent.services != services
         if moved or agent.state is not state or agent.since != since or agent.reason != reason:
-            if agent.state is not State.LOGOFF or agent.since != since:
+            if agent.state is not LOGOFF or agent.since != since:
                 agent.changed_at = now
-            if moved or (agent.state is State.LOGOFF) is not (state is State.LOGOFF):
+            if moved or (agent.state is LOGOFF) is not (state is LOGOFF):
                 self.locate(agent)
         if agent.team is not None and agent.team != team:
             self._state.directory.join_team(agent.id, agent.team)
@@ -197,11 +211,10 @@ class AgentFold:
             self._state.directory.join_team(agent.id, told.team)
 
     def _tell_call(
-        self, agent: OnFloor, kind: str, ref: CallInHand, service: int, at: int, now: int
+        self, agent: OnFloor, kind: str, ref: CallInHand, key: Key, service: int, at: int, now: int
     ) -> None:
         """The agent named a call: it is heard of, and answered if the agent is in it."""
-        key, table = ref.key, self._calls.table
-        assert key is not None
+        table = self._calls.table
         if kind == "IN_CALL":
             call = table.calls[key]
             if call.direction is None:
@@ -214,20 +227,19 @@ class AgentFold:
             ref.service = self._service_of(key, agent.id)
 
     def _told(self, data: AgentStateData, call: CallInHand | None) -> Told | None:
-        directory = self._state.directory
-        services = None
-        if data.services is not None:
-            services = tuple(dict.fromkeys(map(directory.service, data.services)))
-        team = None if data.team is None else directory.team(data.team)
         reason, skill, monitored = data.reason, data.skill, data.monitored
-        if (reason, services, team, monitored, skill, call) == _NOTHING_TOLD:
-            return None if data.event_type != "NOT_READY" else _OTHER
-        slot = reason_index(self._reasons.get(reason, reason) if reason else None)
+        services, team = None, None
+        if data.services is not None:
+            services = tuple(dict.fromkeys(map(self._state.directory.service, data.services)))
+        if data.team is not None:
+            team = self._state.directory.team(data.team)
+        untold = call is None and reason is None and skill is None
+        if untold and monitored is None and services is None and team is None:
+            return None
+        slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))
         return Told(reason, slot, services, team, monitored, skill, call)
 
-    def _call_in_hand(self, data: AgentStateData, agent: int) -> CallInHand | None:
-        ref = data.call
-        assert ref is not None
+    def _call_in_hand(self, ref: CallRef, agent: int, *, is_answer: bool) -> CallInHand:
         named = None if ref.service is None else self._state.directory.service(ref.service)
         call = CallInHand(
             None if ref.transaction_id is None else int(ref.transaction_id),
@@ -245,15 +257,16 @@ class AgentFold:
             return call
         if call.phone is None:
             call.phone = known.customer_phone
-        call.account = known.account if call.account is None else call.account
+        if call.account is None:
+            call.account = known.account
         if call.campaign_type is None:
             call.campaign_type = known.campaign_type
         if call.direction is None:
             call.direction = known.direction
-        if call.service is None and data.event_type == "IN_CALL":
-            call.service = _or_none(known.present_service)
-        elif call.service is None:
-            call.service = self._service_of(key, agent)
+        if named is None:
+            call.service = (
+                _or_none(known.present_service) if is_answer else self._service_of(key, agent)
+            )
         return call
 
     def _service_of(self, key: Key, agent: int) -> int | None:
@@ -265,8 +278,7 @@ class AgentFold:
         return _or_none(known.present_service if turn is None else turn.service)
 
 
-_NOTHING_TOLD = (None, None, None, None, None, None)
-_OTHER = Told(slot=reason_index(None))
+_NO_REASON = reason_index(None)
 
 
 def _or_none(service: int) -> int | None:

@@ -11,9 +11,9 @@ from msgspec import Struct, field
 
 from floorcast.floor.calls import Key
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.model.states import EVENT_STATE, State
+from floorcast.model.states import LOGOFF, READY, State
 
-__all__ = ["ANSWERED", "LONG_AGO", "AgentMoment", "CallInHand", "OnFloor", "Told", "state_after"]
+__all__ = ["ANSWERED", "LONG_AGO", "AgentMoment", "CallInHand", "OnFloor", "Stretch", "Told"]
 
 LONG_AGO = -(2**60)
 ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named the agent
@@ -69,29 +69,28 @@ class AgentMoment(Struct, array_like=True, gc=False):
 class OnFloor(Struct, omit_defaults=True, gc=False):
     """What the floor knows of an agent now; moments in ms.
 
-    ``since`` is when the present state began, ``counted_to`` up to when its time is counted,
-    ``changed_at`` when the last change of state, reason or service was taken. ``service`` is
+    ``since`` is when the present state began, ``last_event`` when the agent was heard of last, up
+    to which its time is counted, and ``changed_at`` when the last change of state, reason or
+    service was taken. ``service`` is
     where time accrues: of ``services``, the call's, else ``at_hand``. ``visited`` are the (day,
     service) pairs that the present visit was counted in, and ``call_visited`` those of the visit
     to In Call that hold or transfer interrupts. ``answered`` is the call that it answered last,
     ``on`` are those that it has not left for another, ``wraps_up`` is the one that the present
     wrap-up follows, and ``offered`` one that it answered before it was in call.
 
-    ``newer`` are the moments of the last minutes and ``older`` those before, which late ones
-    are put among; ``before_newer`` and ``before_older`` are the agent as it was before them.
+    ``past`` are the moments of the last minutes, which late ones are put among.
     """
 
     id: int
-    state: State = State.LOGOFF
+    state: State = LOGOFF
     since: int = 0
-    counted_to: int = 0
     last_event: int = LONG_AGO
     service: int = NO_SERVICE
     reason: str | None = None
     monitored: bool = False
     skill: str | None = None
     call: CallInHand | None = None
-    state_before_offer: State = State.READY
+    state_before_offer: State = READY
     visited: tuple[tuple[int, int], ...] = ()
     call_visited: tuple[tuple[int, int], ...] | None = None
     seq: int = 0
@@ -107,15 +106,12 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
     offered: CallInHand | None = None
     reached: int = LONG_AGO
     changed_at: int = 0
-    newer: list[AgentMoment] = field(default_factory=list)
-    older: list[AgentMoment] = field(default_factory=list)
-    before_newer: OnFloor | None = None
-    before_older: OnFloor | None = None
+    past: list[Stretch] = field(default_factory=list)
 
     @property
     def logged_in(self) -> bool:
         """Logged in now."""
-        return self.state is not State.LOGOFF
+        return self.state is not LOGOFF
 
     @property
     def logged_in_to(self) -> tuple[int, ...]:
@@ -123,7 +119,8 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
         return self.services or (self.service,)
 
 
-def state_after(agent: OnFloor, event_type: str) -> State:
-    """The state that an event leaves the agent in."""
-    state = EVENT_STATE[event_type]
-    return agent.state_before_offer if state is None else state
+class Stretch(Struct, array_like=True, gc=False):
+    """Some moments of an agent in the order of time, and the agent as it was before them."""
+
+    before: OnFloor
+    moments: list[AgentMoment]

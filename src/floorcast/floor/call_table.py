@@ -63,9 +63,10 @@ class CallTable:
             for hook in self._hooks:
                 hook(call)
             call.last_event = max(call.last_event, at)
-        if call.ended is not None and call.last_taken != now:
-            self._ended.append((now, key))
-        call.last_taken = now
+        if call.last_taken != now:
+            if call.ended is not None:
+                self._ended.append((now, key))
+            call.last_taken = now
         return call
 
     def settle(self, call: Call, step: Step, tally: Tally) -> None:
@@ -118,17 +119,19 @@ class CallTable:
 
     def locate(self, call: Call) -> None:
         """Know which service has the call now."""
+        key = (call.transaction, call.session)
         where = None if call.ended is not None else call.present_service
-        before = self._where.get(call.key)
+        before = self._where.get(key)
         if where is None:
-            self._over.add(call.key)
+            self._over.add(key)
         elif before is None:
-            self._over.discard(call.key)
+            self._over.discard(key)
         if where == before:
             return
         if before is not None:
-            del self.in_progress[before][call.key]
-            del self._where[call.key]
+            del self.in_progress[before][key]
+            if where is None:
+                del self._where[key]
         if where is not None:
-            self.in_progress.setdefault(where, {})[call.key] = call
-            self._where[call.key] = where
+            self.in_progress.setdefault(where, {})[key] = call
+            self._where[key] = where

@@ -25,6 +25,7 @@ from floorcast.site.configuration import Category
 __all__ = [
     "ANSWER",
     "END",
+    "FEW_STEPS",
     "LEAVE",
     "MOST_STEPS",
     "QUEUE",
@@ -89,9 +90,10 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
     @property
     def began(self) -> int:
         """When it began: joined, or answered without a queue."""
-        begin = self.joined if self.joined is not None else self.answered
-        assert begin is not None
-        return begin
+        if self.joined is not None:
+            return self.joined
+        assert self.answered is not None
+        return self.answered
 
     def wait(self, until: int) -> int:
         """The wait in queue up to its end, or to ``until`` while it lasts; in ms."""
@@ -280,6 +282,10 @@ class Call(Struct, omit_defaults=True, gc=False):
                 return agent
         return found
 
+    def can_be_left(self, at: int) -> bool:
+        """Whether it changes anything that an agent leaves it, or turns out not to have left."""
+        return self.ended is None or at < self.ended or bool(self.gone)
+
     def leave(self, agent: int, at: int, sign: int) -> None:
         """The agent left for another call (+1), or turns out not to have (-1)."""
         if sign < 0:
@@ -325,13 +331,16 @@ class Call(Struct, omit_defaults=True, gc=False):
     @property
     def present_service(self) -> int:
         """The service that has the call now."""
-        segment = self.segment
-        if segment is not None and segment.service != NO_SERVICE:
-            return segment.service
+        if self.segments:
+            service = self.segments[-1].service
+            if service != NO_SERVICE:
+                return service
         return NO_SERVICE if self.service is None else self.service
 
     def waited(self, until: int) -> int:
         """The ms that it waited in queues, up to ``until``."""
+        if len(self.segments) == 1 and self.folded is None:
+            return self.segments[0].wait(until)
         self.charge(len(self.segments))
         earlier = 0 if self.folded is None else self.folded.waited
         return earlier + sum(segment.wait(until) for segment in self.segments)
@@ -440,11 +449,10 @@ class Call(Struct, omit_defaults=True, gc=False):
             QueueSegment(NO_SERVICE if service is None else service, joined=step.at)
         )
 
-    def go_on(self, step: Step) -> None:
+    def go_on(self, turn: QueueSegment, step: Step) -> None:
         """Take the usual step: the answer or the end of the only turn, after everything else."""
         self.steps.append(step)
         self.last_step = step.at
-        turn = self.segments[0]
         if step.kind == ANSWER:
             turn.answered, turn.agent = step.at, step.agent
             if self.service is None:

@@ -61,7 +61,7 @@ from floorcast.model.inbound import (
     milliseconds,
 )
 from floorcast.model.outbound import AgentEvent, InteractionEvent
-from floorcast.model.states import State
+from floorcast.model.states import NOT_READY
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.configuration import FloorConfig
 
@@ -201,18 +201,19 @@ class Floor:
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
-        calls = self.call_table.calls
+        calls, behind = self.call_table.calls, self._agents.add_calls_behind
         for event in events:
             data: Any = event.data
             kind: Any = type(event)
-            if kind is AgentState or (kind is CallAnswer and data.agent is not None):
-                self._agents.add_calls_behind(cast("AgentState | CallAnswer", event), found)
             if kind is AgentState:
+                behind(cast("AgentState", event), found)
                 data = data.call
                 if data is None or data.transaction_id is None or data.session_id is None:
                     continue
             elif kind not in _OF_CALLS:
                 continue
+            elif kind is CallAnswer:
+                behind(cast("CallAnswer", event), found)
             key = (int(data.transaction_id), data.session_id)
             if key not in calls:
                 found[key] = None
@@ -244,21 +245,22 @@ class Floor:
     def _learn(self, call: Call, at: int, data: object, members: _Members) -> bool:
         """Take over what an event tells of the call, unless a later one told it: then True."""
         later, told = call.told_later(at), 0
+        names, bits = members.names, members.bits
         for index, value in enumerate(members.values(data)):
             if value is None:
                 continue
-            name, bit = members.names[index], members.bits[index]
+            name, bit = names[index], bits[index]
             if later & bit:
                 if name == "campaign":
                     self.state.directory.campaign(value)  # a name gets its entry all the same
+                continue
+            told |= bit
+            if bit > _PHONES:
+                setattr(call, name, value)
+            elif bit > _PLAIN:
+                setattr(call, name, str(value))
             else:
-                told |= bit
-                if bit > _PHONES:
-                    setattr(call, name, value)
-                elif bit > _PLAIN:
-                    setattr(call, name, str(value))
-                else:
-                    self._learn_other(call, name, value)
+                self._learn_other(call, name, value)
         if told:
             call.note_told(at, told)
         return later != 0
@@ -419,5 +421,5 @@ _ACCOUNT = _members("account")
 def _restore(agent: OnFloor) -> None:
     """Read an agent as an earlier release kept it."""
     agent.reached = max(agent.reached, agent.last_event)
-    if agent.state is State.NOT_READY and agent.slot < 0:
+    if agent.state is NOT_READY and agent.slot < 0:
         agent.slot = reason_index(agent.reason)

@@ -51,13 +51,11 @@ class Ledger:
             return None
         for hook in self._hooks:
             hook(service)
-        services = self._service_days.get(day)
-        if services is None:
-            services = self._service_days[day] = {}
-        counter = services.get(service)
-        if counter is None:
-            counter = services[service] = ServiceDay()
-        return counter
+        try:
+            return self._service_days[day][service]
+        except KeyError:
+            counter = self._service_days.setdefault(day, {})[service] = ServiceDay()
+            return counter
 
     def agent(self, day: int, service: int, agent: int) -> AgentDay | None:
         """The counter of an agent on a service for a day; None when the day is gone."""
@@ -65,17 +63,13 @@ class Ledger:
             return None
         for hook in self._hooks:
             hook(service)
-        services = self._agent_days.get(day)
-        if services is None:
-            services = self._agent_days[day] = {}
-        agents = services.get(service)
-        if agents is None:
-            agents = services[service] = {}
-        counter = agents.get(agent)
-        if counter is None:
-            counter = agents[agent] = AgentDay()
+        try:
+            return self._agent_days[day][service][agent]
+        except KeyError:
+            counter = AgentDay()
+            self._agent_days.setdefault(day, {}).setdefault(service, {})[agent] = counter
             self._note(day, service, agent, counter)
-        return counter
+            return counter
 
     def services_on(self, day: int) -> Mapping[int, ServiceDay]:
         """The counters of the day by service."""

@@ -17,7 +17,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from floorcast.floor.calls import ANSWER, END, QUEUE, Call, Change, QueueSegment, Step, WrapUp
+from floorcast.floor.calls import (
+    ANSWER,
+    END,
+    FEW_STEPS,
+    QUEUE,
+    Call,
+    Change,
+    QueueSegment,
+    Step,
+    WrapUp,
+)
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
@@ -71,6 +81,7 @@ class Tally:
         self._hooks = hooks
         self._ledger = ledger
         self._day_of = calendar.day_of
+        self._same_day = calendar.same_day
         self._services = services
         self._terms = terms
         self._known: dict[tuple[int, str], _Turns] = {}
@@ -82,9 +93,7 @@ class Tally:
         if not call.steps and call.folded is None and not call.wrap_ups:
             self._begin(call, step)
             return
-        if self._only_adds(call, step):
-            call.go_on(step)
-            self._add(call, step)
+        if len(call.segments) == 1 and self._go_on(call, call.segments[0], step):
             return
         self._judge_again(call)
         turns = self._turns(call)
@@ -122,7 +131,7 @@ class Tally:
         """A wrap-up followed the call (+1), or turns out not to have (-1)."""
         if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
             segment = call.segments[0]
-            call.wrap_ups.append(WrapUp(wrap_up.agent, wrap_up.begin, wrap_up.spent))
+            call.wrap_ups.append(wrap_up)
             segment.wrap_up = wrap_up.spent
             if segment.left is not None:
                 counter = self._ledger.service(self._day_of(segment.left), segment.service)
@@ -152,7 +161,8 @@ class Tally:
 
     def _begin(self, call: Call, step: Step) -> None:
         """The first turn, or what comes before it."""
-        call.judged = self._terms
+        if call.judged != self._terms:
+            call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
             call.join(step)
             segment = call.segments[0]
@@ -162,40 +172,37 @@ class Tally:
             return
         call.take(step)
         for segment in call.segments:
-            place = (self._day_of(segment.began), segment.service)
-            counter = self._ledger.service(*place)
+            day, service = self._day_of(segment.began), segment.service
+            counter = self._ledger.service(day, service)
             if counter is not None:
                 counter.offered += 1
             if segment.answered is not None:
-                self._count_handled(call, segment, place, 1)
+                self._count_handled(call, segment, day, service, 1)
                 if segment.agent is not None:
-                    self._credit(call, (*place, segment.agent), 1)
+                    self._credit(call, (day, service, segment.agent), 1)
 
-    def _only_adds(self, call: Call, step: Step) -> bool:
-        """The answer or the end of the only turn, in order and the same day."""
-        if len(call.segments) != 1 or step.at < call.last_step or call.folded is not None:
+    def _go_on(self, call: Call, turn: QueueSegment, step: Step) -> bool:
+        """Take the usual step if this is one: the only turn is answered, or ends, on its day."""
+        at, kind = step.at, step.kind
+        if turn.left is not None or at < call.last_step or len(call.steps) >= FEW_STEPS:
             return False
-        if call.judged != self._terms or call.wrap_ups or len(call.steps) >= call.most_steps:
+        if call.judged != self._terms or call.wrap_ups or call.folded is not None:
             return False
-        segment = call.segments[0]
-        if segment.left is not None or self._day_of(segment.began) != self._day_of(step.at):
+        answers = kind == ANSWER and turn.answered is None and turn.service != NO_SERVICE
+        day = self._same_day(turn.began, at)
+        if day is None or not (answers or kind == END):
             return False
-        if step.kind == END:
-            return True
-        return step.kind == ANSWER and segment.answered is None and segment.service != NO_SERVICE
-
-    def _add(self, call: Call, step: Step) -> None:
-        segment = call.segments[0]
-        place = (self._day_of(step.at), segment.service)
-        if step.kind == ANSWER:
-            self._count_handled(call, segment, place, 1)
-            if segment.agent is not None:
-                self._credit(call, (*place, segment.agent), 1)
-        elif segment.answered is not None:
-            self._count_talk(segment, 1)
+        call.go_on(turn, step)
+        if answers:
+            self._count_handled(call, turn, day, turn.service, 1)
+            if turn.agent is not None:
+                self._credit(call, (day, turn.service, turn.agent), 1)
+        elif turn.answered is not None:
+            self._count_talk(turn, 1)
         else:
-            self._judge(segment)
-            self._count_given_up(segment, place, 1)
+            self._judge(turn)
+            self._count_given_up(turn, day, turn.service, 1)
+        return True
 
     # -- any other -------------------------------------------------------------------------
 
@@ -306,11 +313,11 @@ class Tally:
             return
         answered = turns.answered.get(place)
         if answered:
-            self._count_handled(call, answered[0], place, sign)
+            self._count_handled(call, answered[0], *place, sign)
             if answered[0].left is not None:
                 self._count_talk(answered[0], sign)
         elif gave_up := turns.gave_up.get(place):
-            self._count_given_up(gave_up[0], place, sign)
+            self._count_given_up(gave_up[0], *place, sign)
 
     def _fold(self, call: Call) -> None:
         """Keep the newest steps; what the others counted stays counted."""
@@ -339,21 +346,26 @@ class Tally:
 
     # -- counters --------------------------------------------------------------------------
 
-    def _count_handled(self, call: Call, segment: QueueSegment, place: _Place, sign: int) -> None:
-        counter = self._ledger.service(*place)
+    def _count_handled(
+        self, call: Call, segment: QueueSegment, day: int, service: int, sign: int
+    ) -> None:
+        counter = self._ledger.service(day, service)
         if counter is None:
             return
         counter.handled += sign
+        joined, answered = segment.joined, segment.answered
         if sign > 0:
-            segment.unqueued = segment.joined is None and call.direction in _OUTBOUND
+            segment.unqueued = joined is None and call.direction in _OUTBOUND
         if segment.unqueued:
             counter.unqueued += sign
             return
-        wait = segment.wait(0)
+        assert answered is not None
+        wait = 0 if joined is None else answered - joined
         if sign > 0:
             segment.within = wait <= self._service(segment).sla_seconds * 1000
         counter.handled_wait += sign * wait
-        counter.handled_within += sign * segment.within
+        if segment.within:
+            counter.handled_within += sign
 
     def _credit(self, call: Call, credited: tuple[int, int, int], sign: int) -> None:
         counter = self._agent(*credited)
@@ -376,10 +388,11 @@ class Tally:
         if counter is not None:
             counter.talks += sign
             counter.talk += sign * (segment.left - segment.answered)
-            counter.wrap_up += sign * segment.wrap_up
+            if segment.wrap_up:
+                counter.wrap_up += sign * segment.wrap_up
 
-    def _count_given_up(self, segment: QueueSegment, place: _Place, sign: int) -> None:
-        counter = self._ledger.service(*place)
+    def _count_given_up(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
+        counter = self._ledger.service(day, service)
         if counter is not None:
             counter.abandoned += sign
             counter.abandoned_wait += sign * segment.wait(0)

@@ -5,8 +5,8 @@ window late is put where it belongs: from there on, what the events had counted 
 what they count now is counted, until both are the same again. So times, visits, wrap-ups, the
 service and what the agent's calls count are as if everything had come in order.
 
-An agent's moments are kept for the window, in two halves with the agent as it was before each,
-and never more than ``MOST_MOMENTS`` in a half.
+An agent's moments are kept for the window, in stretches of ``STRETCH`` with the agent as it was
+before each, so that a late one costs what came since, and not what is kept.
 """
 
 from __future__ import annotations
@@ -16,17 +16,27 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Protocol
 
-from floorcast.floor.agents import ANSWERED, AgentMoment, OnFloor, Told, state_after
+from floorcast.floor.agents import ANSWERED, AgentMoment, CallInHand, OnFloor, Stretch, Told
 from floorcast.floor.calls import ANSWER as ANSWER_STEP
 from floorcast.floor.calls import Key, Step, WrapUp
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
-from floorcast.model.states import CALL_STATES, State
+from floorcast.model.states import (
+    CALL_STATES,
+    EVENT_STATE,
+    IN_CALL,
+    LOGOFF,
+    NOT_READY,
+    READY,
+    WRAP_UP,
+    State,
+)
 
 __all__ = ["CallEffects", "Timeline", "forget_moments", "slices"]
 
-MOST_MOMENTS = 128  # in each half
+STRETCH = 8  # moments
+MOST_STRETCHES = 32
 MOST_CALLS = 8  # that an agent has answered and not left
 
 _HOLDS_CALL = CALL_STATES | {
@@ -35,7 +45,7 @@ _HOLDS_CALL = CALL_STATES | {
     State.PREVIEW_DIAL,
     State.RESERVED,
 }
-_NOTHING = Told(slot=reason_index(None))
+_NO_REASON = reason_index(None)
 
 
 class CallEffects(Protocol):
@@ -86,70 +96,95 @@ class Timeline:
         """Whether a moment of ``at`` that is taken at ``now`` can be put where it belongs."""
         if at >= agent.reached:
             return True
-        first = agent.before_older if agent.before_older is not None else agent.before_newer
-        return first is not None and at >= first.reached and now - at <= self._window
+        past = agent.past
+        return bool(past) and at >= past[0].before.reached and now - at <= self._window
 
     def take(self, agent: OnFloor, moment: AgentMoment, now: int) -> int:
         """Take a moment that is not too late; the service that the agent was at by then."""
-        if moment.at < agent.reached:
+        at = moment.at
+        if at < agent.reached:
             return self._insert(agent, moment)
-        if now - moment.at > self._window:
-            if agent.before_newer is not None:
+        if now - at > self._window:
+            if agent.past:
                 forget_moments(agent)  # whatever is from before this comes too late by now
             self._apply(agent, moment, 1)
             return agent.service
-        newer = agent.newer
-        if agent.before_newer is None:
-            agent.before_newer = _checkpoint(agent)
-        elif newer and (moment.at - newer[0].at > self._window or len(newer) >= MOST_MOMENTS):
-            agent.older, agent.before_older = newer, agent.before_newer
-            agent.newer, agent.before_newer = [], _checkpoint(agent)
+        if not agent.past or len(agent.past[-1].moments) >= STRETCH:
+            self._begin_stretch(agent, at)
         self._apply(agent, moment, 1)
-        agent.newer.append(moment)
+        agent.past[-1].moments.append(moment)
         return agent.service
 
     def calls_of(self, agent: OnFloor) -> Iterator[Key]:
         """The calls that a late moment may change."""
-        for checkpoint in (agent, agent.before_newer, agent.before_older):
-            if checkpoint is not None:
-                yield from checkpoint.on
-                for key in (checkpoint.answered, checkpoint.wraps_up):
-                    if key is not None:
-                        yield key
-        for moments in (agent.older, agent.newer):
-            for moment in moments:
+        for checkpoint in (agent, *(stretch.before for stretch in agent.past)):
+            yield from checkpoint.on
+            for key in (checkpoint.answered, checkpoint.wraps_up):
+                if key is not None:
+                    yield key
+        for stretch in agent.past:
+            for moment in stretch.moments:
                 call = None if moment.told is None else moment.told.call
                 if call is not None and call.key is not None:
                     yield call.key
 
+    def _begin_stretch(self, agent: OnFloor, at: int) -> None:
+        """What comes now is kept after a new checkpoint; what is too old for the window goes."""
+        past = agent.past
+        past.append(Stretch(_checkpoint(agent), []))
+        while len(past) > 1 and (
+            past[1].before.reached <= at - self._window or len(past) > MOST_STRETCHES
+        ):
+            del past[0]
+
     # -- late moments ----------------------------------------------------------------------
 
     def _insert(self, agent: OnFloor, moment: AgentMoment) -> int:
-        in_newer = agent.before_newer is not None and moment.at >= agent.before_newer.reached
-        start = agent.before_newer if in_newer else agent.before_older
-        assert start is not None
-        moments = agent.newer if in_newer else [*agent.older, *agent.newer]
-        border = 0 if in_newer else len(agent.older)
-        index = bisect_right(moments, moment.at, key=_at)
-        run = _checkpoint(start)
-        for known in moments[:index]:
+        past = agent.past
+        number = bisect_right(past, moment.at, key=_begun) - 1
+        stretch = past[number]
+        index = bisect_right(stretch.moments, moment.at, key=_at)
+        run = _checkpoint(stretch.before)
+        for known in stretch.moments[:index]:
             self._apply(run, known, 0)
-        before, after = run, copy(run)
+        before, after = run, _checkpoint(run)
         self._apply(after, moment, 1)
         service = after.service
-        for number in range(index, len(moments)):
-            if number == border and not in_newer:
-                agent.before_newer = _checkpoint(after)
-            known = moments[number]
+        rest = stretch.moments[index:]
+        stretch.moments.insert(index, moment)
+        if self._replay(agent.id, rest, before, after):
+            for later in past[number + 1 :]:
+                later.before = _checkpoint(after)
+                if not self._replay(agent.id, later.moments, before, after):
+                    break
+            else:
+                _become(agent, after)
+        if len(stretch.moments) > 2 * STRETCH:
+            self._split(past, number)
+        return service
+
+    def _replay(
+        self, number: int, moments: list[AgentMoment], before: OnFloor, after: OnFloor
+    ) -> bool:
+        """Take back what the moments counted and count them anew; False once all is the same."""
+        for known in moments:
             self._apply(before, known, -1)
             self._apply(after, known, 1)
-            self._amend(known, agent.id, before, after)
+            self._amend(known, number, before, after)
             if before == after:
-                break
-        else:
-            _become(agent, after)
-        (agent.newer if in_newer else agent.older).insert(index, moment)
-        return service
+                return False
+        return True
+
+    def _split(self, past: list[Stretch], number: int) -> None:
+        """Late moments have made a stretch long: make two of it."""
+        stretch = past[number]
+        run = _checkpoint(stretch.before)
+        for known in stretch.moments[:STRETCH]:
+            self._apply(run, known, 0)
+        past.insert(number + 1, Stretch(run, stretch.moments[STRETCH:]))
+        del stretch.moments[STRETCH:]
+        if len(past) > MOST_STRETCHES:
+            del past[0]
 
     def _amend(self, moment: AgentMoment, agent: int, before: OnFloor, after: OnFloor) -> None:
         """An answer that named no service was on the agent's own, which is another now."""
@@ -162,54 +197,52 @@ class Timeline:
     # -- one moment ------------------------------------------------------------------------
 
     def _apply(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
-        """Have the agent enter what a moment says; count it (1), take it back (-1) or not (0)."""
-        at, kind = moment.at, moment.kind
-        told = _NOTHING if moment.told is None else moment.told
+        """Have the agent enter what a moment says; count it (1), take it back (-1) or not (0).
+
+        Members are compared before they are set: to set one costs ten times as much.
+        """
+        at, kind, told = moment.at, moment.kind, moment.told
         agent.reached = at
         if kind == ANSWERED:
             _answer_unasked(agent, told)
             return
-        state = state_after(agent, kind)
-        until, begins = at, state is not agent.state
-        if kind == "LOGON" and at - agent.last_event > self._quiet and agent.state:
+        was, state = agent.state, EVENT_STATE[kind]
+        if state is None:
+            state = agent.state_before_offer
+        until, begins = at, state is not was
+        if kind == "LOGON" and was is not LOGOFF and at - agent.last_event > self._quiet:
             until, begins = agent.last_event, True  # nothing was heard of it since
-        if sign:
+        if was is not LOGOFF:
             self._count_time(agent, until, sign)
-        else:
-            self._pass_time(agent, until)
-        if agent.state is State.WRAP_UP and begins:
+        if begins and was is WRAP_UP:
             self._end_wrap_up(agent, until, sign)
-        if kind == "PREVIEW_DIAL_OFFERED" and agent.state is not State.PREVIEW_DIAL:
-            # an agent that is offered a preview is there: its source was connected late
-            agent.state_before_offer = agent.state or State.READY
-        _move(agent, moment.service, told.services, at)
-        if told is not _NOTHING:
-            _learn(agent, told, at)
+        if told is not None or moment.service is not None:
+            _learn(agent, moment.service, told, at)
         if begins:
-            _begin_visit(agent, state)
-            agent.state, agent.since = state, at
-            if state is State.WRAP_UP:
-                agent.wraps_up = agent.answered
-        agent.reason = told.reason if state is State.NOT_READY else None
-        agent.slot = told.slot if state is State.NOT_READY else -1
-        agent.last_event = agent.counted_to = at
-        self._take_call(agent, kind, state, told, sign)
-        if state is not State.LOGOFF:
+            _begin_visit(agent, kind, state, at)
+        if state is NOT_READY or was is NOT_READY:
+            _give_reason(agent, told)
+        agent.last_event = at
+        self._take_call(agent, kind, None if told is None else told.call, sign)
+        if state is not LOGOFF:
             self._count_visit(agent, self.calendar.day_of(at), sign)
 
-    def _take_call(self, agent: OnFloor, kind: str, state: State, told: Told, sign: int) -> None:
-        call = told.call
+    def _take_call(self, agent: OnFloor, kind: str, call: CallInHand | None, sign: int) -> None:
+        state = agent.state
         if state not in _HOLDS_CALL:
-            agent.call = agent.offered = None
+            if agent.call is not None:
+                agent.call = None
+            if agent.offered is not None:
+                agent.offered = None
         elif call is None and agent.call is None and state in CALL_STATES:
             agent.call = agent.offered
-        if call is not None and state is not State.LOGOFF:
+        if call is not None and state is not LOGOFF:
             agent.call = call
             key = call.key
             if key is not None:
                 if kind == "IN_CALL":
                     self._answer(agent, key, sign)
-                elif state is State.WRAP_UP:
+                elif state is WRAP_UP:
                     agent.wraps_up = key
         if agent.services:
             _at_the_call(agent)
@@ -236,17 +269,18 @@ class Timeline:
 
     def _count_visit(self, agent: OnFloor, day: int, sign: int) -> None:
         place = (day, agent.service)
-        if place in agent.visited:
+        visited = agent.visited
+        if place in visited:
             return
-        agent.visited = (*agent.visited, place)
+        agent.visited = (*visited, place)
         if sign:
             counter = self._ledger.agent(day, agent.service, agent.id)
             if counter is not None:
                 counter.visits[agent.state] += sign
 
     def _count_time(self, agent: OnFloor, until: int, sign: int) -> None:
-        begin = agent.counted_to
-        if agent.state is State.LOGOFF or begin >= until:
+        begin = agent.last_event
+        if begin >= until:
             return
         today = self.calendar.same_day(begin, until)
         if today is not None:
@@ -257,25 +291,22 @@ class Timeline:
         for day, spent in slices(begin, until, self.calendar):
             self._count_slice(agent, day, spent, sign)
 
-    def _pass_time(self, agent: OnFloor, until: int) -> None:
-        if agent.state is not State.LOGOFF:
-            begin = max(agent.counted_to, self.calendar.bounds(self._ledger.first_day)[0])
-            for day, _ in slices(begin, until, self.calendar):
-                self._count_visit(agent, day, 0)
-
     def _count_slice(self, agent: OnFloor, day: int, spent: int, sign: int) -> None:
-        if (day, agent.service) not in agent.visited:
+        state, service = agent.state, agent.service
+        if (day, service) not in agent.visited:
             self._count_visit(agent, day, sign)
-        counter = self._ledger.agent(day, agent.service, agent.id)
+        if not sign:
+            return
+        counter = self._ledger.agent(day, service, agent.id)
         if counter is not None:
-            counter.time[agent.state] += sign * spent
-            if agent.state is State.NOT_READY:
+            counter.time[state] += sign * spent
+            if state is NOT_READY:
                 counter.reasons[agent.slot] += sign * spent
 
 
-def _answer_unasked(agent: OnFloor, told: Told) -> None:
+def _answer_unasked(agent: OnFloor, told: Told | None) -> None:
     """A ``call.answer`` named the agent; its next In Call that names no call is this one."""
-    call = told.call
+    call = None if told is None else told.call
     if call is None or call.key is None:
         return
     agent.answered = call.key
@@ -287,15 +318,25 @@ def _answer_unasked(agent: OnFloor, told: Told) -> None:
         agent.offered = call
 
 
-def _move(agent: OnFloor, service: int | None, services: tuple[int, ...] | None, at: int) -> None:
-    """The services that the agent is logged in to, and the one at hand."""
-    if services is not None:
-        agent.services = services if len(services) > 1 else ()
-        service = services[0] if service is None else service
-    elif service is not None and agent.services and service not in agent.services:
-        agent.services = ()
+def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
+    """Take what an event tells beside the state; a service that it names is at hand from now on."""
+    services = None
+    if told is not None:
+        services = told.services
+        if services is not None:
+            agent.services = services if len(services) > 1 else ()
+            service = services[0] if service is None else service
+        if told.team is not None:
+            agent.team, agent.team_at = told.team, at
+        if told.monitored is not None:
+            agent.monitored = told.monitored
+        if told.skill is not None:
+            agent.skill = told.skill
     if service is not None:
-        agent.at_hand = agent.service = service
+        if agent.services and services is None and service not in agent.services:
+            agent.services = ()
+        if agent.at_hand != service or agent.service != service:
+            agent.at_hand = agent.service = service
         agent.service_at = at
 
 
@@ -309,43 +350,48 @@ def _at_the_call(agent: OnFloor) -> None:
         agent.service = agent.at_hand
 
 
-def _learn(agent: OnFloor, told: Told, at: int) -> None:
-    if told.team is not None:
-        agent.team, agent.team_at = told.team, at
-    if told.monitored is not None:
-        agent.monitored = told.monitored
-    if told.skill is not None:
-        agent.skill = told.skill
-
-
-def _begin_visit(agent: OnFloor, state: State) -> None:
-    if agent.state is State.IN_CALL:
-        agent.call_visited = agent.visited
-    if state is State.IN_CALL and agent.call_visited is not None:
-        agent.visited = agent.call_visited  # back from hold or transfer: the visit goes on
+def _give_reason(agent: OnFloor, told: Told | None) -> None:
+    if agent.state is not NOT_READY:
+        agent.reason, agent.slot = None, -1
+    elif told is None:
+        agent.reason, agent.slot = None, _NO_REASON
     else:
-        agent.visited = ()
+        agent.reason, agent.slot = told.reason, told.slot
+
+
+def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
+    if kind == "PREVIEW_DIAL_OFFERED":
+        # an agent that is offered a preview is there: its source was connected late
+        agent.state_before_offer = agent.state or READY
+    visited: tuple[tuple[int, int], ...] = ()
     if state not in CALL_STATES:
-        agent.call_visited = None
+        if agent.call_visited is not None:
+            agent.call_visited = None
+    elif agent.state is IN_CALL:
+        agent.call_visited = agent.visited
+    elif state is IN_CALL and agent.call_visited is not None:
+        visited = agent.call_visited  # back from hold or transfer: the visit goes on
+    agent.visited = visited
+    agent.state, agent.since = state, at
+    if state is WRAP_UP:
+        agent.wraps_up = agent.answered
 
 
-_HISTORY = ("newer", "older", "before_newer", "before_older", "seq", "changed_at")
+_HISTORY = ("past", "seq", "changed_at")
 _STATUS = tuple(name for name in OnFloor.__struct_fields__ if name not in _HISTORY)
 
 
 def _checkpoint(agent: OnFloor) -> OnFloor:
     """The agent as it is, without what it was."""
     kept = copy(agent)
-    kept.newer, kept.older = [], []
-    kept.before_newer = kept.before_older = None
+    kept.past = []
     kept.seq = kept.changed_at = 0
     return kept
 
 
 def forget_moments(agent: OnFloor) -> None:
     """Nothing is put before this any more."""
-    agent.newer, agent.older = [], []
-    agent.before_newer = agent.before_older = None
+    agent.past = []
 
 
 def _become(agent: OnFloor, other: OnFloor) -> None:
@@ -355,3 +401,7 @@ def _become(agent: OnFloor, other: OnFloor) -> None:
 
 def _at(moment: AgentMoment) -> int:
     return moment.at
+
+
+def _begun(stretch: Stretch) -> int:
+    return stretch.before.reached

@@ -118,7 +118,7 @@ class FloorView:
 
     def uncounted(self, agent: OnFloor, begin: int, until: int) -> int:
         """The ms from ``begin`` to ``until`` in the present state that no counter holds yet."""
-        return max(0, until - max(agent.counted_to, begin))
+        return max(0, until - max(agent.last_event, begin))
 
     def is_visit_counted(self, agent: OnFloor, day: int) -> bool:
         """Whether a day's counter holds the visit to the present state."""

@@ -49,10 +49,10 @@ class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=Fa
     event_id: str
 
 
-class _Voice(Struct, rename="camel", kw_only=True, gc=False):
+class _Voice(Struct, rename="camel", gc=False):
     event_id: str
     call_event_type: str
-    interaction_type: Literal["VOICE"] = "VOICE"
+    interaction_type: Literal["VOICE"]
     transaction_id: int
     client_id: int
     service_id: int | None
@@ -63,10 +63,10 @@ class _Voice(Struct, rename="camel", kw_only=True, gc=False):
     account: str | None
 
 
-class CallStartEvent(_Voice, kw_only=True, gc=False):
+class CallStartEvent(_Voice, gc=False):
     """A call began."""
 
-    call_event_type: Literal["CALL_START"] = "CALL_START"
+    call_event_type: Literal["CALL_START"]
     operator_phone: str | None
     area_code_state: str | None
     call_direction: str | None
@@ -81,10 +81,10 @@ class CallStartEvent(_Voice, kw_only=True, gc=False):
     zip_code: str | UnsetType = UNSET
 
 
-class CallTerminationEvent(_Voice, kw_only=True, gc=False):
+class CallTerminationEvent(_Voice, gc=False):
     """A call ended. Durations are whole seconds."""
 
-    call_event_type: Literal["CALL_TERMINATION"] = "CALL_TERMINATION"
+    call_event_type: Literal["CALL_TERMINATION"]
     operator_phone: str | None
     area_code_state: str | None
     call_direction: str | None
@@ -109,10 +109,10 @@ class CallTerminationEvent(_Voice, kw_only=True, gc=False):
     zip_code: str | UnsetType = UNSET
 
 
-class CallDispositionEvent(_Voice, kw_only=True, gc=False):
+class CallDispositionEvent(_Voice, gc=False):
     """An agent's term code was set. Unknown ``areaCodeState``, ``zipCode``: the text ``null``."""
 
-    call_event_type: Literal["CALL_DISPOSITION"] = "CALL_DISPOSITION"
+    call_event_type: Literal["CALL_DISPOSITION"]
     area_code_state: str
     zip_code: str
     start: str | None
