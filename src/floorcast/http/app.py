@@ -26,7 +26,7 @@ from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Query, Route, Table
 from floorcast.http.services import Services
 from floorcast.ingest.accept import IngestResult
-from floorcast.model.errors import NotFound, RateLimited, Retired, Unavailable
+from floorcast.model.errors import InvalidParameter, NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer
 from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatisticsExAnswer
@@ -160,7 +160,11 @@ ROUTES: tuple[Route, ...] = (
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
           needs="ingest key", refusals=(RateLimited,), events=ingest.BODIES, answer=IngestResult,
+          query=(Query("access_token", "The ingest key, from senders that cannot set headers."),),
           doc="Send events. The response comes once they are durable and readable."),
+    Route(method="OPTIONS", path="/ingest/v1/events", handler=ingest.answer_handshake,
+          always=True, media_type="text/plain", refusals=(InvalidParameter,),
+          doc="Agree to receive a webhook's events (the CloudEvents webhook handshake)."),
 
     # operation
     Route(method="GET", path="/healthz", handler=operation.health, answer=operation.Status,

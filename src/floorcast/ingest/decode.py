@@ -1,4 +1,4 @@
-"""From the body of a request to checked events: the three forms of CloudEvents.
+"""From the body of a request to checked events: structured CloudEvents, alone or in batches.
 
 Every event gets its own verdict; one that is refused keeps none of the others out.
 """
@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from floorcast.ingest.content_modes import BASE64, on_one_line, with_plain_data
 from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import InboundEvent
@@ -21,7 +22,8 @@ from floorcast.model.nesting import check_nesting
 
 __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
-BodyForm = Literal["one", "batch", "lines"]
+BodyForm = Literal["one", "batch", "lines", "json"]
+"""``json`` is ``batch`` for an array, else ``one``."""
 MAX_EVENTS = 10_000  # in one request, as the contract has it
 MAX_LINES = 100_000  # of one request, blank ones included
 MAX_VERDICTS = 1_000  # spelt out in one answer; the rest is counted
@@ -67,9 +69,9 @@ def split(body: bytes, form: BodyForm) -> list[bytes]:
         if len(lines) > MAX_EVENTS:
             raise _too_many()
         return lines
-    if form == "batch":
-        return [_on_one_line(bytes(raw)) for raw in _elements(body)]
-    return [_on_one_line(body)] if body.strip() else []
+    if form == "batch" or (form == "json" and body.lstrip().startswith(b"[")):
+        return [on_one_line(bytes(raw)) for raw in _elements(body)]
+    return [on_one_line(body)] if body.strip() else []
 
 
 def _elements(body: bytes) -> list[msgspec.Raw]:
@@ -87,13 +89,11 @@ def _too_many() -> TooLarge:
     return TooLarge(f"more than {MAX_EVENTS:,} events in one request: send them in several")
 
 
-def _on_one_line(text: bytes) -> bytes:
-    # in JSON a line break outside a string is white space, and inside one it is an error
-    return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
-
-
 async def decode(lines: list[bytes], now_ms: int) -> Decoded:
-    """Check the events in turns of the event loop; ``now_ms`` is the present."""
+    """Check the events in turns of the event loop; ``now_ms`` is the present.
+
+    In ``lines``, an event with ``data_base64`` is replaced by the same with ``data``.
+    """
     events: list[InboundEvent] = []
     rejects: list[Rejected] = []
     out: set[int] = set()
@@ -101,7 +101,13 @@ async def decode(lines: list[bytes], now_ms: int) -> Decoded:
     until = time.perf_counter() + TURN_SECONDS
     for index, line in enumerate(lines):
         try:
-            events.append(_checked(line, latest))
+            try:
+                events.append(_checked(line, latest))
+            except Refusal as why:
+                if BASE64 not in line:
+                    raise
+                lines[index] = with_plain_data(line, why)
+                events.append(_checked(lines[index], latest))
         except Refusal as why:
             out.add(index)
             if len(rejects) < MAX_VERDICTS:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+
+import httpx
+import pytest
 
 from floorcast.auth.passwords import Hasher
 from floorcast.kv.folder import open_kv
@@ -77,3 +81,101 @@ def test_the_limits_are_those_of_the_site_at_the_moment(tmp_path: Path) -> None:
     status, sent = house.run(send(state(5, "Newest")))
     assert (status, sent["code"], sent["rejected"][0]["code"]) == (400, 202, 202)
     house.end()
+
+
+START = event(
+    "call.start", "b1", transactionId=5, sessionId="s5", service="PS", direction="INBOUND"
+)
+HEADERS = {f"ce-{name}": START[name] for name in ("specversion", "id", "source", "type")}
+KEY = {"Authorization": f"Bearer {KEYS['ACME']}"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A node in memory."""
+    house = House(tmp_path, Clock(), keeps=False)
+    yield house
+    house.end()
+
+
+def send(house: House, body: object, kind: str | None, **headers: str) -> httpx.Response:
+    """Send a body to the intake."""
+    named = {**KEY, **headers, **({} if kind is None else {"Content-Type": kind})}
+    return house.ask("POST", "/ingest/v1/events", content=json.dumps(body).encode(), headers=named)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "binary"),
+    [
+        (START["data"], "application/json", True),
+        (START["data"], "application/json; charset=utf-8", True),
+        (START["data"], "application/x-www-form-urlencoded", True),
+        (START["data"], "application/vnd.acme+json", True),
+        (START["data"], None, True),
+        (START, "application/json", False),
+        ([START], "application/json", False),
+        (START, "application/cloudevents+json", True),
+        ([START], "application/cloudevents-batch+json", True),
+        (START, "application/x-ndjson", True),
+    ],
+)
+def test_the_content_modes_are_one_event(
+    house: House, body: object, kind: str | None, *, binary: bool
+) -> None:
+    """Binary and structured, by Content-Type and ``ce-`` headers: duplicates of each other.
+
+    A type of CloudEvents' own, or of lines, is structured, whatever the headers say.
+    """
+    assert send(house, START, "application/cloudevents+json").json()["accepted"] == 1
+    answer = send(house, body, kind, **(HEADERS if binary else {}))
+    assert answer.json() == {"accepted": 0, "duplicates": 1, "rejected": []}
+
+
+def test_what_is_wrong_with_a_binary_event_is_a_verdict(house: House) -> None:
+    """As of any other event, with its id."""
+    without = {name: value for name, value in HEADERS.items() if name != "ce-source"}
+    answer = send(house, START["data"], "application/json", **without)
+    (verdict,) = answer.json()["rejected"]
+    assert (answer.status_code, answer.json()["code"]) == (400, 202)
+    expected = {"index": 0, "id": "b1", "code": 201, "message": "the header ce-source is required"}
+    assert verdict == expected
+    (verdict,) = send(house, {}, None, **HEADERS).json()["rejected"]
+    assert verdict["message"] == "data.transactionId is required"
+
+
+@pytest.mark.parametrize("kind", ["application/xml", "text/plain", "application/cloudevents+xml"])
+def test_data_of_another_type_is_refused(house: House, kind: str) -> None:
+    """415: the data of every event here is JSON."""
+    assert send(house, START["data"], kind, **HEADERS).status_code == 415
+
+
+def test_the_key_of_a_sender_without_headers(house: House) -> None:
+    """In the query; a key in the header takes precedence, and a wrong one is refused."""
+
+    async def post(query: dict[str, str], headers: dict[str, str]) -> int:
+        answer = await house.request(
+            "POST", "/ingest/v1/events", json=[START], params=query, headers=headers
+        )
+        return answer.status_code
+
+    key = KEYS["ACME"]
+    assert house.run(post({"access_token": key}, {})) == 200
+    assert house.run(post({"access_token": "wrong"}, KEY)) == 200
+    assert house.run(post({"access_token": "wrong"}, {})) == 401
+    assert house.run(post({"access_token": ""}, {})) == 401
+
+
+def test_the_webhook_handshake(house: House) -> None:
+    """The origin that asks is allowed, at any rate, without a key; nothing else is echoed."""
+    path = "/ingest/v1/events"
+    asked = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
+    answer = house.ask("OPTIONS", path, headers=asked)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["webhook-allowed-origin"] == "eventgrid.azure.net"
+    assert answer.headers["webhook-allowed-rate"] == "*"
+    assert "POST" in answer.headers["allow"]
+    plain = house.ask("OPTIONS", path)
+    assert (plain.status_code, plain.headers["allow"]) == (200, "OPTIONS, POST")
+    assert "webhook-allowed-origin" not in plain.headers
+    odd = house.ask("OPTIONS", path, headers={"WebHook-Request-Origin": "<script>"})
+    assert odd.status_code == 400

@@ -148,7 +148,7 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:
     """Name what there is, in a request that its schema allows."""
     if isinstance(case.body, dict | list):
         case.body = whole(case.body)
-    if case.path.startswith("/ingest"):
+    if case.path.startswith("/ingest") and case.method == "POST":
         lines = case.media_type == "application/x-ndjson"
         case.body = ndjson(DAY).decode() if lines else without_time(case.body)
     if isinstance(case.body, dict) and "clientName" in case.body:
@@ -211,7 +211,8 @@ def left_out(
     body = response.request.body
     if isinstance(body, bytes) and body.isspace():
         return [negative_data_rejection]  # no JSON to schemathesis, "nothing given" to us
-    if case.path.startswith("/ingest") and response.ok and response.json()["rejected"]:
+    taken = case.path.startswith("/ingest") and case.method == "POST" and response.ok
+    if taken and response.json()["rejected"]:
         return [negative_data_rejection]  # each event has a verdict of its own
     enough = asked.tried[case.operation.label] > OPENED
     slowed = case.path.startswith("/session/")  # 429 once an address has failed often

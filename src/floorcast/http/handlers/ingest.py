@@ -1,7 +1,8 @@
-"""Receives events: ``POST /ingest/v1/events`` (section 8 of the contract)."""
+"""Receives events: ``POST /ingest/v1/events`` (sections 8 and 19 of the contract)."""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Annotated
 
@@ -10,20 +11,31 @@ from msgspec import Meta
 from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, read_body
 from floorcast.http.request_context import RequestContext
-from floorcast.http.responses import Response
-from floorcast.ingest.accept import NothingAccepted
+from floorcast.http.responses import Content, Response
+from floorcast.ingest.accept import IngestResult, NothingAccepted
 from floorcast.ingest.admission import Busy
+from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, is_binary, line_of_binary
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
-from floorcast.model.errors import BadCredentials, UnsupportedMedia
+from floorcast.ingest.verdicts import Rejected
+from floorcast.model.errors import (
+    BadCredentials,
+    InvalidParameter,
+    MissingParameter,
+    NotAnObject,
+    UnsupportedMedia,
+)
 from floorcast.model.inbound import InboundEvent
 
-__all__ = ["BODIES", "take_events"]
+__all__ = ["BODIES", "answer_handshake", "take_events"]
 
 _FORMS: dict[str, BodyForm] = {
     "application/cloudevents-batch+json": "batch",
     "application/x-ndjson": "lines",
     "application/cloudevents+json": "one",
+    "application/json": "json",
 }
+DATA_TYPES = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
+"""Media types of an event's data; the last is what curl says of any body."""
 
 _Lines = Annotated[
     str, Meta(description="One event per line, each as in `application/cloudevents+json`.")
@@ -32,6 +44,13 @@ _BODIES: dict[BodyForm, object] = {
     "one": InboundEvent,
     "batch": Annotated[list[InboundEvent], Meta(description=f"At most {MAX_EVENTS:,} events.")],
     "lines": _Lines,
+    "json": Annotated[
+        InboundEvent | list[InboundEvent],
+        Meta(
+            description=f"An event, or an array of at most {MAX_EVENTS:,}; with `ce-` headers, the"
+            " event's `data`."
+        ),
+    ],
 }
 BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 """The body for each media type."""
@@ -43,7 +62,7 @@ async def take_events(context: RequestContext) -> Response:
     await server.sources.enter()
     key = _key(context)
     client = server.keys.client_of_ingest_key(key, context.address)
-    form = _form(context.headers.get("content-type", ""))
+    form = _form(context)
     server.floor_of(client)
     begun = time.perf_counter()
     try:
@@ -53,8 +72,7 @@ async def take_events(context: RequestContext) -> Response:
                 server.keys.client_of_ingest_key(key, context.address) != client
             ):  # an upload may take a while
                 raise BadCredentials("the ingest key is another client's now: send this again")
-            limits = server.site.clients[client].limits
-            result = await server.intake.take(server.floor_of(client), body, form, limits)
+            result = await _take(context, client, body, form)
     except Busy:
         server.metrics.intake_refused.inc()
         raise
@@ -72,15 +90,51 @@ async def take_events(context: RequestContext) -> Response:
     return Response.of(result)
 
 
+async def answer_handshake(context: RequestContext) -> Response:
+    """Allow a webhook's sender to send (CloudEvents' webhook specification, section 4.2).
+
+    It needs no key: what counts is the key of the events. Without WebHook-Request-Origin it
+    tells the methods, as OPTIONS does everywhere.
+    """
+    headers: tuple[tuple[str, str], ...] = (("allow", "OPTIONS, POST"),)
+    origin = context.headers.get("webhook-request-origin")
+    if origin is not None:
+        if not re.fullmatch(WEBHOOK_ORIGIN, origin):
+            raise InvalidParameter("WebHook-Request-Origin must be a host name")
+        headers += (("webhook-allowed-origin", origin), ("webhook-allowed-rate", "*"))
+    return Response(200, Content(b""), headers=headers, media_type="text/plain")
+
+
+async def _take(
+    context: RequestContext, client: int, body: bytes, form: BodyForm | None
+) -> IngestResult:
+    if form is None:
+        try:
+            body, form = line_of_binary(context.scope["headers"], body), "one"
+        except (MissingParameter, InvalidParameter, NotAnObject) as why:
+            verdict = Rejected(0, context.headers.get("ce-id"), why.code, why.message)
+            return IngestResult(0, 0, [verdict])
+    server = context.server
+    limits = server.site.clients[client].limits
+    return await server.intake.take(server.floor_of(client), body, form, limits)
+
+
 def _key(context: RequestContext) -> str:
-    key = bearer(context.headers.get("authorization"))
-    if key is None:
+    """The ingest key: the bearer's or, from a sender that can set no header, the query's."""
+    key = bearer(context.headers.get("authorization")) or context.query.get("access_token")
+    if not key:
         raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
     return key
 
 
-def _form(content_type: str) -> BodyForm:
-    form = _FORMS.get(content_type.partition(";")[0].strip().lower())
+def _form(context: RequestContext) -> BodyForm | None:
+    """The body's form; None for the binary content mode, where the body is an event's data."""
+    media_type = context.headers.get("content-type", "").partition(";")[0].strip().lower()
+    form = _FORMS.get(media_type)
+    if form in {None, "json"} and is_binary(context.scope["headers"]):
+        if media_type in DATA_TYPES or media_type.endswith("+json"):
+            return None
+        raise UnsupportedMedia("with ce- headers, Content-Type must be application/json")
     if form is None:
         raise UnsupportedMedia(f"Content-Type must be one of {', '.join(_FORMS)}")
     return form

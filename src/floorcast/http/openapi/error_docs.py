@@ -44,6 +44,8 @@ HEADERS = {
     "RateLimit-Policy": _header("The rate limit, if the server has one."),
     "Retry-After": _header("Seconds to wait before the next try.", "integer", required=True),
     "Set-Cookie": _header("The session as a cookie, if it was requested."),
+    "WebHook-Allowed-Origin": _header("The sender that may send: the one that asked."),
+    "WebHook-Allowed-Rate": _header("Requests per minute: `*`, any number."),
     "WWW-Authenticate": _header("The credentials that the method requires.", required=True),
 }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from floorcast.auth.roles import ALLOWED
 from floorcast.http.error_responses import Failure
@@ -16,6 +16,7 @@ from floorcast.http.openapi.examples import Example
 from floorcast.http.openapi.schemas import schema
 from floorcast.http.routing import ANY, Query, Route
 from floorcast.ingest.accept import NothingAccepted
+from floorcast.ingest.content_modes import WEBHOOK_ORIGIN
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject
 
 __all__ = ["Shown", "operation", "tag_of"]
@@ -26,6 +27,18 @@ Shown = dict[str, Example]
 _EVENT_STREAM = "text/event-stream"
 _LAST_EVENT_ID = Query(
     "Last-Event-ID", "The last `id:` that was read. It takes precedence over `token`.", kind=str
+)
+
+
+BINARY_MODE = (
+    "The binary content mode of CloudEvents is understood, too: the headers `ce-specversion`,"
+    " `ce-id`, `ce-source`, `ce-type` and `ce-time` in place of the envelope, and `data` as the"
+    " body."
+)
+_ORIGIN = Query(
+    "WebHook-Request-Origin",
+    "The sender's host name.",
+    kind=Annotated[str, Meta(pattern=WEBHOOK_ORIGIN)],
 )
 
 
@@ -56,7 +69,7 @@ def tag_of(route: Route) -> str:
         return "feeds"
     if route.path.startswith("/session"):
         return "sessions"
-    return "taking events in" if route.needs else "operation"
+    return "taking events in" if route.path.startswith("/ingest") else "operation"
 
 
 def _remarks(route: Route) -> Iterator[str]:
@@ -66,6 +79,8 @@ def _remarks(route: Route) -> Iterator[str]:
         yield "Any method gets this response."
     if route.alias is not None:
         yield f"Also served at `{route.alias}`, the path in the reference's example."
+    if route.events:
+        yield BINARY_MODE
     if route.cookie:
         yield "For a browser's `EventSource`, which sets no headers: the session may be a cookie."
 
@@ -87,6 +102,8 @@ def _parameters(route: Route, shown: Shown) -> Iterator[dict[str, Any]]:
         yield _parameter(query, "query", printed.get(query.name))
     if route.cookie:
         yield _parameter(_LAST_EVENT_ID, "header")
+    if route.method == "OPTIONS":
+        yield _parameter(_ORIGIN, "header")
 
 
 def _parameter(query: Query, where: str, example: str | None = None) -> dict[str, Any]:
@@ -166,6 +183,8 @@ def _headers(route: Route) -> dict[str, Any]:
             names.append("Feed-Token")
     if route.deprecated:
         names += ["Deprecation", "Link"]
+    if route.method == "OPTIONS":
+        names += ["WebHook-Allowed-Origin", "WebHook-Allowed-Rate"]
     if any(query.name == "cookie" for query in route.query):
         names.append("Set-Cookie")
     refs = {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}

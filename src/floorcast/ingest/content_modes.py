@@ -1,0 +1,125 @@
+"""The ways in which CloudEvents carries data, apart from plain JSON in the event.
+
+In the binary content mode, the attributes are ``ce-`` headers and the data is the body. In the
+structured mode, ``data_base64`` may hold the data. Both become the line that the log stores.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from msgspec import Raw, Struct
+
+from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
+from floorcast.model.nesting import check_nesting
+
+__all__ = [
+    "BASE64",
+    "WEBHOOK_ORIGIN",
+    "is_binary",
+    "line_of_binary",
+    "on_one_line",
+    "with_plain_data",
+]
+
+BASE64 = b'"data_base64"'  # a line without it has no such member
+
+WEBHOOK_ORIGIN = "^[A-Za-z0-9_.:*/-]{1,253}$"
+"""The pattern of a sender's name in the webhook handshake."""
+
+_PREFIX = b"ce-"
+_REQUIRED = ("specversion", "id", "source", "type")
+_NAMES = frozenset(_PREFIX + name.encode() for name in (*_REQUIRED, "time"))
+_ESCAPED = re.compile(rb"\\(.)")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class _Packed(Struct):
+    data_base64: str
+    data: None = None
+
+
+def is_binary(headers: Headers) -> bool:
+    """Whether any attribute is a header; names are in lower case, as ASGI has them."""
+    return any(name in _NAMES for name, _ in headers)
+
+
+def line_of_binary(headers: Headers, body: bytes) -> bytes:
+    """The event of a request in binary content mode, as one line of JSON.
+
+    Raises MissingParameter and InvalidParameter, naming the header, and NotAnObject for a body
+    that is not one JSON value.
+    """
+    event: dict[str, object] = dict(_attributes(headers))
+    for name in _REQUIRED:
+        if name not in event:
+            raise MissingParameter(f"the header ce-{name} is required")
+    if body and not body.isspace():
+        event["data"] = _json(body, "the body")
+    return on_one_line(msgspec.json.encode(event))
+
+
+def with_plain_data(line: bytes, why: Refusal) -> bytes:
+    """The event with the bytes of its ``data_base64`` as ``data``.
+
+    Raises ``why`` if it has no ``data_base64``, or has ``data``, and InvalidParameter for one that
+    does not hold JSON.
+    """
+    try:
+        packed = msgspec.json.decode(line, type=_Packed).data_base64
+        event = msgspec.json.decode(line, type=dict[str, Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise why from None
+    try:
+        data = b64decode(packed, validate=True)
+    except ValueError:
+        raise InvalidParameter("data_base64 must be base64") from None
+    del event["data_base64"]
+    try:
+        event["data"] = _json(data, "data_base64")
+    except NotAnObject as error:
+        raise InvalidParameter(error.message) from None
+    return on_one_line(msgspec.json.encode(event))
+
+
+def on_one_line(text: bytes) -> bytes:
+    """JSON without line breaks: outside a string they are white space, inside one an error."""
+    return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
+
+
+def _attributes(headers: Headers) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name not in _NAMES:
+            continue
+        known = found.setdefault(name.removeprefix(_PREFIX).decode(), text := _text(value))
+        if known != text:
+            raise InvalidParameter(f"the header {name.decode()} is there twice, with two values")
+    return found
+
+
+def _text(value: bytes) -> str:
+    """A header's value: unquoted, then percent-decoded, then UTF-8 (HTTP binding, 3.1.3.2)."""
+    value = value.strip()
+    if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
+        value = _ESCAPED.sub(rb"\1", value[1:-1])
+    octets = unquote_to_bytes(value)
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")  # what HTTP took header values for before
+
+
+def _json(text: bytes, what: str) -> Raw:
+    """Raises NotAnObject unless it is one JSON value: the event around it must stay as it is."""
+    try:
+        text.decode()
+        check_nesting(text)
+        return msgspec.json.decode(text, type=Raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise NotAnObject(f"{what} is not JSON") from None

@@ -1,0 +1,152 @@
+"""Binary content mode and ``data_base64`` become the same events as plain JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.ingest.content_modes import is_binary, line_of_binary, with_plain_data
+from floorcast.ingest.decode import decode, split
+from floorcast.model.errors import (
+    InvalidParameter,
+    MissingParameter,
+    NotAnObject,
+    Refusal,
+)
+
+NOW_MS = 1_795_428_000_000
+DATA = {"transactionId": 1, "sessionId": "s\n\u20ac"}
+ENVELOPE = {"specversion": "1.0", "id": "1", "source": "pbx", "type": "call.queue"}
+
+
+def headers(**changed: str | None) -> list[tuple[bytes, bytes]]:
+    """The headers of an event; a name that is None is left out."""
+    named = {name: value for name, value in (ENVELOPE | changed).items() if value is not None}
+    return [(f"ce-{name}".encode(), value.encode()) for name, value in named.items()]
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_an_attribute_is_percent_decoded(text: str) -> None:
+    """As the SDKs encode it: any text survives, whether it needs encoding or not."""
+    line = line_of_binary(headers(id=quote(text, safe="")), b"{}")
+    assert msgspec.json.decode(line)["id"] == text
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        (b'"a \\"b\\" c"', 'a "b" c'),
+        ("Z\u00fcrich".encode(), "Z\u00fcrich"),
+        ("Z\u00fcrich".encode("latin-1"), "Z\u00fcrich"),
+        (b"50%", "50%"),
+        (b" 1 ", "1"),
+        (b"100%2525", "100%25"),
+    ],
+)
+def test_how_a_header_is_read(sent: bytes, text: str) -> None:
+    """Quoted, raw UTF-8, Latin-1, a lone percent sign; decoded once and not twice."""
+    line = line_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
+    assert msgspec.json.decode(line)["source"] == text
+
+
+@pytest.mark.parametrize("time", [None, "2026-11-22T15:00:00.25+01:00"])
+def test_binary_says_the_same_as_structured(time: str | None) -> None:
+    """The line has the envelope's members and the body, however that is laid out."""
+    body = msgspec.json.format(msgspec.json.encode(DATA), indent=2).replace(b"\n", b"\r\n")
+    timed = {} if time is None else {"time": time}
+    line = line_of_binary(headers(**timed), body)
+    structured = msgspec.json.encode({**ENVELOPE, **timed, "data": DATA})
+    decoded = [asyncio.run(decode([one], NOW_MS)) for one in (line, structured)]
+    assert decoded[0].events == decoded[1].events != []
+    assert b"\n" not in line
+
+
+@pytest.mark.parametrize("name", ENVELOPE)
+def test_a_header_that_is_missing_is_named(name: str) -> None:
+    """Each of the four is required."""
+    with pytest.raises(MissingParameter, match=f"ce-{name} is required"):
+        line_of_binary(headers(**{name: None}), b"{}")
+
+
+def test_a_header_that_is_sent_twice() -> None:
+    """Two values are refused; the same value twice is one."""
+    twice = [*headers(), (b"ce-id", b"1")]
+    assert line_of_binary(twice, b"{}") == line_of_binary(headers(), b"{}")
+    with pytest.raises(InvalidParameter, match="ce-id is there twice"):
+        line_of_binary([*twice, (b"ce-id", b"2")], b"{}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b'{},"source":"another"', b'{} "x"', b"\xff", b"[" * 2000, b'{"a": "\n"}', b"// {}"],
+)
+def test_a_body_that_is_not_one_json_value(body: bytes) -> None:
+    """It cannot break out of ``data`` into the envelope."""
+    with pytest.raises(NotAnObject, match="the body is not JSON"):
+        line_of_binary(headers(), body)
+
+
+def test_no_body_is_no_data() -> None:
+    """Then the verdict says that data is required."""
+    line = line_of_binary(headers(), b" ")
+    (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
+    assert verdict.message == "data is required"
+
+
+def test_what_is_binary() -> None:
+    """Any attribute as a header; extensions alone do not make it so."""
+    assert is_binary(headers())
+    assert is_binary([(b"ce-time", b"")])
+    assert not is_binary([(b"content-type", b"application/json"), (b"ce-traceparent", b"00-a")])
+
+
+def base64(data: bytes, /, **more: object) -> bytes:
+    """An event with these bytes as ``data_base64``."""
+    return msgspec.json.encode({**ENVELOPE, "data_base64": b64encode(data).decode(), **more})
+
+
+def test_data_in_base64_is_data() -> None:
+    """Among other events, with a line break in it; the lines for the log have ``data``."""
+    plain = msgspec.json.encode({**ENVELOPE, "data": DATA})
+    packed = base64(msgspec.json.format(msgspec.json.encode(DATA)))
+    lines = split(b"[" + b",".join([plain, packed]) + b"]", "batch")
+    decoded = asyncio.run(decode(lines, NOW_MS))
+    assert decoded.events[0] == decoded.events[1]
+    assert decoded.rejected == []
+    again = asyncio.run(decode(list(decoded.lines), NOW_MS))
+    assert again.events == decoded.events
+    assert not any(b"data_base64" in line or b"\n" in line for line in decoded.lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (base64(b"{"), "data_base64 is not JSON"),
+        (base64(b"[" * 2000), "data_base64 is not JSON"),
+        (msgspec.json.encode({**ENVELOPE, "data_base64": "*"}), "data_base64 must be base64"),
+        (msgspec.json.encode({**ENVELOPE, "data_base64": 5}), "data is required"),
+        (base64(b"{}", data={}), "data.transactionId is required"),
+        (base64(b"{}"), "data.transactionId is required"),
+        (base64(b"5"), "data must be an object"),
+        (base64(b"{}", type=5), "type must be one of"),
+    ],
+)
+def test_why_data_in_base64_is_refused(line: bytes, why: str) -> None:
+    """The verdict names what is wrong; with ``data`` there, that is what is read."""
+    (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
+    assert verdict.message.startswith(why)
+    assert verdict.id == "1"
+
+
+def test_an_event_without_data_base64_keeps_its_refusal() -> None:
+    """The one that was given."""
+    why = Refusal("no")
+    with pytest.raises(Refusal) as raised:
+        with_plain_data(b'{"data_base64x": 1}', why)
+    assert raised.value is why
