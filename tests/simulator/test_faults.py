@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.simulator.faults import FAULTS, Faults, Wire
+from floorcast.simulator.faults import FAULTS, MOST_LATE, Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START, told
@@ -81,3 +82,18 @@ def test_agents_states_overtake_each_other_but_not_those_of_one_time() -> None:
             overtaken += before.time > event.time
             assert before.time != event.time or int(before.id) < int(event.id)
     assert overtaken > 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_so_late_that_it_would_change_no_figure(seed: int) -> None:
+    """Not even a state that waits for a call's event of its own time."""
+    wire, seen, left = Wire(Faults(late=1.0), seed, START), set[str](), list(EVENTS)
+    for upto in range(MINUTE, 3 * HOUR, MINUTE):
+        edge = START + timedelta(milliseconds=upto)
+        due = [event for event in left if event.time < edge]
+        left = left[len(due) :]
+        for event in wire.carry(due, upto):
+            late = (edge - event.time).total_seconds()
+            assert event.id in seen or late <= MOST_LATE + MINUTE / 1000
+            seen.add(event.id)
+    assert len(seen) == len(EVENTS)

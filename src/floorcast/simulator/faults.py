@@ -2,7 +2,7 @@
 
 Nothing is lost here and no event is changed, so the truth stays the truth: any event may overtake
 any other. Two rules of ``metrics.md`` set limits: an agent's state that arrives later than
-``AGENT_LATE_BY`` may change no figure, and events of one agent or call and of one time count in the
+``MOST_LATE`` may change no figure, and events of one agent or call and of one time count in the
 order in which they are taken.
 """
 
@@ -17,11 +17,11 @@ from random import Random
 
 from floorcast.client.cloud_event import CloudEvent
 
-__all__ = ["FAULTS", "Faults", "Wire"]
+__all__ = ["FAULTS", "MOST_LATE", "Faults", "Wire"]
 
 DUPLICATE_AFTER = 90.0  # seconds at most
 LATE_BY = (20.0, 240.0)  # seconds: at least, and the mean of what is above
-AGENT_LATE_BY = 840.0  # seconds at most
+MOST_LATE = 840.0  # seconds, within the 15 minutes in which states are in time, batches included
 REORDERED_BY = 4.0  # seconds at most
 
 
@@ -70,9 +70,8 @@ class Wire:
         return [self._arrives() for _ in range(len(self._held))]
 
     def _take(self, event: CloudEvent) -> None:
-        delay = self._delay()
-        if event.data.get("agent") is not None:
-            delay = min(delay, AGENT_LATE_BY)
+        # calls' events, too: an agent's state of the same time must not come before them
+        delay = min(self._delay(), MOST_LATE)
         due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * delay
         for about in (("agent", event.data.get("agent")), ("call", _call_of(event))):
             if about[1] is not None:
