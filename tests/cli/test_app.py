@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from floorcast import __main__ as entry
-from floorcast.cli import app as program
 from floorcast.cli.app import app, main
 from tests.real.server import environment
 
@@ -38,24 +37,6 @@ def test_no_summary_is_cut_short(group: str) -> None:
     listed = result.stdout.split("Commands:\n")[1].splitlines()
     assert listed
     assert [line for line in listed if line.endswith("...")] == []
-
-
-def test_every_command_has_a_summary() -> None:
-    """``--help`` lists each with a line of its own."""
-    result = CliRunner().invoke(app, ["--help"])
-    assert result.exit_code == 0
-    for command in app.registered_commands:
-        assert f"  {command.name} " in result.stdout
-        assert command.callback
-        assert command.callback.__doc__
-
-
-def test_commands_are_listed_once() -> None:
-    """No module registers its commands twice."""
-    names = [command.name for command in app.registered_commands]
-    names += [group.name for group in app.registered_groups]
-    assert len(set(names)) == len(names)
-    assert len(set(program.COMMANDS)) == len(program.COMMANDS)
 
 
 @pytest.mark.parametrize("command", ["version", "--help"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from floorcast.cli.demo import AGENTS, API_TOKEN, INGEST_KEY, SEED
+from floorcast.cli.demo_floor import AGENTS, API_TOKEN, INGEST_KEY, SEED
 from floorcast.simulator.floor_sizing import floor_of
 from tests.real.server import EVENTS, Caller, command, environment, free_port
 

@@ -15,13 +15,17 @@ def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
         for sent in (50, 100, 150, 420, 1_000):
             progress.reached(sent)
         progress.waits(2.5, "503: too busy [later]")
+        progress.waits(0.02, "503: too busy")
+        progress.back(2.52)
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.splitlines() == [
         "100 of 1000 events",
         "420 of 1000 events",
         "1000 of 1000 events",
-        "503: too busy [later]; again in 2.5 s",
+        "503: too busy [later]; trying again in 3 s",
+        "503: too busy; trying again in 1 s",
+        "the server answers again, after 3 s",
     ]
 
 
@@ -49,7 +53,7 @@ def test_on_a_terminal_it_is_a_bar(
         progress.waits(1.0, "503: too busy [later]")
     found = capsys.readouterr().err
     assert " 4/10" in found
-    assert "503: too busy [later]; again in 1.0 s" in found
+    assert "503: too busy [later]; trying again in 1 s" in found
 
 
 def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,4 +61,5 @@ def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     silent = Silent()
     silent.reached(1)
     silent.waits(1.0, "busy")
+    silent.back(1.0)
     assert capsys.readouterr() == ("", "")

@@ -54,6 +54,9 @@ class Seen:
     def waits(self, seconds: float, why: str) -> None:
         self.why.append(why)
 
+    def back(self, seconds: float) -> None:
+        self.why.append(f"back after {seconds:g}")
+
 
 def events_at(*seconds: float) -> list[CloudEvent]:
     return [

@@ -1,4 +1,4 @@
-"""The program ``floorcast``: its subcommands, each in a module of its own."""
+"""The program ``floorcast``: its options, and how it reports what it refuses."""
 
 from __future__ import annotations
 
@@ -6,85 +6,39 @@ import errno
 import os
 import signal
 import sys
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 
-from floorcast.cli import (
-    audit,
-    backup,
-    cluster,
-    connect,
-    demo,
-    key,
-    options,
-    replay,
-    serve,
-    simulate,
-    site,
-    skip_entry,
-    tail,
-    top,
-    user,
-    verify,
-    version,
-)
+from floorcast.cli import options
+from floorcast.cli.commands import Commands
 from floorcast.model.errors import FloorcastError
 
 __all__ = ["app", "main"]
-
-
-class Command(Protocol):
-    """A module that holds a subcommand, or a group of them."""
-
-    def register(self, app: typer.Typer) -> None:
-        """Add what the module has to the program."""
-
-
-COMMANDS: tuple[Command, ...] = (
-    serve,
-    demo,
-    replay,
-    simulate,
-    tail,
-    top,
-    site,
-    user,
-    key,
-    audit,
-    backup,
-    cluster,
-    connect,
-    verify,
-    skip_entry,
-    version,
-)
-"""Every subcommand's module, in the order of ``--help``."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # full, over quota, over the limit of a file
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from floorcast.cli import version
+
         version.show_version()
         raise typer.Exit
 
 
 app = typer.Typer(
     name="floorcast",
+    cls=Commands,
     help=(
         "Real-time reporting for contact centers.\n\nAn option that is not given is taken from the"
         " environment (--time-zone from FLOORCAST_TIME_ZONE), else from floorcast.toml (time_zone)."
     ),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help and one-line errors, the same on a terminal and in a log
     pretty_exceptions_enable=False,  # its tracebacks print local variables: keys, passwords
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in COMMANDS:
-    _command.register(app)
-options.use_in(app)
 
 
 @app.callback()

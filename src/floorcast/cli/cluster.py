@@ -18,7 +18,9 @@ from floorcast.server.stores import require_nats
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="A cluster of nodes on NATS JetStream.", no_args_is_help=True)
+app = typer.Typer(
+    help="Set up, inspect and repair a cluster on NATS JetStream.", no_args_is_help=True
+)
 
 NODES = ("node", "state", "clients", "entries behind", "ms behind", "disk")
 STREAMS = ("stream", "leader", "replicas in step", "messages", "disk of each")
@@ -45,7 +47,7 @@ def status(context: typer.Context, log: LogOption = None) -> None:
     flush too late or let strangers join.
     """
     settings = _settings(context, log=log)
-    from floorcast.cluster.status import condition, overview  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.status import condition, overview
 
     found = asyncio.run(overview(settings.log))
     nodes = [
@@ -111,7 +113,7 @@ def import_(
     other nodes then take their copies from this one.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
-    from floorcast.cluster.migrate import import_folder  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.migrate import import_folder
 
     moved = asyncio.run(import_folder(settings))
     print(
@@ -128,7 +130,7 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
     Every node must be stopped. Every event, token and session stays as it is.
     """
     settings = _settings(context, data=data, log=log)
-    from floorcast.cluster.migrate import export_cluster  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.migrate import export_cluster
 
     moved = asyncio.run(export_cluster(settings))
     print(
@@ -150,7 +152,7 @@ def repair_(
     of it. Run it again on a folder that may hold events which the first did not.
     """
     settings = _settings(context, data=data, log=log, replicas=replicas)
-    from floorcast.cluster.repair import repair  # noqa: PLC0415 — nats-py is an extra
+    from floorcast.cluster.repair import repair
 
     done = asyncio.run(repair(settings))
     if done.streams:

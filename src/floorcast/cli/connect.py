@@ -37,7 +37,7 @@ from floorcast.server.logging import set_up_log
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Connect a PBX.", invoke_without_command=True)
+app = typer.Typer(help="Connect a PBX, or another server of this API.", invoke_without_command=True)
 
 ConfigOption = Annotated[
     Path | None,

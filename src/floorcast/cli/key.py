@@ -24,7 +24,7 @@ from floorcast.site.store import BY_HAND, read_by_hand
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Ingest keys and API tokens.", no_args_is_help=True)
+app = typer.Typer(help="Create and revoke ingest keys and API tokens.", no_args_is_help=True)
 
 NAMES: dict[KeyKind, str] = {"api_tokens": "API token", "ingest_keys": "ingest key"}
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from floorcast.cli.event_lines import printable
+from floorcast.cli.progress_bar import back_line, wait_line
 from floorcast.client import Credentials, Filter
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "UserOption",
     "credentials",
     "read_filter",
+    "tell_back",
     "tell_wait",
 ]
 
@@ -90,7 +92,12 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
 
 def tell_wait(seconds: float, why: str) -> None:
     """Say on standard error why nothing happens, and for how long."""
-    print(f"floorcast: {printable(why)}; again in {seconds:.1f} s", file=sys.stderr, flush=True)
+    print(f"floorcast: {wait_line(seconds, printable(why))}", file=sys.stderr, flush=True)
+
+
+def tell_back(seconds: float) -> None:
+    """Say on standard error that the server answers again."""
+    print(f"floorcast: {back_line(seconds)}", file=sys.stderr, flush=True)
 
 
 def _missing(option: str) -> typer.BadParameter:

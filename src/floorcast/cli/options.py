@@ -10,8 +10,9 @@ current folder must not be able to send the key of the environment elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import typer
@@ -30,9 +31,37 @@ KEY_HELP = (
 COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names of a value's source
 
 
-def known(context: typer.Context) -> frozenset[str]:
-    """The name of every option of every command: what ``config.load`` must not call unknown."""
-    return frozenset(_names(context.find_root().command))
+class Known(Collection[str]):
+    """The names of all commands' options: what ``config.load`` must not call unknown.
+
+    Each command is imported to find its options, so they are collected only when a name is
+    neither a setting nor an option of the command that runs.
+    """
+
+    def __init__(self, context: typer.Context) -> None:
+        self._context = context
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._all
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        return frozenset(_names(_invoked(self._context)))
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset(_names(self._context.find_root().command))
+
+
+def known(context: typer.Context) -> Collection[str]:
+    """The names of all commands' options, of which those of the running command come first."""
+    return Known(context)
 
 
 class Command(TyperCommand):
@@ -102,6 +131,14 @@ def _check_secrets(context: typer.Context) -> None:
                 f"{secret.where} is not sent to the {url.where}, which may be somebody else's"
                 " file: give --url, too, or FLOORCAST_URL beside it"
             )
+
+
+def _invoked(context: typer.Context) -> object:
+    """The command that runs, if the context knows it by now."""
+    command = context.command
+    if isinstance(command, TyperGroup) and context.invoked_subcommand:
+        return command.commands[context.invoked_subcommand]
+    return command if isinstance(command, TyperCommand) else None
 
 
 def _given(context: typer.Context, name: str) -> Given | None:

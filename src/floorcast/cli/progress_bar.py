@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -16,9 +17,19 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-__all__ = ["Shown", "Silent", "shown"]
+__all__ = ["Shown", "Silent", "back_line", "shown", "wait_line"]
 
 STEP = 10  # of what is counted, from one line to the next
+
+
+def wait_line(seconds: float, why: str) -> str:
+    """Why nothing happens, and when the next try is."""
+    return f"{why}; trying again in {math.ceil(seconds)} s"
+
+
+def back_line(seconds: float) -> str:
+    """The server answers again."""
+    return f"the server answers again, after {math.ceil(seconds)} s"
 
 
 class Shown(Protocol):
@@ -30,6 +41,9 @@ class Shown(Protocol):
     def waits(self, seconds: float, why: str) -> None:
         """Nothing moves for so many seconds."""
 
+    def back(self, seconds: float) -> None:
+        """The server answers again, after so many seconds."""
+
 
 class Silent:
     """Shows nothing."""
@@ -38,6 +52,9 @@ class Silent:
         """Say nothing."""
 
     def waits(self, seconds: float, why: str) -> None:
+        """Say nothing."""
+
+    def back(self, seconds: float) -> None:
         """Say nothing."""
 
 
@@ -54,7 +71,11 @@ class Bar:
 
     def waits(self, seconds: float, why: str) -> None:
         """Say why beside the bar."""
-        self._progress.update(self._task, note=f"{why}; again in {seconds:.1f} s")
+        self._progress.update(self._task, note=wait_line(seconds, why))
+
+    def back(self, seconds: float) -> None:
+        """Say so beside the bar."""
+        self._progress.update(self._task, note=back_line(seconds))
 
 
 class Lines:
@@ -76,7 +97,11 @@ class Lines:
 
     def waits(self, seconds: float, why: str) -> None:
         """Print why."""
-        self._print(f"{why}; again in {seconds:.1f} s")
+        self._print(wait_line(seconds, why))
+
+    def back(self, seconds: float) -> None:
+        """Say so."""
+        self._print(back_line(seconds))
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

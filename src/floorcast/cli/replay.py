@@ -96,7 +96,9 @@ def replay(
     """
     progress = progress or Silent()
     totals = Totals()
-    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=progress.waits, chance=chance)
+    timing = Timing(
+        patience=MAX_WAIT_SECONDS, waiting=progress.waits, back=progress.back, chance=chance
+    )
     with Sender(url, key, timing=timing, sleep=sleep) as sender:
         for batch in _due(events, speed, clock, sleep):
             totals.add(batch, sender.send(batch))

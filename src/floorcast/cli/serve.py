@@ -11,8 +11,6 @@ import typer
 from floorcast.cli import options
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
-from floorcast.server.logging import set_up_log
-from floorcast.server.uvicorn_server import serve
 
 __all__ = ["Read", "register", "with_settings"]
 
@@ -80,11 +78,14 @@ def _option(name: str, flag: str, text: str) -> inspect.Parameter:
 
 
 def _serve(read: Read, *, accept_loss: bool) -> None:
-    """Run the server until it is told to stop (SIGTERM, or Ctrl-C).
+    """Run the server until SIGTERM or Ctrl-C.
 
     Every option can also be set in the environment (FLOORCAST_PORT=…) or in floorcast.toml in the
     current folder. The command line takes precedence, then the environment.
     """
+    from floorcast.server.logging import set_up_log
+    from floorcast.server.uvicorn_server import serve
+
     settings = read()
     set_up_log(settings.log_level, settings.log_format)
     serve(

@@ -19,14 +19,10 @@ import typer
 from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import Shown, shown
 from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
-from floorcast.cli.simulation_run import Pace, SimulationRun
-from floorcast.cli.truth_tables import tables
 from floorcast.client import Sender, Timing
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
-from floorcast.simulator.report import report
-from floorcast.simulator.simulation import Simulation
 
 __all__ = ["faults_in", "register"]
 
@@ -99,6 +95,11 @@ def _simulate(
     closes: every call ends and every agent logs off. It then prints the truth (calls offered,
     answered and lost, by service and agent) for comparison with the server's figures.
     """
+    from floorcast.cli.simulation_run import Pace, SimulationRun
+    from floorcast.cli.truth_tables import tables
+    from floorcast.simulator.report import report
+    from floorcast.simulator.simulation import Simulation
+
     pace = a_speed(speed)
     if hours is None:
         hours = math.inf if pace == 1 else USUAL_HOURS
@@ -121,6 +122,8 @@ def _simulate(
             work.close()
         except Unavailable as error:
             problem = error
+    if problem is not None and not work.totals.sent:
+        raise problem  # the server has none of it to compare the truth with
     known = {
         "seed": seed,
         "size": agents,
@@ -221,4 +224,5 @@ def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> S
     def sleep(seconds: float) -> None:
         stopping.wait(seconds)
 
-    return Sender(url, key, timing=Timing(patience=MAX_WAIT_SECONDS, waiting=waits), sleep=sleep)
+    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=waits, back=progress.back)
+    return Sender(url, key, timing=timing, sleep=sleep)

@@ -60,12 +60,12 @@ class SimulationRun:
         self._ready: list[CloudEvent] = []
 
     def go_on(self, pace: Pace, until: float = math.inf) -> None:
-        """Work until the floor's clock is at ``until`` (ms), or it is to stop.
+        """Work until the floor's clock is at ``until`` (whole ms), or it is to stop.
 
         Raises Refusal and Unavailable, as Sender does.
         """
         floor, began = self._floor, self._clock()
-        while floor.now < until and not self._stopping.is_set():
+        while floor.now + 1 <= until and not self._stopping.is_set():
             due = min(pace.reached((self._clock() - began) / TICKS_PER_SECOND), until)
             upto = int(min(due, floor.now + SLICE))
             if upto > floor.now:

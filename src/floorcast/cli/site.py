@@ -32,7 +32,7 @@ from floorcast.site.live_site import Site
 
 __all__ = ["app", "is_terminal", "register"]
 
-app = typer.Typer(help="The site: clients and what belongs to them.", no_args_is_help=True)
+app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
 SHOWN = 20  # clients and users that are named before they are removed
 

@@ -27,7 +27,7 @@ def skip(
     number: Annotated[int, typer.Argument(metavar="ENTRY", help="The number of the entry.")],
     data: DataOption = None,
 ) -> None:
-    """Leave one damaged entry out, so that its client is served again.
+    """Leave out one damaged entry, so that its client is served.
 
     The events of the entry are lost. 'floorcast verify --disk' lists the damaged entries. The
     server must be stopped; an entry that is not damaged is refused.

@@ -26,6 +26,7 @@ from floorcast.cli.login import (
     UserOption,
     credentials,
     read_filter,
+    tell_back,
     tell_wait,
 )
 from floorcast.client import Client, Feed, Timing, TokenFile
@@ -81,7 +82,7 @@ def _tail(
     who = credentials(client, user, password, api_token, url)
     what = read_filter(wanted or (), "service", "callCenter", "interactionType")
     tokens = None if store is None else TokenFile(store)
-    with Client(url, who, timing=Timing(waiting=tell_wait)) as reader:
+    with Client(url, who, timing=Timing(waiting=tell_wait, back=tell_back)) as reader:
         if agents:
             _follow(reader.agent_events(since, store=tokens), agent_line, AGENT_HEAD, json=json)
         else:

@@ -30,6 +30,7 @@ from floorcast.cli.login import (
     UserOption,
     credentials,
     read_filter,
+    tell_back,
     tell_wait,
 )
 from floorcast.client import AsyncClient, Credentials, Filter, Timing
@@ -76,7 +77,7 @@ def _top(
 
 
 async def _look(url: str, who: Credentials, what: Filter) -> Seen:
-    timing = Timing(patience=ONCE_TIMEOUT_SECONDS, waiting=tell_wait)
+    timing = Timing(patience=ONCE_TIMEOUT_SECONDS, waiting=tell_wait, back=tell_back)
     async with AsyncClient(url, who, timing=timing) as reader:
         return await _ask(reader, what)
 

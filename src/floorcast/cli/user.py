@@ -25,7 +25,7 @@ from floorcast.site.store import BY_HAND, read_by_hand
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Users and agents' logins.", no_args_is_help=True)
+app = typer.Typer(help="Add, change and remove users.", no_args_is_help=True)
 
 ROLES: tuple[Role, ...] = get_args(Role)
 

@@ -13,7 +13,7 @@ from floorcast.client.pacing import Backoff
 from floorcast.client.steps import Pause, Steps
 from floorcast.model.errors import BadSession, RateLimited, Unavailable
 
-__all__ = ["SessionNotKnownYet", "Timing", "Waiting", "repeated"]
+__all__ = ["Back", "SessionNotKnownYet", "Timing", "Waiting", "repeated"]
 
 T = TypeVar("T")
 
@@ -21,7 +21,11 @@ Waiting = Callable[[float, str], None]
 """Called before each pause for want of an answer, with its seconds and the reason."""
 
 
-def _ignore(_seconds: float, _why: str) -> None:
+Back = Callable[[float], None]
+"""Called when an answer ends a wait, with the seconds that it took."""
+
+
+def _ignore(*_: object) -> None:
     """Ignore it."""
 
 
@@ -29,12 +33,13 @@ class Timing(Struct, frozen=True, kw_only=True):
     """How long to wait, and by which clock.
 
     ``patience`` is how many seconds a method waits in all for a server that is away or busy (a
-    feed waits for ever); ``waiting`` is called before each such pause. ``clock`` (seconds) and
-    ``chance`` (0 to 1) are replaceable for tests.
+    feed waits for ever); ``waiting`` is called before each such pause, and ``back`` once when an
+    answer ends them. ``clock`` (seconds) and ``chance`` (0 to 1) are replaceable for tests.
     """
 
     patience: float = 60.0
     waiting: Waiting = _ignore
+    back: Back = _ignore
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
 
@@ -59,7 +64,7 @@ def repeated(
     longest = timing.patience if patience is None else patience
     while True:
         try:
-            return (yield from once())
+            result = yield from once()
         except (RateLimited, Unavailable) as error:
             seconds = backoff.pause(error.retry_after)
             if waited + seconds > longest:
@@ -70,5 +75,9 @@ def repeated(
             if waited + seconds > longest:
                 raise lagging.refused from None
             timing.waiting(seconds, lagging.refused.message)
+        else:
+            if waited:
+                timing.back(waited)
+            return result
         yield Pause(seconds)
         waited += seconds

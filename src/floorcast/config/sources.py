@@ -78,12 +78,11 @@ def given(
 
     Takes and raises what ``load`` does, but does not look at the values.
     """
-    names = {*SETTINGS, *known, CONFIG}
-    found = _from_environment(os.environ if environ is None else environ, names)
+    found = _from_environment(os.environ if environ is None else environ, known)
     for name, value in (flags or {}).items():
         if value is not None:
             found[name] = Given(value, "--" + name.replace("_", "-"), Source.CHOSEN)
-    return {**_from_file(found.pop(CONFIG, None), folder or Path(), names), **found}
+    return {**_from_file(found.pop(CONFIG, None), folder or Path(), known), **found}
 
 
 def exposed(found: Mapping[str, Given]) -> list[str]:
@@ -100,14 +99,14 @@ def _is_secret(name: str, value: object) -> bool:
     return name in SECRETS or (name == "log" and "@" in str(value))
 
 
-def _from_environment(environ: Mapping[str, str], names: Collection[str]) -> dict[str, Given]:
+def _from_environment(environ: Mapping[str, str], known: Collection[str]) -> dict[str, Given]:
     found = {}
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or not value.strip():
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name not in names or variable != variable.upper():
-            near = _near(name, names)
+        if not _exists(name, known) or variable != variable.upper():
+            near = _near(name, known)
             raise SettingError(
                 f"{variable} in the environment: there is no such setting"
                 + (f"; did you mean {PREFIX}{near.upper()}?" if near else "")
@@ -116,7 +115,7 @@ def _from_environment(environ: Mapping[str, str], names: Collection[str]) -> dic
     return found
 
 
-def _from_file(named: Given | None, folder: Path, names: Collection[str]) -> dict[str, Given]:
+def _from_file(named: Given | None, folder: Path, known: Collection[str]) -> dict[str, Given]:
     path = folder / (FILE if named is None else str(_read(CONFIG, named)))
     source = Source.FOUND if named is None else Source.CHOSEN
     try:
@@ -128,16 +127,21 @@ def _from_file(named: Given | None, folder: Path, names: Collection[str]) -> dic
     except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read as TOML: {error}") from error
     for key in table:
-        if key not in names or key == CONFIG:
-            near = _near(key, names)
+        if not _exists(key, known) or key == CONFIG:
+            near = _near(key, known)
             raise SettingError(
                 f"{path}: there is no setting {key!r}" + (f"; did you mean {near}?" if near else "")
             )
     return {key: Given(value, f"{key} in {path}", source, path) for key, value in table.items()}
 
 
-def _near(name: str, names: Iterable[str]) -> str:
-    return next(iter(difflib.get_close_matches(name.lower(), sorted(names), 1)), "")
+def _exists(name: str, known: Collection[str]) -> bool:
+    return name in SETTINGS or name == CONFIG or name in known
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = sorted({*SETTINGS, *known, CONFIG})
+    return next(iter(difflib.get_close_matches(name.lower(), names, 1)), "")
 
 
 def _read(name: str, found: Given) -> object:

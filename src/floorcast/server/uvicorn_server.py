@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import structlog
 import uvicorn
@@ -55,9 +55,16 @@ GRACE = 20  # seconds that requests under way have when the server stops
 Listening = Callable[[str], None]
 
 
-def serve(settings: Settings, listening: Listening, *, accept_loss: bool = False) -> None:
+def serve(
+    settings: Settings,
+    listening: Listening,
+    *,
+    accept_loss: bool = False,
+    leaving: Callable[[], None] | None = None,
+) -> None:
     """Run a server until SIGTERM or SIGINT; ``listening`` is told its address once it answers.
 
+    ``leaving`` runs in a thread before a server that has answered stops answering.
     ``accept_loss`` lets it start on a log that has lost entries. Raises SettingError when the site
     file, the data folder or the address cannot be used, and Unavailable when the log cannot be read
     or written at the start.
@@ -72,7 +79,7 @@ def serve(settings: Settings, listening: Listening, *, accept_loss: bool = False
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         node = Node(settings, accept_loss=accept_loss)
-        runner.run(_serve(node, settings, sock, certificate, listening))
+        runner.run(_serve(node, settings, sock, certificate, listening, leaving))
 
 
 async def _serve(
@@ -81,6 +88,7 @@ async def _serve(
     sock: socket.socket,
     certificate: Certificate | None,
     listening: Listening,
+    leaving: Callable[[], None] | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -112,10 +120,7 @@ async def _serve(
             looking = asyncio.create_task(_keep_certificate(certificate))
             opened.callback(looking.cancel)
         try:
-            await asyncio.wait({answering, starting, stopping}, return_when="FIRST_COMPLETED")
-            if starting.done():
-                starting.result()
-                await asyncio.wait({answering, stopping}, return_when="FIRST_COMPLETED")
+            await _until_stopped(answering, starting, stopping, leaving)
         finally:
             stopping.cancel()
             await ended([starting])
@@ -126,6 +131,20 @@ async def _serve(
             await answering
             if opening.answers:
                 await node.streams_ended(GRACE)
+
+
+async def _until_stopped(
+    answering: asyncio.Task[None],
+    starting: asyncio.Task[None],
+    stopping: asyncio.Task[Literal[True]],
+    leaving: Callable[[], None] | None,
+) -> None:
+    await asyncio.wait({answering, starting, stopping}, return_when="FIRST_COMPLETED")
+    if starting.done():
+        starting.result()
+        await asyncio.wait({answering, stopping}, return_when="FIRST_COMPLETED")
+        if leaving is not None:
+            await asyncio.to_thread(leaving)
 
 
 async def _keep_certificate(certificate: Certificate) -> None:

@@ -1,0 +1,164 @@
+"""The demo's floor: it works from two hours ago until the demo ends, and then closes.
+
+A run is one simulation. Its start and how far it came are kept in the data folder, so that the
+next demo there closes a run that was killed, and begins its own where that one ended: no two
+floors are at work at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from floorcast.cli.progress_bar import wait_line
+from floorcast.cli.replay import MAX_SPEED, MAX_WAIT_SECONDS
+from floorcast.cli.simulation_run import Pace, SimulationRun
+from floorcast.client import Sender, Timing
+from floorcast.kv.folder import IN_MEMORY
+from floorcast.model.errors import FloorcastError
+from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
+from floorcast.simulator.faults import Faults, Wire
+from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.simulation import Simulation
+
+__all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "DemoFloor"]
+
+AGENTS, SEED = 120, 1999
+SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
+TOO_OLD = timedelta(hours=12)  # a run that was killed before then is left as it is
+BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
+FILE = "demo-floor.json"
+MS = timedelta(milliseconds=1)
+NOTED_EVERY = 10_000  # ms of the floor
+
+SOON = 1.0  # seconds, within which a wait is not worth a word
+CLOSING_SECONDS = 15  # that the last events have
+SHOWN = 60  # seconds back from the start that the printed token reaches
+API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
+INGEST_KEY = "example-ingest-key-change-me"
+
+
+class Run(msgspec.Struct):
+    """A run: when its clock began, how far it came in ms, and whether its floor was closed."""
+
+    start: datetime
+    reached: int = 0
+    closed: bool = False
+
+
+class DemoFloor:
+    """The floor of a demo on a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = None if folder == IN_MEMORY else folder / FILE
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def open(self, address: str) -> None:
+        """Print how to get in, and let the floor work in a thread of its own."""
+        since = encode(0, system_now() - SHOWN * TICKS_PER_SECOND, 0)
+        said = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
+        print(_GREETING.format(**said), flush=True)
+        self._thread = threading.Thread(
+            target=self._work, args=(address,), name="demo-floor", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """End every call, log every agent off, and wait until the server has those events."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(CLOSING_SECONDS)
+
+    def _work(self, address: str) -> None:
+        timing = Timing(patience=MAX_WAIT_SECONDS, waiting=_say)
+        try:
+            with Sender(address, INGEST_KEY, timing=timing) as sender:
+                self._day(sender)
+        except FloorcastError as error:
+            print(f"the demo's floor stopped: {error}", flush=True)
+
+    def _day(self, sender: Sender) -> None:
+        now = datetime.now(UTC)
+        before = self._last_run()
+        start = now - SO_FAR
+        if before is not None:
+            ended = before.start + before.reached * MS
+            if not before.closed and now - ended < TOO_OLD:
+                self._close_killed(before, sender)
+            start = min(max(start, ended), now)
+        floor = _floor(start)
+        work = SimulationRun(floor, Wire(Faults(), SEED, start), sender, self._stopping)
+        run = Run(start)
+        so_far = (now - start) // MS
+        work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
+        self._note(run, floor)
+        print(f"the floor's day so far: {work.totals}; now it goes on in real time", flush=True)
+        while not self._stopping.is_set():
+            behind = (datetime.now(UTC) - start) / MS
+            work.go_on(Pace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
+            self._note(run, floor)
+        work.close()
+        run.closed = True
+        self._note(run, floor)
+
+    def _close_killed(self, run: Run, sender: Sender) -> None:
+        """Send how a run that was killed would have ended then; what the server has, it knows."""
+        floor = _floor(run.start)
+        work = SimulationRun(floor, Wire(Faults(), SEED, run.start), sender, threading.Event())
+        work.go_on(Pace(MAX_SPEED, behind=run.reached), run.reached)
+        work.close()
+
+    def _last_run(self) -> Run | None:
+        if self._file is None or not self._file.exists():
+            return None
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=Run)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            print(f"{self._file} cannot be read and is made anew: {error}", flush=True)
+            return None
+
+    def _note(self, run: Run, floor: Simulation) -> None:
+        run.reached = floor.now
+        if self._file is not None:
+            part = self._file.with_suffix(".part")
+            part.write_bytes(msgspec.json.encode(run))
+            part.replace(self._file)
+
+
+def _floor(start: datetime) -> Simulation:
+    return Simulation(floor_of(AGENTS, seed=SEED), seed=SEED, start=start, begins_at=BEGAN)
+
+
+def _say(seconds: float, why: str) -> None:
+    if seconds > SOON:  # else it may be that the demo ends
+        print(f"the demo's floor waits: {wait_line(seconds, why)}", flush=True)
+
+
+_GREETING = """\
+floorcast answers at {address}
+
+  wallboard   {address}/wallboard
+
+  client      ACME
+  user        reports
+  password    example-reports-password
+  API token   {token}
+  ingest key  {key}
+
+Sign in to the wallboard with client, user, password and API token. Or, from another terminal,
+log in, then ask how the floor is doing and what happens on it:
+
+  SESSION=$(curl -s {address}/session/login -H 'LV-Access: {token}' \\
+    -d '{{"clientName": "ACME", "userName": "reports", "password": "example-reports-password"}}' \\
+    | python3 -c 'import json, sys; print(json.load(sys.stdin)["sessionId"])')
+  curl -s {address}/realtime/service/stats -H "LV-Session: $SESSION" -d '{{}}'
+  curl -s {address}/realtime/event/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
+  curl -s {address}/realtime/agentEvent/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
+
+A feed's answer ends in a token: send it in place of the one above for what has happened since.
+Ctrl-C ends the demo.
+"""

@@ -1,0 +1,80 @@
+"""Commands are imported when they are asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from floorcast.cli.app import app
+from floorcast.cli.commands import SUMMARIES
+from tests.real.server import environment
+
+GROUP = typer.main.get_group(app)
+SERVER = {"floorcast.server.node", "starlette", "uvicorn", "simpy"}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_summary_is_the_first_line_of_the_commands_own_help(name: str) -> None:
+    """It stands in the list of commands so that the list imports none of them."""
+    command = GROUP.commands[name]
+    assert command.get_short_help_str(limit=200) == SUMMARIES[name]
+    result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "80"})
+    assert SUMMARIES[name] in " ".join(result.stdout.split())
+
+
+def imported(*words: str) -> set[str]:
+    """The modules that a command has imported when it has run."""
+    script = (
+        "import sys, atexit; from floorcast.cli.app import main;"
+        " atexit.register(lambda: print('\\n', *sys.modules)); main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    return set(ran.stdout.rpartition("\n \n")[2].split()) | set(ran.stdout.split())
+
+
+@pytest.mark.parametrize("words", ["--help", "--version"])
+def test_the_program_itself_imports_no_command(words: str) -> None:
+    """So that its help and completion are there at once."""
+    there = imported(*words.split())
+    commands = {f"floorcast.cli.{name.replace('-', '_')}" for name in SUMMARIES} - {
+        "floorcast.cli.version"
+    }
+    assert there & commands == set()
+    assert "httpx" not in there
+
+
+@pytest.mark.parametrize("name", ["serve", "demo", "simulate", "tail", "site", "audit"])
+def test_a_commands_help_imports_neither_server_nor_simulator(name: str) -> None:
+    """They are imported when the command runs."""
+    assert imported(name, "--help") & SERVER == set()
+
+
+def test_a_command_that_does_not_exist_gets_a_suggestion() -> None:
+    """Of one of the program's commands."""
+    result = CliRunner().invoke(app, ["sevre"])
+    assert result.exit_code == 2
+    assert "Did you mean 'serve'" in result.output
+
+
+def test_completion_knows_the_commands() -> None:
+    """As a shell asks for it."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "floorcast"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(
+            _FLOORCAST_COMPLETE="complete_bash", COMP_WORDS="floorcast s", COMP_CWORD="1"
+        ),
+    )
+    assert set(ran.stdout.split()) == {"serve", "simulate", "site", "skip-entry"}

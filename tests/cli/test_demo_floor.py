@@ -1,0 +1,64 @@
+"""The demo's floor on a data folder that stays: killed, started again, and ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_demo import DEADLINE, logged_in
+from tests.real.server import command, environment, free_port
+
+pytestmark = pytest.mark.long
+
+IN_A_CALL = {"In Call", "Hold", "Transferring"}
+
+
+@contextmanager
+def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A command on the folder, when it has printed ``ready``: its address and its process."""
+    arguments = command(*words, "--data", folder / "data", "--port", free_port())
+    with subprocess.Popen(
+        arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        address = ""
+        for line in process.stdout:
+            address = address or line.split()[-1]
+            if ready in line:
+                break
+        try:
+            yield address, process
+            process.send_signal(signal.SIGINT)
+            process.wait(DEADLINE)
+        finally:
+            process.kill()
+
+
+def test_a_floor_that_was_killed_is_closed_and_the_next_one_ends_with_the_demo(
+    tmp_path: Path,
+) -> None:
+    """No agent and no call counts twice; after Ctrl-C nobody is logged in and no call waits."""
+    with running(tmp_path, "demo", ready="goes on in real time") as (_, process):
+        process.kill()
+    with (
+        running(tmp_path, "demo", ready="goes on in real time") as (address, _),
+        logged_in(address) as caller,
+    ):
+        people = caller.http.post("/realtime/service/agents/status").json()["agentDetails"]
+        rows = caller.http.post("/realtime/service/stats").json()["stats"]
+        talking = sum(one["state"] in IN_A_CALL for one in people)
+        assert len({one["agentLoginId"] for one in people}) == len(people) > 0
+        assert sum(row["callsWithAgent"] for row in rows) <= talking + len(people) // 10
+    with (
+        running(tmp_path, "serve", ready="answers at") as (address, _),
+        logged_in(address) as caller,
+    ):
+        assert caller.http.post("/realtime/service/agents/status").json()["agentDetails"] == []
+        rows = caller.http.post("/realtime/service/stats").json()["stats"]
+        assert sum(row["totalHandled"] for row in rows) > 0
+        assert {row["callsWithAgent"] + row["totalCallsInQueue"] for row in rows} == {0}
