@@ -187,8 +187,8 @@ _log = structlog.stdlib.get_logger(__name__)
 class Api:
     """Serves requests: finds the route, admits, calls the handler, responds, logs and counts."""
 
-    def __init__(self, server: Services, routes: tuple[Route, ...] = ROUTES) -> None:
-        self._server = server
+    def __init__(self, services: Services, routes: tuple[Route, ...] = ROUTES) -> None:
+        self._services = services
         self._table = Table(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,13 +202,13 @@ class Api:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        context = RequestContext(self._server, scope, receive)
+        context = RequestContext(self._services, scope, receive)
         path, response = await self._respond(context)
         response.headers += context.extra
         is_head = scope["method"] == "HEAD"
         size = await response.send(send, gzip=context.takes_gzip, without_body=is_head)
         seconds = time.perf_counter() - began
-        self._server.metrics.answered(path, response.status, seconds, size)
+        self._services.metrics.answered(path, response.status, seconds, size)
         session = context.admitted
         log = _log.debug if path in _QUIET else _log.info
         log(
@@ -230,7 +230,7 @@ class Api:
             route, context.parameter = self._table.find(method, context.scope["path"])
             path, needs = route.path, route.needs
             if route.feed is not None:
-                await self._server.readers.enter()
+                await self._services.readers.enter()
             admit(context, route)
             return path, await route.handler(context)
         except MethodNotAllowed as refusal:
@@ -239,6 +239,6 @@ class Api:
             return path, error_response(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             if isinstance(error, MemoryError):
-                self._server.memory.failed()
+                self._services.memory.failed()
             audit_refusal(context, path, needs, error)
             return path, error_response(error, event_source=is_event_source(context.scope))

@@ -21,7 +21,7 @@ SHOWN = 16  # characters of a session's hash: enough to tell sessions apart
 
 def audit_login(context: RequestContext, event: str, session: Session) -> None:
     """Record that somebody logged in or out."""
-    context.server.audit.record(
+    context.services.audit.record(
         event,
         client=session.client,
         user=session.user,
@@ -40,10 +40,10 @@ def audit_failure(
     try:
         yield
     except (BadCredentials, RateLimited) as refusal:
-        site = context.server.site
+        site = context.services.site
         client = site.by_name.get(client_name)
         user = None if client is None else site.user(client.id, user_name, agent=agent)
-        audit = context.server.audit
+        audit = context.services.audit
         record = audit.refused if isinstance(refusal, RateLimited) else audit.record
         record(
             f"{event}_slowed" if isinstance(refusal, RateLimited) else f"{event}_failed",
@@ -61,7 +61,7 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
     """Record a refusal of rights, and of ingest keys, on a route that ``needs`` one."""
     session = context.admitted
     if isinstance(error, RoleNotAllowed | FeedNotSwitchedOn) and session is not None:
-        context.server.audit.refused(
+        context.services.audit.refused(
             "refused",
             client=session.client,
             user=session.user,
@@ -74,7 +74,7 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
         )
     elif isinstance(error, BadCredentials | RateLimited) and needs == "ingest key":
         slowed = isinstance(error, RateLimited)
-        context.server.audit.refused(
+        context.services.audit.refused(
             "ingest_key_slowed" if slowed else "ingest_key_refused",
             address=context.address,
             why=None if slowed else error.message,

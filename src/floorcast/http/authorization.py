@@ -16,24 +16,24 @@ LONGEST_COOKIE = 256  # characters; a session's id has 32
 
 def admit(context: RequestContext, route: Route) -> None:
     """Admit the request and set its session, or raise the first refusal that applies."""
-    server = context.server
-    if not route.always and not server.readiness.ready:
-        raise Unavailable(server.readiness.reason)
+    services = context.services
+    if not route.always and not services.readiness.ready:
+        raise Unavailable(services.readiness.reason)
     if route.methods is not None:
         _admit_session(context, route.methods, cookie=route.cookie)
         if route.feed is not None:
-            server.feed_of(context.session.client, route.feed)
+            services.feed_of(context.session.client, route.feed)
     if route.status == 200 and not admits(context.accept, route.media_type):
         raise NotAcceptable(f"Accept must admit {route.media_type}")
 
 
 def _admit_session(context: RequestContext, methods: Methods, *, cookie: bool) -> None:
-    server = context.server
-    session = server.sessions.find(session_id(context, cookie=cookie))
+    services = context.services
+    session = services.sessions.find(session_id(context, cookie=cookie))
     try:
-        context.extra = server.rate_limit.count(session.id)
+        context.extra = services.rate_limit.count(session.id)
     except RateLimited:
-        context.extra = server.rate_limit.standing(session.id)
+        context.extra = services.rate_limit.standing(session.id)
         raise
     context.admitted = session
     require(methods, session.role)

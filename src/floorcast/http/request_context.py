@@ -31,8 +31,8 @@ class RequestContext:
     response carries whatever the outcome.
     """
 
-    def __init__(self, server: Services, scope: Scope, receive: Receive) -> None:
-        self.server = server
+    def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
+        self.services = services
         self.scope = scope
         self.receive = receive
         self.parameter = ""

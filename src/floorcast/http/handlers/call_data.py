@@ -90,17 +90,17 @@ def _find(context: RequestContext) -> CallFacts:
     named = context.query.get("client", "").strip()
     client = _number("client", named) if named else session.client
     seen = client in session.clients_seen
-    call = context.server.floor_of(client).find_call(transaction, call_session) if seen else None
+    call = context.services.floor_of(client).find_call(transaction, call_session) if seen else None
     if call is None or not _is_seen(context, client, call.call_center):
         raise NotFound("there is no such call today")
     return call
 
 
 def _is_seen(context: RequestContext, client: int, call_center: int | None) -> bool:
-    session, server = context.session, context.server
+    session, services = context.session, context.services
     if session.call_centers is None:
         return True
-    views = [FloorView(server.floor_of(one).floor) for one in session.clients_seen]
+    views = [FloorView(services.floor_of(one).floor) for one in session.clients_seen]
     limits = limits_of(views, session.call_centers) or frozenset()
     return call_center is not None and (client, call_center) in limits
 
@@ -113,8 +113,8 @@ def _number(name: str, text: str) -> int:
 
 def _answer(context: RequestContext, body: Struct) -> Response:
     # the feeds that the caller follows are those of its own client, whosever call it is
-    server, client = context.server, context.session.client
+    services, client = context.services, context.session.client
     # the feeds are published piece by piece of an entry, as the floor is folded
-    through = server.floor_of(client).feeds["interaction"].through
-    token = server.token_now(client, through)
+    through = services.floor_of(client).feeds["interaction"].through
+    token = services.token_now(client, through)
     return Response.of(body, headers=(("feed-token", token),))

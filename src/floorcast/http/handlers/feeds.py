@@ -138,26 +138,26 @@ def read_count(context: RequestContext) -> int:
 class FeedCaller:
     """The caller of a feed, and whether it may still read: a wait outlasts sessions and rights."""
 
-    __slots__ = ("client", "feed", "name", "server", "session_id", "visibility")
+    __slots__ = ("client", "feed", "name", "services", "session_id", "visibility")
 
     def __init__(self, context: RequestContext, name: FeedName) -> None:
         session = context.session
-        self.server = context.server
+        self.services = context.services
         self.client = session.client
         self.session_id = session.id
         self.visibility = session.call_centers
         self.name: FeedName = name
-        self.feed = self.server.feed_of(session.client, name)
+        self.feed = self.services.feed_of(session.client, name)
 
     def check(self) -> bool:
         """Whether the caller sees what it saw at first; raises the refusal that it meets now.
 
         While the floor is being rebuilt the feed stands still, and its readers wait.
         """
-        session = self.server.sessions.find(self.session_id)
+        session = self.services.sessions.find(self.session_id)
         require("feeds", session.role)
         with suppress(Unavailable):
-            self.server.feed_of(self.client, self.name)
+            self.services.feed_of(self.client, self.name)
         return session.call_centers == self.visibility
 
 
@@ -169,28 +169,28 @@ async def _answer(
     shape: Shape,
 ) -> Response:
     caller = FeedCaller(context, name)
-    server, client, feed = caller.server, caller.client, caller.feed
+    services, client, feed = caller.services, caller.client, caller.feed
     count = read_count(context)
     if token is None or not token.strip():
         page = Page(b"", 0, feed.through, at_head=True)
     else:
-        cursor = await server.cursor_of(client, token.strip())
+        cursor = await services.cursor_of(client, token.strip())
         page = await feed.page(cursor, visibility, count)
         if not page.count:
-            with server.reader_limits.held(client, context.session.digest):
+            with services.reader_limits.held(client, context.session.digest):
                 page = await _wait(context, feed, page, visibility, count)
         if not caller.check():  # the next request has the new limits
             return Response(200, Content(shape(token.strip(), b"")))
-    return Response(200, _content(server, client, page, shape))
+    return Response(200, _content(services, client, page, shape))
 
 
-def _content(server: Services, client: int, page: Page, shape: Shape) -> Content:
+def _content(services: Services, client: int, page: Page, shape: Shape) -> Content:
     """The body of a page: the same for all readers of the page that ask at about one time."""
-    now = server.now()
+    now = services.now()
     built = page.built.get(shape.__name__)
     if isinstance(built, _Built) and (now - built.at < _SHARED or not page.at_head):
         return built.content
-    token = server.token_now(client, page.cursor, at_head=page.at_head)
+    token = services.token_now(client, page.cursor, at_head=page.at_head)
     content = Content(shape(token, page.lines.replace(b"\n", b",")))
     page.built[shape.__name__] = _Built(content, now)
     return content

@@ -58,32 +58,32 @@ BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 
 async def take_events(context: RequestContext) -> Response:
     """Take the events of a request; respond once they are durable and readable."""
-    server = context.server
-    await server.sources.enter()
+    services = context.services
+    await services.sources.enter()
     key = _key(context)
-    client = server.keys.client_of_ingest_key(key, context.address)
+    client = services.keys.client_of_ingest_key(key, context.address)
     form = _form(context)
-    server.floor_of(client)
+    services.floor_of(client)
     begun = time.perf_counter()
     try:
-        with server.admission.admit(client) as place:
+        with services.admission.admit(client) as place:
             body = await read_body(context.receive, context.headers, INTAKE_LIMIT, place.hold)
             if (
-                server.keys.client_of_ingest_key(key, context.address) != client
+                services.keys.client_of_ingest_key(key, context.address) != client
             ):  # an upload may take a while
                 raise BadCredentials("the ingest key is another client's now: send this again")
             result = await _take(context, client, body, form)
     except Busy:
-        server.metrics.intake_refused.inc()
+        services.metrics.intake_refused.inc()
         raise
-    server.metrics.intake_seconds.observe(time.perf_counter() - begun)
+    services.metrics.intake_seconds.observe(time.perf_counter() - begun)
     for outcome, count in (
         ("accepted", result.accepted),
         ("duplicate", result.duplicates),
         ("rejected", result.refused),
     ):
         if count:
-            server.metrics.intake_events.labels(outcome).inc(count)
+            services.metrics.intake_events.labels(outcome).inc(count)
     if result.refused and not result.accepted and not result.duplicates:
         nothing = NothingAccepted(0, 0, result.rejected, result.more_rejected)
         return Response.of(nothing, status=400)
@@ -114,9 +114,9 @@ async def _take(
         except (MissingParameter, InvalidParameter, NotAnObject) as why:
             verdict = Rejected(0, context.headers.get("ce-id"), why.code, why.message)
             return IngestResult(0, 0, [verdict])
-    server = context.server
-    limits = server.site.clients[client].limits
-    return await server.intake.take(server.floor_of(client), body, form, limits)
+    services = context.services
+    limits = services.site.clients[client].limits
+    return await services.intake.take(services.floor_of(client), body, form, limits)
 
 
 def _key(context: RequestContext) -> str:

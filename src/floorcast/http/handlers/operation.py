@@ -26,19 +26,19 @@ async def health(_context: RequestContext) -> Response:
 
 async def readiness(context: RequestContext) -> Response:
     """Respond 200 once the log is replayed and requests are served; raises Unavailable."""
-    server = context.server
-    if not server.readiness.ready:
-        raise Unavailable(server.readiness.reason)
-    if not server.log.healthy:
-        why = server.log.stalled or "the log cannot be written"
+    services = context.services
+    if not services.readiness.ready:
+        raise Unavailable(services.readiness.reason)
+    if not services.log.healthy:
+        why = services.log.stalled or "the log cannot be written"
         raise Unavailable(f"{why}: events are not taken, the feeds go on")
-    if shortage := server.memory.shortage():
+    if shortage := services.memory.shortage():
         raise Unavailable(shortage)
-    return Response.of(Status("ready", server.log.stalled))
+    return Response.of(Status("ready", services.log.stalled))
 
 
 async def metrics(context: RequestContext) -> Response:
     """Respond with all metrics in Prometheus' text format."""
-    server = context.server
-    server.metrics.ready.set(server.readiness.ready)
-    return Response(200, Content(server.metrics.text()), media_type=CONTENT_TYPE_LATEST)
+    services = context.services
+    services.metrics.ready.set(services.readiness.ready)
+    return Response(200, Content(services.metrics.text()), media_type=CONTENT_TYPE_LATEST)

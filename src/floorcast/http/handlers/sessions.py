@@ -69,7 +69,7 @@ async def login(context: RequestContext) -> Response:
     client_name, user_name, password = _required(body)
     agent = body.agent or False
     with audit_failure(context, "login", client_name, user_name, agent=agent):
-        session = await context.server.sessions.login(
+        session = await context.services.sessions.login(
             client_name,
             user_name,
             password,
@@ -84,17 +84,17 @@ async def login(context: RequestContext) -> Response:
 
 async def validate(context: RequestContext) -> Response:
     """Respond 204 if the session is valid, else 404."""
-    return _answer(context.server.sessions.validate(context.parameter))
+    return _answer(context.services.sessions.validate(context.parameter))
 
 
 async def validate_by_query(context: RequestContext) -> Response:
     """The same, with the session id in the query."""
-    return _answer(context.server.sessions.validate(context.parameter_of("sessionId")))
+    return _answer(context.services.sessions.validate(context.parameter_of("sessionId")))
 
 
 async def logout(context: RequestContext) -> Response:
     """End a session."""
-    session = await context.server.sessions.logout(context.parameter)
+    session = await context.services.sessions.logout(context.parameter)
     if session is not None:
         audit_login(context, "logout", session)
     had_cookie = "cookie" in context.headers
@@ -107,7 +107,7 @@ async def change_password(context: RequestContext) -> Response:
     client_name, user_name, password, new_password = _required(body)
     agent = body.agent or False
     with audit_failure(context, "password_change", client_name, user_name, agent=agent):
-        proven = await context.server.sessions.change_password(
+        proven = await context.services.sessions.change_password(
             client_name,
             user_name,
             password,
@@ -116,7 +116,7 @@ async def change_password(context: RequestContext) -> Response:
             agent=agent,
             address=context.address,
         )
-    context.server.audit.record(
+    context.services.audit.record(
         "password_changed",
         client=proven.client,
         user=proven.user.id,

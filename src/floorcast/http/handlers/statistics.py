@@ -81,13 +81,13 @@ class _Asked:
     """A request at its moment: what its user sees, the present, and the place in the log."""
 
     def __init__(self, context: RequestContext) -> None:
-        server, session = context.server, context.session
-        views = [FloorView(server.floor_of(client).floor) for client in session.clients_seen]
-        now = server.now()
+        services, session = context.services, context.session
+        views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
+        now = services.now()
         self.visibility = Visibility(views, limits_of(views, session.call_centers))
-        self.moment = Moment(to_ms(now), server.quiet_call_ms, server.quiet_agent_ms)
-        through = server.floor_of(session.client).feeds["interaction"].through
-        token = server.token_now(session.client, through)
+        self.moment = Moment(to_ms(now), services.quiet_call_ms, services.quiet_agent_ms)
+        through = services.floor_of(session.client).feeds["interaction"].through
+        token = services.token_now(session.client, through)
         self.headers: Headers = (("feed-token", token),)
 
 
@@ -114,7 +114,7 @@ async def stats_ex(context: RequestContext) -> Response:
 async def status(context: RequestContext) -> Response:
     """Agent status."""
     request = await context.json(StatusRequest)
-    zone = context.server.zone(context.session.client)
+    zone = context.services.zone(context.session.client)
     after = read_changed_after(request.state_changed_after, zone)
     wanted = read_service_filter(request.filter)
     asked = _Asked(context)

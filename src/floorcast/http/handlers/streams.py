@@ -121,15 +121,15 @@ class _Caller(FeedCaller):
 
     def check_limits(self) -> None:
         """Raise RateLimited where the session or the client has too many readers."""
-        self.server.reader_limits.check(self.client, self._digest)
+        self.services.reader_limits.check(self.client, self._digest)
 
     def enter(self) -> None:
         """Count the stream, until ``left``."""
-        self.server.reader_limits.enter(self.client, self._digest)
+        self.services.reader_limits.enter(self.client, self._digest)
 
     def left(self) -> None:
         """See ``floorcast.sse.channels.Caller``."""
-        self.server.reader_limits.leave(self.client, self._digest)
+        self.services.reader_limits.leave(self.client, self._digest)
 
     def refusal(self) -> str:
         """Why the stream must end; empty if it may go on."""
@@ -140,17 +140,17 @@ class _Caller(FeedCaller):
 
     def moment(self) -> str:
         """The present in the client's zone."""
-        second = self.server.now() // TICKS_PER_SECOND
-        return _moment(second, self.server.zone(self.client))
+        second = self.services.now() // TICKS_PER_SECOND
+        return _moment(second, self.services.zone(self.client))
 
     def token(self, position: int) -> str:
         """The token of an event's position; in the interaction feed it is the ``eventId``."""
-        recorded_at = _recorded_at(self.server.log.recorded_at, self.client, entry_of(position))
-        return encode(self.client, recorded_at, position, self.server.token_secret)
+        recorded_at = _recorded_at(self.services.log.recorded_at, self.client, entry_of(position))
+        return encode(self.client, recorded_at, position, self.services.token_secret)
 
     def token_now(self, cursor: int) -> str:
         """The token of a reader that has seen everything: it speaks for now."""
-        return self.server.token_now(self.client, cursor)
+        return self.services.token_now(self.client, cursor)
 
 
 async def _stream(
@@ -166,7 +166,7 @@ async def _stream(
     cursor = caller.feed.through
     token = token.strip() if token is not None else ""
     if token:
-        cursor = await context.server.cursor_of(context.session.client, token)
+        cursor = await context.services.cursor_of(context.session.client, token)
     if ids:
         caller.opening = token or caller.token_now(cursor)
     if context.scope["method"] != "HEAD":
@@ -176,7 +176,7 @@ async def _stream(
     def begin(form: StreamFormat) -> Reader:
         caller.enter()
         subscription = Subscription(visibility, count, form)
-        return subscribe(context.server.streams, caller.feed, subscription, cursor, caller)
+        return subscribe(context.services.streams, caller.feed, subscription, cursor, caller)
 
     return _Stream(context, begin, ids=ids)
 
