@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floorcast.auth.credentials import Credentials
-from floorcast.auth.key_guesses import KeyGuesses
+from floorcast.auth.keys import KeyGuesses
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle

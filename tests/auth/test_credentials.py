@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
-from floorcast.auth.key_guesses import KeyGuesses
+from floorcast.auth.keys import KeyGuesses
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.throttle import Throttle
 from floorcast.kv.memory import MemoryKeyValueStore

@@ -1,17 +1,21 @@
-"""API tokens and ingest keys, read from headers and known by their digests."""
+"""Keys are found by their digests, and guessing them is slowed."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import count
+
 import pytest
 
-from floorcast.auth.key_guesses import KeyGuesses
-from floorcast.auth.keys import Keys, api_token, bearer, is_api_token
-from floorcast.model.errors import BadCredentials
+from floorcast.auth.keys import FREE, KeyGuesses, Keys, api_token, bearer, is_api_token
+from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
 from floorcast.site.live_site import Site
 from tests.auth.door import Clock
 from tests.site.sites import run, small
+
+__all__ = []
 
 
 @pytest.mark.parametrize(
@@ -69,3 +73,102 @@ def test_a_token_is_known_by_its_digest_only() -> None:
     assert not is_api_token(site.clients[2], digest("test-token-of-acme-01"))
     assert not is_api_token(site.clients[1], "test-token-of-acme-01")
     assert not is_api_token(None, digest("test-token-of-acme-01"))
+
+
+HERE, THERE = "192.0.2.1", "198.51.100.1"
+
+
+NUMBERS = count()
+
+
+def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
+    """One wrong key, another each time unless it is given.
+
+    Returns the seconds that it has to wait instead, 0 when it was looked at.
+    """
+    tried = key or f"wrong {next(NUMBERS)}"
+    try:
+        guesses.check(address, tried)
+    except RateLimited as error:
+        return error.retry_after
+    guesses.was_wrong(address, tried)
+    return 0
+
+
+def test_after_twenty_wrong_keys_an_address_waits() -> None:
+    """1, 2, 4 … 60 s; a key that comes too early neither counts nor lengthens it."""
+    clock = Clock()
+    guesses = KeyGuesses(clock)
+    assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
+    delays = []
+    for _ in range(8):
+        delays.append(guess(guesses))
+        assert guess(guesses) == delays[-1]
+        clock.go(delays[-1])
+        assert guess(guesses) == 0
+    assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert guess(guesses, THERE) == 0
+
+
+def test_an_hour_of_trying_looks_at_less_than_a_hundred_keys() -> None:
+    """Where before 6,775 a second were looked at."""
+    clock = Clock()
+    guesses = KeyGuesses(clock)
+    looked_at = 0
+    for _ in range(36_000):
+        looked_at += not guess(guesses)
+        clock.go(0.1)
+    assert looked_at < 100
+
+
+def test_a_key_that_was_right_here_is_not_held_up() -> None:
+    """Beside a source with a revoked key, the others behind its address go on sending."""
+    guesses = KeyGuesses(Clock())
+    guesses.was_right(HERE, "good")
+    while not guess(guesses):
+        pass
+    guesses.check(HERE, "good")
+    with pytest.raises(RateLimited, match="too many wrong keys from this address: wait 1 s"):
+        guesses.check(HERE, "another")
+    guesses.check(THERE, "another")
+
+
+def test_quiet_makes_good() -> None:
+    """The count goes down by one every two minutes without a wrong key."""
+    clock = Clock()
+    guesses = KeyGuesses(clock)
+    for _ in range(FREE):
+        guess(guesses)
+    clock.go(120 * FREE)
+    assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
+
+
+def test_room_is_bounded() -> None:
+    """Of too many addresses the one that has been quiet for the longest is forgotten."""
+    guesses = KeyGuesses(Clock(), kept=10)
+    while not guess(guesses):
+        pass
+    for number in range(10):
+        guess(guesses, f"203.0.113.{number}")
+        guesses.was_right(HERE, f"key {number}")
+    assert guess(guesses) == 0
+    for number in range(10, 20):
+        guesses.was_right(HERE, f"key {number}")
+    while not guess(guesses):
+        pass
+    with suppress(RateLimited):
+        guesses.check(HERE, "key 0")
+        raise AssertionError("the oldest good key is still known")
+    guesses.check(HERE, "key 19")
+
+
+def test_one_wrong_key_that_is_tried_again_and_again_delays_itself_alone() -> None:
+    """A source whose key was revoked does not keep a new source behind its address out."""
+    clock = Clock()
+    guesses = KeyGuesses(clock)
+    assert [guess(guesses, key="revoked") for _ in range(FREE + 1)] == [0] * FREE + [1]
+    guesses.check(HERE, "new")
+    clock.go(1)
+    assert guess(guesses, key="revoked") == 0
+    assert guess(guesses, key="revoked") == 2
+    assert [guess(guesses) for _ in range(FREE - 1)] == [0] * (FREE - 1)

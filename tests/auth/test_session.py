@@ -1,15 +1,31 @@
-"""How a session is written down."""
+"""One session: its id, what is stored of it, and what its role may call."""
 
 from __future__ import annotations
 
 import uuid
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from floorcast.auth.session import Session, digest_of, id_from, proof_of, restored, stored
+from floorcast.auth.session import (
+    ALLOWED,
+    Methods,
+    Session,
+    digest_of,
+    id_from,
+    proof_of,
+    require,
+    restored,
+    stored,
+)
+from floorcast.model.errors import RoleNotAllowed
+from floorcast.site.configuration import Role
+
+__all__ = []
+
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SESSIONS = st.builds(
@@ -64,3 +80,24 @@ def test_a_proof_says_nothing_but_same_or_not() -> None:
     """It is no part of the hash that it was made of."""
     assert proof_of("$argon2id$a") == proof_of("$argon2id$a") != proof_of("$argon2id$b")
     assert "argon2" not in proof_of("$argon2id$a")
+
+
+TABLE = {
+    "feeds": {"Sysadmin", "Manager"},
+    "call data": {"Sysadmin", "Superuser", "Report Admin"},
+    "campaign statistics": {"Sysadmin", "Superuser", "IT User", "Auditor", "Manager"},
+    "service methods": {"Sysadmin", "Superuser", "Manager"},
+}
+
+
+@pytest.mark.parametrize("methods", get_args(Methods))
+@pytest.mark.parametrize("role", get_args(Role))
+def test_the_table_is_the_contracts(methods: Methods, role: Role) -> None:
+    """Allowed passes; anything else is told with the roles that would do."""
+    if role in TABLE[methods]:
+        require(methods, role)
+        return
+    with pytest.raises(RoleNotAllowed) as caught:
+        require(methods, role)
+    assert f"the role {role} may not use the {methods}" in caught.value.message
+    assert all(allowed in caught.value.message for allowed in ALLOWED[methods])

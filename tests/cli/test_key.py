@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.auth.key_guesses import KeyGuesses
-from floorcast.auth.keys import Keys, is_api_token
+from floorcast.auth.keys import KeyGuesses, Keys, is_api_token
 from floorcast.model.errors import BadCredentials, InvalidParameter, NotFound
 from floorcast.model.token import system_now
 from floorcast.site.digests import digest, fingerprint

@@ -12,8 +12,7 @@ from typing import TypeVar, cast
 import httpx
 
 from floorcast.auth.credentials import Credentials
-from floorcast.auth.key_guesses import KeyGuesses
-from floorcast.auth.keys import Keys
+from floorcast.auth.keys import KeyGuesses, Keys
 from floorcast.auth.passwords import Hasher, Passwords, Queue
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
@@ -24,8 +23,8 @@ from floorcast.floor.call_data import CallFacts
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
+from floorcast.http.limits import RateLimit
 from floorcast.http.metrics import Metrics
-from floorcast.http.rate_limit import RateLimit
 from floorcast.http.services import Services
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from floorcast.auth.credentials import Credentials
-from floorcast.auth.key_guesses import KeyGuesses
+from floorcast.auth.keys import KeyGuesses
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions

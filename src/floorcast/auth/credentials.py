@@ -8,8 +8,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
-from floorcast.auth.key_guesses import KeyGuesses
-from floorcast.auth.keys import is_api_token
+from floorcast.auth.keys import KeyGuesses, is_api_token
 from floorcast.auth.networks import network_of
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import SingleFlight

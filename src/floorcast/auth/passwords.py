@@ -8,21 +8,64 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import argon2
 from argon2.exceptions import Argon2Error
 
-from floorcast.auth.fair_queue import FairQueue
 from floorcast.model.errors import Unavailable
 from floorcast.site.secret_rules import MAX_PASSWORD_CHARS
 
-__all__ = ["Hasher", "Passwords", "Queue"]
+__all__ = ["FairQueue", "Hasher", "Passwords", "Queue"]
+
 
 T = TypeVar("T")
+
+MAX_PER_CLIENT = 1024  # from all of a client's addresses together
+
+
+class FairQueue(Generic[T]):
+    """Items by client and address. Each address of a client may hold ``per_address``."""
+
+    def __init__(self, per_address: int, per_client: int = MAX_PER_CLIENT) -> None:
+        self._per_address = per_address
+        self._per_client = per_client
+        self._clients: dict[int, dict[str, deque[T]]] = {}  # the one to be served next is first
+        self._sizes: dict[int, int] = {}
+
+    def push(self, queue: tuple[int, str], item: T) -> bool:
+        """Add an item; False if the address or the client holds as many as it may."""
+        client, address = queue
+        size = self._sizes.get(client, 0)
+        waiting = self._clients.get(client, {}).get(address, ())
+        if len(waiting) >= self._per_address or size >= self._per_client:
+            return False
+        self._clients.setdefault(client, {}).setdefault(address, deque()).append(item)
+        self._sizes[client] = size + 1
+        return True
+
+    def pop(self) -> T | None:
+        """The next item; None if there is none."""
+        if not self._clients:
+            return None
+        client = next(iter(self._clients))
+        addresses = self._clients.pop(client)
+        address = next(iter(addresses))
+        items = addresses.pop(address)
+        item = items.popleft()
+        if items:
+            addresses[address] = items  # behind the client's other addresses
+        if addresses:
+            self._clients[client] = addresses  # behind the other clients
+            self._sizes[client] -= 1
+        else:
+            del self._sizes[client]
+        return item
+
 
 THREADS = 2
 MAX_WAITING = 64  # per client and address; at 30 ms a verification, a second's worth

@@ -1,4 +1,4 @@
-"""One session, its id, and how it is stored.
+"""One session: its id, how it is stored, and what its role may call.
 
 No store holds a session's id, only the id's SHA-256. The id is derived from the API token of the
 login and a random nonce, so that a later login with that token is told the same id even when the
@@ -9,14 +9,29 @@ from __future__ import annotations
 
 import hmac
 import uuid
+from collections.abc import Mapping
 from hashlib import blake2b, sha256
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
+from floorcast.model.errors import RoleNotAllowed
 from floorcast.site.configuration import Role
 
-__all__ = ["Session", "digest_of", "id_from", "login_key", "proof_of", "restored", "stored"]
+__all__ = [
+    "ALLOWED",
+    "Methods",
+    "Session",
+    "digest_of",
+    "id_from",
+    "login_key",
+    "proof_of",
+    "require",
+    "restored",
+    "stored",
+]
+
 
 HASHED = "sha256:"  # begins what is stored in place of an id; earlier releases stored the id
 
@@ -126,3 +141,23 @@ def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
 def proof_of(password_hash: str) -> str:
     """Tells whether a session was opened under this password, and nothing else of it."""
     return sha256(password_hash.encode()).hexdigest()[:32]
+
+
+Methods = Literal["feeds", "call data", "campaign statistics", "service methods"]
+
+ALLOWED: Final[Mapping[Methods, tuple[Role, ...]]] = {
+    "feeds": ("Sysadmin", "Manager"),
+    "call data": ("Sysadmin", "Superuser", "Report Admin"),
+    "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager"),
+    "service methods": ("Sysadmin", "Superuser", "Manager"),
+}
+"""The roles that may call each group of methods."""
+
+
+def require(methods: Methods, role: Role) -> None:
+    """Raise ``RoleNotAllowed``, naming the roles that would do, unless ``role`` is one."""
+    allowed = ALLOWED[methods]
+    if role not in allowed:
+        raise RoleNotAllowed(
+            f"the role {role} may not use the {methods}; allowed are {', '.join(allowed)}"
+        )

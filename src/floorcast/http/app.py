@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.auditing import audit_refusal
@@ -21,6 +23,7 @@ from floorcast.http.handlers import (
     streams,
 )
 from floorcast.http.handlers.documentation import Documents
+from floorcast.http.handlers.operation import Status
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Query, Route, Table
@@ -36,7 +39,8 @@ from floorcast.statistics.live_connects import LiveConnectsAnswer
 from floorcast.statistics.service_stats import ServiceAnswer
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
-__all__ = ["ROUTES", "Api"]
+__all__ = ["ROUTES", "Api", "StartupApp"]
+
 
 _COUNT = Query("count", "The largest number of events in one response.", kind=feeds.Count)
 _PLACE = (
@@ -242,3 +246,51 @@ class Api:
                 self._services.memory.failed()
             audit_refusal(context, path, needs, error)
             return path, error_response(error, event_source=is_event_source(context.scope))
+
+
+WAIT_SECONDS = 10.0  # a browser's EventSource gives up for good at a 503
+NEVER_WAIT = ("/healthz", "/readyz")
+
+
+class StartupApp:
+    """An ASGI application that stands in for another one until that is ready."""
+
+    def __init__(self) -> None:
+        self._application: ASGIApp | None = None
+        self._over = asyncio.Event()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the other application has taken over."""
+        return self._application is not None
+
+    def become(self, application: ASGIApp) -> None:
+        """Pass every request to ``application`` from now on, including those that wait."""
+        self._application = application
+        self._over.set()
+
+    def release(self) -> None:
+        """Answer the requests that wait: the server is stopping."""
+        self._over.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
+        if (
+            self._application is None
+            and scope["type"] == "http"
+            and scope["path"] not in NEVER_WAIT
+        ):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await self._over.wait()
+        if self._application is not None:
+            await self._application(scope, receive, send)
+        elif scope["type"] == "http":
+            answer = error_response(
+                Unavailable("the server is starting"), event_source=is_event_source(scope)
+            )
+            if scope["path"] == "/healthz":
+                answer = Response.of(Status("ok"))
+            await answer.send(send, gzip=False, without_body=scope["method"] == "HEAD")
+        else:
+            await send({"type": "websocket.close"})

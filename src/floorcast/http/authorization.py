@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.auth.roles import Methods, require
-from floorcast.http.content_negotiation import admits
-from floorcast.http.request_context import RequestContext
+from floorcast.auth.session import Methods, require
+from floorcast.http.request_context import RequestContext, admits
 from floorcast.http.routing import Route
 from floorcast.model.errors import NotAcceptable, RateLimited, Unavailable
 

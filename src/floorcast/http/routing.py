@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from floorcast.auth.roles import Methods
+from floorcast.auth.session import Methods
 from floorcast.http.error_responses import MethodNotAllowed
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response

@@ -13,11 +13,9 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.cursors import not_here_yet, resolve, token_at
 from floorcast.feeds.feed import Feed
+from floorcast.http.limits import RateLimit, ReaderLimits, TurnLimiter
 from floorcast.http.memory_pressure import MemoryWatch
 from floorcast.http.metrics import Metrics
-from floorcast.http.rate_limit import RateLimit
-from floorcast.http.reader_limits import ReaderLimits
-from floorcast.http.turn_limiter import TurnLimiter
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
 from floorcast.log.port import EventLog

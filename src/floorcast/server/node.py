@@ -13,17 +13,15 @@ import structlog
 
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.credentials import Credentials
-from floorcast.auth.key_guesses import KeyGuesses
-from floorcast.auth.keys import Keys
+from floorcast.auth.keys import KeyGuesses, Keys
 from floorcast.auth.networks import is_loopback
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
 from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
+from floorcast.http.limits import RateLimit, ReaderLimits
 from floorcast.http.metrics import Metrics
-from floorcast.http.rate_limit import RateLimit
-from floorcast.http.reader_limits import ReaderLimits
 from floorcast.http.services import Services
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission

@@ -24,8 +24,7 @@ from starlette.types import ASGIApp
 from floorcast.auth.networks import is_loopback
 from floorcast.cluster.ending import ended
 from floorcast.config.settings import Settings
-from floorcast.http.app import ROUTES, Api
-from floorcast.http.startup_app import StartupApp
+from floorcast.http.app import ROUTES, Api, StartupApp
 from floorcast.model.errors import SettingError
 from floorcast.server.connection_limits import (
     ConnectionLimits,

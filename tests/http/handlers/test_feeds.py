@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from floorcast.http.reader_limits import ReaderLimits
+from floorcast.http.limits import ReaderLimits
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from tests.http.fed import agent_event, call_start, sms

@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from floorcast.http.handlers.streams import TAKE_OVER
-from floorcast.http.reader_limits import ReaderLimits
+from floorcast.http.limits import ReaderLimits
 from floorcast.model import token as tokens
 from floorcast.sse.framing import StreamFormat
 from tests.http.fed import agent_event, call_start, sms

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
-from floorcast.auth.roles import require
+from floorcast.auth.session import require
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter

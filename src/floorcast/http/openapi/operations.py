@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from floorcast.auth.roles import ALLOWED
+from floorcast.auth.session import ALLOWED
 from floorcast.http.error_responses import Failure
 from floorcast.http.openapi.error_docs import name_of, refusals, response
 from floorcast.http.openapi.examples import Example

@@ -1,4 +1,4 @@
-"""Accept and Accept-Encoding."""
+"""What a caller accepts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.http.content_negotiation import admits, admits_gzip
+from floorcast.http.request_context import admits, admits_gzip
+
+__all__ = []
 
 
 @pytest.mark.parametrize(
