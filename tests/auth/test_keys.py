@@ -9,8 +9,9 @@ import pytest
 
 from floorcast.auth.keys import FREE, KeyGuesses, Keys, api_token, bearer, is_api_token
 from floorcast.model.errors import BadCredentials, RateLimited
+from floorcast.site.configuration import ScreenKey
 from floorcast.site.digests import digest
-from floorcast.site.edits import revoke_key
+from floorcast.site.edits import add_screen_key, revoke_key
 from floorcast.site.live_site import Site
 from tests.auth.door import Clock
 from tests.site.sites import run, small
@@ -73,6 +74,28 @@ def test_a_token_is_known_by_its_digest_only() -> None:
     assert not is_api_token(site.clients[2], digest("test-token-of-acme-01"))
     assert not is_api_token(site.clients[1], "test-token-of-acme-01")
     assert not is_api_token(None, digest("test-token-of-acme-01"))
+
+
+def test_a_screen_key_is_its_clients_until_it_is_revoked() -> None:
+    """An ingest key is none; wrong ones are slowed like any other."""
+    kv = small()
+    run(add_screen_key(kv, 2, ScreenKey(digest=digest("a key for a screen"), services=(7,))))
+    site = Site(kv)
+    keys = Keys(site, KeyGuesses(Clock()))
+    client, screen = keys.screen("a key for a screen")
+    assert (client, screen.services, screen.call_centers) == (2, (7,), ())
+    for wrong in (None, "", "ingest-key-of-acme-01", digest("a key for a screen")):
+        with pytest.raises(BadCredentials, match="screen key"):
+            keys.screen(wrong)
+    run(revoke_key(kv, 2, digest("a key for a screen")))
+    site.reload()
+    with pytest.raises(BadCredentials):
+        keys.screen("a key for a screen")
+    for number in range(20 - 3):
+        with pytest.raises(BadCredentials):
+            keys.screen(f"guess {number}")
+    with pytest.raises(RateLimited):
+        keys.screen("one too many")
 
 
 HERE, THERE = "192.0.2.1", "198.51.100.1"

@@ -25,8 +25,9 @@ from floorcast.model.errors import (
     Unavailable,
 )
 from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.site.configuration import ScreenKey
 from floorcast.site.digests import digest
-from floorcast.site.edits import remove_user, revoke_key, set_password
+from floorcast.site.edits import add_screen_key, remove_user, revoke_key, set_password
 from tests.auth.door import CHEAP, Clock, Door, closed, mended
 from tests.site.sites import SMALL, applied, run, small
 
@@ -637,3 +638,34 @@ TestHistory.settings = settings(max_examples=40, stateful_step_count=25)
 
 TestSharedHistory = SharedHistory.TestCase
 TestSharedHistory.settings = TestHistory.settings
+
+
+def test_a_screen_has_one_session_that_outlives_restarts_and_ends_with_its_key() -> None:
+    """It sees what the key shows; a screen that was off for a day opens another by the key."""
+    door = Door()
+    shown = {"call_centers": (11,), "services": (102,)}
+    screen = ScreenKey(digest=digest("a key for a screen"), **shown)
+    run(add_screen_key(door.kv, 1, screen))
+    door.site.reload()
+    first = run(door.sessions.open_screen(1, "a key for a screen"))
+    assert (first.role, first.user, first.clients_seen) == ("Screen", 0, (1, 2))
+    assert first.limits == (frozenset({11}), frozenset({102}))
+    assert run(door.sessions.open_screen(1, "a key for a screen")) is first
+    again = door.restarted()
+    assert again.sessions.find(first.id).limits == first.limits
+    assert run(again.sessions.open_screen(1, "a key for a screen")).id == first.id
+    again.clock.go(24 * HOUR)
+    assert not lives(again, first)
+    second = run(again.sessions.open_screen(1, "a key for a screen"))
+    assert second.id != first.id
+    run(revoke_key(again.kv, 1, screen.digest))
+    again.site.reload()
+    assert not lives(again, second)
+
+
+def test_a_screen_key_without_a_choice_has_no_limits() -> None:
+    """It sees what a user without limits does."""
+    door = Door()
+    run(add_screen_key(door.kv, 1, ScreenKey(digest=digest("a key for a screen"))))
+    door.site.reload()
+    assert run(door.sessions.open_screen(1, "a key for a screen")).limits == (None, frozenset())

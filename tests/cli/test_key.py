@@ -66,3 +66,35 @@ def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
         Keys(desk.site(), KeyGuesses(system_now)).client_of_ingest_key("ingest-key-of-acme-01")
     with pytest.raises(NotFound, match="has no key 123456"):
         desk.does("key", "revoke", "123456", "--client", "1")
+
+
+def test_a_screen_key_is_a_link_that_is_listed_and_revoked(desk: Desk) -> None:
+    """Call centers and services by id or name, those of the clients below it too."""
+    shown = ("--call-center", "North", "--service", "102", "--call-center", "21")
+    result = desk.does("key", "new", "--screen", "--client", "1", *shown)
+    path, key = result.stdout.strip().split("#key=")
+    assert path == "/wallboard"
+    assert "shows call centers 11, 21; service 102" in " ".join(result.stderr.split())
+    assert key not in result.stderr
+    client, screen = Keys(desk.site(), KeyGuesses(system_now)).screen(key)
+    assert (client, screen.call_centers, screen.services) == (1, (11, 21), (102,))
+    named = fingerprint(digest(key))
+    listed = desk.says("key", "list", "--client", "1")
+    assert f"{named}  screen key: call centers 11, 21; service 102  command" in listed
+    desk.says("site", "apply", "site.toml")
+    desk.says("key", "revoke", named, "--client", "1")
+    assert named not in desk.says("key", "list", "--client", "1")
+    with pytest.raises(BadCredentials):
+        Keys(desk.site(), KeyGuesses(system_now)).screen(key)
+
+
+def test_a_screen_key_without_a_choice_shows_everything_at_the_address_given(desk: Desk) -> None:
+    """And what it cannot show, or what has nothing to do with a screen, is refused."""
+    url = "https://floor.example.org/"
+    link = desk.says("key", "new", "--screen", "--client", "1", "--url", url).strip()
+    assert link.startswith("https://floor.example.org/wallboard#key=")
+    assert "screen key: everything" in desk.says("key", "list", "--client", "1")
+    said = desk.refused("key", "new", "--screen", "--client", "1", "--service", "Sails")
+    assert "declares no service Sails; it declares Sales (101), Help (102)" in said
+    assert "needs --screen" in desk.refused("key", "new", "--client", "1", "--service", "Sales")
+    assert "give one" in desk.refused("key", "new", "--screen", "--api-token")

@@ -167,3 +167,15 @@ def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert all(decide())
     assert Matcher.remembered == before
+
+
+def test_a_screen_sees_its_services_beside_its_call_centers() -> None:
+    """Of agents it sees by their service alone it learns no call: that may be another's."""
+    sees = matcher(Filter(), frozenset({1}), frozenset({7}))
+    shown = [("VOICE", 7, 2), ("VOICE", 8, 1), ("VOICE", 8, 2), ("", 7, None), ("", 8, None)]
+    assert [sees(facets) for facets in shown] == [True, True, False, True, False]
+    assert [sees.hides_call(facets) for facets in shown[:2]] == [False, False]
+    assert sees.hides_call(("", 7, 2))
+    assert not sees.hides_call(("", 8, 1))
+    assert matcher(Filter(), frozenset({1}), frozenset({7})) is sees
+    assert matcher(Filter(), frozenset({1})) is not sees

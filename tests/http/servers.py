@@ -157,6 +157,8 @@ class FakeFloor(Projection):
 class House:
     """Everything together. ``http`` sends requests into the application."""
 
+    kv: MemoryKeyValueStore
+
     def __init__(self, loop: VirtualLoop, site: Site, sessions: Sessions, rate: int) -> None:
         now: Now = loop.now
         self.loop = loop
@@ -243,6 +245,7 @@ def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
         throttle = Throttle(MemoryKeyValueStore(), loop.now)
         credentials = Credentials(site, passwords, throttle, guesses)
         house = House(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
+        house.kv = kv
         try:
             await work(house)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from floorcast.http.app import ROUTES, Api
 from floorcast.server.wallboard_routes import page_routes
 from floorcast.wallboard.page_files import SECURITY, page_files
 from tests.real.nodes import Clock, House, scratch
+from tests.real.server import Caller, running
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,15 @@ def test_what_is_not_a_file_of_the_page_is_not_there(starting: Api) -> None:
         assert ask(starting, path).status_code == 404
     assert ask(starting, "/wallboard", "POST").status_code == 405
     assert ask(starting, "/wallboard", "HEAD").content == b""
+
+
+def test_the_root_answers_a_page_that_leads_on(tmp_path: Path) -> None:
+    """With and without a site: where the wallboard and the documentation are."""
+    with running(tmp_path, site="") as server, Caller(server.url) as caller:
+        answer = caller.http.get("/", headers={"accept": "text/html"})
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert 'href="/wallboard"' in answer.text
+        log = server.log.read_text()
+    assert "no_client" in log
+    assert "floorcast site apply FILE" in log

@@ -104,3 +104,11 @@ def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
             campaign_statistics(limited, CampaignFilter(frozenset({1, number})), seen(1))
     rows = campaign_statistics(limited, CampaignFilter(), seen(1)).all()
     assert [row.campaign_id for row in rows] == [1]
+
+
+def test_a_campaign_bears_the_name_that_a_source_gave_it() -> None:
+    """By the event's name for it, or by a report; without one the member is left out."""
+    floor = day_of(update(0, 5), update(0, "Spring"), update(1, 6, name="Autumn"))
+    rows = campaign_statistics(visible(floor), CampaignFilter(), seen(2)).all()
+    names = {row["campaignId"]: row.get("name") for row in map(plain, rows)}
+    assert names == {5: None, 6: "Autumn", 1_000_000_001: "Spring"}

@@ -312,3 +312,17 @@ def test_one_service_costs_the_same_beside_many() -> None:
     floor.call_table.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
     assert row_of(floor, 1).total_agents == 1
     assert replace(row_of(floor, 1), calls=[]) == row_of(floor, 1)
+
+
+def test_a_target_of_the_site_is_in_the_row() -> None:
+    """As it is set; one that is not set is left out."""
+    services = (
+        Service(id=1, name="With", target_service_level=80, target_seconds=30),
+        Service(id=2, name="Without"),
+    )
+    logons = [agent_at("LOGON", MIDNIGHT, f"A{number}", service=number) for number in (1, 2)]
+    floor = folded(FloorConfig(services=services), logons)
+    moment = Moment(MIDNIGHT + 1)
+    own, other = map(plain, service_stats(visible(floor).scopes(), moment).all())
+    assert (own["targetServiceLevel"], own["targetSeconds"]) == (80, 30)
+    assert not {"targetServiceLevel", "targetSeconds"} & other.keys()

@@ -8,7 +8,7 @@ from floorcast.floor.view import NO_SERVICE, FloorView
 from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.requests import ServiceFilter
-from floorcast.statistics.visibility import Moment, Visibility, limits_of
+from floorcast.statistics.visibility import Moment, Visibility, limits_of, listed_of
 from tests.statistics.floors import agent_at, at, folded, visible
 
 PARENT = folded(
@@ -93,3 +93,16 @@ def test_an_id_that_the_own_client_lacks_names_a_call_center_below() -> None:
     """A parent may limit a user to a child's call center."""
     views = [FloorView(PARENT), FloorView(CHILD)]
     assert limits_of(views, [2, 3, 99]) == frozenset({(1, 2), (2, 3)})
+
+
+def test_a_screen_sees_the_services_of_its_key_beside_its_call_centers() -> None:
+    """An id is the own client's service, and only otherwise one of those below."""
+    views = [FloorView(PARENT), FloorView(CHILD)]
+    listed = listed_of(views, (10, 40, 99))
+    assert listed == {(1, 10), (2, 40)}
+    limited = Visibility(views, limits_of(views, (2,)), listed=listed)
+    assert services(limited) == [[10, 20], [40]]
+    with pytest.raises(InvalidParameter):
+        services(limited, by(30))
+    with pytest.raises(InvalidParameter):
+        services(limited, by(centers=(1,)))

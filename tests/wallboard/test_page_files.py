@@ -16,9 +16,15 @@ REFERENCES = {
 
 
 def test_the_page_is_at_its_path() -> None:
-    """Everything else lies beneath it."""
-    assert FILES[PATH].media_type == "text/html; charset=utf-8"
-    assert all(path == PATH or path.startswith(f"{PATH}/") for path in FILES)
+    """Everything else lies beneath it, but for the page at the root that leads to it."""
+    assert FILES[PATH].media_type == FILES["/"].media_type == "text/html; charset=utf-8"
+    assert all(path in {PATH, "/"} or path.startswith(f"{PATH}/") for path in FILES)
+
+
+def test_the_landing_page_leads_to_all_that_a_person_may_look_for() -> None:
+    """The wallboard, the documentation, and how the server is."""
+    links = re.findall(r'<a href="([^"]+)"', FILES["/"].content.decode())
+    assert {PATH, "/docs", "/openapi.json", "/readyz", "/metrics"} == set(links)
 
 
 def test_what_a_file_refers_to_is_there() -> None:
@@ -29,7 +35,8 @@ def test_what_a_file_refers_to_is_there() -> None:
         folder = file.path.rpartition("/")[0]
         for reference in pattern.findall(file.content.decode()) if pattern else ():
             found.add(reference if reference[0] == "/" else f"{folder}/{reference[2:]}")
-    assert found == set(FILES) - {PATH, f"{PATH}/uplot/LICENSE"}
+    found -= {"/docs", "/openapi.json", "/readyz", "/metrics"}  # not files of the page
+    assert found == set(FILES) - {"/", f"{PATH}/uplot/LICENSE"}
 
 
 def test_nothing_is_inline() -> None:

@@ -13,17 +13,20 @@ from __future__ import annotations
 import hmac
 import math
 import re
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from floorcast.auth.networks import network_of
 from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.model.token import TICKS_PER_SECOND, Now
-from floorcast.site.configuration import Client
+from floorcast.site.configuration import Client, ScreenKey
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
 __all__ = ["KeyGuesses", "Keys", "api_token", "bearer", "is_api_token"]
 
+
+T = TypeVar("T")
 
 _BEARER = re.compile(r"\s*bearer\s+(\S+)\s*", re.IGNORECASE)
 
@@ -48,7 +51,7 @@ def is_api_token(client: Client | None, a_digest: str) -> bool:
 
 
 class Keys:
-    """The ingest keys of the site, as they are at the moment of asking."""
+    """The ingest keys and screen keys of the site, as they are at the moment of asking."""
 
     def __init__(self, site: Site, guesses: KeyGuesses) -> None:
         self._site = site
@@ -63,15 +66,27 @@ class Keys:
         """
         if not key:
             raise BadCredentials("an ingest key is required: Authorization: Bearer <ingest key>")
+        return self._checked(key, address, "ingest key", self._site.directory.client_of_ingest_key)
+
+    def screen(self, key: str | None, address: str = "") -> tuple[int, ScreenKey]:
+        """The client of a screen key (see ``bearer``), and what the key shows.
+
+        Raises as ``client_of_ingest_key`` does.
+        """
+        if not key:
+            raise BadCredentials("a screen key is required: Authorization: Bearer <screen key>")
+        return self._checked(key, address, "screen key", self._site.directory.screen)
+
+    def _checked(self, key: str, address: str, kind: str, find: Callable[[str], T | None]) -> T:
         self._site.check_current()
         key_digest = digest(key)
         self._guesses.check(address, key_digest)
-        client = self._site.directory.client_of_ingest_key(key_digest)
-        if client is None:
+        found = find(key_digest)
+        if found is None:
             self._guesses.was_wrong(address, key_digest)
-            raise BadCredentials("the ingest key is not one of this server's")
+            raise BadCredentials(f"the {kind} is not one of this server's")
         self._guesses.was_right(address, key_digest)
-        return client
+        return found
 
 
 FREE = 20  # wrong keys before the first delay
@@ -79,9 +94,6 @@ LONGEST_SECONDS = 60
 MOST = FREE + 6  # where counting stops: the longest delay is reached
 QUIET_SECONDS = 120  # for each of which a count goes down by one
 MAX_KEPT = 50_000  # addresses that are counted, and pairs of address and key known as good
-
-
-T = TypeVar("T")
 
 
 class _Count(NamedTuple):

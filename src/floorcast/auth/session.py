@@ -21,8 +21,10 @@ from floorcast.site.configuration import Role
 
 __all__ = [
     "ALLOWED",
+    "SCREEN",
     "Methods",
     "Session",
+    "SessionRole",
     "digest_of",
     "id_from",
     "login_key",
@@ -33,17 +35,25 @@ __all__ = [
 ]
 
 
+SessionRole = Role | Literal["Screen"]
+"""What a session may be: a user's role, or that of a screen key, which no user can have."""
+
+SCREEN: Final = "Screen"
+
 HASHED = "sha256:"  # begins what is stored in place of an id; earlier releases stored the id
 
 
 class Session(Struct, eq=False, kw_only=True):
-    """Somebody who is logged in. Only ``Sessions`` writes to it.
+    """Somebody who is logged in, or a screen that shows the wallboard by its key.
+
+    Only ``Sessions`` writes to it.
 
     ``client``, ``user``, ``name`` and ``agent`` say who it is; ``token`` (a digest) and ``proof``
-    what it was opened with. ``id`` is empty until somebody has shown it since it was loaded.
-    ``written`` is what the store holds, including a use at ``kept``. What the session may do
-    follows from the site: ``clients_seen`` are the own client and, except for agents, those below
-    it; ``call_centers`` those that the user is limited to, None for all. Times are in ticks.
+    what it was opened with; a ``screen`` has its key's digest as ``token``. ``id`` is empty until
+    somebody has shown it since it was loaded. ``written`` is what the store holds, including a use
+    at ``kept``. What the session may do follows from the site: ``clients_seen`` are the own client
+    and, except for agents, those below it; ``call_centers`` those that the user is limited to, None
+    for all; ``services`` what a screen sees beyond its call centers. Times are in ticks.
     """
 
     digest: str
@@ -53,13 +63,15 @@ class Session(Struct, eq=False, kw_only=True):
     token: str
     proof: str
     last_used: int
+    screen: bool = False
     id: str = ""
     nonce: str = ""
     kept: int = 0
     written: bytes = b""
     user: int = 0
-    role: Role = "Agent"
+    role: SessionRole = "Agent"
     call_centers: frozenset[int] | None = None
+    services: frozenset[int] = frozenset()
     clients_seen: tuple[int, ...] = ()
     generation: int = -1
 
@@ -68,8 +80,13 @@ class Session(Struct, eq=False, kw_only=True):
         """The key under which the store holds it."""
         return login_key(self.client, self.name, self.token, agent=self.agent)
 
+    @property
+    def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
+        """The call centers that it is limited to, and the services that it sees beyond them."""
+        return self.call_centers, self.services
 
-class _Stored(Struct, kw_only=True):
+
+class _Stored(Struct, kw_only=True, omit_defaults=True):
     id: str
     client: int
     name: str
@@ -78,6 +95,7 @@ class _Stored(Struct, kw_only=True):
     proof: str
     used: int
     nonce: str = ""
+    screen: bool = False
 
 
 def stored(session: Session) -> bytes:
@@ -92,6 +110,7 @@ def stored(session: Session) -> bytes:
             proof=session.proof,
             used=session.last_used,
             nonce=session.nonce,
+            screen=session.screen,
         )
     )
 
@@ -110,6 +129,7 @@ def restored(raw: bytes) -> Session | None:
         id="" if hashed else found.id,
         digest=found.id.removeprefix(HASHED) if hashed else digest_of(found.id),
         nonce=found.nonce,
+        screen=found.screen,
         client=found.client,
         name=found.name,
         agent=found.agent,
@@ -145,16 +165,16 @@ def proof_of(password_hash: str) -> str:
 
 Methods = Literal["feeds", "call data", "campaign statistics", "service methods"]
 
-ALLOWED: Final[Mapping[Methods, tuple[Role, ...]]] = {
-    "feeds": ("Sysadmin", "Manager"),
+ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
+    "feeds": ("Sysadmin", "Manager", SCREEN),
     "call data": ("Sysadmin", "Superuser", "Report Admin"),
-    "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager"),
-    "service methods": ("Sysadmin", "Superuser", "Manager"),
+    "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager", SCREEN),
+    "service methods": ("Sysadmin", "Superuser", "Manager", SCREEN),
 }
 """The roles that may call each group of methods."""
 
 
-def require(methods: Methods, role: Role) -> None:
+def require(methods: Methods, role: SessionRole) -> None:
     """Raise ``RoleNotAllowed``, naming the roles that would do, unless ``role`` is one."""
     allowed = ALLOWED[methods]
     if role not in allowed:

@@ -9,21 +9,23 @@ change of the site, so a session ends as soon as its user, password or API token
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from secrets import token_hex
 from typing import Final
+
+from msgspec import structs
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
 from floorcast.auth.keys import is_api_token
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import (
+    SCREEN,
     Session,
     digest_of,
     id_from,
-    login_key,
     proof_of,
     restored,
     stored,
@@ -32,6 +34,7 @@ from floorcast.auth.single_flight import SingleFlight
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.site.digests import digest, fingerprint
 from floorcast.site.edits import set_password
 from floorcast.site.live_site import Site
 from floorcast.site.secret_rules import password_fault
@@ -104,8 +107,35 @@ class Sessions:
         """
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
-        key = login_key(proven.client, proven.user.name, proven.token, agent=agent)
-        return await self._opening.do(key, partial(self._open, key, proven, api_token or ""))
+        blank = Session(
+            digest="",
+            client=proven.client,
+            name=proven.user.name,
+            agent=agent,
+            token=proven.token,
+            proof=proof_of(proven.user.password_hash),
+            last_used=0,
+        )
+        return await self._opening.do(blank.key, partial(self._open, blank, api_token or ""))
+
+    async def open_screen(self, client: int, key: str) -> Session:
+        """The session of a screen key of the client: the one it has, or a new one.
+
+        Every screen with the key has the same session. Raises ``Unavailable`` when it cannot be
+        stored.
+        """
+        token = digest(key)
+        blank = Session(
+            digest="",
+            client=client,
+            name=f"screen {fingerprint(token)}",
+            agent=False,
+            screen=True,
+            token=token,
+            proof="",
+            last_used=0,
+        )
+        return await self._opening.do(blank.key, partial(self._open, blank, key))
 
     def find(self, session_id: str | None) -> Session:
         """The living session of that id, which counts as a use of it.
@@ -187,36 +217,31 @@ class Sessions:
         await self._write_ends()
         await self._write_uses(0)
 
-    async def _open(self, key: str, proven: Proven, api_token: str) -> Session:
+    async def _open(self, blank: Session, secret: str) -> Session:
+        """Open a session like ``blank``, whose id is derived from ``secret``."""
+        key = blank.key
         for _ in range(TRIES):
-            if session := self._opened(key, api_token):
+            if session := self._opened(key, secret):
                 return session
-            nonce = secrets.token_hex(16)
-            new = Session(
-                digest=digest_of(id_from(nonce, api_token)),
-                nonce=nonce,
-                client=proven.client,
-                name=proven.user.name,
-                agent=proven.user.agent,
-                token=proven.token,
-                proof=proof_of(proven.user.password_hash),
-                last_used=self._now(),
+            nonce = token_hex(16)
+            new = structs.replace(
+                blank, digest=digest_of(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
             )
             there = self._kv.get(BUCKET, key)
             # after a conflict another node was first: its session is heard of by now
             with suppress(Conflict):
                 await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
-        if session := self._opened(key, api_token):
+        if session := self._opened(key, secret):
             return session
         raise Unavailable("the user is logging in and out on many nodes at once; try again")
 
-    def _opened(self, key: str, api_token: str) -> Session | None:
+    def _opened(self, key: str, secret: str) -> Session | None:
         """The living session under ``key``, used now; None also if its id cannot be told."""
         session = self._by_key.get(key)
         if session is None or not self._lives(session):
             return None
         if not session.id:
-            derived = id_from(session.nonce, api_token)
+            derived = id_from(session.nonce, secret)
             if digest_of(derived) != session.digest:  # an earlier release chose its id
                 return None
             session.id = derived
@@ -245,6 +270,8 @@ class Sessions:
         return self._site.reload() is not None and self._permit(session)
 
     def _permit(self, session: Session) -> bool:
+        if session.screen:
+            return self._permit_screen(session)
         directory = self._site.directory
         client = directory.clients.get(session.client)
         user = directory.user(session.client, session.name, agent=session.agent)
@@ -257,6 +284,19 @@ class Sessions:
         session.clients_seen = (
             (session.client,) if session.agent else directory.family(session.client)
         )
+        session.generation = self._site.generation
+        return True
+
+    def _permit_screen(self, session: Session) -> bool:
+        found = self._site.directory.screen(session.token)
+        if found is None or found[0] != session.client:
+            return False
+        _, key = found
+        limited = bool(key.call_centers or key.services)
+        session.role = SCREEN
+        session.call_centers = frozenset(key.call_centers) if limited else None
+        session.services = frozenset(key.services)
+        session.clients_seen = self._site.directory.family(session.client)
         session.generation = self._site.generation
         return True
 

@@ -1,8 +1,9 @@
-"""``floorcast key``: ingest keys and API tokens, without or beside a site file."""
+"""``floorcast key``: ingest keys, API tokens and screen keys, without or beside a site file."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -16,16 +17,20 @@ from floorcast.cli.admin import (
     with_kv,
 )
 from floorcast.kv.port import KeyValueStore
-from floorcast.site.configuration import Client
+from floorcast.site.configuration import CallCenter, Client, ScreenKey, Service
 from floorcast.site.digests import digest, fingerprint, new_key
-from floorcast.site.edits import KeyKind, add_key, revoke_key
+from floorcast.site.edits import KeyKind, add_key, add_screen_key, revoke_key
 from floorcast.site.live_site import Site
 from floorcast.site.store import BY_HAND, read_by_hand
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Create and revoke ingest keys and API tokens.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create and revoke ingest keys, API tokens and screen keys.", no_args_is_help=True
+)
 
+SCREEN_KEY = "screen key"
+SOME = 10  # call centers or services that an error names
 NAMES: dict[KeyKind, str] = {"api_tokens": "API token", "ingest_keys": "ingest key"}
 
 
@@ -41,13 +46,44 @@ def new(
     api_token: Annotated[
         bool, typer.Option("--api-token", help="An API token (LV-Access), not an ingest key.")
     ] = False,
+    screen: Annotated[
+        bool, typer.Option("--screen", help="A link that opens the wallboard without a login.")
+    ] = False,
+    call_center: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|ID", show_default=False,
+            help="With --screen: show the services of this call center; may be repeated.",
+        ),
+    ] = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|ID", show_default=False,
+            help="With --screen: show this service; may be repeated.",
+        ),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="With --screen: the address of the server.")
+    ] = "",
     data: DataOption = None,
     log: LogOption = None,
-) -> None:
+) -> None:  # fmt: skip
     """Create a key and print it once: only its hash is stored.
 
-    The key goes to standard output, the message about it to standard error.
+    The key goes to standard output, the message about it to standard error. With --screen a link
+    to the wallboard is printed: it shows all services, or those that are named or belong to a
+    call center that is named.
     """
+    store = {"data": data, "log": log}
+    if screen:
+        if api_token:
+            raise typer.BadParameter("--api-token and --screen are two kinds of key: give one")
+        _new_screen(context, store, client, _Shown(call_center or [], service or [], url))
+        return
+    for option, given in (("--call-center", call_center), ("--service", service), ("--url", url)):
+        if given:
+            raise typer.BadParameter("needs --screen", param_hint=option)
     kind: KeyKind = "api_tokens" if api_token else "ingest_keys"
     key = new_key()
 
@@ -56,12 +92,73 @@ def new(
         await add_key(kv, owner.id, kind, digest(key))
         return owner
 
-    store = {"data": data, "log": log}
     owner = with_kv(context, store, make)
     shown = fingerprint(digest(key))
     audit(context, store, "key_made", client=owner.id, kind=NAMES[kind], key=shown)
     typer.echo(f"{NAMES[kind]} {shown} of client {owner.name}; it is shown once", err=True)
     print(key)
+
+
+class _Shown(NamedTuple):
+    """What a screen key is to show, and the server's address, as given."""
+
+    call_centers: list[str]
+    services: list[str]
+    url: str
+
+
+def _new_screen(
+    context: typer.Context, store: Mapping[str, object], client: str | None, shown: _Shown
+) -> None:
+    key = new_key()
+
+    async def make(kv: KeyValueStore) -> tuple[Client, ScreenKey]:
+        site = Site(kv)
+        owner = client_named(site, client)
+        plans = [site.clients[one].plan for one in site.family(owner.id)]
+        centers = [one for plan in plans for one in plan.call_centers]
+        services = [one for plan in plans for one in plan.services]
+        screen = ScreenKey(
+            digest=digest(key),
+            call_centers=_ids(centers, shown.call_centers, "--call-center", owner),
+            services=_ids(services, shown.services, "--service", owner),
+        )
+        await add_screen_key(kv, owner.id, screen)
+        return owner, screen
+
+    owner, screen = with_kv(context, store, make)
+    named = fingerprint(screen.digest)
+    audit(context, store, "key_made", client=owner.id, kind=SCREEN_KEY, key=named)
+    typer.echo(
+        f"{SCREEN_KEY} {named} of client {owner.name} shows {_scope(screen)}; the link is shown"
+        " once, and whoever has it sees the wallboard",
+        err=True,
+    )
+    print(f"{shown.url.rstrip('/')}/wallboard#key={key}")
+
+
+def _ids(
+    known: Sequence[CallCenter | Service], named: list[str], option: str, owner: Client
+) -> tuple[int, ...]:
+    """The ids of call centers or services, each given by id or by name."""
+    there = {str(one.id): one.id for one in known} | {one.name: one.id for one in known}
+    for name in named:
+        if name not in there:
+            some = ", ".join(f"{one.name} ({one.id})" for one in known[:SOME]) or "none"
+            raise typer.BadParameter(
+                f"client {owner.name} declares no {option[2:].replace('-', ' ')} {name}; it"
+                f" declares {some}{', …' if len(known) > SOME else ''}",
+                param_hint=option,
+            )
+    return tuple(sorted({there[name] for name in named}))
+
+
+def _scope(screen: ScreenKey) -> str:
+    parts = []
+    for noun, ids in (("call center", screen.call_centers), ("service", screen.services)):
+        if ids:
+            parts.append(f"{noun}{'s' * (len(ids) > 1)} {', '.join(map(str, ids))}")
+    return "; ".join(parts) or "everything"
 
 
 @app.command("list")
@@ -73,15 +170,20 @@ def show(
 ) -> None:
     """Print the keys of a client by their fingerprints."""
 
-    async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
+    async def look(kv: KeyValueStore) -> list[tuple[str, str, str]]:
         owner = client_named(Site(kv), client)
         by_hand = read_by_hand(kv.get(BY_HAND, str(owner.id)))
         made = {*by_hand.api_tokens, *by_hand.ingest_keys}
-        return [
+        keys = [
             (fingerprint(key), name, "command" if key in made else "site file")
             for kind, name in NAMES.items()
             for key in getattr(owner, kind)
         ]
+        screens = [
+            (fingerprint(one.digest), f"{SCREEN_KEY}: {_scope(one)}", "command")
+            for one in owner.screens
+        ]
+        return [*keys, *screens]
 
     rows = with_kv(context, {"data": data, "log": log}, look)
     print("\n".join(aligned([("fingerprint", "kind", "made by"), *rows])))

@@ -102,7 +102,7 @@ class TimezoneCount(Struct, kw_only=True):
 
 
 class CampaignStatistics(Struct, rename="camel", kw_only=True):
-    """One campaign; a count that is not known yet is None."""
+    """One campaign; a count or a name that is not known yet is None."""
 
     timezone_breakdown: list[TimezoneCount] = []
     campaign_id: int | None = None
@@ -111,6 +111,7 @@ class CampaignStatistics(Struct, rename="camel", kw_only=True):
     uploaded: int | None = None
     remaining: int | None = None
     completed: int | None = None
+    name: str | None = None
 
 
 class CampaignAnswer(Answer, kw_only=True):
@@ -202,6 +203,8 @@ class ServiceStatistics(Struct, rename="camel", kw_only=True):
     percent_complete: float | None = None
     call_center_id: int | None = None
     call_center_name: str | None = None
+    target_service_level: int | None = None
+    target_seconds: int | None = None
 
 
 class ServiceAnswer(Answer, kw_only=True):

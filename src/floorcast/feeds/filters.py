@@ -73,6 +73,7 @@ class Matcher:
     __slots__ = (
         "__weakref__",
         "_filter",
+        "_services",
         "_verdicts",
         "_visibility",
         "matches_all",
@@ -80,12 +81,15 @@ class Matcher:
     )
     remembered = 0  # verdicts of all matchers
 
-    def __init__(self, a_filter: Filter, visibility: frozenset[int] | None) -> None:
+    def __init__(
+        self, a_filter: Filter, visibility: frozenset[int] | None, services: frozenset[int]
+    ) -> None:
         self._filter = a_filter
         self._visibility = visibility
+        self._services = services
         self._verdicts: dict[Facets, bool] = {}
         self.matches_all = visibility is None and a_filter == _NOTHING_GIVEN
-        sets = (a_filter.services, a_filter.call_centers, visibility)
+        sets = (a_filter.services, a_filter.call_centers, visibility, services)
         self.size = _MATCHER_BYTES + _ID_BYTES * sum(len(ids) for ids in sets if ids is not None)
 
     def __del__(self) -> None:
@@ -118,11 +122,14 @@ class Matcher:
 
     def hides_call(self, facets: Facets) -> bool:
         """Whether events of this class are seen without the call that they name."""
-        kind = facets[0]
-        if self._visibility is None or not kind.startswith(CALL_OF):
+        kind, _, center = facets
+        if self._visibility is None or kind in KINDS:
             return False
-        center = kind[len(CALL_OF) :]
-        return not center or int(center) not in self._visibility
+        if kind.startswith(CALL_OF):
+            named = kind[len(CALL_OF) :]
+            return not named or int(named) not in self._visibility
+        # an agent who is seen by its service may have a call of another one
+        return center not in self._visibility
 
     def hides_any(self, classes: Sequence[Facets]) -> bool:
         """Whether events of at least one of these classes are seen without their call."""
@@ -136,7 +143,11 @@ class Matcher:
         kind, service, call_center = facets
         kinds, services, call_centers = self._filter
         return (
-            (self._visibility is None or call_center in self._visibility)
+            (
+                self._visibility is None
+                or call_center in self._visibility
+                or service in self._services
+            )
             and (kinds is None or kind in kinds)
             and (services is None or service in services)
             and (call_centers is None or call_center in call_centers)
@@ -154,16 +165,25 @@ def without_call(line: bytes) -> bytes:
     return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
 
 
-_living: WeakValueDictionary[tuple[Filter, frozenset[int] | None], Matcher] = WeakValueDictionary()
+_living: WeakValueDictionary[tuple[Filter, frozenset[int] | None, frozenset[int]], Matcher] = (
+    WeakValueDictionary()
+)
 """The matchers in use. A cache would keep filters that no reader uses any more."""
 
 
-def matcher(a_filter: Filter = _NOTHING_GIVEN, visibility: frozenset[int] | None = None) -> Matcher:
-    """The matcher of a filter for a user who may see these call centers (None: all)."""
-    key = (a_filter, visibility)
+def matcher(
+    a_filter: Filter = _NOTHING_GIVEN,
+    visibility: frozenset[int] | None = None,
+    services: frozenset[int] = frozenset(),
+) -> Matcher:
+    """The matcher of a filter for a user who may see these call centers (None: all).
+
+    A user with limits also sees ``services``, whatever call center they belong to.
+    """
+    key = (a_filter, visibility, services)
     found = _living.get(key)
     if found is None:
-        found = _living[key] = Matcher(a_filter, visibility)
+        found = _living[key] = Matcher(a_filter, visibility, services)
     return found
 
 

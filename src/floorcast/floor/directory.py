@@ -16,6 +16,7 @@ from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 __all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing", "normal"]
 
 Thing = int | str
+CAMPAIGN = "Campaign"  # begins the placeholder of a campaign that no source has named
 NO_SERVICE = -1  # where an event names no service and none is known
 FIRST_FREE_ID = 1_000_000_001  # above what people number by hand, below 2**31 for old clients
 _LONGEST_ID = 15  # digits; what every JSON reader takes as a whole number
@@ -98,7 +99,7 @@ class Directory(Struct):
         """The id of a campaign that an event names."""
         known = self.campaign_keys.get(thing)
         if known is None:
-            known, name = self._entry(self.campaign_keys, thing, "Campaign")
+            known, name = self._entry(self.campaign_keys, thing, CAMPAIGN)
             self.campaigns.setdefault(known, name)
         self.campaigns_named[known] = self.day
         return known
@@ -122,6 +123,11 @@ class Directory(Struct):
         if name and self.campaigns.get(campaign) != name:
             self._rename(self.campaign_keys, self.campaigns.get(campaign), name, campaign)
             self.campaigns[campaign] = name
+
+    def campaign_name(self, campaign: int) -> str | None:
+        """The name that a source gave a campaign; None: it has a placeholder only."""
+        name = self.campaigns.get(campaign)
+        return None if name == _placeholder(CAMPAIGN, campaign) else name
 
     def join_team(self, agent: int, team: int) -> None:
         """Remember the team that an event gives for an agent."""
@@ -148,7 +154,7 @@ class Directory(Struct):
             return number, name
         # the string of digits is not remembered: a name may match it later, and then wins
         keys[number] = number
-        return number, f"{kind} {number}"
+        return number, _placeholder(kind, number)
 
     def _free_id(self, keys: dict[Thing, int]) -> int:
         while self.next_free in keys:
@@ -160,3 +166,7 @@ class Directory(Struct):
         if old is not None and keys.get(old) == number:
             del keys[old]
         keys[new] = keys[number] = number
+
+
+def _placeholder(kind: str, number: int) -> str:
+    return f"{kind} {number}"

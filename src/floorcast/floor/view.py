@@ -165,6 +165,10 @@ class FloorView:
         """What was reported of a campaign; None: nothing."""
         return self._floor.state.campaigns.get(number)
 
+    def campaign_name(self, number: int) -> str | None:
+        """The name that a source gave a campaign; None: no source has named it."""
+        return self._floor.state.directory.campaign_name(number)
+
     def is_campaign(self, number: int) -> bool:
         """Whether a campaign of the id is known."""
         return number in self._floor.state.directory.campaigns

@@ -51,6 +51,7 @@ _PLACE = (
     ),
     _COUNT,
 )
+_COOKIE = Query("cookie", "`true` also sets the session as a cookie.", kind=bool)
 _FILTER = Query(
     "filter",
     "The filter of the POST method as URL-encoded JSON.",
@@ -70,8 +71,12 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/session/login", handler=sessions.login,
           needs="API token", refusals=(RateLimited,),
           body=sessions.Login, answer=sessions.LoggedIn,
-          query=(Query("cookie", "`true` also sets the session as a cookie.", kind=bool),),
+          query=(_COOKIE,),
           doc="Log in."),
+    Route(method="POST", path="/session/screen", handler=sessions.screen,
+          needs="screen key", refusals=(RateLimited,), answer=sessions.ScreenSession,
+          query=(_COOKIE,),
+          doc="Exchange a screen key for a session that may read what the key shows."),
     Route(method="GET", path="/session/validate/{sessionId}", handler=sessions.validate,
           status=204, refusals=(NotFound,), doc="Check a session."),
     Route(method="GET", path="/session/validate", handler=sessions.validate_by_query,

@@ -19,12 +19,15 @@ __all__ = ["audit_failure", "audit_login", "audit_refusal"]
 SHOWN = 16  # characters of a session's hash: enough to tell sessions apart
 
 
+_KEYS = {"ingest key": "ingest_key", "screen key": "screen_key"}
+
+
 def audit_login(context: RequestContext, event: str, session: Session) -> None:
     """Record that somebody logged in or out."""
     context.services.audit.record(
         event,
         client=session.client,
-        user=session.user,
+        user=None if session.screen else session.user,
         name=session.name,
         agent=session.agent or None,
         address=context.address,
@@ -58,7 +61,7 @@ def audit_failure(
 
 
 def audit_refusal(context: RequestContext, path: str, needs: str | None, error: Exception) -> None:
-    """Record a refusal of rights, and of ingest keys, on a route that ``needs`` one."""
+    """Record a refusal of rights, and of ingest and screen keys, on a route that ``needs`` one."""
     session = context.admitted
     if isinstance(error, RoleNotAllowed | FeedNotSwitchedOn) and session is not None:
         context.services.audit.refused(
@@ -72,10 +75,10 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
             path=path,
             why=error.message,
         )
-    elif isinstance(error, BadCredentials | RateLimited) and needs == "ingest key":
+    elif isinstance(error, BadCredentials | RateLimited) and needs in _KEYS:
         slowed = isinstance(error, RateLimited)
         context.services.audit.refused(
-            "ingest_key_slowed" if slowed else "ingest_key_refused",
+            f"{_KEYS[needs]}_{'slowed' if slowed else 'refused'}",
             address=context.address,
             why=None if slowed else error.message,
         )

@@ -64,7 +64,7 @@ class Route:
     deprecated: bool = False
     cookie: bool = False
     always: bool = False
-    needs: Literal["API token", "ingest key"] | None = None
+    needs: Literal["API token", "ingest key", "screen key"] | None = None
     events: Mapping[str, object] = field(default_factory=dict)
     refusals: tuple[type[FloorcastError], ...] = ()
 

@@ -99,6 +99,17 @@ class Services:
         """The client's feed; raises as ``floor_of`` does, and FeedNotSwitchedOn."""
         return self.floor_of(client).feed(name)
 
+    def newest_event(self, client: int) -> int:
+        """When the log took the client's newest event, in ticks; 0 if it holds none.
+
+        Raises as ``floor_of`` does.
+        """
+        head = self.log.head(client)
+        if head.number != self.floor_of(client).floor.state.terms:
+            return head.recorded_at
+        # the newest entry is a change of the site, which no source sent
+        return self.log.recorded_at(client, head.number - 1) or 0
+
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
         """The token of a reader that has seen everything up to ``cursor``; see ``token_at``."""
         now, secret = self.now(), self.token_secret

@@ -108,8 +108,7 @@ async def _serve(
                 lambda: (shared.limits.total, shared.notices.counts)
             )
             await _start(node, sock, listening, "http" if certificate is None else "https")
-            if certificate is None:
-                _warn_if_open(settings)
+            _warn(node, settings)
 
         answering = asyncio.create_task(transport.serve([sock]))
         starting = asyncio.create_task(start())
@@ -150,6 +149,23 @@ async def _keep_certificate(certificate: Certificate) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         certificate.reload_if_changed()
+
+
+def _warn(node: Node, settings: Settings) -> None:
+    _warn_if_empty(node)
+    if not settings.tls_cert:
+        _warn_if_open(settings)
+
+
+def _warn_if_empty(node: Node) -> None:
+    """Without a client nobody can log in and nothing is taken in: say what to do about it."""
+    if not node.server.site.clients:
+        _log.warning(
+            "no_client",
+            why="there is no client yet, so nobody can log in or send events: declare one in a"
+            " site file and apply it with the command: floorcast site apply FILE"
+            " (the server notices it; floorcast demo shows a server that has one)",
+        )
 
 
 def _warn_if_open(settings: Settings) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Limits",
     "NotReadyReason",
     "Role",
+    "ScreenKey",
     "Service",
     "TermCode",
     "User",
@@ -63,7 +64,11 @@ class CallCenter(_Part, frozen=True):
 
 
 class Service(_Part, frozen=True):
-    """A service (a queue, a skill group); the members without a figure of ours are echoed."""
+    """A service (a queue, a skill group); the members without a figure of ours are echoed.
+
+    The targets change no figure. ``target_service_level`` is the percentage that the service
+    level should reach, ``target_seconds`` the wait that no call should exceed.
+    """
 
     id: Id
     name: Name
@@ -72,6 +77,8 @@ class Service(_Part, frozen=True):
     service_level: Formula = "excluding_abandons_within_sla"
     short_abandon_seconds: Seconds | None = None
     count_exits_as: Exits = "moved_on"
+    target_service_level: Annotated[int, Meta(ge=1, le=100)] | None = None
+    target_seconds: Seconds | None = None
     pacing_method: Echoed | None = None
     throttle: Echoed | None = None
     units: Echoed | None = None
@@ -141,6 +148,18 @@ class User(_Part, frozen=True):
     agent: bool = False
 
 
+class ScreenKey(_Part, frozen=True):
+    """A key that opens the wallboard without a login, kept as its SHA-256 in hexadecimal.
+
+    It shows the services that are named or belong to a call center that is named; without
+    either, everything.
+    """
+
+    digest: str
+    call_centers: tuple[Id, ...] = ()
+    services: tuple[Id, ...] = ()
+
+
 class Client(_Part, frozen=True):
     """One client of the site, as it is kept: tokens and keys as SHA-256 in hexadecimal."""
 
@@ -149,6 +168,7 @@ class Client(_Part, frozen=True):
     parent: Id | None = None
     api_tokens: tuple[str, ...] = ()
     ingest_keys: tuple[str, ...] = ()
+    screens: tuple[ScreenKey, ...] = ()
     users: tuple[User, ...] = ()
     plan: FloorConfig = FloorConfig()
     limits: Limits = Limits()

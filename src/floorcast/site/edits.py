@@ -11,16 +11,25 @@ from msgspec import structs
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.check import MAX_API_TOKENS
-from floorcast.site.configuration import Client, User
+from floorcast.site.configuration import Client, ScreenKey, User
 from floorcast.site.manual_changes import ByHand, Declined, laid_over, prune
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
 
-__all__ = ["KeyKind", "add_key", "add_user", "remove_user", "revoke_key", "set_password"]
+__all__ = [
+    "KeyKind",
+    "add_key",
+    "add_screen_key",
+    "add_user",
+    "remove_user",
+    "revoke_key",
+    "set_password",
+]
 
 KeyKind = Literal["api_tokens", "ingest_keys"]
 Edit = Callable[[Client, ByHand], ByHand]
 
 TRIES = 5  # against others who write at the same moment
+MAX_SCREEN_KEYS = 1000  # a client
 SHORTEST = 6  # hexadecimal digits by which a key may be named
 
 
@@ -85,6 +94,20 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
     await _edit(kv, client, edit)
 
 
+async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None:
+    """Add a screen key; raises ``InvalidParameter`` when the client has as many as it may."""
+
+    def edit(declared: Client, made: ByHand) -> ByHand:
+        if len(made.screens) >= MAX_SCREEN_KEYS:
+            raise InvalidParameter(
+                f"client {declared.name} has {MAX_SCREEN_KEYS:,} screen keys, which is the most;"
+                " revoke one first"
+            )
+        return structs.replace(made, screens=(*made.screens, key))
+
+    await _edit(kv, client, edit)
+
+
 async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
     """End a key named by (the beginning of) its digest; the whole digest.
 
@@ -96,7 +119,8 @@ async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
     def edit(declared: Client, made: ByHand) -> ByHand:
         nonlocal found
         now = laid_over(declared, made)
-        keys = {*now.api_tokens, *now.ingest_keys}
+        screens = (screen.digest for screen in now.screens)
+        keys = {*now.api_tokens, *now.ingest_keys, *screens}
         near = sorted(key for key in keys if key.startswith(fingerprint.lower()))
         if not near or len(fingerprint) < SHORTEST:
             raise NotFound(
@@ -163,6 +187,7 @@ def _without(declared: Client, made: ByHand, key: str) -> ByHand:
             made,
             api_tokens=tuple(one for one in made.api_tokens if one != key),
             ingest_keys=tuple(one for one in made.ingest_keys if one != key),
+            screens=tuple(one for one in made.screens if one.digest != key),
             revoked=tuple(revoked),
         ),
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.site.client_tree import children_of, family
-from floorcast.site.configuration import Client, FloorConfig, User
+from floorcast.site.configuration import Client, FloorConfig, ScreenKey, User
 from floorcast.site.manual_changes import laid_over
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
 
@@ -34,6 +34,11 @@ class Directory:
         self._ingest_keys = {
             key: client.id for client in by_id.values() for key in client.ingest_keys
         }
+        self._screens = {
+            screen.digest: (client.id, screen)
+            for client in by_id.values()
+            for screen in client.screens
+        }
 
     def children(self, client: int) -> tuple[int, ...]:
         """The clients right below a client, by id."""
@@ -50,6 +55,10 @@ class Directory:
     def client_of_ingest_key(self, digest: str) -> int | None:
         """The client that the ingest key with this digest belongs to."""
         return self._ingest_keys.get(digest)
+
+    def screen(self, digest: str) -> tuple[int, ScreenKey] | None:
+        """The client and the screen key with this digest."""
+        return self._screens.get(digest)
 
 
 Raw = tuple[bytes, bytes | None]

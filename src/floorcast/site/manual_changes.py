@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from floorcast.site.configuration import Client, Id, User
+from floorcast.site.configuration import Client, Id, ScreenKey, User
 
 __all__ = ["ByHand", "Declined", "collisions", "laid_over", "prune"]
 
@@ -38,6 +38,7 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     api_tokens: tuple[str, ...] = ()
     ingest_keys: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
+    screens: tuple[ScreenKey, ...] = ()
 
 
 def laid_over(declared: Client, by_hand: ByHand) -> Client:
@@ -53,6 +54,7 @@ def laid_over(declared: Client, by_hand: ByHand) -> Client:
         users=(*users, *own),
         api_tokens=tuple(sorted({*declared.api_tokens, *by_hand.api_tokens} - revoked)),
         ingest_keys=tuple(sorted({*declared.ingest_keys, *by_hand.ingest_keys} - revoked)),
+        screens=by_hand.screens,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec import UNSET, Struct, UnsetType
 
 from floorcast.floor.view import Campaign, FloorView
@@ -20,7 +22,7 @@ class TimezoneCount(Struct, gc=False):
 
 
 class CampaignStatistics(Struct, rename="camel"):
-    """One campaign; a count that is not known yet is left out."""
+    """One campaign; a count that is not known yet is left out, and so is an unknown name."""
 
     timezone_breakdown: list[TimezoneCount]
     campaign_id: int
@@ -29,6 +31,7 @@ class CampaignStatistics(Struct, rename="camel"):
     uploaded: int | UnsetType = UNSET
     remaining: int | UnsetType = UNSET
     completed: int | UnsetType = UNSET
+    name: str | UnsetType = UNSET
 
 
 class CampaignAnswer(Struct):
@@ -36,6 +39,8 @@ class CampaignAnswer(Struct):
 
     stats: list[CampaignStatistics]
 
+
+T = TypeVar("T")
 
 TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
 WHEN_ANY = "GU"  # shown after them when it has records
@@ -63,7 +68,8 @@ def _of(scope: Scope, wanted: frozenset[int], moment: Moment) -> Scan[CampaignSt
         and (campaign.state or "").upper() not in LEFT_OUT
     }
     hooks = scope.view.hooks.campaigns
-    return Scan(found, lambda number: _row(found[number]), hooks, scope.rows)
+    name_of = scope.view.campaign_name
+    return Scan(found, lambda number: _row(found[number], name_of(number)), hooks, scope.rows)
 
 
 def is_of_today(campaign: Campaign, midnight: int) -> bool:
@@ -78,7 +84,7 @@ def _is_seen(visibility: Visibility, view: FloorView, number: int) -> bool:
     return visibility.sees_service(view, campaign.service)
 
 
-def _row(campaign: Campaign) -> CampaignStatistics:
+def _row(campaign: Campaign, name: str | None) -> CampaignStatistics:
     counts = campaign.timezones
     breakdown = [TimezoneCount(zone, counts.get(zone, 0)) for zone in TIMEZONES]
     if counts.get(WHEN_ANY):
@@ -91,8 +97,9 @@ def _row(campaign: Campaign) -> CampaignStatistics:
         _known(campaign.uploaded),
         _known(campaign.remaining),
         _known(campaign.completed),
+        _known(name),
     )
 
 
-def _known(count: int | None) -> int | UnsetType:
-    return UNSET if count is None else count
+def _known(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value

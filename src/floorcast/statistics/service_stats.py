@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from floorcast.floor.view import NO_SERVICE, Call, Day, FloorView, Service, ServiceDay
@@ -31,7 +31,7 @@ class OutboundCall(Struct, rename="camel", gc=False):
 
 
 class ServiceStatistics(Struct, rename="camel"):
-    """One service; durations in seconds, rates in percent."""
+    """One service; durations in seconds, rates in percent. A target that is not set is left out."""
 
     calls: list[OutboundCall]
     service_id: str
@@ -63,6 +63,8 @@ class ServiceStatistics(Struct, rename="camel"):
     percent_complete: int | float
     call_center_id: str | None
     call_center_name: str | None
+    target_service_level: int | UnsetType = UNSET
+    target_seconds: int | UnsetType = UNSET
 
 
 class ServiceAnswer(Struct):
@@ -302,4 +304,10 @@ def _row(own: _Own, calls: _Calls, now: int) -> ServiceStatistics:
         percent_complete=rate(loaded - remaining, loaded) if loaded else 100,
         call_center_id=None if center is None else str(center),
         call_center_name=own.call_center_name,
+        target_service_level=_set(service.target_service_level),
+        target_seconds=_set(service.target_seconds),
     )
+
+
+def _set(target: int | None) -> int | UnsetType:
+    return UNSET if target is None else target

@@ -13,13 +13,16 @@ from floorcast.floor.view import NO_SERVICE, Day, FloorView
 from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 
-__all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility", "limits_of"]
+__all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility", "limits_of", "listed_of"]
 
 _HOUR_MS = 3_600_000
 _ROWS = 100  # rows in one turn of the event loop: about half a millisecond
 
 CallCenterLimits = frozenset[tuple[int, int]] | None
 """The call centers that a user is limited to, each by client and id; None: no limit."""
+
+Listed = frozenset[tuple[int, int]]
+"""Services by client and id."""
 
 
 class Moment(NamedTuple):
@@ -37,14 +40,15 @@ class Moment(NamedTuple):
 class Scope(NamedTuple):
     """The part of one floor that a request asks for: its services, in the order of their ids.
 
-    ``NO_SERVICE`` is among them if the user sees everything. ``limits`` are the user's, and
-    ``rows`` are read in one turn of the event loop.
+    ``NO_SERVICE`` is among them if the user sees everything. ``limits`` are the user's, who also
+    sees the services ``listed``; ``rows`` are read in one turn of the event loop.
     """
 
     view: FloorView
     services: Sequence[int]
     limits: CallCenterLimits = None
     rows: int = _ROWS
+    listed: Listed = frozenset()
 
     def today(self, moment: Moment) -> Day:
         """The client's day that holds the moment."""
@@ -52,15 +56,19 @@ class Scope(NamedTuple):
 
     def sees(self, service: int) -> bool:
         """Whether the user may see what belongs to a service, asked for or not."""
-        return _sees(self.view, service, self.limits)
+        return _sees(self.view, service, self.limits, self.listed)
 
 
 class Visibility(NamedTuple):
-    """The floors that a user sees, and the call centers that the user is limited to."""
+    """The floors that a user sees, and the call centers that the user is limited to.
+
+    A user with limits also sees the services ``listed``.
+    """
 
     views: Sequence[FloorView]
     limits: CallCenterLimits = None
     rows: int = _ROWS
+    listed: Listed = frozenset()
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
         """The part of each floor that a filter asks for.
@@ -70,13 +78,14 @@ class Visibility(NamedTuple):
         self.expect("service", wanted.services, self._has_service)
         self.expect("callCenter", wanted.call_centers, self._has_call_center)
         return [
-            Scope(view, sorted(self._services(view, wanted)), self.limits, self.rows)
+            Scope(view, sorted(self._services(view, wanted)), self.limits, self.rows, self.listed)
             for view in self.views
         ]
 
     def sees_service(self, view: FloorView, service: int | None) -> bool:
         """Whether the user may see what belongs to a service of the floor."""
-        return _sees(view, NO_SERVICE if service is None else service, self.limits)
+        number = NO_SERVICE if service is None else service
+        return _sees(view, number, self.limits, self.listed)
 
     def expect(
         self, member: str, wanted: Iterable[int], has: Callable[[FloorView, int], bool]
@@ -121,8 +130,21 @@ def limits_of(views: Sequence[FloorView], call_centers: Iterable[int] | None) ->
     return frozenset(found)
 
 
-def _sees(view: FloorView, service: int, limits: CallCenterLimits) -> bool:
-    if limits is None:
+def listed_of(views: Sequence[FloorView], services: Iterable[int]) -> Listed:
+    """The services that these ids name, by the rule of ``limits_of``."""
+    having = {
+        number: [view.client for view in views if number in view.services] for number in services
+    }
+    own = views[0].client
+    return frozenset(
+        (client, number)
+        for number, clients in having.items()
+        for client in ([own] if own in clients else clients)
+    )
+
+
+def _sees(view: FloorView, service: int, limits: CallCenterLimits, listed: Listed) -> bool:
+    if limits is None or (view.client, service) in listed:
         return True
     center = view.call_center_of(service)
     return center is not None and (view.client, center) in limits

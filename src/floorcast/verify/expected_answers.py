@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -119,6 +119,7 @@ class Answers:
             "maxHoldTime": known.get("max_hold_time"),
             **self._of_campaigns(number),
             **self._call_center(number),
+            **_targets(known),
         }
 
     def _of_campaigns(self, service: int) -> Row:
@@ -264,7 +265,7 @@ class Answers:
     def _campaigns(self) -> list[Row]:
         left_out = ("DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT")
         return [
-            _campaign(number, one)
+            _campaign(number, one) | self._campaign_name(number)
             for number, one in sorted(self._sums.campaigns.items())
             if one.last >= self._days.begin and one.counts.get("state", "").upper() not in left_out
         ]
@@ -275,6 +276,11 @@ class Answers:
         login, name = self._site.agents[agent]
         return name or login
 
+    def _campaign_name(self, campaign: int) -> Row:
+        """Its name, unless no source has named it."""
+        name = self._site.names.campaigns[campaign]
+        return {} if name == f"Campaign {campaign}" else {"name": name}
+
     def _service_name(self, service: int | None) -> str | None:
         return None if service is None else self._site.services[service]["name"]
 
@@ -282,6 +288,14 @@ class Answers:
         center = None if service is None else self._site.services[service].get("call_center")
         name = None if center is None else self._site.call_centers.get(center)
         return {"callCenterId": _text(center), "callCenterName": name}
+
+
+def _targets(service: Mapping[str, Any]) -> Row:
+    members = {
+        "targetServiceLevel": service.get("target_service_level"),
+        "targetSeconds": service.get("target_seconds"),
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _campaign(number: int, campaign: Campaign) -> Row:

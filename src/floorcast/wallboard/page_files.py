@@ -18,7 +18,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _LICENCE = "text/plain; charset=utf-8"
-_HOME = "index.html"
+_PLACES = {"index.html": PATH, "landing.html": "/"}
 
 _POLICY = {
     "default-src": "'none'",
@@ -64,7 +64,10 @@ class PageFile:
 
 
 def page_files() -> tuple[PageFile, ...]:
-    """All files of the page, read from the package; the page itself is at ``PATH``."""
+    """All files of the page, read from the package.
+
+    The wallboard itself is at ``PATH``, and the landing page, which leads to it, at ``/``.
+    """
     return tuple(_read(files("floorcast.wallboard") / "page", PATH))
 
 
@@ -82,7 +85,7 @@ def _file(entry: Traversable, path: str) -> PageFile:
     content = entry.read_bytes()
     kind = "." + entry.name.rpartition(".")[2]
     return PageFile(
-        path if entry.name == _HOME else f"{path}/{entry.name}",
+        _PLACES.get(entry.name, f"{path}/{entry.name}"),
         _LICENCE if entry.name == "LICENSE" else _TYPES[kind],
         content,
         # weak: the same file goes out plain and compressed

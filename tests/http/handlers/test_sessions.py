@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from floorcast.site.configuration import ScreenKey
+from floorcast.site.digests import digest
+from floorcast.site.edits import add_screen_key, revoke_key
+from tests.http.fed import call_start
 from tests.http.servers import ACME, House, in_house
 
 LOGIN = {"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}
@@ -150,5 +154,58 @@ def test_a_login_may_set_a_cookie() -> None:
         assert "Max-Age=0" in answer.headers["set-cookie"]
         answer = await house.http.post("/session/login?cookie=maybe", headers=ACCESS, json=LOGIN)
         assert (answer.status_code, answer.json()["code"]) == (400, 202)
+
+    in_house(work)
+
+
+KEY = "a-screen-key-for-tests"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+
+
+def test_a_screen_key_is_exchanged_for_a_session_that_only_reads() -> None:
+    """The statistics and feeds of its services; no call data, and nothing after it is revoked."""
+
+    async def work(house: House) -> None:
+        screen = ScreenKey(digest=digest(KEY), services=(38049,))
+        assert (await house.http.post("/session/screen", headers=BEARER)).status_code == 401
+        await add_screen_key(house.kv, ACME, screen)
+        house.server.site.reload()
+        answer = await house.http.post("/session/screen?cookie=true", headers=BEARER)
+        body = answer.json()
+        assert (body["clientId"], body["clientName"]) == (ACME, "ACME")
+        assert body["sessionId"] in answer.headers["set-cookie"]
+        session = {"LV-Session": body["sessionId"]}
+
+        async def status(path: str, **request: object) -> int:
+            reply = await house.http.post(f"/realtime/{path}", headers=session, json=request)
+            return reply.status_code
+
+        one, other = ({"service": [{"id": number}]} for number in (38049, 2))
+        assert await status("service/stats", filter=one) == 200
+        assert await status("service/stats", filter=other) == 400
+        assert await status("agentEvent/feed") == await status("campaign/stats") == 200
+        call = "/realtime/callData/inCall?session=S&transaction=1"
+        assert (await house.http.get(call, headers=session)).status_code == 403
+        await revoke_key(house.kv, ACME, screen.digest)
+        house.server.site.reload()
+        assert await status("service/stats", filter=one) == 401
+
+    in_house(work)
+
+
+def test_a_screen_reads_the_events_of_its_services_alone() -> None:
+    """By the feeds, as by the statistics."""
+
+    async def work(house: House) -> None:
+        await add_screen_key(house.kv, ACME, ScreenKey(digest=digest(KEY), services=(2,)))
+        house.server.site.reload()
+        answer = await house.http.post("/session/screen", headers=BEARER)
+        session = {"LV-Session": answer.json()["sessionId"]}
+        feed = "/realtime/event/feed"
+        token = (await house.http.post(feed, headers=session)).json()["token"]
+        house.publish([call_start])
+        (seen,) = house.publish([call_start], facets=("VOICE", 2, 1700))
+        events = await house.http.post(feed, headers=session, json={"token": token})
+        assert [event["eventId"] for event in events.json()["events"]] == [seen]
 
     in_house(work)

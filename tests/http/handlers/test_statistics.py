@@ -227,3 +227,20 @@ def test_a_large_answer_is_made_in_turns() -> None:
         assert answer.json()["agentDetails"] == []
 
     in_house(work)
+
+
+def test_every_method_tells_when_the_newest_event_was_taken() -> None:
+    """Not the site's change, which is an entry, too; nothing where there was no event."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        answer = await house.http.post(METHODS[0], headers=session)
+        assert "newest-event" not in answer.headers
+        house.publish([agent_event])
+        taken = house.loop.now() // 10_000
+        await house.loop.passing(60)
+        for path in METHODS:
+            answer = await house.http.post(path, headers=session)
+            assert answer.headers["newest-event"] == str(taken)
+
+    in_house(work)

@@ -65,6 +65,15 @@ def test_it_comes_with_its_policy() -> None:
 NOT_HERE = ("/callData/", "/campaign/stats", '/realtime/agentEvent"', '/realtime/callEvent"')
 
 
+SCREEN_KEY = """
+SCREEN_KEY=$(floorcast key new --screen --client ACME --data data)
+SCREEN_KEY=${SCREEN_KEY#*=}
+until curl -s -X POST $URL/session/screen -H "Authorization: Bearer $SCREEN_KEY" > /dev/null
+do sleep 0.2  # until the server has noticed it
+done
+"""
+
+
 def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
     """Each is taken on the example site, and refused by name where it lacks what was printed."""
     found = [unescape(text) for text in re.findall(r"<code>(curl .*?)</code>", HTML, re.DOTALL)]
@@ -76,6 +85,7 @@ def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
         Block("/docs", "sh refused" if any(name in text for name in NOT_HERE) else "sh", text)
         for text in commands
     ]
+    set_up.append(Block("/docs", "sh", SCREEN_KEY))
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path, site=site) as server:
         outputs = paste([*set_up, *pasted], server.url, tmp_path)[len(set_up) :]

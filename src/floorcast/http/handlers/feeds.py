@@ -95,21 +95,21 @@ class _Built(NamedTuple):
 async def agent_feed(context: RequestContext) -> Response:
     """The agents' changes of state."""
     request = await context.json(AgentFeedRequest)
-    visibility = matcher(visibility=context.session.call_centers)
+    visibility = matcher(Filter(), *context.session.limits)
     return await _answer(context, "agent", request.token, visibility, _agent_shape)
 
 
 async def interaction_feed(context: RequestContext) -> Response:
     """Calls, emails and SMS."""
     request = await context.json(FeedRequest)
-    visibility = matcher(read_filter(request.filter), context.session.call_centers)
+    visibility = matcher(read_filter(request.filter), *context.session.limits)
     return await _answer(context, "interaction", request.token, visibility, _event_shape)
 
 
 async def call_feed(context: RequestContext) -> Response:
     """Calls alone; deprecated, the interaction feed has them."""
     request = await context.json(FeedRequest)
-    visibility = matcher(_voice(read_filter(request.filter)), context.session.call_centers)
+    visibility = matcher(_voice(read_filter(request.filter)), *context.session.limits)
     answer = await _answer(context, "interaction", request.token, visibility, _call_shape)
     answer.headers += _DEPRECATED
     return answer
@@ -145,7 +145,7 @@ class FeedCaller:
         self.services = context.services
         self.client = session.client
         self.session_id = session.id
-        self.visibility = session.call_centers
+        self.visibility = session.limits
         self.name: FeedName = name
         self.feed = self.services.feed_of(session.client, name)
 
@@ -158,7 +158,7 @@ class FeedCaller:
         require("feeds", session.role)
         with suppress(Unavailable):
             self.services.feed_of(self.client, self.name)
-        return session.call_centers == self.visibility
+        return session.limits == self.visibility
 
 
 async def _answer(

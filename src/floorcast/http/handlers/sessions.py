@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from floorcast.auth.keys import api_token
+from floorcast.auth.keys import api_token, bearer
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.http.auditing import audit_failure, audit_login
 from floorcast.http.authorization import SESSION_COOKIE
@@ -20,9 +20,11 @@ __all__ = [
     "LoggedIn",
     "Login",
     "PasswordChange",
+    "ScreenSession",
     "change_password",
     "login",
     "logout",
+    "screen",
     "validate",
     "validate_by_query",
 ]
@@ -80,6 +82,26 @@ async def login(context: RequestContext) -> Response:
     audit_login(context, "login", session)
     logged_in = LoggedIn(session.id, session.client, session.user, DAYS_UNTIL_PASSWORD_EXPIRES)
     return Response.of(logged_in, headers=_cookie(context, session.id) if with_cookie else ())
+
+
+class ScreenSession(msgspec.Struct, rename="camel"):
+    """The session of a screen. Send its id in the ``LV-Session`` header."""
+
+    session_id: str
+    client_id: int
+    client_name: str
+
+
+async def screen(context: RequestContext) -> Response:
+    """Exchange a screen key for a session that sees what the key shows, and no more."""
+    with_cookie = _wants_cookie(context)
+    services = context.services
+    key = bearer(context.headers.get("authorization"))
+    client, _ = services.keys.screen(key, context.address)
+    session = await services.sessions.open_screen(client, key or "")
+    audit_login(context, "screen_opened", session)
+    opened = ScreenSession(session.id, client, services.site.clients[client].name)
+    return Response.of(opened, headers=_cookie(context, session.id) if with_cookie else ())
 
 
 async def validate(context: RequestContext) -> Response:

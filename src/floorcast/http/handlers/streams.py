@@ -16,7 +16,7 @@ import msgspec
 from starlette.types import Send
 
 from floorcast.feeds.cursors import local_time
-from floorcast.feeds.filters import Matcher, matcher, read_filter
+from floorcast.feeds.filters import Filter, Matcher, matcher, read_filter
 from floorcast.http.handlers.feeds import AgentFeedRequest, FeedCaller, FeedRequest, read_count
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
@@ -48,26 +48,26 @@ _MEDIA_TYPE = "text/event-stream"
 async def interaction_stream(context: RequestContext) -> Response:
     """Calls, emails and SMS, as they come."""
     request = await context.json(FeedRequest)
-    visibility = matcher(read_filter(request.filter), context.session.call_centers)
+    visibility = matcher(read_filter(request.filter), *context.session.limits)
     return await _stream(context, "interaction", request.token, visibility)
 
 
 async def agent_stream(context: RequestContext) -> Response:
     """The agents' changes of state, as they come."""
     request = await context.json(AgentFeedRequest)
-    visibility = matcher(visibility=context.session.call_centers)
+    visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "agent", request.token, visibility)
 
 
 async def interaction_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``, which can send no body and no headers."""
-    visibility = matcher(read_filter(_queried_filter(context)), context.session.call_centers)
+    visibility = matcher(read_filter(_queried_filter(context)), *context.session.limits)
     return await _stream(context, "interaction", _queried_token(context), visibility, ids=True)
 
 
 async def agent_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``."""
-    visibility = matcher(visibility=context.session.call_centers)
+    visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "agent", _queried_token(context), visibility, ids=True)
 
 

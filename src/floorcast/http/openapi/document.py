@@ -73,6 +73,11 @@ SECURITY = {
         "scheme": "bearer",
         "description": "An ingest key of the client, in `Authorization`.",
     },
+    "screenKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A screen key, made by `floorcast key new --screen`, in `Authorization`.",
+    },
 }
 
 _ANY = ("get", "post")  # stand for every method where the table says so

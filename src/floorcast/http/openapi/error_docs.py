@@ -40,6 +40,11 @@ HEADERS = {
         required=True,
     ),
     "Link": _header("The method that replaces this one (`successor-version`).", required=True),
+    "Newest-Event": _header(
+        "When the log took the newest event of the clients that the user sees, in ms since 1970."
+        " Left out if there is none. A display shows by it that a source has fallen silent.",
+        "integer",
+    ),
     "RateLimit": _header("The requests left to the session, if the server has a rate limit."),
     "RateLimit-Policy": _header("The rate limit, if the server has one."),
     "Retry-After": _header("Seconds to wait before the next try.", "integer", required=True),

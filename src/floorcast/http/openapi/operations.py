@@ -25,6 +25,11 @@ Shown = dict[str, Example]
 """A route's examples, by name."""
 
 _EVENT_STREAM = "text/event-stream"
+_SCHEMES = {
+    "API token": ("apiToken", "bearerApiToken"),
+    "ingest key": ("ingestKey",),
+    "screen key": ("screenKey",),
+}
 _LAST_EVENT_ID = Query(
     "Last-Event-ID", "The last `id:` that was read. It takes precedence over `token`.", kind=str
 )
@@ -90,7 +95,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.methods is not None:
         schemes = ("session", "sessionCookie") if route.cookie else ("session",)
     elif route.needs is not None:
-        schemes = ("apiToken", "bearerApiToken") if route.needs == "API token" else ("ingestKey",)
+        schemes = _SCHEMES[route.needs]
     return [{scheme: []} for scheme in schemes]
 
 
@@ -181,6 +186,8 @@ def _headers(route: Route) -> dict[str, Any]:
         names += ["RateLimit", "RateLimit-Policy"]
         if route.methods != "feeds":
             names.append("Feed-Token")
+        if route.methods in ("service methods", "campaign statistics"):
+            names.append("Newest-Event")
     if route.deprecated:
         names += ["Deprecation", "Link"]
     if route.method == "OPTIONS":

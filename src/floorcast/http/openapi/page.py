@@ -33,6 +33,7 @@ _OPENED_BY = {
     "session": '-H "LV-Session: $SESSION"',
     "apiToken": '-H "LV-Access: $API_TOKEN"',
     "ingestKey": '-H "Authorization: Bearer $KEY"',
+    "screenKey": '-H "Authorization: Bearer $SCREEN_KEY"',
 }
 
 Json = dict[str, Any]
@@ -60,6 +61,7 @@ _SETTING = """\
 URL=http://127.0.0.1:8080
 API_TOKEN=...   # of the client: floorcast key new --api-token
 KEY=...         # of the client: floorcast key new
+SCREEN_KEY=...  # what follows key= in the link of: floorcast key new --screen
 SESSION=...     # the sessionId of a login"""
 
 
