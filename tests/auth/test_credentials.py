@@ -65,7 +65,7 @@ class Doors:
 
 
 def test_the_right_claim_is_proven() -> None:
-    """Users, and agents who log in apart."""
+    """Users, and agents who log in apart; the client by its name or its id."""
     doors = Doors()
     proven = doors.prove()
     assert (proven.client, proven.user.id, proven.token) == (
@@ -73,6 +73,7 @@ def test_the_right_claim_is_proven() -> None:
         301,
         digest("test-token-of-acme-01"),
     )
+    assert doors.prove(client_name="1").client == 1
     agent = doors.prove(user_name="ANN", password="ann's own secret", agent=True)
     assert (agent.user.id, agent.user.role) == (201, "Agent")
 

@@ -47,6 +47,7 @@ class Seen:
     def __init__(self) -> None:
         self.sent: list[int] = []
         self.why: list[str] = []
+        self.back_after: list[float] = []
 
     def reached(self, sent: int) -> None:
         self.sent.append(sent)
@@ -55,7 +56,7 @@ class Seen:
         self.why.append(why)
 
     def back(self, seconds: float) -> None:
-        self.why.append(f"back after {seconds:g}")
+        self.back_after.append(seconds)
 
 
 def events_at(*seconds: float) -> list[CloudEvent]:
@@ -146,6 +147,7 @@ def test_a_server_that_dies_in_between_has_every_event_once() -> None:
     assert list(intake.received) == [event.id for event in events]
     assert (totals.sent, totals.accepted, totals.duplicates) == (5_000, 3_000, 2_000)
     assert len(seen.why) == len(wall.slept) == 6
+    assert sum(seen.back_after) == pytest.approx(sum(wall.slept), abs=0.01)
 
 
 def test_nothing_to_send_is_no_request() -> None:

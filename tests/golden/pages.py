@@ -27,6 +27,7 @@ DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(r"^```(?P<kind>[\w -]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _ADDRESS = "127.0.0.1:8080"
+_PORT = "8090"  # on pages whose server runs beside a demo
 _STRICT = 'curl() { command curl --fail-with-body "$@"; }'
 _SERVER = f"""
 setsid bash server.sh > server.log 2>&1 & SERVER=$!
@@ -62,17 +63,22 @@ def blocks(page: str, *, until: str = "\0") -> list[Block]:
 def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[str]:
     """Paste blocks into one shell that works in ``folder``; what each of them printed."""
     assert shutil.which("curl")
+    place = url.removeprefix("http://")
+
+    def here(text: str) -> str:
+        return text.replace(_ADDRESS, place).replace(_PORT, place.rpartition(":")[2])
+
     script = ["set -eu"]
     for number, block in enumerate(pasted):
         script.append("unset -f curl" if block.kind == "sh refused" else _STRICT)
         if block.kind == "sh server":
-            (folder / "server.sh").write_text(block.text, "utf-8")
+            (folder / "server.sh").write_text(here(block.text), "utf-8")
             script.append(_SERVER)
         text = "true" if block.kind == "sh server" else block.text
         script.append(f"{{ {text}\n}} > {folder}/printed.{number}")
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", "\n".join(script).replace(_ADDRESS, url.removeprefix("http://"))],
+        ["bash", "-c", here("\n".join(script))],
         cwd=folder,
         env=environment(PATH=programs, **more),
         capture_output=True,

@@ -27,6 +27,8 @@ def test_clients_are_found_by_id_and_by_name() -> None:
     """Both ways lead to the same client."""
     found = directory()
     assert found.clients[2] is found.by_name["ACME West"]
+    assert found.named("2") is found.named("ACME West") is found.clients[2]
+    assert {found.named(other) for other in ("3", "", "²", "-1", "9" * 5_000)} == {None}
     assert list(found.clients) == [1, 2]
     assert (found.children(1), found.children(2), found.children(9)) == ((2,), (), ())
     assert (found.family(1), found.family(2)) == ((1, 2), (2,))

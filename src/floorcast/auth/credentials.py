@@ -14,7 +14,7 @@ from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.auth.throttle import Throttle
 from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
-from floorcast.site.configuration import User
+from floorcast.site.configuration import Client, User
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
@@ -66,7 +66,7 @@ class Credentials:
         """
         token = _complete(claim)
         self._guesses.check(claim.address, token)
-        client = self._site.by_name.get(claim.client_name)
+        client = self._site.named(claim.client_name)
         if client is None or not is_api_token(client, token):
             self._guesses.was_wrong(claim.address, token)
             raise BadCredentials(
@@ -75,19 +75,19 @@ class Credentials:
         self._guesses.was_right(claim.address, token)
         user = self._site.user(client.id, claim.user_name, agent=claim.agent)
         # the same claim many times at once, as a fleet of workers makes it, is one try
-        verify = partial(self._verify, claim, client.id, user)
+        verify = partial(self._verify, claim, client, user)
         right = await self._verifying.do(self._fingerprint(claim), verify)
         if user is None or not right:
             raise BadCredentials("userName or password is wrong")
         return Proven(client.id, user, token)
 
-    async def _verify(self, claim: Claim, client: int, user: User | None) -> bool:
+    async def _verify(self, claim: Claim, client: Client, user: User | None) -> bool:
         attempt = await self._throttle.attempt(
-            claim.client_name, claim.user_name, claim.address, agent=claim.agent
+            client.name, claim.user_name, claim.address, agent=claim.agent
         )
         try:
             password_hash = user.password_hash if user else None
-            queue = client, network_of(claim.address)
+            queue = client.id, network_of(claim.address)
             right = await self._passwords.verify(password_hash, claim.password, queue)
         except BaseException:
             with contextlib.suppress(Unavailable):  # the count goes down by itself, too

@@ -122,9 +122,7 @@ def client_named(site: Site, named: str | None) -> Client:
         if len(site.clients) != 1:
             raise typer.BadParameter(f"name one of the clients: {names}", param_hint="--client")
         return next(iter(site.clients.values()))
-    client = site.by_name.get(named) or (
-        site.clients.get(int(named)) if named.isascii() and named.isdigit() else None
-    )
+    client = site.named(named)
     if client is None:
         raise typer.BadParameter(
             f"there is no client {named}; there are: {names}", param_hint="--client"

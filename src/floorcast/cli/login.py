@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 UrlOption = Annotated[str, typer.Option(help="The server.")]
-ClientOption = Annotated[str, typer.Option(metavar="NAME", help="The name of the client.")]
+ClientOption = Annotated[str, typer.Option(metavar="NAME|ID", help="The client.")]
 UserOption = Annotated[
     str, typer.Option(metavar="NAME", help="The name of one of the client's users.")
 ]

@@ -167,9 +167,10 @@ def _replay(
     ] = Format.ANONYMOUS_BANK,
     url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
     client: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="Adds this client to the events' source. The key decides whose the events are."
+            metavar="NAME|ID",
+            help="Adds this client to the events' source. The key decides whose the events are.",
         ),
     ] = None,
     day: Annotated[

@@ -48,6 +48,13 @@ class Directory:
         """The client, then every client below it, at whatever depth."""
         return family(client, self._children)
 
+    def named(self, name_or_id: str) -> Client | None:
+        """The client with that name; else the one with that id."""
+        found = self.by_name.get(name_or_id)
+        if found is None and name_or_id.isascii() and name_or_id.isdigit():
+            found = self.clients.get(int(name_or_id)) if len(name_or_id) < MAX_ID_DIGITS else None
+        return found
+
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
         """The user (or the agent who may log in) of that name."""
         return self._users.get((client, agent, name))
@@ -60,6 +67,8 @@ class Directory:
         """The client and the screen key with this digest."""
         return self._screens.get(digest)
 
+
+MAX_ID_DIGITS = 20  # what is longer is no client's id, and slow to read
 
 Raw = tuple[bytes, bytes | None]
 
@@ -109,6 +118,10 @@ class Site:
     def by_name(self) -> Mapping[str, Client]:
         """Every client by its name, which is the client code of the login."""
         return self._reading.directory.by_name
+
+    def named(self, name_or_id: str) -> Client | None:
+        """The client with that name; else the one with that id."""
+        return self.directory.named(name_or_id)
 
     @property
     def directory(self) -> Directory:
