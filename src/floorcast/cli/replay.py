@@ -23,6 +23,7 @@ from floorcast.client import CloudEvent, Sender, Timing, Verdicts
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.connectors import anonymous_bank, call_records
 from floorcast.connectors.asterisk.recorded import read_ami, read_queue_log
+from floorcast.connectors.freeswitch.recorded import read_esl
 from floorcast.connectors.pbx.recorded import Recorded, moved_to
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
@@ -132,6 +133,7 @@ class Format(StrEnum):
     ANONYMOUS_BANK = "anonymous-bank"
     ASTERISK_QUEUE_LOG = "asterisk-queue-log"
     ASTERISK_AMI = "asterisk-ami"
+    FREESWITCH_ESL = "freeswitch-esl"
 
 
 def a_speed(text: str) -> float:
@@ -231,6 +233,11 @@ def _ami(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[Clou
         return _moved(read_ami(data.read, _on_day(source, day)), day, zone)
 
 
+def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    with file.open("rb") as data:
+        return _moved(read_esl(data.read, _on_day(source, day), day), day, zone)
+
+
 def _on_day(source: str, day: date | None) -> str:
     """The source; the events of another day are other events, and other calls."""
     return f"{source}/{day}" if day else source
@@ -246,6 +253,7 @@ _READERS = {
     Format.ANONYMOUS_BANK: _bank,
     Format.ASTERISK_QUEUE_LOG: _queue_log,
     Format.ASTERISK_AMI: _ami,
+    Format.FREESWITCH_ESL: _esl,
 }
 
 

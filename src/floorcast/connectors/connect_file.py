@@ -1,18 +1,29 @@
-"""``connect.toml``: how the connectors of one process are set up."""
+"""``connect.toml``: how the connector of one process is set up."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import SettingError
 
-__all__ = ["AsteriskTable", "ConnectFile", "read_connect_file", "read_secret"]
+__all__ = [
+    "AsteriskTable",
+    "ConnectFile",
+    "FreeswitchTable",
+    "Kind",
+    "read_connect_file",
+    "read_secret",
+]
+
+Kind = Literal["asterisk", "freeswitch"]
+"""A kind of source: the name of its table."""
 
 
 class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,9 +40,28 @@ class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fie
 
     def mapping(self) -> MappingConfig:
         """What the mapping needs to know."""
-        return MappingConfig(
-            **{name: getattr(self, name) for name in MappingConfig.__struct_fields__}
-        )
+        return _mapping(self)
+
+
+class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``[freeswitch]``: where it is read, and what the mapping needs to know.
+
+    ``esl`` is ``HOST[:PORT]``; the password is in ``esl_password_file``, unless the environment
+    (``FLOORCAST_ESL_PASSWORD``) or the prompt gives it. With ``esl_user`` it is that user's.
+    """
+
+    source: str = "freeswitch"
+    esl: str = ""
+    esl_user: str = ""
+    esl_password_file: str = ""
+
+    def mapping(self) -> MappingConfig:
+        """What the mapping needs to know."""
+        return _mapping(self)
+
+
+def _mapping(table: MappingConfig) -> MappingConfig:
+    return MappingConfig(**{name: getattr(table, name) for name in MappingConfig.__struct_fields__})
 
 
 class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,31 +75,54 @@ class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     metrics_host: str = "127.0.0.1"
     record: str = ""
     asterisk: AsteriskTable | None = None
+    freeswitch: FreeswitchTable | None = None
 
 
-def read_connect_file(path: Path | None, given: Mapping[str, object]) -> ConnectFile:
+TABLES: dict[Kind, type[MappingConfig]] = {"asterisk": AsteriskTable, "freeswitch": FreeswitchTable}
+PATHS = {
+    "asterisk": ("ami_secret_file", "queue_log"),
+    "freeswitch": ("esl_password_file",),
+}
+AnyStruct = TypeVar("AnyStruct", bound=Struct)
+
+
+def read_connect_file(
+    path: Path | None, given: Mapping[str, object], kind: Kind | None = None
+) -> ConnectFile:
     """The file's values, and over them those that were given elsewhere, by their names.
 
+    Of the tables, only that of the ``kind`` is taken; without one, the file must have one only.
     Raises SettingError, naming the member that cannot be used.
     """
-    table: dict[str, object] = {}
+    table: dict[str, Any] = {}
     if path is not None:
         try:
             table = tomllib.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise SettingError(f"{path} cannot be read as TOML: {error}") from None
-    asterisk = table.get("asterisk")
-    own = set(ConnectFile.__struct_fields__)
-    under = {name: value for name, value in given.items() if name not in own}
-    if isinstance(asterisk, dict) or under:
-        table["asterisk"] = {**(asterisk if isinstance(asterisk, dict) else {}), **under}
-    table |= {name: value for name, value in given.items() if name in own}
+    kind = kind or _only_kind(path, table)
+    table |= {name: given[name] for name in ConnectFile.__struct_fields__ if name in given}
+    own = {name: given[name] for name in TABLES[kind].__struct_fields__ if name in given}
+    inner = table.get(kind, {})
+    if isinstance(inner, dict) and (own or kind in table):
+        table[kind] = {**inner, **own}
     try:
         # strict=False: a port is text where the environment gives it
         found = msgspec.convert(table, ConnectFile, strict=False)
     except msgspec.ValidationError as error:
         raise SettingError(f"{path or 'the options of connect'}: {error}") from None
     return _resolved(found, path.parent if path else Path(), given)
+
+
+def _only_kind(path: Path | None, table: Mapping[str, object]) -> Kind:
+    kinds = [kind for kind in TABLES if kind in table]
+    if len(kinds) > 1:
+        both = " and ".join(f"[{kind}]" for kind in kinds)
+        raise SettingError(
+            f"{path} has {both}: say which with floorcast connect {kinds[0]} --config {path}; each"
+            " needs a process and a spool of its own"
+        )
+    return kinds[0] if kinds else "asterisk"
 
 
 def read_secret(file: str) -> str:
@@ -84,16 +137,14 @@ def read_secret(file: str) -> str:
 
 
 def _resolved(found: ConnectFile, folder: Path, given: Mapping[str, object]) -> ConnectFile:
-    def at(name: str, value: str) -> str:
-        return value if not value or name in given else str(folder / value)
+    def resolve(struct: AnyStruct, names: tuple[str, ...]) -> AnyStruct:
+        paths = {name: getattr(struct, name) for name in names if name not in given}
+        return structs.replace(
+            struct, **{name: str(folder / path) for name, path in paths.items() if path}
+        )
 
-    names = ("key_file", "spool", "record")
-    found = msgspec.structs.replace(
-        found, **{name: at(name, getattr(found, name)) for name in names}
+    found = resolve(found, ("key_file", "spool", "record"))
+    tables = {kind: table for kind in TABLES if (table := getattr(found, kind)) is not None}
+    return structs.replace(
+        found, **{kind: resolve(table, PATHS[kind]) for kind, table in tables.items()}
     )
-    if found.asterisk is None:
-        return found
-    paths = {
-        name: at(name, getattr(found.asterisk, name)) for name in ("ami_secret_file", "queue_log")
-    }
-    return msgspec.structs.replace(found, asterisk=msgspec.structs.replace(found.asterisk, **paths))

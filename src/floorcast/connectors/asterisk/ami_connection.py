@@ -7,16 +7,14 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
+from floorcast.connectors.pbx.quiet_line import CONNECT_SECONDS, READ_BYTES, read_some
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 
 __all__ = ["AmiAddress", "AmiConnection", "Received"]
 
 DEFAULT_PORT = 5038
-CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 30.0
-PING_SECONDS = 10.0  # of silence; a connection that stays silent after that is dead
-READ_BYTES = 1 << 18
 
 Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
@@ -105,7 +103,7 @@ class AmiConnection:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         frames = FrameReader()
         try:
-            while data := await self._more(reader):
+            while data := await read_some(reader, self._ping):
                 for frame in frames.feed(data):
                     await self._take(frame)
         except OSError:
@@ -115,19 +113,9 @@ class AmiConnection:
                 if not future.done():
                     future.set_exception(Unavailable(f"AMI at {self._address}: connection lost"))
 
-    async def _more(self, reader: asyncio.StreamReader) -> bytes:
-        """What comes next; empty when the connection is lost, or dead."""
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                return await reader.read(READ_BYTES)
-        except TimeoutError:
-            assert self._writer is not None
-            self._writer.write(b"Action: Ping\r\n\r\n")
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                return await reader.read(READ_BYTES)
-        except TimeoutError:
-            return b""
+    def _ping(self) -> None:
+        assert self._writer is not None
+        self._writer.write(b"Action: Ping\r\n\r\n")
 
     async def _take(self, frame: Frame | Unreadable) -> None:
         if isinstance(frame, Unreadable):

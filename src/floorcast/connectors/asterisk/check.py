@@ -11,9 +11,10 @@ from floorcast.connectors.asterisk.connector import take_snapshot
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.snapshot import Snapshot
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.tables import MISSING, Table
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["Table", "check_ami", "tables_of"]
+__all__ = ["check_ami", "tables_of"]
 
 BOOT_SECONDS = 2.0  # FullyBooted comes right after the login, to those who may read system
 DEVICE_STATES = {
@@ -27,8 +28,6 @@ DEVICE_STATES = {
     "7": "ringing, in use",
     "8": "on hold",
 }
-
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> list[Table]:
@@ -53,7 +52,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
     finally:
         await connection.close(reading)
     found = tables_of(snapshot, config)
-    return [*found, ("Missing rights", ("", "right", "without it"), missing)] if missing else found
+    return [*found, (MISSING, ("", "right", "without it"), missing)] if missing else found
 
 
 def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor
 
+from msgspec import structs
+
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.signs import (
+    AgentStatus,
     Connected,
     Held,
     HungUp,
@@ -28,7 +31,7 @@ MAX_NUMBERED = 32  # states and seconds of which each agent's events are counted
 MAX_UNKNOWN = 1_000  # interfaces that are named in the log
 GONE = {4, 5}  # device states: invalid, unavailable
 BUSY = {2, 3, 7, 8}  # in use, busy, ringing and in use, on hold
-FREE = 1
+FREE, UNREACHABLE = 1, 5
 
 Emit = Callable[[str, str, float, dict[str, object]], None]
 
@@ -72,6 +75,8 @@ class Agents:
                 self._gone(sign)
             case Paused():
                 self._pause(sign)
+            case AgentStatus():
+                self._status(sign)
             case RingEnded():
                 self._ring_ended(sign)
             case Held():
@@ -82,20 +87,23 @@ class Agents:
         agent = self._in_queue(sign.agent, sign.queue)
         agent.reserved = sign.leg or call.caller
         self._reserved[agent.reserved] = agent.name
-        agent.wrap_until = None
+        agent.wrap_until, agent.bridging = None, None
         self._show(agent, sign.at, call)
 
     def missed(self, agent: AgentNow, sign: Missed) -> None:
         """An agent did not take a call; a pause may follow."""
         self._in_queue(sign.agent, sign.queue)
-        agent.reserved = ""
+        self._reserved.pop(agent.reserved, None)
+        agent.reserved, agent.bridging = "", None
         self._show(agent, sign.at)
 
     def connect(self, sign: Connected, call: CallNow) -> str:
         """An agent takes a call; the agent's name."""
         agent = self._in_queue(sign.agent, sign.queue)
+        self._reserved.pop(agent.reserved, None)
         agent.call, agent.leg, agent.held, agent.reserved = call.caller, sign.leg, False, ""
         agent.wrap_until, agent.busy_since, agent.direct = None, None, False
+        agent.bridging = None
         if sign.leg:
             self._legs[sign.leg] = agent.name
         self._show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
@@ -106,7 +114,7 @@ class Agents:
         agent = self._state.agent(name)
         if not agent.call or (call is not None and agent.call != call.caller):
             return
-        seconds = self._config.wrap_up(call.queue) if call else 0.0
+        seconds = self._config.wrap_up(call.queue, agent.wrap_up) if call else 0.0
         self._legs.pop(agent.leg, None)
         agent.call, agent.leg, agent.held, agent.busy_since = "", "", False, None
         agent.wrap_until = at + seconds
@@ -171,11 +179,14 @@ class Agents:
         self._show(agent, at, logged_in=sign.logged_in)
 
     def _roster(self, sign: Roster) -> None:
-        agents = {agent.name for agent in self._state.agents.values() if agent.queues}
+        alone = sign.left_alone
+        agents = {agent.name for agent in self._state.agents.values() if agent.queues} - alone
         for name in agents:
             self._state.agent(name).queues = {}
         shown: dict[str, tuple[float, float]] = {}
         for one in sign.members:
+            if self.named(one.agent).name in alone:
+                continue
             agent = self._enroll(one)
             since, logged_in = shown.get(agent.name, (0.0, one.at))
             shown[agent.name] = (
@@ -183,8 +194,12 @@ class Agents:
                 min(logged_in, one.at if one.logged_in is None else one.logged_in),
             )
         for name in sorted(agents | shown.keys()):
-            since, logged_in = shown.get(name, (sign.at, sign.at))
-            self._show(self._state.agent(name), since, logged_in=logged_in)
+            agent = self._state.agent(name)
+            # Not before what was shown last: the PBX's times are whole seconds, and may be old.
+            since, logged_in = (
+                max(at, agent.shown_at) for at in shown.get(name, (sign.at, sign.at))
+            )
+            self._show(agent, since, logged_in=logged_in)
 
     def _enroll(self, sign: Member) -> AgentNow:
         self._state.keep_interface(sign.interface, sign.agent)
@@ -203,6 +218,7 @@ class Agents:
                 penalty=sign.penalty,
             ),
         }
+        agent.wrap_up = sign.wrap_up
         if sign.paused and sign.reason:
             agent.reason = sign.reason
         if status is not None:
@@ -234,6 +250,19 @@ class Agents:
         here.paused, here.paused_at = sign.paused, sign.at
         if sign.paused:
             agent.reason = sign.reason
+            agent.wrap_until = None
+        self._show(agent, sign.at)
+
+    def _status(self, sign: AgentStatus) -> None:
+        agent = self.named(sign.agent)
+        now = FREE if sign.present else UNREACHABLE
+        agent.queues = {
+            queue: structs.replace(one, dynamic=False, status=now, paused=sign.paused)
+            for queue, one in agent.queues.items()
+        }
+        if sign.paused:
+            agent.reason = sign.reason
+        if sign.paused or not sign.present:
             agent.wrap_until = None
         self._show(agent, sign.at)
 
@@ -311,7 +340,7 @@ class Agents:
             data["result"] = result
         if kind == "IN_CALL" and more and held:
             kind = "AGENT_RESUMED"
-        agent.shown, agent.shown_services = now, services
+        agent.shown, agent.shown_at, agent.shown_services = now, at, services
         self._send(agent, kind, at, data, call, number)
 
     def _send(

@@ -14,7 +14,9 @@ from floorcast.connectors.pbx.agents import Agents
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.signs import (
     ABANDONED,
+    Bridging,
     Completed,
+    Confirmed,
     Connected,
     Dialed,
     Disposed,
@@ -38,7 +40,8 @@ WHOLE_SECONDS = 1.0  # more, where times are whole seconds
 SAME_JOIN = 1.0  # seconds within which a join of the same queue is the one known already
 SAME_WAIT = 2.0  # seconds by which HoldTime and the time of the join differ, at most
 MAX_DIALED = 10_000  # numbers that wait for their caller to join
-RESULTS = {"caller": "Completed by caller", "agent": "Completed by agent"}
+MAX_EARLY = 10_000  # offers that wait for their caller to join
+RESULTS = {"": "", "caller": "Completed by caller", "agent": "Completed by agent"}
 
 
 class Mapping:
@@ -64,6 +67,7 @@ class Mapping:
         self._more = WHOLE_SECONDS if whole_seconds else 0.0
         self._events: list[CloudEvent] = []
         self._dialed: dict[str, str] = {}
+        self._early: dict[str, Rang] = {}
         self._agents = Agents(config, dialect, state, self._emit)
         self._pending = {one.caller for one in state.calls.values() if one.due}
 
@@ -115,8 +119,11 @@ class Mapping:
     def _apply_rarer(self, sign: Sign) -> None:
         match sign:
             case Rang():
-                if call := self._state.call(sign.caller):
-                    self._agents.ring(sign, call)
+                self._ring(sign)
+            case Bridging():
+                self._agents.named(sign.connected.agent).bridging = sign.connected
+            case Confirmed():
+                self._confirm(sign.agent)
             case LeftBecause():
                 self.know_reason(sign.caller, sign.reason)
             case Dialed():
@@ -152,6 +159,23 @@ class Mapping:
             sign.at,
             {**self._named(call), "service": self._config.service(sign.queue)},
         )
+        early = self._early.pop(sign.caller, None)
+        if early is not None and early.queue == sign.queue:
+            self._agents.ring(early, call)
+
+    def _ring(self, sign: Rang) -> None:
+        if call := self._state.call(sign.caller):
+            self._agents.ring(sign, call)
+            return
+        self._early[sign.caller] = sign  # FreeSWITCH may offer a caller before it says they joined
+        if len(self._early) > MAX_EARLY:
+            del self._early[next(iter(self._early))]
+
+    def _confirm(self, agent: str) -> None:
+        """The bridge that was announced has come about, at the time of its announcement."""
+        connected = self._agents.named(agent).bridging
+        if connected is not None:
+            self._connect(connected)
 
     def _is_known_join(self, sign: Joined, call: CallNow) -> bool:
         """Whether the join is the last one, or one before it, told late by the other channel."""
@@ -207,6 +231,8 @@ class Mapping:
 
     def _complete(self, sign: Completed) -> None:
         agent = self._agents.named(sign.agent)
+        if agent.bridging and agent.bridging.caller == sign.caller:
+            self._confirm(sign.agent)
         call = self._state.call(sign.caller) or self._state.call(agent.call)
         if call is None or call.agent != agent.name:
             self._agents.complete(agent.name, call, sign.at, "")
@@ -214,14 +240,20 @@ class Mapping:
         talking = call.phase in {Phase.TALKING, Phase.HANGING_UP}
         if not talking or sign.at < floor(call.connected):
             return
-        result = RESULTS.get(sign.by, "Transferred")
+        hanging_up = call.phase is Phase.HANGING_UP
+        by = sign.by or call.hung_up_by
+        result = RESULTS.get(by, "Transferred")
         self._agents.complete(agent.name, call, sign.at, result)
-        if sign.by != "transfer":
-            self._end(call, call.since if call.phase is Phase.HANGING_UP else sign.at, result)
-        elif call.phase is Phase.HANGING_UP:
+        if hanging_up:
             self._end(call, call.since, result)
-        else:
+            if not sign.by:  # told by a PBX whose hangup of the caller was the last of it
+                self._state.forget_call(call.caller)
+        elif by == "transfer":
             self._move(call, Phase.TRANSFERRING, sign.at, TRANSFER_GRACE + self._more)
+        elif by:
+            self._end(call, sign.at, result)
+        else:
+            self._move(call, Phase.PARTED, sign.at, TRANSFER_GRACE)
 
     def _leave(self, sign: Left) -> None:
         call = self._state.call(sign.caller)
@@ -233,7 +265,7 @@ class Mapping:
             # Of the queue log, and AMI has not said it first: nothing else will tell the hangup.
             self._end(call, sign.at, "Abandoned")
             return
-        call.reason = sign.reason
+        call.reason, call.exit_key = sign.reason, sign.key
         self._move(call, Phase.LEAVING, sign.at, JOIN_GRACE + self._more)
 
     def _miss(self, sign: Missed) -> None:
@@ -243,7 +275,7 @@ class Mapping:
             data = {
                 "agent": agent.name,
                 **self._named(call),
-                "reason": "NO_ANSWER",
+                "reason": sign.reason,
                 "service": self._config.service(sign.queue),
                 "ringSeconds": sign.ring_seconds,
             }
@@ -255,7 +287,9 @@ class Mapping:
         own, call = self._state.calls.get(sign.channel), self._state.call(sign.channel)
         for one in (own, call):
             if one is not None:
+                one.hung_up_by = sign.by
                 self._hang_up_call(one, sign.at)
+        self._early.pop(sign.channel, None)
         self._agents.hung_up(sign)
 
     def _hang_up_call(self, call: CallNow, at: float) -> None:
@@ -274,8 +308,9 @@ class Mapping:
                 self._emit_leave(call, "TRANSFER")
                 self._end(call, at, "Transferred")
                 self._state.forget_call(call.caller)
-            case Phase.LEFT:
-                self._end(call, at, "")
+            case Phase.PARTED | Phase.LEFT:
+                parted = call.phase is Phase.PARTED
+                self._end(call, at, RESULTS.get(call.hung_up_by, "") if parted else "")
                 self._state.forget_call(call.caller)
 
     def _dial(self, sign: Dialed) -> None:
@@ -309,7 +344,7 @@ class Mapping:
     def _restart(self, sign: Restarted) -> None:
         for call in list(self._state.calls.values()):
             if call.since <= sign.at:
-                if call.phase is Phase.TALKING:
+                if call.phase in {Phase.TALKING, Phase.HANGING_UP}:
                     self._agents.complete(call.agent, call, sign.at, "")
                 if call.phase is not Phase.ENDED:
                     self._end(call, sign.at, "")
@@ -335,7 +370,7 @@ class Mapping:
             self._end(call, since, "")
             self._state.forget_call(call.caller)
             return
-        transferred = call.phase is Phase.TRANSFERRING
+        transferred = call.phase in {Phase.TRANSFERRING, Phase.PARTED}
         self._emit_leave(call, "TRANSFER" if transferred else call.reason or "OTHER")
         self._move(call, Phase.LEFT, since)
         if not self._hangups:
@@ -360,7 +395,11 @@ class Mapping:
             f"{call.key}/{call.turn}/leave",
             "call.leave",
             call.since if at is None else at,
-            {**self._named(call), "reason": reason},
+            {
+                **self._named(call),
+                "reason": reason,
+                **({"key": call.exit_key} if reason == "KEY" and call.exit_key else {}),
+            },
         )
 
     def _named(self, call: CallNow) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Signs: what a PBX says of calls and agents, in one vocabulary.
 
-``at`` is seconds of the epoch by Asterisk's clock. ``caller`` is a channel's Uniqueid, ``agent``
-a member's name. Both channels give the same signs for the same occurrence, so that an event has
-the same id whichever channel it was read from.
+``at`` is seconds of the epoch by the PBX's clock. ``caller`` is the id of a channel, ``agent`` a
+member's name. Whatever tells of an occurrence gives the same sign for it, so that its event has the
+same id however it was learned.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from msgspec import Struct
 
 __all__ = [
     "ABANDONED",
+    "AgentStatus",
+    "Bridging",
     "By",
     "Completed",
+    "Confirmed",
     "Connected",
     "Dialed",
     "Disposed",
@@ -36,7 +39,8 @@ __all__ = [
     "sign_key",
 ]
 
-By = Literal["caller", "agent", "transfer"]
+By = Literal["", "caller", "agent", "transfer"]  # empty when it is not told
+WhyMissed = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
 ABANDONED = "ABANDONED"  # a reason of ``Left``: the caller hung up
 
 
@@ -63,6 +67,18 @@ class Connected(_Sign, frozen=True, kw_only=True):
     waited: float = 0.0
 
 
+class Bridging(_Sign, frozen=True, kw_only=True):
+    """A member answered, but is not in touch with the caller yet; ``Confirmed`` may follow."""
+
+    connected: Connected
+
+
+class Confirmed(_Sign, frozen=True, kw_only=True):
+    """A member who was being bridged is in touch with the caller since then."""
+
+    agent: str
+
+
 class Completed(_Sign, frozen=True, kw_only=True):
     """The conversation ended; ``caller`` may be empty (AMI's AgentComplete after a Hangup)."""
 
@@ -73,11 +89,12 @@ class Completed(_Sign, frozen=True, kw_only=True):
 
 
 class Left(_Sign, frozen=True, kw_only=True):
-    """A caller left a queue; ``reason`` is empty when the channel does not tell it."""
+    """A caller left a queue; ``reason`` is empty when it is not told, ``key`` what was pressed."""
 
     caller: str
     queue: str
     reason: str = ""
+    key: str = ""
 
 
 class LeftBecause(_Sign, frozen=True, kw_only=True):
@@ -109,12 +126,14 @@ class Missed(_Sign, frozen=True, kw_only=True):
     queue: str
     agent: str
     ring_seconds: int
+    reason: WhyMissed = "NO_ANSWER"
 
 
 class HungUp(_Sign, frozen=True, kw_only=True):
-    """A channel is gone."""
+    """A channel is gone; ``by`` is who hung up, if that is told."""
 
     channel: str
+    by: By = ""
 
 
 class Held(_Sign, frozen=True, kw_only=True):
@@ -128,7 +147,7 @@ class Member(_Sign, frozen=True, kw_only=True):
     """A member of a queue, as it is now; ``status`` (the device's) is None if not told.
 
     ``interface`` is empty if not told. ``since`` is when this state began, and ``logged_in``
-    when the membership did, where they are known to be before ``at``.
+    when the membership did, where they are known to be before ``at``. ``wrap_up`` is in seconds.
     """
 
     queue: str
@@ -141,12 +160,17 @@ class Member(_Sign, frozen=True, kw_only=True):
     penalty: int = 0
     since: float | None = None
     logged_in: float | None = None
+    wrap_up: float = 0.0
 
 
 class Roster(_Sign, frozen=True, kw_only=True):
-    """All members of all queues; an agent who is not among them is a member of none."""
+    """All members of all queues; an agent who is not among them is a member of none.
+
+    The agents in ``left_alone`` have changed since it was drawn up, and stay as they are.
+    """
 
     members: tuple[Member, ...]
+    left_alone: frozenset[str] = frozenset()
 
 
 class MemberGone(_Sign, frozen=True, kw_only=True):
@@ -161,6 +185,15 @@ class Paused(_Sign, frozen=True, kw_only=True):
 
     queue: str
     agent: str
+    paused: bool
+    reason: str = ""
+
+
+class AgentStatus(_Sign, frozen=True, kw_only=True):
+    """An agent logged in or out, took a break or came back, in all of their queues."""
+
+    agent: str
+    present: bool
     paused: bool
     reason: str = ""
 
@@ -188,13 +221,15 @@ class Swapped(_Sign, frozen=True, kw_only=True):
 
 
 class Restarted(_Sign, frozen=True, kw_only=True):
-    """Asterisk began anew: no call from before is there; no member either, if ``empty``."""
+    """The PBX began anew: no call from before is there; no member either, if ``empty``."""
 
     empty: bool = False
 
 
 Sign = (
     Joined
+    | Bridging
+    | Confirmed
     | Connected
     | Completed
     | Left
@@ -208,6 +243,7 @@ Sign = (
     | Roster
     | MemberGone
     | Paused
+    | AgentStatus
     | Dialed
     | Disposed
     | Swapped

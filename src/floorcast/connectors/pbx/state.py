@@ -1,4 +1,4 @@
-"""What is open at an Asterisk, as the mapping believes it: calls, agents, ids of swapped calls.
+"""What is open at a PBX, as the mapping believes it: calls, agents, ids of swapped calls.
 
 All of it is written to the spool, row by row, in the transaction of the events that it led to.
 """
@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
+
+from floorcast.connectors.pbx.signs import Connected
 
 __all__ = ["AgentNow", "CallNow", "Membership", "Phase", "State"]
 
@@ -23,7 +25,8 @@ class Phase(StrEnum):
     LEAVING = "leaving"  # out of its queue; whether it joins another one shows within a second
     TALKING = "talking"
     TRANSFERRING = "transferring"  # its agent passed it on; it may join a queue
-    HANGING_UP = "hanging up"  # its caller is gone; AgentComplete is still to come
+    PARTED = "parted"  # its agent is gone; whether its caller is, too, shows within two seconds
+    HANGING_UP = "hanging up"  # its caller is gone; that its agent is, too, is still to be told
     LEFT = "left"  # up, but neither waiting nor with an agent
     ENDED = "ended"
 
@@ -33,7 +36,7 @@ class CallNow(Struct, kw_only=True):
 
     Times are seconds of the epoch. ``since`` is when the phase began, ``due`` when it ends by
     itself. ``joined`` and ``connected`` are those of the last turn. ``reason`` is that of leaving
-    a queue.
+    a queue, ``exit_key`` what was pressed then. ``hung_up_by`` is who hung up, if that was told.
     """
 
     caller: str
@@ -49,6 +52,8 @@ class CallNow(Struct, kw_only=True):
     joined: float = 0.0
     connected: float = 0.0
     dispositions: int = 0
+    exit_key: str = ""
+    hung_up_by: str = ""
 
     @property
     def key(self) -> str:
@@ -67,9 +72,10 @@ class Membership(Struct, kw_only=True):
 
 
 class AgentNow(Struct, kw_only=True):
-    """An agent. ``shown`` is the state that was last sent, ``LOGOFF`` before any.
+    """An agent. ``shown`` is the state last sent, ``LOGOFF`` before any; ``shown_at`` is when.
 
-    ``reserved`` and ``leg`` are channels of the agent; ``call`` the caller that they talk to.
+    ``reserved`` and ``leg`` are channels of the agent; ``call`` the caller that they talk to, and
+    ``bridging`` what they are about to. ``wrap_up`` is in seconds, as the PBX tells it.
     ``busy_since`` is when the device began to be in use without a call of a queue. ``numbered``
     counts the events of each state and second.
     """
@@ -81,10 +87,13 @@ class AgentNow(Struct, kw_only=True):
     leg: str = ""
     held: bool = False
     reserved: str = ""
+    bridging: Connected | None = None
+    wrap_up: float = 0.0
     wrap_until: float | None = None
     busy_since: float | None = None
     direct: bool = False
     shown: str = "LOGOFF"
+    shown_at: float = 0.0
     shown_services: list[str] = []
     numbered: dict[str, int] = {}
 

@@ -1,0 +1,150 @@
+"""``floorcast connect asterisk``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from floorcast.cli import connect_options as option
+from floorcast.cli.connecting import (
+    address_of,
+    run_connector,
+    secret_of,
+    settings_of,
+    show_tables,
+)
+from floorcast.connectors.asterisk.ami_connection import DEFAULT_PORT, AmiAddress
+from floorcast.connectors.asterisk.check import check_ami
+from floorcast.connectors.asterisk.connector import AsteriskConnector, Source
+from floorcast.connectors.connect_file import AsteriskTable, ConnectFile
+from floorcast.model.errors import SettingError
+
+__all__ = ["connect_asterisk", "run_asterisk"]
+
+
+def connect_asterisk(
+    context: typer.Context,
+    ami: Annotated[
+        str | None, typer.Option(metavar="HOST[:PORT]", help="The manager interface.")
+    ] = None,
+    ami_user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A user of manager.conf.")
+    ] = None,
+    ami_secret_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The user's secret, on the file's first line; else FLOORCAST_AMI_SECRET, else it"
+            " is asked for.",
+        ),
+    ] = None,
+    ami_secret: Annotated[
+        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+    ] = None,
+    queue_log: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The queue log, with AMI or instead of it."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Names this Asterisk in ids; never change it."),
+    ] = None,
+    key: option.Key = None,
+    key_file: option.KeyFile = None,
+    url: option.Url = None,
+    spool: option.SpoolFile = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%dT%H:%M:%SZ"],
+            metavar="YYYY-MM-DDTHH:MM:SSZ",
+            help="Take lines of the queue log from this time on; without it, of the last 26 hours.",
+        ),
+    ] = None,
+    record: option.Record = None,
+    metrics_port: option.MetricsPort = None,
+    metrics_host: option.MetricsHost = None,
+    check: option.Check = False,
+    config: option.Config = None,
+) -> None:
+    """Send the queues and agents of an Asterisk to a server, as they happen.
+
+    Reads AMI (--ami), the queue log (--queue-log), or both. Runs until it is told to stop (Ctrl-C,
+    SIGTERM); nothing is lost or counted twice however it, Asterisk or the server end.
+    """
+    flags: dict[str, object] = {
+        "ami": ami,
+        "ami_user": ami_user,
+        "ami_secret_file": ami_secret_file,
+        "queue_log": queue_log,
+        "source": source,
+        "key": key,
+        "key_file": key_file,
+        "url": url,
+        "spool": spool,
+        "record": record,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
+    }
+    _ = ami_secret  # read from the environment: see settings_of
+    settings, secrets = settings_of(context, config or context.obj, flags, "asterisk")
+    run_asterisk(settings, secrets, check=check, since=since)
+
+
+def run_asterisk(
+    settings: ConnectFile,
+    secrets: dict[str, str],
+    *,
+    check: bool = False,
+    since: datetime | None = None,
+) -> None:
+    """Check or run what the settings describe; raises SettingError."""
+    table = settings.asterisk
+    if table is None or not (table.ami or table.queue_log):
+        raise SettingError("nothing to read: give --ami, --queue-log, or a connect.toml with them")
+    address = _address(table, secrets.get("ami_secret"))
+    if check:
+        _check(table, address)
+        return
+    source = Source(
+        ami=address,
+        queue_log=Path(table.queue_log) if table.queue_log else None,
+        since=since.replace(tzinfo=UTC).timestamp() if since else None,
+        record=Path(settings.record) if settings.record else None,
+    )
+    run_connector(
+        settings,
+        lambda spool, health: AsteriskConnector(source, table.mapping(), spool, health),
+    )
+
+
+def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
+    if not table.ami:
+        return None
+    host, port = address_of("--ami", table.ami, DEFAULT_PORT)
+    if not table.ami_user:
+        raise SettingError("--ami-user must be given with --ami")
+    what = "the AMI user's secret"
+    secret = secret_of(secret, table.ami_secret_file, what, "FLOORCAST_AMI_SECRET")
+    return AmiAddress(host, port, table.ami_user, secret)
+
+
+def _check(table: AsteriskTable, address: AmiAddress | None) -> None:
+    if table.queue_log:
+        log = Path(table.queue_log)
+        readable = log.is_file() and os.access(log, os.R_OK)
+        print(f"queue log {log}: {'can be read' if readable else 'CANNOT be read'}")
+        if not readable:
+            raise typer.Exit(1)
+    if address is not None:
+        show_tables(
+            asyncio.run(check_ami(address, table.mapping(), time.time())),
+            "The read rights call, agent and user cannot be asked for: docs/connect-asterisk.md.",
+        )

@@ -1,0 +1,110 @@
+"""``floorcast connect freeswitch``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from floorcast.cli import connect_options as option
+from floorcast.cli.connecting import (
+    address_of,
+    run_connector,
+    secret_of,
+    settings_of,
+    show_tables,
+)
+from floorcast.connectors.connect_file import ConnectFile, FreeswitchTable
+from floorcast.connectors.freeswitch.check import check_esl
+from floorcast.connectors.freeswitch.connector import FreeswitchConnector
+from floorcast.connectors.freeswitch.esl_connection import DEFAULT_PORT, EslAddress
+from floorcast.model.errors import SettingError
+
+__all__ = ["connect_freeswitch", "run_freeswitch"]
+
+
+def connect_freeswitch(
+    context: typer.Context,
+    esl: Annotated[
+        str | None, typer.Option(metavar="HOST[:PORT]", help="The event socket.")
+    ] = None,
+    esl_user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME@DOMAIN", help="A user of the directory; without it, the password's."
+        ),
+    ] = None,
+    esl_password_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The password, on the file's first line; else FLOORCAST_ESL_PASSWORD, else it is"
+            " asked for.",
+        ),
+    ] = None,
+    esl_password: Annotated[
+        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Names this FreeSWITCH in ids; never change it."),
+    ] = None,
+    key: option.Key = None,
+    key_file: option.KeyFile = None,
+    url: option.Url = None,
+    spool: option.SpoolFile = None,
+    record: option.Record = None,
+    metrics_port: option.MetricsPort = None,
+    metrics_host: option.MetricsHost = None,
+    check: option.Check = False,
+    config: option.Config = None,
+) -> None:
+    """Send the queues and agents of a FreeSWITCH to a server, as they happen.
+
+    Reads mod_callcenter's events from the event socket (--esl). Runs until it is told to stop
+    (Ctrl-C, SIGTERM); nothing is lost or counted twice however it, FreeSWITCH or the server end.
+    """
+    flags: dict[str, object] = {
+        "esl": esl,
+        "esl_user": esl_user,
+        "esl_password_file": esl_password_file,
+        "source": source,
+        "key": key,
+        "key_file": key_file,
+        "url": url,
+        "spool": spool,
+        "record": record,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
+    }
+    _ = esl_password  # read from the environment: see settings_of
+    settings, secrets = settings_of(context, config or context.obj, flags, "freeswitch")
+    run_freeswitch(settings, secrets, check=check)
+
+
+def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: bool = False) -> None:
+    """Check or run what the settings describe; raises SettingError."""
+    table = settings.freeswitch
+    if table is None or not table.esl:
+        raise SettingError("nothing to read: give --esl, or a connect.toml with it")
+    address = _address(table, secrets.get("esl_password"))
+    if check:
+        show_tables(asyncio.run(check_esl(address, table.mapping(), time.time())))
+        return
+    record = Path(settings.record) if settings.record else None
+    run_connector(
+        settings,
+        lambda spool, health: FreeswitchConnector(
+            address, table.mapping(), spool, health, record=record
+        ),
+    )
+
+
+def _address(table: FreeswitchTable, secret: str | None) -> EslAddress:
+    host, port = address_of("--esl", table.esl, DEFAULT_PORT)
+    what = "the ESL password"
+    secret = secret_of(secret, table.esl_password_file, what, "FLOORCAST_ESL_PASSWORD")
+    return EslAddress(host, port, secret, table.esl_user)

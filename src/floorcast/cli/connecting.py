@@ -1,0 +1,137 @@
+"""How every kind of connector is set up, checked and run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any, Protocol
+
+import typer
+
+from floorcast.cli import options
+from floorcast.cli.admin import aligned
+from floorcast.client import AsyncSender, Timing
+from floorcast.config.sources import given as given_everywhere
+from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
+from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.tables import MISSING, Table
+from floorcast.connectors.spool import Spool
+from floorcast.model.errors import FloorcastError, SettingError
+from floorcast.server.logging import set_up_log
+
+__all__ = ["Connector", "address_of", "run_connector", "secret_of", "settings_of", "show_tables"]
+
+
+PBX_SECRETS = frozenset({"ami_secret", "esl_password"})
+
+
+class Connector(Protocol):
+    """What reads a PBX into a spool."""
+
+    def forwarder(self) -> Forwarder:
+        """What sends from the connector's spool."""
+
+    async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
+        """Read and send for ever."""
+
+
+def settings_of(
+    context: typer.Context, config: Path | None, flags: dict[str, object], kind: Kind | None
+) -> tuple[ConnectFile, dict[str, str]]:
+    """The settings of the file, the environment and the flags; and secrets of the environment.
+
+    Without a ``kind``, the file says which it is. Raises SettingError.
+    """
+    environ = dict(os.environ)
+    named = environ.pop("FLOORCAST_CONFIG", None)
+    everywhere = given_everywhere(flags, environ=environ, known=options.known(context))
+    values = {name: one.value for name, one in everywhere.items()}
+    settings = read_connect_file(config or (Path(named) if named else None), values, kind)
+    return settings, {name: str(values[name]) for name in PBX_SECRETS if name in values}
+
+
+def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
+    """Host and port of ``HOST[:PORT]``; raises SettingError."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = text, str(default_port)
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise SettingError(f"{option} must be HOST[:PORT], not {text!r}")
+    return host, int(port)
+
+
+def secret_of(given: str | None, file: str, what: str, variable: str) -> str:
+    """The secret of the environment, of a file, or of the prompt; raises SettingError."""
+    secret = given
+    if secret is None and file:
+        secret = read_secret(file)
+    if secret is None and sys.stdin.isatty():
+        secret = typer.prompt(what.capitalize(), hide_input=True, err=True)
+    if not secret:
+        raise SettingError(f"{what} is needed: {variable} or a file")
+    return secret
+
+
+def show_tables(tables: Sequence[Table], note: str = "") -> None:
+    """Print what ``--check`` found; exits with 1 if a right is missing."""
+    for title, heading, rows in tables:
+        print(f"\n{title}")
+        for line in aligned([heading, *rows]):
+            print(f"  {line}")
+    if note:
+        print(f"\n{note}")
+    if tables[-1][0] == MISSING:
+        raise typer.Exit(1)
+
+
+def run_connector(settings: ConnectFile, made: Callable[[Spool, Health], Connector]) -> None:
+    """Run a connector until SIGTERM or SIGINT, or until it raises."""
+    set_up_log("info", "auto")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
+    health = Health()
+    if settings.metrics_port:
+        health.serve(settings.metrics_port, settings.metrics_host)
+    _until_told_to_stop(_work(settings, made, health))
+
+
+async def _work(
+    settings: ConnectFile, made: Callable[[Spool, Health], Connector], health: Health
+) -> None:
+    key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
+    if not key:
+        raise SettingError("an ingest key is needed: --key, FLOORCAST_KEY or --key-file")
+    with Spool(Path(settings.spool)) as spool:
+        connector = made(spool, health)
+        forwarder = connector.forwarder()
+        timing = Timing(patience=inf, waiting=forwarder.waits)
+        async with AsyncSender(settings.url, key, timing=timing) as sender:
+            await connector.run(sender, forwarder)
+
+
+def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM or SIGINT, or until it raises; a FloorcastError out of several."""
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return
+
+    try:
+        asyncio.run(main())
+    except* FloorcastError as several:
+        found: BaseException = several
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        raise found from None

@@ -1,0 +1,1 @@
+"""FreeSWITCH: mod_callcenter's events, read by ESL into signs."""

@@ -1,0 +1,104 @@
+"""``floorcast connect freeswitch --check``: what the connector would see, and what it may not."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
+from floorcast.connectors.freeswitch.frames import Frame
+from floorcast.connectors.freeswitch.lists import number_in
+from floorcast.connectors.freeswitch.questions import CHANNELS, CORE, subscribe, take_snapshot
+from floorcast.connectors.freeswitch.snapshot import HERE, Snapshot
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.tables import MISSING, Table
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.errors import Unavailable
+
+__all__ = ["check_esl", "tables_of"]
+
+OPTIONAL = {
+    CHANNELS: "holds that were missed are not made up for",
+    CORE: "restarts of FreeSWITCH are seen later",
+}
+"""What the connector asks but can do without, and what it does not know then."""
+
+
+async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> list[Table]:
+    """Titles, headings and rows; the last table names missing rights, if there are any.
+
+    Raises Unavailable and BadCredentials.
+    """
+
+    async def ignore(_frame: Frame | Unreadable) -> None:
+        return
+
+    connection = EslConnection(address, ignore)
+    reading = await connection.open()
+    try:
+        snapshot = await take_snapshot(connection, (), now, now)
+        missing = []
+        try:
+            await subscribe(connection, config)
+        except Unavailable as error:
+            missing.append(("events", error.message))
+        for command, without in OPTIONAL.items():
+            reply = await connection.ask(f"api {command}")
+            if reply.startswith("-"):
+                missing.append((command, without))
+    finally:
+        await connection.close(reading)
+    found = tables_of(snapshot, config)
+    return [*found, (MISSING, ("right", "without it"), missing)] if missing else found
+
+
+def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
+    """What a snapshot shows: queues, agents, and calls in queues."""
+    here = [row for row in snapshot.members if row.get("state") in HERE]
+    calls = [row for row in here if row.get("session_uuid") in snapshot.up]
+    tiers: Counter[str] = Counter(row.get("queue", "") for row in snapshot.tiers)
+    waiting: Counter[str] = Counter(
+        row.get("queue", "") for row in calls if row["state"] != "Answered"
+    )
+    queues: defaultdict[str, list[str]] = defaultdict(list)
+    for row in snapshot.tiers:
+        queues[row.get("agent", "")].append(row.get("queue", ""))
+    return [
+        (
+            "Queues",
+            ("queue", "service", "strategy", "agents", "waiting"),
+            [
+                (name, config.service(name), row.get("strategy", ""), str(tiers[name]),
+                 str(waiting[name]))
+                for row in snapshot.queues
+                for name in [row.get("name", "")]
+            ],
+        ),
+        (
+            "Agents",
+            ("name", "agent", "status", "state", "wrap-up", "queues"),
+            [
+                (name, config.agents.get(name, name), row.get("status", ""), row.get("state", ""),
+                 row.get("wrap_up_time", ""), ", ".join(queues[name]) or "none: never logged in")
+                for row in snapshot.agents
+                for name in [row.get("name", "")]
+            ],
+        ),
+        (
+            "Calls",
+            ("session", "queue", "state", "agent", "seconds"),
+            [
+                (row["session_uuid"], row.get("queue", ""), row["state"],
+                 row.get("serving_agent", ""),
+                 str(max(0, round(snapshot.at - number_in(row, "joined_epoch")))))
+                for row in calls
+            ],
+        ),
+        *_stale(len(here) - len(calls)),
+    ]  # fmt: skip
+
+
+def _stale(count: int) -> list[Table]:
+    """Rows of callers who are gone: mod_callcenter may keep them for hours."""
+    if not count:
+        return []
+    return [("Left out", ("what", "why"), [(f"{count} callers", "their sessions do not exist")])]

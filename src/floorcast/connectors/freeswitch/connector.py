@@ -1,0 +1,178 @@
+"""``floorcast connect freeswitch`` at work: reads ESL, spools, sends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from floorcast.client import AsyncSender
+from floorcast.client.pacing import Backoff
+from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
+from floorcast.connectors.freeswitch.events import Event, EventReader, time_of
+from floorcast.connectors.freeswitch.frames import Frame
+from floorcast.connectors.freeswitch.questions import core_uuid, subscribe, take_snapshot
+from floorcast.connectors.freeswitch.reading import Core, Item, Reading
+from floorcast.connectors.freeswitch.recording import Recording
+from floorcast.connectors.freeswitch.sequence import EventSequence, Following
+from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.reconnecting import keep_connected
+from floorcast.connectors.pbx.source_clock import SourceClock
+from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning
+from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+from floorcast.connectors.spool import Spool
+
+__all__ = ["ConnectorTuning", "FreeswitchConnector"]
+
+_log = structlog.get_logger("floorcast.connect")
+
+
+class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
+    """Seconds and bounds of the connector that no user needs to set."""
+
+    settle_seconds: float = 1.0  # in which events from before a snapshot may arrive after it
+    gap_seconds: float = 15.0  # from one snapshot to the next, while events may be missing
+    compare_seconds: float = 60.0  # else: nothing tells of tiers, and of agents who are deleted
+
+
+class FreeswitchConnector:
+    """Reads one FreeSWITCH into a spool, and sends from there; ``run`` ends only by an exception.
+
+    ``record``: the file that what is read is also written to.
+    """
+
+    def __init__(
+        self,
+        address: EslAddress,
+        config: MappingConfig,
+        spool: Spool,
+        health: Health,
+        *,
+        record: Path | None = None,
+        tuning: ConnectorTuning | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._address = address
+        self._config = config
+        self._spool = spool
+        self._health = health
+        self._record = record
+        self._tuning = tuning or ConnectorTuning()
+        self._clock = SourceClock(clock)
+        self._reading = Reading(config, spool.rows(), spool.position())
+        self._spooling: Spooling[Item] = Spooling(
+            self._reading, spool, health, self._clock, self._tuning
+        )
+        self._events = EventReader(config)
+        self._complaints = Complaints(health)
+        self._sequence = EventSequence()
+        self._may_have_missed = asyncio.Event()
+
+    async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
+        """Read and send for ever; raises what no repetition changes."""
+        with Recording(self._record) as recording:
+
+            async def connection(backoff: Backoff) -> None:
+                try:
+                    await self._one_connection(recording, backoff)
+                finally:
+                    self._health.source_connected("esl", connected=False)
+
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(forwarder.run(sender))
+                tasks.create_task(self._spooling.run(forwarder))
+                tasks.create_task(keep_connected("FreeSWITCH", connection))
+
+    def forwarder(self) -> Forwarder:
+        """What sends from this connector's spool."""
+        return Forwarder(self._spool, self._health)
+
+    # --- one connection -------------------------------------------------------------------------
+
+    async def _one_connection(self, recording: Recording, backoff: Backoff) -> None:
+        async def received(frame: Frame | Unreadable) -> None:
+            await self._take_frame(frame, recording)
+
+        connection = EslConnection(self._address, received)
+        last_at = self._reading.last_at  # before anything of this connection
+        self._sequence = EventSequence()
+        reading = await connection.open()
+        comparing = asyncio.create_task(
+            self._keep_comparing(connection, recording, last_at, backoff)
+        )
+        try:
+            await asyncio.wait({reading, comparing}, return_when=asyncio.FIRST_COMPLETED)
+            if comparing.done():
+                comparing.result()  # raises why it cannot go on
+        finally:
+            comparing.cancel()
+            await asyncio.gather(comparing, return_exceptions=True)
+            await connection.close(reading)
+        why = connection.notice or "the connection is lost"
+        _log.warning("not connected to FreeSWITCH any more", esl=str(self._address), why=why)
+
+    async def _keep_comparing(
+        self, connection: EslConnection, recording: Recording, last_at: float, backoff: Backoff
+    ) -> None:
+        """Compare at once, whenever something may have been missed, and now and then."""
+        tuning = self._tuning
+        if core := await core_uuid(connection):
+            self._sequence.core = core
+            await self._spooling.put(Core(core))
+        await subscribe(connection, self._config)
+        is_first = True
+        while True:
+            self._may_have_missed.clear()
+            snapshot = await take_snapshot(
+                connection, self._reading.callers, self._clock.now(), last_at, recording.reply
+            )
+            await asyncio.sleep(tuning.settle_seconds)
+            await self._spooling.put(snapshot)
+            self._health.compared()
+            if is_first:
+                is_first = False
+                backoff.reset()
+                self._health.source_connected("esl", connected=True)
+                calls = len(snapshot.up)
+                _log.info("connected to FreeSWITCH", esl=str(self._address), calls=calls)
+            await asyncio.sleep(tuning.gap_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(tuning.compare_seconds - tuning.gap_seconds):
+                    await self._may_have_missed.wait()
+            last_at = self._reading.last_at
+
+    # --- what is read ---------------------------------------------------------------------------
+
+    async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> None:
+        try:
+            if isinstance(frame, Unreadable):
+                raise frame
+            recording.frame(frame)
+            event = self._events.decode(frame.body)
+            received = self._clock.ours()
+            at = time_of(event, 0.0)
+            if at:
+                self._clock.note(at, received)
+            await self._follow(event)
+            sign = self._events.sign(event, frame.body, self._clock.now())
+        except Unreadable as error:
+            self._complaints.unreadable(error)
+            return
+        if sign is not None:
+            await self._spooling.put(sign)
+
+    async def _follow(self, event: Event) -> None:
+        match self._sequence.take(event):
+            case Following.AFTER_A_RESTART:
+                await self._spooling.put(Core(event.core))
+                self._may_have_missed.set()
+            case Following.AFTER_A_GAP:
+                self._may_have_missed.set()
+            case Following.ON:
+                pass

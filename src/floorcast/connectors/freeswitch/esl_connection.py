@@ -1,0 +1,163 @@
+"""A connection to ESL: login, commands and their replies, and the events in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from floorcast.connectors.freeswitch.frames import Frame, FrameReader
+from floorcast.connectors.pbx.quiet_line import CONNECT_SECONDS, READ_BYTES, read_some
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.errors import BadCredentials, Unavailable
+
+__all__ = ["DEFAULT_PORT", "EslAddress", "EslConnection", "Received"]
+
+DEFAULT_PORT = 8021
+REPLY_SECONDS = 30.0
+PING = "api echo floorcast"
+
+Received = Callable[[Frame | Unreadable], Awaitable[None]]
+
+
+class EslAddress:
+    """``HOST[:PORT]``, the password, and the user (``name@domain``) if it is a user's."""
+
+    def __init__(self, host: str, port: int, password: str, user: str = "") -> None:
+        self.host, self.port = host, port
+        self.password, self.user = password, user
+
+    def __repr__(self) -> str:
+        return f"{self.host}:{self.port}"  # never the password
+
+
+class EslConnection:
+    """One connection; ``open`` gives the task that reads it until it is lost.
+
+    ``received`` is awaited for each event, in order: while it waits, nothing is read. Commands may
+    be sent before earlier ones are answered: FreeSWITCH answers them in their order.
+    """
+
+    def __init__(self, address: EslAddress, received: Received) -> None:
+        self._address = address
+        self._received = received
+        self._replies: deque[asyncio.Future[str]] = deque()
+        self._writer: asyncio.StreamWriter | None = None
+        self.notice = ""  # why FreeSWITCH ended the connection, if it said so
+
+    async def open(self) -> asyncio.Task[None]:
+        """Connect and log in; the task that reads. Raises Unavailable and BadCredentials."""
+        greeting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._replies.append(greeting)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                reader, self._writer = await asyncio.open_connection(
+                    self._address.host, self._address.port, limit=READ_BYTES
+                )
+        except (OSError, TimeoutError) as error:
+            raise self._lost(str(error) or type(error).__name__) from None
+        reading = asyncio.create_task(self._read(reader))
+        try:
+            await self._log_in(greeting)
+        except BaseException:
+            await self.close(reading)
+            raise
+        return reading
+
+    async def ask(self, command: str) -> str:
+        """The reply to a command; raises Unavailable."""
+        assert self._writer is not None
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._replies.append(reply)
+        try:
+            self._writer.write(f"{command}\n\n".encode())
+            await self._writer.drain()
+            async with asyncio.timeout(REPLY_SECONDS):
+                return await reply
+        except (OSError, TimeoutError) as error:
+            # A reply that comes after all would be taken for that of the next command.
+            self._writer.close()
+            raise self._lost(str(error) or f"no reply to {command.split(maxsplit=1)[0]}") from None
+
+    async def close(self, reading: asyncio.Task[None]) -> None:
+        """Close the connection."""
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        if self._writer:
+            self._writer.close()
+
+    async def _log_in(self, greeting: asyncio.Future[str]) -> None:
+        address = self._address
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await greeting
+        except TimeoutError:
+            raise self._lost("it does not greet: is this ESL?") from None
+        if address.user:
+            reply = await self.ask(f"userauth {address.user}:{address.password}")
+        else:
+            reply = await self.ask(f"auth {address.password}")
+        if not reply.startswith("+OK"):
+            who = f"the user {address.user!r}" if address.user else "the password"
+            raise BadCredentials(f"ESL at {address} refuses {who}: {reply}")
+
+    def _lost(self, why: str) -> Unavailable:
+        return Unavailable(f"ESL at {self._address}: {why}")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        assert self._writer is not None
+        frames = FrameReader()
+        try:
+            while not self.notice and (data := await read_some(reader, self._ping)):
+                for frame in frames.feed(data):
+                    await self._take(frame)
+        except OSError:
+            pass
+        finally:
+            self._writer.close()
+            for reply in self._replies:
+                if not reply.done():
+                    reply.set_exception(self._lost(self.notice or "connection lost"))
+                    reply.exception()  # nobody may be waiting for it
+
+    def _ping(self) -> None:
+        assert self._writer is not None
+        self._replies.append(asyncio.get_running_loop().create_future())
+        self._writer.write(f"{PING}\n\n".encode())
+
+    async def _take(self, frame: Frame | Unreadable) -> None:
+        if isinstance(frame, Unreadable):
+            await self._received(frame)
+            return
+        match frame.kind:
+            case "text/event-json":
+                await self._received(frame)
+            case "api/response":
+                self._reply(frame.body.decode("utf-8", "replace"))
+            case "command/reply":
+                self._reply(frame.headers.get("Reply-Text", ""))
+            case "auth/request":
+                self._reply("")
+            case "text/rude-rejection":
+                self._refuse(frame.body.decode("utf-8", "replace").strip())
+            case "text/disconnect-notice":
+                self.notice = "FreeSWITCH ended the connection"
+            case _:
+                await self._received(Unreadable(f"a frame of the type {frame.kind[:100]!r}"))
+
+    def _reply(self, text: str) -> None:
+        # One that is not waited for any more has its place all the same.
+        if self._replies:
+            reply = self._replies.popleft()
+            if not reply.done():
+                reply.set_result(text)
+
+    def _refuse(self, said: str) -> None:
+        reply = self._replies.popleft() if self._replies else None
+        if reply is not None and not reply.done():
+            reply.set_exception(
+                BadCredentials(
+                    f"ESL at {self._address} refuses this machine ({said}): its address must be in"
+                    " the list that apply-inbound-acl of event_socket.conf.xml names"
+                )
+            )

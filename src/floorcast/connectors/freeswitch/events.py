@@ -1,0 +1,249 @@
+"""An event of FreeSWITCH, read into a sign. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct, field
+
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import (
+    AgentStatus,
+    Bridging,
+    By,
+    Completed,
+    Confirmed,
+    Connected,
+    Disposed,
+    Held,
+    HungUp,
+    Joined,
+    Left,
+    Missed,
+    Rang,
+    Sign,
+    WhyMissed,
+)
+from floorcast.connectors.pbx.unreadable import Unreadable
+
+__all__ = ["IN_A_CALL", "LOGGED_OUT", "Event", "EventReader", "status_sign", "time_of"]
+
+CALLCENTER = "callcenter::info"
+ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status is available
+IN_A_CALL = "In a queue call"
+MAX_EPOCH = 2**33  # seconds; the year 2242
+REASONS = {
+    "NONE": "",  # the caller hung up just as an agent was found
+    "BREAK_OUT": "",  # the caller hung up, or was taken out of the queue
+    "TIMEOUT": "TIMEOUT",
+    "NO_AGENT_TIMEOUT": "EMPTY",
+    "EXIT_WITH_KEY": "KEY",
+}
+"""CC-Cancel-Reason, as a reason for leaving; empty where the hangup decides."""
+MISSED: dict[str, WhyMissed] = {
+    "USER_BUSY": "BUSY",
+    "NORMAL_CIRCUIT_CONGESTION": "BUSY",
+    "CALL_REJECTED": "REFUSED",
+    "ORIGINATOR_CANCEL": "CANCELLED",
+}
+"""CC-Hangup-Cause of bridge-agent-fail; all others are no answer."""
+HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """The headers that are looked at, of the many that an event has; empty when it has not."""
+
+    name: str = field(default="", name="Event-Name")
+    subclass: str = field(default="", name="Event-Subclass")
+    core: str = field(default="", name="Core-UUID")
+    sequence: str = field(default="", name="Event-Sequence")
+    microseconds: str = field(default="", name="Event-Date-Timestamp")
+    channel: str = field(default="", name="Unique-ID")
+    disposition: str = field(default="", name="variable_sip_hangup_disposition")
+    dialed: str = field(default="", name="Caller-Destination-Number")
+    action: str = field(default="", name="CC-Action")
+    queue: str = field(default="", name="CC-Queue")
+    caller: str = field(default="", name="CC-Member-Session-UUID")
+    number: str = field(default="", name="CC-Member-CID-Number")
+    agent: str = field(default="", name="CC-Agent")
+    agent_channel: str = field(default="", name="CC-Agent-UUID")
+    agent_status: str = field(default="", name="CC-Agent-Status")
+    agent_state: str = field(default="", name="CC-Agent-State")
+    bridged: str = field(default="", name="CC-Agent-Bridged")
+    cause: str = field(default="", name="CC-Cause")
+    hangup_cause: str = field(default="", name="CC-Hangup-Cause")
+    cancel_reason: str = field(default="", name="CC-Cancel-Reason")
+    exit_key: str = field(default="", name="variable_cc_exit_key")
+    called: str = field(default="", name="CC-Agent-Called-Time")
+    aborted: str = field(default="", name="CC-Agent-Aborted-Time")
+    term_code: str = field(default="", name="TermCode")
+    code: str = field(default="", name="Code")
+    named_agent: str = field(default="", name="Agent")
+
+    def needs(self, *names: str) -> None:
+        """Raises Unreadable unless the event has all of these."""
+        for name in names:
+            if not getattr(self, name):
+                raise Unreadable(f"{self.action or self.name} without {_HEADERS[name]}")
+
+
+_HEADERS = {one.name: one.encode_name for one in msgspec.structs.fields(Event)}
+_decode = msgspec.json.Decoder(Event).decode
+_decode_all = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class EventReader:
+    """Reads events, one after the other, with the names of a configuration."""
+
+    def __init__(self, config: MappingConfig) -> None:
+        self._config = config
+        self._did = f"variable_{config.did_variable}" if config.did_variable else ""
+        self._actions: dict[str, Callable[[Event, float], Sign | None]] = {
+            "member-queue-resume": _joined,
+            "member-queue-start": _joined,
+            "agent-offering": _rang,
+            "bridge-agent-start": _bridging,
+            "agent-state-change": _state,
+            "agent-status-change": self._status,
+            "bridge-agent-end": _bridge_ended,
+            "bridge-agent-fail": _missed,
+            "member-queue-end": _left,
+        }
+
+    @staticmethod
+    def decode(body: bytes) -> Event:
+        """An event in JSON; raises Unreadable."""
+        try:
+            return _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
+
+    def sign(self, event: Event, body: bytes, received: float) -> Sign | None:
+        """What an event says, or None for one that says nothing of calls or agents.
+
+        ``received`` is the time of an event that tells none. Raises Unreadable for an event that
+        lacks what it needs.
+        """
+        at = time_of(event, received)
+        if event.name == "CUSTOM":
+            if event.subclass == CALLCENTER:
+                reader = self._actions.get(event.action)
+                sign = reader(event, at) if reader else None
+                return self._with_dialed(sign, body) if isinstance(sign, Joined) else sign
+            return self._disposed(event, at)
+        if event.name == "CHANNEL_HANGUP_COMPLETE":
+            event.needs("channel")
+            return HungUp(at=at, channel=event.channel, by=HUNG_UP_BY.get(event.disposition, ""))
+        if event.name in {"CHANNEL_HOLD", "CHANNEL_UNHOLD"}:
+            event.needs("channel")
+            return Held(at=at, channel=event.channel, on=event.name == "CHANNEL_HOLD")
+        return None
+
+    def _with_dialed(self, sign: Joined, body: bytes) -> Joined:
+        if not self._did:
+            return sign
+        dialed = _decode_all(body).get(self._did, "")
+        return msgspec.structs.replace(sign, dialed=dialed if isinstance(dialed, str) else "")
+
+    def _status(self, event: Event, at: float) -> Sign:
+        event.needs("agent", "agent_status")
+        return status_sign(event.agent, event.agent_status, at, self._config)
+
+    def _disposed(self, event: Event, at: float) -> Sign | None:
+        if not self._config.disposition_event or event.subclass != self._config.disposition_event:
+            return None
+        event.needs("channel")
+        code = event.term_code or event.code
+        return Disposed(at=at, caller=event.channel, code=code, agent=event.named_agent)
+
+
+def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> AgentStatus:
+    """What an agent's status says. mod_callcenter knows one break, which may be given a reason."""
+    paused = status == ON_BREAK
+    reason = config.reasons.get(ON_BREAK, "") if paused else ""
+    present = status != LOGGED_OUT
+    return AgentStatus(at=at, agent=agent, present=present, paused=paused, reason=reason)
+
+
+def time_of(event: Event, received: float) -> float:
+    """The event's own time, in seconds of the epoch; ``received`` where it has none."""
+    text = event.microseconds
+    at = int(text) / 1e6 if text.isascii() and text.isdigit() and len(text) < 19 else received
+    return at if at < MAX_EPOCH else received
+
+
+def _joined(event: Event, at: float) -> Sign:
+    event.needs("caller", "queue")
+    return Joined(
+        at=at,
+        caller=event.caller,
+        queue=event.queue,
+        number=event.number,
+        dialed=event.dialed,
+    )
+
+
+def _rang(event: Event, at: float) -> Sign:
+    event.needs("caller", "queue", "agent")
+    # The agent's channel is not known yet; with ring-all, several agents ring for one caller.
+    leg = f"{event.agent}<{event.caller}"
+    return Rang(at=at, caller=event.caller, queue=event.queue, agent=event.agent, leg=leg)
+
+
+def _bridging(event: Event, at: float) -> Sign:
+    event.needs("caller", "queue", "agent")
+    connected = Connected(
+        at=at,
+        caller=event.caller,
+        queue=event.queue,
+        agent=event.agent,
+        leg=event.agent_channel,
+    )
+    return Bridging(at=at, connected=connected)
+
+
+def _state(event: Event, at: float) -> Sign | None:
+    event.needs("agent", "agent_state")
+    return Confirmed(at=at, agent=event.agent) if event.agent_state == IN_A_CALL else None
+
+
+def _bridge_ended(event: Event, at: float) -> Sign:
+    if event.bridged == "false":
+        return _missed(event, at, "CANCELLED")
+    return _completed(event, at)
+
+
+def _completed(event: Event, at: float) -> Sign:
+    event.needs("caller", "queue", "agent")
+    return Completed(at=at, caller=event.caller, queue=event.queue, agent=event.agent, by="")
+
+
+def _missed(event: Event, at: float, reason: WhyMissed | None = None) -> Sign:
+    event.needs("caller", "queue", "agent")
+    rang = _whole(event.aborted) - _whole(event.called) if event.called and event.aborted else 0
+    return Missed(
+        at=at,
+        caller=event.caller,
+        queue=event.queue,
+        agent=event.agent,
+        ring_seconds=max(0, rang),
+        reason=reason or MISSED.get(event.hangup_cause, "NO_ANSWER"),
+    )
+
+
+def _left(event: Event, at: float) -> Sign:
+    if event.cause == "Terminated":  # it is the agent who has left
+        return _completed(event, at)
+    event.needs("caller", "queue")
+    return Left(
+        at=at,
+        caller=event.caller,
+        queue=event.queue,
+        reason=REASONS.get(event.cancel_reason, "OTHER"),
+        key=event.exit_key,
+    )
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

@@ -1,0 +1,102 @@
+"""ESL's frames: headers, an empty line, and as many bytes as Content-Length says. No I/O."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from floorcast.connectors.pbx.unreadable import Unreadable
+
+__all__ = ["Frame", "FrameReader"]
+
+MAX_HEADER_BYTES = 64 << 10
+MAX_BODY_BYTES = 32 << 20  # a list of all channels is the largest
+
+
+class Frame(NamedTuple):
+    """One frame; ``headers`` are as they were sent."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        """What the frame is: its Content-Type."""
+        return self.headers.get("Content-Type", "")
+
+    def encoded(self) -> bytes:
+        """The frame as it came."""
+        head = "".join(f"{name}: {value}\n" for name, value in self.headers.items())
+        return head.encode("utf-8", "replace") + b"\n" + self.body
+
+
+class FrameReader:
+    """Cuts bytes into frames, however they are divided. Each byte is looked at once."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0  # bytes of the buffer in which there is no empty line
+        self._head: dict[str, str] | None = None  # of a frame whose body is not whole
+        self._length = 0  # of its body
+        self._too_long = 0  # bytes still to come of a body that nobody keeps
+
+    def feed(self, data: bytes) -> list[Frame | Unreadable]:
+        """The frames that are whole; an Unreadable in the place of one that cannot be read."""
+        found: list[Frame | Unreadable] = []
+        if self._too_long:
+            skipped = min(self._too_long, len(data))
+            self._too_long -= skipped
+            data = data[skipped:]
+        self._buffer += data
+        at = 0
+        while (end := self._next(at, found)) is not None:
+            at = end
+        del self._buffer[:at]
+        self._searched = max(0, self._searched - at)
+        if self._head is None and len(self._buffer) > MAX_HEADER_BYTES:
+            self._buffer.clear()
+            self._searched = 0
+            found.append(Unreadable(f"a frame with more than {MAX_HEADER_BYTES} bytes of headers"))
+        return found
+
+    def _next(self, at: int, found: list[Frame | Unreadable]) -> int | None:
+        """Where the next head or body ends; None when it is not whole."""
+        if self._head is None:
+            return self._next_head(at, found)
+        end = at + self._length
+        if end > len(self._buffer):
+            return None
+        found.append(Frame(self._head, bytes(self._buffer[at:end])))
+        self._head = None
+        self._searched = end
+        return end
+
+    def _next_head(self, at: int, found: list[Frame | Unreadable]) -> int | None:
+        end = self._buffer.find(b"\n\n", max(at, self._searched - 1))
+        if end < 0:
+            self._searched = len(self._buffer)
+            return None
+        head = bytes(self._buffer[at:end]).decode("utf-8", "replace")
+        body = self._searched = end + 2
+        if not head.strip():
+            return body
+        headers = _headers(head)
+        length = headers.get("Content-Length", "0")
+        if "Content-Type" not in headers or not (length.isascii() and length.isdigit()):
+            found.append(Unreadable(f"a frame without type or length: {head[:200]!r}"))
+        elif len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
+            found.append(Unreadable(f"a frame of more than {MAX_BODY_BYTES} bytes: {head[:200]!r}"))
+            return self._skip(body, int(length[:18]))
+        else:
+            self._head, self._length = headers, int(length)
+        return body
+
+    def _skip(self, body: int, length: int) -> int:
+        here = min(length, len(self._buffer) - body)
+        self._too_long = length - here
+        self._searched = body + here
+        return body + here
+
+
+def _headers(text: str) -> dict[str, str]:
+    lines = (line.partition(":") for line in text.split("\n"))
+    return {name.strip(): value.strip() for name, colon, value in lines if colon}

@@ -1,0 +1,52 @@
+"""The lists of ``callcenter_config``: a row of names, rows of values, ``+OK``. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from floorcast.model.errors import Unavailable
+
+__all__ = ["Row", "number_in", "rows_of"]
+
+Row = dict[str, str]
+FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns that may hold a |
+
+
+def rows_of(reply: str, command: str) -> list[Row]:
+    """The rows of a list; raises Unavailable when the reply is none.
+
+    An empty list has no row of names. Rows that are not as long as the names are left out.
+    """
+    text = reply.strip()
+    if text.startswith(("-ERR", "-USAGE")) or not text.endswith("+OK"):
+        raise Unavailable(f"FreeSWITCH refuses {command!r}: {text[:200]}{_help(text)}")
+    lines = [line for line in text.removesuffix("+OK").splitlines() if line.strip()]
+    if not lines:
+        return []
+    names = lines[0].split("|")
+    rows = (_row(names, line.split("|")) for line in lines[1:])
+    return [row for row in rows if row is not None]
+
+
+def number_in(row: Row, name: str) -> float:
+    """A column as a whole number, 0 where it is none."""
+    text = row.get(name, "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
+
+
+def _row(names: Sequence[str], values: list[str]) -> Row | None:
+    surplus = len(values) - len(names)
+    if surplus > 0:
+        at = next((names.index(name) for name in FREE_TEXT if name in names), None)
+        if at is None:
+            return None
+        values[at : at + surplus + 1] = ["|".join(values[at : at + surplus + 1])]
+    return dict(zip(names, values, strict=True)) if len(values) == len(names) else None
+
+
+def _help(text: str) -> str:
+    if "not found" in text:
+        return "; load mod_callcenter"
+    if "permission denied" in text:
+        return "; give the user the right to it (esl-allowed-api)"
+    return ""

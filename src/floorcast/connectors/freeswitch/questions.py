@@ -1,0 +1,134 @@
+"""What FreeSWITCH is asked, to learn what it has now."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.connectors.freeswitch.esl_connection import EslConnection
+from floorcast.connectors.freeswitch.lists import Row, rows_of
+from floorcast.connectors.freeswitch.snapshot import Snapshot
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.model.errors import Unavailable
+
+__all__ = [
+    "AGENTS",
+    "CHANNELS",
+    "CORE",
+    "QUEUES",
+    "TIERS",
+    "core_uuid",
+    "subscribe",
+    "take_snapshot",
+]
+
+AGENTS = "callcenter_config agent list"
+TIERS = "callcenter_config tier list"
+QUEUES = "callcenter_config queue list"
+CHANNELS = "show channels as json"
+CORE = "global_getvar core_uuid"
+AT_ONCE = 100  # questions that are sent before the first is answered
+EVENTS = "CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_HANGUP_COMPLETE HEARTBEAT CUSTOM callcenter::info"
+UUID = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
+
+
+class _Channel(Struct):
+    uuid: str = ""
+    callstate: str = ""
+
+
+class _Channels(Struct):
+    rows: list[_Channel] = []
+
+
+async def subscribe(connection: EslConnection, config: MappingConfig) -> None:
+    """Ask for all events of interest; raises Unavailable where a right is missing."""
+    # Words after CUSTOM are subclasses.
+    reply = await connection.ask(f"event json {EVENTS} {config.disposition_event}".rstrip())
+    if not reply.startswith("+OK"):
+        raise Unavailable(
+            f"FreeSWITCH refuses the events {EVENTS}: {reply}; give the user the right to them"
+            " (esl-allowed-events)"
+        )
+
+
+async def core_uuid(connection: EslConnection) -> str:
+    """The UUID of this start of FreeSWITCH; empty if it does not tell."""
+    reply = (await connection.ask(f"api {CORE}")).strip()
+    return reply if UUID.fullmatch(reply) else ""
+
+
+async def take_snapshot(
+    connection: EslConnection,
+    callers: Iterable[str],
+    at: float,
+    last_at: float,
+    asked: Callable[[str, str], None] | None = None,
+) -> Snapshot:
+    """What FreeSWITCH has now, and which of the callers are still there.
+
+    ``at`` and ``last_at`` are as a Snapshot has them. ``asked`` is told each command for a list,
+    and the reply. Raises Unavailable where a right is missing.
+    """
+
+    async def rows(command: str) -> list[Row]:
+        reply = await connection.ask(f"api {command}")
+        if asked is not None:
+            asked(command, reply)
+        return rows_of(reply, command)
+
+    agents, tiers, queues = [await rows(command) for command in (AGENTS, TIERS, QUEUES)]
+    members = [
+        row
+        for some in _in_parts([row["name"] for row in queues if row.get("name")])
+        for found in await asyncio.gather(*(rows(_members_of(name)) for name in some))
+        for row in found
+    ]
+    sessions = {row.get("session_uuid", "") for row in members} | set(callers)
+    up, gone = await _existing(connection, sessions)
+    return Snapshot(
+        at=at,
+        last_at=last_at,
+        agents=agents,
+        tiers=tiers,
+        queues=queues,
+        members=members,
+        up=up,
+        gone=gone,
+        channels=await _channels(connection),
+    )
+
+
+async def _existing(connection: EslConnection, sessions: set[str]) -> tuple[set[str], set[str]]:
+    """The sessions that exist, and those that do not."""
+    exists: dict[str, bool] = {}
+    for some in _in_parts(sorted(one for one in sessions if UUID.fullmatch(one))):
+        replies = await asyncio.gather(*(connection.ask(f"api uuid_exists {one}") for one in some))
+        for session, reply in zip(some, replies, strict=True):
+            if reply.strip() not in {"true", "false"}:
+                raise Unavailable(f"FreeSWITCH refuses 'uuid_exists': {reply.strip()[:200]}")
+            exists[session] = reply.strip() == "true"
+    return {one for one in exists if exists[one]}, {one for one in exists if not exists[one]}
+
+
+async def _channels(connection: EslConnection) -> dict[str, str]:
+    """The callstate of each channel; none where the right to it is missing."""
+    reply = await connection.ask(f"api {CHANNELS}")
+    try:
+        found = msgspec.json.decode(reply, type=_Channels)
+    except msgspec.DecodeError:
+        return {}
+    return {one.uuid: one.callstate for one in found.rows}
+
+
+def _members_of(queue: str) -> str:
+    quoted = f"'{queue}'" if " " in queue else queue
+    return f"callcenter_config queue list members {quoted}"
+
+
+def _in_parts(names: list[str]) -> Iterable[list[str]]:
+    return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))

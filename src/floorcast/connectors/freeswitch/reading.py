@@ -1,0 +1,86 @@
+"""What was read, on its way into the spool: signs, and what FreeSWITCH has now. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Rows
+from typing import NamedTuple
+
+from floorcast.connectors.freeswitch.dialect import FREESWITCH
+from floorcast.connectors.freeswitch.snapshot import Snapshot, missed_signs
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import HungUp, Restarted, Sign
+from floorcast.connectors.pbx.spooling import Step
+
+__all__ = ["Core", "Item", "Reading"]
+
+CORE = "core_uuid"
+MAX_GONE = 10_000  # sessions of which is remembered that they ended, for a snapshot under way
+
+
+class Core(NamedTuple):
+    """The Core-UUID: FreeSWITCH gets another one with each start."""
+
+    uuid: str
+
+
+Item = Sign | Snapshot | Core
+
+
+class Reading:
+    """One FreeSWITCH as it is read; everything that it knows is in the rows that it gives."""
+
+    def __init__(
+        self,
+        config: MappingConfig,
+        rows: list[tuple[str, str, bytes]],
+        position: Rows[str, str],
+    ) -> None:
+        self._config = config
+        self._state = restored(rows, position)
+        mapping = Mapping(config, FREESWITCH, self._state, hangups=True)
+        self._kept = KeptMapping(mapping, self._state)
+        self._core = position.get(CORE, "")
+        self._gone: dict[str, None] = {}
+
+    @property
+    def last_at(self) -> float:
+        """The time of the last sign, by FreeSWITCH's clock."""
+        return self._state.last_at
+
+    @property
+    def callers(self) -> list[str]:
+        """The sessions of all calls that are remembered."""
+        return list(self._state.calls)
+
+    def take(self, item: Item) -> None:
+        """Apply what was read."""
+        match item:
+            case Core():
+                self._begin(item.uuid)
+            case Snapshot():
+                for sign in missed_signs(item, self._state, self._config, self._gone):
+                    self._kept.apply(sign)
+                self._gone.clear()
+            case _:
+                if isinstance(item, HungUp):
+                    self._gone[item.channel] = None
+                    if len(self._gone) > MAX_GONE:
+                        del self._gone[next(iter(self._gone))]
+                self._kept.apply(item)
+
+    def advance(self, now: float) -> None:
+        """Apply the time; ``now`` is by FreeSWITCH's clock."""
+        self._kept.advance(now)
+
+    def step(self) -> Step:
+        """What followed since the last step."""
+        return self._kept.step()
+
+    def _begin(self, core: str) -> None:
+        if self._core and core != self._core:
+            self._kept.apply(Restarted(at=self._state.last_at))
+        if core != self._core:
+            self._core = core
+            self._kept.move(CORE, core)

@@ -1,0 +1,81 @@
+"""A recording of ESL, as events. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+from floorcast.connectors.freeswitch.dialect import on_day
+from floorcast.connectors.freeswitch.events import EventReader
+from floorcast.connectors.freeswitch.frames import Frame, FrameReader
+from floorcast.connectors.freeswitch.lists import Row, rows_of
+from floorcast.connectors.freeswitch.questions import AGENTS, TIERS
+from floorcast.connectors.freeswitch.recording import COMMAND
+from floorcast.connectors.freeswitch.snapshot import Snapshot, roster_of
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.recorded import READ_BYTES, Recorded, events_of
+from floorcast.connectors.pbx.signs import Sign
+from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.errors import Unavailable
+
+__all__ = ["read_esl"]
+
+
+def read_esl(read: Callable[[int], bytes], source: str, day: date | None = None) -> Recorded:
+    """The events of a recording; ``read`` gives so many bytes of it, none at its end.
+
+    ``day`` is the day to which the recording will be moved: its calls are other calls then.
+    """
+    config = MappingConfig(source=source)
+    state = State()
+    recording = _Recording(config, state)
+    mapping = Mapping(config, on_day(day), state, hangups=True)
+    events = events_of(mapping, recording.signs(read))
+    return Recorded(events=events, unreadable=recording.unreadable)
+
+
+class _Recording:
+    def __init__(self, config: MappingConfig, state: State) -> None:
+        self._config = config
+        self._state = state
+        self._events = EventReader(config)
+        self._lists: dict[str, list[Row]] = {}
+        self._last = 0.0
+        self.unreadable = 0
+
+    def signs(self, read: Callable[[int], bytes]) -> Iterator[Sign]:
+        """What the frames say, in their order."""
+        frames = FrameReader()
+        for data in iter(lambda: read(READ_BYTES), b""):
+            for frame in frames.feed(data):
+                try:
+                    sign = self._sign(frame)
+                except (Unreadable, Unavailable):
+                    self.unreadable += 1
+                    continue
+                if sign is not None and sign.at:  # else before the first time that is told
+                    self._last = sign.at
+                    yield sign
+
+    def _sign(self, frame: Frame | Unreadable) -> Sign | None:
+        if isinstance(frame, Unreadable):
+            raise frame
+        if frame.kind == "text/event-json":
+            event = self._events.decode(frame.body)
+            return self._events.sign(event, frame.body, self._last)
+        command = frame.headers.get(COMMAND, "")
+        if command in {AGENTS, TIERS}:
+            self._lists[command] = rows_of(frame.body.decode("utf-8", "replace"), command)
+        return self._roster() if command == TIERS else None
+
+    def _roster(self) -> Sign:
+        lists = self._lists
+        snapshot = Snapshot(
+            at=self._last,
+            last_at=self._last,
+            agents=lists.get(AGENTS, []),
+            tiers=lists.get(TIERS, []),
+        )
+        return roster_of(snapshot, self._state, self._config)

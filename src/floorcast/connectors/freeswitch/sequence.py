@@ -1,0 +1,41 @@
+"""Whether events follow on each other: gaps, and restarts. No I/O."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from floorcast.connectors.freeswitch.events import Event
+
+__all__ = ["EventSequence", "Following"]
+
+
+class Following(Enum):
+    """How an event follows on the one before it."""
+
+    ON = "on"
+    AFTER_A_GAP = "after a gap"
+    AFTER_A_RESTART = "after a restart"
+
+
+class EventSequence:
+    """The numbers of one FreeSWITCH's events, which begin anew with each start of it.
+
+    FreeSWITCH numbers all of its events, also those that nobody has subscribed to. So a gap does
+    not prove that something is lost; it is a reason to compare, not more often than now and then.
+    """
+
+    def __init__(self, core: str = "") -> None:
+        self.core = core
+        self._last = 0
+
+    def take(self, event: Event) -> Following:
+        """How this event follows."""
+        text = event.sequence
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+        restarted = bool(event.core and self.core) and event.core != self.core
+        self.core = event.core or self.core
+        before, self._last = self._last, number or self._last
+        if restarted:
+            return Following.AFTER_A_RESTART
+        gap = bool(before and number) and number > before + 1
+        return Following.AFTER_A_GAP if gap else Following.ON

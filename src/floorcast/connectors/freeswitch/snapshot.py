@@ -1,0 +1,225 @@
+"""What FreeSWITCH has now, against what the connector believed. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from msgspec import Struct
+
+from floorcast.connectors.freeswitch.events import IN_A_CALL, LOGGED_OUT, status_sign
+from floorcast.connectors.freeswitch.lists import Row, number_in
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import (
+    Completed,
+    Connected,
+    Held,
+    HungUp,
+    Joined,
+    Left,
+    Member,
+    Roster,
+    Sign,
+)
+from floorcast.connectors.pbx.state import AgentNow, CallNow, Phase, State
+
+__all__ = ["HERE", "Snapshot", "missed_signs", "roster_of"]
+
+FREE, UNREACHABLE, UNKNOWN = 1, 5, 0  # states of a device
+LEVEL = 1_000  # positions of a tier's level: a lower level counts first, then a lower position
+HERE = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
+
+
+class Snapshot(Struct, kw_only=True):
+    """The lists of mod_callcenter, and which sessions there are.
+
+    ``at`` is the time before the questions, by FreeSWITCH's clock; ``last_at`` that of the last
+    event before them. A session in ``up`` or ``gone`` was asked about (``uuid_exists``): rows of
+    members may be stale for hours. ``channels`` gives the callstate of each channel.
+    """
+
+    at: float
+    last_at: float
+    agents: list[Row] = []
+    tiers: list[Row] = []
+    queues: list[Row] = []
+    members: list[Row] = []
+    up: set[str] = set()
+    gone: set[str] = set()
+    channels: dict[str, str] = {}
+
+
+def missed_signs(
+    snapshot: Snapshot, state: State, config: MappingConfig, gone_since: Container[str]
+) -> list[Sign]:
+    """The signs that would have been read had nothing been missed, as far as can be known.
+
+    What changed since the questions is left alone; ``gone_since`` are sessions that ended since.
+    """
+    compared = _Compared(snapshot, state, config, gone_since)
+    return [
+        *compared.hangups(),
+        *compared.joins(),
+        *compared.talks(),
+        *compared.ends_of_talks(),
+        *compared.leaves(),
+        *compared.holds(),
+        compared.roster(),
+    ]
+
+
+def roster_of(snapshot: Snapshot, state: State, config: MappingConfig) -> Roster:
+    """All agents in all of their queues, as the lists have them."""
+    return _Compared(snapshot, state, config, ()).roster()
+
+
+class _Compared:
+    def __init__(
+        self, snapshot: Snapshot, state: State, config: MappingConfig, gone_since: Container[str]
+    ) -> None:
+        self._snapshot = snapshot
+        self._state = state
+        self._config = config
+        self._agents = {row.get("name", ""): row for row in snapshot.agents}
+        self._members = {
+            row["session_uuid"]: row
+            for row in snapshot.members
+            if row.get("state") in HERE
+            and row.get("queue")
+            and row.get("session_uuid") in snapshot.up
+            and row["session_uuid"] not in gone_since
+        }
+
+    def hangups(self) -> Iterator[Sign]:
+        """Calls whose session is gone, at the best known time."""
+        for call in list(self._state.calls.values()):
+            if call.caller in self._snapshot.gone and self._is_settled(call):
+                at = max(self._snapshot.last_at, call.since)
+                if call.phase is Phase.TALKING:
+                    at = self._end_of_talk(call) or at
+                yield HungUp(at=at, channel=call.caller)
+
+    def joins(self) -> Iterator[Sign]:
+        """Callers in a queue that they are not known to be in."""
+        for session, row in self._members.items():
+            call = self._state.calls.get(session)
+            if call is not None and (not self._is_settled(call) or self._is_known(call, row)):
+                continue
+            at = max(number_in(row, "joined_epoch"), number_in(row, "rejoined_epoch"))
+            yield Joined(
+                at=min(at, self._snapshot.at) or self._snapshot.at,
+                caller=session,
+                queue=row["queue"],
+                number=row.get("cid_number", ""),
+            )
+
+    def talks(self) -> Iterator[Sign]:
+        """Callers with an agent, who are not known to be."""
+        for session, row in self._members.items():
+            agent, call = row.get("serving_agent", ""), self._state.calls.get(session)
+            is_known = call is not None and call.phase in {Phase.TALKING, Phase.HANGING_UP}
+            is_changing = call is not None and not self._is_settled(call)
+            if is_known or is_changing or not self._is_talking(row):
+                continue
+            began = number_in(row, "bridge_epoch") or number_in(
+                self._agents[agent], "last_bridge_start"
+            )
+            yield Connected(
+                at=max(began or self._snapshot.at, call.since if call else 0.0),
+                caller=session,
+                queue=row["queue"],
+                agent=agent,
+                leg=self._agents[agent].get("uuid", ""),
+            )
+
+    def ends_of_talks(self) -> Iterator[Sign]:
+        """Callers who are up, but no longer with the agent that they were with."""
+        for call in self._settled(Phase.TALKING):
+            row = self._members.get(call.caller)
+            if row is None and call.caller in self._snapshot.up:
+                at = self._end_of_talk(call) or max(self._snapshot.last_at, call.since)
+                yield Completed(
+                    at=at, caller=call.caller, queue=call.queue, agent=call.agent, by=""
+                )
+
+    def leaves(self) -> Iterator[Sign]:
+        """Callers who are up, but no longer in the queue in which they waited."""
+        for call in self._settled(Phase.WAITING):
+            if call.caller in self._snapshot.up and call.caller not in self._members:
+                at = max(self._snapshot.last_at, call.since)
+                yield Left(at=at, caller=call.caller, queue=call.queue)
+
+    def holds(self) -> Iterator[Sign]:
+        """Agents whose channel is on hold, or no longer."""
+        for agent in self._state.agents.values():
+            callstate = self._snapshot.channels.get(agent.leg)
+            is_held = callstate == "HELD"
+            if agent.call and callstate and is_held != agent.held and not self._has_changed(agent):
+                yield Held(at=self._snapshot.at, channel=agent.leg, on=is_held)
+
+    def roster(self) -> Roster:
+        """All agents in all of their queues; those that changed meanwhile are left alone."""
+        changed = (one.name for one in self._state.agents.values() if self._has_changed(one))
+        return Roster(
+            at=self._snapshot.at,
+            members=tuple(self._roster()),
+            left_alone=frozenset(changed),
+        )
+
+    def _roster(self) -> Iterator[Member]:
+        at = self._snapshot.at
+        serving = {row.get("serving_agent", "") for row in self._members.values()}
+        for tier in self._snapshot.tiers:
+            name, queue = tier.get("agent", ""), tier.get("queue", "")
+            row = self._agents.get(name)
+            if row is None or not queue:
+                continue
+            status = status_sign(name, row.get("status", LOGGED_OUT), at, self._config)
+            changed = number_in(row, "last_status_change")
+            free = FREE if name not in serving else UNKNOWN
+            yield Member(
+                at=at,
+                queue=queue,
+                agent=name,
+                dynamic=False,
+                status=free if status.present else UNREACHABLE,
+                paused=status.paused,
+                reason=status.reason,
+                penalty=int(number_in(tier, "level")) * LEVEL + int(number_in(tier, "position")),
+                since=min(at, max(changed, number_in(row, "last_bridge_end"))) or None,
+                logged_in=min(at, changed) or None,
+                wrap_up=number_in(row, "wrap_up_time"),
+            )
+
+    def _has_changed(self, agent: AgentNow) -> bool:
+        return agent.shown_at >= self._snapshot.at
+
+    def _is_known(self, call: CallNow, row: Row) -> bool:
+        if call.phase in {Phase.TALKING, Phase.HANGING_UP}:
+            return call.queue == row["queue"] and self._is_talking(row)
+        return call.phase is Phase.WAITING and call.queue == row["queue"]
+
+    def _is_talking(self, row: Row) -> bool:
+        """Whether the row of the member and that of the agent say so: each alone may be stale."""
+        agent = self._agents.get(row.get("serving_agent", ""), {})
+        return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
+
+    def _end_of_talk(self, call: CallNow) -> float:
+        """When the agent's last call ended, if that is this call; 0 if not."""
+        names = self._config.agents
+        ends = (
+            number_in(row, "last_bridge_end")
+            for name, row in self._agents.items()
+            if names.get(name, name) == call.agent
+        )
+        ended = max(ends, default=0.0)
+        return ended if ended >= call.since else 0.0
+
+    def _settled(self, phase: Phase) -> list[CallNow]:
+        return [
+            call
+            for call in self._state.calls.values()
+            if call.phase is phase and self._is_settled(call)
+        ]
+
+    def _is_settled(self, call: CallNow) -> bool:
+        return call.since < self._snapshot.at

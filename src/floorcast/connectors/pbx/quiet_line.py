@@ -1,0 +1,29 @@
+"""Reading a connection that may be quiet for a long time, or dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_some"]
+
+CONNECT_SECONDS = 5.0
+PING_SECONDS = 10.0  # of silence; a connection that stays silent after that is dead
+READ_BYTES = 1 << 18
+
+
+async def read_some(reader: asyncio.StreamReader, ping: Callable[[], None]) -> bytes:
+    """What comes next; empty when the connection is lost, or dead.
+
+    ``ping`` asks the other side for a sign of life. Raises OSError.
+    """
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            return await reader.read(READ_BYTES)
+    except TimeoutError:
+        ping()
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            return await reader.read(READ_BYTES)
+    except TimeoutError:
+        return b""

@@ -1,0 +1,13 @@
+"""What ``--check`` shows: tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["MISSING", "Table"]
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+"""A title, the heading, and the rows."""
+
+MISSING = "Missing rights"
+"""The title of the last table, if there is anything that the connector may not do."""

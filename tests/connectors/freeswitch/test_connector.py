@@ -1,0 +1,314 @@
+"""The whole connector, between an event socket and an intake that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.client import AsyncSender, Timing
+from floorcast.connectors.freeswitch.connector import ConnectorTuning, FreeswitchConnector
+from floorcast.connectors.freeswitch.esl_connection import EslAddress
+from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.spool import Spool
+from floorcast.model.errors import BadCredentials
+from tests.client.intake import Answer, Intake, running
+from tests.connectors.freeswitch.dialogues import (
+    ANNA,
+    SALES,
+    SUPPORT,
+    Caller,
+    agent_row,
+    hangup,
+    numbered,
+    plain,
+    tier_row,
+)
+from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
+from tests.real.asterisk import wait_until
+
+TUNING = ConnectorTuning(
+    step_seconds=0.02, settle_seconds=0.05, gap_seconds=0.05, compare_seconds=3600.0
+)
+HASTY = Timing(patience=1e9, chance=lambda: 0.05)
+CALLER = Caller("aaaaaaaa-0000-4000-8000-000000000001")
+BEGUN = ["LOGON", "READY"]
+JOINED = ["call.start", "call.queue"]
+
+
+@asynccontextmanager
+async def connected(
+    intake: Intake,
+    address: EslAddress,
+    folder: Path,
+    health: Health | None = None,
+    tuning: ConnectorTuning = TUNING,
+) -> AsyncIterator[asyncio.Task[None]]:
+    """A connector at work; killed, as far as a task can be, at the end."""
+    with Spool(folder / "spool.db") as spool:
+        connector = FreeswitchConnector(
+            address, MappingConfig(), spool, health or Health(), record=folder / "record",
+            tuning=tuning,
+        )  # fmt: skip
+        async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
+            task = asyncio.create_task(connector.run(sender, connector.forwarder()))
+            try:
+                yield task
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool], intake: Intake) -> None:
+    await asyncio.to_thread(wait_until, holds, lambda: kinds(intake))
+
+
+def kinds(intake: Intake) -> list[str]:
+    found: list[Any] = list(intake.received.values())
+    return [one["data"].get("eventType", one["type"]) for one in found]
+
+
+def run(main: Callable[[FakeEsl, Intake], Any]) -> None:
+    """Between a fresh event socket, where Anna is at work, and a fresh intake."""
+
+    async def between(intake: Intake) -> None:
+        async with serving() as esl:
+            esl.agents, esl.tiers = [agent_row(ANNA)], [tier_row(ANNA)]
+            esl.queues = [{"name": SALES}, {"name": SUPPORT}]
+            await main(esl, intake)
+
+    with running() as intake:
+        asyncio.run(between(intake))
+
+
+def compared(health: Health) -> float:
+    return health.value("floorcast_connector_resyncs_total")
+
+
+def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
+    """Agents at once, calls as they come; the spool is empty once the server has them."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        health = Health()
+        esl.chunk = 11
+        async with connected(intake, esl.address(), tmp_path, health):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            now = time.time()
+            await esl.say(
+                [*CALLER.joins(now), *CALLER.leaves(now + 0.2), *CALLER.hangs_up(now + 0.3)]
+            )
+            await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
+            await until(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
+        assert compared(health) == 1
+        assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
+        assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
+
+    run(main)
+
+
+def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
+    """A call that ended meanwhile is over, one that began has joined when it did; both once."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        other = Caller("aaaaaaaa-0000-4000-8000-000000000002")
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            await esl.say(CALLER.joins(time.time()))
+            await until(lambda: "call.queue" in kinds(intake), intake)
+            await esl.stop(NOTICE)
+            stale = Caller("aaaaaaaa-0000-4000-8000-000000000003")
+            esl.sessions = {other.session}
+            began = int(time.time()) - 5
+            esl.members = [other.row(began), stale.row(began - 9000, "Trying", ANNA)]
+            await esl.start()
+            await until(lambda: len(kinds(intake)) == 7, intake)
+        assert kinds(intake)[4:] == ["call.end", *JOINED]
+        assert intake.received[f"{other.session}/1/queue"]["time"].startswith(
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began))
+        )
+
+    run(main)
+
+
+def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
+    """Another Core-UUID: the sessions of the one before are gone, whatever rows are left."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            at = time.time()
+            await esl.say([*CALLER.joins(at), *CALLER.is_answered(at + 0.01)])
+            await until(lambda: "IN_CALL" in kinds(intake), intake)
+            await esl.stop()
+            esl.core = "core-2"
+            esl.members = [CALLER.row(at, "Answered", ANNA)]
+            await esl.start()
+            await until(lambda: "call.end" in kinds(intake), intake)
+        assert kinds(intake)[5:] == ["WRAP_UP", "READY", "call.end"]
+
+    run(main)
+
+
+def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
+    """And shows what was missed; without one, nothing is asked before its time."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        health = Health()
+        async with connected(intake, esl.address(), tmp_path, health):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            at = time.time()
+            events = [*CALLER.joins(at), plain("HEARTBEAT", at + 0.1)]
+            await esl.say(numbered(events, first=7))
+            await until(lambda: "call.queue" in kinds(intake), intake)
+            before = compared(health)
+            assert before == 1
+            await esl.say(numbered([hangup("x", at + 1)], first=400))
+            await until(lambda: "call.end" in kinds(intake), intake)
+            assert compared(health) > before
+
+    run(main)
+
+
+def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
+    """Nothing tells of a tier, nor of an agent who is deleted."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        tuning = ConnectorTuning(
+            step_seconds=0.02, settle_seconds=0.01, gap_seconds=0.01, compare_seconds=0.05
+        )
+        async with connected(intake, esl.address(), tmp_path, tuning=tuning):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            esl.tiers = [tier_row(ANNA), tier_row(ANNA, SUPPORT, level="2")]
+            await until(lambda: len(kinds(intake)) == 3, intake)
+            data = list(intake.received.values())[-1]["data"]
+            assert (data["eventType"], data["services"]) == ("READY", [SALES, SUPPORT])
+            esl.agents = []
+            await until(lambda: kinds(intake)[-1] == "LOGOFF", intake)
+
+    run(main)
+
+
+def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
+    """What it had read and not sent is sent by the next; what it knew to be open is known."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        busy = Answer(503, {"code": 101, "message": "busy"})
+        esl.sessions = {CALLER.session}
+        at = time.time()
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            requests = len(intake.requests)
+            intake.answers.extend([busy] * 1000)
+            await esl.say(CALLER.joins(at))
+            await until(lambda: len(intake.requests) > requests + 2, intake)
+        intake.answers.clear()
+        esl.members = [CALLER.row(at)]
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: esl.logins == 2 and len(kinds(intake)) == 4, intake)
+            await esl.say([*CALLER.leaves(at + 2), *CALLER.hangs_up(at + 2.1)])
+            await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
+
+    run(main)
+
+
+def test_what_cannot_be_read_is_counted_and_shown_once(tmp_path: Path) -> None:
+    """And the events around it are taken."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        health = Health()
+        async with connected(intake, esl.address(), tmp_path, health):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            with capture_logs() as logs:
+                bad = b"Content-Length: 3\nContent-Type: text/event-json\n\n{no"
+                await esl.raw(b"nonsense\n\n" + bad + b"nonsense\n\n" + bad)
+                await esl.say(CALLER.joins(time.time()))
+                await until(lambda: "call.queue" in kinds(intake), intake)
+            assert health.value("floorcast_connector_unreadable_total") == 4
+            assert len([one for one in logs if "cannot be read" in one["event"]]) == 2
+
+    run(main)
+
+
+def test_what_is_read_is_recorded(tmp_path: Path) -> None:
+    """Events and lists, but no password."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            await esl.say(CALLER.joins(time.time()))
+            await until(lambda: "call.queue" in kinds(intake), intake)
+        text = (tmp_path / "record").read_text()
+        assert "member-queue-start" in text
+        assert "Command: callcenter_config tier list" in text
+        assert "ClueCon" not in text
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: bool) -> None:
+    """By password or by ACL, at the first login: nobody is helped by trying again."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        esl.is_open = is_open
+        async with connected(intake, esl.address("wrong"), tmp_path) as task:
+            with pytest.raises(ExceptionGroup) as caught:
+                await asyncio.wait_for(task, 20)
+            assert isinstance(caught.value.exceptions[0], BadCredentials)
+
+    run(main)
+
+
+@pytest.mark.parametrize("missing", ["callcenter_config", "uuid_exists", "event", "module"])
+def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -> None:
+    """Whoever mends it need not start the connector again."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        esl.denied = {missing}
+        esl.has_callcenter = missing != "module"
+        esl.sessions, esl.members = {CALLER.session}, [CALLER.row(time.time())]
+        with capture_logs() as logs:
+            async with connected(intake, esl.address(), tmp_path):
+                await until(lambda: any("answer" in one["event"] for one in logs), intake)
+                said = next(one["why"] for one in logs if "answer" in one["event"])
+                assert ("mod_callcenter" if missing == "module" else missing) in said
+                esl.denied.clear()
+                esl.has_callcenter = True
+                await until(lambda: sorted(kinds(intake)) == sorted([*JOINED, *BEGUN]), intake)
+
+    run(main)
+
+
+def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
+    """Holds are not made up for then, and a restart is seen with the first event."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        esl.denied = {"show", "global_getvar"}
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            await esl.say(CALLER.joins(time.time()))
+            await until(lambda: "call.queue" in kinds(intake), intake)
+
+    run(main)
+
+
+def test_a_server_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
+    """It was away while calls went on, and took a batch whose answer was lost."""
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        async with connected(intake, esl.address(), tmp_path):
+            await until(lambda: kinds(intake) == BEGUN, intake)
+            await asyncio.to_thread(intake.stop)
+            at = time.time()
+            await esl.say([*CALLER.joins(at), *CALLER.leaves(at + 0.1), *CALLER.hangs_up(at + 0.2)])
+            await asyncio.to_thread(intake.start)
+            await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
+
+    run(main)

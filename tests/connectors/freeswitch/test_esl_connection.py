@@ -1,0 +1,120 @@
+"""Talking to an event socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
+from floorcast.connectors.freeswitch.frames import Frame
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.errors import BadCredentials, Unavailable
+from tests.connectors.freeswitch.dialogues import hangup
+from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
+
+
+class Heard:
+    """What was received."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[Frame | Unreadable] = asyncio.Queue()
+
+    async def __call__(self, frame: Frame | Unreadable) -> None:
+        await self.frames.put(frame)
+
+    async def next(self) -> Frame | Unreadable:
+        return await asyncio.wait_for(self.frames.get(), 20)
+
+
+def run(main: Callable[[FakeEsl], Awaitable[None]]) -> None:
+    async def between() -> None:
+        async with serving() as esl:
+            await main(esl)
+
+    asyncio.run(between())
+
+
+def test_commands_are_answered_in_their_order_and_events_come_between() -> None:
+    """Many may be under way; what is no frame is told."""
+
+    async def main(esl: FakeEsl) -> None:
+        heard = Heard()
+        esl.sessions, esl.chunk = {"a"}, 3
+        connection = EslConnection(esl.address(), heard)
+        reading = await connection.open()
+        assert (await connection.ask("event json ALL")).startswith("+OK")
+        await esl.say([hangup("x", 1.0)])
+        asked = [connection.ask(f"api uuid_exists {one}") for one in "aba"]
+        assert await asyncio.gather(*asked) == ["true", "false", "true"]
+        frame = await heard.next()
+        assert isinstance(frame, Frame)
+        assert b"CHANNEL_HANGUP_COMPLETE" in frame.body
+        await esl.raw(b"what is this\n\nContent-Type: text/strange\n\n")
+        for _ in range(2):
+            assert isinstance(await heard.next(), Unreadable)
+        await connection.close(reading)
+
+    run(main)
+
+
+@pytest.mark.parametrize("user", ["", "reader@pbx"])
+def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> None:
+    """The one needs a person, the other patience; neither shows the password."""
+
+    async def main(esl: FakeEsl) -> None:
+        with pytest.raises(BadCredentials, match=f"refuses .*{user}") as caught:
+            await EslConnection(esl.address("wrong", user), Heard()).open()
+        assert "wrong" not in str(caught.value)
+        connection = EslConnection(esl.address(user=user), Heard())
+        await connection.close(await connection.open())
+        assert esl.commands[-1].startswith("userauth reader@pbx:" if user else "auth ")
+        await esl.stop()
+        with pytest.raises(Unavailable, match="ESL at 127"):
+            await EslConnection(esl.address(), Heard()).open()
+        await esl.start()
+
+    run(main)
+
+
+def test_a_machine_that_the_acl_refuses_is_told_what_to_change() -> None:
+    """FreeSWITCH says so before any password."""
+
+    async def main(esl: FakeEsl) -> None:
+        esl.is_open = False
+        with pytest.raises(BadCredentials, match="apply-inbound-acl"):
+            await EslConnection(esl.address(), Heard()).open()
+
+    run(main)
+
+
+def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
+    """FreeSWITCH says goodbye when it ends, and to readers that are too slow."""
+
+    async def main(esl: FakeEsl) -> None:
+        connection = EslConnection(esl.address(), Heard())
+        reading = await connection.open()
+        await connection.ask("event json ALL")
+        await esl.raw(NOTICE)
+        await asyncio.wait_for(reading, 20)
+        assert connection.notice
+        with pytest.raises(Unavailable):
+            await connection.ask("api status")
+        await connection.close(reading)
+
+    run(main)
+
+
+def test_what_does_not_greet_is_no_event_socket() -> None:
+    """A port of something else, which closes the connection."""
+
+    async def main() -> None:
+        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unavailable, match="connection lost"):
+            await EslConnection(EslAddress("127.0.0.1", port, "p"), Heard()).open()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())

@@ -1,0 +1,150 @@
+"""Events of FreeSWITCH, as signs."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from floorcast.connectors.freeswitch.events import EventReader, status_sign
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.signs import (
+    AgentStatus,
+    Bridging,
+    Completed,
+    Confirmed,
+    Connected,
+    Held,
+    HungUp,
+    Joined,
+    Left,
+    Missed,
+    Rang,
+    Sign,
+)
+from floorcast.connectors.pbx.unreadable import Unreadable
+from tests.connectors.freeswitch.dialogues import (
+    ANNA,
+    EPOCH,
+    SALES,
+    Caller,
+    callcenter,
+    hangup,
+    plain,
+    state,
+    status,
+)
+from tests.connectors.freeswitch.fake_esl import Event
+
+READER = EventReader(MappingConfig())
+CALLER = Caller("u")
+AT = EPOCH + 5.25
+
+
+def sign_of(event: Event, received: float = 9.0) -> Sign | None:
+    body = msgspec.json.encode(event)
+    return READER.sign(READER.decode(body), body, received)
+
+
+@pytest.mark.parametrize(
+    ("event", "sign"),
+    [
+        (
+            CALLER.joins(AT)[0],
+            Joined(at=AT, caller="u", queue=SALES, number="15551234567", dialed="8000"),
+        ),
+        (CALLER.joins(AT)[1], None),
+        (
+            CALLER.is_offered(AT)[1],
+            Rang(at=AT + 0.002, caller="u", queue=SALES, agent=ANNA, leg=f"{ANNA}<u"),
+        ),
+        (
+            CALLER.is_being_bridged(AT)[0],
+            Bridging(
+                at=AT,
+                connected=Connected(at=AT, caller="u", queue=SALES, agent=ANNA, leg="leg-u"),
+            ),
+        ),
+        (state(ANNA, "In a queue call", AT), Confirmed(at=AT, agent=ANNA)),
+        (state(ANNA, "Waiting", AT), None),
+        (
+            CALLER.parts(AT)[0],
+            Completed(at=AT, caller="u", queue=SALES, agent=ANNA, by=""),
+        ),
+        (
+            CALLER.parts(AT, bridged=False)[0],
+            Missed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=0, reason="CANCELLED"),
+        ),
+        (
+            CALLER.is_refused(AT, "USER_BUSY")[0],
+            Missed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=7, reason="BUSY"),
+        ),
+        (CALLER.leaves(AT)[0], Left(at=AT, caller="u", queue=SALES)),
+        (
+            CALLER.leaves(AT, "EXIT_WITH_KEY", "9")[0],
+            Left(at=AT, caller="u", queue=SALES, reason="KEY", key="9"),
+        ),
+        (
+            CALLER.leaves(AT, "SOMETHING_NEW")[0],
+            Left(at=AT, caller="u", queue=SALES, reason="OTHER"),
+        ),
+        (CALLER.hangs_up(AT, "recv_bye")[0], HungUp(at=AT, channel="u", by="caller")),
+        (CALLER.hangs_up(AT, "send_cancel")[0], HungUp(at=AT, channel="u")),
+        (plain("CHANNEL_HOLD", AT, Unique_ID="x"), Held(at=AT, channel="x", on=True)),
+        (plain("HEARTBEAT", AT), None),
+        (plain("CUSTOM", AT, Event_Subclass="sofia::register"), None),
+        ({**hangup("x", AT), "Event-Date-Timestamp": "never"}, HungUp(at=9.0, channel="x")),
+    ],
+)
+def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
+    """Times are the event's own, to the microsecond; without one, that at which it came."""
+    assert sign_of(event) == sign
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "paused"),
+    [
+        ("Available", True, False),
+        ("Available (On Demand)", True, False),
+        ("On Break", True, True),
+        ("Logged Out", False, False),
+    ],
+)
+def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, paused: bool) -> None:
+    """The same in an event and in a list."""
+    found = status_sign(ANNA, text, AT, MappingConfig())
+    assert found == AgentStatus(at=AT, agent=ANNA, present=present, paused=paused)
+    assert sign_of(status(ANNA, text, AT)) == found
+
+
+@pytest.mark.parametrize(
+    ("event", "missing"),
+    [
+        (callcenter("member-queue-start", AT, CC_Queue=SALES), "CC-Member-Session-UUID"),
+        (callcenter("agent-status-change", AT, CC_Agent=ANNA), "CC-Agent-Status"),
+        (plain("CHANNEL_HANGUP_COMPLETE", AT), "Unique-ID"),
+    ],
+)
+def test_an_event_that_lacks_its_headers_cannot_be_read(event: Event, missing: str) -> None:
+    """It says which one is missing."""
+    with pytest.raises(Unreadable, match=f"without {missing}"):
+        sign_of(event)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'{"Event-Name": ["a"]}', b"\xff", b'{"Event-Name": "\xff"}', b"[" * 9999],
+)
+def test_a_body_that_is_no_event_cannot_be_read(body: bytes) -> None:
+    """Whatever is wrong with it."""
+    with pytest.raises(Unreadable):
+        READER.decode(body)
+
+
+def test_a_header_with_several_values_is_of_no_interest() -> None:
+    """FreeSWITCH gives such a variable as an array."""
+    event: dict[str, object] = {**CALLER.joins(AT)[0], "variable_did": ["1", "2"]}
+    body = msgspec.json.encode(event)
+    reader = EventReader(MappingConfig(did_variable="did"))
+    sign = reader.sign(reader.decode(body), body, 9.0)
+    assert isinstance(sign, Joined)
+    assert sign.dialed == ""

@@ -1,0 +1,74 @@
+"""ESL's frames, cut out of bytes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.freeswitch.frames import (
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    Frame,
+    FrameReader,
+)
+from floorcast.connectors.pbx.unreadable import Unreadable
+
+BODIES = st.lists(st.binary(max_size=60), max_size=8)
+
+
+def read(data: bytes, *cuts: int) -> list[Frame | Unreadable]:
+    """All frames of bytes that come in pieces."""
+    reader, found = FrameReader(), []
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    for begin, end in pairwise(edges):
+        found += reader.feed(data[begin:end])
+    return found
+
+
+@given(BODIES, st.lists(st.integers(0, 2000), max_size=30))
+def test_frames_are_found_however_they_are_divided(bodies: list[bytes], cuts: list[int]) -> None:
+    """A body may hold anything, empty lines too."""
+    frames = [
+        Frame({"Content-Type": "x", "Content-Length": str(len(body))}, body) for body in bodies
+    ]
+    assert read(b"".join(frame.encoded() for frame in frames), *cuts) == frames
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=10))
+def test_no_bytes_end_the_reader(data: bytes, cuts: list[int]) -> None:
+    """A frame behind nonsense is found, once an empty line has ended the nonsense."""
+    reader = FrameReader()
+    head = b"Content-Length: 99999999999999999999\nContent-Type: x"
+    for piece in (data, b"\n\n", head):
+        reader.feed(piece)
+    reader.feed(b"\n\n")
+    read(data, *cuts)
+
+
+def test_what_is_no_frame_is_told_and_left_out() -> None:
+    """The next frame is read as if nothing had been."""
+    good = b"Content-Type: api/response\nContent-Length: 2\n\nok"
+    frame = Frame({"Content-Type": "api/response", "Content-Length": "2"}, b"ok")
+    for bad in (b"nonsense", b"Content-Length: 5", b"Content-Type: x\nContent-Length: -1"):
+        found = read(bad + b"\n\n" + good)
+        assert isinstance(found[0], Unreadable), bad
+        assert found[1:] == [frame]
+    assert read(b"\n\n\n" + good) == [frame]
+
+
+def test_a_body_without_bound_is_skipped_and_headers_without_end_are_dropped() -> None:
+    """Neither takes memory."""
+    reader = FrameReader()
+    head = f"Content-Type: x\nContent-Length: {MAX_BODY_BYTES + 1}\n\n".encode()
+    (told,) = reader.feed(head + b"x" * 100)
+    assert "more than" in str(told)
+    piece = b"x" * (1 << 20)
+    for _ in range(MAX_BODY_BYTES // len(piece) - 1):
+        assert reader.feed(piece) == []
+    assert reader.feed(b"x" * (len(piece) + 1 - 100) + b"Content-Type: y\n\n") == [
+        Frame({"Content-Type": "y"}, b"")
+    ]
+    (dropped,) = reader.feed(b"x" * (MAX_HEADER_BYTES + 1))
+    assert "headers" in str(dropped)

@@ -1,0 +1,51 @@
+"""The lists of ``callcenter_config``."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.freeswitch.lists import number_in, rows_of
+from floorcast.model.errors import Unavailable
+
+
+def test_rows_have_the_names_of_the_first() -> None:
+    """An empty list has no names; a | in a contact is no column, nor is one in a caller's name."""
+    assert rows_of("+OK\n", "agent list") == []
+    text = "name|contact|status\n1001|user/1|sofia/2|error/x|Available\n+OK\n"
+    contact = "user/1|sofia/2|error/x"
+    assert rows_of(text, "") == [{"name": "1001", "contact": contact, "status": "Available"}]
+    text = "queue|cid_name|state\nsales|Jo | Doe|Waiting\n+OK\n"
+    assert rows_of(text, "") == [{"queue": "sales", "cid_name": "Jo | Doe", "state": "Waiting"}]
+
+
+def test_a_row_of_another_length_is_left_out() -> None:
+    """A line break in a name makes two such rows."""
+    text = "queue|agent|level\nsales|An\nna|1\nsales|Bob|1\na|b|c|d\n+OK\n"
+    assert rows_of(text, "") == [{"queue": "sales", "agent": "Bob", "level": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("-ERR callcenter_config Command not found!\n", "load mod_callcenter"),
+        ("-ERR permission denied\n", "esl-allowed-api"),
+        ("-USAGE: ...", "refuses 'agent list'"),
+        ("name|status\nAn", "refuses"),
+    ],
+)
+def test_a_reply_that_is_no_list_says_what_to_change(reply: str, said: str) -> None:
+    """A list that is cut off is none: agents would be logged out for it."""
+    with pytest.raises(Unavailable, match=said):
+        rows_of(reply, "agent list")
+
+
+@given(st.text())
+def test_no_reply_ends_the_connector(text: str) -> None:
+    """It is a list, or it is refused."""
+    try:
+        rows = rows_of(text + "\n+OK", "agent list")
+    except Unavailable:
+        return
+    assert all(isinstance(number_in(row, name), float) for row in rows for name in row)

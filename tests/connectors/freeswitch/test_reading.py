@@ -1,0 +1,513 @@
+"""Dialogues of mod_callcenter, from frames to events. No network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.freeswitch.events import EventReader
+from floorcast.connectors.freeswitch.frames import Frame, FrameReader
+from floorcast.connectors.freeswitch.reading import Core, Item, Reading
+from floorcast.connectors.freeswitch.snapshot import Snapshot
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.unreadable import Unreadable
+from tests.connectors.freeswitch.dialogues import (
+    ANNA,
+    BOB,
+    EPOCH,
+    SALES,
+    SUPPORT,
+    Caller,
+    agent_row,
+    hangup,
+    plain,
+    state,
+    status,
+    tier_row,
+)
+from tests.connectors.freeswitch.fake_esl import Event, encoded
+from tests.connectors.pbx.figures import Figures, Floor
+
+CONFIG = MappingConfig(source="pbx")
+LATER = EPOCH + 10_000
+CALLER = Caller("aaaaaaaa-0000-4000-8000-000000000001")
+FLOOR = Snapshot(
+    at=EPOCH,
+    last_at=0.0,
+    agents=[agent_row(ANNA, wrap_up_time="0"), agent_row(BOB)],
+    tiers=[
+        tier_row(ANNA),
+        tier_row(ANNA, SUPPORT, level="2"),
+        tier_row(BOB, SUPPORT),
+        tier_row(BOB, SALES, level="2"),
+    ],
+)
+
+
+def items(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -> list[Item]:
+    """What the connector reads of events, whose bytes come in chunks."""
+    data = b"".join(encoded(event) for event in events)
+    frames, reader = FrameReader(), EventReader(config)
+    step = chunk or len(data) or 1
+    found: list[Item] = []
+    for at in range(0, len(data), step):
+        for frame in frames.feed(data[at : at + step]):
+            assert isinstance(frame, Frame), frame
+            sign = reader.sign(reader.decode(frame.body), frame.body, 0.0)
+            found += [] if sign is None else [sign]
+    return found
+
+
+class Life:
+    """A reading, and a spool that outlives it."""
+
+    def __init__(self, config: MappingConfig = CONFIG) -> None:
+        self.events: list[CloudEvent] = []
+        self._config = config
+        self._rows: dict[tuple[str, str], bytes] = {}
+        self._position: dict[str, str] = {}
+        self.reading = Reading(config, [], {})
+
+    def take(self, *found: Item) -> None:
+        for item in found:
+            self.reading.take(item)
+            self._keep()
+
+    def end(self) -> None:
+        self.reading.advance(LATER)
+        self._keep()
+
+    def killed(self) -> None:
+        rows = [(*key, row) for key, row in self._rows.items()]
+        self.reading = Reading(self._config, rows, self._position)
+
+    def _keep(self) -> None:
+        events, rows, position = self.reading.step()
+        self.events += events
+        for key, row in rows.items():
+            if row is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = msgspec.json.encode(row)
+        self._position |= position
+
+
+def told(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -> list[CloudEvent]:
+    """The events of a day that begins with Anna and Bob at work."""
+    life = Life(config)
+    life.take(Core("core-1"), FLOOR, *items(events, chunk, config))
+    life.end()
+    return life.events
+
+
+def short(events: list[CloudEvent]) -> list[tuple[str, float, str]]:
+    """What happened, when (seconds since the beginning), and a word about it."""
+    found = []
+    for one in events:
+        data = one.data
+        word = data.get("reason") or data.get("lvResult") or data.get("service") or ""
+        kind = data.get("eventType") or one.type
+        found.append((str(kind), round(one.time.timestamp() - EPOCH, 3), str(word)))
+    return found
+
+
+BEGUN = [
+    ("LOGON", 0.0, SALES),
+    ("READY", 0.0, SALES),
+    ("LOGON", 0.0, SUPPORT),
+    ("READY", 0.0, SUPPORT),
+]
+JOINED = [("call.start", 10.0, SALES), ("call.queue", 10.0, SALES)]
+TAKEN = [("RESERVED", 12.002, SALES), ("IN_CALL", 15.0, SALES)]
+
+
+def answered() -> list[Event]:
+    at = EPOCH
+    return [*CALLER.joins(at + 10), *CALLER.is_offered(at + 12), *CALLER.is_answered(at + 15)]
+
+
+DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
+    "the caller hangs up": (
+        [*answered(), *CALLER.hangs_up(EPOCH + 60, "recv_bye"), *CALLER.parts(EPOCH + 60.1)],
+        [
+            *JOINED, *TAKEN,
+            ("WRAP_UP", 60.1, SALES), ("READY", 60.1, SALES),
+            ("call.end", 60.0, "Completed by caller"),
+        ],
+    ),
+    "the agent hangs up": (
+        [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.2, "send_bye")],
+        [
+            *JOINED, *TAKEN,
+            ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES),
+            ("call.end", 60.2, "Completed by agent"),
+        ],
+    ),
+    "the caller gives up": (
+        [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 30), *CALLER.hangs_up(EPOCH + 30.1)],
+        [*JOINED, ("call.end", 30.0, "Abandoned")],
+    ),
+    "the caller gives up just as an agent was found": (
+        [
+            *CALLER.joins(EPOCH + 10), *CALLER.is_offered(EPOCH + 12),
+            *CALLER.is_being_bridged(EPOCH + 15), *CALLER.leaves(EPOCH + 15.1, "NONE"),
+            *CALLER.parts(EPOCH + 15.2, bridged=False), *CALLER.hangs_up(EPOCH + 15.3),
+        ],
+        [
+            *JOINED, TAKEN[0],
+            ("agent.missed", 15.2, "CANCELLED"), ("READY", 15.2, SALES),
+            ("call.end", 15.1, "Abandoned"),
+        ],
+    ),
+    "an agent does not answer, and goes on a break": (
+        [
+            *CALLER.joins(EPOCH + 10), *CALLER.is_offered(EPOCH + 12),
+            status(ANNA, "On Break", EPOCH + 19.9), *CALLER.is_refused(EPOCH + 20, "NO_ANSWER"),
+            *CALLER.leaves(EPOCH + 30), *CALLER.hangs_up(EPOCH + 30.1),
+        ],
+        [
+            *JOINED, TAKEN[0],
+            ("NOT_READY", 19.9, "OTHER"), ("agent.missed", 20.0, "NO_ANSWER"),
+            ("call.end", 30.0, "Abandoned"),
+        ],
+    ),
+    "two agents are busy and refuse": (
+        [
+            *CALLER.joins(EPOCH + 10), *CALLER.is_offered(EPOCH + 12),
+            *CALLER.is_refused(EPOCH + 13, "USER_BUSY"), *CALLER.is_offered(EPOCH + 14, BOB),
+            *CALLER.is_refused(EPOCH + 15, "CALL_REJECTED", BOB),
+            *CALLER.leaves(EPOCH + 30), *CALLER.hangs_up(EPOCH + 30.1),
+        ],
+        [
+            *JOINED, TAKEN[0], ("agent.missed", 13.0, "BUSY"), ("READY", 13.0, SALES),
+            ("RESERVED", 14.002, SALES), ("agent.missed", 15.0, "REFUSED"),
+            ("READY", 15.0, SUPPORT),
+            ("call.end", 30.0, "Abandoned"),
+        ],
+    ),
+    "too long a wait, then the voicemail": (
+        [
+            *CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 40, "TIMEOUT"),
+            *CALLER.hangs_up(EPOCH + 70),
+        ],
+        [*JOINED, ("call.leave", 40.0, "TIMEOUT"), ("call.end", 70.0, "")],
+    ),
+    "nobody is at work": (
+        [
+            *CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 40, "NO_AGENT_TIMEOUT"),
+            *CALLER.hangs_up(EPOCH + 70),
+        ],
+        [*JOINED, ("call.leave", 40.0, "EMPTY"), ("call.end", 70.0, "")],
+    ),
+    "an exit by key": (
+        [
+            *CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 40, "EXIT_WITH_KEY", "9"),
+            *CALLER.hangs_up(EPOCH + 70),
+        ],
+        [*JOINED, ("call.leave", 40.0, "KEY"), ("call.end", 70.0, "")],
+    ),
+    "the agent passes the caller on to somebody": (
+        [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 90, "recv_bye")],
+        [
+            *JOINED, *TAKEN,
+            ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES),
+            ("call.leave", 60.0, "TRANSFER"), ("call.end", 90.0, ""),
+        ],
+    ),
+    "an older FreeSWITCH": (
+        [
+            *answered(), *CALLER.parts(EPOCH + 60, bridged=None),
+            *CALLER.hangs_up(EPOCH + 60.1),
+        ],
+        [
+            *JOINED, *TAKEN,
+            ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES), ("call.end", 60.1, ""),
+        ],
+    ),
+    "an offer comes before the caller has joined": (
+        [
+            *CALLER.is_offered(EPOCH + 9.9), *CALLER.joins(EPOCH + 10),
+            *CALLER.leaves(EPOCH + 30), *CALLER.is_refused(EPOCH + 30, "ORIGINATOR_CANCEL"),
+            *CALLER.hangs_up(EPOCH + 30.1),
+        ],
+        [
+            *JOINED, ("RESERVED", 9.902, SALES),
+            ("agent.missed", 30.0, "CANCELLED"), ("READY", 30.0, SALES),
+            ("call.end", 30.0, "Abandoned"),
+        ],
+    ),
+    "both ends of one member": (
+        [
+            *answered(), *CALLER.leaves(EPOCH + 59.9, "NONE"), *CALLER.parts(EPOCH + 60),
+            *CALLER.leaves(EPOCH + 60.1), *CALLER.hangs_up(EPOCH + 60.2),
+        ],
+        [
+            *JOINED, *TAKEN,
+            ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES), ("call.end", 60.2, ""),
+        ],
+    ),
+    "a hold": (
+        [
+            *answered(),
+            plain("CHANNEL_UNHOLD", EPOCH + 20, Unique_ID=f"leg-{CALLER.session}"),
+            plain("CHANNEL_HOLD", EPOCH + 21, Unique_ID="another"),
+            plain("CHANNEL_HOLD", EPOCH + 30, Unique_ID=f"leg-{CALLER.session}"),
+            plain("CHANNEL_UNHOLD", EPOCH + 40, Unique_ID=f"leg-{CALLER.session}"),
+            *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1),
+        ],
+        [
+            *JOINED, *TAKEN, ("AGENT_HOLD", 30.0, SALES), ("AGENT_RESUMED", 40.0, SALES),
+            ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES), ("call.end", 60.1, ""),
+        ],
+    ),
+    "logged out in mid-call": (
+        [
+            *answered(), status(ANNA, "Logged Out", EPOCH + 20),
+            *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1),
+        ],
+        [*JOINED, *TAKEN, ("LOGOFF", 60.0, SALES), ("call.end", 60.1, "")],
+    ),
+    "a day of an agent": (
+        [
+            status(ANNA, "Logged Out", EPOCH + 1), status(ANNA, "Available (On Demand)", EPOCH + 2),
+            status(ANNA, "On Break", EPOCH + 3), status(ANNA, "On Break", EPOCH + 4),
+            status(ANNA, "Available", EPOCH + 5), state(ANNA, "Idle", EPOCH + 6),
+        ],
+        [
+            ("LOGOFF", 1.0, SALES), ("LOGON", 2.0, SALES), ("READY", 2.0, SALES),
+            ("NOT_READY", 3.0, "OTHER"), ("READY", 5.0, SALES),
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chunk", [0, 7, 1000])
+@pytest.mark.parametrize("name", DIALOGUES)
+def test_a_dialogue_is_told_as_what_happened(name: str, chunk: int) -> None:
+    """However its bytes are divided; and nothing is said of it twice."""
+    events, expected = DIALOGUES[name]
+    found = told(events, chunk)
+    assert short(found) == BEGUN + expected
+    assert len({one.id for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+def test_a_kill_after_any_event_changes_nothing(name: str) -> None:
+    """Everything that is known is in the rows: the next life goes on as this one would."""
+    found: list[Item] = [Core("core-1"), FLOOR, *items(DIALOGUES[name][0])]
+    want = told(DIALOGUES[name][0])
+    for killed_after in range(1, len(found)):
+        life = Life()
+        life.take(*found[:killed_after])
+        life.killed()
+        life.take(*found[killed_after:])
+        life.end()
+        # An offer that waits for its caller to join is not kept: it may be shown by no event.
+        if name != "an offer comes before the caller has joined":
+            assert life.events == want, killed_after
+
+
+def test_a_call_says_who_calls_and_where() -> None:
+    """The session is the UUID, which no other PBX has; the dialed number may be a variable."""
+    start = told(CALLER.joins(EPOCH))[-2]
+    assert start.source == "freeswitch/pbx"
+    assert start.id == f"{CALLER.session}/start"
+    transaction = start.data["transactionId"]
+    assert isinstance(transaction, int)
+    assert 0 < transaction < 2**52
+    assert start.data == {
+        "transactionId": transaction,
+        "sessionId": CALLER.session,
+        "service": SALES,
+        "direction": "INBOUND",
+        "callerId": "15551234567",
+        "phoneDialed": "8000",
+    }
+    config = MappingConfig(source="pbx", did_variable="did", services={SALES: "Sales"})
+    joins = [{**one, "variable_did": "18005550100"} for one in CALLER.joins(EPOCH)]
+    named = told(joins, config=config)[-2]
+    assert (named.data["phoneDialed"], named.data["service"]) == ("18005550100", "Sales")
+
+
+def test_a_caller_moves_from_queue_to_queue() -> None:
+    """On time-out within a second, and when the agent passes them on: one call, two turns."""
+    there = Caller(CALLER.session, SUPPORT)
+    at = EPOCH
+    moved = told(
+        [*CALLER.joins(at + 10), *CALLER.leaves(at + 40, "TIMEOUT"), *there.joins(at + 40.5)]
+    )
+    assert short(moved)[-2:] == [("call.leave", 40.0, "OVERFLOW"), ("call.queue", 40.5, SUPPORT)]
+    passed = told([*answered(), *there.joins(at + 59.9), *CALLER.parts(at + 60)])
+    assert short(passed)[-3:] == [
+        ("WRAP_UP", 59.9, SALES),
+        ("READY", 59.9, SALES),
+        ("call.queue", 59.9, SUPPORT),
+    ]
+
+
+def test_a_caller_who_comes_back_is_another_call() -> None:
+    """mod_callcenter may give them their old place, under the same member with a new session."""
+    again = Caller("aaaaaaaa-0000-4000-8000-000000000002")
+    found = told(
+        [
+            *CALLER.joins(EPOCH + 10),
+            *CALLER.leaves(EPOCH + 20),
+            *CALLER.hangs_up(EPOCH + 20.1),
+            *again.joins(EPOCH + 30, "member-queue-resume"),
+        ]
+    )
+    assert short(found)[-3:] == [
+        ("call.end", 20.0, "Abandoned"),
+        ("call.start", 30.0, SALES),
+        ("call.queue", 30.0, SALES),
+    ]
+
+
+def test_all_ring_and_one_answers() -> None:
+    """The others' phones stop; each of them missed the call."""
+    at = EPOCH
+    found = told(
+        [
+            *CALLER.joins(at + 10),
+            *CALLER.is_offered(at + 12),
+            *CALLER.is_offered(at + 12, BOB),
+            *CALLER.is_answered(at + 15, BOB),
+            *CALLER.is_refused(at + 15.1, "ORIGINATOR_CANCEL"),
+            *CALLER.parts(at + 60, BOB),
+            *CALLER.hangs_up(at + 60.1),
+        ]
+    )
+    states = Floor([msgspec.to_builtins(one) for one in found]).states
+    assert states[ANNA] == ["LOGON", "READY", "RESERVED", "READY"]
+    assert states[BOB] == ["LOGON", "READY", "RESERVED", "IN_CALL", "WRAP_UP", "READY"]
+    missed = [one.data for one in found if one.type == "agent.missed"]
+    assert [(one["agent"], one["reason"]) for one in missed] == [(ANNA, "CANCELLED")]
+
+
+def test_wrap_up_is_the_agents_unless_the_queue_has_its_own() -> None:
+    """mod_callcenter has it with the agent; the configuration wins."""
+    ended = [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1)]
+
+    def until_ready(config: MappingConfig) -> float:
+        life = Life(config)
+        rows = [agent_row(ANNA, wrap_up_time="10"), agent_row(BOB)]
+        life.take(msgspec.structs.replace(FLOOR, agents=rows), *items(ended))
+        life.end()
+        return max(at for kind, at, _ in short(life.events) if kind == "READY")
+
+    assert until_ready(CONFIG) == 70.0
+    assert until_ready(MappingConfig(wrap_up_seconds={SALES: 5})) == 65.0
+
+
+def test_a_break_may_have_a_reason_and_an_event_a_term_code() -> None:
+    """Both by the configuration."""
+    config = MappingConfig(
+        reasons={"On Break": "BREAK"}, disposition_event="shop::sold", agents={ANNA: "anna"}
+    )
+    sold = plain(
+        "CUSTOM", EPOCH + 20, Event_Subclass="shop::sold", Unique_ID=CALLER.session,
+        TermCode="SOLD", Agent=ANNA,
+    )  # fmt: skip
+    found = told([status(ANNA, "On Break", EPOCH + 1), *CALLER.joins(EPOCH + 10), sold], 0, config)
+    assert ("NOT_READY", 1.0, "BREAK") in short(found)
+    data = found[-1].data
+    assert (found[-1].type, data["termCode"], data["agent"]) == ("call.disposition", "SOLD", "anna")
+
+
+def test_a_restart_ends_all_calls() -> None:
+    """At the time of the last event; the agents stay logged in, as mod_callcenter has them."""
+    life = Life()
+    waiting = Caller("aaaaaaaa-0000-4000-8000-000000000009")
+    life.take(Core("core-1"), FLOOR, *items([*answered(), *waiting.joins(EPOCH + 20)]))
+    life.killed()
+    life.take(Core("core-1"), Core("core-2"))
+    again = msgspec.structs.replace(FLOOR, at=EPOCH + 300, last_at=EPOCH + 20)
+    life.take(again)
+    life.end()
+    assert short(life.events)[-4:] == [
+        ("WRAP_UP", 20.0, SALES),
+        ("READY", 20.0, SALES),
+        ("call.end", 20.0, ""),
+        ("call.end", 20.0, ""),
+    ]
+    life.take(Core("core-2"))
+    assert life.reading.step().position == {}
+
+
+def test_a_caller_who_hung_up_meanwhile_does_not_come_back() -> None:
+    """The rows of a snapshot are a second old when it is compared."""
+    life = Life()
+    found = [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 20), *CALLER.hangs_up(EPOCH + 20.1)]
+    life.take(Core("core-1"), FLOOR, *items(found))
+    before = len(life.events)
+    old = msgspec.structs.replace(
+        FLOOR, at=EPOCH + 19, members=[CALLER.row(EPOCH + 10)], up={CALLER.session}
+    )
+    life.take(old)
+    life.end()
+    assert life.events[before:] == []
+
+
+EVENTS = [event for events, _ in DIALOGUES.values() for event in events] + [hangup("x", EPOCH)]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Event:
+    """An event with headers gone or exchanged."""
+    event = dict(draw(st.sampled_from(EVENTS)))
+    for name in draw(st.lists(st.sampled_from(sorted(event)), max_size=3)):
+        value = draw(st.sampled_from(["", CALLER.session, "-1", "9" * 40, "nan", ANNA, "true"]))
+        if draw(st.booleans()):
+            event.pop(name, None)
+        else:
+            event[name] = value
+    return event
+
+
+@given(st.lists(damaged(), max_size=60), st.sampled_from([None, "core-1", "core-2"]))
+def test_whatever_is_said_calls_make_sense(found: list[Event], core: str | None) -> None:
+    """In any order, with anything missing: begun before anything else, and ended at most once."""
+    reader, life = EventReader(CONFIG), Life()
+    life.take(Core("core-1"), FLOOR)
+    for number, event in enumerate(found):
+        body = msgspec.json.encode(event)
+        try:
+            sign = reader.sign(reader.decode(body), body, EPOCH)
+        except Unreadable:
+            continue
+        if sign is not None:
+            life.take(sign)
+        if core and number == len(found) // 2:
+            life.take(Core(core), msgspec.structs.replace(FLOOR, gone={CALLER.session}))
+    life.reading.advance(1e10)
+    open_calls: set[Any] = set()
+    for one in [*life.events, *life.reading.step().events]:
+        call = one.data.get("sessionId")
+        match one.type:
+            case "call.start":
+                assert call not in open_calls
+                open_calls.add(call)
+            case "call.end":
+                assert call in open_calls
+                open_calls.discard(call)
+            case "call.queue" | "call.leave" | "agent.missed":
+                assert call in open_calls
+
+
+def test_the_figures_of_all_dialogues_together() -> None:
+    """Each call offered, handled, abandoned or moved on, as a reader of the events would count."""
+    events: list[Event] = []
+    for number, (dialogue, _) in enumerate(DIALOGUES.values()):
+        text = msgspec.json.encode(dialogue).replace(
+            CALLER.session.encode(), f"{CALLER.session[:-4]}{number:04}".encode()
+        )
+        events += msgspec.json.decode(text)
+    floor = Floor([msgspec.to_builtins(one) for one in told(events)])
+    calls = len(DIALOGUES) - 1  # one is an agent's day
+    assert floor.figures() == {SALES: Figures(calls, 7, 5, 3)}
+    assert floor.open == set()

@@ -1,0 +1,25 @@
+"""Whether events follow on each other."""
+
+from __future__ import annotations
+
+from floorcast.connectors.freeswitch.events import Event
+from floorcast.connectors.freeswitch.sequence import EventSequence, Following
+
+
+def test_gaps_and_restarts_are_seen() -> None:
+    """The first event follows on anything; one that comes out of order is no gap."""
+    sequence = EventSequence("a")
+    numbers = [("a", "100"), ("a", "101"), ("a", "103"), ("a", "102"), ("a", ""), ("a", "x")]
+    found = [sequence.take(Event(core=core, sequence=number)) for core, number in numbers]
+    on, gap = Following.ON, Following.AFTER_A_GAP
+    assert found == [on, on, gap, on, on, on]
+    assert sequence.take(Event(core="b", sequence="1")) is Following.AFTER_A_RESTART
+    assert sequence.take(Event(core="b", sequence="2")) is on
+    assert sequence.core == "b"
+
+
+def test_the_first_core_is_no_restart() -> None:
+    """Of an event without one nothing can be said."""
+    sequence = EventSequence()
+    assert sequence.take(Event(sequence="5")) is Following.ON
+    assert sequence.take(Event(core="a", sequence="6")) is Following.ON
