@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -129,8 +130,9 @@ class FreeswitchConnector:
         is_first = True
         while True:
             self._may_have_missed.clear()
+            at = self._clock.now()
             snapshot = await take_snapshot(
-                connection, self._reading.callers, self._clock.now(), last_at, recording.reply
+                connection, self._reading.callers, at, last_at, partial(recording.reply, at=at)
             )
             await asyncio.sleep(tuning.settle_seconds)
             await self._spooling.put(snapshot)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date
 
 from floorcast.connectors.freeswitch.dialect import on_day
-from floorcast.connectors.freeswitch.events import EventReader
+from floorcast.connectors.freeswitch.events import EventReader, time_of
 from floorcast.connectors.freeswitch.frames import Frame, FrameReader
 from floorcast.connectors.freeswitch.lists import Row, rows_of
 from floorcast.connectors.freeswitch.questions import AGENTS, TIERS
-from floorcast.connectors.freeswitch.recording import COMMAND
+from floorcast.connectors.freeswitch.recording import COMMAND, TIME
 from floorcast.connectors.freeswitch.snapshot import Snapshot, roster_of
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import Mapping
@@ -56,7 +57,6 @@ class _Recording:
                     self.unreadable += 1
                     continue
                 if sign is not None and sign.at:  # else before the first time that is told
-                    self._last = sign.at
                     yield sign
 
     def _sign(self, frame: Frame | Unreadable) -> Sign | None:
@@ -64,8 +64,11 @@ class _Recording:
             raise frame
         if frame.kind == "text/event-json":
             event = self._events.decode(frame.body)
+            self._last = time_of(event, self._last)
             return self._events.sign(event, frame.body, self._last)
         command = frame.headers.get(COMMAND, "")
+        with suppress(ValueError):
+            self._last = float(frame.headers.get(TIME, ""))
         if command in {AGENTS, TIERS}:
             self._lists[command] = rows_of(frame.body.decode("utf-8", "replace"), command)
         return self._roster() if command == TIERS else None

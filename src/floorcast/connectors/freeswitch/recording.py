@@ -8,9 +8,9 @@ from typing import Self
 
 from floorcast.connectors.freeswitch.frames import Frame
 
-__all__ = ["COMMAND", "Recording"]
+__all__ = ["COMMAND", "TIME", "Recording"]
 
-COMMAND = "Command"  # a header that only recordings have: what the reply is to
+COMMAND, TIME = "Command", "Time"  # headers that only recordings have: what was asked, and when
 
 
 class Recording:
@@ -28,12 +28,13 @@ class Recording:
             self._file.write(frame.encoded())
             self._file.flush()
 
-    def reply(self, command: str, reply: str) -> None:
-        """Write the reply to a command."""
+    def reply(self, command: str, reply: str, at: float) -> None:
+        """Write the reply to a command; ``at`` is the time by FreeSWITCH's clock."""
         body = reply.encode("utf-8", "replace")
         headers = {
             "Content-Type": "api/response",
             COMMAND: command,
+            TIME: f"{at:.6f}",
             "Content-Length": str(len(body)),
         }
         self.frame(Frame(headers, body))

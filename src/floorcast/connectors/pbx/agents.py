@@ -195,10 +195,11 @@ class Agents:
             )
         for name in sorted(agents | shown.keys()):
             agent = self._state.agent(name)
-            # Not before what was shown last: the PBX's times are whole seconds, and may be old.
-            since, logged_in = (
-                max(at, agent.shown_at) for at in shown.get(name, (sign.at, sign.at))
-            )
+            since, logged_in = shown.get(name, (sign.at, sign.at))
+            if since < agent.shown_at:  # a time of something that was shown already
+                since = sign.at
+            if logged_in < agent.shown_at:
+                logged_in = since
             self._show(agent, since, logged_in=logged_in)
 
     def _enroll(self, sign: Member) -> AgentNow:

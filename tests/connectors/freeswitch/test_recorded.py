@@ -1,0 +1,71 @@
+"""Recordings of ESL, as events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from floorcast.connectors.freeswitch.frames import FrameReader
+from floorcast.connectors.freeswitch.questions import AGENTS, TIERS
+from floorcast.connectors.freeswitch.recorded import read_esl
+from floorcast.connectors.freeswitch.recording import Recording
+from tests.connectors.freeswitch.dialogues import ANNA, EPOCH, Caller, agent_row, plain, tier_row
+from tests.connectors.freeswitch.fake_esl import AGENT, TIER, encoded, table
+from tests.connectors.pbx.figures import Figures, Floor
+
+CALLER = Caller("u")
+EVENTS = [
+    plain("HEARTBEAT", EPOCH),
+    *CALLER.joins(EPOCH + 10),
+    *CALLER.is_offered(EPOCH + 12),
+    *CALLER.is_answered(EPOCH + 15),
+    *CALLER.parts(EPOCH + 60),
+    *CALLER.hangs_up(EPOCH + 60.1, "send_bye"),
+]
+
+
+def recorded(folder: Path) -> bytes:
+    """What a connector writes of a call."""
+    path = folder / "record"
+    with Recording(path) as recording:
+        (first, *more) = FrameReader().feed(b"".join(encoded(event) for event in EVENTS))
+        assert not isinstance(first, ValueError)
+        recording.frame(first)
+        recording.reply(AGENTS, table(AGENT, [agent_row(ANNA)]), EPOCH + 1)
+        recording.reply(TIERS, table(TIER, [tier_row(ANNA)]), EPOCH + 1)
+        for frame in more:
+            assert not isinstance(frame, ValueError)
+            recording.frame(frame)
+    return path.read_bytes()
+
+
+def reader(data: bytes) -> Callable[[int], bytes]:
+    """What ``open(...).read`` is."""
+    pieces = iter([data])
+    return lambda _: next(pieces, b"")
+
+
+def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
+    """The lists say who is at work; another day makes other calls."""
+    data = recorded(tmp_path)
+    found = read_esl(reader(data), "esl")
+    assert found.unreadable == 0
+    floor = Floor([msgspec.to_builtins(one) for one in found.events])
+    assert floor.figures() == {CALLER.queue: Figures(1, 1, 0, 0)}
+    assert floor.states[ANNA] == ["LOGON", "READY", "RESERVED", "IN_CALL", "WRAP_UP", "READY"]
+    moved = read_esl(reader(data), "esl/2026-03-04", date(2026, 3, 4)).events
+    sessions = {one.data["sessionId"] for one in moved if "sessionId" in one.data}
+    assert sessions == {"u@esl/2026-03-04"}
+
+
+def test_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
+    """And the rest is taken; a reply to another command says nothing."""
+    data = recorded(tmp_path)
+    other = b"Content-Type: api/response\nContent-Length: 2\n\nno"
+    bad = b"nonsense\n\nContent-Type: text/event-json\nContent-Length: 1\n\n{"
+    found = read_esl(reader(other + bad + data), "esl")
+    assert found.unreadable == 2
+    assert found.events == read_esl(reader(data), "esl").events

@@ -1,0 +1,37 @@
+"""What ``--record`` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from floorcast.connectors.freeswitch.frames import Frame, FrameReader
+from floorcast.connectors.freeswitch.recording import Recording
+
+FRAME = Frame({"Content-Type": "text/event-json", "Content-Length": "3"}, b"\n\n\xff")
+
+
+def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
+    """Byte for byte; the next run goes on in the same file."""
+    path = tmp_path / "record"
+    for _ in range(2):
+        with Recording(path) as recording:
+            recording.frame(FRAME)
+            recording.reply("status", "Jürgen\n\n", 5.5)
+    reply = Frame(
+        {
+            "Content-Type": "api/response",
+            "Command": "status",
+            "Time": "5.500000",
+            "Content-Length": "9",
+        },
+        "Jürgen\n\n".encode(),
+    )
+    assert FrameReader().feed(path.read_bytes()) == [FRAME, reply] * 2
+
+
+def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
+    """Recording is asked for, or it is not."""
+    with Recording(None) as recording:
+        recording.frame(FRAME)
+        recording.reply("status", "", 5.5)
+    assert list(tmp_path.iterdir()) == []

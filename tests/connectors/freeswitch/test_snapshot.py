@@ -1,0 +1,141 @@
+"""What was missed while nobody was listening."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from floorcast.connectors.freeswitch.dialect import FREESWITCH
+from floorcast.connectors.freeswitch.snapshot import Snapshot, missed_signs
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.signs import Connected, HungUp, Joined, Member, Rang, Sign
+from floorcast.connectors.pbx.state import State
+from tests.connectors.freeswitch.dialogues import ANNA, SALES, SUPPORT, Caller, agent_row, tier_row
+from tests.connectors.freeswitch.fake_esl import Row
+
+CONFIG = MappingConfig()
+CALLER = Caller("u")
+JOINED = Joined(at=100.5, caller="u", queue=SALES)
+CONNECTED = Connected(at=110.5, caller="u", queue=SALES, agent=ANNA, leg="leg-u")
+AT_WORK = Member(at=1.0, queue=SALES, agent=ANNA, dynamic=False, status=1)
+TALKING = agent_row(ANNA, state="In a queue call", last_bridge_start="110", uuid="leg-u")
+
+
+def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> Snapshot:
+    """One at 200 s, after an outage since 150 s, with Anna at work unless the lists say else."""
+    now = {"agents": [agent_row(ANNA)], "tiers": [tier_row(ANNA)], **lists}
+    return Snapshot(
+        at=200.0,
+        last_at=150.0,
+        up=set(up.split()),
+        gone=set(gone.split()),
+        agents=now["agents"],
+        tiers=now["tiers"],
+        members=now.get("members", []),
+    )
+
+
+def after(
+    *before: Sign, since: str = "", channels: Row | None = None, up: str = "", gone: str = "",
+    **lists: list[Row],
+) -> list[tuple[str, float]]:  # fmt: skip
+    """What is told, and when, once a snapshot has been compared."""
+    state = State()
+    mapping = Mapping(CONFIG, FREESWITCH, state, hangups=True)
+    for sign in before:
+        mapping.apply(sign)
+    mapping.advance(150.0)
+    found = structs.replace(snapshot(up, gone, **lists), channels=channels or {})
+    signs = missed_signs(found, state, CONFIG, set(since.split()))
+    events = [event for sign in signs for event in mapping.apply(sign)]
+    events += mapping.advance(300.0)
+    return [(str(e.data.get("eventType", e.type)), e.time.timestamp()) for e in events]
+
+
+def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
+    """As its row tells; a row whose session is gone is none, nor is one that was abandoned."""
+    rows = [CALLER.row(170)]
+    found = [("call.start", 170.0), ("call.queue", 170.0)]
+    assert after(AT_WORK, members=rows, up="u") == found
+    assert after(AT_WORK, members=rows, gone="u") == []
+    assert after(AT_WORK, members=rows) == []
+    assert after(AT_WORK, members=[CALLER.row(170, "Abandoned")], up="u") == []
+    assert after(AT_WORK, members=rows, up="u", since="u") == []
+
+
+def test_a_call_that_is_known_to_wait_goes_on_waiting() -> None:
+    """Its row gives whole seconds, before the time of the event."""
+    assert after(AT_WORK, JOINED, members=[CALLER.row(100)], up="u") == []
+
+
+def test_a_call_that_was_answered_meanwhile_is_with_its_agent() -> None:
+    """If the agent's row says the same: each alone may be stale for hours."""
+    rows = [CALLER.row(100, "Answered", ANNA)]
+    assert after(AT_WORK, JOINED, members=rows, up="u", agents=[TALKING]) == [("IN_CALL", 110.0)]
+    assert after(AT_WORK, JOINED, members=rows, up="u") == []
+    assert after(AT_WORK, members=rows, up="u", agents=[TALKING]) == [
+        ("call.start", 100.0),
+        ("call.queue", 100.0),
+        ("IN_CALL", 110.0),
+    ]
+    assert after(AT_WORK, JOINED, CONNECTED, members=rows, up="u", agents=[TALKING]) == []
+
+
+def test_a_call_whose_session_is_gone_has_ended() -> None:
+    """When its agent's last call did, or with the last event before."""
+    assert after(AT_WORK, JOINED, gone="u") == [("call.end", 150.0)]
+    ended = [agent_row(ANNA, last_bridge_end="140")]
+    talked = [("WRAP_UP", 140.0), ("READY", 140.0), ("call.end", 140.0)]
+    assert sorted(after(AT_WORK, JOINED, CONNECTED, gone="u", agents=ended)) == sorted(talked)
+
+
+def test_a_caller_who_is_up_but_not_where_they_were_has_left() -> None:
+    """The queue, or the agent."""
+    assert after(AT_WORK, JOINED, up="u") == [("call.leave", 150.0)]
+    found = after(AT_WORK, JOINED, CONNECTED, up="u")
+    assert sorted(found) == [("READY", 150.0), ("WRAP_UP", 150.0), ("call.leave", 150.0)]
+
+
+def test_what_changed_since_the_questions_is_left_alone() -> None:
+    """The answers were right when they were given."""
+    joined = Joined(at=200.5, caller="u", queue=SALES)
+    assert after(AT_WORK, joined, gone="u") == []
+    connected = Connected(at=200.7, caller="u", queue=SALES, agent=ANNA)
+    rows = [CALLER.row(200)]
+    assert after(AT_WORK, joined, connected, members=rows, up="u") == []
+
+
+def test_agents_have_their_times_and_their_wrap_up() -> None:
+    """A change of status, or the end of the last call; nothing before what was shown last."""
+    rows = [agent_row(ANNA, "On Break", last_status_change="170")]
+    assert after(AT_WORK, agents=rows) == [("NOT_READY", 170.0)]
+    assert after(agents=rows) == [("LOGON", 170.0), ("NOT_READY", 170.0)]
+    away = [agent_row(ANNA, "Logged Out", last_status_change="0")]
+    assert after(AT_WORK, agents=away) == [("LOGOFF", 200.0)]
+    assert after(AT_WORK, tiers=[]) == [("LOGOFF", 200.0)]
+    assert after(AT_WORK, tiers=[tier_row(ANNA), tier_row("nobody"), tier_row("")]) == []
+    assert after(AT_WORK, tiers=[tier_row(ANNA, SUPPORT)]) == [("READY", 200.0)]
+
+
+def test_a_stale_offer_is_over() -> None:
+    """Unless the agent serves a caller who exists."""
+    offered = Rang(at=120.0, caller="u", queue=SALES, agent=ANNA, leg="x")
+    before = (AT_WORK, JOINED, offered)
+    assert after(*before, members=[CALLER.row(100, "Trying", ANNA)], up="u") == []
+    assert after(*before, members=[CALLER.row(100)], up="u") == [("READY", 200.0)]
+
+
+def test_a_hold_that_was_missed_is_made_up_for() -> None:
+    """By the callstate of the agent's channel."""
+    before = (AT_WORK, JOINED, CONNECTED)
+    rows = [CALLER.row(100, "Answered", ANNA)]
+    for callstate, expected in (("HELD", [("AGENT_HOLD", 200.0)]), ("ACTIVE", [])):
+        channels = {"leg-u": callstate}
+        found = after(*before, up="u", channels=channels, members=rows, agents=[TALKING])
+        assert found == expected
+
+
+def test_an_ended_call_is_forgotten_with_its_session() -> None:
+    """So that the memory of ended calls does not grow, and they are not asked about for ever."""
+    gone = HungUp(at=120.0, channel="u")
+    assert after(AT_WORK, JOINED, CONNECTED, gone, gone="u") == []
