@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import typer
@@ -40,6 +42,20 @@ def imported(*words: str) -> set[str]:
         env=environment(),
     )
     return set(ran.stdout.rpartition("\n \n")[2].split()) | set(ran.stdout.split())
+
+
+def helps(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The help of a command and of all commands in it."""
+    yield words, CliRunner().invoke(app, [*words, "--help"]).stdout
+    for name, part in getattr(command, "commands", {}).items():
+        yield from helps((*words, name), part)
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_help_says_what_each_option_takes(name: str) -> None:
+    """URL, FILE or N, and not a type of Python."""
+    for words, text in helps((name,), GROUP.commands[name]):
+        assert re.findall(r"^ +--.*<\w+>", text, re.MULTILINE) == [], words
 
 
 @pytest.mark.parametrize("words", ["--help", "--version"])

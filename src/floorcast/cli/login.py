@@ -25,7 +25,7 @@ __all__ = [
     "tell_wait",
 ]
 
-UrlOption = Annotated[str, typer.Option(help="The server.")]
+UrlOption = Annotated[str, typer.Option(metavar="URL", help="The server.")]
 ClientOption = Annotated[str, typer.Option(metavar="NAME|ID", help="The client.")]
 UserOption = Annotated[
     str, typer.Option(metavar="NAME", help="The name of one of the client's users.")
@@ -33,15 +33,17 @@ UserOption = Annotated[
 PasswordOption = Annotated[
     str,
     typer.Option(
+        metavar="PASSWORD",
         help="The user's password, asked for on a terminal. Others can see a command line: prefer"
-        " FLOORCAST_PASSWORD."
+        " FLOORCAST_PASSWORD.",
     ),
 ]
 ApiTokenOption = Annotated[
     str,
     typer.Option(
+        metavar="TOKEN",
         help="An API token of the client (LV-Access). Others can see a command line: prefer"
-        " FLOORCAST_API_TOKEN."
+        " FLOORCAST_API_TOKEN.",
     ),
 ]
 FilterOption = Annotated[

@@ -163,11 +163,11 @@ def register(app: typer.Typer) -> None:
 
 def _replay(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The recording.")],
-    key: Annotated[str, typer.Option(help=KEY_HELP)],
+    key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
     format: Annotated[  # noqa: A002 — the option's name, in the environment and the file too
         Format, typer.Option(help="What FILE holds.")
     ] = Format.ANONYMOUS_BANK,
-    url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
     client: Annotated[
         str | None,
         typer.Option(

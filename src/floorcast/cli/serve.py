@@ -57,9 +57,14 @@ def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Cal
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
     parameters = [context]
-    parameters += [_option(name, setting.flag, setting.help) for name, setting in SETTINGS.items()]
+    parameters += [
+        _option(name, setting.flag, setting.kind.metavar, setting.help)
+        for name, setting in SETTINGS.items()
+    ]
     parameters.append(
-        _option("config", "--config", "A settings file to read in place of ./floorcast.toml.")
+        _option(
+            "config", "--config", "FILE", "A settings file to read in place of ./floorcast.toml."
+        )
     )
     parameters += more
     run.__doc__ = command.__doc__
@@ -68,11 +73,11 @@ def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Cal
     return run
 
 
-def _option(name: str, flag: str, text: str) -> inspect.Parameter:
+def _option(name: str, flag: str, metavar: str, text: str) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=typer.Option(None, flag, help=text, show_default=False),
+        default=typer.Option(None, flag, metavar=metavar, help=text, show_default=False),
         annotation=str | None,
     )
 

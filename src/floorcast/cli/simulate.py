@@ -37,10 +37,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _simulate(
-    key: Annotated[str, typer.Option(help=KEY_HELP)],
-    url: Annotated[str, typer.Option(help="The server.")] = "http://127.0.0.1:8080",
-    agents: Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of agents.")] = 50,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same floor.")] = 1,
+    key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
+    url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
+    agents: Annotated[
+        int, typer.Option(metavar="N", min=SMALLEST, max=LARGEST, help="Number of agents.")
+    ] = 50,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same floor.")] = 1,
     speed: Annotated[
         str,
         typer.Option(metavar="N|max", help="Multiple of real time; max: as fast as accepted."),
@@ -48,6 +50,7 @@ def _simulate(
     hours: Annotated[
         float | None,
         typer.Option(
+            metavar="HOURS",
             min=0.01,
             max=LONGEST,
             help="Hours that the floor works. [8; until stopped at --speed 1]",
@@ -69,6 +72,7 @@ def _simulate(
     load: Annotated[
         float,
         typer.Option(
+            metavar="SHARE",
             min=0.01,
             max=HEAVIEST,
             help="Share of the agents' time that callers take; above 1 the queues grow.",
@@ -85,7 +89,10 @@ def _simulate(
     truth: Annotated[
         Path | None,
         typer.Option(
-            dir_okay=False, callback=_writable, help="Write the truth to this file, as JSON."
+            metavar="FILE",
+            dir_okay=False,
+            callback=_writable,
+            help="Write the truth to this file, as JSON.",
         ),
     ] = None,
 ) -> None:

@@ -65,6 +65,7 @@ def _tail(
     store: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             dir_okay=False,
             help="Keep the place in this file, and begin there the next time.",
         ),

@@ -42,12 +42,13 @@ def register(program: typer.Typer) -> None:
 def add(
     context: typer.Context,
     name: NameArgument,
-    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")],
+    role: Annotated[str, typer.Option(metavar="ROLE", help=f"One of: {', '.join(ROLES)}.")],
     client: ClientOption = None,
     user_id: Annotated[
         int | None,
         typer.Option(
             "--user-id",
+            metavar="ID",
             min=0,
             help="The user's id; the next free one if not given.",
             show_default=False,
@@ -55,7 +56,9 @@ def add(
     ] = None,
     call_center: Annotated[
         list[int] | None,
-        typer.Option(help="Limit the user to this call center; may be given more than once."),
+        typer.Option(
+            metavar="ID", help="Limit the user to this call center; may be given more than once."
+        ),
     ] = None,
     data: DataOption = None,
     log: LogOption = None,

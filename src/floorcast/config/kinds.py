@@ -16,17 +16,31 @@ from typing import NamedTuple
 from floorcast.model import wording
 from floorcast.model.wording import one_of, whole_number
 
-__all__ = ["CLIENTS", "LOG", "PATH", "PROXIES", "SIZE", "TEXT", "Kind", "choice", "number", "whole"]
+__all__ = [
+    "CLIENTS",
+    "HOST",
+    "LOG",
+    "PATH",
+    "PORT",
+    "PROXIES",
+    "SIZE",
+    "TEXT",
+    "Kind",
+    "choice",
+    "number",
+    "whole",
+]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 SMALLEST = 2**20  # bytes; below it no buffer does its work
 
 
 class Kind(NamedTuple):
-    """A kind of value; ``expected`` ends the sentence "… must be"."""
+    """A kind of value; ``expected`` ends the sentence "… must be", ``metavar`` stands in help."""
 
     expected: str
     read: Callable[[object], object]
+    metavar: str
 
 
 def whole(low: int, high: int) -> Kind:
@@ -40,7 +54,7 @@ def whole(low: int, high: int) -> Kind:
             raise ValueError(value)
         return read_value
 
-    return Kind(whole_number(low, high), read)
+    return Kind(whole_number(low, high), read, "N")
 
 
 def number(low: float, high: float) -> Kind:
@@ -54,7 +68,7 @@ def number(low: float, high: float) -> Kind:
             raise ValueError(value)
         return read_value
 
-    return Kind(wording.number(low, high), read)
+    return Kind(wording.number(low, high), read, "N")
 
 
 def choice(*words: str) -> Kind:
@@ -66,7 +80,7 @@ def choice(*words: str) -> Kind:
             raise ValueError(value)
         return word
 
-    return Kind(one_of(words), read)
+    return Kind(one_of(words), read, "|".join(words))
 
 
 def _text(value: object) -> str:
@@ -116,9 +130,11 @@ def _clients(value: object) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(str(_client(each))) for each in given))
 
 
-TEXT = Kind("a string", _text)
-PATH = Kind("a path", _path)
-SIZE = Kind("a number of bytes, or of KiB, MiB or GiB (256MiB), and at least 1MiB", _size)
-LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log)
-CLIENTS = Kind("ids of clients, separated by commas", _clients)
-PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies)
+TEXT = Kind("a string", _text, "NAME")
+HOST = TEXT._replace(metavar="HOST")
+PORT = whole(0, 65_535)._replace(metavar="PORT")
+PATH = Kind("a path", _path, "PATH")
+SIZE = Kind("a number of bytes, or of KiB, MiB or GiB (256MiB), and at least 1MiB", _size, "SIZE")
+LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log, "embedded|URL")
+CLIENTS = Kind("ids of clients, separated by commas", _clients, "ID,…")
+PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies, "NETWORK,…")

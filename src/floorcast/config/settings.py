@@ -13,8 +13,10 @@ from msgspec import Struct, structs
 
 from floorcast.config.kinds import (
     CLIENTS,
+    HOST,
     LOG,
     PATH,
+    PORT,
     PROXIES,
     SIZE,
     TEXT,
@@ -49,12 +51,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             "A site file to apply at the start. Without it, the site stays as it was applied last.",
         ),
     ] = None
-    host: Annotated[str, About(TEXT, "The address to listen on; 0.0.0.0 for all of them.")] = (
+    host: Annotated[str, About(HOST, "The address to listen on; 0.0.0.0 for all of them.")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, About(whole(0, 65_535), "The port to listen on; 0 for any free one.")] = (
-        8080
-    )
+    port: Annotated[int, About(PORT, "The port to listen on; 0 for any free one.")] = 8080
     tls_cert: Annotated[
         Path | None,
         About(
