@@ -40,7 +40,9 @@ Config = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, metavar="FILE", help="A connect.toml."),
 ]
-Key = Annotated[str | None, typer.Option(help="An ingest key: it decides the client.")]
+Key = Annotated[
+    str | None, typer.Option(metavar="KEY", help="An ingest key: it decides the client.")
+]
 KeyFile = Annotated[
     str | None, typer.Option(metavar="FILE", help="The key, on the file's first line.")
 ]
