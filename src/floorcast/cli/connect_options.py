@@ -46,7 +46,7 @@ Key = Annotated[
 KeyFile = Annotated[
     str | None, typer.Option(metavar="FILE", help="The key, on the file's first line.")
 ]
-Url = Annotated[str | None, typer.Option(help="The server.")]
+Url = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
 SpoolFile = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="What is not sent yet is kept here. [connect.db]"),
@@ -55,7 +55,8 @@ Record = Annotated[
     str | None, typer.Option(metavar="FILE", help="Also write what is read to this file.")
 ]
 MetricsPort = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Answer Prometheus on this port.")
+    int | None,
+    typer.Option(metavar="PORT", min=1, max=65535, help="Answer Prometheus on this port."),
 ]
 MetricsHost = Annotated[
     str | None, typer.Option(metavar="HOST", help="The port's address. [127.0.0.1]")
