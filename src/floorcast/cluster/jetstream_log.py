@@ -19,6 +19,7 @@ import structlog
 
 from floorcast.cluster import log_messages
 from floorcast.cluster.ending import ended
+from floorcast.cluster.entry_recovery import Source, from_peers, from_stream
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, NoRoom, Refused
 from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
 from floorcast.cluster.newer_events import NewerEvents
@@ -139,6 +140,9 @@ class JetStreamLog:
         those that the copy is of. May be called again then.
         """
         self._well_at = asyncio.get_running_loop().time()
+        for client, number in sorted(self._copy.keys_unknown):  # before anything may repeat them
+            if (client, number) in self._copy.keys_unknown:  # not recovered with the one before
+                await self.recover(client, number)
         asked = self._now()
         newest = [await follower.newest() for follower in self.followers]
         if not self._tasks:
@@ -203,6 +207,25 @@ class JetStreamLog:
     def clients(self) -> list[int]:
         """See ``EventLog.clients``."""
         return self._copy.clients()
+
+    def entry(self, client: int, number: int) -> Entry | None:
+        """One entry, None where there is none. Raises Unavailable, also where it is damaged."""
+        found = self._copy.read(client, number - 1, 1)
+        return found[0] if found and found[0].number == number else None
+
+    async def recover(self, client: int, number: int) -> bool:
+        """See ``EventLog.recover``: from another node, else from the stream."""
+        wanted = self._copy.suspects(client, number)
+        source = Source(self.identity, len(self.follows.streams), self._copy.before)
+        found = await from_peers(self._link, source, wanted)
+        if found is None:
+            found = await from_stream(self._link, source, wanted)
+        if found is None:
+            return False
+        await self._copy.restore(found.entries)
+        for entry in found.entries:
+            _log.warning("entry_restored", client=client, entry=entry.number, source=found.source)
+        return self.entry(client, number) is not None
 
     def steady_now(self) -> int:
         """See ``EventLog.steady_now``."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from floorcast.cluster.bootstrap import ensure_copy
+from floorcast.cluster.ending import ended
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
@@ -144,10 +145,11 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     )
     stack.push_async_callback(log.close)
     share = Share(link, log, kv, name, folder.path)
-    server = PeerServer(link, folder.path, share.peer)
+    server = PeerServer(link, folder.path, share.peer, log.entry)
     await server.open()
     stack.push_async_callback(server.close)
-    await _warn(link, server.id, name)
+    warning = asyncio.create_task(_warn(link, server.id, name))  # nobody waits for it
+    stack.push_async_callback(ended, [warning])
     return share
 
 

@@ -24,12 +24,26 @@ from nats.aio.msg import Msg
 
 from floorcast.cluster.link import NatsLink
 from floorcast.log import folder_copy
+from floorcast.log.port import Entry, EntryKind
 from floorcast.model.errors import Unavailable
+from floorcast.sqlite.checksums import checksum
 
-__all__ = ["PEERS", "Following", "Offer", "Peer", "PeerServer", "Wanted", "ask_peers", "subject_of"]
+__all__ = [
+    "PEERS",
+    "EntryPart",
+    "EntryWanted",
+    "Following",
+    "Offer",
+    "Peer",
+    "PeerServer",
+    "Wanted",
+    "ask_peers",
+    "subject_of",
+]
 
 PEERS: Final = "floorcast.peers"
 ANSWERS: Final = 1.0  # seconds in which nodes answer
+NO_RESPONDERS: Final = "503"  # what NATS answers where nobody has subscribed
 PIECE_BYTES: Final = 256 << 10  # of a copy, in one answer
 UNREAD: Final = 60.0  # seconds after which a copy that nobody reads is deleted
 
@@ -87,26 +101,54 @@ class Wanted(Struct):
     offset: int
 
 
+class EntryWanted(Struct):
+    """A piece of a log entry's payload."""
+
+    client: int
+    number: int
+    offset: int
+
+
+class EntryPart(Struct):
+    """An entry with the piece of its payload that was asked for.
+
+    ``size`` and ``checksum`` are of the whole payload, the latter with ``recorded_at`` and
+    ``count``.
+    """
+
+    recorded_at: int
+    kind: EntryKind
+    count: int
+    size: int
+    checksum: int
+    piece: bytes
+
+
 def subject_of(peer: str, what: str) -> str:
     """The subject of one kind of request to a node."""
     return f"{PEERS}.{peer}.{what}"
 
 
 async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
-    """The nodes that answer in time, by name. Raises Unavailable."""
+    """The nodes that answer in time, by name; at once where there is none. Raises Unavailable."""
     await link.until_connected()
     client = link.client
     inbox = client.new_inbox()
     answers: list[Peer] = []
+    nobody = asyncio.Event()
 
     async def take(message: Msg) -> None:
+        if message.headers and message.headers.get("Status") == NO_RESPONDERS:
+            nobody.set()
+            return
         with suppress(msgspec.MsgspecError):  # a node of another release
             answers.append(msgspec.json.decode(message.data, type=Peer))
 
     try:
         subscription = await client.subscribe(inbox, cb=take)
         await client.publish(PEERS, b"", reply=inbox)
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(nobody.wait(), seconds)
         await subscription.unsubscribe()
     except nats.errors.Error as error:
         raise Unavailable(f"the nodes cannot be asked: {error}") from error
@@ -114,14 +156,24 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
 
 
 class PeerServer:
-    """Answers the other nodes. ``tell`` gives the state of this one."""
+    """Answers the other nodes. ``tell`` gives the state of this one, ``read`` an entry of its log.
 
-    def __init__(self, link: NatsLink, folder: Path, tell: Callable[[str], Peer]) -> None:
+    ``read`` takes (client, number) and gives None where there is no such entry.
+    """
+
+    def __init__(
+        self,
+        link: NatsLink,
+        folder: Path,
+        tell: Callable[[str], Peer],
+        read: Callable[[int, int], Entry | None],
+    ) -> None:
         self.id = uuid.uuid4().hex
         self._link = link
         self._folder = folder
         self._copy = folder / "copy"
         self._tell = tell
+        self._read = read
         self._client: Client | None = None
         self._making: asyncio.Task[dict[str, int]] | None = None
         self._forgetting: asyncio.TimerHandle | None = None
@@ -157,6 +209,7 @@ class PeerServer:
             subject_of(self.id, "copy"): self._offer,
             subject_of(self.id, "piece"): self._piece,
             subject_of(self.id, "done"): self._done,
+            subject_of(self.id, "entry"): self._entry,
         }
         for subject, answer in answers.items():
             await client.subscribe(subject, cb=partial(_respond, answer))
@@ -192,6 +245,21 @@ class PeerServer:
         self._keep()
         return await asyncio.to_thread(_read, self._copy / wanted.file, wanted.offset)
 
+    async def _entry(self, message: Msg) -> bytes:
+        wanted = msgspec.msgpack.decode(message.data, type=EntryWanted)
+        entry = self._read(wanted.client, wanted.number)
+        if entry is None:
+            return b""
+        part = EntryPart(
+            entry.recorded_at,
+            entry.kind,
+            entry.count,
+            len(entry.payload),
+            checksum(entry.payload, entry.recorded_at, entry.count),
+            entry.payload[wanted.offset : wanted.offset + PIECE_BYTES],
+        )
+        return msgspec.msgpack.encode(part)
+
     def _keep(self) -> None:
         if self._forgetting is not None:
             self._forgetting.cancel()
@@ -211,6 +279,10 @@ class PeerServer:
 async def _respond(answer: Answer, message: Msg) -> None:
     try:
         await message.respond(await answer(message))
+    except Unavailable as error:  # no answer: whoever asked asks another node
+        _log.info("peer_not_answered", subject=message.subject, why=error.message)
+        with suppress(nats.errors.Error):
+            await message.respond(b"")
     except (nats.errors.Error, msgspec.MsgspecError, OSError) as error:
         _log.info("peer_not_answered", subject=message.subject, why=str(error))
 

@@ -8,7 +8,7 @@ outcome returns to the loop, which publishes the entries and completes the appen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
 import structlog
@@ -17,9 +17,18 @@ from floorcast.log.appender import Appender, NumberedStream, Observe, Origin, Pl
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
-from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, LogReader, StreamRow, open_log
+from floorcast.log.log_file import (
+    CACHE_KIB,
+    PAGE,
+    Follows,
+    LogReader,
+    StreamRow,
+    first_id,
+    open_log,
+)
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
-from floorcast.log.retention import Retention, SteadyClock
+from floorcast.log.restoring import Before, Suspects, before, restore_entries, suspects
+from floorcast.log.retention import Retention, SteadyClock, kept_since
 from floorcast.log.sorted_runs import SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import DamagedEntry
@@ -38,7 +47,8 @@ class EmbeddedLog:
     """See ``EventLog``. Used from one event loop.
 
     Raises SettingError when the files cannot be used. ``observe`` is told of every commit;
-    ``follows`` says what the files are a copy of, if of anything.
+    ``follows`` says what the files are a copy of, if of anything. ``keys_unknown`` are damaged
+    entries, (client, number), whose events are not known as duplicates.
     """
 
     def __init__(
@@ -73,6 +83,8 @@ class EmbeddedLog:
         seen = Seen(self._runs, retention, tuning)
         self._retention = retention
         self._remaking: asyncio.Task[None] | None = None
+        self._path = path
+        self.keys_unknown: set[tuple[int, int]] = set()
         self._load_keys(seen)
         remover = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
         removing = Retention(remover, found, self._steady_now, retention, tuning)
@@ -164,6 +176,30 @@ class EmbeddedLog:
         """Store what this release cannot read of the log that this is a copy of."""
         return await self._appender.plan_other(self._stream(client), payload, origin)
 
+    async def recover(self, client: int, number: int) -> bool:  # noqa: ARG002 — the port's
+        """See ``EventLog.recover``."""
+        return False
+
+    def suspects(self, client: int, number: int) -> Suspects:
+        """A damaged entry with those that are damaged after it. Raises Unavailable."""
+        return suspects(self._reader, self._stream(client).row(), number)
+
+    async def before(self, client: int, number: int, at: int, wanted: set[bytes]) -> Before:
+        """What the log held when it recorded the entry at the tick ``at``. Raises Unavailable."""
+        row, since = self._stream(client).row(), kept_since(at, self._retention)
+        return await asyncio.to_thread(before, self._path, row, number, since, wanted)
+
+    async def restore(self, entries: Sequence[Entry]) -> None:
+        """Put back entries that are damaged here, one after another. Raises Unavailable."""
+        client, number = entries[0].client, entries[0].number
+        row_id = first_id(self._stream(client).ordinal) + number
+        await asyncio.to_thread(restore_entries, self._path, row_id, entries)
+        known = {(client, entry.number) for entry in entries}
+        if self.keys_unknown & known:
+            self.keys_unknown -= known
+            if not self.keys_unknown:
+                self._begin_new_keys()
+
     def steady_now(self) -> int:
         """See ``EventLog.steady_now``."""
         return self._steady_now()
@@ -235,4 +271,5 @@ class EmbeddedLog:
                     _log.error(
                         "entry_damaged", client=error.client, entry=error.number, why=error.why
                     )
+                self.keys_unknown.add((error.client, error.number))
                 after = error.number

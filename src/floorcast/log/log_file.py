@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from floorcast.log.port import Entry, EntryKind, Head
-from floorcast.log.schema import CHECKSUMS_SINCE, STEPS
+from floorcast.log.schema import CHECKSUMS_SINCE, RESTORED_SINCE, STEPS
 from floorcast.model.errors import DamagedEntry, SettingError
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import (
@@ -40,6 +40,7 @@ __all__ = [
     "StreamRow",
     "entry_checksum",
     "first_id",
+    "is_sound",
     "open_log",
     "ordinal_of",
 ]
@@ -59,6 +60,7 @@ LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC 
 COLUMNS = "id, taken, kind, count, payload, checksum"
 READ = "FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 READ_ONE = "FROM entries WHERE id = ?"
+READ_RESTORED = f"SELECT {COLUMNS} FROM restored WHERE id = ?"  # noqa: S608 -- names of ours
 SKIPPED = "SELECT 1 FROM skipped WHERE id = ?"
 TAKEN = "SELECT taken FROM entries WHERE id = ?"
 TAKEN_UNTIL = "SELECT taken FROM entries WHERE id <= ? AND id > ? ORDER BY id DESC LIMIT 1"
@@ -176,7 +178,7 @@ def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload
     return checksum(payload, row_id, recorded_at, kind, count)
 
 
-def _is_sound(row: tuple[Any, ...]) -> bool:
+def is_sound(row: tuple[Any, ...]) -> bool:
     """Whether an entry's row is what was written, as far as its checksum can say."""
     *values, stored = row
     if not (type(row[2]) is int and 0 <= row[2] < len(KINDS) and isinstance(row[4], bytes)):
@@ -187,6 +189,12 @@ def _is_sound(row: tuple[Any, ...]) -> bool:
         return False
 
 
+def _entry(stream: StreamRow, row: tuple[Any, ...]) -> Entry:
+    row_id, recorded_at, kind, count, payload, _ = row
+    number = row_id - first_id(stream.ordinal)
+    return Entry(stream.client, number, recorded_at, KINDS[kind], count, payload)
+
+
 class LogReader:
     """Reads what is durable; every method raises Unavailable when the disk fails."""
 
@@ -194,7 +202,9 @@ class LogReader:
         self._connection = open_reader(path, cache_kib=CACHE_KIB)
         self._read_bytes = read_bytes
         # a folder that this release has not served yet may be read all the same
-        self._checksums = self._connection.pragma("user_version") >= CHECKSUMS_SINCE
+        version = self._connection.pragma("user_version")
+        self._checksums = version >= CHECKSUMS_SINCE
+        self._restores = version >= RESTORED_SINCE
         columns = COLUMNS if self._checksums else COLUMNS.replace("checksum", "NULL")
         self._read_some = f"SELECT {columns} {READ}"
         self._read_one = f"SELECT {columns} {READ_ONE}"
@@ -253,8 +263,8 @@ class LogReader:
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Entries after ``after`` up to the stream's head, oldest first: the port's ``read``.
 
-        Raises DamagedEntry where the next entry is not what was written, unless the operator has
-        decided to skip it.
+        Raises DamagedEntry where the next entry is not what was written, unless it has been
+        restored or the operator has decided to skip it.
         """
         start = first_id(stream.ordinal)
         entries: list[Entry] = []
@@ -282,13 +292,20 @@ class LogReader:
 
     def _take(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
         """Append a row's entry to ``entries``, unless it is skipped. Raises DamagedEntry."""
-        row_id, recorded_at, kind, count, payload, _ = row
-        number = row_id - first_id(stream.ordinal)
-        if not _is_sound(row):
-            if not self._skipped(row_id):
-                raise DamagedEntry(stream.client, number, recorded_at, "its checksum differs")
-            return
-        entries.append(Entry(stream.client, number, recorded_at, KINDS[kind], count, payload))
+        if is_sound(row):
+            entries.append(_entry(stream, row))
+        elif not self._replaced(stream, row[0], entries):
+            number = row[0] - first_id(stream.ordinal)
+            raise DamagedEntry(stream.client, number, row[1], "its checksum differs")
+
+    def _replaced(self, stream: StreamRow, row_id: int, entries: list[Entry]) -> bool:
+        """Whether a damaged entry is skipped, or has been restored: then it is appended."""
+        if self._restores:
+            row = fetch_one(self._connection, READ_RESTORED, (row_id,))
+            if row is not None and is_sound(row):
+                entries.append(_entry(stream, row))
+                return True
+        return self._skipped(row_id)
 
     def _read_singly(self, stream: StreamRow, after: int) -> list[Entry]:
         """The next entry, found by its number, where a page in front of it is damaged."""
@@ -299,15 +316,25 @@ class LogReader:
                 with reading(apsw.CorruptError):
                     row = fetch_one(self._connection, self._read_one, (row_id,))
             except apsw.CorruptError as error:
-                if self._skipped(row_id):
-                    continue
-                why = "its page is damaged"
-                raise DamagedEntry(stream.client, number, None, why) from error
+                if not self._replaced(stream, row_id, entries):
+                    why = "its page is damaged"
+                    raise DamagedEntry(stream.client, number, None, why) from error
+                row = None
             if row is not None:
                 self._take(stream, row, entries)
             if entries:
                 break
         return entries
+
+    def stored_row(self, ordinal: int, number: int) -> tuple[Any, ...] | None:
+        """An entry's row as it lies on the disk, damaged or not; None where it cannot be read."""
+        try:
+            row: tuple[Any, ...] | None = fetch_one(
+                self._connection, self._read_one, (first_id(ordinal) + number,)
+            )
+        except apsw.Error:
+            return None
+        return row
 
     def _skipped(self, row_id: int) -> bool:
         if not self._checksums:

@@ -144,6 +144,10 @@ class MemoryLog:
         """See ``EventLog.clients``."""
         return sorted(client for client, kept in self._kept.items() if kept.stream.head.number)
 
+    async def recover(self, client: int, number: int) -> bool:  # noqa: ARG002 — the port's
+        """See ``EventLog.recover``."""
+        return False
+
     def steady_now(self) -> int:
         """See ``EventLog.steady_now``."""
         return self._now()

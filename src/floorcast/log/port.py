@@ -175,6 +175,13 @@ class EventLog(Protocol):
         """The clients that have a stream."""
         ...
 
+    async def recover(self, client: int, number: int) -> bool:
+        """Fetch a damaged entry from wherever else it is, and put it back; whether it is there.
+
+        Raises Unavailable.
+        """
+        ...
+
     def steady_now(self) -> int:
         """The present in ticks, as whatever deletes old data may believe it; from any thread.
 

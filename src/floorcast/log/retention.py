@@ -53,6 +53,7 @@ WHERE ordinal = ?1
 NOTE = "UPDATE streams SET removed = ?2, removed_taken = ?3 WHERE ordinal = ?1"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
+FORGET = "DELETE FROM restored WHERE id > ? AND id <= ?"  # what was restored of such entries
 
 _log = structlog.get_logger(__name__)
 
@@ -152,6 +153,7 @@ class Retention:
             self._connection.execute(KEEP_SITE, (ordinal, start, site))
         self._connection.execute(NOTE, (ordinal, last - start, recorded_at))
         self._connection.execute(DELETE, (first, last))
+        self._connection.execute(FORGET, (start, last))
 
     def _pass_over(self, front: _Front, before: int) -> tuple[int, int]:
         """The same beside a damaged page: one entry, or none where even that cannot be deleted."""

@@ -137,9 +137,12 @@ class ProjectionSupervisor:
             except _StoreDamaged:
                 pause = 0.0
             except DamagedEntry as error:
-                pause = DAMAGED_AGAIN_SECONDS
-                _log.error("entry_damaged", client=error.client, entry=error.number, why=error.why)
-                _tell(ready, error)
+                pause = 0.0
+                if not await self._recovered(error):
+                    pause = DAMAGED_AGAIN_SECONDS
+                    why = error.why
+                    _log.error("entry_damaged", client=error.client, entry=error.number, why=why)
+                    _tell(ready, error)
             except Exception:  # noqa: BLE001 — whatever it is, the floor is begun anew
                 pause = _AGAIN
                 _log.exception("folding_failed", client=floor.client, folded=floor.folded)
@@ -151,6 +154,14 @@ class ProjectionSupervisor:
             if pause:
                 _tell(ready, FloorFailed("the client's floor is being rebuilt"))
             floor = await self._begun_anew(floor.client, pause)
+
+    async def _recovered(self, error: DamagedEntry) -> bool:
+        """Whether a damaged entry has been fetched from elsewhere."""
+        try:
+            return await self._log.recover(error.client, error.number)
+        except Unavailable as failure:
+            _log.warning("entry_not_restored", client=error.client, why=failure.message)
+            return False
 
     async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
         damaged = self._damaged[floor.client] = asyncio.Event()

@@ -1,0 +1,186 @@
+"""Fetching an entry that the disk of this node has damaged: from another node, or from its stream.
+
+All nodes have the same entries. Where no other node answers, the entry is made again from the
+messages that the stream took between the entries before and after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from floorcast.cluster import log_messages
+from floorcast.cluster.link import NatsLink
+from floorcast.cluster.log_messages import recorded_at, stream_name, stream_of, subject
+from floorcast.cluster.ordered_consumer import Delivery, Message, OrderedConsumer
+from floorcast.cluster.peers import EntryPart, EntryWanted, Peer, ask_peers, subject_of
+from floorcast.log.client_streams import news_of
+from floorcast.log.duplicates import keys_of
+from floorcast.log.port import Batch, Entry, EntryKind
+from floorcast.log.restoring import Before, Suspects
+from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import read_lines
+from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.sqlite.checksums import checksum
+
+__all__ = ["Recovered", "Source", "from_peers", "from_stream"]
+
+CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
+MAX_MESSAGES: Final = 1000  # that are looked at for one entry
+MAX_BYTES: Final = 64 << 20  # of them
+
+
+class Recovered(NamedTuple):
+    """Entries, one after another, and where they come from."""
+
+    entries: Sequence[Entry]
+    source: str
+
+
+class Source(NamedTuple):
+    """The log that a damaged entry belongs to.
+
+    ``before`` says what the log held before an entry: of (client, number, tick, keys).
+    """
+
+    identity: str
+    streams: int
+    before: Callable[[int, int, int, set[bytes]], Awaitable[Before]]
+
+
+async def from_peers(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
+    """The entries as another node has them, checked; None when no node gives them."""
+    try:
+        peers = await ask_peers(link)
+    except Unavailable:
+        return None
+    numbers = range(wanted.number, wanted.number + len(wanted.rows))
+    for peer in peers:
+        if peer.log != source.identity or not _serves(peer, wanted.client):
+            continue
+        try:
+            entries = [await _ask(link, peer, wanted.client, number) for number in numbers]
+        except (Unavailable, msgspec.MsgspecError):  # an older release, or its own are damaged
+            continue
+        if wanted.accepts(entries):
+            return Recovered(entries, peer.name)
+    return None
+
+
+def _serves(peer: Peer, client: int) -> bool:
+    return not peer.clients or str(client) in peer.clients.split(",")
+
+
+async def _ask(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
+    payload = b""
+    while True:
+        asked = EntryWanted(client, number, len(payload))
+        answer = await link.request(subject_of(peer.id, "entry"), msgspec.msgpack.encode(asked))
+        part = msgspec.msgpack.decode(answer.data, type=EntryPart)
+        payload += part.piece
+        if len(payload) >= part.size or not part.piece:
+            break
+    if checksum(payload, part.recorded_at, part.count) != part.checksum:
+        raise Unavailable(f"{peer.name} did not give all of the entry")
+    return Entry(client, number, part.recorded_at, part.kind, part.count, payload)
+
+
+async def from_stream(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
+    """The entries made again from their stream; None where they are not certainly the same.
+
+    Raises Unavailable.
+    """
+    messages = await _messages_between(link, source, wanted)
+    if not messages:
+        return None
+    batches = [_batch(wanted.client, message) for message in messages]
+    keys = {key for batch in batches for key in keys_of(wanted.client, batch.events)}
+    first = recorded_at(messages[0].headers, messages[0].at)
+    earlier = await source.before(wanted.client, wanted.number, first, keys)
+    made = _made(wanted, messages, batches, earlier)
+    return Recovered(made, _stream(source, wanted)) if wanted.accepts(made) else None
+
+
+def _made(
+    wanted: Suspects, messages: Sequence[Message], batches: Sequence[Batch], earlier: Before
+) -> list[Entry]:
+    """The entries that messages became, when the log held what it did."""
+    held, site, made = set(earlier.keys), earlier.site, list[Entry]()
+
+    def make(kind: EntryKind, message: Message, payload: bytes, count: int = 0) -> None:
+        at = recorded_at(message.headers, message.at)
+        if made:
+            at = max(at, made[-1].recorded_at + 1)
+        made.append(Entry(wanted.client, wanted.number + len(made), at, kind, count, payload))
+
+    for message, batch in zip(messages, batches, strict=True):
+        kind = message.headers.get(log_messages.KIND, "")
+        if kind == "events":
+            keys = keys_of(wanted.client, batch.events)
+            lines = news_of(batch, keys, held).lines
+            held.update(keys)
+            if lines:
+                make("events", message, b"\n".join(lines), len(lines))
+        elif kind != "site":
+            make("other", message, log_messages.other(kind, message.payload))
+        elif message.payload != site:
+            site = message.payload
+            make("site", message, site)
+    return made
+
+
+def _batch(client: int, message: Message) -> Batch:
+    if message.headers.get(log_messages.KIND) != "events":
+        return Batch(client, (), ())
+    lines = [line for line in message.payload.split(b"\n") if line and not line.isspace()]
+    return Batch(client, lines, read_lines(b"\n".join(lines)))
+
+
+def _stream(source: Source, wanted: Suspects) -> str:
+    return stream_name(stream_of(wanted.client, source.streams))
+
+
+async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) -> list[Message]:
+    """The client's messages between the entries before and after; none where they are too many."""
+    after = wanted.after
+    row = wanted.rows[0]
+    if not after and row is not None and isinstance(row[1], int):
+        after = row[1] - 1
+    if not after:
+        return []
+    begin = datetime.fromtimestamp(max(0, after - CLOCK_SLACK) / TICKS_PER_SECOND, UTC)
+    config = {
+        "deliver_policy": "by_start_time",
+        "opt_start_time": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "filter_subjects": [subject(wanted.client, source.streams)],
+    }
+    consumer = OrderedConsumer(link, _stream(source, wanted), config)
+    found: list[Message] = []
+    size = 0
+    try:
+        await consumer.open()
+        async with aclosing(consumer.deliveries()) as deliveries:
+            async for delivery in deliveries:
+                for message in delivery.messages:
+                    if after < recorded_at(message.headers, message.at) < wanted.until:
+                        found.append(message)
+                        size += len(message.payload)
+                if len(found) > MAX_MESSAGES or size > MAX_BYTES:
+                    return []
+                if _is_last(delivery, wanted):
+                    break
+    finally:
+        await consumer.close()
+    return found
+
+
+def _is_last(delivery: Delivery, wanted: Suspects) -> bool:
+    """Whether nothing that comes after can be wanted."""
+    if not delivery.messages:
+        return True
+    last = delivery.messages[-1]
+    return not last.pending or last.at > wanted.until + CLOCK_SLACK

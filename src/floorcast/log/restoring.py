@@ -1,0 +1,141 @@
+"""Putting back an entry that the disk has damaged, as it was fetched from elsewhere.
+
+It goes into a table of its own: the page that it was on may be unusable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from floorcast.log.duplicates import keys_of_payload
+from floorcast.log.log_file import (
+    CACHE_KIB,
+    KINDS,
+    PAGE,
+    LogReader,
+    StreamRow,
+    entry_checksum,
+    first_id,
+    is_sound,
+)
+from floorcast.log.port import Entry, EntryKind
+from floorcast.model.errors import DamagedEntry, Unavailable
+from floorcast.sqlite.files import connect, transaction
+
+__all__ = ["Before", "Suspects", "before", "restore_entries", "suspects"]
+
+MAX_SUSPECTS = 1000  # entries restored together
+FAR = 2**62  # ticks; later than any entry
+READ = 64  # entries read at a time
+ADD_RESTORED = "INSERT OR REPLACE INTO restored VALUES (?, ?, ?, ?, ?, ?)"
+
+
+class Suspects(NamedTuple):
+    """Damaged entries of a client, one after another from ``number`` on, as far as they are known.
+
+    They were recorded after the tick ``after`` and before ``until``, the times of their neighbors.
+    ``rows`` are what lies on the disk, None where nothing can be read; ``row_id`` is the first's.
+    """
+
+    client: int
+    number: int
+    row_id: int
+    after: int
+    until: int
+    rows: Sequence[tuple[Any, ...] | None]
+
+    def accepts(self, entries: Sequence[Entry]) -> bool:
+        """Whether these entries are the ones that were written here."""
+        times = [self.after, *(entry.recorded_at for entry in entries), self.until]
+        return (
+            len(entries) == len(self.rows)
+            and all(before < after for before, after in pairwise(times))
+            and all(map(_fits, self.rows, self._rows(entries)))
+        )
+
+    def _rows(self, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+        return (_row(self.row_id + index, entry) for index, entry in enumerate(entries))
+
+
+def _fits(stored: tuple[Any, ...] | None, row: tuple[Any, ...]) -> bool:
+    # a damaged checksum beside a sound entry is damage, too
+    return stored is None or stored[5] == row[5] or stored[:5] == row[:5]
+
+
+class Before(NamedTuple):
+    """What a log held before an entry: which of some keys, and the client's site."""
+
+    keys: Collection[bytes]
+    site: bytes | None
+
+
+def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
+    """A damaged entry with those that are damaged after it. Raises Unavailable."""
+    rows: list[tuple[Any, ...] | None] = []
+    until = FAR
+    for each in range(number, min(stream.head.number, number + MAX_SUSPECTS) + 1):
+        row = reader.stored_row(stream.ordinal, each)
+        if row is not None and is_sound(row):
+            until = row[1]
+            break
+        rows.append(row)
+    earlier = reader.stored_row(stream.ordinal, number - 1)
+    after = earlier[1] if earlier is not None and is_sound(earlier) else 0
+    return Suspects(stream.client, number, first_id(stream.ordinal) + number, after, until, rows)
+
+
+def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[bytes]) -> Before:
+    """Read what the log held before entry ``number``, of what was recorded at ``since`` or later.
+
+    Reads the whole log of the client: for a thread. Raises Unavailable.
+    """
+    reader = LogReader(path)
+    try:
+        site = reader.removed_site(stream.ordinal)
+        payload = None if site is None else site.payload
+        held: set[bytes] = set()
+        after = 0
+        while after < number - 1:
+            try:
+                entries = reader.read(stream, after, min(READ, number - 1 - after))
+            except DamagedEntry as error:
+                after = error.number
+                continue
+            for entry in entries:
+                if entry.number >= number:
+                    break
+                if entry.kind == "site":
+                    payload = entry.payload
+                elif entry.kind == "events" and entry.recorded_at >= since:
+                    held |= wanted.intersection(keys_of_payload(stream.client, entry.payload))
+            if not entries:
+                break
+            after = entries[-1].number
+        return Before(held, payload)
+    finally:
+        reader.close()
+
+
+def restore_entries(path: Path, row_id: int, entries: Sequence[Entry]) -> None:
+    """Keep fetched entries for damaged ones, from ``row_id`` on. Raises Unavailable."""
+    try:
+        connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        try:
+            with transaction(connection):
+                rows = [_row(row_id + index, entry) for index, entry in enumerate(entries)]
+                connection.executemany(ADD_RESTORED, rows)
+        finally:
+            connection.close()
+    except (OSError, apsw.Error) as error:
+        raise Unavailable(f"{path} cannot be written: {error}") from error
+
+
+def _row(row_id: int, entry: Entry) -> tuple[int, int, int, int, bytes, int]:
+    kind: EntryKind = entry.kind
+    values = row_id, entry.recorded_at, KINDS.index(kind), entry.count, entry.payload
+    return (*values, entry_checksum(*values))
