@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from floorcast.feeds.blocks import Record
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
+from floorcast.floor.calls import Key
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
 from floorcast.log.memory import MemoryLog
@@ -198,6 +199,31 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
             assert await until(lambda: floor.folded == number) > 2
         pieces = [(len(records), through) for records, through, _ in fed.published if records]
         assert pieces == [(4, position(2, 3)), (4, position(2, 7)), (2, end_of_entry(2))]
+
+    run(work)
+
+
+def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many turns it takes to fold it."""
+    monkeypatch.setattr(runner, "_TURN", -1.0)
+
+    async def work(house: House) -> None:
+        await house.plan(*BOTH)
+        floor = house.floor()
+        find, asked = house.store.find_calls, []
+
+        def counted(client: int, keys: list[Key], at_place: int) -> dict[Key, bytes]:
+            asked.extend(keys)
+            return find(client, keys, at_place)
+
+        monkeypatch.setattr(house.store, "find_calls", counted)
+        starts = [
+            house.event("call.start", n, direction="INBOUND", service=1) for n in range(1, 61)
+        ]
+        async with house.at_work(floor):
+            await floor.until_folded(await house.take(*starts))
+        assert len(floor.feeds["interaction"].published) > 3
+        assert len(asked) == len(set(asked))
 
     run(work)
 

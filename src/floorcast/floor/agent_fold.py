@@ -21,8 +21,6 @@ from floorcast.model.inbound import (
     AgentStateData,
     CallAnswer,
     CallRef,
-    Thing,
-    milliseconds,
 )
 from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
@@ -162,15 +160,18 @@ class AgentFold:
 
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
         """Find the calls that an event of an agent may change without naming them."""
-        thing: Thing | None = event.data.agent
+        thing, time = event.data.agent, event.time
         if thing is None:
             return
-        number = self._state.directory.known_agent(thing)
+        directory, keys = self._state.directory, _NO_KEYS
+        number = directory.agent_keys.get(thing)
+        if number is None:
+            number = directory.known_agent(thing)
         agent = None if number is None else self._state.agents.get(number)
         if agent is None:
             return
-        keys: Iterable[Key | None] = ()
-        if event.time is not None and milliseconds(event.time) < agent.reached:
+        # what ``milliseconds(time) < agent.reached`` says, without rounding first
+        if time is not None and time.timestamp() * 1000 + 0.0005 < agent.reached:
             keys = self._timeline.calls_of(agent)
         elif agent.state is WRAP_UP or (
             type(event) is AgentState and event.data.event_type == "WRAP_UP"
@@ -278,6 +279,7 @@ class AgentFold:
         return _or_none(known.present_service if turn is None else turn.service)
 
 
+_NO_KEYS: Iterable[Key | None] = ()
 _NO_REASON = reason_index(None)
 
 

@@ -261,11 +261,12 @@ class Projection:
         if events is None:
             events = read_lines(entry.payload)
         deadline = time.perf_counter() + _TURN
-        done, count = 0, len(events)
+        done, known, count = 0, 0, len(events)
         while done < count:
-            piece = events[done : done + _SLICE]
-            self._bring_back(piece, entry)
-            records, folded = self._fold(piece, entry, done, deadline)
+            if done == known:  # nothing leaves the memory before the next entry begins
+                known = min(done + _SLICE, count)
+                self._bring_back(events[done:known], entry)
+            records, folded = self._fold(events[done:known], entry, done, deadline)
             done += folded
             last = position(entry.number, done - 1)
             through = end_of_entry(entry.number) if done == count else last
@@ -278,9 +279,10 @@ class Projection:
         self, events: Sequence[LoggedEvent], entry: Entry, start: int, deadline: float
     ) -> tuple[dict[str, list[Record]], int]:
         """Fold events until the deadline; what they fed, and how many were folded."""
-        fold = self.floor.fold
+        fold, recorded_at = self.floor.fold, entry.recorded_at
         switched_on = self.floor.state.plan.feeds
-        event_id = event_id_maker(self.client, entry.recorded_at, entry.number, self._token_secret)
+        event_id = event_id_maker(self.client, recorded_at, entry.number, self._token_secret)
+        first = position(entry.number, 0)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
             if not index % _LOOK and index > start and time.perf_counter() > deadline:
@@ -290,7 +292,7 @@ class Projection:
                 continue
             try:
                 fed: OutboundEvent | None = fold(
-                    event, entry.recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
+                    event, recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
                 # a bug of ours: told and counted, and the rest goes on
@@ -299,7 +301,7 @@ class Projection:
                 continue
             if fed is not None and fed.feed in switched_on:
                 facets = (fed.kind, fed.service, fed.call_center)
-                records[fed.feed].append((position(entry.number, index), facets, encode(fed.event)))
+                records[fed.feed].append((first + index, facets, encode(fed.event)))
         return records, len(events)
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
