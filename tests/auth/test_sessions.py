@@ -62,7 +62,7 @@ def test_a_login_gives_what_the_user_may_see() -> None:
         "Sysadmin",
     )
     assert (reports.clients_seen, reports.call_centers) == ((1, 2), None)
-    assert (north.role, north.call_centers) == ("Manager", frozenset({11}))
+    assert (north.role, north.call_centers) == ("Manager", frozenset({(1, 11)}))
     assert door.sessions.find(reports.id) is reports
     assert len(door.sessions) == 2
 

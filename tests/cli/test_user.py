@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.model.errors import InvalidParameter, NotFound
+from floorcast.site.configuration import CenterOf
 from tests.cli.desk import Desk
 from tests.site.sites import CHEAP, SMALL
 
@@ -38,6 +39,17 @@ def test_a_user_may_have_an_id_and_a_limit(desk: Desk) -> None:
     user = desk.site().user(1, "eve")
     assert user is not None
     assert (user.id, user.call_centers) == (7, (11, 21))
+    desk.says(*words[:2], "bob", *words[3:-1], "8", "--call-center", "2/21", types="a long secret")
+    bob = desk.site().user(1, "bob")
+    assert bob is not None
+    assert bob.call_centers == (CenterOf(client=2, id=21),)
+    assert "2/21" in desk.says("user", "list", "--client", "1")
+    assert "no call center 1/21" in desk.refused(
+        *words, "--call-center", "1/21", types="a long secret"
+    )
+    assert "must be ID or CLIENT/ID" in desk.refused(
+        *words, "--call-center", "West", types="a long secret"
+    )
     assert "no call center 99" in desk.refused(*words, "--call-center", "99", types="a long secret")
 
 

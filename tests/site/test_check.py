@@ -31,6 +31,10 @@ DOES_NOT_FIT = [
         "client 1, term_code Paid: the code is used twice",
     ),
     ("call_center = 11", "call_center = 21", "client 1, service 101: call_center 21 is not a"),
+    ("[11]}", "[{client = 1, id = 21}]}", "call_centers: 1/21 is not a call_center of this client"),
+    ("[11]}", "[{client = 9, id = 11}]}", "call_centers: 9/11 is not a call_center of this client"),
+    ("[11]}", "[{client = 2}]}", "client 1, user 302, call_centers number 1: id is required"),
+    ("[11]}", "['2/21']}", "user 302: call_centers[0] must be a whole number from 0 to "),
     ("[11]}", "[13]}", "client 1, user 302: call_centers: 13 is not a call_center of this client"),
     ('password = "correct horse", ', "", "client 1, user 301: password (or password_hash) is req"),
     (
@@ -121,3 +125,9 @@ def test_everything_wrong_is_told_at_once() -> None:
 def test_a_parents_user_may_be_limited_to_a_childs_call_center() -> None:
     """A user sees the clients below its own, so it may be limited to their call centers."""
     parse(SMALL.replace("[11]}", "[11, 21]}"))
+
+
+def test_a_call_center_below_is_named_by_its_client() -> None:
+    """By its id alone too, where the client has none of that id."""
+    for named in ("{client = 2, id = 21}", "21", "11, {client = 2, id = 21}"):
+        assert parse(SMALL.replace("[11]}", f"[{named}]}}"))

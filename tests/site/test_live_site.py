@@ -59,6 +59,107 @@ def test_an_ingest_key_is_its_clients() -> None:
     assert found.client_of_ingest_key("ingest-key-of-acme-01") is None
 
 
+BOTH_HAVE_TEN = """
+[[client]]
+id = 1
+name = "Parent"
+call_center = [{id = 10, name = "Ten"}, {id = 11, name = "Eleven"}]
+
+[[client.user]]
+id = 1
+name = "own"
+password = "a long secret"
+role = "Manager"
+call_centers = [10]
+
+[[client.user]]
+id = 2
+name = "childs"
+password = "a long secret"
+role = "Manager"
+call_centers = [{client = 2, id = 10}]
+
+[[client.user]]
+id = 3
+name = "mixed"
+password = "a long secret"
+role = "Manager"
+call_centers = [{client = 3, id = 10}, 11, 12, {client = 1, id = 10}]
+
+[[client.user]]
+id = 4
+name = "all"
+password = "a long secret"
+role = "Manager"
+
+[[client.user]]
+id = 5
+name = "none"
+password = "a long secret"
+role = "Manager"
+call_centers = []
+
+[[client]]
+id = 2
+name = "Child"
+parent = 1
+call_center = [{id = 10, name = "Ten"}, {id = 12, name = "Twelve"}]
+
+[[client]]
+id = 3
+name = "Grandchild"
+parent = 2
+call_center = [{id = 10, name = "Ten"}, {id = 12, name = "Twelve"}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "centers"),
+    [
+        ("own", {(1, 10)}),
+        ("childs", {(2, 10)}),
+        ("mixed", {(1, 10), (1, 11), (2, 12), (3, 10), (3, 12)}),
+        ("all", None),
+        ("none", set()),
+    ],
+)
+def test_a_limit_is_a_client_s_call_center(name: str, centers: set[tuple[int, int]] | None) -> None:
+    """An id alone is the own client's; where that has none, every one below it."""
+    kv = MemoryKeyValueStore()
+    applied(BOTH_HAVE_TEN, kv)
+    found = Site(kv).directory
+    user = found.user(1, name)
+    assert user is not None
+    found_centers = (
+        None if user.call_centers is None else found.call_centers_of(1, user.call_centers)
+    )
+    assert found_centers == centers
+
+
+def test_a_limit_that_an_earlier_release_stored_means_what_it_meant() -> None:
+    """Plain ids; and one whose call center has gone shows nothing."""
+    kv = MemoryKeyValueStore()
+    applied(BOTH_HAVE_TEN, kv)
+    raw = kv.get("site", "1")
+    assert raw is not None
+    assert b'"call_centers":[10]' in raw
+    assert Site(kv).directory.call_centers_of(1, (10, 99)) == frozenset({(1, 10)})
+    assert Site(kv).directory.call_centers_of(2, (10, 99)) == frozenset({(2, 10)})
+
+
+def test_a_service_is_the_own_client_s_if_it_has_it_or_nobody_declares_it() -> None:
+    """And otherwise the one that a client below declares."""
+    kv = MemoryKeyValueStore()
+    text = BOTH_HAVE_TEN.replace('name = "Parent"', 'name = "P"\nservice = [{id = 1, name = "a"}]')
+    text = text.replace(
+        'name = "Child"', 'name = "C"\nservice = [{id = 1, name = "a"}, {id = 2, name = "b"}]'
+    )
+    applied(text, kv)
+    found = Site(kv).directory
+    assert found.services_of(1, (1, 2, 3)) == {(1, 1), (2, 2), (1, 3)}
+    assert found.services_of(1, ()) == frozenset()
+
+
 def test_an_empty_site_knows_nobody() -> None:
     """A server without a site answers everything with no."""
     found = Directory()

@@ -8,7 +8,7 @@ from floorcast.floor.view import NO_SERVICE, FloorView
 from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.requests import ServiceFilter
-from floorcast.statistics.visibility import Moment, Visibility, limits_of, listed_of
+from floorcast.statistics.visibility import Moment, Visibility
 from tests.statistics.floors import agent_at, at, folded, visible
 
 PARENT = folded(
@@ -82,25 +82,19 @@ def test_a_call_center_of_a_child_is_not_the_parent_s_of_the_same_id() -> None:
     plan = FloorConfig(call_centers=(ten,), services=(Service(id=1, name="One", call_center=10),))
     parent, child = (folded(plan, [agent_at("READY", 0, service=1)], client=n) for n in (1, 2))
     views = [FloorView(parent), FloorView(child)]
-    limits = limits_of(views, {10})
-    assert limits == frozenset({(1, 10)})
+    limits = frozenset({(1, 10)})
     assert services(Visibility(views, limits)) == [[1], []]
     assert services(Visibility(views, limits), by(centers=(10,))) == [[1], []]
-    assert limits_of(views, None) is None
-
-
-def test_an_id_that_the_own_client_lacks_names_a_call_center_below() -> None:
-    """A parent may limit a user to a child's call center."""
-    views = [FloorView(PARENT), FloorView(CHILD)]
-    assert limits_of(views, [2, 3, 99]) == frozenset({(1, 2), (2, 3)})
+    limits = frozenset({(2, 10)})
+    assert services(Visibility(views, limits)) == [[], [1]]
+    assert services(Visibility(views, limits), by(centers=(10,))) == [[], [1]]
 
 
 def test_a_screen_sees_the_services_of_its_key_beside_its_call_centers() -> None:
-    """An id is the own client's service, and only otherwise one of those below."""
+    """Each by its client: an id of one client's is nothing to another's."""
     views = [FloorView(PARENT), FloorView(CHILD)]
-    listed = listed_of(views, (10, 40, 99))
-    assert listed == {(1, 10), (2, 40)}
-    limited = Visibility(views, limits_of(views, (2,)), listed=listed)
+    listed = frozenset({(1, 10), (2, 40)})
+    limited = Visibility(views, frozenset({(1, 2)}), listed=listed)
     assert services(limited) == [[10, 20], [40]]
     with pytest.raises(InvalidParameter):
         services(limited, by(30))

@@ -28,7 +28,7 @@ PRIVATE = 0o600
 MAX_CHANGES = 1_000  # of one site file, that are spelt out
 TAIL_BYTES = 64 << 10  # in which the last line of a file is looked for
 
-Value = str | int | bool | list[int] | None
+Value = str | int | bool | list[str] | None
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from floorcast.model.errors import RoleNotAllowed
 from floorcast.site.configuration import Role
+from floorcast.site.live_site import CallCenters
 
 __all__ = [
     "ALLOWED",
@@ -52,8 +53,9 @@ class Session(Struct, eq=False, kw_only=True):
     what it was opened with; a ``screen`` has its key's digest as ``token``. ``id`` is empty until
     somebody has shown it since it was loaded. ``written`` is what the store holds, including a use
     at ``kept``. What the session may do follows from the site: ``clients_seen`` are the own client
-    and, except for agents, those below it; ``call_centers`` those that the user is limited to, None
-    for all; ``services`` what a screen sees beyond its call centers. Times are in ticks.
+    and, except for agents, those below it; ``call_centers`` those that the user is limited to, each
+    by client and id, None for all; ``services`` what a screen sees beyond them, by client and id.
+    Times are in ticks.
     """
 
     digest: str
@@ -70,8 +72,8 @@ class Session(Struct, eq=False, kw_only=True):
     written: bytes = b""
     user: int = 0
     role: SessionRole = "Agent"
-    call_centers: frozenset[int] | None = None
-    services: frozenset[int] = frozenset()
+    call_centers: CallCenters = None
+    services: frozenset[tuple[int, int]] = frozenset()
     clients_seen: tuple[int, ...] = ()
     generation: int = -1
 
@@ -82,8 +84,15 @@ class Session(Struct, eq=False, kw_only=True):
 
     @property
     def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
-        """The call centers that it is limited to, and the services that it sees beyond them."""
-        return self.call_centers, self.services
+        """The call centers and services, by id, that it sees of its own client (None: all)."""
+        return (
+            None if self.call_centers is None else _of_client(self.client, self.call_centers),
+            _of_client(self.client, self.services),
+        )
+
+
+def _of_client(client: int, things: frozenset[tuple[int, int]]) -> frozenset[int]:
+    return frozenset(number for owner, number in things if owner == client)
 
 
 class _Stored(Struct, kw_only=True, omit_defaults=True):

@@ -280,7 +280,10 @@ class Sessions:
         if session.proof != proof_of(user.password_hash):
             return False
         session.user, session.role = user.id, user.role
-        session.call_centers = None if user.call_centers is None else frozenset(user.call_centers)
+        limits = user.call_centers
+        session.call_centers = (
+            None if limits is None else directory.call_centers_of(session.client, limits)
+        )
         session.clients_seen = (
             (session.client,) if session.agent else directory.family(session.client)
         )
@@ -288,15 +291,18 @@ class Sessions:
         return True
 
     def _permit_screen(self, session: Session) -> bool:
-        found = self._site.directory.screen(session.token)
+        directory = self._site.directory
+        found = directory.screen(session.token)
         if found is None or found[0] != session.client:
             return False
         _, key = found
         limited = bool(key.call_centers or key.services)
         session.role = SCREEN
-        session.call_centers = frozenset(key.call_centers) if limited else None
-        session.services = frozenset(key.services)
-        session.clients_seen = self._site.directory.family(session.client)
+        session.call_centers = (
+            directory.call_centers_of(session.client, key.call_centers) if limited else None
+        )
+        session.services = directory.services_of(session.client, key.services)
+        session.clients_seen = directory.family(session.client)
         session.generation = self._site.generation
         return True
 

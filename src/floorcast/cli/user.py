@@ -18,7 +18,7 @@ from floorcast.cli.admin import (
     with_kv,
 )
 from floorcast.kv.port import KeyValueStore
-from floorcast.site.configuration import Client, Role, User
+from floorcast.site.configuration import Center, CenterOf, Client, Role, User, in_order
 from floorcast.site.edits import add_user, remove_user, set_password
 from floorcast.site.live_site import Site
 from floorcast.site.store import BY_HAND, read_by_hand
@@ -55,9 +55,11 @@ def add(
         ),
     ] = None,
     call_center: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
-            metavar="ID", help="Limit the user to this call center; may be given more than once."
+            metavar="ID or CLIENT/ID",
+            help="Limit the user to this call center, such as 10, or 2/10 for one of client 2."
+            " May be given more than once.",
         ),
     ] = None,
     data: DataOption = None,
@@ -72,14 +74,14 @@ def add(
     async def make(kv: KeyValueStore) -> tuple[Client, User]:
         site = Site(kv)
         owner = client_named(site, client)
-        _check_centers(site, owner, call_center or [])
+        centers = _centers(site, owner, call_center or [])
         used_ids = [user.id for user in owner.users if not user.agent]
         user = User(
             id=max(used_ids, default=0) + 1 if user_id is None else user_id,
             name=name,
             password_hash=hasher().hash(new_password(name)),
             role=known_role,
-            call_centers=tuple(sorted(set(call_center))) if call_center else None,
+            call_centers=centers or None,
         )
         await add_user(kv, owner.id, user)
         return owner, user
@@ -94,7 +96,7 @@ def add(
         user=user.id,
         name=name,
         role=known_role,
-        call_centers=None if user.call_centers is None else list(user.call_centers),
+        call_centers=None if user.call_centers is None else [*map(str, user.call_centers)],
     )
     print(f"user {user.id} {name} of client {owner.name} may log in now")
 
@@ -183,11 +185,20 @@ def _role(named: str) -> Role:
     raise typer.BadParameter(f"must be one of: {', '.join(ROLES)}", param_hint="--role")
 
 
-def _check_centers(site: Site, owner: Client, centers: list[int]) -> None:
-    family = site.family(owner.id)
-    there = {center.id for one in family for center in site.clients[one].plan.call_centers}
-    for center in centers:
-        if center not in there:
+def _centers(site: Site, owner: Client, given: list[str]) -> tuple[Center, ...]:
+    """The call centers that the option names; those of the client, or of one below it."""
+    found: list[Center] = []
+    for text in given:
+        client, slash, number = text.rpartition("/")
+        digits = (client, number) if slash else (number,)
+        if not all(part.isascii() and part.isdigit() and len(part) <= 16 for part in digits):
             raise typer.BadParameter(
-                f"client {owner.name} has no call center {center}", param_hint="--call-center"
+                f"{text!r} must be ID or CLIENT/ID", param_hint="--call-center"
             )
+        center = CenterOf(client=int(client), id=int(number)) if slash else int(number)
+        if not site.directory.call_centers_of(owner.id, [center]):
+            raise typer.BadParameter(
+                f"client {owner.name} has no call center {text}", param_hint="--call-center"
+            )
+        found.append(center)
+    return in_order(found)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from zoneinfo import ZoneInfo
 
 from floorcast.site.client_tree import children_of, family, is_own_ancestor
+from floorcast.site.configuration import Center, CenterOf
 from floorcast.site.digests import digest
 from floorcast.site.file_schema import FileAgent, FileClient, FileUser
 from floorcast.site.secret_rules import MIN_KEY_CHARS, password_fault
@@ -16,6 +17,9 @@ from floorcast.site.secret_rules import MIN_KEY_CHARS, password_fault
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 
 MAX_API_TOKENS = 5  # a client, as the contract has it
+
+Centers = Mapping[int, frozenset[int]]
+"""The ids of call centers, by client: of one client, and of those below it."""
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -27,8 +31,13 @@ def problems(clients: Sequence[FileClient]) -> list[str]:
     found = [f"client {double}: the id is used twice" for double in _doubles(_ids(clients))]
     found += [f"client {double!r}: the name is used twice" for double in _doubles(_names(clients))]
     found += _across(clients)
+    children = children_of({client.id: client.parent for client in clients})
+    centers = {client.id: frozenset(_ids(client.call_center)) for client in clients}
     for client in clients:
-        found += [f"client {client.id}{problem}" for problem in _within(client, clients)]
+        limited = any(user.call_centers for user in client.user)
+        below = family(client.id, children) if limited else ()
+        seen = {one: centers[one] for one in below}
+        found += [f"client {client.id}{problem}" for problem in _within(client, seen)]
     return found
 
 
@@ -49,7 +58,7 @@ def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted([digest(key) for key in keys] + [given.lower() for given in hashes]))
 
 
-def _within(client: FileClient, clients: Sequence[FileClient]) -> Iterator[str]:
+def _within(client: FileClient, centers: Centers) -> Iterator[str]:
     if not _is_zone(client.time_zone):
         yield f": time_zone {client.time_zone!r} is not a zone of the IANA (America/New_York)"
     for table, declared in (("services", client.service), ("agents", client.agent)):
@@ -67,8 +76,6 @@ def _within(client: FileClient, clients: Sequence[FileClient]) -> Iterator[str]:
                 f", service {service.id}: call_center {service.call_center} is not a"
                 " call_center of this client"
             )
-    limited = any(user.call_centers for user in client.user)
-    centers = _seen_centers(client, clients) if limited else set()
     for user in client.user:
         yield from (f", user {user.id}{problem}" for problem in _user(user, centers))
     for agent in client.agent:
@@ -111,18 +118,19 @@ def _keys(client: FileClient) -> Iterator[str]:
         yield f": api_tokens: {len(tokens)} are given; a client has at most {MAX_API_TOKENS}"
 
 
-def _seen_centers(client: FileClient, clients: Sequence[FileClient]) -> set[int]:
-    seen = family(client.id, children_of({one.id: one.parent for one in clients}))
-    return {center.id for one in clients if one.id in seen for center in one.call_center}
-
-
-def _user(user: FileUser, centers: set[int]) -> Iterator[str]:
+def _user(user: FileUser, centers: Centers) -> Iterator[str]:
     if user.password is None and user.password_hash is None:
         yield ": password (or password_hash) is required"
     yield from _password(user)
     for center in user.call_centers or ():
-        if center not in centers:
+        if not _is_seen(center, centers):
             yield f": call_centers: {center} is not a call_center of this client or one below it"
+
+
+def _is_seen(center: Center, centers: Centers) -> bool:
+    if isinstance(center, CenterOf):
+        return center.id in centers.get(center.client, ())
+    return any(center in ids for ids in centers.values())
 
 
 def _password(login: FileUser | FileAgent) -> Iterator[str]:

@@ -8,6 +8,7 @@ hashes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -17,6 +18,8 @@ __all__ = [
     "Agent",
     "CallCenter",
     "Category",
+    "Center",
+    "CenterOf",
     "Client",
     "Exits",
     "FeedName",
@@ -29,6 +32,7 @@ __all__ = [
     "Service",
     "TermCode",
     "User",
+    "in_order",
 ]
 
 Id = Annotated[int, Meta(ge=0, le=2**53)]
@@ -61,6 +65,29 @@ class CallCenter(_Part, frozen=True):
 
     id: Id
     name: Name
+
+
+class CenterOf(_Part, frozen=True):
+    """A call center by its client and its id in that client."""
+
+    client: Id
+    id: Id
+
+    def __str__(self) -> str:
+        """``2/10``, as the command line takes it."""
+        return f"{self.client}/{self.id}"
+
+
+Center = Id | CenterOf
+"""An id alone is the user's own client's call center; if it has none, those of its children."""
+
+
+def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
+    """The call centers, each once: those by id alone, then those by client and id."""
+    found = set(centers)
+    plain = [one for one in found if not isinstance(one, CenterOf)]
+    others = [one for one in found if isinstance(one, CenterOf)]
+    return (*sorted(plain), *sorted(others, key=lambda one: (one.client, one.id)))
 
 
 class Service(_Part, frozen=True):
@@ -144,7 +171,7 @@ class User(_Part, frozen=True):
     name: Name
     password_hash: str
     role: Role
-    call_centers: tuple[Id, ...] | None = None
+    call_centers: tuple[Center, ...] | None = None
     agent: bool = False
 
 

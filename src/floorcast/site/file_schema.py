@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from floorcast.site.configuration import (
     Agent,
     CallCenter,
+    Center,
     FeedName,
     FloorConfig,
     Id,
@@ -19,6 +20,7 @@ from floorcast.site.configuration import (
     Role,
     Service,
     TermCode,
+    in_order,
 )
 
 __all__ = ["FileAgent", "FileClient", "FileUser", "Login", "SiteTables"]
@@ -43,7 +45,7 @@ class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     password: Password | None = None
     password_hash: Hashed | None = None
     role: Role
-    call_centers: tuple[Id, ...] | None = None
+    call_centers: tuple[Center, ...] | None = None
 
 
 class Login(NamedTuple):
@@ -52,7 +54,7 @@ class Login(NamedTuple):
     id: int
     name: str
     role: Role
-    call_centers: tuple[int, ...] | None
+    call_centers: tuple[Center, ...] | None
     agent: bool
     password: str | None
     password_hash: str | None
@@ -96,9 +98,14 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     def logins(self) -> Iterator[Login]:
         """Everybody the file lets log in, by id: users, then the agents that have a password."""
         for user in sorted(self.user, key=lambda one: one.id):
-            centers = None if user.call_centers is None else tuple(sorted(set(user.call_centers)))
             yield Login(
-                user.id, user.name, user.role, centers, False, user.password, user.password_hash
+                user.id,
+                user.name,
+                user.role,
+                None if user.call_centers is None else in_order(user.call_centers),
+                False,
+                user.password,
+                user.password_hash,
             )
         for agent in sorted(self.agent, key=lambda one: one.id):
             if agent.password or agent.password_hash:

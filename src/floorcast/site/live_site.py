@@ -11,11 +11,15 @@ from typing import NamedTuple
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.site.client_tree import children_of, family
-from floorcast.site.configuration import Client, FloorConfig, ScreenKey, User
+from floorcast.site.configuration import Center, CenterOf, Client, FloorConfig, ScreenKey, User
 from floorcast.site.manual_changes import laid_over
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
 
-__all__ = ["Directory", "Site", "SiteChange"]
+__all__ = ["CallCenters", "Directory", "Site", "SiteChange"]
+
+
+CallCenters = frozenset[tuple[int, int]] | None
+"""Call centers, each by client and id, that a user is limited to; None: no limit."""
 
 
 class Directory:
@@ -30,6 +34,10 @@ class Directory:
             (client.id, user.agent, user.name): user
             for client in by_id.values()
             for user in client.users
+        }
+        self._centers = {
+            client.id: frozenset(center.id for center in client.plan.call_centers)
+            for client in by_id.values()
         }
         self._ingest_keys = {
             key: client.id for client in by_id.values() for key in client.ingest_keys
@@ -58,6 +66,37 @@ class Directory:
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
         """The user (or the agent who may log in) of that name."""
         return self._users.get((client, agent, name))
+
+    def call_centers_of(self, client: int, given: Iterable[Center]) -> frozenset[tuple[int, int]]:
+        """The call centers, of a client and those below it, that a user's limits come to."""
+        family = self.family(client)
+        found: set[tuple[int, int]] = set()
+        for center in given:
+            if isinstance(center, CenterOf):
+                having = [center.client] if center.client in family else []
+                number = center.id
+            else:
+                number = center
+                having = [client] if number in self._centers.get(client, ()) else list(family)
+            found.update((one, number) for one in having if number in self._centers.get(one, ()))
+        return frozenset(found)
+
+    def services_of(self, client: int, ids: Iterable[int]) -> frozenset[tuple[int, int]]:
+        """The services that ids name: a client's own, or else those that a client below declares.
+
+        An id that nobody declares is a service of the client's own, which events may name.
+        """
+        declared = {
+            one: {service.id for service in self.clients[one].plan.services}
+            for one in (self.family(client) if ids else ())
+            if one in self.clients
+        }
+        found: set[tuple[int, int]] = set()
+        for number in ids:
+            below = [one for one, services in declared.items() if number in services]
+            having = [client] if client in below or not below else below
+            found.update((one, number) for one in having)
+        return frozenset(found)
 
     def client_of_ingest_key(self, digest: str) -> int | None:
         """The client that the ingest key with this digest belongs to."""

@@ -13,7 +13,7 @@ from floorcast.floor.view import NO_SERVICE, Day, FloorView
 from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 
-__all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility", "limits_of", "listed_of"]
+__all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility"]
 
 _HOUR_MS = 3_600_000
 _ROWS = 100  # rows in one turn of the event loop: about half a millisecond
@@ -112,35 +112,6 @@ class Visibility(NamedTuple):
     def _has_call_center(self, view: FloorView, number: int) -> bool:
         seen = self.limits is None or (view.client, number) in self.limits
         return seen and number in view.call_centers
-
-
-def limits_of(views: Sequence[FloorView], call_centers: Iterable[int] | None) -> CallCenterLimits:
-    """The limits that a user's declared call centers come to; None: it has none.
-
-    The first view is the user's own client's. An id names that client's call center if it has
-    one, and only otherwise those of the clients below it.
-    """
-    if call_centers is None:
-        return None
-    found: set[tuple[int, int]] = set()
-    for center in call_centers:
-        having = [view.client for view in views if center in view.call_centers]
-        own = views[0].client
-        found.update((client, center) for client in ([own] if own in having else having))
-    return frozenset(found)
-
-
-def listed_of(views: Sequence[FloorView], services: Iterable[int]) -> Listed:
-    """The services that these ids name, by the rule of ``limits_of``."""
-    having = {
-        number: [view.client for view in views if number in view.services] for number in services
-    }
-    own = views[0].client
-    return frozenset(
-        (client, number)
-        for number, clients in having.items()
-        for client in ([own] if own in clients else clients)
-    )
 
 
 def _sees(view: FloorView, service: int, limits: CallCenterLimits, listed: Listed) -> bool:

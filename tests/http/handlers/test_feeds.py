@@ -387,7 +387,7 @@ def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
         token = await first_token(house, session)
         poll = asyncio.ensure_future(ask(house, session, {"token": token}))
         await house.loop.passing(1)
-        house.server.sessions.find(session["LV-Session"]).call_centers = frozenset({1700})
+        house.server.sessions.find(session["LV-Session"]).call_centers = frozenset({(ACME, 1700)})
         house.publish([call_start])
         answer = (await poll).json()
         assert answer["events"] == []

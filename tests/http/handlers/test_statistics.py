@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,10 @@ from floorcast.model.token import position
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from tests.http.fed import agent_event, call_start
 from tests.http.servers import ACME, CHILD, House, in_house
+from tests.real.nodes import Clock
+from tests.real.nodes import House as RealHouse
+from tests.real.sites import SITE, ndjson
+from tests.real.sites import event as cloud_event
 from tests.statistics.floors import agent_at, call_at, event_at, folded
 from tests.virtual_time import START
 
@@ -244,3 +250,34 @@ def test_every_method_tells_when_the_newest_event_was_taken() -> None:
             assert answer.headers["newest-event"] == str(taken)
 
     in_house(work)
+
+
+def test_a_user_limited_to_a_child_s_call_center_sees_that_one_alone(tmp_path: Path) -> None:
+    """The parent has one of the same id: neither its feeds nor its figures nor its calls show."""
+    limit = "call_centers = [1623]"
+    site = SITE.replace(limit, "call_centers = [{client = 4199, id = 1623}]")
+    site = site.replace('{id = 15, name = "Child\'s"}', '{id = 1623, name = "Child\'s"}')
+    site = site.replace("call_center = 15", "call_center = 1623")
+    assert site.count("1623") == SITE.count("1623") + 2
+    house = RealHouse(tmp_path, Clock(), site=site)
+    session = house.login("limited")
+    call = {"transactionId": 1, "sessionId": "s", "direction": "INBOUND"}
+    house.take(ndjson([cloud_event("call.start", 1, service=38049, **call)]))
+    house.take(ndjson([cloud_event("call.start", 1, service=4199, **call)]), "CHILD")
+
+    def ask(path: str, **params: str | int) -> dict[str, Any]:
+        method = "GET" if params else "POST"
+        answer = house.ask(method, f"/realtime/{path}", session, content=b"{}", params=params)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    start = cloud_event("call.queue", 2, transactionId=1, sessionId="s")
+    house.take(ndjson([start]))
+    house.take(ndjson([start]), "CHILD")
+    assert [row["serviceId"] for row in ask("service/stats")["stats"]] == ["4199"]
+    named: dict[str, Any] = {"session": "s", "transaction": 1}
+    assert ask("callData/inCall", **named)["code"] == 404
+    assert ask("callData/inCall", **named, client=4199)["serviceId"] == 4199
+    seen = house.node.server.sessions.find(session)
+    assert seen.limits == (frozenset(), frozenset())  # what its feeds show of its own client
+    house.end()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from floorcast.floor.view import CallFacts, FloorView
+from floorcast.auth.session import Session
+from floorcast.floor.view import CallFacts
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, NotFound
 from floorcast.model.wording import whole_number
-from floorcast.statistics.visibility import limits_of
 
 __all__ = ["CallConsumer", "InCall", "PostCall", "in_call", "post_call"]
 
@@ -91,18 +91,14 @@ def _find(context: RequestContext) -> CallFacts:
     client = _number("client", named) if named else session.client
     seen = client in session.clients_seen
     call = context.services.floor_of(client).find_call(transaction, call_session) if seen else None
-    if call is None or not _is_seen(context, client, call.call_center):
+    if call is None or not _is_seen(session, client, call.call_center):
         raise NotFound("there is no such call today")
     return call
 
 
-def _is_seen(context: RequestContext, client: int, call_center: int | None) -> bool:
-    session, services = context.session, context.services
-    if session.call_centers is None:
-        return True
-    views = [FloorView(services.floor_of(one).floor) for one in session.clients_seen]
-    limits = limits_of(views, session.call_centers) or frozenset()
-    return call_center is not None and (client, call_center) in limits
+def _is_seen(session: Session, client: int, call_center: int | None) -> bool:
+    limits = session.call_centers
+    return limits is None or (call_center is not None and (client, call_center) in limits)
 
 
 def _number(name: str, text: str) -> int:

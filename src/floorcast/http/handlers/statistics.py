@@ -37,7 +37,7 @@ from floorcast.statistics.requests import (
     read_service_filter,
 )
 from floorcast.statistics.service_stats import ServiceAnswer, service_stats
-from floorcast.statistics.visibility import Moment, Scope, Visibility, limits_of, listed_of
+from floorcast.statistics.visibility import Moment, Scope, Visibility
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 
 __all__ = [
@@ -84,10 +84,7 @@ class _Asked:
         services, session = context.services, context.session
         views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
         now = services.now()
-        limits, listed = session.limits
-        self.visibility = Visibility(
-            views, limits_of(views, limits), listed=listed_of(views, listed)
-        )
+        self.visibility = Visibility(views, session.call_centers, listed=session.services)
         self.moment = Moment(to_ms(now), services.quiet_call_ms, services.quiet_agent_ms)
         through = services.floor_of(session.client).feeds["interaction"].through
         token = services.token_now(session.client, through)
