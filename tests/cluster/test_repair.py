@@ -23,6 +23,7 @@ from tests.cluster.town import (
     is_halted,
     lose,
     page,
+    refill,
     sms,
     town_of,
 )
@@ -175,6 +176,20 @@ def test_a_key_value_store_that_comes_back_older_is_noticed(town: Town) -> None:
     assert one.ask("POST", "/session/isActive", session).status_code != 200
     one.close()
     with pytest.raises(SettingError, match="key-value store ends at message"):
+        one.open()
+    assert give_back(town, one).keys >= 1
+    one.open()
+    assert one.ask("POST", EVENTS, session, json={}).status_code == 200
+
+
+def test_a_key_value_store_that_was_refilled_is_noticed_at_a_start(town: Town) -> None:
+    """It has lost a login, and gone on past what the folder has; repair gives the login back."""
+    one = town.open()
+    session = one.login()
+    one.run(comes_about(lambda: SavedStore(one.data).buckets(("sessions",))["sessions"]))
+    one.close()
+    one.run(refill(town.url, KV_STREAM))
+    with pytest.raises(SettingError, match="key-value store has lost a "):
         one.open()
     assert give_back(town, one).keys >= 1
     one.open()

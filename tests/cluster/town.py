@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from nats.aio.msg import Msg
 
+from floorcast.cluster.kv_copy import OWN
 from floorcast.cluster.kv_watch import PARTS
+from floorcast.cluster.kv_watch import subject as kv_subject
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_of
 from floorcast.config.settings import Settings
@@ -20,7 +22,7 @@ from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, event, ndjson
 
-__all__ = ["STREAMS", "Town", "follow", "page", "sms", "town_of"]
+__all__ = ["STREAMS", "Town", "follow", "page", "refill", "sms", "town_of"]
 
 STREAMS = 2
 
@@ -138,6 +140,16 @@ async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
             headers = {name: one.headers[name] for name in one.headers if name in PLAIN}
             await link.publish(one.subject, one.payload, headers)
     return stored[len(kept) :]
+
+
+async def refill(url: str, stream: str) -> None:
+    """Have a stream lose its last messages, and take others until it is longer than before."""
+    async with linked(url) as link:
+        last = (await link.api(f"STREAM.INFO.{stream}"))["state"]["last_seq"]
+        await lose(url, 3, stream)
+        ack = None
+        while ack is None or ack.seq <= last:
+            ack = await link.publish(kv_subject(OWN, "refilled"), b"", {})
 
 
 async def delete(url: str, *streams: str) -> None:

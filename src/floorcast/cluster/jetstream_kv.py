@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 
 from msgspec import Struct
 
-from floorcast.cluster.kv_copy import OWN, Copy, Observer
+from floorcast.cluster.kv_copy import OWN, Copy, KeyState, Observer
 from floorcast.cluster.kv_watch import PARTS, Watch, subject
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, Refused
 from floorcast.cluster.log_messages import stream_name
@@ -25,7 +25,7 @@ from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["JetStreamKeyValueStore", "KvTuning", "SavedPosition"]
+__all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosition"]
 
 BATCH_MESSAGES: Final = 1000  # that a server takes as one batch
 GROUP_KEYS: Final = 400  # changed, or rested on, in one batch: each may be several messages
@@ -60,6 +60,13 @@ class SavedPosition(Struct):
     at: int
 
 
+class Known(NamedTuple):
+    """What the keys held, by (bucket, key), at the tick ``at``."""
+
+    keys: Mapping[_Key, KeyState]
+    at: int
+
+
 @dataclass(frozen=True)
 class KvTuning:
     """How long the store waits, in seconds."""
@@ -69,6 +76,10 @@ class KvTuning:
     tombstone: int = TOMBSTONE
 
 
+class LostKeys(SettingError):
+    """The stream holds less of the keys than a folder knows of them."""
+
+
 class JetStreamKeyValueStore:
     """The key-value store of a cluster, as one node has it. ``close`` leaves the link open."""
 
@@ -76,7 +87,7 @@ class JetStreamKeyValueStore:
         self._link = link
         self._tuning = tuning or KvTuning()
         self._copy = Copy()
-        self._watch = Watch(link, self._copy)
+        self._watch = Watch(link, self._copy, self._tuning.tombstone * TICKS_PER_SECOND)
         self._turn = asyncio.Semaphore(BATCHES_AT_ONCE)
         self._deletion = {"KV-Operation": "DEL", "Nats-TTL": f"{self._tuning.tombstone}s"}
         self._own = secrets.token_hex(8)
@@ -84,12 +95,19 @@ class JetStreamKeyValueStore:
 
     @classmethod
     async def open(
-        cls, link: NatsLink, replicas: int, *, make: bool = True, tuning: KvTuning | None = None
+        cls,
+        link: NatsLink,
+        replicas: int,
+        *,
+        make: bool = True,
+        known: Known | None = None,
+        tuning: KvTuning | None = None,
     ) -> Self:
         """Read the stream; ``make`` it first, if there is none and there is no log, either.
 
-        Raises SettingError when there is none after all, or the servers are too old, and
-        Unavailable when they have no quorum.
+        ``known`` is what the keys held before: raises LostKeys when the stream
+        has lost some of it. Raises SettingError when there is no stream after all, or the servers
+        are too old, and Unavailable when they have no quorum.
         """
         found = await find(link, KV_STREAM)
         if found is None and make and await find(link, stream_name(0)) is not None:
@@ -101,11 +119,16 @@ class JetStreamKeyValueStore:
         if not found["config"].get("allow_atomic"):
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
         kv = cls(link, tuning)
+        if known is not None:
+            kv._copy.remember(known.keys, known.at)
         try:
             await asyncio.wait_for(kv._watch.start(), WRITE_TIMEOUT_SECONDS)
         except TimeoutError as error:
             await kv.close()
             raise Unavailable("the cluster's key-value store cannot be read") from error
+        if kv.halted:
+            await kv.close()
+            raise LostKeys(f"log: {kv.halted}")
         return kv
 
     def get(self, bucket: str, key: str) -> bytes | None:
@@ -160,6 +183,14 @@ class JetStreamKeyValueStore:
     def written_at(self, bucket: str, key: str) -> int:
         """When the stream took what the key holds, in ticks; 0 for a key that it does not know."""
         return self._copy.held(bucket, key).at
+
+    def held(self, bucket: str, key: str) -> KeyState:
+        """What is known of a key."""
+        return self._copy.held(bucket, key)
+
+    def now(self) -> int:
+        """The cluster's time, in ticks."""
+        return self._link.clock()
 
     def on_change(self, observer: Observer) -> None:
         """Call ``observer`` with the changes of every write, whichever node makes it."""

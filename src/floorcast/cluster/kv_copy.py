@@ -64,6 +64,13 @@ class Copy:
         """What is known of the key."""
         return self._held[bucket].get(key, NOTHING)
 
+    def remember(self, known: Mapping[tuple[str, str], KeyState], at: int) -> None:
+        """Begin with what the keys held at the tick ``at``; nobody hears of it."""
+        self.at = at
+        for (bucket, key), held in known.items():
+            self._held[bucket][key] = held
+        self._versions.update({bucket for bucket, _ in known})
+
     def items(self, bucket: str) -> dict[str, bytes]:
         """A copy of everything in the bucket, by key."""
         return {
@@ -106,19 +113,27 @@ class Copy:
         """Tell ``observer`` of every write from now on."""
         self._observers.append(observer)
 
-    def lost(self, messages: Iterable[KeyMessage]) -> str:
+    def lost(self, messages: Iterable[KeyMessage], *, deletions_kept: bool) -> str:
         """A key that the stream has lost, by the last message of every key; empty for none.
 
         It has lost a key that comes with an older message than the one known here, or with another
-        value in the same place. A key that does not come at all was deleted long ago.
+        value in the same place. With ``deletions_kept`` the stream still has every deletion that
+        is not known here, so that it has also lost a key that does not come at all.
         """
+        there = set()
         for message in messages:
+            there.add((message.bucket, message.key))
             known = self.held(message.bucket, message.key)
             if message.bucket == OWN or message.part or not known.seq:
                 continue
             other = message.seq == known.seq and not message.parts and message.value != known.value
             if message.seq < known.seq or other:
                 return f"a change of {message.bucket}"
+        for bucket, keys in self._held.items() if deletions_kept else ():
+            if any(
+                one.value is not None and (bucket, key) not in there for key, one in keys.items()
+            ):
+                return f"a key of {bucket}"
         return ""
 
     def take_all(self, messages: list[KeyMessage]) -> None:

@@ -56,10 +56,11 @@ class Watch:
     the stream as it was first seen.
     """
 
-    def __init__(self, link: NatsLink, copy: Copy) -> None:
+    def __init__(self, link: NatsLink, copy: Copy, tombstone: int) -> None:
         self.halted = ""
         self._link = link
         self._copy = copy
+        self._tombstone = tombstone
         self._progress = Progress()
         self.stream: StreamState | None = None
         self._marks = (subject(OWN, f"{secrets.token_hex(8)}-{number}") for number in count())
@@ -76,7 +77,7 @@ class Watch:
         return self._progress.through
 
     async def start(self) -> None:
-        """Begin; when it returns, the copy is what the stream was when it was called."""
+        """Begin; when it returns, the copy is what the stream was when it was called, or halted."""
         self._task = asyncio.create_task(self._run())
         self._link.watch(KV_STREAM, self._look)
         await self._loaded.wait()
@@ -133,7 +134,8 @@ class Watch:
             # what the consumer's server does not have yet lies before this mark
             asked = self._link.clock()
             mark = await self.marked()
-            following = _Following(self._copy, mark)
+            kept = asked - max(self._copy.at, self.through) < self._tombstone // 2
+            following = _Following(self._copy, mark, deletions_kept=kept)
             self._server = consumer.server
             self._progress.began()
             self._progress.looked(mark, asked, self._received)
@@ -195,6 +197,7 @@ class Watch:
             return
         self.halted = why
         _log.error("kv_halted", why=why)
+        self._loaded.set()  # nobody should wait for it any more
         for future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable(why))
@@ -215,11 +218,12 @@ class _Following:
     knows and the stream has lost.
     """
 
-    def __init__(self, copy: Copy, load_to: int) -> None:
+    def __init__(self, copy: Copy, load_to: int, *, deletions_kept: bool) -> None:
         self.loaded = False
         self.missing = ""
         self._copy = copy
         self._load_to = load_to
+        self._deletions_kept = deletions_kept
         self._loading: list[KeyMessage] = []
         self._together: list[KeyMessage] = []
         self._last = 0
@@ -241,7 +245,7 @@ class _Following:
         self._loading.append(_read(message))
         if message.seq < self._load_to:
             return
-        self.missing = self._copy.lost(self._loading)
+        self.missing = self._copy.lost(self._loading, deletions_kept=self._deletions_kept)
         if not self.missing:
             self._copy.take_all(self._loading)
             self._last, self._loading, self.loaded = message.seq, [], True

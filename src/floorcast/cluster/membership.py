@@ -135,8 +135,9 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     await _patiently(lambda: ensure_copy(link, folder.path, follows))
     saved = SavedStore(folder.path)
     stack.push_async_callback(saved.close)
-    await _patiently(lambda: check_store(link, saved.position, follows.identity))
-    kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas))
+    same = await _patiently(lambda: check_store(link, saved.position, follows.identity))
+    known = saved.known() if same else None
+    kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas, known=known))
     stack.push_async_callback(kv.close)
     await saved.follow(kv)
     await asyncio.to_thread(read_again, folder.path)

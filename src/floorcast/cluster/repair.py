@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from floorcast.cluster import log_messages
 from floorcast.cluster.folder_conversion import go_on_from, kept_copy
-from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, LostKeys
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import cut, stream_of, subject
 from floorcast.cluster.migrate import open_folder
@@ -269,12 +269,7 @@ async def _repair_store(
                 f"log: {KV_STREAM} belongs to another log than this folder. If it was made after "
                 f"the cluster had lost the old one, remove it first: nats stream rm {KV_STREAM}"
             )
-        lost = (
-            state is not None
-            and known is not None
-            and (state.generation == known.generation and state.last_seq < known.seq)
-        )
-        if state is not None and not lost:
+        if state is not None and not await _has_lost(link, settings, saved, state):
             return 0
         if known is None and state is None:
             raise SettingError(
@@ -294,6 +289,25 @@ async def _repair_store(
             await kv.close()
     finally:
         await saved.close()
+
+
+async def _has_lost(
+    link: NatsLink, settings: Settings, saved: SavedStore, state: StreamState
+) -> bool:
+    """Whether the store ends before what was saved of it, or has lost a key and gone on."""
+    known = saved.position
+    if known is None or state.generation != known.generation:
+        return False
+    if state.last_seq < known.seq:
+        return True
+    try:
+        kv = await JetStreamKeyValueStore.open(
+            link, settings.replicas, make=False, known=saved.known()
+        )
+    except LostKeys:
+        return True
+    await kv.close()
+    return False
 
 
 async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> int:

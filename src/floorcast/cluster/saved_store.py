@@ -14,16 +14,19 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from floorcast.auth import sessions
 from floorcast.cluster.ending import ended
-from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, SavedPosition
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, Known, SavedPosition
+from floorcast.cluster.kv_copy import KeyState
 from floorcast.cluster.link import NatsLink, reached
 from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
 from floorcast.kv import token_secret
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.store import BY_HAND, DECLARED, FILE
 
 __all__ = ["BUCKETS", "SavedStore", "check_store"]
@@ -34,9 +37,19 @@ BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.
 """What moves with an installation: the site, users and keys, sessions, the tokens' secret."""
 
 PAUSE: Final = 1.0  # seconds between two writes
-GROUP_KEYS: Final = 1000
+GROUP_ITEMS: Final = 1000  # even: a value and its message are written together
+STATES: Final = "message."  # begins the name of the bucket with the messages of a bucket's keys
+KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion is remembered
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+class _State(Struct):
+    """Which message of the stream gave a key its value, when, and in how many parts before it."""
+
+    seq: int
+    parts: int
+    at: int
 
 
 class SavedStore:
@@ -44,7 +57,7 @@ class SavedStore:
 
     def __init__(self, folder: Path) -> None:
         self._file = SqliteKeyValueStore(folder / NAME)
-        self._changes: dict[tuple[str, str], bytes | None] = {}
+        self._changed: set[tuple[str, str]] = set()
         self._kv: JetStreamKeyValueStore | None = None
         self._task: asyncio.Task[None] | None = None
         self._failed = False
@@ -54,6 +67,22 @@ class SavedStore:
         """How far it goes; None while it holds nothing. Raises Unavailable."""
         raw = self._file.get(*POSITION)
         return None if raw is None else msgspec.json.decode(raw, type=SavedPosition)
+
+    def known(self) -> Known | None:
+        """What the keys held when they were written down; None while it holds nothing.
+
+        Raises Unavailable.
+        """
+        position = self.position
+        if position is None:
+            return None
+        found = {}
+        for bucket in BUCKETS:
+            values = self._file.items(bucket)
+            for key, raw in self._file.items(STATES + bucket).items():
+                state = msgspec.json.decode(raw, type=_State)
+                found[bucket, key] = KeyState(values.get(key), state.seq, state.parts, state.at)
+        return Known(found, position.at)
 
     def buckets(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, bytes]]:
         """What it holds in these buckets. Raises Unavailable."""
@@ -65,10 +94,7 @@ class SavedStore:
         kv.on_change(self._note)
         for bucket in {*kv.buckets(), *BUCKETS}:
             now, before = kv.items(bucket), self._file.items(bucket)
-            self._changes |= {(bucket, key): None for key in before if key not in now}
-            self._changes |= {
-                (bucket, key): value for key, value in now.items() if before.get(key) != value
-            }
+            self._changed |= {(bucket, key) for key in {*now, *before}}
         await self._save()
         self._task = asyncio.create_task(self._keep())
 
@@ -80,7 +106,7 @@ class SavedStore:
         await self._file.close()
 
     def _note(self, changes: Mapping[tuple[str, str], bytes | None]) -> None:
-        self._changes.update(changes)
+        self._changed.update(changes)
 
     async def _keep(self) -> None:
         while True:
@@ -90,25 +116,39 @@ class SavedStore:
     async def _save(self) -> None:
         assert self._kv is not None
         position = self._kv.saved_position()
-        changes, self._changes = self._changes, {}
-        items = [Item(bucket, key, value) for (bucket, key), value in changes.items()]
+        changed, self._changed = sorted(self._changed), set()
+        items = [item for key in changed for item in self._items(*key)]
         try:
-            for at in range(0, len(items), GROUP_KEYS):
-                await self._file.write(items[at : at + GROUP_KEYS])
+            for at in range(0, len(items), GROUP_ITEMS):
+                await self._file.write(items[at : at + GROUP_ITEMS])
             if position is not None and (items or self.position != position):
                 await self._file.write([Item(*POSITION, msgspec.json.encode(position))])
             self._failed = False
         except FloorcastError as error:
-            self._changes = {**changes, **self._changes}
+            self._changed.update(changed)
             if not self._failed:
                 _log.error("shared_store_not_saved", why=str(error))
             self._failed = True
 
+    def _items(self, bucket: str, key: str) -> list[Item]:
+        """What is to be written down of a key: its value together with its message."""
+        assert self._kv is not None
+        held = self._kv.held(bucket, key)
+        items = [] if self._file.get(bucket, key) == held.value else [Item(bucket, key, held.value)]
+        if bucket in BUCKETS:
+            state: bytes | None = msgspec.json.encode(_State(held.seq, held.parts, held.at))
+            if held.value is None and held.at < self._kv.now() - KEEP_DELETED:
+                state = None
+            if self._file.get(STATES + bucket, key) != state:
+                items.append(Item(STATES + bucket, key, state))
+        return items
 
-async def check_store(link: NatsLink, known: SavedPosition | None, identity: str) -> None:
-    """Raise SettingError when the cluster's store has less than a folder knows of it.
 
-    Raises Unavailable when the cluster cannot be asked.
+async def check_store(link: NatsLink, known: SavedPosition | None, identity: str) -> bool:
+    """Whether a folder's keys are of the generation that the cluster's store has now.
+
+    Raises SettingError when the store has less than the folder knows of it, and Unavailable when
+    the cluster cannot be asked.
     """
     info = await find(link, KV_STREAM)
     if info is None:
@@ -119,9 +159,10 @@ async def check_store(link: NatsLink, known: SavedPosition | None, identity: str
     if state.identity != identity:
         raise SettingError(f"log: {KV_STREAM} belongs to another log than this folder: {REPAIR}")
     if known is None or state.generation != known.generation:
-        return
+        return False
     if state.last_seq < known.seq:
         raise SettingError(
             f"log: the key-value store ends at message {state.last_seq}, and this folder has it up "
             f"to {known.seq}: it has lost messages; {REPAIR}"
         )
+    return True
