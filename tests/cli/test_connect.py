@@ -15,6 +15,8 @@ import pytest
 
 from tests.client.intake import running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
+from tests.connectors.freeswitch.dialogues import Caller, agent_row, tier_row
+from tests.connectors.freeswitch.fake_esl import PASSWORD, in_a_thread
 from tests.real.asterisk import wait_until
 
 LOG = "1795813659|1.0|sales|NONE|ENTERQUEUE||512|1\n1795813662|1.0|sales|NONE|ABANDON|1|1|3\n"
@@ -72,9 +74,38 @@ def test_check_shows_what_it_would_see(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_check_shows_what_a_freeswitch_has(tmp_path: Path) -> None:
+    """In aligned tables; a module that is not loaded is named, and so is a wrong password."""
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    with in_a_thread() as socket:
+        esl = socket.esl
+        esl.agents, esl.tiers = [agent_row("anna", "On Break")], [tier_row("anna", "sales")]
+        esl.queues = [{"name": "sales"}, {"name": "support"}]
+        ask = ["freeswitch", "--esl", f"127.0.0.1:{esl.port}", "--check"]
+        done = floorcast(tmp_path, *ask, "--esl-password-file", "password")
+        assert done.returncode == 0, done.stderr
+        assert "  sales    sales    longest-idle-agent  1       0" in done.stdout
+        assert "  anna  anna   On Break  Waiting  0        sales" in done.stdout
+        esl.denied = {"show"}
+        done = floorcast(tmp_path, *ask, FLOORCAST_ESL_PASSWORD=PASSWORD)
+        assert done.returncode == 1
+        assert "show channels as json  holds that were missed are not made up for" in done.stdout
+        esl.has_callcenter = False
+        done = floorcast(tmp_path, *ask, FLOORCAST_ESL_PASSWORD=PASSWORD)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "load mod_callcenter" in done.stderr
+        done = floorcast(tmp_path, *ask, FLOORCAST_ESL_PASSWORD="wrong")
+        assert "refuses the password: -ERR invalid" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        (["freeswitch"], "nothing to read"),
+        (["freeswitch", "--esl", "h:x"], "must be HOST[:PORT]"),
+        (["freeswitch", "--esl", "h"], "the ESL password is needed: FLOORCAST_ESL_PASSWORD"),
+        (["freeswitch", "--esl-password", "s"], "FLOORCAST_ESL_PASSWORD or --esl-password-file"),
         (["asterisk"], "nothing to read"),
         (["asterisk", "--ami", "h"], "--ami-user must be given"),
         (["asterisk", "--ami", "h:x", "--ami-user", "u"], "must be HOST[:PORT]"),
@@ -118,3 +149,29 @@ def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
     assert (start["source"], start["data"]["sessionId"]) == ("asterisk/pbx", "1.0@pbx")
     assert start["data"]["service"] == "Sales"
     assert (tmp_path / "connect.db").exists()
+
+
+def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path) -> None:
+    """Then the command needs no other word; with two tables, it does."""
+    with running() as intake, in_a_thread() as socket:
+        socket.esl.tiers = [tier_row("anna")]
+        (tmp_path / "password").write_text(f"{PASSWORD}\n")
+        table = f"esl = '127.0.0.1:{socket.esl.port}'\nesl_password_file = 'password'\n"
+        text = f"url = '{intake.url}'\nkey = 'k'\n[freeswitch]\n{table}"
+        (tmp_path / "connect.toml").write_text(text, "utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "floorcast", "connect", "--config", "connect.toml"],
+            cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: "event json" in str(socket.esl.commands), lambda: "no subscription")
+            socket.say(Caller("u").joins(1795813600.0))
+            wait_until(lambda: len(intake.received) == 2, lambda: intake.requests)
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=20)
+        assert process.returncode == 0, said
+        assert [one["source"] for one in intake.received.values()] == ["freeswitch/freeswitch"] * 2
+        (tmp_path / "connect.toml").write_text(text + "[asterisk]\nqueue_log = 'q'\n", "utf-8")
+        done = floorcast(tmp_path, "--config", "connect.toml")
+        assert "has [asterisk] and [freeswitch]" in done.stderr

@@ -65,6 +65,22 @@ def test_no_file_is_needed(tmp_path: Path) -> None:
     assert read_connect_file(None, {}).asterisk is None
 
 
+def test_each_kind_takes_its_own_table(tmp_path: Path) -> None:
+    """And what was given for it; the source is named for the kind."""
+    text = "[freeswitch]\nesl = 'pbx'\nesl_password_file = 'p'\n[freeswitch.services]\na = 'b'\n"
+    found = read_connect_file(written(tmp_path, text), {"esl_user": "reader@pbx"}).freeswitch
+    assert found is not None
+    assert (found.esl, found.esl_user) == ("pbx", "reader@pbx")
+    assert found.esl_password_file == str(tmp_path / "p")
+    assert (found.mapping().source, found.mapping().service("a")) == ("freeswitch", "b")
+    both = written(tmp_path, text + "[asterisk]\nqueue_log = 'q'\n")
+    with pytest.raises(SettingError, match=r"has \[asterisk\] and \[freeswitch\]"):
+        read_connect_file(both, {})
+    found = read_connect_file(both, {"source": "east"}, "freeswitch").freeswitch
+    assert found is not None
+    assert found.source == "east"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

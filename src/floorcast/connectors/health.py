@@ -18,7 +18,7 @@ class Health:
         self._registry = CollectorRegistry()
         self._connected = Gauge(
             "floorcast_connector_connected",
-            "1 while the connection is up: ami, queue_log, floorcast.",
+            "1 while the connection is up: ami, queue_log, esl, floorcast.",
             ["to"],
             registry=self._registry,
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from floorcast.connectors.freeswitch.esl_connection import EslAddress
 
-__all__ = ["PASSWORD", "FakeEsl", "encoded", "serving", "table"]
+__all__ = ["NOTICE", "PASSWORD", "FakeEsl", "Socket", "encoded", "in_a_thread", "serving", "table"]
 
 PASSWORD = "ClueCon"
 Event = dict[str, str]
@@ -46,6 +49,7 @@ class FakeEsl:
 
     def __init__(self) -> None:
         self.core = "core-1"
+        self.ahead = 0.0  # seconds by which its clock differs from ours
         self.agents: list[Row] = []
         self.tiers: list[Row] = []
         self.queues: list[Row] = []
@@ -59,6 +63,7 @@ class FakeEsl:
         self.commands: list[str] = []
         self.logins = 0
         self.port = 0
+        self._said_until = 0.0  # dialogues may take less time than they tell of
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
@@ -80,6 +85,9 @@ class FakeEsl:
         return EslAddress("127.0.0.1", self.port, password, user)
 
     async def say(self, events: Iterable[Event]) -> None:
+        events = list(events)
+        times = [int(event.get("Event-Date-Timestamp", "0")) / 1e6 for event in events]
+        self._said_until = max([self._said_until, *times])
         await self.raw(b"".join(encoded({"Core-UUID": self.core, **event}) for event in events))
 
     async def raw(self, data: bytes) -> None:
@@ -133,6 +141,7 @@ class FakeEsl:
         channels = {"row_count": len(self.channels), "rows": self.channels}
         replies = {
             "global_getvar core_uuid": self.core,
+            "strepoch": str(int(max(time.time() + self.ahead, self._said_until))),
             "show channels as json": json.dumps(channels),
             "callcenter_config agent list": table(AGENT, self.agents),
             "callcenter_config tier list": table(TIER, self.tiers),
@@ -162,3 +171,36 @@ async def serving() -> AsyncIterator[FakeEsl]:
         yield esl
     finally:
         await esl.stop()
+
+
+class Socket:
+    """An event socket in a thread of its own, for connectors that are programs."""
+
+    def __init__(self, esl: FakeEsl, loop: asyncio.AbstractEventLoop) -> None:
+        self.esl = esl
+        self._loop = loop
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let the socket do something, and wait until it is done."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def say(self, events: Iterable[Event]) -> None:
+        """Send events to whoever has subscribed."""
+        self.run(self.esl.say(events))
+
+
+@contextmanager
+def in_a_thread() -> Iterator[Socket]:
+    """A socket that is open while the block runs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    socket = Socket(FakeEsl(), loop)
+    try:
+        socket.run(socket.esl.start())
+        yield socket
+        socket.run(socket.esl.stop())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(20)
+        loop.close()

@@ -55,10 +55,11 @@ def test_queues_agents_and_calls() -> None:
 
 def test_missing_rights_are_named() -> None:
     """In the last table, with what is not known without them."""
-    title, _, rows = checked("event", "show", "global_getvar")[-1]
+    title, _, rows = checked("event", "show", "global_getvar", "strepoch")[-1]
     assert title == MISSING
     assert [row[0] for row in rows] == [
         "events",
         "show channels as json",
         "global_getvar core_uuid",
+        "strepoch",
     ]

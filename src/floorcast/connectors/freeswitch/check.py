@@ -7,7 +7,13 @@ from collections import Counter, defaultdict
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
 from floorcast.connectors.freeswitch.frames import Frame
 from floorcast.connectors.freeswitch.lists import number_in
-from floorcast.connectors.freeswitch.questions import CHANNELS, CORE, subscribe, take_snapshot
+from floorcast.connectors.freeswitch.questions import (
+    CHANNELS,
+    CLOCK,
+    CORE,
+    subscribe,
+    take_snapshot,
+)
 from floorcast.connectors.freeswitch.snapshot import HERE, Snapshot
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.tables import MISSING, Table
@@ -19,6 +25,7 @@ __all__ = ["check_esl", "tables_of"]
 OPTIONAL = {
     CHANNELS: "holds that were missed are not made up for",
     CORE: "restarts of FreeSWITCH are seen later",
+    CLOCK: "a clock that differs from ours is known with the first event only",
 }
 """What the connector asks but can do without, and what it does not know then."""
 

@@ -17,7 +17,7 @@ from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
 from floorcast.connectors.freeswitch.events import Event, EventReader, time_of
 from floorcast.connectors.freeswitch.frames import Frame
-from floorcast.connectors.freeswitch.questions import core_uuid, subscribe, take_snapshot
+from floorcast.connectors.freeswitch.questions import core_uuid, epoch, subscribe, take_snapshot
 from floorcast.connectors.freeswitch.reading import Core, Item, Reading
 from floorcast.connectors.freeswitch.recording import Recording
 from floorcast.connectors.freeswitch.sequence import EventSequence, Following
@@ -126,6 +126,8 @@ class FreeswitchConnector:
         if core := await core_uuid(connection):
             self._sequence.core = core
             await self._spooling.put(Core(core))
+        if second := await epoch(connection):
+            self._clock.note_second(second, self._clock.ours())
         await subscribe(connection, self._config)
         is_first = True
         while True:

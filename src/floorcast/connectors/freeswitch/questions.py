@@ -18,10 +18,11 @@ from floorcast.model.errors import Unavailable
 __all__ = [
     "AGENTS",
     "CHANNELS",
+    "CLOCK",
     "CORE",
-    "QUEUES",
     "TIERS",
     "core_uuid",
+    "epoch",
     "subscribe",
     "take_snapshot",
 ]
@@ -31,6 +32,7 @@ TIERS = "callcenter_config tier list"
 QUEUES = "callcenter_config queue list"
 CHANNELS = "show channels as json"
 CORE = "global_getvar core_uuid"
+CLOCK = "strepoch"
 AT_ONCE = 100  # questions that are sent before the first is answered
 EVENTS = "CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_HANGUP_COMPLETE HEARTBEAT CUSTOM callcenter::info"
 UUID = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
@@ -60,6 +62,12 @@ async def core_uuid(connection: EslConnection) -> str:
     """The UUID of this start of FreeSWITCH; empty if it does not tell."""
     reply = (await connection.ask(f"api {CORE}")).strip()
     return reply if UUID.fullmatch(reply) else ""
+
+
+async def epoch(connection: EslConnection) -> int | None:
+    """The whole second that it is at FreeSWITCH; None if it does not tell."""
+    reply = (await connection.ask(f"api {CLOCK}")).strip()
+    return int(reply) if reply.isascii() and reply.isdigit() and len(reply) <= 10 else None
 
 
 async def take_snapshot(

@@ -25,3 +25,8 @@ class SourceClock:
     def note(self, at: float, received: float) -> None:
         """What came at ``received`` by our clock says that it is ``at``."""
         self._offset = at - received
+
+    def note_second(self, second: int, received: float) -> None:
+        """What came at ``received`` says which second it is: our offset is right to a second."""
+        if not -1.0 <= received + self._offset - second <= 2.0:
+            self._offset = second + 0.5 - received

@@ -1,0 +1,18 @@
+"""What time it is at the source."""
+
+from __future__ import annotations
+
+from floorcast.connectors.pbx.source_clock import SourceClock
+
+
+def test_the_sources_clock_is_ours_with_an_offset() -> None:
+    """An event is exact; a whole second corrects only what it contradicts."""
+    clock = SourceClock(lambda: 1000.0)
+    assert clock.now() == clock.ours() == 1000.0
+    clock.note(1100.25, 1000.0)
+    assert clock.now() == 1100.25
+    for second in (1099, 1100, 1101):
+        clock.note_second(second, 1000.0)
+        assert clock.now() == 1100.25
+    clock.note_second(900, 1000.0)
+    assert clock.now() == 900.5
