@@ -16,8 +16,6 @@ from floorcast.site.live_site import Site
 from tests.auth.door import Clock
 from tests.site.sites import run, small
 
-__all__ = []
-
 
 @pytest.mark.parametrize(
     ("header", "found"),

@@ -15,8 +15,6 @@ from floorcast.model.errors import Unavailable
 from floorcast.site.secret_rules import MAX_PASSWORD_CHARS
 from tests.auth.door import CHEAP
 
-__all__ = []
-
 
 def test_the_parameters_are_owasps_least_or_more() -> None:
     """Argon2id with 19 MiB, 2 passes, 1 lane, which a stored hash says of itself."""

@@ -12,7 +12,9 @@ from msgspec import structs
 
 from floorcast.auth.session import (
     ALLOWED,
+    MINUTE,
     Methods,
+    NewSessions,
     Session,
     digest_of,
     id_from,
@@ -21,11 +23,8 @@ from floorcast.auth.session import (
     restored,
     stored,
 )
-from floorcast.model.errors import RoleNotAllowed
+from floorcast.model.errors import RateLimited, RoleNotAllowed
 from floorcast.site.configuration import Role
-
-__all__ = []
-
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SESSIONS = st.builds(
@@ -101,3 +100,21 @@ def test_the_table_is_the_contracts(methods: Methods, role: Role) -> None:
         require(methods, role)
     assert f"the role {role} may not use the {methods}" in caught.value.message
     assert all(allowed in caught.value.message for allowed in ALLOWED[methods])
+
+
+def test_new_sessions_are_limited_per_user_and_per_client() -> None:
+    """Others go on, a minute later everybody does, and nothing is kept of who was quiet."""
+    now = [0]
+    new = NewSessions(lambda: now[0], per_user=2, per_client=3)
+    new.count(1, "ann", agent=False)
+    new.count(1, "ann", agent=False)
+    with pytest.raises(RateLimited, match="the user has opened 2 sessions in a minute") as refusal:
+        new.count(1, "ann", agent=False)
+    assert refusal.value.retry_after == 60
+    new.count(1, "ann", agent=True)
+    with pytest.raises(RateLimited, match="the client has opened 3 sessions"):
+        new.count(1, "bob", agent=False)
+    new.count(2, "ann", agent=False)
+    now[0] = MINUTE
+    for _ in range(2):
+        new.count(1, "ann", agent=False)

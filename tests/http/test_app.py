@@ -18,9 +18,6 @@ from tests.http.fed import call_start
 from tests.http.servers import House, in_house
 from tests.virtual_time import VirtualLoop
 
-__all__ = []
-
-
 FEED = "/realtime/event/feed"
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.http.limits import ROOM, RateLimit, ReaderLimits, TurnLimiter
+from floorcast.feeds.filters import EVERYTHING, Filter, matcher
+from floorcast.http.limits import ROOM, AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND
-from tests.http.servers import House, in_house
-
-__all__ = []
+from tests.http.fed import call_start
+from tests.http.servers import ACME, House, in_house
 
 
 class Clock:
@@ -100,16 +102,16 @@ def test_nobody_has_more_than_it_may_and_everybody_has_that(
         if not enters:
             if reader in there:
                 there.remove(reader)
-                limits.leave(*reader)
+                limits.leave(*reader, EVERYTHING)
             continue
         full = there.count(reader) >= 2 or sum(one[0] == client for one in there) >= 3
         try:
-            limits.check(*reader)
+            limits.check(*reader, EVERYTHING)
         except RateLimited:
             assert full
         else:
             assert not full
-            limits.enter(*reader)
+            limits.enter(*reader, EVERYTHING)
             there.append(reader)
 
 
@@ -117,10 +119,10 @@ def test_a_reader_that_fails_leaves_its_place() -> None:
     """However it ends."""
     limits = ReaderLimits(per_session=1)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), limits.held(1, "s"):
+        with pytest.raises(ZeroDivisionError), limits.held(1, "s", EVERYTHING):
             raise ZeroDivisionError
-    with limits.held(1, "s"), pytest.raises(RateLimited, match="session has 1 streams"):
-        limits.check(1, "s")
+    with limits.held(1, "s", EVERYTHING), pytest.raises(RateLimited, match="session has 1 streams"):
+        limits.check(1, "s", EVERYTHING)
 
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
@@ -132,7 +134,7 @@ def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
         turns: list[list[int]] = [[]]
 
         async def reader(number: int) -> None:
-            await gate.enter()
+            await gate.enter(1)
             turns[-1].append(number)
 
         readers = [asyncio.create_task(reader(number)) for number in range(crowd)]
@@ -157,7 +159,7 @@ def test_a_reader_alone_does_not_wait() -> None:
     async def work() -> None:
         gate = TurnLimiter()
         for _ in range(3):
-            entering = gate.enter()
+            entering = gate.enter(1)
             try:
                 entering.send(None)
             except StopIteration:
@@ -166,3 +168,129 @@ def test_a_reader_alone_does_not_wait() -> None:
                 raise AssertionError("it waited")
 
     asyncio.run(work())
+
+
+def ids(*numbers: int) -> Filter:
+    """A filter by these services."""
+    return Filter(services=frozenset(numbers))
+
+
+def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
+    """Equal ones count once; another client, and a reader that has left, take nothing from it."""
+    large = [matcher(ids(*range(start, start + 1000))) for start in range(4)]
+    limits = ReaderLimits(filter_bytes=3 * large[0].size)
+    for number in range(50):
+        limits.check(1, str(number), large[number % 3])
+        limits.enter(1, str(number), large[number % 3])
+    assert limits.filter_bytes(1) == 3 * large[0].size
+    with pytest.raises(RateLimited, match="name fewer ids"):
+        limits.check(1, "s", large[3])
+    limits.check(1, "s", large[0])
+    limits.check(2, "s", large[3])
+    for number in range(0, 50, 3):
+        limits.leave(1, str(number), large[0])
+    limits.check(1, "s", large[3])
+    for number in range(50):
+        if number % 3:
+            limits.leave(1, str(number), large[number % 3])
+    assert limits.filter_bytes(1) == 0
+
+
+def test_clients_come_in_by_turns_however_many_requests_one_has() -> None:
+    """The one request of another client waits for one turn, not for the crowd."""
+
+    async def work() -> None:
+        gate = TurnLimiter()
+        order: list[int] = []
+
+        async def reader(client: int) -> None:
+            await gate.enter(client)
+            order.append(client)
+
+        crowd = [asyncio.create_task(reader(1)) for _ in range(50 * ROOM)]
+        others = [asyncio.create_task(reader(client)) for client in (2, 3)]
+        await asyncio.gather(*crowd, *others)
+        assert max(order.index(2), order.index(3)) < 2 * ROOM
+
+    asyncio.run(work())
+
+
+def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> None:
+    """Beyond those that may wait, 429; a turn of somebody who has gone is passed on."""
+
+    async def work() -> None:
+        limits = AnswerLimits(at_once=2, waiting=3)
+        built: list[str] = []
+        free = asyncio.Event()
+
+        async def build(client: int, name: str) -> None:
+            async with limits.building(client):
+                built.append(name)
+                await free.wait()
+
+        tasks = [asyncio.create_task(build(1, name)) for name in "abcde"]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(build(2, "x"))
+        await asyncio.sleep(0)
+        assert built == ["a", "b", "x"]
+        with pytest.raises(RateLimited, match="3 requests for statistics of the client wait"):
+            await build(1, "f")
+        tasks[2].cancel()
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*tasks, other, return_exceptions=True)
+        assert built == ["a", "b", "x", "d", "e"]
+        await build(1, "g")
+        assert built[-1] == "g"
+
+    asyncio.run(work())
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3), st.booleans()), max_size=50),
+)
+def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, bool]]) -> None:
+    """Against a plain list: shared bytes count once, and one answer is always let through."""
+    bodies = [(object(), size << 10) for size in (1, 40, 60, 200)]
+    limits = AnswerLimits(most=100 << 10)
+    under_way: list[tuple[int, int, Any]] = []
+    for client, number, begins in steps:
+        body, size = bodies[number]
+        if not begins:
+            for at, (owner, which, held) in enumerate(under_way):
+                if (owner, which) == (client, number):
+                    held.__exit__(None, None, None)
+                    del under_way[at]
+                    break
+            continue
+        sent = {which for owner, which, _ in under_way if owner == client and which}
+        fits = not sent or number in sent or sum(bodies[one][1] for one in sent) + size <= 100 << 10
+        held = limits.sending(client, body, size)
+        if fits or not number:
+            held.__enter__()
+            under_way.append((client, number, held))
+        else:
+            with pytest.raises(RateLimited, match="are being sent to the client"):
+                held.__enter__()
+
+
+def test_an_answer_beyond_the_bound_is_a_429() -> None:
+    """And the log and the metrics say so; a slow reader of the client holds what is sent."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        token = (await house.http.post("/realtime/event/feed", headers=session)).json()["token"]
+        house.publish([call_start] * 200)
+        house.server.answer_limits = limits = AnswerLimits(most=1)
+
+        async def ask() -> httpx.Response:
+            body = {"token": token}
+            return await house.http.post("/realtime/event/feed", headers=session, json=body)
+
+        with limits.sending(ACME, object(), 1 << 20):
+            answer = await ask()
+        assert (answer.status_code, answer.json()["code"]) == (429, 429)
+        assert answer.headers["retry-after"] == "1"
+        assert len((await ask()).json()["events"]) == 200
+
+    in_house(work)

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from floorcast.http.request_context import admits, admits_gzip
 
-__all__ = []
-
 
 @pytest.mark.parametrize(
     ("accept", "admitted"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
+from collections import Counter, deque
 from collections.abc import Mapping
 from hashlib import blake2b, sha256
 from typing import Final, Literal
@@ -16,7 +17,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from floorcast.model.errors import RoleNotAllowed
+from floorcast.model.errors import RateLimited, RoleNotAllowed
+from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.configuration import Role
 from floorcast.site.live_site import CallCenters
 
@@ -24,6 +26,7 @@ __all__ = [
     "ALLOWED",
     "SCREEN",
     "Methods",
+    "NewSessions",
     "Session",
     "SessionRole",
     "digest_of",
@@ -42,6 +45,11 @@ SessionRole = Role | Literal["Screen"]
 SCREEN: Final = "Screen"
 
 HASHED = "sha256:"  # begins what is stored in place of an id; earlier releases stored the id
+
+
+MINUTE = 60 * TICKS_PER_SECOND
+MAX_PER_USER = 30  # new sessions in a minute
+MAX_PER_CLIENT = 3_000  # the same, of all users of a client
 
 
 class Session(Struct, eq=False, kw_only=True):
@@ -93,6 +101,51 @@ class Session(Struct, eq=False, kw_only=True):
 
 def _of_client(client: int, things: frozenset[tuple[int, int]]) -> frozenset[int]:
     return frozenset(number for owner, number in things if owner == client)
+
+
+class NewSessions:
+    """Limits the sessions that a user, and a client, opens in a minute.
+
+    A login that finds its session opens none. Memory is per login of the last minute.
+    """
+
+    def __init__(
+        self, now: Now, per_user: int = MAX_PER_USER, per_client: int = MAX_PER_CLIENT
+    ) -> None:
+        self._now = now
+        self._per_user = per_user
+        self._per_client = per_client
+        self._opened: deque[tuple[int, int, tuple[int, bool, str]]] = deque()  # oldest first
+        self._users: Counter[tuple[int, bool, str]] = Counter()
+        self._clients: Counter[int] = Counter()
+
+    def count(self, client: int, name: str, *, agent: bool) -> None:
+        """Count a session that is about to be opened; raises RateLimited instead."""
+        now = self._now()
+        user = client, agent, name
+        while self._opened and self._opened[0][0] <= now - MINUTE:
+            self._forget(*self._opened.popleft())
+        for whose, count, most in (
+            ("user", self._users[user], self._per_user),
+            ("client", self._clients[client], self._per_client),
+        ):
+            if count >= most:
+                raise RateLimited(
+                    f"the {whose} has opened {most:,} sessions in a minute: keep a session and use"
+                    " it again, and do not log out after each request",
+                    retry_after=60,
+                )
+        self._opened.append((now, client, user))
+        self._users[user] += 1
+        self._clients[client] += 1
+
+    def _forget(self, _at: int, client: int, user: tuple[int, bool, str]) -> None:
+        self._users[user] -= 1
+        self._clients[client] -= 1
+        if not self._users[user]:
+            del self._users[user]
+        if not self._clients[client]:
+            del self._clients[client]
 
 
 class _Stored(Struct, kw_only=True, omit_defaults=True):

@@ -23,6 +23,7 @@ from floorcast.auth.keys import is_api_token
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import (
     SCREEN,
+    NewSessions,
     Session,
     digest_of,
     id_from,
@@ -81,6 +82,7 @@ class Sessions:
         # by the digests of their ids, the longest unused first
         self._living: OrderedDict[str, Session] = OrderedDict()
         self._by_key: dict[str, Session] = {}
+        self._new = NewSessions(now)
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of those whose use is not all written yet
         self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
@@ -223,6 +225,7 @@ class Sessions:
         for _ in range(TRIES):
             if session := self._opened(key, secret):
                 return session
+            self._new.count(blank.client, blank.name, agent=blank.agent)
             nonce = token_hex(16)
             new = structs.replace(
                 blank, digest=digest_of(id_from(nonce, secret)), nonce=nonce, last_used=self._now()

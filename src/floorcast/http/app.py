@@ -189,6 +189,7 @@ ROUTES: tuple[Route, ...] = (
 )
 # fmt: on
 
+_BUILT = ("campaign statistics", "service methods")  # answers that take many turns of the loop
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -214,8 +215,7 @@ class Api:
         context = RequestContext(self._services, scope, receive)
         path, response = await self._respond(context)
         response.headers += context.extra
-        is_head = scope["method"] == "HEAD"
-        size = await response.send(send, gzip=context.takes_gzip, without_body=is_head)
+        size = await self._send(context, response, send)
         seconds = time.perf_counter() - began
         self._services.metrics.answered(path, response.status, seconds, size)
         session = context.admitted
@@ -231,6 +231,21 @@ class Api:
             user=session.user if session is not None else None,
         )
 
+    async def _send(self, context: RequestContext, response: Response, send: Send) -> int:
+        """Send the response, or 429 where too much is being sent to its client already."""
+        is_head = context.scope["method"] == "HEAD"
+        session, content = context.admitted, response.content
+        if session is None or content is None:
+            return await response.send(send, gzip=context.takes_gzip, without_body=is_head)
+        limits = self._services.answer_limits
+        try:
+            with limits.sending(session.client, content, len(content.plain)):
+                return await response.send(send, gzip=context.takes_gzip, without_body=is_head)
+        except RateLimited as refusal:
+            response.status = 429
+            refused = error_response(refusal)
+            return await refused.send(send, gzip=False, without_body=is_head)
+
     async def _respond(self, context: RequestContext) -> tuple[str, Response]:
         """The response, and the route's path: the path that was sent may hold a session id."""
         path, needs = "-", None
@@ -238,9 +253,13 @@ class Api:
             method = context.scope["method"]
             route, context.parameter = self._table.find(method, context.scope["path"])
             path, needs = route.path, route.needs
-            if route.feed is not None:
-                await self._services.readers.enter()
             admit(context, route)
+            if route.feed is not None:
+                await self._services.readers.enter(context.session.client)
+            if route.methods in _BUILT:
+                await context.read_ahead()
+                async with self._services.answer_limits.building(context.session.client):
+                    return path, await route.handler(context)
             return path, await route.handler(context)
         except MethodNotAllowed as refusal:
             if context.scope["method"] == "OPTIONS":

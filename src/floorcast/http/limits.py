@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import NamedTuple, TypeVar
 
+from floorcast.feeds.filters import Matcher
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
-__all__ = ["ROOM", "RateLimit", "ReaderLimits", "TurnLimiter"]
+__all__ = ["ROOM", "AnswerLimits", "RateLimit", "ReaderLimits", "TurnLimiter"]
 
 
 WINDOW = 60  # seconds
@@ -79,20 +80,36 @@ def _seconds(ticks: int) -> int:
 RETRY_SECONDS = 10  # as long as a poll waits
 
 
+MAX_FILTER_BYTES = 16 << 20  # of the filters of one client's readers
+MAX_ANSWER_BYTES = 64 << 20  # of answers that are being sent to one client
+SMALL_ANSWER_BYTES = 16 << 10  # what a connection may hold anyhow
+
+T = TypeVar("T")
+
+
 class ReaderLimits:
     """Counts the readers that wait or stream; a session is known by its digest.
 
-    Memory is per reader that is there: what has left leaves nothing behind.
+    The filters of a client's readers have a bound in bytes, equal ones counted once. Memory is
+    per reader that is there: what has left leaves nothing behind.
     """
 
-    def __init__(self, per_session: int = 100, per_client: int = 20_000) -> None:
+    def __init__(
+        self,
+        per_session: int = 100,
+        per_client: int = 20_000,
+        filter_bytes: int = MAX_FILTER_BYTES,
+    ) -> None:
         self._per_session = per_session
         self._per_client = per_client
+        self._filter_bytes = filter_bytes
         self._sessions: Counter[str] = Counter()
         self._clients: Counter[int] = Counter()
+        self._filters: Counter[tuple[int, Matcher]] = Counter()
+        self._bytes: Counter[int] = Counter()  # of the filters, by client
 
-    def check(self, client: int, session: str) -> None:
-        """Raise RateLimited unless there is room for one more reader."""
+    def check(self, client: int, session: str, sees: Matcher) -> None:
+        """Raise RateLimited unless there is room for one more reader with this filter."""
         if self._sessions[session] >= self._per_session:
             raise RateLimited(
                 f"the session has {self._per_session:,} streams and waiting polls: close some, "
@@ -104,43 +121,150 @@ class ReaderLimits:
                 f"the client has {self._per_client:,} streams and waiting polls: close some",
                 RETRY_SECONDS,
             )
+        more = 0 if (client, sees) in self._filters else sees.size
+        if more and self._bytes[client] + more > self._filter_bytes:
+            raise RateLimited(
+                f"the filters of the client's readers take {self._filter_bytes >> 20} MiB: give"
+                " readers the same filter, or name fewer ids",
+                RETRY_SECONDS,
+            )
 
-    def enter(self, client: int, session: str) -> None:
+    def enter(self, client: int, session: str, sees: Matcher) -> None:
         """Count one more reader."""
         self._sessions[session] += 1
         self._clients[client] += 1
+        self._filters[client, sees] += 1
+        if self._filters[client, sees] == 1:
+            self._bytes[client] += sees.size
 
-    def leave(self, client: int, session: str) -> None:
+    def leave(self, client: int, session: str, sees: Matcher) -> None:
         """Count one reader less."""
-        self._sessions[session] -= 1
-        self._clients[client] -= 1
-        if not self._sessions[session]:
-            del self._sessions[session]
-        if not self._clients[client]:
-            del self._clients[client]
+        _one_less(self._sessions, session)
+        _one_less(self._clients, client)
+        _one_less(self._filters, (client, sees))
+        if (client, sees) not in self._filters:
+            _one_less(self._bytes, client, sees.size)
+
+    def filter_bytes(self, client: int) -> int:
+        """The memory of the filters of a client's readers."""
+        return self._bytes[client]
 
     @contextmanager
-    def held(self, client: int, session: str) -> Iterator[None]:
+    def held(self, client: int, session: str, sees: Matcher) -> Iterator[None]:
         """One reader, for as long as the block runs; raises RateLimited."""
-        self.check(client, session)
-        self.enter(client, session)
+        self.check(client, session, sees)
+        self.enter(client, session, sees)
         try:
             yield
         finally:
-            self.leave(client, session)
+            self.leave(client, session, sees)
+
+
+def _one_less(counts: Counter[T], key: T, less: int = 1) -> None:
+    counts[key] -= less
+    if not counts[key]:
+        del counts[key]
+
+
+class AnswerLimits:
+    """What one client's statistics may take of the loop, and its answers of the memory.
+
+    ``at_once`` answers of a client are built at one time; others wait, at most ``waiting`` of
+    them. Answers that are being sent take at most ``most`` bytes per client, those that share
+    their bytes counted once and small ones not at all. A client that is at a limit gets 429.
+    """
+
+    def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_ANSWER_BYTES) -> None:
+        self._at_once = at_once
+        self._waiting = waiting
+        self._most = most
+        self._building: dict[int, deque[asyncio.Future[None]]] = {}
+        self._free: dict[int, int] = {}  # of the clients that build
+        self._sent: Counter[tuple[int, int]] = Counter()  # by client and the content's identity
+        self._bytes: Counter[int] = Counter()
+
+    @asynccontextmanager
+    async def building(self, client: int) -> AsyncIterator[None]:
+        """A turn to build an answer; raises RateLimited where too many wait."""
+        queue = self._building.setdefault(client, deque())
+        free = self._free.setdefault(client, self._at_once)
+        if free:
+            self._free[client] = free - 1
+        else:
+            await self._turn(queue)
+        try:
+            yield
+        finally:
+            self._next(client, queue)
+
+    async def _turn(self, queue: deque[asyncio.Future[None]]) -> None:
+        if len(queue) >= self._waiting:
+            raise RateLimited(
+                f"{self._waiting:,} requests for statistics of the client wait: ask less often", 1
+            )
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given to somebody who has gone
+                self._pass_on(queue)
+            raise
+
+    def _next(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
+        if self._pass_on(queue):
+            return
+        self._free[client] += 1
+        if self._free[client] == self._at_once:
+            del self._free[client], self._building[client]
+
+    @staticmethod
+    def _pass_on(queue: deque[asyncio.Future[None]]) -> bool:
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return True
+        return False
+
+    @contextmanager
+    def sending(self, client: int, body: object, size: int) -> Iterator[None]:
+        """Count an answer while it is sent; raises RateLimited where the client has too many."""
+        if size <= SMALL_ANSWER_BYTES:
+            yield
+            return
+        key = client, id(body)
+        if key not in self._sent:
+            if self._bytes[client] and self._bytes[client] + size > self._most:
+                raise RateLimited(
+                    f"answers of {self._most >> 20} MiB are being sent to the client: read them,"
+                    " or ask for less at once",
+                    1,
+                )
+            self._bytes[client] += size
+        self._sent[key] += 1
+        try:
+            yield
+        finally:
+            _one_less(self._sent, key)
+            if key not in self._sent:
+                _one_less(self._bytes, client, size)
 
 
 ROOM = 8  # requests that begin in one turn of the loop: 1 to 2 ms of work
 
 
 class TurnLimiter:
-    """Admits requests in the order in which they came. Belongs to one event loop."""
+    """Admits requests, a few per turn of the loop. Belongs to one event loop.
+
+    Within a client they come in as they came, and the clients take turns.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # the next client is first
         self._left = ROOM
 
-    async def enter(self) -> None:
+    async def enter(self, client: int) -> None:
         """Return at once while this turn has room; otherwise wait for a turn that has."""
         loop = asyncio.get_running_loop()
         if self._left == ROOM:
@@ -149,13 +273,17 @@ class TurnLimiter:
             self._left -= 1
             return
         mine = loop.create_future()
-        self._waiting.append(mine)
+        self._waiting.setdefault(client, deque()).append(mine)
         await mine
 
     def _turn(self) -> None:
         self._left = ROOM
         while self._waiting and self._left:
-            first = self._waiting.popleft()
+            client = next(iter(self._waiting))
+            queue = self._waiting.pop(client)
+            first = queue.popleft()
+            if queue:
+                self._waiting[client] = queue  # after the other clients
             if not first.done():
                 first.set_result(None)
                 self._left -= 1

@@ -92,6 +92,7 @@ class RequestContext:
         self.scope = scope
         self.receive = receive
         self.parameter = ""
+        self._body: bytes | None = None
         self.admitted: Session | None = None
         self.extra: tuple[tuple[str, str], ...] = ()
 
@@ -146,10 +147,15 @@ class RequestContext:
             raise MissingParameter(f"{name} is missing: expected it in the query")
         return value
 
+    async def read_ahead(self) -> None:
+        """Read the body now: a slow one must not hold what the handler is about to be given."""
+        self._body = await read_body(self.receive, self.headers, JSON_LIMIT)
+
     async def json(self, shape: type[T]) -> T:
         """The body as JSON; raises what ``bodies.read_body`` and ``bodies.read_json`` raise."""
-        body = await read_body(self.receive, self.headers, JSON_LIMIT)
-        return read_json(body, shape, self.headers.get("content-type", ""))
+        if self._body is None:
+            await self.read_ahead()
+        return read_json(self._body or b"", shape, self.headers.get("content-type", ""))
 
 
 async def _disconnected(receive: Receive) -> None:

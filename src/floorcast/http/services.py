@@ -13,7 +13,7 @@ from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.cursors import not_here_yet, resolve, token_at
 from floorcast.feeds.feed import Feed
-from floorcast.http.limits import RateLimit, ReaderLimits, TurnLimiter
+from floorcast.http.limits import AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
 from floorcast.http.memory_pressure import MemoryWatch
 from floorcast.http.metrics import Metrics
 from floorcast.ingest.accept import Intake
@@ -65,6 +65,7 @@ class Services:
     clients: frozenset[int] = frozenset()
     token_secret: bytes = b""
     reader_limits: ReaderLimits = field(default_factory=ReaderLimits)
+    answer_limits: AnswerLimits = field(default_factory=AnswerLimits)
     floors: dict[int, Projection] = field(default_factory=dict)
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)

@@ -140,7 +140,7 @@ class UnsupportedMedia(Refusal):
 
 
 class RateLimited(Refusal):
-    """Too many requests, or too many wrong passwords.
+    """Too many requests, connections or readers, or too many wrong passwords or keys.
 
     ``retry_after`` is in whole seconds.
     """

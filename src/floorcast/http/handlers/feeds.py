@@ -177,7 +177,7 @@ async def _answer(
         cursor = await services.cursor_of(client, token.strip())
         page = await feed.page(cursor, visibility, count)
         if not page.count:
-            with services.reader_limits.held(client, context.session.digest):
+            with services.reader_limits.held(client, context.session.digest, visibility):
                 page = await _wait(context, feed, page, visibility, count)
         if not caller.check():  # the next request has the new limits
             return Response(200, Content(shape(token.strip(), b"")))

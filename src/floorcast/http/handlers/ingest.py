@@ -59,9 +59,9 @@ BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 async def take_events(context: RequestContext) -> Response:
     """Take the events of a request; respond once they are durable and readable."""
     services = context.services
-    await services.sources.enter()
     key = _key(context)
     client = services.keys.client_of_ingest_key(key, context.address)
+    await services.sources.enter(client)
     form = _form(context)
     services.floor_of(client)
     begun = time.perf_counter()

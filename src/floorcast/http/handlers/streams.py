@@ -112,24 +112,25 @@ class _Stream(Response):
 class _Caller(FeedCaller):
     """The caller of a stream: see ``floorcast.sse.channels.Caller``."""
 
-    __slots__ = ("_digest", "opening")
+    __slots__ = ("_digest", "_sees", "opening")
 
-    def __init__(self, context: RequestContext, name: FeedName) -> None:
+    def __init__(self, context: RequestContext, name: FeedName, sees: Matcher) -> None:
         super().__init__(context, name)
         self._digest = context.session.digest
+        self._sees = sees
         self.opening = ""
 
     def check_limits(self) -> None:
         """Raise RateLimited where the session or the client has too many readers."""
-        self.services.reader_limits.check(self.client, self._digest)
+        self.services.reader_limits.check(self.client, self._digest, self._sees)
 
     def enter(self) -> None:
         """Count the stream, until ``left``."""
-        self.services.reader_limits.enter(self.client, self._digest)
+        self.services.reader_limits.enter(self.client, self._digest, self._sees)
 
     def left(self) -> None:
         """See ``floorcast.sse.channels.Caller``."""
-        self.services.reader_limits.leave(self.client, self._digest)
+        self.services.reader_limits.leave(self.client, self._digest, self._sees)
 
     def refusal(self) -> str:
         """Why the stream must end; empty if it may go on."""
@@ -161,7 +162,7 @@ async def _stream(
     *,
     ids: bool = False,
 ) -> Response:
-    caller = _Caller(context, name)
+    caller = _Caller(context, name, visibility)
     count = read_count(context)
     cursor = caller.feed.through
     token = token.strip() if token is not None else ""

@@ -68,23 +68,51 @@ class Fault(FloorcastError):
     code = 100
 
 
+class TooSlow(FloorcastError):
+    """The head or the body of the request did not arrive in time. The connection is closed."""
+
+    code = 408
+
+
+class UrlTooLong(FloorcastError):
+    """The URL is longer than a request's head may be. The connection is closed."""
+
+    code = 414
+
+
+class HeadTooLarge(FloorcastError):
+    """The headers are too many or too long. The connection is closed."""
+
+    code = 431
+
+
+ALWAYS: tuple[type[FloorcastError], ...] = (
+    InvalidParameter,
+    TooSlow,
+    UrlTooLong,
+    RateLimited,
+    HeadTooLarge,
+    Fault,
+    Unavailable,
+)
+"""What the server answers before it knows the route: ``floorcast.server.protocol_refusals``."""
+
+
 def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:
     """The refusals that a route can raise, by HTTP status."""
-    found: list[type[FloorcastError]] = [*route.refusals, Fault]
+    found: list[type[FloorcastError]] = [*route.refusals, *ALWAYS]
     if route.body is not None or route.events:
         found += [NotAnObject, TooLarge, UnsupportedMedia]
     if route.body is not None or route.query:
-        found += [MissingParameter, InvalidParameter]
+        found.append(MissingParameter)
     if route.methods is not None:
-        found += [BadSession, RoleNotAllowed, RateLimited]
+        found += [BadSession, RoleNotAllowed]
     if route.feed is not None:
         found.append(FeedNotSwitchedOn)
     if route.needs is not None:
         found.append(BadCredentials)
     if route.status == 200:
         found.append(NotAcceptable)
-    if not route.always:
-        found.append(Unavailable)
     by_status: dict[int, list[type[FloorcastError]]] = {}
     for one in sorted(dict.fromkeys(found), key=_code):
         by_status.setdefault(STATUS[_code(one)], []).append(one)
