@@ -51,7 +51,7 @@ DataOption = Annotated[
 LogOption = Annotated[
     str | None,
     typer.Option(
-        metavar="NATS-URL", help="The cluster, nats://HOST,HOST,…, instead of a folder.",
+        metavar="NATS-URL", help="The cluster, nats://HOST,HOST,…, instead of a data folder.",
         show_default=False,
     ),
 ]  # fmt: skip

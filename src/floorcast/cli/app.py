@@ -31,8 +31,8 @@ app = typer.Typer(
     name="floorcast",
     cls=Commands,
     help=(
-        "Real-time reporting for contact centers.\n\nAn option that is not given is taken from the"
-        " environment (--time-zone from FLOORCAST_TIME_ZONE), else from floorcast.toml (time_zone)."
+        "Real-time reporting for contact centers.\n\nEvery option can also be set in the "
+        "environment (--time-zone as FLOORCAST_TIME_ZONE) or in floorcast.toml (time_zone)."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help and one-line errors, the same on a terminal and in a log

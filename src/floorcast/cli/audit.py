@@ -33,9 +33,11 @@ def audit(
     ] = 100,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="EVENT", help="Show this event only; may be given more than once."),
+        typer.Option(metavar="EVENT", help="Show only this event; can be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they are.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the JSON lines unchanged.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Print the audit log: logins, refusals and changes.

@@ -36,10 +36,10 @@ def backup(
     into: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
     data: DataOption = None,
 ) -> None:
-    """Copy the data folder as it is at one moment. The server may go on running.
+    """Copy the data folder in the state of one moment. The server can keep running.
 
-    DIR is then a data folder itself: floorcast serve --data DIR. An interrupted copy is left as
-    DIR.part, which is no data folder: remove it.
+    DIR can then be used as a data folder: floorcast serve --data DIR. An interrupted copy leaves
+    DIR.part, which is not a data folder; remove it.
     """
     folder = load({"data": data}, known=known(context)).data
     if not (folder / "log.db").exists():

@@ -40,11 +40,11 @@ def register(program: typer.Typer) -> None:
 
 @app.command("status")
 def status(context: typer.Context, log: LogOption = None) -> None:
-    """Print the nodes that answer, how far behind each is, the streams, and what is wrong.
+    """Print the nodes that respond, how far each is behind, the streams, and all problems.
 
-    The exit code is 1 when anything is: no node answers, one is not ready or is behind, a stream
-    has no quorum or a replica that is not in step, two nodes have one name, or the NATS servers
-    flush too late or let strangers join.
+    Exits with 1 if there is a problem: no node responds, a node is not ready or is behind, a stream
+    has no quorum or a replica is behind, two nodes have the same name, or the NATS servers flush
+    too late or accept unauthenticated connections.
     """
     settings = _settings(context, log=log)
     from floorcast.cluster.status import condition, overview
@@ -87,7 +87,7 @@ def config(
         list[str], typer.Argument(metavar="HOST…", help="The hosts of the NATS servers.")
     ],
 ) -> None:
-    """Print a configuration for each NATS server of a new cluster, with new passwords.
+    """Print a configuration with new passwords for each NATS server of a new cluster.
 
     Each server needs /etc/nats/server.pem, server.key and ca.pem for TLS.
     """
@@ -107,10 +107,10 @@ def import_(
     streams: StreamsOption = None,
     replicas: ReplicasOption = None,
 ) -> None:
-    """Make an embedded data folder the first node's of a new cluster.
+    """Convert an embedded data folder to the first node of a new cluster.
 
-    The server of the folder must be stopped. Every event, token and session stays as it is; the
-    other nodes then take their copies from this one.
+    The server of the folder must be stopped. All events, tokens and sessions are kept. The other
+    nodes then copy this one.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
     from floorcast.cluster.migrate import import_folder
@@ -125,9 +125,9 @@ def import_(
 
 @app.command("export")
 def export(context: typer.Context, data: DataOption = None, log: LogOption = None) -> None:
-    """Make the folder of a stopped node an embedded one again.
+    """Convert the folder of a stopped node back to an embedded data folder.
 
-    Every node must be stopped. Every event, token and session stays as it is.
+    All nodes must be stopped. All events, tokens and sessions are kept.
     """
     settings = _settings(context, data=data, log=log)
     from floorcast.cluster.migrate import export_cluster
@@ -146,10 +146,10 @@ def repair_(
     log: LogOption = None,
     replicas: ReplicasOption = None,
 ) -> None:
-    """Give back to the cluster what its streams have lost, from a stopped node's folder.
+    """Restore what the streams of the cluster have lost from the folder of a stopped node.
 
-    Run it first on the folder that knows most, then start that node; every other node takes a copy
-    of it. Run it again on a folder that may hold events which the first did not.
+    Run it first on the most complete folder, then start that node; the other nodes copy it. Run it
+    again on any folder that may have events that the first folder did not have.
     """
     settings = _settings(context, data=data, log=log, replicas=replicas)
     from floorcast.cluster.repair import repair

@@ -26,8 +26,8 @@ SUMMARIES = {
     "key": "Create and revoke ingest keys, API tokens and screen keys.",
     "audit": "Print the audit log: logins, refusals and changes.",
     "backup": "Copy the data folder as it is at one moment.",
-    "verify": "Recompute every figure from the stored events, and compare.",
-    "skip-entry": "Leave out one damaged entry, so that its client is served.",
+    "verify": "Recompute every figure from the stored events and compare.",
+    "skip-entry": "Skip one damaged entry, so that its client can be served.",
     "cluster": "Set up, inspect and repair a cluster on NATS JetStream.",
     "version": "Print the versions of floorcast and of its Python.",
 }

@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
 def _demo(read: Read) -> None:
     """Run an example site with a simulated floor, until Ctrl-C.
 
-    Takes the options of serve. The data folder is temporary and removed at the end, unless --data
-    names one; there, the floor goes on the next time.
+    Accepts the options of serve. The data folder is temporary and removed at the end, unless --data
+    names one; the floor then continues at the next start.
     """
     from floorcast.cli.demo_floor import DemoFloor
     from floorcast.server.logging import set_up_log

@@ -69,11 +69,10 @@ def new(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:  # fmt: skip
-    """Create a key and print it once: only its hash is stored.
+    """Create a key and print it. Only its hash is stored.
 
-    The key goes to standard output, the message about it to standard error. With --screen a link
-    to the wallboard is printed: it shows all services, or those that are named or belong to a
-    call center that is named.
+    Prints the key to standard output and a message to standard error. With --screen, prints a link
+    to the wallboard, which shows all services, or those that --service and --call-center name.
     """
     store = {"data": data, "log": log}
     if screen:
@@ -199,7 +198,7 @@ def revoke(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Revoke a key, and end the sessions that were opened with it."""
+    """Revoke a key and end the sessions that were opened with it."""
 
     async def take(kv: KeyValueStore) -> tuple[Client, str]:
         owner = client_named(Site(kv), client)

@@ -34,23 +34,21 @@ PasswordOption = Annotated[
     str,
     typer.Option(
         metavar="PASSWORD",
-        help="The user's password, asked for on a terminal. Others can see a command line: prefer"
-        " FLOORCAST_PASSWORD.",
+        help="The user's password. Without it, the command prompts for it on a terminal. Other "
+        "users can see a command line; prefer FLOORCAST_PASSWORD.",
     ),
 ]
 ApiTokenOption = Annotated[
     str,
     typer.Option(
         metavar="TOKEN",
-        help="An API token of the client (LV-Access). Others can see a command line: prefer"
-        " FLOORCAST_API_TOKEN.",
+        help="An API token of the client (LV-Access). Other users can see a command line; prefer "
+        "FLOORCAST_API_TOKEN.",
     ),
 ]
 FilterOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--filter", metavar="KIND=VALUE,…", help="What to show; may be given more than once."
-    ),
+    typer.Option("--filter", metavar="KIND=VALUE,…", help="What to show; can be repeated."),
 ]
 
 _KINDS = {

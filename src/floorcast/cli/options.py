@@ -25,7 +25,8 @@ from floorcast.model.errors import SettingError
 __all__ = ["KEY_HELP", "Command", "known", "take", "use_in"]
 
 KEY_HELP = (
-    "An ingest key, which decides the client. Others can see a command line: prefer FLOORCAST_KEY."
+    "An ingest key, which determines the client. Other users can see a command line; prefer "
+    "FLOORCAST_KEY."
 )
 
 COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names of a value's source

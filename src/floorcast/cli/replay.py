@@ -165,14 +165,15 @@ def _replay(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The recording.")],
     key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
     format: Annotated[  # noqa: A002 — the option's name, in the environment and the file too
-        Format, typer.Option(help="What FILE holds.")
+        Format, typer.Option(help="The format of the file.")
     ] = Format.ANONYMOUS_BANK,
     url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
     client: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|ID",
-            help="Adds this client to the events' source. The key decides whose the events are.",
+            help="Adds this client to the source of the events. The key determines which client "
+            "they belong to.",
         ),
     ] = None,
     day: Annotated[
@@ -180,7 +181,8 @@ def _replay(
         typer.Option(
             formats=["%Y-%m-%d"],
             metavar="YYYY-MM-DD",
-            help="Move the first event to this day's clock time; without it, the last is now.",
+            help="Move the first event to this day, at the same time of day; by default, the last "
+            "event is now.",
         ),
     ] = None,
     time_zone: Annotated[
@@ -189,15 +191,16 @@ def _replay(
     speed: Annotated[
         str,
         typer.Option(
-            metavar="N|max", help="Multiple of real time; max: as fast as the server accepts."
+            metavar="N|max",
+            help="A multiple of real time, or max for as fast as the server accepts events.",
         ),
     ] = "max",
 ) -> None:
     """Send a recording to a server, as events.
 
-    Prints how many events were sent, accepted, duplicate and refused; exits with 1 if one was
-    refused. Sending the same file again the same way changes nothing: the server recognizes the
-    events by their ids, which depend on the file and on --day, not on the clock.
+    Prints the number of events sent, accepted, duplicate and rejected; exits with 1 if any was
+    rejected. Sending the same file again with the same options changes nothing: the server
+    recognizes the events by their ids, which depend on the file and on --day, and not on the clock.
     """
     pace, zone = a_speed(speed), _zone(time_zone)
     source = format if client is None else f"{format}/{client}"

@@ -19,7 +19,7 @@ ACCEPT_LOSS = inspect.Parameter(
     "accept_loss",
     inspect.Parameter.KEYWORD_ONLY,
     default=typer.Option(
-        False, "--accept-loss", help="Start although events are missing from the log."
+        False, "--accept-loss", help="Start even if events are missing from the log."
     ),
     annotation=bool,
 )
@@ -63,7 +63,7 @@ def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Cal
     ]
     parameters.append(
         _option(
-            "config", "--config", "FILE", "A settings file to read in place of ./floorcast.toml."
+            "config", "--config", "FILE", "The settings file to read instead of ./floorcast.toml."
         )
     )
     parameters += more

@@ -45,7 +45,10 @@ def _simulate(
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same floor.")] = 1,
     speed: Annotated[
         str,
-        typer.Option(metavar="N|max", help="Multiple of real time; max: as fast as accepted."),
+        typer.Option(
+            metavar="N|max",
+            help="A multiple of real time, or max for as fast as the server accepts events.",
+        ),
     ] = "1",
     hours: Annotated[
         float | None,
@@ -65,8 +68,8 @@ def _simulate(
         typer.Option(
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="When the floor starts; by default, so that it ends now. Nothing is sent before"
-            " its time, at any speed.",
+            help="When the floor starts. By default, it ends now. Events are never sent before "
+            "their time, at any speed.",
         ),
     ] = None,
     load: Annotated[
@@ -75,15 +78,15 @@ def _simulate(
             metavar="SHARE",
             min=0.01,
             max=HEAVIEST,
-            help="Share of the agents' time that callers take; above 1 the queues grow.",
+            help="Share of the agents' time that calls take; above 1 the queues grow.",
         ),
     ] = USUAL_LOAD,
     faults: Annotated[
         str,
         typer.Option(
             metavar="LIST",
-            help="all, or some of duplicates, late, reordered (shares of the events) and deaths"
-            " (an hour), like duplicates=0.1,deaths.",
+            help="all, or a list of duplicates, late, reordered (shares of the events) and deaths "
+            "(per hour), such as duplicates=0.1,deaths.",
         ),
     ] = "",
     truth: Annotated[

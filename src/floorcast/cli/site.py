@@ -57,10 +57,11 @@ def apply_file(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Make the site what FILE declares, and print what that changed.
+    """Apply the site that FILE declares, and print the changes.
 
-    Asks before it removes a client or a user. Applying a file again changes nothing. What was
-    made by "user add" and "key new" stays. A running server takes the change up within a second.
+    Asks before it removes a client or a user. Applying the same file twice changes nothing. Users
+    and keys created by "user add" and "key new" stay. A running server picks up the change within a
+    second.
     """
 
     def approve(proposal: Proposal) -> bool:
@@ -83,7 +84,7 @@ def apply_file(
 
 @app.command("check")
 def check_file(file: FileArgument) -> None:
-    """Tell what is wrong with FILE, or what it declares."""
+    """Report the mistakes in FILE, or print what it declares."""
     site_file = _read(file)
     clients = site_file.clients
     rows = [
@@ -105,7 +106,7 @@ def show_site(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print the site as it counts now: every client, or one."""
+    """Print the current site: all clients, or one."""
 
     async def look(kv: KeyValueStore) -> list[Client]:
         site = Site(kv)

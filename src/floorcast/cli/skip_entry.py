@@ -27,10 +27,10 @@ def skip(
     number: Annotated[int, typer.Argument(metavar="ENTRY", help="The number of the entry.")],
     data: DataOption = None,
 ) -> None:
-    """Leave out one damaged entry, so that its client is served.
+    """Skip one damaged entry, so that its client can be served.
 
     The events of the entry are lost. 'floorcast verify --disk' lists the damaged entries. The
-    server must be stopped; an entry that is not damaged is refused.
+    server must be stopped. An entry that is not damaged is rejected.
     """
     folder = load({"data": data}, known=known(context)).data
     if not (folder / "log.db").exists():

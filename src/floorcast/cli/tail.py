@@ -54,12 +54,12 @@ def _tail(
     ] = False,
     wanted: FilterOption = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Every event as it came, as a line of JSON.")
+        bool, typer.Option("--json", help="Print each event unchanged, as a line of JSON.")
     ] = False,
     since: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="TOKEN", help="Begin behind this token or eventId, not now."
+            "--from", metavar="TOKEN", help="Start after this token or eventId instead of now."
         ),
     ] = None,
     store: Annotated[
@@ -67,14 +67,15 @@ def _tail(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            help="Keep the place in this file, and begin there the next time.",
+            help="Save the position in this file, and resume from it the next time.",
         ),
     ] = None,
 ) -> None:
     """Print events as they happen, until Ctrl-C.
 
-    A lost connection is taken up again. --filter knows service, callCenter and interactionType
-    (VOICE, SMS, EMAIL), for interactions alone. Reasons for waiting go to standard error.
+    Reconnects after a lost connection. --filter accepts service, callCenter and interactionType
+    (VOICE, SMS, EMAIL), for interactions only. While it waits, it prints the reason to standard
+    error.
     """
     if agents and wanted:
         raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")

@@ -57,11 +57,11 @@ def _top(
     interval: Annotated[
         float, typer.Option(min=0.5, max=3600, help="How often to ask the server [seconds].")
     ] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Print the floor once, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the floor once and exit.")] = False,
 ) -> None:
     """Show services, waiting calls and agents, until q or Ctrl-C.
 
-    --filter knows service and callCenter. Where standard output is no terminal the floor is
+    --filter accepts service and callCenter. If standard output is not a terminal, the floor is
     printed once.
     """
     who = credentials(client, user, password, api_token, url)

@@ -50,7 +50,7 @@ def add(
             "--user-id",
             metavar="ID",
             min=0,
-            help="The user's id; the next free one if not given.",
+            help="The user's id. Default: the next free id.",
             show_default=False,
         ),
     ] = None,
@@ -65,9 +65,9 @@ def add(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Make a user.
+    """Add a user.
 
-    The password is asked for, or read from standard input.
+    Prompts for the password, or reads it from standard input.
     """
     known_role = _role(role)
 
@@ -108,7 +108,7 @@ def show(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print who may log in to a client."""
+    """Print the users and agents who can log in to a client."""
 
     async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
         owner = client_named(Site(kv), client)
@@ -138,7 +138,7 @@ def remove(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Remove a login, and end its sessions."""
+    """Remove a login and end its sessions."""
 
     async def take(kv: KeyValueStore) -> Client:
         owner = client_named(Site(kv), client)
@@ -160,9 +160,9 @@ def password(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Set a user's password, and end its sessions.
+    """Set a user's password and end the user's sessions.
 
-    With --agent, also lets an agent of the site log in.
+    With --agent, enables an agent of the site to log in.
     """
 
     async def change(kv: KeyValueStore) -> Client:

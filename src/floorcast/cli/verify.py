@@ -40,15 +40,15 @@ def verify_stored(
     context: typer.Context,
     data: DataOption = None,
     disk: Annotated[
-        bool, typer.Option("--disk", help="Look for damage on the disk instead.")
+        bool, typer.Option("--disk", help="Search the databases for damage instead.")
     ] = False,
 ) -> None:
-    """Recompute every figure from the stored events, and compare.
+    """Recompute every figure from the stored events and compare.
 
-    It does so in a second way, as of each client's last event. Works beside a running server, and
-    without one. Prints a table of what differs; the exit code is then 1.
+    The figures are recomputed by separate code, as of each client's last event. The server can be
+    running or stopped. Prints a table of the differences and exits with 1 if there are any.
 
-    With --disk it reads every page, row and entry of the data folder's databases, compares their
+    With --disk, reads every page, row and entry of the databases in the data folder, verifies their
     checksums, and prints what is damaged.
     """
     settings = load({"data": data}, known=known(context))

@@ -63,7 +63,7 @@ class _AgentFigures(Struct, rename="camel", kw_only=True):
 
 
 class AgentStatistics(_AgentFigures, kw_only=True):
-    """One agent that is logged in now: what it did today."""
+    """An agent who is logged in now, with the figures of today."""
 
     agent_name: str | None = None
     agent_status: str | None = None
@@ -84,7 +84,7 @@ class ServiceFigures(_AgentFigures, kw_only=True):
 
 
 class AgentServices(Struct, rename="camel", kw_only=True):
-    """One agent that was logged in today, and each service that it was at."""
+    """An agent who was logged in today, with each service the agent was logged in to."""
 
     services: list[ServiceFigures] = field(default_factory=list)
     agent_name: str | None = None

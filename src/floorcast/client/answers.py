@@ -51,14 +51,14 @@ class LoggedIn(Struct, rename="camel", kw_only=True):
 
 
 class AgentEventPage(Struct, kw_only=True):
-    """Agent events, oldest first, and the token to go on from."""
+    """Agent events, oldest first, and the token for the next request."""
 
     token: str
     events: list[AgentEvent]
 
 
 class InteractionPage(Struct, kw_only=True):
-    """Interaction events, oldest first, and the token to go on from."""
+    """Interaction events, oldest first, and the token for the next request."""
 
     token: str
     events: list[Interaction]
@@ -95,7 +95,7 @@ class PostCall(Answer, kw_only=True):
 
 
 class TimezoneCount(Struct, kw_only=True):
-    """How many records of a campaign are in a time zone."""
+    """The number of a campaign's records in a time zone."""
 
     timezone: str | None = None
     count: int | None = None
@@ -121,7 +121,7 @@ class CampaignAnswer(Answer, kw_only=True):
 
 
 class WaitingCall(Struct, rename="camel", kw_only=True):
-    """One call that waits since ``time_stamp``, in epoch seconds."""
+    """A call that has waited since ``time_stamp``, in epoch seconds."""
 
     service_name: str | None = None
     service_id: int | None = None
@@ -208,6 +208,6 @@ class ServiceStatistics(Struct, rename="camel", kw_only=True):
 
 
 class ServiceAnswer(Answer, kw_only=True):
-    """The services that had an agent logged in, or a call offered, today."""
+    """The services that had an agent logged in or a call offered today."""
 
     stats: list[ServiceStatistics] = []

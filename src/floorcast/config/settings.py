@@ -48,19 +48,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         Path | None,
         About(
             PATH,
-            "A site file to apply at the start. Without it, the site stays as it was applied last.",
+            "The site file to apply at the start. Without it, the server uses the site that was "
+            "applied last.",
         ),
     ] = None
-    host: Annotated[str, About(HOST, "The address to listen on; 0.0.0.0 for all of them.")] = (
+    host: Annotated[str, About(HOST, "The address to listen on; 0.0.0.0 for all addresses.")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, About(PORT, "The port to listen on; 0 for any free one.")] = 8080
+    port: Annotated[int, About(PORT, "The port to listen on; 0 for any free port.")] = 8080
     tls_cert: Annotated[
         Path | None,
         About(
             PATH,
-            "A certificate chain (PEM): the server speaks HTTPS, TLS 1.2 or later. The files are"
-            " read again when they change, and on SIGHUP.",
+            "The certificate chain (PEM). With it the server accepts only HTTPS, with TLS 1.2 or "
+            "later. Both files are reloaded when they change, and on SIGHUP.",
         ),
     ] = None
     tls_key: Annotated[Path | None, About(PATH, "The certificate's key (PEM, not encrypted).")] = (
@@ -72,14 +73,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "embedded"
     node: Annotated[
         str,
-        About(TEXT, "The name of this node in its cluster. Without it, the host's name."),
+        About(TEXT, "The name of this node in the cluster. Default: the host name."),
     ] = ""
     streams: Annotated[
         int,
         About(
             whole(1, 256),
-            "The number of streams that a cluster's clients are spread over. Fixed when the log is"
-            " created.",
+            "The number of streams over which the clients of a cluster are distributed. Cannot be "
+            "changed after the log is created.",
             "streams",
         ),
     ] = 4
@@ -87,14 +88,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 5),
-            "The number of NATS servers that store a new log. More than half of them have an event"
-            " when it is acknowledged.",
+            "The number of NATS servers that store a new log. An event is acknowledged after more "
+            "than half of them have stored it.",
             "replicas",
         ),
     ] = 3
     clients: Annotated[
         tuple[int, ...],
-        About(CLIENTS, "The clients that this node of a cluster serves. Without it, all of them."),
+        About(CLIENTS, "The clients that this node of a cluster serves. Default: all."),
     ] = ()
     log_level: Annotated[
         str,
@@ -113,7 +114,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(0, 1_000_000),
-            "The number of requests that a session may make; more get 429. 0 for no limit.",
+            "The number of requests that a session can make; further requests get 429. 0 for no "
+            "limit.",
             "requests a minute",
         ),
     ] = 0
@@ -121,8 +123,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 1_000_000),
-            "How many streams and waiting polls a session may have at once; more are answered "
-            "with 429.",
+            "The number of streams and waiting polls that a session can have at once; further ones "
+            "get 429.",
             "readers",
         ),
     ] = 100
@@ -130,7 +132,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 1_000_000),
-            "How many streams and waiting polls all sessions of a client may have at once.",
+            "The number of streams and waiting polls that all sessions of a client can have at "
+            "once.",
             "readers",
         ),
     ] = 20_000
@@ -138,16 +141,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         About(
             PROXIES,
-            "The proxies whose X-Forwarded-For is trusted. Without it, everybody behind a proxy"
-            " shares one address, and wrong passwords of one slow the logins of all.",
+            "The proxies whose X-Forwarded-For is trusted. Without it, everyone behind a proxy "
+            "shares one address, and wrong passwords of one user delay the logins of all.",
         ),
     ] = ()
     max_connections: Annotated[
         int,
         About(
             whole(0, 1_000_000),
-            "How many connections one address may have, or requests under way behind a trusted"
-            " proxy. 0: half of what the server has room for.",
+            "The number of connections that one address can have, or of its requests in progress "
+            "behind a trusted proxy. 0 for half of the server's capacity.",
             "connections",
         ),
     ] = 0
@@ -155,19 +158,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "How long a request's head may take, and a TLS handshake.",
+            "The time limit for a request's head, and for a TLS handshake.",
             "seconds",
         ),
     ] = 10.0
     body_timeout: Annotated[
         float,
-        About(number(0.1, 3600), "How long each 16 KiB of a request's body may take.", "seconds"),
+        About(number(0.1, 3600), "The time limit for each 16 KiB of a request's body.", "seconds"),
     ] = 30.0
     answer_timeout: Annotated[
         float,
         About(
             number(0.1, 3600),
-            "How long a caller may take nothing of its answer before the connection is closed.",
+            "The time after which a connection is closed if the caller reads nothing of its "
+            "response.",
             "seconds",
         ),
     ] = 60.0
@@ -175,7 +179,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "How long a connection stays open between two requests.",
+            "The time for which a connection stays open between two requests.",
             "seconds",
         ),
     ] = 75.0
@@ -183,7 +187,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 10_000),
-            "The number of requests with events that are processed at once; more get 503.",
+            "The number of requests with events that are processed at once; further requests get "
+            "503.",
             "requests",
         ),
     ] = 1000
@@ -191,8 +196,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             SIZE,
-            "The memory for the newest events of all feeds together. Older events are read from"
-            " disk.",
+            "The memory for the newest events of all feeds. Older events are read from disk.",
             "bytes",
         ),
     ] = 256 * 2**20
@@ -200,7 +204,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 168),
-            "How long a call may be without an event before live figures leave it out.",
+            "The time without an event after which live figures no longer include a call.",
             "hours",
         ),
     ] = 4.0
@@ -208,7 +212,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 168),
-            "How long an agent may be without an event before live figures leave it out.",
+            "The time without an event after which live figures no longer include an agent.",
             "hours",
         ),
     ] = 16.0
@@ -216,8 +220,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0, 60),
-            "An agent's state that arrives up to so late is put where its time belongs; a later one"
-            " changes no figure.",
+            "The delay up to which a late agent state is counted at its own time; a later state "
+            "changes no figure.",
             "minutes",
         ),
     ] = 15.0

@@ -37,7 +37,7 @@ _ID_BYTES = 96  # of an id in a set that is filled to a third, as sets are at wo
 
 
 class KindCondition(Struct, forbid_unknown_fields=True):
-    """One kind of interaction, in upper or lower case."""
+    """A type of interaction, in upper or lower case."""
 
     type: Kind
 
@@ -46,7 +46,7 @@ KindConditions = Annotated[list[KindCondition], Meta(min_length=1, max_length=MA
 
 
 class InteractionConditions(Struct, rename="camel", forbid_unknown_fields=True):
-    """Which interactions: the kinds of condition are joined by AND, the values of one by OR."""
+    """Selects interactions. The members are joined by AND, the values of a member by OR."""
 
     interaction_type: KindConditions | None = None
     service: IdConditions | None = None

@@ -169,7 +169,7 @@ ROUTES: tuple[Route, ...] = (
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
           needs="ingest key", refusals=(RateLimited,), events=ingest.BODIES, answer=IngestResult,
-          query=(Query("access_token", "The ingest key, from senders that cannot set headers."),),
+          query=(Query("access_token", "The ingest key, for senders that cannot set headers."),),
           doc="Send events. The response comes once they are durable and readable."),
     Route(method="OPTIONS", path="/ingest/v1/events", handler=ingest.answer_handshake,
           always=True, media_type="text/plain", refusals=(InvalidParameter,),

@@ -21,7 +21,7 @@ __all__ = ["IngestResult", "Intake", "NothingAccepted"]
 class IngestResult(Struct, rename="camel"):
     """The outcome of a request with events.
 
-    ``rejected`` has the first 1,000 verdicts; ``moreRejected``, where there are more, how many.
+    ``rejected`` has the first 1,000 verdicts; ``moreRejected`` is the number of further ones.
     """
 
     accepted: int
@@ -36,7 +36,7 @@ class IngestResult(Struct, rename="camel"):
 
 
 class NothingAccepted(IngestResult, tag=False):
-    """Every event of the request was refused."""
+    """Every event of the request was rejected."""
 
     code: int = 202
     message: str = "none of the events could be taken: 'rejected' says why, one by one"

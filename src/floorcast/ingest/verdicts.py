@@ -22,7 +22,7 @@ _KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(InboundEven
 
 
 class Rejected(Struct):
-    """One refused event: its index in the request, its id if it could be read, and why."""
+    """A rejected event: its index in the request, its id if it could be read, and the reason."""
 
     index: int
     id: str | None

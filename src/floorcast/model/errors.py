@@ -68,25 +68,25 @@ class Refusal(FloorcastError):
 
 
 class MissingParameter(Refusal):
-    """A required member, parameter or header is not there."""
+    """A required member, parameter or header is missing."""
 
     code = 201
 
 
 class InvalidParameter(Refusal):
-    """A member, parameter or header has a value that cannot be used."""
+    """A member, parameter or header has an invalid value."""
 
     code = 202
 
 
 class NotAnObject(Refusal):
-    """The body is not JSON, or not of the shape that the method takes."""
+    """The body is not JSON, or does not have the members that the method expects."""
 
     code = 203
 
 
 class BadCredentials(Refusal):
-    """No or wrong user, password, API token or ingest key."""
+    """The user, password, API token or ingest key is missing or wrong."""
 
     code = 300
 
@@ -110,19 +110,19 @@ class FeedNotSwitchedOn(Refusal):
 
 
 class NotFound(Refusal):
-    """No such call, session or path (or one that the user may not see)."""
+    """The call, session or path does not exist, or the user may not see it."""
 
     code = 404
 
 
 class NotAcceptable(Refusal):
-    """The ``Accept`` header admits nothing that the method can answer."""
+    """The ``Accept`` header does not include a media type that the method returns."""
 
     code = 406
 
 
 class Retired(Refusal):
-    """A method that the reference names only to retire it."""
+    """The method is retired in the reference."""
 
     code = 410
 
@@ -134,7 +134,7 @@ class TooLarge(Refusal):
 
 
 class UnsupportedMedia(Refusal):
-    """The ``Content-Type`` or ``Content-Encoding`` is not one that the method takes."""
+    """The method does not accept the ``Content-Type`` or ``Content-Encoding``."""
 
     code = 415
 
@@ -153,10 +153,10 @@ class RateLimited(Refusal):
 
 
 class Unavailable(FloorcastError):
-    """Not now: too busy, still starting, or the log cannot be written.
+    """The server is too busy, is starting, or cannot write the log.
 
-    ``retry_after`` is in whole seconds. ``status`` is the HTTP status with which it came to a
-    client; None where there was no answer, and on the server's side.
+    ``retry_after`` is in whole seconds. ``status`` is the HTTP status that a client received; None
+    without a response, and in the server.
     """
 
     code = 101

@@ -36,7 +36,7 @@ Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 
 
 class IdCondition(Struct, forbid_unknown_fields=True):
-    """One thing, by its id: a number, or the digits of one."""
+    """An id: a number, or a string of its digits."""
 
     id: Id | Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 
@@ -45,7 +45,7 @@ IdConditions = Annotated[list[IdCondition], Meta(min_length=1, max_length=MAX_CO
 
 
 class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
-    """Selects one of these services, or one of these call centers; each must exist."""
+    """Selects services or call centers. Each id must exist."""
 
     service: IdConditions | None = None
     call_center: IdConditions | None = None

@@ -152,7 +152,7 @@ class CallStartData(_CallData):
 
 
 class CallQueueData(_CallData):
-    """A call began to wait for an agent."""
+    """A call started to wait for an agent."""
 
     service: Thing | None = None
     skill: Text | Whole | None = None
@@ -160,13 +160,13 @@ class CallQueueData(_CallData):
 
 
 class CallAnswerData(_CallData):
-    """A call was answered; without ``agent``, by someone unnamed."""
+    """A call was answered. Without ``agent``, the agent is unknown."""
 
     agent: Thing | None = None
 
 
 class CallEndData(_CallData):
-    """A call ended. Members that are sent win over what the floor derives."""
+    """A call ended. Members that are sent take precedence over derived ones."""
 
     lv_result: Text | None = None
     lv_result_id: Whole | None = None
@@ -209,7 +209,7 @@ class CallDispositionData(_CallData):
 
 
 class CallLeaveData(_CallData):
-    """A call left the service's hands without having ended; ``key`` is the one that was pressed."""
+    """A call left its service without having ended. ``key`` is the key that the caller pressed."""
 
     reason: LeaveReason
     key: Text | None = None
@@ -217,7 +217,7 @@ class CallLeaveData(_CallData):
 
 
 class CallUpdateData(_CallData):
-    """Something about the call became known late: any member of ``call.start`` but direction."""
+    """Data of a call became known late: any member of ``call.start`` except the direction."""
 
     service: Thing | None = None
     campaign: Thing | None = None
@@ -235,7 +235,7 @@ class CallUpdateData(_CallData):
 
 
 class AgentMissedData(_CallData):
-    """A call was offered to an agent, who did not take it."""
+    """A call was offered to an agent who did not take it."""
 
     agent: Thing
     reason: MissedReason
@@ -272,7 +272,7 @@ class SmsAttemptData(_MessageData):
 
 
 class CampaignUpdateData(_Data):
-    """A campaign's counts or state changed; a count that is left out stays as it was."""
+    """A campaign's counts or state changed. An omitted count does not change."""
 
     campaign: Thing
     service: Thing | None = None

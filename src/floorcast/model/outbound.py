@@ -24,7 +24,7 @@ __all__ = [
 
 
 class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
-    """An agent entered a state; what does not apply is left out. ``timestamp`` is in ms."""
+    """An agent entered a state. Members that do not apply are omitted. ``timestamp`` is in ms."""
 
     timestamp: int
     client_id: int
@@ -110,7 +110,7 @@ class CallTerminationEvent(_Voice, gc=False):
 
 
 class CallDispositionEvent(_Voice, gc=False):
-    """An agent's term code was set. Unknown ``areaCodeState``, ``zipCode``: the text ``null``."""
+    """A term code was set. Unknown ``areaCodeState`` and ``zipCode`` are the text ``null``."""
 
     call_event_type: Literal["CALL_DISPOSITION"]
     area_code_state: str

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class AgentAverages(Struct, rename="camel"):
-    """The mean time of a visit to each state, whole seconds as text."""
+    """The mean time of a visit to each state, in whole seconds, as text."""
 
     average_ready_time: str
     average_not_ready_time: str
@@ -41,7 +41,7 @@ class AgentAverages(Struct, rename="camel"):
 
 
 class AgentAveragesAnswer(Struct, rename="camel"):
-    """One row, and the ms of the answer as text."""
+    """One row, and the time of the response in ms, as text."""
 
     agent_averages: list[AgentAverages]
     time_stamp: str

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class AgentStatistics(Struct, rename="camel", gc=False):
-    """One agent that is logged in now; durations in seconds, ``state_changed_time`` in ms."""
+    """An agent who is logged in now. Durations are in seconds, ``state_changed_time`` in ms."""
 
     agent_name: str
     agent_status: str
@@ -52,13 +52,13 @@ class AgentStatistics(Struct, rename="camel", gc=False):
 
 
 class AgentStatisticsAnswer(Struct, rename="camel"):
-    """The agents that are logged in to the services now."""
+    """The agents who are logged in to the services now."""
 
     agent_statistics: list[AgentStatistics]
 
 
 class ServiceFigures(Struct, rename="camel", gc=False):
-    """What one agent did on one service; durations in seconds. Null: on no known service."""
+    """The figures of an agent on one service, null if it is unknown. Durations are in seconds."""
 
     id: int | None
     call_center_id: str | None
@@ -81,7 +81,7 @@ class ServiceFigures(Struct, rename="camel", gc=False):
 
 
 class AgentServices(Struct, rename="camel"):
-    """One agent that was logged in today, and each service that it was at."""
+    """An agent who was logged in today, with each service the agent was logged in to."""
 
     services: list[ServiceFigures]
     agent_name: str
@@ -89,7 +89,7 @@ class AgentServices(Struct, rename="camel"):
 
 
 class AgentStatisticsExAnswer(Struct, rename="camel"):
-    """The agents that were logged in to the services at any time today."""
+    """The agents who were logged in to the services at any time today."""
 
     agent_statistics: list[AgentServices]
 

@@ -40,7 +40,7 @@ class AgentDetails(Struct, rename="camel", gc=False):
 
 
 class AgentStatusAnswer(Struct, rename="camel"):
-    """The agents that are logged in now, and the ms of the answer."""
+    """The agents who are logged in now, and the time of the response in ms."""
 
     agent_details: list[AgentDetails]
     time_stamp: int
@@ -49,7 +49,7 @@ class AgentStatusAnswer(Struct, rename="camel"):
 def agent_status(
     scopes: Sequence[Scope], moment: Moment, changed_after: int | None = None
 ) -> Slices[AgentDetails]:
-    """The agents that are logged in to the services now.
+    """The agents who are logged in to the services now.
 
     With ``changed_after`` (ms): only those whose state, reason or service changed later, or whose
     change was taken later, and those that logged off later.

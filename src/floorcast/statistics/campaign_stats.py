@@ -15,14 +15,14 @@ __all__ = ["CampaignAnswer", "CampaignStatistics", "TimezoneCount", "campaign_st
 
 
 class TimezoneCount(Struct, gc=False):
-    """How many records of a campaign are in a time zone."""
+    """The number of a campaign's records in a time zone."""
 
     timezone: str
     count: int
 
 
 class CampaignStatistics(Struct, rename="camel"):
-    """One campaign; a count that is not known yet is left out, and so is an unknown name."""
+    """A campaign. Unknown counts and names are omitted."""
 
     timezone_breakdown: list[TimezoneCount]
     campaign_id: int

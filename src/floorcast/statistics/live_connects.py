@@ -16,7 +16,7 @@ INTERVALS = 6
 
 
 class LiveConnects(Struct, rename="camel"):
-    """The contacts of one interval, and the ms of its end; both as text."""
+    """The contacts of one interval, and its end in ms, both as text."""
 
     total: str
     time_stamp: str

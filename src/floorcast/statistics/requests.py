@@ -31,7 +31,7 @@ _FAR_DIGITS = 16  # below FAR
 
 
 class CampaignConditions(ServiceConditions, rename="camel", forbid_unknown_fields=True):
-    """Campaigns by one of these kinds, not by several; each thing must exist."""
+    """Selects campaigns by one of these members, not by several. Each id must exist."""
 
     campaign: IdConditions | None = None
 

@@ -31,7 +31,7 @@ class OutboundCall(Struct, rename="camel", gc=False):
 
 
 class ServiceStatistics(Struct, rename="camel"):
-    """One service; durations in seconds, rates in percent. A target that is not set is left out."""
+    """A service. Durations are in seconds, rates in percent. Missing targets are omitted."""
 
     calls: list[OutboundCall]
     service_id: str
@@ -68,7 +68,7 @@ class ServiceStatistics(Struct, rename="camel"):
 
 
 class ServiceAnswer(Struct):
-    """The services that had an agent logged in, or a call offered, today."""
+    """The services that had an agent logged in or a call offered today."""
 
     stats: list[ServiceStatistics]
 

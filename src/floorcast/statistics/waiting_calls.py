@@ -17,7 +17,7 @@ __all__ = ["WaitingCall", "WaitingCallsAnswer", "waiting_calls"]
 
 
 class WaitingCall(Struct, rename="camel", gc=False):
-    """One call that waits; ``time_stamp`` is when it began to, in epoch seconds as text."""
+    """A waiting call. ``time_stamp`` is the start of the wait, in epoch seconds, as text."""
 
     service_name: str | None
     service_id: str | None
@@ -30,7 +30,7 @@ class WaitingCall(Struct, rename="camel", gc=False):
 
 
 class WaitingCallsAnswer(Struct, rename="camel"):
-    """The calls that wait, longest first, and the ms of the answer as text."""
+    """The waiting calls, longest wait first, and the time of the response in ms, as text."""
 
     calls_details: list[WaitingCall]
     time_stamp: str

@@ -54,33 +54,33 @@ _DEPRECATED: Headers = (
 
 
 class AgentFeedRequest(Struct):
-    """Where to go on from; no token, or a blank one: from now."""
+    """The token to start after. Without a token, or with an empty one, the feed starts now."""
 
     token: str | None = None
 
 
 class FeedRequest(AgentFeedRequest):
-    """The same, and which events to see; no filter: all that the user may."""
+    """The same, and the events to return. Without a filter, all that the user can see."""
 
     filter: Annotated[object, one_of(InteractionConditions, None)] = None
 
 
 class AgentFeedAnswer(Struct, rename="camel"):
-    """Agent events, oldest first, and the token to go on from."""
+    """Agent events, oldest first, and the token for the next request."""
 
     agent_event: list[AgentEvent]
     token: str
 
 
 class FeedAnswer(Struct):
-    """Interaction events, oldest first, and the token to go on from."""
+    """Interaction events, oldest first, and the token for the next request."""
 
     token: str
     events: list[Annotated[object, one_of(*get_args(InteractionEvent))]]
 
 
 class CallFeedAnswer(Struct, rename="camel"):
-    """Voice events, oldest first, under both their names, and the token to go on from."""
+    """Voice events, oldest first, under both member names, and the token for the next request."""
 
     token: str
     events: list[Annotated[object, one_of(*get_args(CallEvent))]]

@@ -60,19 +60,19 @@ _encoder = msgspec.json.Encoder()
 
 
 class StatisticsRequest(Struct):
-    """What to see; no filter: everything that the user may."""
+    """The rows to return. Without a filter, all that the user can see."""
 
     filter: Annotated[object, one_of(ServiceConditions, None)] = None
 
 
 class CampaignRequest(Struct):
-    """Which campaigns to see; no filter: all of today that the user may."""
+    """The campaigns to return. Without a filter, all of today's that the user can see."""
 
     filter: Annotated[object, one_of(CampaignConditions, None)] = None
 
 
 class StatusRequest(StatisticsRequest, rename="camel"):
-    """The same, and since when an agent's state must have changed."""
+    """The same, and the time since which an agent's state must have changed."""
 
     state_changed_after: Annotated[object, time_or_ms(FAR)] = None
 

@@ -1,8 +1,8 @@
-"""The OpenAPI 3.1 document of everything that the server answers, made from the route table.
+"""The OpenAPI 3.1 document of the server's API, made from the route table.
 
-Nothing is told twice: paths, parameters and who may call what are the table's, the bodies are
-the types' (see ``shapes``), what a refusal means is its class's docstring, the examples are the
-reference's own (see ``examples``).
+Every fact has one source: paths, parameters and roles come from the table, schemas from the types
+(see ``schemas``), the meaning of an error from the docstring of its class, and examples from the
+reference (see ``examples``).
 """
 
 from __future__ import annotations
@@ -27,35 +27,34 @@ from floorcast.statistics.requests import CampaignConditions
 __all__ = ["document"]
 
 ABOUT = """\
-Real-time reporting for contact centers: the LiveVox Real-Time Reporting API, and one method of \
-its own by which events come in.
+Real-time reporting for contact centers: the LiveVox Real-Time Reporting API, with methods to send \
+events.
 
-Every path is understood with and without a trailing slash, and with and without a version \
-behind its first segment: `/realtime/v6.0/service/stats`, `/session/v5.0/login`.
+Paths work with or without a trailing slash, and with or without a version after the first \
+segment: `/realtime/v6.0/service/stats`, `/session/v5.0/login`.
 
-Bodies are JSON. No body, an empty one and `{}` mean the same. Unknown members are ignored, but \
-not in `filter`. An id in a request is a number or a string of digits; whole \
-numbers are written without a point. Answers are \
-`Cache-Control: no-store`, and gzip where `Accept-Encoding` asks for it; a body may be sent with \
-`Content-Encoding: gzip`.
+Bodies are JSON. A missing body, an empty body and `{}` are equivalent. Unknown members are \
+ignored, except in `filter`. An id in a request is a number or a string of digits. Whole numbers \
+have no decimal point. Responses have `Cache-Control: no-store`, and are compressed with gzip if \
+`Accept-Encoding` allows it. A request body can have `Content-Encoding: gzip`.
 
-What is no success is `{code, message}`; the message says what to change. Another path is 404, \
-another method 405, with those that there are in `Allow`, which `OPTIONS` tells, too. What each \
-figure means: `docs/metrics.md`."""
+An error has the body `{code, message}`; the message says what to change. An unknown path returns \
+404, and a wrong method 405 with the allowed methods in `Allow`. `docs/metrics.md` defines each \
+figure."""
 
 SECURITY = {
     "session": {
         "type": "apiKey",
         "in": "header",
         "name": "LV-Session",
-        "description": "The `sessionId` of a login; it lives while it is used once in 2 hours.",
+        "description": "The `sessionId` of a login. It expires after 2 hours without a request.",
     },
     "sessionCookie": {
         "type": "apiKey",
         "in": "cookie",
         "name": "LV-Session",
-        "description": "The same as a cookie, which a login with `?cookie=true` sets: for a"
-        " browser's `EventSource`, which can set no headers.",
+        "description": "The session as a cookie, which a login with `?cookie=true` sets, for a "
+        "browser's `EventSource`, which cannot set headers.",
     },
     "apiToken": {
         "type": "apiKey",
@@ -84,7 +83,7 @@ _ANY = ("get", "post")  # stand for every method where the table says so
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The document of these routes; the same routes make the same document, member by member."""
+    """The document of these routes. The same routes always produce the same document."""
     routes = list(routes)
     table = Table(routes)
     shown: dict[Handler, Shown] = {}

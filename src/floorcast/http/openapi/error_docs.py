@@ -41,15 +41,15 @@ HEADERS = {
     ),
     "Link": _header("The method that replaces this one (`successor-version`).", required=True),
     "Newest-Event": _header(
-        "When the log took the newest event of the clients that the user sees, in ms since 1970."
-        " Left out if there is none. A display shows by it that a source has fallen silent.",
+        "When the newest event of the clients that the user sees was recorded, in ms since 1970. "
+        "Omitted if there is none. A display can use it to show that a source is silent.",
         "integer",
     ),
     "RateLimit": _header("The requests left to the session, if the server has a rate limit."),
     "RateLimit-Policy": _header("The rate limit, if the server has one."),
-    "Retry-After": _header("Seconds to wait before the next try.", "integer", required=True),
+    "Retry-After": _header("Seconds to wait before the next attempt.", "integer", required=True),
     "Set-Cookie": _header("The session as a cookie, if it was requested."),
-    "WebHook-Allowed-Origin": _header("The sender that may send: the one that asked."),
+    "WebHook-Allowed-Origin": _header("The sender that is allowed to send: the one that asked."),
     "WebHook-Allowed-Rate": _header("Requests per minute: `*`, any number."),
     "WWW-Authenticate": _header("The credentials that the method requires.", required=True),
 }

@@ -1,8 +1,8 @@
-"""The reference's printed requests and answers, kept as they are printed in ``reference/``.
+"""The requests and responses printed in the reference, stored unchanged in ``reference/``.
 
-The golden tests prove that they are answered like this; ``/openapi.json`` and ``/docs`` show
-them. Left out is what is no JSON in them: a brace that is missing, a comma too many. Those that
-begin with ``own_`` are ours, of methods that the reference does not print.
+The golden tests prove that the server responds like this; ``/openapi.json`` and ``/docs`` show the
+examples. Invalid JSON of the reference (a missing brace, an extra comma) is corrected. Examples
+whose names begin with ``own_`` are floorcast's, for methods that the reference does not print.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Example", "examples", "load"]
 
 
 class Example(NamedTuple):
-    """A printed request and its printed answer; a body that is not there is None."""
+    """A printed request and its response. A missing body is None."""
 
     method: str
     target: str
@@ -28,13 +28,13 @@ class Example(NamedTuple):
 
 
 def load(name: str) -> Example:
-    """The example kept in ``reference/<name>.http``, a copy of one's own."""
+    """The example in ``reference/<name>.http``, as a new object."""
     return _read(_folder().joinpath(f"{name}.http").read_text("utf-8"))
 
 
 @cache
 def examples() -> dict[str, Example]:
-    """All of them, by name and in the order of the names."""
+    """All examples by name, in the order of their names."""
     found = sorted(_folder().iterdir(), key=lambda file: file.name)
     return {file.name.removesuffix(".http"): _read(file.read_text("utf-8")) for file in found}
 

@@ -31,12 +31,12 @@ _SCHEMES = {
     "screen key": ("screenKey",),
 }
 _LAST_EVENT_ID = Query(
-    "Last-Event-ID", "The last `id:` that was read. It takes precedence over `token`.", kind=str
+    "Last-Event-ID", "The last `id:` that was received. It takes precedence over `token`.", kind=str
 )
 
 
 BINARY_MODE = (
-    "The binary content mode of CloudEvents is understood, too: the headers `ce-specversion`,"
+    "The binary content mode of CloudEvents is also accepted: the headers `ce-specversion`,"
     " `ce-id`, `ce-source`, `ce-type` and `ce-time` in place of the envelope, and `data` as the"
     " body."
 )
@@ -87,7 +87,7 @@ def _remarks(route: Route) -> Iterator[str]:
     if route.events:
         yield BINARY_MODE
     if route.cookie:
-        yield "For a browser's `EventSource`, which sets no headers: the session may be a cookie."
+        yield "For a browser's `EventSource`, which sends the session as a cookie."
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

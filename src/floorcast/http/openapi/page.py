@@ -1,7 +1,7 @@
-"""The page at ``/docs``: the OpenAPI document in HTML, made once, with no script and no request.
+"""The page at ``/docs``: the OpenAPI document as static HTML without scripts.
 
-Everything on it comes from the document, so it says what the server does; what is closed stays
-in the page, where the browser's own search finds it.
+All content comes from the document. Closed sections stay in the page, so the browser's search finds
+their text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The content security policy: the page's own style, and nothing else from anywhere."""
+"""The content security policy, which allows only the page's own style."""
 
 _OPENED_BY = {
     "session": '-H "LV-Session: $SESSION"',
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 
 def page(document: Json) -> str:
-    """The whole page, in HTML."""
+    """The complete page as HTML."""
     info = document["info"]
     about = "".join(f"<p>{prose(text)}</p>" for text in info["description"].split("\n\n"))
     return (
@@ -111,7 +111,7 @@ def _article(document: Json, path: str, method: str, operation: Json) -> str:
 
 
 def _curl(path: str, method: str, operation: Json) -> str:
-    """The request as a command to paste."""
+    """The request as a command for a shell."""
     named = "" if method in {"get", "post"} else f" -X {method.upper()}"
     stream = "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
     queried = "&".join(_queried(operation))

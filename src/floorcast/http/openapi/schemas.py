@@ -1,7 +1,7 @@
-"""What bodies look like, as JSON Schema made of the types that they are read into and made of.
+"""JSON Schema of request and response bodies, made from their types.
 
-The types are the one list of members; what they cannot say (a member that is read by hand, a
-union without tags) stands beside the member, in the words of this module.
+The types define the members. Facts that a type cannot express (a member that is parsed by hand, a
+union without tags) are annotations of the member, made by this module.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ REF = "#/components/schemas/{name}"
 
 
 def one_of(*kinds: type[Struct] | None) -> Meta:
-    """A member that holds one of these; None: it may be null."""
+    """A member that holds one of these types. None means that it can be null."""
     return Meta(extra_json_schema={"anyOf": [_ref(kind) for kind in kinds]})
 
 
 def time_or_ms(far: int) -> Meta:
-    """A member that holds a time: ms (less than ``far``) or ISO 8601; or none, or blank."""
+    """A member that holds a time in ms (less than ``far``) or ISO 8601, null or an empty string."""
     ms = {"type": "integer", "minimum": 1 - far, "maximum": far - 1}
     digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(far)) - 1}}}$"}
     iso = {"type": "string", "format": "date-time"}
@@ -33,7 +33,7 @@ def time_or_ms(far: int) -> Meta:
 
 
 def schema(kind: object) -> dict[str, Any]:
-    """The schema of a type; one of a struct is a reference to its component."""
+    """The schema of a type. The schema of a struct is a reference to its component."""
     if isinstance(kind, type) and issubclass(kind, Struct):
         return _ref(kind)
     (found,), _ = schema_components([kind], ref_template=REF)
@@ -43,8 +43,8 @@ def schema(kind: object) -> dict[str, Any]:
 def components(bodies: Iterable[object], given: Iterable[object]) -> dict[str, Any]:
     """The schemas of all structs in these types, by name.
 
-    ``bodies`` are bodies of requests, in which a member with a default may be left out;
-    ``given`` those of answers, in which it is there, too.
+    ``bodies`` are request bodies, in which members with a default are optional. ``given`` are
+    response bodies, in which these members are always present.
     """
     bodies, given = list(bodies), list(given)
     _, found = schema_components([*bodies, *given], ref_template=REF)
@@ -89,7 +89,7 @@ def _always_there(kind: type[Struct]) -> Iterator[str]:
 
 
 def _tidy(kind: type[Struct], found: dict[str, Any], required: Iterable[str] | None) -> None:
-    """Say of a struct what msgspec does not: what is always there, and never null."""
+    """Complete a struct's schema: its description, and members that are required or never null."""
     found.pop("title")
     found["description"] = _prose(kind)
     if required is not None:
@@ -112,7 +112,7 @@ def _without_null(member: dict[str, Any]) -> None:
 
 
 def _prose(kind: type[Struct]) -> str:
-    """A docstring as CommonMark, its members named as they are in JSON."""
+    """A docstring as CommonMark, with the members' names in JSON."""
     names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
     text = " ".join((kind.__doc__ or "").split())
     return re.sub(r"``(\w+)``", lambda found: f"`{names.get(found[1], found[1])}`", text)

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def inline(schema: Json) -> str:
-    """A type in one line of HTML; one that has a name is a link to it."""
+    """A type as one line of HTML. A named type is a link."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#type-{name}">{escape(name)}</a>'
@@ -40,7 +40,7 @@ def members(schema: Json) -> str:
 
 
 def prose(text: str) -> str:
-    """A description: its code marked as such, its list as one."""
+    """A description as HTML, with its code spans and its list."""
     first, *items = re.split(r"(?:^|\n)- ", text)
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(first, quote=False))
     rest = "".join(f"<li>{prose(item)}</li>" for item in items)
@@ -48,7 +48,7 @@ def prose(text: str) -> str:
 
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of HTML under a heading; nothing where there are none."""
+    """A table under a heading, as HTML. Empty if there are no rows."""
     body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
     heading = f"<h4>{escape(title)}</h4>" if title else ""
     if not body:
