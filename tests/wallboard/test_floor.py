@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Route
 
 from tests.real.server import Caller
@@ -66,4 +68,29 @@ def test_a_snapshot_that_is_older_than_what_is_shown_is_not_shown(
     wall.page.unroute(STREAM)
     wall.page.unroute(STATUS)
     enter(source, 5, "REGISTERING")
+    until_state(wall, 10)
+
+
+def test_a_wall_that_was_refused_the_feed_follows_it_again_by_itself(
+    wall: Screen, source: Caller
+) -> None:
+    """A right that is taken away and given back needs no reload: meanwhile there are snapshots."""
+    enter(source, 6, "READY")
+    wall.page.clock.install()
+    refusal = {"status": 403, "json": {"code": 302, "message": "the role may not use the feeds"}}
+    feeds = re.compile("/realtime/(agentEvent|event)/feed")
+    wall.page.route(feeds, lambda route: route.fulfill(**refusal))
+    with wall.page.expect_response("**/realtime/agentEvent/feed"):
+        wall.sign_in()
+    until_state(wall, 2)
+    enter(source, 7, "DIALING")
+    wall.pass_time(5)
+    until_state(wall, 9)
+    wall.page.unroute(feeds)
+    with (
+        wall.page.expect_request(STREAM),
+        wall.page.expect_request("**/realtime/event/feed/sse*"),
+    ):
+        wall.pass_time(70)
+    enter(source, 8, "REGISTERING")
     until_state(wall, 10)

@@ -17,10 +17,12 @@ import { timeOf } from "./tokens.js";
 const INTERACTIONS = "/realtime/event/feed";
 const SELDOM = 10_000; // ms between two looks at what changes slowly
 const TICK = 1_000;
+const REFUSED = 60_000; // ms until a feed that the user may not use is tried again
 
 export class Board {
   #isOn = false;
   #ticks = 0;
+  #again = 0;
   #wasTroubled = false;
   #follows = false; // the interaction feed
 
@@ -80,6 +82,7 @@ export class Board {
     if (!this.#isOn) return;
     this.#isOn = false;
     clearInterval(this.#ticks);
+    clearTimeout(this.#again);
     this.statistics.stop();
     this.floor.stop();
     this.interactions.close();
@@ -179,7 +182,10 @@ export class Board {
       this.#follows = false; // the place was refused: the next figures have another
       return false;
     } catch (error) {
-      return !(error instanceof Refusal && error.isOfRights);
+      if (!(error instanceof Refusal && error.isOfRights)) return true;
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
+      return false;
     }
   }
 }

@@ -16,10 +16,11 @@ const PATH = "/realtime/agentEvent/feed";
 const AGAIN = 20_000; // ms until the next snapshot
 const SOON = 2_000; // the same, when an agent's name is not known
 const POLL = 3_000; // the same, where the feed may not be used
-const REFUSED = 60_000; // the same, where the snapshot may not be had
+const REFUSED = 60_000; // the same, where the snapshot may not be had, and until the feed is tried again
 
 export class LiveFloor {
   #timer = 0;
+  #again = 0;
   #running = false;
   #follows = true;
 
@@ -53,6 +54,7 @@ export class LiveFloor {
   stop() {
     this.#running = false;
     clearTimeout(this.#timer);
+    clearTimeout(this.#again);
     this.stream.close();
   }
 
@@ -119,7 +121,9 @@ export class LiveFloor {
       return false;
     } catch (error) {
       if (error instanceof Refusal && error.isOfRights) {
-        this.#follows = false; // by snapshots alone, then
+        this.#follows = false; // by snapshots alone, until the rights may have changed
+        clearTimeout(this.#again);
+        this.#again = setTimeout(() => (this.#follows = true), REFUSED);
         this.#next(POLL);
         return false;
       }
