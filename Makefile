@@ -3,6 +3,7 @@
 
 VENV   ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+EXTRAS ?= dev
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
@@ -21,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv "$(VENV)" \
 		|| { echo "no venv: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing the pinned packages ..."
-	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch "$(READY)"
 	@echo "ready"
 

@@ -1,0 +1,195 @@
+"""What ``deploy/`` holds, checked with the tools that read it: as far as one machine can.
+
+Images are neither pulled nor built here, and no chart is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.golden.pages import ROOT, blocks
+from tests.nats_servers import PROGRAM as NATS_SERVER
+from tests.real.server import AGENTS, Caller, environment, free_port, running
+
+MISSING = "pip install -e '.[deploy]' brings it"
+DEPLOY = ROOT / "deploy"
+CHART = DEPLOY / "helm" / "floorcast"
+SECONDS = 60
+LOGON = (
+    b'{"specversion": "1.0", "id": "1", "source": "s", "type": "agent.state",'
+    b' "data": {"agent": "ANN", "eventType": "LOGON", "service": 1}}'
+)
+
+
+def program(name: str) -> str:
+    """A tool of the extra ``deploy``, or of the machine; the test is skipped without it."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"there is no {name} here; {MISSING}")
+    return found
+
+
+def ran(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+        env=env,
+    )
+
+
+def test_the_containerfile_is_sound() -> None:
+    """hadolint finds nothing; it copies what is there, and runs as a user that is not root."""
+    linted = ran(program("hadolint"), DEPLOY / "Containerfile")
+    assert (linted.returncode, linted.stdout) == (0, "")
+    lines = (DEPLOY / "Containerfile").read_text("utf-8").splitlines()
+    for line in lines:
+        if line.startswith("COPY") and "--from" not in line:
+            assert all((ROOT / name).exists() for name in line.split()[1:-1])
+    assert "USER 10001:10001" in lines
+
+
+def test_the_compose_file_is_sound() -> None:
+    """It has the specification's form; what it mounts is there, or is what is prepared."""
+    compose_spec = pytest.importorskip("compose_spec", reason=MISSING)
+    text = (DEPLOY / "compose.yaml").read_text("utf-8")
+    compose_spec.PyCompose(text)
+    for line in text.split('"'):
+        if line.startswith("./") and not line.startswith("./cluster/"):
+            assert (DEPLOY / line.split(":")[0]).exists()
+
+
+def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
+    """A real Caddy with our configuration: an event is read while the stream goes on."""
+    caddy = program("caddy")
+    with running(tmp_path) as server, Caller(server.url) as caller:
+        own = f"http://127.0.0.1:{free_port()}"
+        variables = environment(
+            SITE=own, UPSTREAMS=server.url.removeprefix("http://"), XDG_CONFIG_HOME=str(tmp_path),
+            XDG_DATA_HOME=str(tmp_path),
+        )  # fmt: skip
+        shown = DEPLOY / "Caddyfile"
+        with process(caddy, "run", "--adapter", "caddyfile", "--config", shown, env=variables):
+            answers(f"{own}/readyz")
+            session = {"LV-Session": caller.login()}
+            reader = httpx.Client(base_url=own, headers=session, timeout=SECONDS, trust_env=False)
+            with reader, reader.stream("GET", f"{AGENTS}/sse") as answer:
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                assert caller.take(LOGON)["accepted"] == 1
+                assert any("LOGON" in line for line in answer.iter_lines())
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        ({}, ["Service", "Service", "StatefulSet"]),
+        (
+            {"siteSecret": "site", "ingress": {"enabled": True, "tlsSecret": "tls"}},
+            ["Ingress", "Service", "Service", "StatefulSet"],
+        ),
+        (
+            {"replicas": 3, "cluster": {"secret": "nats"}},
+            ["PodDisruptionBudget", "Service", "Service", "StatefulSet"],
+        ),
+    ],
+    ids=["one server", "with an ingress", "a cluster"],
+)
+def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
+    """Helm's own linter and renderer, and the schemas of Kubernetes, find nothing."""
+    chart = pytest.importorskip("helm_python.chart", reason=MISSING)
+    schemas = pytest.importorskip("kubernetes_validate", reason=MISSING)
+    yaml = pytest.importorskip("yaml", reason=MISSING)
+    found = chart.lint(str(CHART))
+    assert found["errors"] == []
+    assert [one["error"] for one in found["messages"]] == ["icon is recommended"]
+    rendered = chart.Chart.load(str(CHART)).render(values, name="fc", namespace="floor")
+    made = [
+        document
+        for name, text in rendered.items()
+        if name.endswith(".yaml")
+        for document in yaml.safe_load_all(text)
+        if document
+    ]
+    assert sorted(document["kind"] for document in made) == kinds
+    for document in made:
+        schemas.validate(document, schemas.latest_version(), strict=True)
+
+
+def test_the_chart_refuses_servers_that_share_no_log() -> None:
+    """Each would hold a part of the events."""
+    chart = pytest.importorskip("helm_python.chart", reason=MISSING)
+    with pytest.raises(Exception, match=r"replicas above 1 need cluster\.secret"):
+        chart.Chart.load(str(CHART)).render({"replicas": 2}, name="fc", namespace="floor")
+
+
+def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
+    """systemd's own check finds nothing; docs/running.md shows the same file."""
+    text = (DEPLOY / "floorcast.service").read_text("utf-8")
+    assert text in [block.text for block in blocks("running.md") if block.kind == "ini"]
+    unit = tmp_path / "floorcast.service"
+    unit.write_text(text.replace("/opt/floorcast/bin/floorcast", sys.executable), "utf-8")
+    checked = ran(program("systemd-analyze"), "verify", "--man=no", unit)
+    assert "floorcast.service" not in checked.stderr
+
+
+def test_a_cluster_is_prepared(tmp_path: Path) -> None:
+    """Three servers with certificates of one authority, and the address that the nodes need."""
+    program("openssl")
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    prepare = tmp_path / "deploy" / "prepare-cluster"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = ran(prepare, env=environment(PATH=path))
+    assert done.returncode == 0, done.stderr
+    made = tmp_path / "deploy" / "cluster"
+    variables = (tmp_path / "deploy" / ".env").read_text("utf-8")
+    assert "@nats-1,nats-2,nats-3?ca=/etc/floorcast/ca.pem" in variables
+    for name in ("nats-1", "nats-2", "nats-3"):
+        own = made / name
+        checked = ran("openssl", "verify", "-CAfile", made / "ca.pem", own / "server.pem")
+        assert checked.returncode == 0, checked.stderr
+        config = (own / "nats.conf").read_text("utf-8")
+        (own / "here.conf").write_text(config.replace("/etc/nats", str(own)), "utf-8")
+        if NATS_SERVER.exists():
+            tried = ran(NATS_SERVER, "-t", "-c", own / "here.conf")
+            assert tried.returncode == 0, tried.stderr
+    again = ran(prepare, env=environment(PATH=path))
+    assert again.returncode == 1
+    assert "remove it to begin anew" in again.stderr
+
+
+@contextmanager
+def process(*words: object, env: dict[str, str]) -> Iterator[None]:
+    with subprocess.Popen(
+        [str(word) for word in words],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as started:
+        try:
+            yield
+        finally:
+            started.terminate()
+
+
+def answers(url: str) -> None:
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        try:
+            if httpx.get(url, timeout=5).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+    raise AssertionError(f"{url} does not answer")
