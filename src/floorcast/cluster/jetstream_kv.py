@@ -132,7 +132,7 @@ class JetStreamKeyValueStore:
         return kv
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """What the key holds, or None."""
+        """The value of the key, or None."""
         return self._open().held(bucket, key).value
 
     def items(self, bucket: str) -> dict[str, bytes]:

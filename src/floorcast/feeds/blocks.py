@@ -117,7 +117,7 @@ class Tail:
         return len(self._positions) >= SEAL_EVENTS or self.size >= SEAL_BYTES
 
     def add(self, records: Sequence[Record], recorded_at: int) -> int:
-        """Append the first of ``records``, as many as there is room for; how many that were.
+        """Append as many of ``records`` as there is room for; returns their number.
 
         There must be room for one: the tail is not ``ripe``.
         """
@@ -215,7 +215,7 @@ class PageBuilder:
         self.full = False
 
     def take(self, lines: bytes, positions: Sequence[int]) -> None:
-        """Append events that fit, and go on after the last one."""
+        """Append events that fit, and move the cursor after the last one."""
         self.pieces.append(lines)
         self.positions.append(positions)
         self.count += len(positions)
@@ -225,7 +225,7 @@ class PageBuilder:
         self.full = self.full or self.room == 0 or self.space <= 0
 
     def take_lines(self, lines: Sequence[bytes], positions: Sequence[int]) -> None:
-        """Append as many of these events as fit, and go on after the last one taken."""
+        """Append as many of these events as fit, and move the cursor after the last one."""
         sizes = list(accumulate((len(line) + 1 for line in lines), initial=0))
         fitting = max(1, bisect_right(sizes, self.space + 1) - 1)
         if fitting < len(lines):

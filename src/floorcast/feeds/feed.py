@@ -28,7 +28,7 @@ _NEVER = 1 << 63
 
 
 class Listener(Protocol):
-    """A party that is told of each publication that ``matcher`` sees, as streams are."""
+    """A listener, such as a stream, that hears of publications that ``matcher`` sees."""
 
     matcher: Matcher
 
@@ -134,10 +134,10 @@ class Feed:
         return page
 
     def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
-        """Like ``page``, of at most ``space`` bytes, and within one turn of the event loop.
+        """Like ``page``, with at most ``space`` bytes and within one turn of the event loop.
 
-        A page that came to no end is neither full nor at the head; its cursor is where to go on.
-        Raises Unavailable when the store cannot be read.
+        An unfinished page is neither full nor at the head; continue from its cursor. Raises
+        Unavailable if the store cannot be read.
         """
         builder = PageBuilder(cursor, matcher, count, space)
         page = self._kept(builder)
@@ -155,8 +155,8 @@ class Feed:
     ) -> Page | None:
         """Wait after an empty page for an event that ``matcher`` sees.
 
-        None as soon as there may be one; after ``seconds`` without (or once ``gone`` is done,
-        or the server stops) the empty page of then.
+        Returns None as soon as there may be one. Returns an empty page after ``seconds``, or when
+        ``gone`` is done or the server stops.
         """
         if page.cursor < self.through:
             return None

@@ -160,7 +160,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def without_call(line: bytes) -> bytes:
-    """An agent event without the members that tell of a call."""
+    """An agent event without the members about a call."""
     event = _decoder.decode(line)
     return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
 

@@ -21,7 +21,7 @@ class MemoryKeyValueStore:
         self._closed = False
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """What the key holds, or None."""
+        """The value of the key, or None."""
         return self._open()[bucket].get(key)
 
     def items(self, bucket: str) -> dict[str, bytes]:

@@ -42,7 +42,7 @@ class KeyValueStore(Protocol):
     """
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """What the key holds, or None."""
+        """The value of the key, or None."""
         ...
 
     def items(self, bucket: str) -> Mapping[str, bytes]:

@@ -82,7 +82,7 @@ class SqliteKeyValueStore:
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """What the key holds, or None."""
+        """The value of the key, or None."""
         value: bytes | None = self._read(lambda reader: reader.execute(GET, (bucket, key)).get)
         return value
 

@@ -35,7 +35,7 @@ Observe = Callable[[float, int], None]
 
 
 class Load:
-    """What is on its way to a log, which is bounded."""
+    """The appends in progress of a log, and their limits."""
 
     def __init__(self, tuning: Tuning) -> None:
         self._tuning = tuning
@@ -73,7 +73,7 @@ class NumberedStream(Stream):
         self.site = self.planned_site = row.site
 
     def row(self) -> StreamRow:
-        """The stream for a reader: as far as it is durable."""
+        """The durable part of the stream, for a reader."""
         return StreamRow(self.ordinal, self.client, self.head)
 
     def publish(self, entry: Entry) -> None:
@@ -90,9 +90,10 @@ class NumberedStream(Stream):
 
 
 class Origin(NamedTuple):
-    """Where a followed batch comes from: when it was taken there (ticks), and its position.
+    """The origin of a followed batch: when it was recorded there (ticks), and its position.
 
-    ``epoch`` is the appender's of when following began: what comes behind a failure is not taken.
+    ``epoch`` is the appender's epoch when following began: a batch that follows a failure is
+    rejected.
     """
 
     at: int
@@ -101,7 +102,7 @@ class Origin(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """What an append will be once ``durable`` is done; None: it is."""
+    """The result of an append, valid when ``durable`` is done or None."""
 
     appended: Appended
     durable: asyncio.Future[None] | None
@@ -149,7 +150,7 @@ class Appender:
 
     @property
     def full(self) -> bool:
-        """Whether nothing should be planned: too many keys wait for the disk, or are made anew."""
+        """Whether appends must wait: too many keys wait for the disk, or keys are being rebuilt."""
         lost = self._seen.lost
         if lost and not self._held:
             self._lose_keys()
@@ -162,7 +163,7 @@ class Appender:
 
     @contextmanager
     def new_keys(self) -> Iterator[Callable[[Seen], None]]:
-        """Plan nothing meanwhile, and go on with the keys that the caller gives."""
+        """Plan nothing until the caller provides new keys."""
 
         def take(seen: Seen) -> None:
             self._seen = seen
@@ -246,7 +247,7 @@ class Appender:
                 self._loop.call_soon_threadsafe(self._hear, outcome)
 
     def close(self) -> None:
-        """Accept nothing more; what is under way goes on."""
+        """Accept no more appends. Those in progress continue."""
         self._closed = True
 
     def _check_open(self) -> None:

@@ -48,7 +48,7 @@ def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> Ne
 def entries_of(
     client: int, news: News, next_head: Callable[[], Head], entry_events: int = MAX_INDEX + 1
 ) -> list[Entry]:
-    """The entries that keep the news, each with a head of its own and at most ``entry_events``.
+    """The entries for the news, each with the next head and at most ``entry_events`` events.
 
     Raises ValueError when a line holds a newline.
     """

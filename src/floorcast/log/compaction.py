@@ -103,7 +103,10 @@ class _Run(NamedTuple):
 
 
 def step(connection: apsw.Connection, before: int, tuning: Tuning) -> bool:
-    """Merge some keys, or delete some of runs of hours before ``before``; whether to go on."""
+    """Merge some keys, or delete some of runs older than ``before``.
+
+    Returns whether there is more.
+    """
     merging = fetch(connection, "SELECT run, target FROM merging ORDER BY run")
     if merging:
         _copy(connection, [run for run, _ in merging], merging[0][1], tuning.merge_keys)

@@ -73,16 +73,16 @@ class BloomFilter:
 
 
 class Identified(Protocol):
-    """An event, as far as it is told from others."""
+    """The members of an event that identify it."""
 
     @property
     def source(self) -> str:
-        """Where it comes from."""
+        """The event's source."""
         ...
 
     @property
     def id(self) -> str:
-        """Its id, of its source's choice."""
+        """The event's id, chosen by its source."""
         ...
 
 

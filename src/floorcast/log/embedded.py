@@ -46,9 +46,9 @@ LOAD = 64  # entries read at a time when the newest keys are loaded
 class EmbeddedLog:
     """See ``EventLog``. Used from one event loop.
 
-    Raises SettingError when the files cannot be used. ``observe`` is told of every commit;
-    ``follows`` says what the files are a copy of, if of anything. ``keys_unknown`` are damaged
-    entries, (client, number), whose events are not known as duplicates.
+    Raises SettingError when the files cannot be used. ``observe`` is called for every commit.
+    ``follows`` identifies the log that the files are a copy of, if any. ``keys_unknown`` are
+    damaged entries, (client, number), whose events cannot be recognized as duplicates.
     """
 
     def __init__(

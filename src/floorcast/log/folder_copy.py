@@ -1,7 +1,7 @@
-"""A copy of a node's data: made while the node works, and put where another one begins.
+"""Copying a node's data while the node runs, and installing the copy for another node.
 
-The files are copied in an order in which none knows more than a later one, as after a crash: what
-is derived from the log may lag behind it, and never be ahead.
+Files are copied in an order in which no file is ahead of a later one, as after a crash: derived
+data can lag behind the log, but is never ahead of it.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def install(copied: Path, folder: Path) -> None:
 
 
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
-    """Copy a SQLite file as it is at one moment, while others write to it; flushed at the end.
+    """Copy a SQLite file in the state of one moment, while others write to it, and flush the copy.
 
-    ``copied`` is told the bytes of each step. Raises apsw.Error and OSError.
+    ``copied`` is called with the bytes of each step. Raises apsw.Error and OSError.
     """
     remove(target)
     reader, writer = open_reader(source, cache_kib=1024), apsw.Connection(str(target))

@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Row(NamedTuple):
-    """An entry as it is stored; ``id`` packs the stream's ordinal and the entry's number."""
+    """A stored entry. ``id`` packs the stream's ordinal and the entry's number."""
 
     id: int
     recorded_at: int
@@ -71,10 +71,10 @@ class Write(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a group; ``seconds`` is how long the disk took.
+    """The outcome of a group. ``seconds`` is the time that the disk took.
 
-    ``damaged`` are the ordinals of streams whose end lies on a damaged page: nothing can be
-    appended to them, and they are why the group failed.
+    ``damaged`` are the ordinals of streams whose end is on a damaged page. Nothing can be appended
+    to them, and they made the group fail.
     """
 
     writes: Sequence[Write]
@@ -146,7 +146,7 @@ class GroupWriter:
         return self._tuning.idle_seconds if self._retention.due else self._tuning.quiet_seconds
 
     def _next_group(self, patience: float) -> tuple[list[Write], bool]:
-        """What waits to be written, and whether it is the last."""
+        """The waiting writes, and whether they are the last ones."""
         writes: list[Write] = []
         size = 0
         with suppress(Empty):

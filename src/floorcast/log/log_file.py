@@ -79,11 +79,11 @@ REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE 
 
 
 class StreamRow(NamedTuple):
-    """A stream as it is found: its head is the newest entry, removed or not.
+    """A stored stream.
 
-    ``site`` is the newest site entry's payload, removed or not. ``damaged`` says that the end of
-    the stream cannot be read: the head is then the newest entry that can, and nothing can be
-    appended.
+    Its head is the newest entry, and ``site`` the payload of the newest site entry, even if they
+    were removed. If the stream is ``damaged``, its end cannot be read: the head is then the newest
+    readable entry, and nothing can be appended.
     """
 
     ordinal: int
@@ -125,7 +125,7 @@ class StreamPosition(NamedTuple):
 
 
 def first_id(ordinal: int) -> int:
-    """The id that a stream's entry 0 would have; entry n is n behind it."""
+    """The id of a stream's entry 0, which does not exist; entry n has this id plus n."""
     return ordinal << NUMBER_BITS
 
 
@@ -210,7 +210,7 @@ class LogReader:
         self._read_one = f"SELECT {columns} {READ_ONE}"
 
     def identity(self) -> str:
-        """What tells this log from every other one."""
+        """The identity of this log, which no other log has."""
         return str(self._connection.execute("SELECT identity FROM origin").get)
 
     def streams(self) -> list[StreamRow]:
@@ -255,7 +255,7 @@ class LogReader:
         return {each.stream: each for each in found}
 
     def follows(self) -> Follows:
-        """What this is a copy of, for one that follows."""
+        """The log that this one follows, if any."""
         with reading():
             rows = fetch(self._connection, FOLLOWING)
         return Follows(self.identity(), [stream for stream, _ in rows], rows[0][1])

@@ -1,4 +1,4 @@
-"""A start that finds less in the log than was known: told, and refused unless it is accepted."""
+"""Detects that the log has lost entries, and refuses the start unless that is accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class KnownLog(Struct):
-    """What ``admin.db`` keeps of the log: its identity, and its newest entries by client."""
+    """The log as ``admin.db`` knows it: its identity, and the newest entry of each client."""
 
     identity: str
     heads: dict[int, int]
@@ -78,7 +78,7 @@ def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> Non
 
 
 def _heads(path: Path) -> _Found | None:
-    """What the log holds: nothing where it is missing or empty, None where it cannot be read."""
+    """The contents of the log: empty if it is missing or empty, None if it cannot be read."""
     if not path.exists():
         return _Found("", {})
     try:

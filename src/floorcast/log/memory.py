@@ -1,4 +1,4 @@
-"""A log in memory, for tests and for trying floorcast out. It ends with the process."""
+"""A log in memory, for tests and trials. Its contents end with the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MemoryLog"]
 
 
 class _Kept:
-    """What the memory keeps of a client."""
+    """A client's entries in memory."""
 
     def __init__(self, client: int, tuning: Tuning) -> None:
         self.stream = Stream(client, Head(0, 0), tuning.follower_events)
@@ -51,7 +51,7 @@ class _Kept:
 
 
 class MemoryLog:
-    """See ``EventLog``. What it holds lasts as long as the process."""
+    """See ``EventLog``. Its contents end with the process."""
 
     def __init__(
         self, now: Now, *, retention: int = RETENTION, tuning: Tuning | None = None
@@ -159,7 +159,7 @@ class MemoryLog:
             kept.stream.close()
 
     def _looked_at(self, client: int) -> _Kept | None:
-        """What is kept of a client, without what is older than the retention."""
+        """The client's entries that are within the retention."""
         kept = self._kept.get(client)
         if kept is not None:
             kept.forget(kept_since(self._now(), self._retention))

@@ -69,10 +69,10 @@ class Batch(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What became of a batch.
+    """The result of appending a batch.
 
-    ``number`` is the entry after which the whole batch is readable (the last one where
-    everything in it was a duplicate); ``duplicates`` are indices into the batch, ascending.
+    After entry ``number``, the whole batch can be read (the last entry, if all events were
+    duplicates). ``duplicates`` are indices in the batch, ascending.
     """
 
     number: int
@@ -119,9 +119,9 @@ class EventLog(Protocol):
         ...
 
     async def append_site(self, client: int, payload: bytes) -> int:
-        """Store a change of the client's site as an entry of its own; its number.
+        """Store a change of the client's site as an entry; returns its number.
 
-        A site that is the client's already makes none: it is known after the last entry there is.
+        A site that is already current makes no entry; the number is then that of the last entry.
         """
         ...
 
@@ -156,10 +156,10 @@ class EventLog(Protocol):
         ...
 
     def lost_until(self, client: int) -> int:
-        """The tick up to which an entry that is not here may have been lost for good.
+        """The tick up to which a missing entry may be lost permanently.
 
-        An entry after it that another node has given out comes here, too. ``ALWAYS`` where no
-        other node writes to the log.
+        A later entry that another node has published will arrive. ``ALWAYS`` if no other node
+        writes to the log.
         """
         ...
 
@@ -176,9 +176,9 @@ class EventLog(Protocol):
         ...
 
     async def recover(self, client: int, number: int) -> bool:
-        """Fetch a damaged entry from wherever else it is, and put it back; whether it is there.
+        """Fetch a damaged entry from another copy and restore it.
 
-        Raises Unavailable.
+        Returns whether it is readable now. Raises Unavailable.
         """
         ...
 

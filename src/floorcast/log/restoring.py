@@ -1,6 +1,6 @@
-"""Putting back an entry that the disk has damaged, as it was fetched from elsewhere.
+"""Restores a damaged entry from another copy.
 
-It goes into a table of its own: the page that it was on may be unusable.
+The entry is stored in a separate table, because its original page may be unusable.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The log's retention: the oldest entries go, a few in each transaction, on the writer's thread.
+"""The log's retention: removes the oldest entries, a few per transaction, on the writer's thread.
 
-Their pages are used again by new entries, so the file stays as large as its largest day and
-nothing is ever moved. Each transaction is flushed: what a failed flush loses of an unflushed one
-would still be in the cache, and a checkpoint would then write half of it.
+New entries reuse the pages, so the file keeps the size of its largest day and no data is moved.
+Each transaction is flushed. Without the flush, a later failed flush could lose part of a
+transaction that is still in the cache, and a checkpoint would write the other part.
 
-A damaged page never stops the retention: rows that cannot be deleted stay behind as waste, and
-the stream's ``removed`` moves past them.
+A damaged page does not stop retention: rows that cannot be deleted stay in the file, and the
+stream's ``removed`` moves past them.
 
-``SteadyClock`` is the clock for everything that deletes old data: it doubts a wall clock that has
-leapt ahead.
+``SteadyClock`` is the clock for code that deletes old data. It does not immediately trust a wall
+clock that has moved ahead.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ class _Front(NamedTuple):
 
 
 class Retention:
-    """Owns a connection of its own, used on the writer's thread only. Raises apsw.Error.
+    """Removes old entries with its own connection, on the writer's thread only. Raises apsw.Error.
 
-    ``steady_now`` is a clock that may be trusted with deleting (see ``SteadyClock``).
+    ``steady_now`` is a clock that is safe for deleting (see ``SteadyClock``).
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Retention:
         return bool(self._fronts) and self._fronts[0].recorded_at < self._before()
 
     def remove_some(self) -> int:
-        """Remove some entries that are older than the retention; how many."""
+        """Remove some entries that are older than the retention; returns their number."""
         if not self.due:
             return 0
         before = self._before()
@@ -181,7 +181,7 @@ class Retention:
             self.note(ordinal, *row)
 
     def _tell(self, ordinal: int, row_id: int, error: apsw.Error) -> None:
-        """Say, once for each stream, that damaged rows stay behind."""
+        """Log, once per stream, that damaged rows were skipped."""
         if ordinal not in self._told:
             self._told.add(ordinal)
             number = row_id - first_id(ordinal)
@@ -204,7 +204,7 @@ DOUBT_SECONDS = 3600.0  # after which it is believed all the same: a machine may
 
 
 def _since_boot() -> float:
-    """Seconds that no one can set, and that go on while the machine sleeps."""
+    """Monotonic seconds that include the time in which the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

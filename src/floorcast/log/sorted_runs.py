@@ -5,7 +5,7 @@ its end, and no page is written twice. Runs of the same hour are merged in the b
 keeps lookups short. A run older than the retention is dropped as a whole, and its pages are freed a
 few at a time.
 
-All of it is derived from the log, and made anew when the file does not fit the log or is damaged.
+The file is derived from the log, and is rebuilt if it does not match the log or is damaged.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class SortedRuns:
 
     @property
     def lost(self) -> bool:
-        """Whether the file was damaged and is begun anew: the keys that it had are not there."""
+        """Whether the file was damaged and replaced, so that its keys are missing."""
         self._writer.settle()
         return self._asked or self._writer.remade > self._remakes
 

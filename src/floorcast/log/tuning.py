@@ -12,24 +12,25 @@ __all__ = ["Tuning"]
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What bounds the work of one log.
+    """The limits of one log.
 
-    The intake: ``in_flight_events`` and ``in_flight_bytes`` are on their way to the disk at most;
+    The intake: at most ``in_flight_events`` and ``in_flight_bytes`` are on their way to the disk;
     an entry holds ``entry_events``; ``group_writes`` and ``group_bytes`` share one commit.
 
-    Reading: ``read_bytes`` of payload at a time, so that no turn of the event loop becomes long;
-    ``follower_events`` wait in memory for one follower, which beyond that reads from the disk.
+    Reading: ``read_bytes`` of payload are read at a time, so that no turn of the event loop becomes
+    long; ``follower_events`` wait in memory for one follower, which then reads from the disk.
 
     Retention: ``retention_entries`` and ``retention_bytes`` are removed in one transaction, at
     once after ``idle_seconds`` without a write; a quiet log is looked at every ``quiet_seconds``.
 
     The keys of duplicates: ``memtable_keys`` and ``memtable_bytes`` fill a memtable, and
     ``keys_backlog_bytes`` wait for the disk before intake stops. ``merge_runs`` runs are merged
-    into one, ``merge_keys`` keys in one transaction. The event loop looks up as many keys by
-    itself as make ``inline_lookups`` (keys times runs, about 2 µs each). While the disk fails, it
-    is tried again every ``retry_seconds``.
+    into one, ``merge_keys`` keys in one transaction. Up to ``inline_lookups`` lookups (keys times
+    runs, about 2 µs each) run on the event loop itself. After a failure, the disk is retried every
+    ``retry_seconds``.
 
-    A wall clock that leaps ahead by more than ``leap_seconds`` deletes nothing for a while.
+    After the wall clock has moved ahead by more than ``leap_seconds``, nothing is deleted for a
+    while.
     """
 
     in_flight_events: int = 100_000

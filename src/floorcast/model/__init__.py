@@ -1,1 +1,1 @@
-"""What every package speaks of: events in and out, agent states, tokens, filters, errors."""
+"""Types that every package uses: inbound and outbound events, states, tokens, filters, errors."""

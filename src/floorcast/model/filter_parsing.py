@@ -70,10 +70,10 @@ def read_members(value: object, *known: str) -> dict[str, object]:
 def condition(
     given: dict[str, object], member: str, key: str, read: Callable[[object, str], T]
 ) -> frozenset[T] | None:
-    """The values of one kind of condition; None when it was not given.
+    """The values of one kind of condition; None if it is absent.
 
-    ``read`` checks one value, and is told where it is. Raises InvalidParameter, naming the
-    place, for whatever is of a wrong shape, and MissingParameter for a value without its key.
+    ``read`` checks one value, given its path. Raises InvalidParameter with the path for a malformed
+    condition, and MissingParameter for a value without its key.
     """
     values = given.get(member)
     if values is None:

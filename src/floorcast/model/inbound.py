@@ -1,8 +1,8 @@
-"""What sources send: CloudEvents 1.0, one class a ``type`` (section 8 of the contract).
+"""Inbound events: CloudEvents 1.0, one class per ``type`` (section 8 of the contract).
 
-Members that an event must have are without a default; everything else is None when it was
-not sent. Unknown members are ignored. A *thing* (service, campaign, agent, team) is named by
-its id or by a string; ``floorcast.floor.directory`` says which string means what.
+Required members have no default; other members are None if they were not sent. Unknown members are
+ignored. A *thing* (service, campaign, agent, team) is named by its id or by a string, which
+``floorcast.floor.directory`` resolves.
 """
 
 from __future__ import annotations

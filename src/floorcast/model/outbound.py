@@ -1,8 +1,8 @@
-"""What the feeds give: one class an event, members in the order of the reference's examples.
+"""Outbound events: one class per event, with members in the order of the reference's examples.
 
-JSON types are the reference's own: ids are strings for Email and SMS and numbers for VOICE,
-except ``agentId``. A member with the default UNSET is left out while it is unknown; every
-other member is always there, null when unknown (section 3 of the contract).
+JSON types are those of the reference: ids are strings for Email and SMS and numbers for VOICE,
+except ``agentId``. A member with the default UNSET is omitted while it is unknown; every other
+member is always present, and null if unknown (section 3 of the contract).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Places in the log, and the tokens that carry them.
+"""Positions in the log, and the tokens that contain them.
 
 A *position* names one event of a client's stream: the entry (44 bits, from 1 on, without a
 gap) and the event's index in it (18 bits), packed into one integer, so that positions compare
 as they follow each other. Used as a cursor it means "everything up to and including this".
 
-A *token* is a version 1 UUID. Its 60 time bits are the time that it speaks for; the other 62 bits
-are the position under a mask. The mask is made from the client's id, the token's time and a secret
-of the installation (older releases used the client's id alone), so two tokens do not tell how
-many entries lie between them. Every node reads a token without a table, its time can be read by
-whoever knows UUIDs, and a token that was made for another client (or by another program) decodes
-to a position that no log has ever reached; it is then taken by its time.
+A *token* is a version 1 UUID. Its 60 time bits are the token's time; the other 62 bits are the
+masked position. The mask is made from the client's id, the token's time and a secret of the
+installation (older releases used the client's id alone), so two tokens do not reveal the number of
+entries between them. Every node decodes a token without a table, and anyone can read its time. A
+token of another client or program decodes to a position that no log has reached; it is then
+resolved by its time.
 
 Times are *ticks*: whole 100 ns since the Unix epoch, which is the resolution of a
 version 1 UUID (RFC 9562, section 5.1).
@@ -81,7 +81,7 @@ def end_of_entry(entry: int) -> int:
 
 
 class Token(NamedTuple):
-    """What a token says: a time in ticks, and the position it carries (meaningless if foreign)."""
+    """A decoded token: a time in ticks, and a position (meaningless if the token is foreign)."""
 
     ticks: int
     position: int

@@ -1,4 +1,4 @@
-"""What a value must be, in words: the one place where every message takes them from."""
+"""The wording of expected values, which all error messages share."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def one_of(words: Sequence[object]) -> str:
 
 
 def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> str:
-    """What the member at ``path`` in ``kind`` must be.
+    """Describes the expected value of the member at ``path`` in ``kind``.
 
-    ``path`` holds the members' names, and an empty one for an element of a list or a map.
-    ``nested`` is what the format calls an object; so is a path that the type does not have.
+    ``path`` has the names of members, and an empty name for an element of a list or a map.
+    ``nested`` is the format's word for an object, which also describes a path that the type does
+    not have.
     """
     at = _at(kind, path)
     return nested if at is None else _words(at, nested)

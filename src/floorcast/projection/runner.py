@@ -1,8 +1,7 @@
 """One client's projection: it follows the log, folds every entry, and publishes to the feeds.
 
-The log is followed, never run ahead of: an entry is durable before it is folded here, so
-nothing that a reader can see is ever ahead of the disk. Calls that leave memory,
-and snapshots, go to the store, from which the next start goes on.
+An entry is durable before it is folded, so readers never see anything that is not on disk. Calls
+that leave memory, and snapshots, go to the store, from which the next start continues.
 """
 
 from __future__ import annotations
@@ -175,10 +174,10 @@ class Projection:
         return facts(call, self.floor.state.directory)
 
     async def snapshot_if_due(self) -> None:
-        """Leave a snapshot of a quiet floor, too.
+        """Take a snapshot even of a quiet floor.
 
-        The log removes entries after some time; what only they told (names, ids, counts of an
-        agent's events) has to be in a snapshot long before.
+        The log removes entries after some time, so facts that only they contain (names, ids, counts
+        of an agent's events) must be in a snapshot long before.
         """
         due = self._now() - self._snapshot_at >= SNAPSHOT_AT_LEAST_EVERY
         if due and self._since_snapshot:

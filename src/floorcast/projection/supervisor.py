@@ -43,7 +43,7 @@ class FloorFailed(Unavailable):
 
 
 class _StoreDamaged(Exception):
-    """What the store has of the client is damaged."""
+    """The client's data in the store is damaged."""
 
 
 class ProjectionSupervisor:
@@ -200,16 +200,16 @@ class ProjectionSupervisor:
                 _log.exception("folding_waits", client=client)
 
     def _store_damaged(self, client: int) -> None:
-        """Hear that what the store has of a client is damaged: it is made anew from the log."""
+        """A client's data in the store is damaged: rebuild it from the log."""
         self._serving.pop(client, None)
         if client in self._damaged:
             self._damaged[client].set()
 
     async def _mend(self, client: int) -> None:
-        """Make a client's segments and calls anew: fold what the log has once more.
+        """Rebuild a client's segments and calls by folding the log again.
 
-        The client is not served meanwhile. Its floor goes on from its snapshot afterwards, which
-        knows more than the log has.
+        The client is not served meanwhile. Its floor then continues from its snapshot, which covers
+        more than the log.
         """
         _log.warning("derived_data_remaking", client=client)
         await self._store.forget(client)
@@ -260,7 +260,7 @@ class ProjectionSupervisor:
         )
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
-        """Up to where a feed is stored: what was sealed, or nothing behind it up to ``entry``."""
+        """The position up to which a feed is stored, counting ``entry`` if no event follows it."""
         return max(self._store.covered(client, name), end_of_entry(entry) if entry else 0)
 
 

@@ -1,4 +1,4 @@
-"""What a command beside the server opens: the key-value store, and nothing of the log."""
+"""Opens the key-value store, without the log, for a command."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["visit"]
 
 
 async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
-    """Open the key-value store of the folder, or of the cluster; ``stack`` closes them.
+    """Open the key-value store of the data folder or of the cluster; ``stack`` closes it.
 
-    Raises SettingError when there is nothing in them yet, unless it is to be ``make``, and
-    Unavailable when a cluster does not answer.
+    Raises SettingError if it does not exist and ``make`` is false, and Unavailable if the cluster
+    does not respond.
     """
     if settings.log != "embedded":
         return await _cluster(stack, settings, make=make)

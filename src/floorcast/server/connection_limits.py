@@ -146,7 +146,7 @@ class ConnectionTuning:
 
 
 class Waits(Generic[T]):
-    """What waits for one thing, and has ``seconds`` for it; ``kind`` names it in the log."""
+    """Connections that wait for one thing, at most ``seconds``; ``kind`` names it in the log."""
 
     __slots__ = ("_since", "kind", "seconds")
 
@@ -162,18 +162,18 @@ class Waits(Generic[T]):
         return one in self._since
 
     def begin(self, one: T, now: float) -> None:
-        """It waits from now on, whether it has waited before or not."""
+        """Start its wait, or restart it."""
         self._since.pop(one, None)
         self._since[one] = now
 
     def end(self, one: T) -> None:
-        """It waits no more."""
+        """End its wait."""
         self._since.pop(one, None)
 
     def pop_longest(self, may: Callable[[T], bool] = lambda _one: True) -> T | None:
         """End the wait that has lasted the longest; None if there is none.
 
-        ``may`` says of which; it is asked of the first 256 only, so that looking stays cheap.
+        Only connections for which ``may`` is true count, and only the first 256 are checked.
         """
         for one in islice(self._since, 256):
             if may(one):
@@ -208,14 +208,14 @@ class Deadlines(Generic[T]):
         return (self.head, self.body, self.answer, self.idle, self.linger)
 
     def reads_head(self, one: T) -> None:
-        """It reads a request's head, which has its deadline."""
+        """Start the deadline of a request's head, if it is not running."""
         self.body.end(one)
         self.idle.end(one)
         if one not in self.head:
             self.head.begin(one, self.clock())
 
     def reads_body(self, one: T, *, anew: bool) -> None:
-        """It reads a body; with ``anew`` the body's deadline begins anew."""
+        """Start the deadline of a body; with ``anew`` restart it."""
         self.head.end(one)
         if anew:
             self.body.end(one)
@@ -223,7 +223,7 @@ class Deadlines(Generic[T]):
             self.body.begin(one, self.clock())
 
     def reads_nothing(self, one: T, *, answered: bool) -> None:
-        """It is between two requests, the first of which is ``answered`` or not."""
+        """Start the idle deadline once the previous request is ``answered``."""
         self.head.end(one)
         self.body.end(one)
         if not answered:
@@ -232,12 +232,15 @@ class Deadlines(Generic[T]):
             self.idle.begin(one, self.clock())
 
     def forget(self, one: T) -> None:
-        """It has ended."""
+        """End all of its waits."""
         for waits in self.all():
             waits.end(one)
 
     def overdue(self, most: int, act: Callable[[T, Waits[T]], None]) -> bool:
-        """Act on up to ``most`` that are overdue; whether there may be more."""
+        """Call ``act`` for up to ``most`` overdue connections.
+
+        Returns whether there may be more.
+        """
         now = self.clock()
         for waits in self.all():
             while (one := waits.pop_overdue(now)) is not None:
@@ -249,7 +252,7 @@ class Deadlines(Generic[T]):
 
 
 class Reading(Enum):
-    """What of a request a connection reads."""
+    """The part of a request that a connection is reading."""
 
     NOTHING = 0
     HEAD = 1
@@ -257,12 +260,12 @@ class Reading(Enum):
 
 
 class RequestLimits:
-    """What of a request was read, and why it is refused, if it is. Counts are in bytes.
+    """Counts what was read of a request, in bytes, and refuses it beyond the limits.
 
     ``head`` counts the URL and the whole headers; ``headers`` is their number, then the number of
-    trailers. ``body`` counts from the last time at which its deadline began anew. ``fed`` counts
-    what was parsed since the slice in which the head, or the last of the body, arrived; ``fresh``
-    says that a head began in the present slice.
+    trailers. ``body`` counts since its deadline last started. ``fed`` counts the bytes parsed since
+    the slice with the head or the last part of the body. ``fresh`` is true if a head began in the
+    current slice.
     """
 
     __slots__ = ("body", "fed", "fresh", "head", "headers", "reading", "refusal")

@@ -43,17 +43,17 @@ class TakenOver(Protocol):
 
     @property
     def transport(self) -> asyncio.Transport:
-        """What the connection writes to."""
+        """The connection's transport."""
 
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """Let ``stream`` have the connection; False if it is gone."""
 
 
 class ConnectionTakeover:
-    """Where a connection can be taken over, for as long as it is there.
+    """Lets a request take over its connection while that is open.
 
-    A request's scope holds this and not the connection, which holds the scope: a circle would
-    wait for the garbage collector.
+    A request's scope refers to this object and not to the connection, which refers to the scope;
+    the cycle would need the garbage collector.
     """
 
     __slots__ = ("_connection", "_until_gone", "asked", "forwarded", "peer")
@@ -78,7 +78,7 @@ class ConnectionTakeover:
         return self._until_gone
 
     def shut(self) -> None:
-        """Nothing is to be taken over any more, and nobody waits for an answer."""
+        """The connection is closed: end the takeover, and the wait for its end."""
         self._connection = None
         if self._until_gone is not None and not self._until_gone.done():
             self._until_gone.set_result(None)
@@ -182,7 +182,7 @@ class Wire(asyncio.Transport):
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send what can be sent; the rest is kept, and goes on as the other side takes it."""
+        """Send as much as possible now. The rest is sent as the other side reads."""
         if self._file < 0:  # its protocol is about to be told
             return
         if self._rest is not None:

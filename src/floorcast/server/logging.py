@@ -15,8 +15,8 @@ __all__ = ["set_up_log"]
 class _Stderr:
     """Standard error that never raises.
 
-    Where it goes to a full disk, or to nobody any more, a line is lost; were it an error, the
-    request that it tells of would be, or the thread that writes the log.
+    If it goes to a full disk or a closed pipe, the line is lost. An exception would fail the
+    request, or the thread that writes the log.
     """
 
     def write(self, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Log lines for what comes in thousands: one per kind and period, with how often it happened."""
+"""Log lines for frequent events: one line per kind and period, with the number of events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Notices:
-    """Counts closed and refused connections by kind, and tells of them now and then."""
+    """Counts closed and refused connections by kind, and logs them periodically."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()  # since the start, by kind
@@ -25,14 +25,14 @@ class Notices:
         self._address: dict[str, str] = {}  # of the last one, by kind
 
     def note(self, kind: str, address: str) -> None:
-        """It happened; the line comes now, or with those that follow."""
+        """Count one; it is logged now, or together with the following ones."""
         self.counts[kind] += 1
         self._untold[kind] += 1
         self._address[kind] = address
         self._tell(kind, self._clock())
 
     def tell(self) -> None:
-        """Tell of what has waited long enough."""
+        """Log the kinds whose period has passed."""
         now = self._clock()
         for kind in list(self._untold):
             self._tell(kind, now)

@@ -29,11 +29,11 @@ NOTED = ("log", "known")  # the bucket and key of what admin.db knows of the log
 
 
 class Stores(NamedTuple):
-    """A log, a key-value store, and their clock: a cluster has one of its own.
+    """A log, a key-value store, and their clock, which a cluster provides.
 
-    ``counts`` is the store for counters that all nodes share and a restart may forget. ``catch_up``
-    returns when the log here has what other nodes have appended. ``cluster`` gives the node's state
-    in its cluster, if it has one.
+    ``counts`` stores counters that all nodes share and that a restart can lose. ``catch_up``
+    returns when the log has everything that other nodes have appended. ``cluster`` returns the
+    node's state in its cluster, if it has one.
     """
 
     log: EventLog
@@ -57,10 +57,10 @@ async def open_stores(
     *,
     accept_loss: bool = False,
 ) -> Stores:
-    """Open them; ``stack`` closes them. ``observe`` is told of every commit of the log.
+    """Open the stores; ``stack`` closes them. ``observe`` is called for every commit of the log.
 
-    Raises SettingError when they cannot be used, and when the log has lost entries, unless
-    ``accept_loss``.
+    Raises SettingError if they cannot be used, or if the log has lost entries and ``accept_loss``
+    is false.
     """
     in_memory = settings.data == IN_MEMORY
     if settings.log != "embedded":

@@ -24,10 +24,11 @@ _Mark = tuple[tuple[int, int], ...]  # of each file: when it was changed, and it
 
 
 class Certificate:
-    """A certificate and its key; ``context`` is what connections are encrypted with.
+    """A certificate and its key; ``context`` encrypts connections.
 
-    The context stays the same when the files change: handshakes from then on take what is new,
-    and connections that are open go on. Raises SettingError when the files cannot be used.
+    The context object stays the same when the files change: later handshakes use the new
+    certificate, and open connections are not affected. Raises SettingError if the files cannot be
+    used.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -36,7 +37,7 @@ class Certificate:
         self.context = self._load(_new_context())
 
     def reload(self) -> None:
-        """Take the files as they are now; what cannot be used is logged, and changes nothing."""
+        """Reload the files. If they cannot be used, that is logged and nothing changes."""
         self._mark = self._look()
         try:
             self._load(_new_context())  # a mismatch would leave the one in use half changed
@@ -47,7 +48,7 @@ class Certificate:
             _log.info("tls_reloaded", certificate=str(self._files[0]))
 
     def reload_if_changed(self) -> None:
-        """The same, if one of the files is another than when it was last looked at."""
+        """Reload the files if one of them has changed."""
         if self._look() != self._mark:
             self.reload()
 
@@ -76,7 +77,7 @@ class Certificate:
 
     @classmethod
     def of(cls, settings: Settings) -> Certificate | None:
-        """What the settings name; None where they name none. Raises SettingError."""
+        """The certificate that the settings name, if any. Raises SettingError."""
         if settings.tls_cert is None and settings.tls_key is None:
             return None
         if settings.tls_cert is None or settings.tls_key is None:
@@ -94,7 +95,7 @@ def _new_context() -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    """Instead of OpenSSL's own question on the terminal, which nobody would answer."""
+    """Prevents OpenSSL from prompting on the terminal."""
     raise ValueError("it is encrypted")
 
 

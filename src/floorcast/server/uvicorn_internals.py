@@ -66,7 +66,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class _State(RequestLimits):
-    """What a connection has beside what is uvicorn's; see ``Connection``."""
+    """The state that ``Connection`` adds to uvicorn's."""
 
     __slots__ = ("address", "begun", "deaf", "last_words", "takeover", "unread", "unsent")
 
@@ -82,10 +82,10 @@ class _State(RequestLimits):
 
 
 class Shared(ConnectionAdmission["Connection"], ServerState):
-    """What connections share.
+    """State that all connections share.
 
-    ``streams`` has those that were handed over; where it is None (epoll is Linux's), uvloop keeps
-    them. With ``tls``, a connection begins with its handshake.
+    ``streams`` serves connections that were handed over; without it (epoll exists on Linux only),
+    uvloop does. With ``tls``, connections begin with a handshake.
     """
 
     def __init__(
@@ -102,14 +102,14 @@ class Shared(ConnectionAdmission["Connection"], ServerState):
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, with bounds, and which can be handed over to a stream.
+    """uvicorn's connection with limits, which can be handed over to a stream.
 
-    It has one attribute of its own. With a second one all of them (uvicorn's are 28) would take
-    1.3 KB more: Python shares the names of up to 29 among all objects of a class.
+    It adds one attribute, ``state``, to uvicorn's 28. A second one would take 1.3 KB more per
+    connection, because Python shares the names of up to 29 among all objects of a class.
 
-    A request that asks for another protocol is read as if it had not: Java's own client asks
-    every server for HTTP/2 (``Upgrade: h2c``), with the events already behind it. The parser
-    takes what follows such a head for the other protocol, so the head is parsed again without.
+    A request to switch the protocol is ignored: Java's client asks every server for HTTP/2
+    (``Upgrade: h2c``), with the body already following. The parser takes what follows such a head
+    for the other protocol, so the head is parsed again without the request.
     """
 
     server_state: Shared
@@ -185,7 +185,7 @@ class Connection(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _read_on(self) -> None:
-        """Parse what waited behind requests that are answered by now."""
+        """Parse what was received after requests that are now answered."""
         unread, self.state.unread = self.state.unread, None
         if self.state.deaf:
             return
@@ -459,11 +459,11 @@ class UvicornServer(uvicorn.Server):
 
 
 def to_who_is_there(api: ASGIApp) -> ASGIApp:
-    """Let uvicorn ask for no answer's end where there is nobody to answer any more.
+    """Keep uvicorn from expecting the end of a response that has no receiver.
 
-    Either a stream has the connection; or its caller has just gone: uvloop refuses a write to a
-    connection that was reset before it has told of that, which uvicorn would log as a fault of
-    ours.
+    Either a stream has the connection, or the caller has just gone: uvloop rejects writes to a
+    connection that was reset before it reports the reset, which uvicorn would log as an error of
+    the application.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -61,12 +61,11 @@ def serve(
     accept_loss: bool = False,
     leaving: Callable[[], None] | None = None,
 ) -> None:
-    """Run a server until SIGTERM or SIGINT; ``listening`` is told its address once it answers.
+    """Run a server until SIGTERM or SIGINT; calls ``listening`` with its address when ready.
 
-    ``leaving`` runs in a thread before a server that has answered stops answering.
-    ``accept_loss`` lets it start on a log that has lost entries. Raises SettingError when the site
-    file, the data folder or the address cannot be used, and Unavailable when the log cannot be read
-    or written at the start.
+    ``leaving`` runs in a thread before a server that was ready stops. ``accept_loss`` allows a
+    start on a log that has lost entries. Raises SettingError when the site file, the data folder or
+    the address cannot be used, and Unavailable when the log cannot be read or written at the start.
     """
     os.umask(0o077)  # what callers said on the phone is nobody else's to read
     certificate = Certificate.of(settings)
@@ -158,7 +157,7 @@ def _warn(node: Node, settings: Settings) -> None:
 
 
 def _warn_if_empty(node: Node) -> None:
-    """Without a client nobody can log in and nothing is taken in: say what to do about it."""
+    """Without a client, logins and ingest are impossible: log what to do."""
     if not node.server.site.clients:
         _log.warning(
             "no_client",
@@ -169,7 +168,7 @@ def _warn_if_empty(node: Node) -> None:
 
 
 def _warn_if_open(settings: Settings) -> None:
-    """Passwords, keys and phone numbers in clear on a network are told of, once."""
+    """Warn that passwords, keys and phone numbers cross the network unencrypted."""
     if settings.trusted_proxies or is_loopback(settings.host):
         return
     _log.warning(

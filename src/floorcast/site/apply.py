@@ -1,8 +1,7 @@
-"""Applying a site file: the stored site becomes what the file declares, and nothing else moves.
+"""Applies a site file: the stored site becomes what the file declares.
 
-The file's whole text is remembered as one Argon2 hash, so that an unchanged file is recognised
-at the price of one verification, and nobody can try passwords on it faster than on the
-passwords' own hashes.
+The text of the file is stored as one Argon2 hash. An unchanged file is thus recognized by one
+verification, and the hash does not help to guess passwords faster than their own hashes.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class _Plan(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """What a file would change, and of that the clients and users that it would remove."""
+    """The changes that a file would make, and the clients and users that it would remove."""
 
     changes: Sequence[Change]
     removed: Sequence[str]
@@ -134,7 +133,7 @@ def _plan(mark: bytes | None, site_file: SiteFile, old: Kept, hashing: Hashing) 
 
 
 def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
-    """What is kept of a client of the file; a password that ``old`` knows keeps its hash."""
+    """A client of the file as it is stored. A password that ``old`` has keeps its hash."""
     hashes = {(user.agent, user.id): user.password_hash for user in old.users} if old else {}
     users = tuple(
         User(

@@ -1,4 +1,4 @@
-"""What is unsafe in a site file although it is allowed: public secrets, and a file for all."""
+"""Warnings about a valid site file: published secrets, and a file that others can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["example_secrets", "readable_by_others"]
 
 
 def example_secrets(site_file: SiteFile) -> Iterator[str]:
-    """A line for each secret that is one of the published example site."""
+    """A warning for each secret of the published example site."""
     for client in site_file.clients:
         for login in client.logins():
             if login.password and is_example_password(login.password):
@@ -32,7 +32,7 @@ def example_secrets(site_file: SiteFile) -> Iterator[str]:
 
 
 def readable_by_others(path: Path, site_file: SiteFile) -> Iterator[str]:
-    """A line if the file holds secrets of its own in clear, and others can read it."""
+    """A warning if the file has unhashed, unpublished secrets and others can read it."""
     mode = path.stat().st_mode & 0o777
     if mode & 0o077 and any(map(_has_own_secrets, site_file.clients)):
         yield (

@@ -1,4 +1,4 @@
-"""What a new site file changes, as lines for people. Secrets are named by their fingerprints."""
+"""The changes of a new site file as lines of text. Secrets are named by their fingerprints."""
 
 from __future__ import annotations
 

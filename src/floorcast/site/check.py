@@ -1,4 +1,4 @@
-"""What a site file's types cannot say: that its parts fit together."""
+"""Checks of a site file beyond its types: that its parts are consistent."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _across(clients: Sequence[FileClient]) -> Iterator[str]:
 
 
 def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
-    """What is kept of tokens or keys: of those in clear, and those given as hashes."""
+    """The hashes of tokens or keys, which are declared in plain text or as hashes."""
     return tuple(sorted([digest(key) for key in keys] + [given.lower() for given in hashes]))
 
 

@@ -1,9 +1,8 @@
-"""What a site is made of (section 10 of the contract).
+"""The types of a site (section 10 of the contract).
 
-A client's ``FloorConfig`` is all that the floor's figures and feeds depend on. It enters the log as
-an entry of its own whenever it changes, so that folding the log again gives the same floor.
-What only opens doors (users, tokens, keys, passwords) stays out of the log, and is kept as
-hashes.
+The floor's figures and feeds depend only on a client's ``FloorConfig``. Every change of it is an
+entry in the log, so folding the log again produces the same floor. Users, tokens, keys and
+passwords are not in the log, and secrets are stored as hashes.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class CenterOf(_Part, frozen=True):
     id: Id
 
     def __str__(self) -> str:
-        """``2/10``, as the command line takes it."""
+        """``2/10``, in the format of the command line."""
         return f"{self.client}/{self.id}"
 
 
@@ -143,7 +142,10 @@ class NotReadyReason(_Part, frozen=True):
 
 
 class FloorConfig(_Part, frozen=True):
-    """What a client's floor is made of; no secrets. An empty term-code table means the default."""
+    """The configuration of a client's floor, without secrets.
+
+    An empty term-code table means the default.
+    """
 
     time_zone: Name = "UTC"
     feeds: tuple[FeedName, ...] = ()
@@ -188,7 +190,7 @@ class ScreenKey(_Part, frozen=True):
 
 
 class Client(_Part, frozen=True):
-    """One client of the site, as it is kept: tokens and keys as SHA-256 in hexadecimal."""
+    """A client of the site as it is stored, with tokens and keys as SHA-256 in hexadecimal."""
 
     id: Id
     name: Name

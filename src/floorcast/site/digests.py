@@ -20,10 +20,10 @@ def new_key() -> str:
 
 
 def digest(key: str) -> str:
-    """What is kept of a key: its SHA-256 in hexadecimal."""
+    """The digest of a key: its SHA-256 in hexadecimal."""
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fingerprint(a_digest: str) -> str:
-    """How people name a key that is kept as ``a_digest``."""
+    """The fingerprint of a key: the first digits of its digest."""
     return a_digest[:SHOWN]

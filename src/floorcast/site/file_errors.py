@@ -1,7 +1,7 @@
-"""What is wrong with a site file, in words that let its author find the place.
+"""Error messages for a site file, which name the place of each mistake.
 
-A table is named by what it calls itself (``client 47415, service 38049``), and what a key must
-be is taken from its type.
+A table is named by its id or name (``client 47415, service 38049``), and the expected value is
+derived from the type.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def label(table: str, entry: object, number: int) -> str:
 
 
 def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
-    """What to change in ``raw``, the parsed file, so that it converts to ``kind``."""
+    """The changes that ``raw``, the parsed file, needs to convert to ``kind``."""
     problem, _, path = str(error).partition(" - at `$")
     tables, key = _place(re.findall(r"\.(\w+)|\[(\d+)\]", path), raw)
     expected = expected_at(kind, re.findall(r"\.(\w+)|\[\d+\]", path), "a table")

@@ -49,7 +49,7 @@ class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 class Login(NamedTuple):
-    """Somebody the file lets log in, user or agent, with the password as it is given there."""
+    """A user or agent who can log in, with the password as declared in the file."""
 
     id: int
     name: str

@@ -82,9 +82,9 @@ class Directory:
         return frozenset(found)
 
     def services_of(self, client: int, ids: Iterable[int]) -> frozenset[tuple[int, int]]:
-        """The services that ids name: a client's own, or else those that a client below declares.
+        """Resolves service ids: a service of the client, or else of a client below it.
 
-        An id that nobody declares is a service of the client's own, which events may name.
+        An id that is not declared is a service of the client, because events can name it.
         """
         declared = {
             one: {service.id for service in self.clients[one].plan.services}
@@ -113,10 +113,10 @@ Raw = tuple[bytes, bytes | None]
 
 
 class SiteChange(NamedTuple):
-    """What is different since the site was read before.
+    """The changes since the site was last read.
 
-    ``plans`` are the clients, new ones too, whose floor's part changed, with it; ``gone`` are
-    the clients that there are no more.
+    ``plans`` maps new and changed clients to their floor configuration; ``gone`` are the removed
+    clients.
     """
 
     plans: Mapping[int, FloorConfig]

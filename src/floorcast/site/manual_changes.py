@@ -1,8 +1,7 @@
-"""What administrators changed by command, apart from the site file.
+"""Changes that administrators made by command.
 
-It is kept beside what the file declares and laid over it, so that applying a file never takes
-away what was made by hand, and a key that was revoked by hand does not come back with the next
-start of the server.
+They are stored separately and override the site file, so that applying a file never removes what a
+command created, and a revoked key does not return at the next start of the server.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Declined(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What was changed by hand in one client; tokens and keys as their digests."""
+    """The manual changes of one client, with tokens and keys as digests."""
 
     users: tuple[User, ...] = ()
     declined: tuple[Declined, ...] = ()
@@ -59,7 +58,7 @@ def laid_over(declared: Client, by_hand: ByHand) -> Client:
 
 
 def prune(declared: Client, by_hand: ByHand) -> ByHand:
-    """What of ``by_hand`` still has something to say, now that the file declares this."""
+    """The part of ``by_hand`` that still has an effect with this file."""
     keys = {*declared.api_tokens, *declared.ingest_keys}
     return structs.replace(
         by_hand,
@@ -69,7 +68,7 @@ def prune(declared: Client, by_hand: ByHand) -> ByHand:
 
 
 def collisions(declared: Client, by_hand: ByHand) -> list[User]:
-    """The users made by hand whose name or id the file gives to a user of its own."""
+    """The manually added users whose name or id the file also declares."""
     recorded_at = set[tuple[bool, int | str]]().union(*map(_keys, declared.users))
     return [user for user in by_hand.users if _keys(user) & recorded_at]
 

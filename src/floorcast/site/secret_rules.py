@@ -26,7 +26,7 @@ EXAMPLE_KEYS = frozenset(
 
 
 def password_fault(password: str, user_name: str) -> str:
-    """What is wrong with a new password, to go after its name: "must …"; empty if nothing is."""
+    """Why a new password is rejected, as a phrase "must …"; empty if it is valid."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS or not password.strip():
         return f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"
     if password.strip().casefold() == user_name.strip().casefold():

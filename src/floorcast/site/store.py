@@ -22,14 +22,17 @@ T = TypeVar("T")
 
 
 class Kept(NamedTuple):
-    """Both halves of the site, by client id; a client that nobody declares may have one."""
+    """Both parts of the site, by client id.
+
+    A client that is not declared can have manual changes.
+    """
 
     declared: Mapping[int, Client]
     by_hand: Mapping[int, ByHand]
 
 
 def kept(declared: Mapping[str, bytes], by_hand: Mapping[str, bytes]) -> Kept:
-    """What the two buckets say; raises ``SettingError`` when it cannot be understood."""
+    """Reads the two buckets. Raises ``SettingError`` if they cannot be decoded."""
     return Kept(
         {int(key): read_client(raw) for key, raw in declared.items()},
         {int(key): read_by_hand(raw) for key, raw in by_hand.items()},
@@ -42,7 +45,7 @@ def read_client(raw: bytes) -> Client:
 
 
 def read_by_hand(raw: bytes | None) -> ByHand:
-    """What was changed by hand, as the bucket keeps it; nothing where it keeps nothing."""
+    """The manual changes stored in the bucket, empty if there are none."""
     return ByHand() if raw is None else _read(raw, ByHand)
 
 

@@ -52,15 +52,14 @@ class _Job(NamedTuple):
 
 
 class BackgroundWriter:
-    """The only writer of a connection, which it owns.
+    """Owns a connection and is its only writer.
 
-    ``background=False`` writes at once, on the caller's thread (for a file in memory).
-    ``tidy`` is called after every group, and again and again while there is nothing else to do,
-    to remove a little of what has grown old; it says whether there may be more. ``healthy`` is
-    False while the disk fails.
+    ``background=False`` writes immediately on the caller's thread (for a file in memory). ``tidy``
+    is called after every group, and repeatedly while the thread is idle, to remove a little old
+    data; it returns whether there may be more. ``healthy`` is False while the disk fails.
 
-    ``remake`` deletes the file and opens a new one: where the file is found to be damaged, the
-    writer goes on with that, and ``remade`` counts how often. What was stored before is gone then.
+    ``remake`` deletes the file and opens a new one. If the file is damaged, the writer continues
+    with a new file, without the data stored before; ``remade`` counts the replacements.
     """
 
     def __init__(
@@ -131,10 +130,10 @@ class BackgroundWriter:
         return mark.reached.wait(timeout)
 
     def make_anew(self, remade: int) -> None:
-        """Have the file made anew: a reader found it damaged after ``remade`` replacements.
+        """Replace the file, which a reader found damaged after ``remade`` replacements.
 
-        Does nothing if the writer has replaced that file already: a second new file would take the
-        place of the first under its readers.
+        Does nothing if the writer has already replaced that file, because a second replacement
+        would remove the first one from under its readers.
         """
         self._remake_wanted = remade + 1
         self._queue.put(_Mark(threading.Event()))

@@ -1,8 +1,8 @@
 """Many rows in one statement.
 
-A thread that steps a statement gives up the interpreter's lock and has to get it back, which
-takes milliseconds while the event loop is busy. A row a step would stand in that queue for
-every row; these helpers stand in it once for some hundred.
+A thread that steps a statement releases the interpreter's lock and must acquire it again, which
+takes milliseconds while the event loop is busy. With one row per step it would wait for every row;
+these helpers wait once per several hundred rows.
 """
 
 from __future__ import annotations

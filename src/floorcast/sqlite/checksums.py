@@ -1,9 +1,9 @@
-"""Checksums of what lies on disk: 63 bits, so that they fit into SQLite's integers.
+"""Checksums of stored data: 63 bits, so that they fit into SQLite's integers.
 
-Rows with a large value have theirs in a column. Rows of small tables have them in ``row_sums``,
-which triggers keep: a row that is gone is noticed, too, and no statement that writes such rows has
-to know. Small rows that change with every write are ``inline``: their statements fill a column,
-because a trigger that calls into Python has the writer's thread wait for the interpreter's lock.
+Rows with a large value have a checksum column. The checksums of small tables are in ``row_sums``,
+which triggers maintain, so that missing rows are detected and no writing statement changes. Small
+rows that change with every write are ``inline``: their statements fill a column, because a trigger
+that calls into Python makes the writer's thread wait for the interpreter's lock.
 """
 
 from __future__ import annotations

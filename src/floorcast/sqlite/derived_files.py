@@ -1,4 +1,4 @@
-"""Files of derived data: one that does not fit its log is made anew."""
+"""Files of derived data, which are rebuilt if they do not match their log."""
 
 from __future__ import annotations
 
@@ -48,10 +48,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Layout(NamedTuple):
-    """How a file is laid out. ``steps`` were added to ``schema`` by later releases, in order.
+    """The layout of a file. ``steps`` were added to ``schema`` by later releases, in order.
 
-    ``user_version`` counts the steps that a file has taken. A file with another ``schema`` is made
-    anew.
+    ``user_version`` counts the steps applied to a file. A file with another ``schema`` is rebuilt.
     """
 
     schema: str
@@ -100,7 +99,7 @@ def open_derived(
 
 
 def schema_of(layout: Layout) -> str:
-    """What makes a file of the layout, but for its later steps."""
+    """The statements that create a file of the layout, without its later steps."""
     return SCHEMA + layout.schema
 
 
@@ -110,7 +109,7 @@ def reach(connection: apsw.Connection, client: int, entry: int) -> None:
 
 
 def source_of(path: Path) -> Source | None:
-    """What a file was derived from; None where there is none, or it cannot be read."""
+    """The log that a file was derived from; None if there is no file or it cannot be read."""
     if not path.exists():
         return None
     try:

@@ -1,9 +1,9 @@
-"""Streams as cursors: readers with the same subscription form a channel, position by position.
+"""Streams as cursors: readers with the same subscription form a channel.
 
 All readers at one position of a feed share a cursor, and the bytes written to them are built once.
-A reader that has seen everything is *idle* and costs nothing until an event comes that it sees;
-then all idle readers become *due* in one movement. Only a reader that is held up, because it
-takes less than it is given, has a cursor of its own.
+A reader that has seen everything is *idle* and costs nothing until an event matches its filter;
+then all idle readers become *due* at once. Only a slow reader, which reads less than it is sent,
+has a separate cursor.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Caller(Protocol):
     opening: str
 
     def refusal(self) -> str:
-        """Why the stream must end; empty if it may go on. Asking counts as a use of the session."""
+        """Why the stream must end; empty if it can continue.
+
+        The call counts as a use of the session.
+        """
         ...
 
     def left(self) -> None:
@@ -179,7 +182,7 @@ class Channel:
             self._settle(page, batch)
 
     def _permitted(self, batch: list[Reader]) -> list[Reader]:
-        """The readers that may still read; the others are told, and closed."""
+        """The readers that may still read. The others get a closing comment."""
         epoch = self.hub.epoch()
         for reader in batch:
             if reader.epoch != epoch:
@@ -315,11 +318,11 @@ class Reader(asyncio.Protocol):
             self.caller.left()
 
     def pause_writing(self) -> None:
-        """The reader takes less than it is given: write no more."""
+        """The reader reads less than it is sent: stop writing."""
         self.blocked = True
 
     def resume_writing(self) -> None:
-        """The reader has taken most of what there was: go on from its cursor."""
+        """The reader has read most of the buffered bytes: continue from its cursor."""
         if self._ending or self.gone:
             return
         self.blocked = False
@@ -361,7 +364,7 @@ class Reader(asyncio.Protocol):
         self._transport.abort()
 
     def visit(self, now: float) -> float | None:
-        """Check the reader: may it go on, does it take what it is sent, is a keep-alive due."""
+        """Check whether the reader may continue and reads, and send a due keep-alive."""
         if self.gone:
             return None
         if self._is_stuck(now):
@@ -375,7 +378,7 @@ class Reader(asyncio.Protocol):
         return self._keep_alive(now)
 
     def permitted(self, epoch: int) -> bool:
-        """Whether the reader may go on, in this epoch; if not, it is told, and closed."""
+        """Whether the reader may continue in this epoch. If not, it gets a closing comment."""
         if why := self.caller.refusal():
             self.end(why)
             return False

@@ -45,7 +45,7 @@ def events(page: Page, stream_format: StreamFormat, token: Callable[[int], str])
 
 
 def comment(text: str, token: str = "") -> bytes:
-    """A comment, followed by the id to go on from, if there is one."""
+    """A comment, followed by the id to resume from, if there is one."""
     identity = f"id: {token}\n\n" if token else ""
     return f": {text}\n\n{identity}".encode()
 

@@ -1,4 +1,4 @@
-"""Damage to what is derived: found when it is read, and told to whoever makes it anew."""
+"""Damage to derived data, which is found on reading and reported for rebuilding."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
-"""The projection's store, ``mirror.db``: what is derived from the log and too large for memory.
+"""The projection's store, ``mirror.db``: derived data that is too large for memory.
 
-Feed segments, calls that have left the floor, and snapshots of the floor. Folding the log makes all
-of it again, so it is written in the background and nothing waits for a flush.
-
-Writes are stored in the order in which they are handed in, and a crash loses a suffix of them: when
-a snapshot is found, everything handed in before it is there. What is not stored yet is read from
-memory.
+Feed segments, calls that have left the floor, and snapshots of the floor. Folding the log
+reproduces all of it, so it is written in the background and nothing waits for a flush. Writes are
+stored in the order of the calls, and a crash loses the last ones: if a snapshot is found,
+everything written before it is also there. Data that is not stored yet is read from memory.
 """
 
 from __future__ import annotations
@@ -54,12 +52,12 @@ _log = structlog.get_logger(__name__)
 
 
 def _nobody(_client: int) -> None:
-    """Nobody makes anything anew yet."""
+    """Ignores damage; replaced by the supervisor."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreTuning:
-    """What bounds a store: ``backlog_bytes`` may wait for the disk before intake stops."""
+    """The limits of a store: ingest stops while ``backlog_bytes`` wait for the disk."""
 
     backlog_bytes: int = 64 << 20
     cache_kib: int = 8192
@@ -69,12 +67,11 @@ class StoreTuning:
 class ProjectionStore:
     """The store of one log. Not thread-safe: used from the event loop's thread.
 
-    ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads``
-    are its newest entries by client. A file of another log, one that knows more than the log does,
-    one of another release and one that cannot be read are thrown away and begun anew.
-
-    Rows have checksums, which are verified when they are read. Of the clients in ``mending`` the
-    store has lost segments or calls, which whoever hears ``on_damage`` makes anew.
+    ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads`` are
+    its newest entries by client. A file that belongs to another log, is ahead of the log, has the
+    layout of another release or cannot be read is replaced by an empty one. Rows have checksums,
+    which are verified on reading. Clients in ``mending`` have lost segments or calls, which the
+    callback ``on_damage`` rebuilds.
     """
 
     def __init__(
@@ -177,7 +174,7 @@ class ProjectionStore:
         return self._calls.find(client, keys, at_place)
 
     def write_snapshot(self, client: int, entry: int, version: int, blob: bytes) -> None:
-        """Keep the client's floor as it is after ``entry``, and forget all but the newest two."""
+        """Store a snapshot of the client's floor after ``entry``; keeps the newest two."""
         self._snapshots.write(client, Snapshot(entry, version, blob))
 
     def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:

@@ -102,7 +102,7 @@ class StoredSnapshots:
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """What names each snapshot that is not what was written. Raises apsw.Error."""
+    """The names of damaged snapshots. Raises apsw.Error."""
     for row_id, client, entry, version, blob, stored in connection.execute(ALL):
         try:
             if stored is not None and stored != _checksum(client, Snapshot(entry, version, blob)):

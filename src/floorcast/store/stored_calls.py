@@ -157,13 +157,13 @@ def _improve(
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
-    """Delete some of the versions written before the tick; whether there may be more."""
+    """Delete some versions written before the tick. Returns whether there may be more."""
     connection.execute(TRIM, (TRIM_CALLS, before))
     return connection.changes() == TRIM_CALLS
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """What names each version that is not what was written. Raises apsw.Error."""
+    """The names of damaged versions. Raises apsw.Error."""
     for row_id, mark, stored, *row in connection.execute(ALL):
         try:
             version = _Row(*row)

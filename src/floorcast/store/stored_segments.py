@@ -181,7 +181,7 @@ class StoredSegments:
             return None if row is None else _whole(feed.id, head, *row)
 
     def forget(self, client: int, name: str) -> None:
-        """Delete all segments of a feed that were handed in before: it begins anew."""
+        """Delete all segments of a feed, which is rebuilt."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:
@@ -197,7 +197,7 @@ class StoredSegments:
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """What names each segment that is not what was written. Raises apsw.Error."""
+    """The names of damaged segments. Raises apsw.Error."""
     feeds = {number for number, *_ in connection.execute(FEEDS)}
     for row in connection.execute(ALL):
         feed, row_id = row[:2]
@@ -282,6 +282,9 @@ def readable(connection: apsw.Connection) -> bool:
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
-    """Delete a few of the oldest segments taken before the tick; whether there may be more."""
+    """Delete a few of the oldest segments recorded before the tick.
+
+    Returns whether there may be more.
+    """
     connection.execute(TRIM, (TRIM_SEGMENTS, before))
     return connection.changes() == TRIM_SEGMENTS
