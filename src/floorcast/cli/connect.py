@@ -1,4 +1,4 @@
-"""``floorcast connect``: a PBX's queues and agents, sent to a server as they happen."""
+"""``floorcast connect``: the queues and agents of a source, sent to a server as they happen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from floorcast.cli import connect_options as option
 from floorcast.cli.connect_asterisk import connect_asterisk, run_asterisk
 from floorcast.cli.connect_freeswitch import connect_freeswitch, run_freeswitch
+from floorcast.cli.connect_livevox import connect_livevox, run_livevox
 from floorcast.cli.connecting import settings_of
 
 __all__ = ["app", "register"]
@@ -16,6 +17,7 @@ __all__ = ["app", "register"]
 app = typer.Typer(help="Connect a PBX, or another server of this API.", invoke_without_command=True)
 app.command("asterisk")(connect_asterisk)
 app.command("freeswitch")(connect_freeswitch)
+app.command("livevox")(connect_livevox)
 
 
 def register(program: typer.Typer) -> None:
@@ -25,7 +27,7 @@ def register(program: typer.Typer) -> None:
 
 @app.callback()
 def _from_file(context: typer.Context, config: option.Config = None) -> None:
-    """Connect the PBX that a connect.toml names, or one that a subcommand describes."""
+    """Connect the source that a connect.toml names, or one that a subcommand describes."""
     if context.invoked_subcommand:
         context.obj = config
         return
@@ -35,5 +37,7 @@ def _from_file(context: typer.Context, config: option.Config = None) -> None:
     settings, secrets = settings_of(context, config, {}, None)
     if settings.freeswitch is not None:
         run_freeswitch(settings, secrets)
+    elif settings.livevox is not None:
+        run_livevox(settings, secrets)
     else:
         run_asterisk(settings, secrets)

@@ -29,11 +29,11 @@ from floorcast.server.logging import set_up_log
 __all__ = ["Connector", "address_of", "run_connector", "secret_of", "settings_of", "show_tables"]
 
 
-PBX_SECRETS = frozenset({"ami_secret", "esl_password"})
+SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
 
 
 class Connector(Protocol):
-    """What reads a PBX into a spool."""
+    """What reads a source into a spool."""
 
     def forwarder(self) -> Forwarder:
         """What sends from the connector's spool."""
@@ -54,7 +54,7 @@ def settings_of(
     everywhere = given_everywhere(flags, environ=environ, known=options.known(context))
     values = {name: one.value for name, one in everywhere.items()}
     settings = read_connect_file(config or (Path(named) if named else None), values, kind)
-    return settings, {name: str(values[name]) for name in PBX_SECRETS if name in values}
+    return settings, {name: str(values[name]) for name in SECRETS if name in values}
 
 
 def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:

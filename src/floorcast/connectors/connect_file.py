@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import SettingError
@@ -18,11 +18,12 @@ __all__ = [
     "ConnectFile",
     "FreeswitchTable",
     "Kind",
+    "LivevoxTable",
     "read_connect_file",
     "read_secret",
 ]
 
-Kind = Literal["asterisk", "freeswitch"]
+Kind = Literal["asterisk", "freeswitch", "livevox"]
 """A kind of source: the name of its table."""
 
 
@@ -60,6 +61,24 @@ class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_f
         return _mapping(self)
 
 
+class LivevoxTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``[livevox]``: the server that is followed, and who logs in there.
+
+    ``from_url`` is the server's. The password is in ``password_file``, unless the environment
+    (``FLOORCAST_PASSWORD``) or the prompt gives it; the API token in ``api_token_file``, unless
+    ``FLOORCAST_API_TOKEN`` gives it. ``source`` names the server in ids. ``poll_seconds`` is from
+    one look at the waiting calls to the next, 0 for none.
+    """
+
+    source: Annotated[str, Meta(min_length=1, max_length=1024)] = "livevox"
+    from_url: str = ""
+    client: str = ""
+    user: str = ""
+    password_file: str = ""
+    api_token_file: str = ""
+    poll_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+
+
 def _mapping(table: MappingConfig) -> MappingConfig:
     return MappingConfig(**{name: getattr(table, name) for name in MappingConfig.__struct_fields__})
 
@@ -76,12 +95,18 @@ class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     record: str = ""
     asterisk: AsteriskTable | None = None
     freeswitch: FreeswitchTable | None = None
+    livevox: LivevoxTable | None = None
 
 
-TABLES: dict[Kind, type[MappingConfig]] = {"asterisk": AsteriskTable, "freeswitch": FreeswitchTable}
+TABLES: dict[Kind, type[Struct]] = {
+    "asterisk": AsteriskTable,
+    "freeswitch": FreeswitchTable,
+    "livevox": LivevoxTable,
+}
 PATHS = {
     "asterisk": ("ami_secret_file", "queue_log"),
     "freeswitch": ("esl_password_file",),
+    "livevox": ("password_file", "api_token_file"),
 }
 AnyStruct = TypeVar("AnyStruct", bound=Struct)
 

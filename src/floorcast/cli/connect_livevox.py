@@ -1,0 +1,154 @@
+"""``floorcast connect livevox``."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from floorcast.cli import connect_options as option
+from floorcast.cli.connecting import run_connector, secret_of, settings_of, show_tables
+from floorcast.client import Credentials
+from floorcast.connectors.connect_file import ConnectFile, LivevoxTable
+from floorcast.connectors.livevox.check import check_server
+from floorcast.connectors.livevox.connector import LivevoxConnector, Server
+from floorcast.model.errors import SettingError
+
+__all__ = ["connect_livevox", "run_livevox"]
+
+
+def connect_livevox(
+    context: typer.Context,
+    from_url: Annotated[
+        str | None, typer.Option("--from", metavar="URL", help="The server that is followed.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of the client there.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of one of the client's users.")
+    ] = None,
+    password_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The user's password, on the file's first line; else FLOORCAST_PASSWORD, else it"
+            " is asked for.",
+        ),
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+    ] = None,
+    api_token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="An API token of the client (LV-Access), on the file's first line; else"
+            " FLOORCAST_API_TOKEN, else it is asked for.",
+        ),
+    ] = None,
+    api_token: Annotated[
+        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+    ] = None,
+    poll_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=3600,
+            metavar="SECONDS",
+            help="From one look at the waiting calls to the next; 0: none. [5]",
+        ),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%SZ"],
+            metavar="YYYY-MM-DDTHH:MM:SSZ",
+            help="At the first start, read the feeds from this time on; without it, as far back as"
+            " they go, 24 hours.",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Names this server in ids; never change it."),
+    ] = None,
+    key: option.Key = None,
+    key_file: option.KeyFile = None,
+    url: option.Url = None,
+    spool: option.SpoolFile = None,
+    record: option.Record = None,
+    metrics_port: option.MetricsPort = None,
+    metrics_host: option.MetricsHost = None,
+    check: option.Check = False,
+    config: option.Config = None,
+) -> None:
+    """Send the floor of another server of this API (LiveVox, or a floorcast) to a server.
+
+    Follows the feeds at --from as one of the client's users, and sends them to --url. Runs until
+    it is told to stop (Ctrl-C, SIGTERM); nothing is lost or counted twice however it or either
+    server ends.
+    """
+    flags: dict[str, object] = {
+        "from_url": from_url,
+        "client": client,
+        "user": user,
+        "password_file": password_file,
+        "api_token_file": api_token_file,
+        "poll_seconds": poll_seconds,
+        "source": source,
+        "key": key,
+        "key_file": key_file,
+        "url": url,
+        "spool": spool,
+        "record": record,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
+    }
+    _ = password, api_token  # read from the environment: see settings_of
+    settings, secrets = settings_of(context, config or context.obj, flags, "livevox")
+    begin = since.replace(tzinfo=UTC).timestamp() if since else None
+    run_livevox(settings, secrets, check=check, since=begin)
+
+
+def run_livevox(
+    settings: ConnectFile,
+    secrets: dict[str, str],
+    *,
+    check: bool = False,
+    since: float | None = None,
+) -> None:
+    """Check or run what the settings describe; raises SettingError."""
+    table = settings.livevox
+    if table is None or not table.from_url:
+        raise SettingError("nothing to follow: give --from, or a connect.toml with from_url")
+    server = Server(
+        url=table.from_url,
+        credentials=_credentials(table, secrets),
+        source=table.source,
+        since=since,
+        poll_seconds=table.poll_seconds,
+        record=Path(settings.record) if settings.record else None,
+    )
+    if check:
+        show_tables(asyncio.run(check_server(server)))
+        return
+    run_connector(settings, lambda spool, health: LivevoxConnector(server, spool, health))
+
+
+def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:
+    for option_name, value in (("--client", table.client), ("--user", table.user)):
+        if not value:
+            raise SettingError(f"{option_name} must be given with --from")
+    return Credentials(
+        client=table.client,
+        user=table.user,
+        password=secret_of(
+            secrets.get("password"), table.password_file, "the password", "FLOORCAST_PASSWORD"
+        ),
+        api_token=secret_of(
+            secrets.get("api_token"), table.api_token_file, "the API token", "FLOORCAST_API_TOKEN"
+        ),
+    )

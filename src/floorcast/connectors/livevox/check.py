@@ -1,0 +1,126 @@
+"""``floorcast connect livevox --check``: what the connector would see, and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import httpx
+
+from floorcast.client import AsyncClient
+from floorcast.client.agent_answers import AgentDetails
+from floorcast.client.answers import CampaignStatistics, ServiceStatistics, WaitingCall
+from floorcast.connectors.livevox.connector import Server
+from floorcast.connectors.pbx.tables import MISSING, Table
+from floorcast.model.errors import BadCredentials, Refusal, UnexpectedAnswer
+
+__all__ = ["check_server"]
+
+Row = Sequence[str]
+
+
+async def check_server(
+    server: Server, transport: httpx.AsyncBaseTransport | None = None
+) -> list[Table]:
+    """Titles, headings and rows; the last table names missing rights, if there are any.
+
+    Raises BadCredentials and Unavailable.
+    """
+    missing: list[Row] = []
+
+    async def asked(
+        method: Callable[[], Awaitable[Any]], rows: str, right: str, without: str
+    ) -> Sequence[Any]:
+        try:
+            found: Sequence[Any] = getattr(await method(), rows)
+        except BadCredentials:
+            raise
+        except (Refusal, UnexpectedAnswer) as error:
+            missing.append((right, without, str(error)))
+            return ()
+        return found
+
+    async with AsyncClient(server.url, server.credentials, transport=transport) as client:
+        await client.log_in()
+        await asked(client.agent_event_feed, "events", "agent feed", "nothing is sent")
+        await asked(client.interaction_event_feed, "events", "interaction feed", "nothing is sent")
+        services = await asked(
+            client.service_statistics, "stats", "service statistics", "only this list is empty"
+        )
+        agents = await asked(
+            client.agent_status,
+            "agent_details",
+            "agent status",
+            "after lost events, agents' states come with their next event",
+        )
+        waiting = await asked(
+            client.waiting_calls,
+            "calls_details",
+            "waiting calls",
+            "a call's wait is known once it has ended",
+        )
+        campaigns = await asked(
+            client.campaign_statistics,
+            "stats",
+            "campaign statistics",
+            "campaigns have no counts",
+        )
+    found: list[Table] = [
+        (
+            "Services",
+            ("id", "service", "call center", "agents", "in queue", "offered today"),
+            [_service(one) for one in services],
+        ),
+        (
+            "Agents",
+            ("login", "name", "service", "state", "reason"),
+            [_agent(one) for one in agents],
+        ),
+        (
+            "Waiting calls",
+            ("service", "phone", "account", "since (epoch)"),
+            [_call(one) for one in waiting],
+        ),
+        (
+            "Campaigns",
+            ("id", "service id", "loaded", "remaining"),
+            [_campaign(one) for one in campaigns],
+        ),
+    ]
+    return (
+        [*found, (MISSING, ("right", "without it", "the server says"), missing)]
+        if missing
+        else found
+    )
+
+
+def _service(one: ServiceStatistics) -> Row:
+    return _texts(
+        one.service_id,
+        one.service_name,
+        one.call_center_name,
+        one.total_agents,
+        one.total_calls_in_queue,
+        one.total_offered,
+    )
+
+
+def _agent(one: AgentDetails) -> Row:
+    return _texts(one.agent_login_id, one.agent_name, one.service_name, one.state, one.reason_code)
+
+
+def _call(one: WaitingCall) -> Row:
+    return _texts(one.service_name, one.phone, one.account, one.time_stamp)
+
+
+def _campaign(one: CampaignStatistics) -> Row:
+    return _texts(one.campaign_id, one.service_id, one.loaded, one.remaining)
+
+
+def _texts(*values: object) -> Row:
+    return tuple("" if value is None else _printable(str(value)) for value in values)
+
+
+def _printable(text: str) -> str:
+    # another server's names may hold what would move a terminal's cursor
+    return "".join(one if one.isprintable() else "?" for one in text)

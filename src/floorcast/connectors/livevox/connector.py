@@ -1,0 +1,303 @@
+"""``floorcast connect livevox`` at work: follows another server's feeds, spools, sends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import httpx
+import structlog
+from msgspec import Struct, structs
+
+from floorcast.client import AsyncClient, AsyncFeed, AsyncSender, Credentials, Timing
+from floorcast.client.events import AgentEvent, CallTermination, Interaction
+from floorcast.client.pacing import Backoff
+from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.health import Health
+from floorcast.connectors.livevox.reading import Asked, Feed, FromFeed, Reading
+from floorcast.connectors.livevox.recording import Recording
+from floorcast.connectors.livevox.tokens import time_of, token_at
+from floorcast.connectors.pbx.source_clock import SourceClock
+from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning
+from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+from floorcast.connectors.spool import Spool
+from floorcast.model.errors import (
+    BadCredentials,
+    FeedNotSwitchedOn,
+    FloorcastError,
+    InvalidParameter,
+    Refusal,
+    RoleNotAllowed,
+    SettingError,
+    UnexpectedAnswer,
+)
+
+__all__ = ["LivevoxConnector", "LivevoxTuning", "Server"]
+
+E = TypeVar("E", bound=AgentEvent | Interaction)
+
+Question = Literal["waiting", "campaigns", "statuses"]
+_ROWS: dict[Question, str] = {
+    "waiting": "calls_details",
+    "campaigns": "stats",
+    "statuses": "agent_details",
+}
+
+MAX_SHOWN_CHARACTERS = 200  # of an error
+CAMPAIGN_SECONDS = 60.0  # from one look at the campaigns' counts to the next
+_WRONG_SETUP = (BadCredentials, RoleNotAllowed, FeedNotSwitchedOn, SettingError)
+
+_log = structlog.get_logger("floorcast.connect")
+
+
+class LivevoxTuning(SpoolingTuning, frozen=True, kw_only=True):
+    """Seconds that no user needs to set."""
+
+    reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read: they have 24 h
+    quiet_seconds: float = 1.0  # after which a feed is asked how far it has come
+    lag_seconds: float = 12.0  # for which a call's end waits for the agent feed to come so far
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """The server that is followed.
+
+    ``source`` names it in ids. ``since`` is the epoch from which on the feeds are read at the
+    first start, None for as far back as they go. ``poll_seconds`` is from one look at the waiting
+    calls to the next, 0 for none.
+    """
+
+    url: str
+    credentials: Credentials
+    source: str = "livevox"
+    since: float | None = None
+    poll_seconds: float = 5.0
+    record: Path | None = None
+
+
+class LivevoxConnector:
+    """Follows one server into a spool, and sends from there; ``run`` ends only by an exception."""
+
+    def __init__(
+        self,
+        server: Server,
+        spool: Spool,
+        health: Health,
+        *,
+        tuning: LivevoxTuning | None = None,
+        clock: Callable[[], float] = time.time,
+        timing: Timing | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._server = server
+        self._timing = structs.replace(timing or Timing(), waiting=self._waits)
+        self._spool = spool
+        self._health = health
+        self._tuning = tuning or LivevoxTuning()
+        self._clock = SourceClock(clock)
+        self._transport = transport
+        self._complaints = Complaints(health)
+        self._position = spool.position()
+        self._reading = Reading(server.source, spool.rows(), self._complaints)
+        self._spooling = Spooling(self._reading, spool, health, self._clock, self._tuning)
+        self._agents_at = 0.0  # what the agent feed has come to, in seconds of the epoch
+        self._agents_moved = asyncio.Event()
+        self._is_up: set[Feed] = set()
+        self._tries: dict[Feed, int] = {}  # of other tokens, since one was refused
+        self._asks_statuses = False
+        self._is_away = False
+
+    def forwarder(self) -> Forwarder:
+        """What sends from this connector's spool."""
+        return Forwarder(self._spool, self._health)
+
+    async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
+        """Read and send for ever; raises what no repetition changes."""
+        with Recording(self._server.record) as recording:
+            async with self._client() as client, asyncio.TaskGroup() as tasks:
+                tasks.create_task(forwarder.run(sender))
+                tasks.create_task(self._spooling.run(forwarder))
+                tasks.create_task(self._follow("agent", client.agent_events, recording))
+                tasks.create_task(self._follow("interaction", client.interaction_events, recording))
+                tasks.create_task(self._look_at_queues(client, recording))
+                tasks.create_task(self._look_at_campaigns(client, recording))
+
+    def _client(self) -> AsyncClient:
+        return AsyncClient(
+            self._server.url,
+            self._server.credentials,
+            timing=self._timing,
+            transport=self._transport,
+        )
+
+    # --- the feeds ------------------------------------------------------------------------------
+
+    async def _follow(
+        self, name: Feed, open_feed: Callable[[str | None], AsyncFeed[E]], recording: Recording
+    ) -> None:
+        """Read a feed for ever, from the position of the last run or as far back as it goes."""
+        backoff = Backoff(self._timing.chance)
+        token = self._position.get(name) or self._first_token()
+        while True:
+            feed = open_feed(token or None)
+            try:
+                await self._read(name, feed, token, backoff, recording)
+            except _WRONG_SETUP as error:
+                if name not in self._is_up:
+                    raise
+                self._complaints.warn_once(f"the {name} feed is refused: {_why(error)}")
+                token = _token_of(feed) or token
+            except InvalidParameter as refused:
+                token = self._lost(name, token, refused)
+            except (Refusal, UnexpectedAnswer) as error:
+                self._complaints.unreadable(Unreadable(f"the {name} feed: {_why(error)}"))
+                token = _token_of(feed) or token
+            finally:
+                self._health.source_connected(name, connected=False)
+                await feed.aclose()
+            await asyncio.sleep(backoff.pause())
+
+    async def _read(
+        self, name: Feed, feed: AsyncFeed[E], token: str, backoff: Backoff, recording: Recording
+    ) -> None:
+        """Read until the feed raises; while it is quiet, note how far it has come."""
+        coming: asyncio.Future[E] | None = None
+        try:
+            while True:
+                before = feed.json
+                coming = coming or asyncio.ensure_future(feed.__anext__())
+                await asyncio.wait({coming}, timeout=self._tuning.quiet_seconds)
+                if not coming.done():
+                    token = await self._note_reached(name, feed, token)
+                    continue
+                done, coming = coming, None
+                try:
+                    event = done.result()
+                except UnexpectedAnswer as error:
+                    if feed.json is before:
+                        raise  # the whole page
+                    self._complaints.unreadable(Unreadable(_why(error)))
+                    continue
+                backoff.reset()
+                recording.event(name, feed.json, self._clock.ours())
+                await self._hand_over(name, feed, event)
+        finally:
+            if coming is not None:
+                coming.cancel()
+                with suppress(asyncio.CancelledError, FloorcastError):
+                    await coming
+
+    async def _hand_over(
+        self, name: Feed, feed: AsyncFeed[E], event: AgentEvent | Interaction
+    ) -> None:
+        token = _token_of(feed)
+        if isinstance(event, CallTermination) and not self._reading.answer_is_known(event):
+            await self._until_agents_reach(time_of(event.event_id or "") or time_of(token))
+        received = self._clock.ours()
+        await self._spooling.put(FromFeed(name, token, received, event, feed.json))
+        self._came(name, token)
+
+    async def _note_reached(self, name: Feed, feed: AsyncFeed[E], before: str) -> str:
+        """While no event is in hand, everything up to the feed's token has been handed over."""
+        token = "" if feed.json else _token_of(feed)
+        if not token or token == before:
+            return before
+        await self._spooling.put(FromFeed(name, token, self._clock.ours()))
+        self._came(name, token)
+        return token
+
+    def _came(self, name: Feed, token: str) -> None:
+        self._is_up.add(name)
+        self._tries.pop(name, None)
+        self._health.source_connected(name, connected=True)
+        if self._is_away:
+            self._is_away = False
+            _log.info("the server that is followed answers again")
+        if name == "agent":
+            self._agents_at = max(self._agents_at, time_of(token) or 0.0)
+            self._agents_moved.set()
+
+    async def _until_agents_reach(self, at: float | None) -> None:
+        """Wait for the agent feed, while it moves: an IN_CALL tells of an answer more exactly."""
+        with suppress(TimeoutError):
+            while at is not None and self._agents_at < at:
+                self._agents_moved.clear()
+                async with asyncio.timeout(self._tuning.lag_seconds):
+                    await self._agents_moved.wait()
+
+    def _first_token(self) -> str:
+        if self._server.since is not None:
+            return token_at(self._server.since)
+        return self._oldest_token()
+
+    def _oldest_token(self) -> str:
+        return token_at(self._clock.ours() - self._tuning.reach_seconds)
+
+    def _lost(self, name: Feed, token: str, refused: InvalidParameter) -> str:
+        """Where to go on when a token is refused: as far back as the feed goes, then from now."""
+        tried = self._tries.get(name, 0)
+        self._tries[name] = tried + 1
+        if name == "agent":
+            self._asks_statuses = True
+        if tried == 0 and (name in self._is_up or name in self._position):
+            _log.warning("events of a feed are lost", feed=name, why=refused.message)
+            return self._oldest_token()
+        if token:
+            _log.warning("a feed is read from now on", feed=name, why=refused.message)
+        return ""
+
+    # --- what is asked for ----------------------------------------------------------------------
+
+    async def _look_at_queues(self, client: AsyncClient, recording: Recording) -> None:
+        """Which calls wait, every few seconds; and how agents are, after events were lost."""
+        while True:
+            await asyncio.sleep(self._server.poll_seconds or CAMPAIGN_SECONDS)
+            if self._server.poll_seconds:
+                await self._ask("waiting", client.waiting_calls, recording)
+            if self._asks_statuses and "agent" in self._is_up:
+                self._asks_statuses = False
+                self._health.compared()
+                await self._ask("statuses", client.agent_status, recording)
+
+    async def _look_at_campaigns(self, client: AsyncClient, recording: Recording) -> None:
+        """The counts of campaigns, every minute."""
+        while True:
+            await self._ask("campaigns", client.campaign_statistics, recording)
+            await asyncio.sleep(CAMPAIGN_SECONDS)
+
+    async def _ask(
+        self, what: Question, method: Callable[[], Awaitable[object]], recording: Recording
+    ) -> None:
+        try:
+            answer = await method()
+        except FloorcastError as error:
+            # without it the wallboard shows less; the next look may be answered
+            self._complaints.warn_once(f"{what} cannot be asked for: {_why(error)}", kind=what)
+            return
+        rows: Sequence[Any] = getattr(answer, _ROWS[what])
+        received = self._clock.ours()
+        recording.rows(what, rows, received)
+        await self._spooling.put(Asked(what, rows, received))
+
+    def _waits(self, _seconds: float, why: str) -> None:
+        """The server that is followed is away; said once, until it is back."""
+        if not self._is_away:
+            self._is_away = True
+            for name in ("agent", "interaction"):
+                self._health.source_connected(name, connected=False)
+            _log.warning("the server that is followed does not answer", why=why)
+
+
+def _token_of(feed: AsyncFeed[E]) -> str:
+    """The token after the event in hand; empty where the event has no id to find it by."""
+    try:
+        return feed.token or ""
+    except UnexpectedAnswer:
+        return ""
+
+
+def _why(error: Exception) -> str:
+    return str(error)[:MAX_SHOWN_CHARACTERS]

@@ -1,0 +1,180 @@
+"""The ``data`` of events, from what a feed of the Real-Time Reporting API gives. No I/O.
+
+What a feed left out, or sent as something that it is not, is left out here, too. Numbers name
+things: the ids of the server that is followed are kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from floorcast.client.events import (
+    AgentEvent,
+    CallDisposition,
+    CallStart,
+    CallTermination,
+    Email,
+    Interaction,
+    Sms,
+)
+
+__all__ = [
+    "agent_state",
+    "call_disposition",
+    "call_end",
+    "call_start",
+    "known",
+    "message",
+    "ms_of",
+]
+
+DIRECTIONS = frozenset({"INBOUND", "OUTBOUND", "MANUAL"})
+_NULL = "null"  # what the API prints for an unknown areaCodeState or zipCode of a disposition
+
+Data = dict[str, object]
+
+
+def known(**members: object) -> Data:
+    """The members that are known."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def ms_of(text: str | None) -> int | None:
+    """A time of the interaction feed in ms; None if it is none, has no zone, or is before 1970."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    try:
+        # half a microsecond more, because a float of seconds is that much off either way
+        found = int(moment.timestamp() * 1000 + 0.0005)
+    except OverflowError:
+        return None
+    return found if found >= 0 else None
+
+
+def agent_state(event: AgentEvent, direction: str | None) -> Data:
+    """``agent.state``; ``direction`` is that of the call in hand, if it is known."""
+    call = known(
+        transactionId=event.transaction_id,
+        sessionId=event.session_id,
+        service=event.call_service_id,
+        phoneNumber=event.phone_number,
+        account=event.account,
+        campaignType=event.campaign_type,
+    )
+    if event.transaction_id is not None and direction is not None:
+        call["direction"] = direction
+    supervisor = known(
+        sessionId=event.supervisor_session_id, phoneNumber=event.supervisor_phone_number
+    )
+    return known(
+        agent=event.agent_id if event.agent_id is not None else event.agent_login_id,
+        eventType=event.event_type,
+        service=event.agent_service_id,
+        team=event.agent_team_id,
+        lineNumber=event.line_number,
+        reason=event.not_ready_reason_code,
+        call=call or None,
+        result=event.result,
+        agent2=event.agent2_id,
+        supervisor=supervisor or None,
+    )
+
+
+def call_start(event: CallStart) -> Data:
+    """``call.start``; without a service or a direction it is a ``call.update``."""
+    return known(**_call(event), direction=direction_of(event))
+
+
+def call_end(event: CallTermination) -> Data:
+    """``call.end``, with all that the other server derived."""
+    skill = event.agent_skill_id
+    return known(
+        **_call(event),
+        callDirection=direction_of(event),
+        lvResult=event.lv_result,
+        lvResultId=event.lv_result_id,
+        roundedIvrDuration=event.rounded_ivr_duration,
+        transferHoldDuration=event.transfer_hold_duration,
+        duration=event.duration,
+        operatorTransfer=event.operator_transfer,
+        operatorTransferSuccessful=event.operator_transfer_successful,
+        serviceLevelThreshold=event.service_level_threshold,
+        agentId=event.agent_id,
+        agentLoginId=event.agent_login_id,
+        agentSkillId=skill or None,
+        start=event.start if ms_of(event.start) is not None else None,
+        end=event.end if ms_of(event.end) is not None else None,
+    )
+
+
+def call_disposition(event: CallDisposition) -> Data:
+    """``call.disposition``."""
+    return known(
+        transactionId=event.transaction_id,
+        sessionId=event.session_id,
+        termCode=event.term_code,
+        agent=event.agent_id,
+        account=event.account,
+        agentActionType=event.agent_action_type,
+        callOutcome1=event.call_outcome1,
+        callOutcome2=event.call_outcome2,
+        callOutcome3=event.call_outcome3,
+    )
+
+
+def message(event: Email | Sms) -> Data:
+    """``email.attempt`` or ``sms.attempt``."""
+    own = (
+        known(fromEmail=event.from_email, toEmail=event.to_email)
+        if isinstance(event, Email)
+        else known(phoneNumber=event.phone_number, smsCode=event.sms_code)
+    )
+    return own | known(
+        service=event.service_id,
+        eventType=event.event_type,
+        campaign=event.campaign_id,
+        sessionId=event.session_id,
+        acctTransactionId=event.acct_transaction_id,
+        threadId=event.thread_id,
+        accountNumber=event.account_number,
+        campaignType=event.campaign_type,
+        campaignTypeId=event.campaign_type_id,
+        callStartTime=event.call_start_time,
+        carrier=event.carrier,
+    )
+
+
+def direction_of(event: CallStart) -> str | None:
+    """The call's direction, if it is one that floorcast knows."""
+    said = (event.call_direction or "").upper()
+    return said if said in DIRECTIONS else None
+
+
+def _call(event: CallStart) -> Data:
+    return known(
+        transactionId=event.transaction_id,
+        sessionId=event.session_id,
+        service=event.service_id,
+        campaign=event.campaign_id,
+        campaignType=event.campaign_type,
+        phoneDialed=event.phone_dialed,
+        callerId=event.caller_id,
+        account=event.account,
+        operatorPhone=event.operator_phone,
+        areaCodeState=_text(event.area_code_state),
+        zipCode=_text(event.zip_code),
+        phonePosition=event.phone_position,
+        priority=event.priority,
+    )
+
+
+def _text(said: str | None) -> str | None:
+    return None if said == _NULL else said
+
+
+VOICE: tuple[type[Interaction], ...] = (CallStart, CallDisposition)
+"""What is about a call (a CallTermination is a CallStart)."""

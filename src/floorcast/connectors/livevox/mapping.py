@@ -1,0 +1,401 @@
+"""From what another server tells to events for this one. No I/O, no clock.
+
+The feeds tell of a call's beginning and end, and of its agents; that it waited is told by the
+list of waiting calls, while it waits, or follows from the durations of its end. An event keeps
+the other server's id and time; what follows from it has that id and a suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+from floorcast.client import CloudEvent
+from floorcast.client.agent_answers import AgentDetails
+from floorcast.client.answers import CampaignStatistics, WaitingCall
+from floorcast.client.events import (
+    AgentEvent,
+    CallDisposition,
+    CallStart,
+    CallTermination,
+    Email,
+    Interaction,
+    Sms,
+)
+from floorcast.connectors.livevox import event_data
+from floorcast.connectors.livevox.event_data import Data, known, ms_of
+from floorcast.connectors.livevox.state import AgentNow, CallNow, CampaignNow, State
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.states import CALL_STATES, EVENT_STATE
+from floorcast.model.states import State as AgentStateName
+
+__all__ = ["Mapping"]
+
+SECOND_MS = 1000
+AGAIN_MS = 3_600_000  # after which a campaign's counts are sent anew: a day has its own campaigns
+DIALS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
+MAX_NUMBER = 2**63 - 1
+MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
+MAX_DURATION = 7 * 86_400  # seconds
+MAX_SESSION = 256  # characters
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STATUS_EVENT = {
+    AgentStateName.HOLD.value: "AGENT_HOLD",
+    AgentStateName.PREVIEW_DIAL.value: "PREVIEW_DIAL_OFFERED",
+}
+
+
+class Mapping:
+    """Applies what was read, one thing at a time; each gives the events that follow from it.
+
+    ``source`` names the server that is followed in ids. Raises Unreadable for what cannot become
+    an event.
+    """
+
+    def __init__(self, source: str, state: State) -> None:
+        self._source = source
+        self._state = state
+
+    # --- the agent feed -------------------------------------------------------------------------
+
+    def agent(self, event: AgentEvent, raw: bytes) -> list[CloudEvent]:
+        """An event of the agent feed."""
+        kind, at = event.event_type, event.timestamp
+        if kind not in EVENT_STATE:
+            raise Unreadable(f"an agent event of the type {kind!r}")
+        if at is None or (event.agent_id is None and not event.agent_login_id):
+            raise Unreadable("an agent event without an agent or a time")
+        if not _is_time(at) or _too_large(event.agent_id):
+            raise Unreadable("an agent event with a number that is too large")
+        name = str(event.agent_login_id if event.agent_id is None else event.agent_id)
+        agent = self._state.agent(name)
+        call = self._call_of(event, at)
+        event_id = event.event_id or _digest(raw)
+        moves = []
+        if kind == "IN_CALL" and call is not None:
+            moves = self._answered(call, event, event_id, agent.kind in DIALS)
+        agent.login = event.agent_login_id or agent.login
+        if at >= agent.at:
+            self._hold(name, agent, kind, call, at)
+        data = event_data.agent_state(event, None if call is None else call.direction)
+        return [*moves, self._event(event_id, "agent.state", at, data)]
+
+    def _answered(
+        self, call: CallNow, event: AgentEvent, event_id: str, dialed: bool
+    ) -> list[CloudEvent]:
+        """An answer; if it is of another service than the last one, the call moved there.
+
+        A call that was dialed for an agent has waited, if only for a moment: for how long, its end
+        tells, and the earlier ``call.queue`` counts.
+        """
+        at, service = event.timestamp, event.call_service_id
+        assert at is not None
+        if _too_large(service):
+            service = None
+        moved = service is not None and service != call.served
+        known_turn = call.answered is not None or call.turns > 0
+        if call.answered is None:
+            call.answered, call.answered_at, call.dialed = at, service, dialed
+        if known_turn and (not moved or at <= call.answered):
+            return []
+        call.served = service
+        if not known_turn:
+            return self._dialed_for(call, event_id)
+        call.turns += 1
+        data = known(transactionId=call.transaction, sessionId=call.session, service=service)
+        left = call.free_since or 0  # its agent passed it on: it waits from then on
+        joined = left if call.answered <= left < at else at - 1
+        return [self._event(f"{event_id}/queue", "call.queue", joined, data)]
+
+    def _dialed_for(self, call: CallNow, event_id: str) -> list[CloudEvent]:
+        """That a call waited which was dialed for an agent, as soon as both are known."""
+        if call.answered is None or call.dialed or call.direction != "OUTBOUND" or call.turns:
+            return []
+        data = known(
+            transactionId=call.transaction, sessionId=call.session, service=call.answered_at
+        )
+        return [self._event(f"{event_id}/queue", "call.queue", call.answered - 1, data)]
+
+    def _hold(self, name: str, agent: AgentNow, kind: str, call: CallNow | None, at: int) -> None:
+        """The agent takes the call in hand, or leaves the one that they had."""
+        agent.kind, agent.at = kind, at
+        takes = "" if kind != "IN_CALL" or call is None else call.key
+        stays = EVENT_STATE[kind] in CALL_STATES and not takes
+        if agent.call and not stays and agent.call != takes:
+            self._state.release(agent.call, name, at)
+            agent.call = ""
+        if call is not None and takes:
+            agent.call, call.agent = takes, name
+
+    def _call_of(self, event: AgentEvent, at: int) -> CallNow | None:
+        number, session = event.transaction_id, event.session_id
+        if number is None or not session or event.event_type == "WRAP_UP":
+            return None
+        if _too_large(number) or len(session) > MAX_SESSION:
+            return None
+        if self._state.has_ended(number, session):
+            return None
+        return self._state.call(number, session, at)
+
+    # --- the interaction feed -------------------------------------------------------------------
+
+    def interaction(self, event: Interaction, raw: bytes, now: int) -> list[CloudEvent]:
+        """An event of the interaction feed; ``now`` (ms) is used where it has no time."""
+        event_id = event.event_id or _digest(raw)
+        if isinstance(event, Email | Sms):
+            kind = "email.attempt" if isinstance(event, Email) else "sms.attempt"
+            at = ms_of(event.timestamp)
+            return [
+                self._event(event_id, kind, now if at is None else at, event_data.message(event))
+            ]
+        if not isinstance(event, CallStart | CallDisposition):
+            raise Unreadable(f"an interaction of the type {event.interaction_type!r}")
+        if event.transaction_id is None or not event.session_id:
+            raise Unreadable("a call without a transaction or a session")
+        if _too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION:
+            raise Unreadable("a call whose transaction or session is too long")
+        begun = event.start if type(event) is CallStart else None
+        at = next((one for one in map(ms_of, (begun, event.timestamp)) if one is not None), now)
+        if isinstance(event, CallDisposition):
+            data = event_data.call_disposition(event)
+            return [self._event(event_id, "call.disposition", at, data)]
+        if isinstance(event, CallTermination):
+            ended = ms_of(event.end)
+            return self._ended(event, event_id, at if ended is None else ended)
+        return self._started(event, event_id, at)
+
+    def _started(self, event: CallStart, event_id: str, at: int) -> list[CloudEvent]:
+        data, follows = event_data.call_start(event), []
+        number, session = _named(event)
+        if not self._state.has_ended(number, session):
+            call = self._state.call(number, session, at)
+            call.started = at
+            call.free_since = at if call.free_since is None else call.free_since
+            call.direction = event_data.direction_of(event)
+            call.phone = event.caller_id if call.direction == "INBOUND" else event.phone_dialed
+            call.account = event.account
+            follows = self._dialed_for(call, event_id)
+        if "service" in data and "direction" in data:
+            return [self._event(event_id, "call.start", at, data), *follows]
+        data.pop("direction", None)
+        return [self._event(event_id, "call.update", at, data), *follows]
+
+    def _ended(self, event: CallTermination, event_id: str, at: int) -> list[CloudEvent]:
+        number, session = _named(event)
+        events = []
+        if not self._state.has_ended(number, session):
+            call = self._state.call(number, session, at)
+            events = self._derived(event, call, event_id, at)
+            self._state.end(number, session)
+        return [*events, self._event(event_id, "call.end", at, event_data.call_end(event))]
+
+    def _derived(
+        self, event: CallTermination, call: CallNow, event_id: str, end: int
+    ) -> list[CloudEvent]:
+        """That the call waited and was answered, as far as nothing else told it."""
+        names = known(transactionId=event.transaction_id, sessionId=event.session_id)
+        hold = _duration(event.transfer_hold_duration)
+        events = []
+        answered = call.answered
+        if answered is None and event.operator_transfer_successful:
+            answered = max(end - _duration(event.duration), ms_of(event.start) or 0)
+            data = names | known(agent=event.agent_id)
+            events.append(self._event(f"{event_id}/answer", "call.answer", answered, data))
+        was_offered = bool(event.operator_transfer or answered is not None or hold)
+        if call.waited_first or not was_offered or _without_queue(event, call, answered, hold):
+            return events
+        begun = ms_of(event.start) if event.start else call.started
+        if event_data.direction_of(event) != "INBOUND":
+            begun = None  # it began with dialing
+        joined = _joined(begun, end if answered is None else answered, hold)
+        service = event.service_id if call.answered_at is None else call.answered_at
+        data = names | known(service=service)
+        return [self._event(f"{event_id}/queue", "call.queue", joined, data), *events]
+
+    # --- what is asked for ----------------------------------------------------------------------
+
+    def waiting(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
+        """The calls that wait now; each row is a call of the feed that has no agent yet.
+
+        A row has no id: it is the call of its phone number or account that began last before it.
+        """
+        if not rows:
+            return []
+        free = _by_contact(self._state.calls.values())
+        used: set[str] = set()
+        events = []
+        named = [row for row in rows if _is_time((row.time_stamp or 0) * SECOND_MS)]
+        for row in sorted(named, key=lambda one: one.time_stamp or 0, reverse=True):
+            found = _waiting_call(row, free, used)
+            if found is None or found.waits_at == row.service_id or _too_large(row.service_id):
+                continue
+            call = self._state.call(found.transaction, found.session, found.first_seen)
+            call.waits_at = call.served = row.service_id
+            call.turns += 1
+            joined = max((row.time_stamp or 0) * SECOND_MS, call.free_since or 0)
+            call.waited_first = call.waited_first or call.answered is None
+            data = known(
+                transactionId=call.transaction,
+                sessionId=call.session,
+                service=row.service_id,
+                priority=row.priority,
+            )
+            event_id = f"{call.key}/queue/{call.turns}"
+            events.append(self._event(event_id, "call.queue", joined, data))
+        return events
+
+    def campaigns(self, rows: Sequence[CampaignStatistics], now: int) -> list[CloudEvent]:
+        """The counts of today's campaigns, where they changed; ``now`` in ms."""
+        events = []
+        for row in rows:
+            if row.campaign_id is None:
+                continue
+            zones = {
+                one.timezone: one.count
+                for one in row.timezone_breakdown
+                if one.timezone and one.count is not None
+            }
+            counts = known(
+                service=row.service_id,
+                uploaded=row.uploaded,
+                loaded=row.loaded,
+                completed=row.completed,
+                remaining=row.remaining,
+                timezones=zones or None,
+            )
+            if _too_large({"campaign": row.campaign_id, **counts}):
+                raise Unreadable("a campaign with a number that is too large")
+            name = str(row.campaign_id)
+            last = self._state.campaigns.get(name)
+            if last is not None and last.counts == counts and now - last.at < AGAIN_MS:
+                continue
+            self._state.keep_campaign(name, CampaignNow(counts=counts, at=now))
+            data = {"campaign": row.campaign_id, **counts}
+            events.append(self._event(f"campaign/{name}/{now}", "campaign.update", now, data))
+        return events
+
+    def statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
+        """How the agents are who are logged in now, after events of the feed were lost.
+
+        A state that began after the agent's last event is sent, and a LOGOFF for an agent who is
+        not logged in any more. Only agents whose id the feed has told are known.
+        """
+        by_login = {row.agent_login_id: row for row in rows if row.agent_login_id}
+        events = []
+        for name, agent in list(self._state.agents.items()):
+            row = by_login.get(agent.login) if agent.login else None
+            if row is not None:
+                events += self._status(name, agent, row)
+            elif agent.login and agent.kind not in {"", "LOGOFF"}:
+                events.append(self._caught_up(name, "LOGOFF", now, {}))
+        return events
+
+    def _status(self, name: str, agent: AgentNow, row: AgentDetails) -> list[CloudEvent]:
+        kind, since = _kind_of(row.state_id), row.state_changed_after
+        if kind is None or since is None or since <= agent.at or not _is_time(since):
+            return []
+        call = known(
+            transactionId=row.transaction_id,
+            sessionId=row.session_id,
+            account=row.account,
+            phoneNumber=row.phone,
+        )
+        data = known(service=row.service_id, reason=row.reason_code, call=call or None)
+        return [self._caught_up(name, kind, since, data)]
+
+    def _caught_up(self, name: str, kind: str, at: int, data: Data) -> CloudEvent:
+        agent = self._state.agent(name)
+        agent.kind, agent.at = kind, at
+        named: Data = {"agent": int(name) if name.isdigit() else name, "eventType": kind}
+        return self._event(f"status/{name}/{kind}/{at}", "agent.state", at, named | data)
+
+    def _event(self, event_id: str, kind: str, at: int, data: Data) -> CloudEvent:
+        if _too_large(data) or not _is_time(at):
+            raise Unreadable(f"a {kind} with a number or a time that is too large")
+        time = _EPOCH + timedelta(milliseconds=at)
+        return CloudEvent(id=event_id, source=self._source, type=kind, time=time, data=data)
+
+
+def _named(event: CallStart) -> tuple[int, str]:
+    assert event.transaction_id is not None
+    assert event.session_id is not None
+    return event.transaction_id, event.session_id
+
+
+def _without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
+    """Whether an agent made the call: it is answered, and nobody waited."""
+    if answered is None or hold:
+        return False
+    direction = event_data.direction_of(event) or call.direction
+    return direction == "MANUAL" or (direction == "OUTBOUND" and call.dialed)
+
+
+def _duration(seconds: int | None) -> int:
+    """Seconds as ms; 0 for what is no call's duration."""
+    return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
+
+
+def _joined(begun: int | None, until: int, hold: int) -> int:
+    """When a call began to wait that waited ``hold`` ms, rounded down to seconds, ``until`` then.
+
+    It is the call's beginning, if the seconds agree: most calls wait from then on. Otherwise, if
+    times have milliseconds, half a second is what is missing on average. It is before ``until``,
+    or the order of the two would be that of their arrival.
+    """
+    if begun is not None and 0 <= until - begun - hold < SECOND_MS:
+        return min(begun, until - 1)
+    if until % SECOND_MS and hold:
+        hold += SECOND_MS // 2
+    return max(until - max(hold, 1), 0)
+
+
+def _by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
+    """The calls that have begun and are with no agent, by number and account, the last one last."""
+    found: dict[str, list[CallNow]] = {}
+    for call in calls:
+        if call.free_since is not None and not call.agent:
+            for contact in {call.phone, call.account} - {None, ""}:
+                found.setdefault(str(contact), []).append(call)
+    for same in found.values():
+        same.sort(key=lambda call: call.free_since or 0)
+    return found
+
+
+def _waiting_call(
+    row: WaitingCall, free: dict[str, list[CallNow]], used: set[str]
+) -> CallNow | None:
+    """The call of a row, which is taken out of those that are left; rows come newest first."""
+    before = (row.time_stamp or 0) * SECOND_MS + SECOND_MS
+    for contact in (row.phone, row.account):
+        left = free.get(contact or "", [])
+        while left:
+            found = left.pop()
+            if found.key not in used and (found.free_since or 0) < before:
+                used.add(found.key)
+                return found
+    return None
+
+
+def _kind_of(state_id: int | None) -> str | None:
+    """An event that leaves an agent in a state."""
+    if state_id in _STATUS_EVENT:
+        return _STATUS_EVENT[state_id]
+    found = [one.name for one in AgentStateName if one.value == state_id]
+    return found[0] if found and found[0] in EVENT_STATE else None
+
+
+def _is_time(at: int) -> bool:
+    return 0 <= at <= MAX_TIME_MS
+
+
+def _too_large(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_too_large, value.values()))
+    return isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER
+
+
+def _digest(raw: bytes) -> str:
+    """The id of an event that has none."""
+    return blake2b(raw, digest_size=16).hexdigest()

@@ -1,0 +1,103 @@
+"""What was read of the server that is followed, and what is to be kept of it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Positions
+from typing import Any, Literal, NamedTuple
+
+from floorcast.client import CloudEvent
+from floorcast.client.events import AgentEvent, CallTermination, Interaction
+from floorcast.connectors.livevox.mapping import Mapping
+from floorcast.connectors.livevox.state import State
+from floorcast.connectors.pbx.spooling import Step
+from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+
+__all__ = ["Asked", "Feed", "FromFeed", "Reading"]
+
+Feed = Literal["agent", "interaction"]
+
+
+class FromFeed(NamedTuple):
+    """An event of a feed and the token after it; without one, a token that has been reached."""
+
+    feed: Feed
+    token: str
+    at: float
+    event: AgentEvent | Interaction | None = None
+    raw: bytes = b""
+
+
+class Asked(NamedTuple):
+    """The rows of an answer, and when it came (seconds of the epoch)."""
+
+    what: Literal["waiting", "campaigns", "statuses"]
+    rows: Sequence[Any]
+    at: float
+
+
+class Reading:
+    """Gathers what is to be kept: events, rows that changed, positions that moved."""
+
+    def __init__(
+        self,
+        source: str,
+        rows: Iterable[tuple[str, str, bytes]],
+        complaints: Complaints,
+    ) -> None:
+        self._state = State()
+        for row in rows:
+            self._state.restore(*row)
+        self._mapping = Mapping(source, self._state)
+        self._complaints = complaints
+        self._events: list[CloudEvent] = []
+        self._position: dict[str, str] = {}
+        self.last_at = 0.0
+
+    def answer_is_known(self, event: CallTermination) -> bool:
+        """Whether there was no answer, or an agent's IN_CALL or an earlier end told of it."""
+        number, session = event.transaction_id, event.session_id
+        if number is None or not session or not event.operator_transfer_successful:
+            return True
+        key = f"{number}/{session}"
+        call = self._state.calls.get(key)
+        return key in self._state.ended or (call is not None and call.answered is not None)
+
+    def take(self, item: FromFeed | Asked) -> None:
+        """Apply what was read; what cannot become an event is counted, and shown once."""
+        try:
+            events = self._asked(item) if isinstance(item, Asked) else self._fed(item)
+        except Unreadable as error:
+            self._complaints.unreadable(error)
+            events = []
+        self._events += events
+        if isinstance(item, FromFeed):
+            if item.token:
+                self._position[item.feed] = item.token
+            if events:
+                self.last_at = max(self.last_at, events[-1].time.timestamp())
+
+    def advance(self, now: float) -> None:
+        """Nothing follows from the time alone."""
+
+    def step(self) -> Step:
+        """What followed since the last step."""
+        events, self._events = self._events, []
+        position: Positions[str, str] = self._position
+        self._position = {}
+        return Step(events, self._state.changed(), position)
+
+    def _fed(self, item: FromFeed) -> list[CloudEvent]:
+        if item.event is None:
+            return []
+        if isinstance(item.event, AgentEvent):
+            return self._mapping.agent(item.event, item.raw)
+        return self._mapping.interaction(item.event, item.raw, round(item.at * 1000))
+
+    def _asked(self, item: Asked) -> list[CloudEvent]:
+        now = round(item.at * 1000)
+        if item.what == "waiting":
+            return self._mapping.waiting(item.rows)
+        if item.what == "campaigns":
+            return self._mapping.campaigns(item.rows, now)
+        return self._mapping.statuses(item.rows, now)

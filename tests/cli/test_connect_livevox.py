@@ -1,0 +1,43 @@
+"""``floorcast connect livevox``, as it is typed."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+from typer.testing import CliRunner
+
+from floorcast.cli.app import app
+from floorcast.cli.connect_livevox import run_livevox
+from floorcast.connectors.connect_file import ConnectFile, LivevoxTable
+from floorcast.model.errors import SettingError
+
+TABLE = LivevoxTable(from_url="http://127.0.0.1:1", client="ACME", user="reports")
+SECRETS = {"password": "p", "api_token": "t"}
+
+
+@pytest.mark.parametrize("secret", ["--password", "--api-token"])
+def test_a_secret_on_the_command_line_is_refused(secret: str) -> None:
+    """Everybody on the machine could read it."""
+    found = CliRunner().invoke(app, ["connect", "livevox", secret, "hidden"])
+    assert found.exit_code == 2
+    assert f"{secret}-file" in found.output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("table", "secrets", "why"),
+    [
+        (None, SECRETS, "give --from"),
+        (structs.replace(TABLE, from_url=""), SECRETS, "give --from"),
+        (structs.replace(TABLE, client=""), SECRETS, "--client must be given"),
+        (structs.replace(TABLE, user=""), SECRETS, "--user must be given"),
+        (TABLE, {"api_token": "t"}, "FLOORCAST_PASSWORD"),
+        (TABLE, {"password": "p"}, "FLOORCAST_API_TOKEN"),
+        (structs.replace(TABLE, password_file="/nowhere"), {}, "/nowhere cannot be read"),
+    ],
+)
+def test_what_is_missing_is_named(
+    table: LivevoxTable | None, secrets: dict[str, str], why: str
+) -> None:
+    """And where to put it."""
+    with pytest.raises(SettingError, match=why):
+        run_livevox(ConnectFile(livevox=table), secrets, check=True)

@@ -1,0 +1,51 @@
+"""``--check`` shows what the connector would see, and what it may not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from floorcast.connectors.livevox.check import check_server
+from floorcast.connectors.livevox.connector import Server
+from floorcast.connectors.pbx.tables import MISSING
+from floorcast.model.errors import BadCredentials
+from tests.connectors.livevox.other_server import CREDENTIALS, OtherServer
+
+SERVER = Server(url="http://other", credentials=CREDENTIALS)
+
+
+def test_what_there_is_to_see() -> None:
+    """Services, agents, waiting calls and campaigns; nothing is missing."""
+    other = OtherServer()
+    other.rows["/realtime/service/stats"] = [
+        {"serviceId": 5, "serviceName": "Sup\x1bport", "totalAgents": 2, "totalOffered": 9}
+    ]
+    other.rows["/realtime/service/agents/status"] = [{"agentLoginId": "A7", "state": "Ready"}]
+    other.rows["/realtime/service/calls/status"] = [{"serviceName": "Support", "phone": "555"}]
+    tables = asyncio.run(check_server(SERVER, other))
+    assert [table[0] for table in tables] == ["Services", "Agents", "Waiting calls", "Campaigns"]
+    assert list(tables[0][2]) == [("5", "Sup?port", "", "2", "", "9")]
+    assert all(len(row) == len(heading) for _, heading, rows in tables for row in rows)
+
+
+def test_a_right_that_is_missing_is_named() -> None:
+    """With what is not there without it, and what the server says."""
+    other = OtherServer()
+    refused = httpx.Response(403, json={"code": 302, "message": "the role may not"})
+    other.answers["/realtime/event/feed"] = iter([refused])
+    other.answers["/realtime/campaign/stats"] = iter([httpx.Response(200, content=b"[]")])
+    title, _, rows = asyncio.run(check_server(SERVER, other))[-1]
+    assert title == MISSING
+    assert [row[0] for row in rows] == ["interaction feed", "campaign statistics"]
+    assert rows[0][2] == "the role may not"
+
+
+def test_a_wrong_password_is_said() -> None:
+    """Nothing else can be seen then."""
+    other = OtherServer()
+    refused = httpx.Response(401, json={"code": 300, "message": "no"})
+    other.answers["/session/login"] = iter([refused])
+    with pytest.raises(BadCredentials):
+        asyncio.run(check_server(SERVER, other))

@@ -1,0 +1,317 @@
+"""The connector at work: between a server that is followed and an intake, without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from floorcast.client import AsyncSender, Timing
+from floorcast.connectors.health import Health
+from floorcast.connectors.livevox.connector import LivevoxConnector, LivevoxTuning, Server
+from floorcast.connectors.livevox.tokens import time_of
+from floorcast.connectors.spool import Spool
+from floorcast.model.errors import BadCredentials, RoleNotAllowed
+from tests.connectors.livevox.other_server import CREDENTIALS, NOW, Intake, OtherServer
+
+AGENTS, CALLS = "/realtime/agentEvent/feed", "/realtime/event/feed"
+LONGEST = 30.0  # seconds, so that no test waits for ever
+TUNING = LivevoxTuning(quiet_seconds=0.01, step_seconds=0.01, lag_seconds=0.05)
+AT_ONCE = Timing(chance=lambda: 0.0)
+
+
+def iso(seconds: float) -> str:
+    """A time as the interaction feed prints it."""
+    return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
+
+
+def ready(number: int) -> dict[str, Any]:
+    """An agent is ready."""
+    return {
+        "timestamp": int(NOW * 1000) + number,
+        "agentId": 7,
+        "agentLoginId": "A7",
+        "eventType": "READY",
+        "eventId": f"ready{number}",
+    }
+
+
+def started(number: int) -> dict[str, Any]:
+    """A call began."""
+    return {
+        "interactionType": "VOICE",
+        "callEventType": "CALL_START",
+        "eventId": f"call{number}",
+        "transactionId": number,
+        "sessionId": str(number),
+        "serviceId": 5,
+        "callDirection": "INBOUND",
+        "callerId": f"555{number}",
+        "start": iso(0),
+    }
+
+
+class Connection:
+    """A connector at work, on the spool of a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        other: OtherServer,
+        intake: Intake,
+        *,
+        poll_seconds: float = 0.0,
+        since: float | None = None,
+        record: Path | None = None,
+    ) -> None:
+        server = Server(
+            url="http://other",
+            credentials=CREDENTIALS,
+            poll_seconds=poll_seconds,
+            since=since,
+            record=record,
+        )
+        self.health = Health()
+        self.spool = Spool(folder / "connect.db")
+        self.connector = LivevoxConnector(
+            server,
+            self.spool,
+            self.health,
+            tuning=TUNING,
+            clock=lambda: NOW,
+            timing=AT_ONCE,
+            transport=other,
+        )
+        self._intake = intake
+
+    async def run(self) -> None:
+        """Work until it is told to stop, or raises."""
+        forwarder = self.connector.forwarder()
+        async with AsyncSender("http://this", "key", transport=self._intake) as sender:
+            await self.connector.run(sender, forwarder)
+
+
+@asynccontextmanager
+async def at_work(
+    folder: Path,
+    other: OtherServer,
+    intake: Intake,
+    *,
+    poll_seconds: float = 0.0,
+    since: float | None = None,
+    record: Path | None = None,
+) -> AsyncIterator[Connection]:
+    """A connector while the block runs; what it raises, the block raises."""
+    connection = Connection(
+        folder, other, intake, poll_seconds=poll_seconds, since=since, record=record
+    )
+    work = asyncio.ensure_future(connection.run())
+    try:
+        yield connection
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+        connection.spool.close()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a test's work."""
+    asyncio.run(asyncio.wait_for(work, LONGEST))
+
+
+def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
+    """From as far back as the feeds go at first; each event is sent once."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        await other.add(AGENTS, ready(1), ready(2))
+        await other.add(CALLS, started(1))
+        async with at_work(tmp_path, other, intake):
+            await intake.until("ready1", "ready2", "call1")
+        oldest = time_of(other.asked[AGENTS][0])
+        assert oldest is not None
+        assert NOW - oldest == pytest.approx(24 * 3600 - 300, abs=0.01)
+        await other.add(AGENTS, ready(3))
+        async with at_work(tmp_path, other, intake):
+            await intake.until("ready3")
+        assert intake.duplicates == 0
+        assert [one["type"] for one in intake.events.values()].count("agent.state") == 3
+
+    run(work())
+
+
+def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
+    """At the first start."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        await other.add(AGENTS, ready(1))
+        async with at_work(tmp_path, other, intake, since=NOW - 60):
+            await intake.until("ready1")
+        assert time_of(other.asked[AGENTS][0]) == pytest.approx(NOW - 60, abs=0.01)
+
+    run(work())
+
+
+def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> None:
+    """After a crash between the page and the spool: the server recognises what it has."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        await other.add(AGENTS, ready(1), ready(2))
+        async with at_work(tmp_path, other, intake):
+            await intake.until("ready2")
+        (tmp_path / "connect.db").unlink()
+        await other.add(AGENTS, ready(3))
+        async with at_work(tmp_path, other, intake):
+            await intake.until("ready3")
+        assert len(intake.events) == 3
+
+    run(work())
+
+
+def test_a_token_that_is_too_old(tmp_path: Path) -> None:
+    """It goes on as far back as it can, else from now on, and asks how agents are."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        await other.add(AGENTS, ready(1))
+        async with at_work(tmp_path, other, intake):
+            await intake.until("ready1")
+        other.asked[AGENTS].clear()
+        other.refuses = bool
+        other.rows["/realtime/service/agents/status"] = [
+            {"agentLoginId": "A7", "stateId": 3, "stateChangedAfter": int(NOW * 1000) + 9}
+        ]
+        async with at_work(tmp_path, other, intake, poll_seconds=0.01):
+            await other.until_asked(AGENTS, "")
+            other.refuses = lambda _token: False
+            await intake.until(f"status/7/NOT_READY/{int(NOW * 1000) + 9}")
+        assert len(other.asked[AGENTS][: other.asked[AGENTS].index("")]) == 2
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "error"),
+    [
+        ("/session/login", 401, 300, BadCredentials),
+        (AGENTS, 403, 302, RoleNotAllowed),
+        (CALLS, 403, 302, RoleNotAllowed),
+    ],
+)
+def test_what_a_person_must_put_right_ends_it(
+    tmp_path: Path, path: str, status: int, code: int, error: type[Exception]
+) -> None:
+    """A wrong password, a role that may not read: at the start, where somebody looks."""
+
+    async def work() -> None:
+        other = OtherServer()
+        refusal = httpx.Response(status, json={"code": code, "message": "no"})
+        other.answers[path] = iter([refusal] * 100)
+        connection = Connection(tmp_path, other, Intake())
+        try:
+            await connection.run()
+        finally:
+            connection.spool.close()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        run(work())
+    assert raised.group_contains(error)
+
+
+ODD = [
+    b"", b"<html>", b"[]", b"{}", b'{"token": 5, "events": 7}', b'{"token": "x"', b"\xff", b"null",
+    b'{"token": "", "events": [], "agentEvent": {}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [AGENTS, CALLS])
+def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
+    """Pages that are none, odd statuses, events that are none: it asks again, and goes on."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        bodies = [httpx.Response(200, content=body) for body in ODD]
+        statuses = [
+            httpx.Response(status, content=b"{}") for status in (204, 301, 404, 409, 418, 500, 503)
+        ]
+        other.answers[path] = iter([*bodies, *statuses])
+        await other.add(path, 7, None, [1], {"eventType": "JUGGLING"}, {"interactionType": {}}, {})
+        await other.add(AGENTS, ready(1))
+        await other.add(CALLS, started(1))
+        async with at_work(tmp_path, other, intake) as connection:
+            await intake.until("ready1", "call1")
+            await other.add(path, "x", ready(2) if path == AGENTS else started(2))
+            await intake.until("ready2" if path == AGENTS else "call2")
+            assert connection.health.value("floorcast_connector_unreadable_total") >= 6
+
+    run(work())
+
+
+def test_waiting_calls_and_campaigns_are_asked_for(tmp_path: Path) -> None:
+    """A refusal of either is said once, and the feeds go on."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        waiting = "/realtime/service/calls/status"
+        refused = httpx.Response(403, json={"code": 302, "message": "no"})
+        other.answers[waiting] = iter([refused, refused])
+        other.rows[waiting] = [{"serviceId": 5, "phone": "5551", "timeStamp": int(NOW)}]
+        other.rows["/realtime/campaign/stats"] = [{"campaignId": 3, "loaded": 8}]
+        await other.add(CALLS, started(1))
+        async with at_work(tmp_path, other, intake, poll_seconds=0.01):
+            await intake.until("1/1/queue/1", f"campaign/3/{int(NOW * 1000)}")
+        assert intake.events["1/1/queue/1"]["data"]["service"] == 5
+
+    run(work())
+
+
+def test_an_end_waits_for_the_agent_feed(tmp_path: Path) -> None:
+    """The agent's IN_CALL tells of the answer, so no ``call.answer`` is needed."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        ended = {
+            **started(1),
+            "callEventType": "CALL_TERMINATION",
+            "eventId": "end1",
+            "operatorTransfer": 1,
+            "operatorTransferSuccessful": 1,
+            "end": iso(60),
+        }
+        in_call = {**ready(1), "eventType": "IN_CALL", "transactionId": 1, "sessionId": "1"}
+        await other.add(CALLS, started(1), ended)
+        async with at_work(tmp_path, other, intake):
+            await intake.until("call1")
+            await other.add(AGENTS, in_call)
+            await intake.until("end1", "ready1")
+        assert intake.events["end1"]["type"] == "call.end"
+
+    run(work())
+
+
+def test_what_was_read_is_recorded(tmp_path: Path) -> None:
+    """One JSON object per line; the password is not among it."""
+
+    async def work() -> None:
+        other, intake = OtherServer(), Intake()
+        await other.add(AGENTS, ready(1))
+        other.rows["/realtime/campaign/stats"] = [{"campaignId": 3}]
+        async with at_work(tmp_path, other, intake, record=tmp_path / "record"):
+            await intake.until("ready1", f"campaign/3/{int(NOW * 1000)}")
+
+    run(work())
+    text = (tmp_path / "record").read_bytes()
+    lines = [msgspec.json.decode(line) for line in text.splitlines()]
+    assert {line["read"] for line in lines} == {"agent", "campaigns"}
+    assert ready(1) in [line.get("event") for line in lines]
+    assert CREDENTIALS.password.encode() not in text

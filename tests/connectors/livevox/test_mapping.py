@@ -1,0 +1,398 @@
+"""What another server tells becomes events: each once, with that server's ids and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.client import CloudEvent
+from floorcast.client.agent_answers import AgentDetails
+from floorcast.client.answers import CampaignStatistics, TimezoneCount, WaitingCall
+from floorcast.client.events import read_agent_event, read_interaction
+from floorcast.connectors.livevox.mapping import Mapping
+from floorcast.connectors.livevox.state import State
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.inbound import InboundEvent
+
+NOON = 1_795_428_000_000  # ms
+NAMED: dict[str, Any] = {"transactionId": 7, "sessionId": "s7"}
+
+
+def iso(at: int) -> str:
+    """A time as the interaction feed prints it."""
+    return datetime.fromtimestamp((NOON + at) / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+class Told:
+    """A mapping, and all that it has told."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.mapping = Mapping("other", self.state)
+        self.events: list[CloudEvent] = []
+
+    def agent(self, kind: str, at: int, agent: int = 1, **more: object) -> list[CloudEvent]:
+        """An event of the agent feed."""
+        raw = msgspec.json.encode(
+            {
+                "timestamp": NOON + at,
+                "agentId": agent,
+                "agentLoginId": f"A{agent}",
+                "eventType": kind,
+                "eventId": f"a{agent}/{at}/{kind}",
+                **more,
+            }
+        )
+        return self._add(self.mapping.agent(read_agent_event(raw), raw))
+
+    def call(self, kind: str, at: int, **more: object) -> list[CloudEvent]:
+        """An event of the interaction feed about the call."""
+        raw = msgspec.json.encode(
+            {
+                **NAMED,
+                "interactionType": "VOICE",
+                "callEventType": kind,
+                "eventId": f"{kind}/{at}",
+                "timestamp": iso(at),
+                "serviceId": 5,
+                "callDirection": "INBOUND",
+                **more,
+            }
+        )
+        return self._add(self.mapping.interaction(read_interaction(raw), raw, NOON))
+
+    def ended(self, at: int, hold: int, *, success: int = 1, **more: object) -> list[CloudEvent]:
+        """The call's end, after a wait of whole seconds."""
+        members = {"transferHoldDuration": hold, "operatorTransfer": 1, "start": iso(0)}
+        outcome = {"operatorTransferSuccessful": success, "end": iso(at)}
+        return self.call("CALL_TERMINATION", at, **{**members, **outcome, **more})
+
+    def _add(self, events: list[CloudEvent]) -> list[CloudEvent]:
+        self.events += events
+        return events
+
+    def queues(self) -> list[tuple[int, object]]:
+        """When the call began to wait, and where."""
+        return [
+            (at_of(one), one.data.get("service")) for one in self.events if one.type == "call.queue"
+        ]
+
+
+def at_of(event: CloudEvent) -> int:
+    """The event's time after noon."""
+    return round(event.time.timestamp() * 1000) - NOON
+
+
+def test_an_agent_event_keeps_its_members() -> None:
+    """Its id, its time, the ids of everything, and nothing that it did not say."""
+    (event,) = Told().agent(
+        "NOT_READY",
+        5,
+        agentServiceId=5,
+        agentTeamId=6,
+        notReadyReasonCode="LUNCH",
+        lineNumber="ACD",
+    )
+    assert (event.id, event.source, event.type, at_of(event)) == (
+        "a1/5/NOT_READY",
+        "other",
+        "agent.state",
+        5,
+    )
+    assert event.data == {
+        "agent": 1,
+        "eventType": "NOT_READY",
+        "service": 5,
+        "team": 6,
+        "reason": "LUNCH",
+        "lineNumber": "ACD",
+    }
+
+
+def test_an_inbound_call_waits_from_its_beginning_if_the_seconds_agree() -> None:
+    """Start to answer is 20.4 s and 20 s are told: it waited all that time."""
+    told = Told()
+    told.call("CALL_START", 0, start=iso(0))
+    told.agent("IN_CALL", 20_400, callServiceId=5, **NAMED)
+    assert [one.type for one in told.ended(80_000, 20)] == ["call.queue", "call.end"]
+    assert told.queues() == [(0, 5)]
+
+
+@pytest.mark.parametrize(
+    ("answered", "hold", "joined"), [(30_400, 20, 9_900), (30_000, 20, 10_000), (30_400, 0, 30_399)]
+)
+def test_a_call_that_waited_later_waits_as_long_as_is_told(
+    answered: int, hold: int, joined: int
+) -> None:
+    """Whole seconds where times are whole; else half a second more; before the answer always."""
+    told = Told()
+    told.call("CALL_START", 0, start=iso(0))
+    told.agent("IN_CALL", answered, callServiceId=5, **NAMED)
+    told.ended(80_000, hold)
+    assert told.queues() == [(joined, 5)]
+
+
+def test_an_abandoned_call_waited_until_its_end() -> None:
+    """And nobody answered it."""
+    told = Told()
+    told.call("CALL_START", 0, start=iso(0))
+    told.ended(40_000, 30, success=0)
+    assert told.queues() == [(10_000, 5)]
+    assert not any(one.type == "call.answer" for one in told.events)
+
+
+def test_a_call_that_was_never_offered_waits_nowhere() -> None:
+    """A caller who hung up in the voice response unit."""
+    told = Told()
+    told.ended(40_000, 0, success=0, operatorTransfer=0)
+    assert [one.type for one in told.events] == ["call.end"]
+
+
+def test_an_answer_that_no_agent_event_tells() -> None:
+    """It was before the end, by the duration."""
+    told = Told()
+    told.call("CALL_START", 0, start=iso(0))
+    queue, answer, end = told.ended(60_000, 10, duration=50, agentId="9")
+    assert (answer.type, at_of(answer), answer.data["agent"]) == ("call.answer", 10_000, 9)
+    assert (queue.type, at_of(queue), end.type) == ("call.queue", 0, "call.end")
+
+
+@pytest.mark.parametrize(
+    ("direction", "state", "queues"),
+    [
+        ("OUTBOUND", "READY", [(9_999, 5)]),
+        ("OUTBOUND", "PREVIEW_DIAL_ACCEPTED", []),
+        ("MANUAL", "READY", []),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_call_that_is_dialed_for_an_agent_waits(
+    direction: str, state: str, queues: list[tuple[int, object]], *, late: bool
+) -> None:
+    """One that the agent dialed does not; whichever feed is ahead."""
+    told = Told()
+
+    def start() -> None:
+        told.call("CALL_START", 0, start=iso(0), callDirection=direction)
+
+    if not late:
+        start()
+    told.agent(state, 5_000)
+    told.agent("IN_CALL", 10_000, callServiceId=5, **NAMED)
+    if late:
+        start()
+    assert told.queues() == queues
+    told.ended(20_000, 0, callDirection=direction)
+    assert sorted(set(told.queues())) == queues
+
+
+def test_a_call_that_an_agent_passes_on_waits_again() -> None:
+    """At the other service, from when the agent let it go."""
+    told = Told()
+    told.call("CALL_START", 0, start=iso(0))
+    told.agent("IN_CALL", 3_000, callServiceId=5, **NAMED)
+    told.agent("TRANSFERRING", 10_000, callServiceId=5, **NAMED)
+    told.agent("WRAP_UP", 15_000)
+    told.agent("IN_CALL", 19_000, agent=2, callServiceId=6, **NAMED)
+    told.ended(60_000, 3, serviceId=6)
+    assert told.queues() == [(15_000, 6), (0, 5)]
+
+
+def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:
+    """It waits from then on; a second look, or a row of somebody else, tells nothing new."""
+    told = Told()
+    told.call("CALL_START", 300, start=iso(300), callerId="555")
+    row = WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000)
+    other = WaitingCall(service_id=5, phone="556", time_stamp=NOON // 1000)
+    (event,) = told.mapping.waiting([other, row])
+    assert (event.type, at_of(event), event.data["service"]) == ("call.queue", 300, 5)
+    assert told.mapping.waiting([row]) == []
+    (moved,) = told.mapping.waiting(
+        [WaitingCall(service_id=6, phone="555", time_stamp=NOON // 1000 + 9)]
+    )
+    assert (at_of(moved), moved.data["service"]) == (9_000, 6)
+    told.agent("IN_CALL", 20_000, callServiceId=6, **NAMED)
+    assert [one.type for one in told.ended(30_000, 20, serviceId=6)] == ["call.end"]
+
+
+def test_each_row_is_another_call() -> None:
+    """Two calls of one number that wait at once."""
+    told = Told()
+    for number in (1, 2):
+        told.call(
+            "CALL_START", number * 1_000, start=iso(number * 1_000), callerId="555",
+            transactionId=number, sessionId=str(number),
+        )  # fmt: skip
+    rows = [
+        WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000 + number)
+        for number in (2, 1)
+    ]
+    found = told.mapping.waiting(rows)
+    assert {(one.data["transactionId"], at_of(one)) for one in found} == {(1, 1_000), (2, 2_000)}
+
+
+def test_the_end_is_told_with_what_the_other_server_derived() -> None:
+    """So the feed prints the same, and an unknown direction or a text "null" is left out."""
+    told = Told()
+    end = told.ended(
+        9_000, 2, lvResult="x", lvResultId=4, callDirection="?", zipCode="null", agentSkillId=""
+    )[-1]
+    assert end.id == "CALL_TERMINATION/9000"
+    assert end.data["transferHoldDuration"] == 2
+    assert end.data["lvResult"] == "x"
+    assert not {"callDirection", "zipCode", "agentSkillId"} & set(end.data)
+
+
+def test_a_beginning_without_a_direction_or_a_service() -> None:
+    """It cannot be a call.start, so what it tells is a call.update."""
+    (event,) = Told().call("CALL_START", 0, callDirection=None, account="a")
+    assert (event.type, event.data["account"]) == ("call.update", "a")
+    assert "direction" not in event.data
+
+
+def test_messages_and_dispositions() -> None:
+    """An SMS, an email, a term code."""
+    told = Told()
+    for kind, event_type in (("SMS", "sms.attempt"), ("Email", "email.attempt")):
+        raw = msgspec.json.encode(
+            {"interactionType": kind, "eventType": "Attempt", "serviceId": "5", "eventId": kind}
+        )
+        (event,) = told.mapping.interaction(read_interaction(raw), raw, NOON)
+        assert (event.type, event.id, event.data["service"]) == (event_type, kind, 5)
+    (event,) = told.call("CALL_DISPOSITION", 50, termCode="RPC", agentId="3")
+    assert (event.type, event.data["agent"], at_of(event)) == ("call.disposition", 3, 50)
+
+
+def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
+    """For the day, on which it is told first, lists it."""
+    mapping = Told().mapping
+    row = CampaignStatistics(
+        campaign_id=9,
+        loaded=10,
+        remaining=4,
+        timezone_breakdown=[TimezoneCount(timezone="ET", count=4)],
+    )
+    (event,) = mapping.campaigns([row], NOON)
+    assert event.data == {"campaign": 9, "loaded": 10, "remaining": 4, "timezones": {"ET": 4}}
+    assert mapping.campaigns([row], NOON + 60_000) == []
+    assert len(mapping.campaigns([row], NOON + 3_600_000)) == 1
+    row.remaining = 3
+    assert len(mapping.campaigns([row], NOON + 3_600_001)) == 1
+
+
+def test_how_agents_are_after_events_were_lost() -> None:
+    """A newer state is told, an older one not; who is not listed has gone."""
+    told = Told()
+    for agent in (1, 2, 3):
+        told.agent("READY", 0, agent=agent)
+    rows = [
+        AgentDetails(agent_login_id="A1", state_id=3, reason_code="LUNCH",
+                     state_changed_after=NOON + 5, service_id=5),
+        AgentDetails(agent_login_id="A2", state_id=2, state_changed_after=NOON),
+        AgentDetails(agent_login_id="A9", state_id=2, state_changed_after=NOON + 9),
+    ]  # fmt: skip
+    found = told.mapping.statuses(rows, NOON + 60_000)
+    assert [(one.data["agent"], one.data["eventType"], at_of(one)) for one in found] == [
+        (1, "NOT_READY", 5),
+        (3, "LOGOFF", 60_000),
+    ]
+    assert told.mapping.statuses(rows, NOON + 60_000) == []
+
+
+def test_a_page_that_comes_again_tells_the_same_ids() -> None:
+    """Nothing follows from an end that was told, so every event is a duplicate."""
+    told = Told()
+
+    def page() -> None:
+        told.call("CALL_START", 0, start=iso(0))
+        told.agent("IN_CALL", 20_000, callServiceId=5, **NAMED)
+        told.ended(80_000, 10)
+
+    page()
+    known = {one.id: one for one in told.events}
+    told.events.clear()
+    page()
+    assert {one.id for one in told.events} <= known.keys()
+    assert told.state.calls == {}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"eventType": "JUGGLING", "timestamp": NOON, "agentId": 1},
+        {"eventType": "READY", "agentId": 1},
+        {"eventType": "READY", "timestamp": NOON},
+        {"eventType": "READY", "timestamp": 10**40, "agentId": 1},
+        {"eventType": "READY", "timestamp": NOON, "agentId": 10**40},
+        {"eventType": "READY", "timestamp": NOON, "agentId": 1, "agentTeamId": 10**40},
+    ],
+)
+def test_what_cannot_be_an_agent_event_is_unreadable(event: dict[str, Any]) -> None:
+    """It is not sent, and nothing that is kept could not be written."""
+    told = Told()
+    raw = msgspec.json.encode({key: str(value) for key, value in event.items()})
+    with pytest.raises(Unreadable):
+        told.mapping.agent(read_agent_event(raw), raw)
+    msgspec.json.encode(list(told.state.changed().values()))
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8), st.sampled_from(["1", "-1", "2026-11-23T15:00:00Z", "INBOUND", "0"]),
+    st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+MEMBERS = [
+    "timestamp", "agentId", "agentLoginId", "eventType", "transactionId", "sessionId", "serviceId",
+    "callServiceId", "callDirection", "start", "end", "duration", "transferHoldDuration",
+    "operatorTransfer", "operatorTransferSuccessful", "callerId", "account", "eventId",
+]  # fmt: skip
+KINDS = st.sampled_from(
+    [
+        {"eventType": "IN_CALL"},
+        {"eventType": "WRAP_UP"},
+        {"interactionType": "VOICE", "callEventType": "CALL_START"},
+        {"interactionType": "VOICE", "callEventType": "CALL_TERMINATION"},
+        {"interactionType": "VOICE", "callEventType": "CALL_DISPOSITION"},
+        {"interactionType": "SMS"},
+        {"interactionType": "Email"},
+        {"interactionType": "FAX"},
+    ]
+)
+GOOD = {"timestamp": NOON, "agentId": 1, "transactionId": 1, "sessionId": "s", "serviceId": 1}
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(KINDS, st.dictionaries(st.sampled_from(MEMBERS), ODD, max_size=6)), max_size=8
+    )
+)
+def test_whatever_is_fed_becomes_events_or_is_unreadable(
+    fed: list[tuple[dict[str, str], dict[str, Any]]],
+) -> None:
+    """Nothing else is raised, all of it can be kept, and what is sent has the right envelope."""
+    told = Told()
+    for kind, members in fed:
+        raw = msgspec.json.encode({**GOOD, **members, **kind})
+        try:
+            if "interactionType" in kind:
+                found = told.mapping.interaction(read_interaction(raw), raw, NOON)
+            else:
+                found = told.mapping.agent(read_agent_event(raw), raw)
+        except Unreadable:
+            continue
+        for event in found:
+            encoded = msgspec.json.encode(event)
+            kinds = {one.__struct_config__.tag for one in InboundEvent.__args__}
+            assert msgspec.json.decode(encoded)["type"] in kinds
+    rows = [
+        WaitingCall(service_id=1, phone="1", account="1", time_stamp=time)
+        for time in (None, -(10**30), NOON // 1000, 10**30)
+    ]
+    msgspec.json.encode(told.mapping.waiting(rows))
+    msgspec.json.encode(list(told.state.changed().values()))

@@ -1,0 +1,52 @@
+"""What is open is bounded, and comes back from the spool as it was."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from floorcast.connectors.livevox import state as module
+from floorcast.connectors.livevox.state import MAX_AGE_MS, MAX_ENDED, CampaignNow, State
+
+
+def test_what_is_restored_is_what_was_kept() -> None:
+    """Row by row, as JSON."""
+    state = State()
+    state.call(1, "a", 5).phone = "555"
+    state.agent("7").login = "A7"
+    state.keep_campaign("3", CampaignNow(counts={"loaded": 1}, at=5))
+    state.end(2, "b")
+    rows = state.changed()
+    assert state.changed() == {}
+    again = State()
+    for (kind, name), row in rows.items():
+        if row is not None:
+            again.restore(kind, name, msgspec.json.encode(row))
+    assert (again.calls, again.agents, again.campaigns, again.ended) == (
+        state.calls,
+        state.agents,
+        state.campaigns,
+        state.ended,
+    )
+
+
+def test_ended_calls_are_remembered_up_to_a_number() -> None:
+    """The row of the one that is forgotten goes."""
+    state = State()
+    for number in range(MAX_ENDED + 1):
+        state.end(number, "s")
+    assert len(state.ended) == MAX_ENDED
+    assert state.changed()["ended", "0/s"] is None
+    assert not state.has_ended(0, "s")
+
+
+def test_a_call_without_an_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is older than the feeds reach back, or there are too many."""
+    state = State()
+    state.call(1, "s", 0)
+    state.call(2, "s", MAX_AGE_MS + 1)
+    assert list(state.calls) == ["2/s"]
+    monkeypatch.setattr(module, "MAX_CALLS", 2)
+    for number in (3, 4):
+        state.call(number, "s", MAX_AGE_MS + 1)
+    assert list(state.calls) == ["3/s", "4/s"]

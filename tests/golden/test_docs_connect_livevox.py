@@ -1,0 +1,67 @@
+"""What ``docs/connect-livevox.md`` gives to paste, and the options and keys that it names."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from floorcast.cli.app import app
+from floorcast.client import Verdicts
+from floorcast.connectors.connect_file import LivevoxTable, read_connect_file
+from floorcast.connectors.health import Health
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connect-livevox.md").read_text("utf-8")
+
+
+def block(kind: str) -> str:
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_the_connect_toml_is_one(tmp_path: Path) -> None:
+    """It reads, its secrets lie beside it, and every key that the page lists is one."""
+    (tmp_path / "connect.toml").write_text(block("toml"), "utf-8")
+    found = read_connect_file(tmp_path / "connect.toml", {})
+    assert found.livevox is not None
+    assert found.livevox.password_file == str(tmp_path / "livevox.password")
+    listed = PAGE[PAGE.index("Keys of `[livevox]`") :].partition("\n\nOptions")[0]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", listed, re.MULTILINE)
+        for name in re.findall(r"`([a-z_]+)`", row)
+    }
+    assert named == set(LivevoxTable.__struct_fields__)
+
+
+def test_the_unit_can_be_read() -> None:
+    """With the command that exists."""
+    unit = configparser.ConfigParser()
+    unit.read_string(block("ini"))
+    assert unit["Service"]["ExecStart"].endswith(
+        "floorcast connect --config /etc/floorcast/connect.toml"
+    )
+
+
+def test_every_option_of_the_page_exists() -> None:
+    """Of the commands that it shows."""
+    program = get_command(app)
+    known = {"--now"}
+    for command in (
+        program.commands["connect"].commands["livevox"],  # type: ignore[attr-defined]  # a group
+        program.commands["key"].commands["new"],  # type: ignore[attr-defined]  # a group
+    ):
+        known |= {option for parameter in command.params for option in parameter.opts}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
+
+
+def test_every_figure_of_the_page_is_served() -> None:
+    """The names that it gives for Prometheus."""
+    health = Health()
+    health.source_connected("agent", connected=True)
+    health.sent(Verdicts(), 0)
+    for name in re.findall(r"…(_[a-z_]+)", PAGE):
+        labels = {"verdict": "accepted"} if name == "_sent_total" else {}
+        assert health.has(f"floorcast_connector{name}", **labels)
