@@ -66,10 +66,15 @@ def listening(command: list[str], pattern: str) -> Iterator[Running]:
 
 
 @contextmanager
-def floorcast(folder: Path, *options: str, program: Sequence[str] = PROGRAM) -> Iterator[Running]:
-    """A floorcast server on ``folder``, with the benchmarks' site."""
+def floorcast(
+    folder: Path,
+    *options: str,
+    program: Sequence[str] = PROGRAM,
+    declares: str = workload.SITE,
+) -> Iterator[Running]:
+    """A floorcast server on ``folder``, with a site that ``declares`` the benchmarks' client."""
     site = folder.parent / "site.toml"
-    site.write_text(workload.SITE)
+    site.write_text(declares)
     # one session of the load has all readers
     command = [*program, "serve", "--data", str(folder), "--session-readers", "20000"]
     command += ["--site", str(site), "--port", "0", "--log-level", "warning"]

@@ -1,0 +1,248 @@
+"""One client's crowd, and what another client feels of it: intake and a stream, quiet and not.
+
+    python benchmarks/crowd.py [--idle 10000] [--slow 1000] [--flooding 100] [--seconds 30]
+
+The crowd connects from addresses 127.0.1.x, 100 connections each: idle ones that keep their
+connection, slow ones that send a byte of a request per second, and flooding ones that send events
+and ask for statistics as fast as they are answered. The other client sends an event every 50 ms
+from 127.0.0.1 and reads it from a stream. Connections that the server closes are made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import workload
+from processes import Running, floorcast
+
+KEY = "quiet-client-ingest-key-of-bench"
+TOKEN = "quiet-client-api-token-of-bench"
+SITE = f"""{workload.SITE}
+[[client]]
+id = 2
+name = "QUIET"
+feeds = ["agent", "interaction"]
+api_tokens = ["{TOKEN}"]
+ingest_keys = ["{KEY}"]
+
+[[client.user]]
+id = 1
+name = "quiet"
+password = "benchmark-password"
+role = "Sysadmin"
+"""
+PER_ADDRESS = 100
+EVERY = 0.05  # seconds between two events of the quiet client
+SETTLES = 10.0  # seconds until the crowd is there
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Felt(NamedTuple):
+    """Seconds until each event was acknowledged, and until it came from the stream."""
+
+    intake: list[float]
+    feed: list[float]
+
+
+def head(method: str, path: str, size: int = 0, **headers: str) -> bytes:
+    """The head of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: bench", f"Content-Length: {size}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """One response's body."""
+    lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+    size = next((int(one[15:]) for one in lines if one.startswith(b"content-length:")), 0)
+    return await reader.readexactly(size)
+
+
+async def login(port: int, client: str, user: str, token: str) -> str:
+    """A session's id."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = json.dumps({"clientName": client, "userName": user, "password": "benchmark-password"})
+    writer.write(head("POST", "/session/login", len(body), LV_Access=token) + body.encode())
+    found: str = json.loads(await answer(reader))["sessionId"]
+    writer.close()
+    return found
+
+
+async def again(
+    port: int,
+    number: int,
+    work: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[object, object, None]],
+) -> None:
+    """Do the work on a connection of the crowd, and on a new one whenever that ends."""
+    address = f"127.0.1.{1 + number // PER_ADDRESS % 250}"
+    while True:
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, local_addr=(address, 0)
+            )
+            try:
+                await work(reader, writer)
+            finally:
+                writer.close()
+        await asyncio.sleep(1)
+
+
+async def idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ask once, then keep the connection."""
+    writer.write(head("GET", "/healthz"))
+    await reader.read()
+
+
+async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send a request by the byte."""
+    body = b"x" * 1000
+    auth = f"Bearer {workload.INGEST_KEY}"
+    for byte in head("POST", "/ingest/v1/events", len(body), Authorization=auth) + body:
+        if reader.at_eof():
+            return
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(1)
+
+
+async def crowd(port: int, count: int, slow_ones: int) -> None:
+    """The idle and the slow ones, for ever."""
+    tasks = []
+    for number in range(count + slow_ones):
+        tasks.append(asyncio.create_task(again(port, number, slow if number >= count else idle)))
+        if number % 50 == 0:
+            await asyncio.sleep(0.02)
+    await asyncio.gather(*tasks)
+
+
+async def flood(port: int, count: int) -> None:
+    """The flooding ones: three send events, the fourth asks for statistics, for ever."""
+    session = await login(port, "BENCH", "bench", workload.API_TOKEN)
+    auth = f"Bearer {workload.INGEST_KEY}"
+
+    async def flooding(number: int) -> None:
+        bodies = workload.bodies(200, seed=1000 + number)
+
+        async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                body = bodies[number % len(bodies)]
+                if number % 4 == 3:
+                    writer.write(
+                        head("POST", "/realtime/service/agents/status", LV_Session=session)
+                    )
+                else:
+                    kind = "application/x-ndjson"
+                    request = head(
+                        "POST",
+                        "/ingest/v1/events",
+                        len(body),
+                        Authorization=auth,
+                        Content_Type=kind,
+                    )
+                    writer.write(request + body)
+                bodies.append(bodies.pop(0))
+                await answer(reader)
+
+        await again(port, 20_000 + number, work)
+
+    await asyncio.gather(*(flooding(number) for number in range(count)))
+
+
+def in_background(work: Callable[..., Coroutine[object, object, None]], *arguments: int) -> None:
+    """Run it, in a process of its own."""
+    with suppress(KeyboardInterrupt):
+        asyncio.run(work(*arguments))
+
+
+async def felt(port: int, seconds: float) -> Felt:
+    """What the quiet client measures."""
+    session = await login(port, "QUIET", "quiet", TOKEN)
+    found, sent = Felt([], []), dict[str, float]()
+    stream, keeps = await asyncio.open_connection("127.0.0.1", port)
+    keeps.write(head("POST", "/realtime/event/feed/sse", LV_Session=session))
+    await stream.readuntil(b"\r\n\r\n")
+
+    async def read() -> None:
+        while line := await stream.readline():
+            if line.startswith(b"data:"):
+                name = json.loads(line[5:])["sessionId"]
+                if name in sent:
+                    found.feed.append(time.perf_counter() - sent.pop(name))
+
+    reading = asyncio.create_task(read())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    until = time.perf_counter() + seconds
+    number = time.time_ns()
+    while time.perf_counter() < until:
+        number += 1
+        name = f"S{number}"
+        data = {"transactionId": number % 10**9, "sessionId": name, "service": 1}
+        event = {"specversion": "1.0", "id": name, "source": "b", "type": "call.start"}
+        body = json.dumps({**event, "data": {**data, "direction": "INBOUND"}}).encode()
+        kind, auth = "application/cloudevents+json", f"Bearer {KEY}"
+        begun = sent[name] = time.perf_counter()
+        writer.write(
+            head("POST", "/ingest/v1/events", len(body), Authorization=auth, Content_Type=kind)
+            + body
+        )
+        await answer(reader)
+        found.intake.append(time.perf_counter() - begun)
+        await asyncio.sleep(max(0.0, begun + EVERY - time.perf_counter()))
+    await asyncio.sleep(1)
+    reading.cancel()
+    keeps.close()
+    writer.close()
+    found.feed.extend(seconds for _ in sent)  # what never came
+    return found
+
+
+def running(folder: Path) -> AbstractContextManager[Running]:
+    """A server whose connections have their usual limits."""
+    return floorcast(folder / "data", "--max-connections", "0", declares=SITE)
+
+
+def p99(seconds: list[float]) -> float:
+    """The 99th percentile, in ms."""
+    return sorted(seconds)[len(seconds) * 99 // 100] * 1000
+
+
+def main() -> None:
+    """Measure without and with the crowd, and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    for name, default in (("idle", 10_000), ("slow", 1_000), ("flooding", 100), ("seconds", 30)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
+        quiet = asyncio.run(felt(server.port, given.seconds))
+        processes = [
+            multiprocessing.Process(target=in_background, args=(work, server.port, *counts))
+            for work, counts in ((crowd, (given.idle, given.slow)), (flood, (given.flooding,)))
+        ]
+        for process in processes:
+            process.start()
+        try:
+            time.sleep(SETTLES + given.idle / 2_000)
+            beside = asyncio.run(felt(server.port, given.seconds))
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+    print(f"{'p99, ms':<12}{'quiet':>10}{'crowd':>10}{'ratio':>8}{'events':>9}")
+    for name in Felt._fields:
+        before, after = getattr(quiet, name), getattr(beside, name)
+        ratio = p99(after) / p99(before)
+        print(f"{name:<12}{p99(before):>10.1f}{p99(after):>10.1f}{ratio:>8.2f}{len(after):>9,}")
+
+
+if __name__ == "__main__":
+    main()
