@@ -135,12 +135,24 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def screen(
-    browser: Browser, url: str, width: int = 1440, height: int = 900, *, dark: bool = False
+    browser: Browser,
+    url: str,
+    width: int = 1440,
+    height: int = 900,
+    *,
+    dark: bool = False,
+    shared: bool = False,
 ) -> Iterator[Screen]:
-    """A screen with cookies and storage of its own."""
+    """A screen with cookies and storage of its own.
+
+    Its page follows the floor by itself, where the test can see and hold its requests, or by the
+    browser's worker, if ``shared``.
+    """
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
     )
+    if not shared:
+        context.add_init_script("delete globalThis.SharedWorker")
     try:
         yield Screen(context, url)
     finally:

@@ -36,6 +36,7 @@ def test_what_a_file_refers_to_is_there() -> None:
         for reference in pattern.findall(file.content.decode()) if pattern else ():
             found.add(reference if reference[0] == "/" else f"{folder}/{reference[2:]}")
     found -= {"/docs", "/openapi.json", "/readyz", "/metrics"}  # not files of the page
+    found.add(f"{PATH}/worker.js")  # which link.js makes a worker of
     assert found == set(FILES) - {"/", f"{PATH}/uplot/LICENSE"}
 
 
@@ -56,6 +57,7 @@ def test_nobody_but_the_server_itself_may_give_the_page_anything() -> None:
     policy = dict(SECURITY)["content-security-policy"]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules.pop("default-src") == "'none'"
+    assert rules.pop("trusted-types") == "floorcast-worker"
     assert {"'none'", "'self'", "'script'"} == set(rules.values())
     assert rules["frame-ancestors"] == rules["form-action"] == rules["base-uri"] == "'none'"
 

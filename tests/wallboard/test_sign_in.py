@@ -123,8 +123,11 @@ def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
 
 def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen) -> None:
     """The cookie of the streams is the browser's: the first tab asks again who it is."""
-    wall.sign_in()
     other = Screen(wall.page.context, wall.url)
-    other.sign_in(client="STRANGER")
+    other.open()
+    other.page.wait_for_selector(FORM)
+    wall.sign_in()
+    other.fill(client="STRANGER", user="sysadmin")
+    other.page.wait_for_selector("#board:not([hidden])")
     wall.until_text("#sign-in-why", "another session in another tab")
     assert wall.page.is_hidden("#board")

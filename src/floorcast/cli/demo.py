@@ -25,7 +25,7 @@ def _demo(read: Read) -> None:
     Accepts the options of serve. The data folder is temporary and removed at the end, unless --data
     names one; the floor then continues at the next start.
     """
-    from floorcast.cli.demo_floor import DemoFloor
+    from floorcast.cli.demo_floor import SIGN_IN, DemoFloor
     from floorcast.server.logging import set_up_log
     from floorcast.server.uvicorn_server import serve
 
@@ -41,4 +41,4 @@ def _demo(read: Read) -> None:
             )
         set_up_log(settings.log_level, settings.log_format)
         floor = DemoFloor(settings.data)
-        serve(settings, floor.open, leaving=floor.close)
+        serve(settings, floor.open, leaving=floor.close, sign_in=SIGN_IN)

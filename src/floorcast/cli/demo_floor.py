@@ -24,7 +24,7 @@ from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 
-__all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "DemoFloor"]
+__all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
 
 AGENTS, SEED = 120, 1999
 SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
@@ -38,6 +38,12 @@ SOON = 1.0  # seconds, within which a wait is not worth a word
 CLOSING_SECONDS = 15  # that the last events have
 SHOWN = 60  # seconds back from the start that the printed token reaches
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
+SIGN_IN = {
+    "clientName": "ACME",
+    "userName": "reports",
+    "password": "example-reports-password",
+    "apiToken": API_TOKEN,
+}
 INGEST_KEY = "example-ingest-key-change-me"
 
 
@@ -149,7 +155,7 @@ floorcast answers at {address}
   API token   {token}
   ingest key  {key}
 
-Sign in to the wallboard with client, user, password and API token. Or, from another terminal,
+The wallboard has them filled in: sign in, and watch. Or, from another terminal,
 log in, then ask how the floor is doing and what happens on it:
 
   SESSION=$(curl -s {address}/session/login -H 'LV-Access: {token}' \\

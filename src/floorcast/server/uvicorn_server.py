@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from typing import Any, Literal, cast
 
@@ -25,6 +25,7 @@ from floorcast.auth.networks import is_loopback
 from floorcast.cluster.ending import ended
 from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api, StartupApp
+from floorcast.http.routing import Route
 from floorcast.model.errors import SettingError
 from floorcast.server.connection_limits import (
     ConnectionLimits,
@@ -41,7 +42,7 @@ from floorcast.server.uvicorn_internals import (
     UvicornServer,
     to_who_is_there,
 )
-from floorcast.server.wallboard_routes import page_routes
+from floorcast.server.wallboard_routes import NOTHING, page_routes
 
 __all__ = ["serve"]
 
@@ -60,12 +61,14 @@ def serve(
     *,
     accept_loss: bool = False,
     leaving: Callable[[], None] | None = None,
+    sign_in: Mapping[str, str] = NOTHING,
 ) -> None:
     """Run a server until SIGTERM or SIGINT; calls ``listening`` with its address when ready.
 
     ``leaving`` runs in a thread before a server that was ready stops. ``accept_loss`` allows a
-    start on a log that has lost entries. Raises SettingError when the site file, the data folder or
-    the address cannot be used, and Unavailable when the log cannot be read or written at the start.
+    start on a log that has lost entries. ``sign_in`` is what the wallboard's sign-in form starts
+    with; it is public. Raises SettingError when the site file, the data folder or the address
+    cannot be used, and Unavailable when the log cannot be read or written at the start.
     """
     os.umask(0o077)  # what callers said on the phone is nobody else's to read
     certificate = Certificate.of(settings)
@@ -77,7 +80,8 @@ def serve(
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         node = Node(settings, accept_loss=accept_loss)
-        runner.run(_serve(node, settings, sock, certificate, listening, leaving))
+        pages = page_routes(sign_in)
+        runner.run(_serve(node, settings, sock, certificate, listening, leaving, pages))
 
 
 async def _serve(
@@ -87,6 +91,7 @@ async def _serve(
     certificate: Certificate | None,
     listening: Listening,
     leaving: Callable[[], None] | None,
+    pages: Sequence[Route],
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -101,7 +106,7 @@ async def _serve(
 
         async def start() -> None:
             await opened.enter_async_context(node)
-            opening.become(Api(node.server, (*ROUTES, *page_routes())))
+            opening.become(Api(node.server, (*ROUTES, *pages)))
             shared.short_of_memory = node.server.memory.failed
             node.server.metrics.watch_connections(
                 lambda: (shared.limits.total, shared.notices.counts)

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
+
+import msgspec
 
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Response
 from floorcast.http.routing import Route
-from floorcast.wallboard.page_files import PageFile, page_files
+from floorcast.wallboard.page_files import PATH, PageFile, page_files
 
-__all__ = ["page_routes"]
+__all__ = ["NOTHING", "page_routes"]
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def page_routes() -> tuple[Route, ...]:
-    """A route for each file of the wallboard; the page is there before the floor is ready."""
+def page_routes(sign_in: Mapping[str, str] = NOTHING) -> tuple[Route, ...]:
+    """A route for each file of the wallboard; the page is there before the floor is ready.
+
+    The sign-in form starts with the values in ``sign_in``, by the names of its fields. They are
+    public: only the demo has any.
+    """
+    return (*_files(), _sign_in(sign_in))
+
+
+def _sign_in(values: Mapping[str, str]) -> Route:
+    content = Content(msgspec.json.encode(dict(values)))
+
+    async def send(_context: RequestContext) -> Response:
+        return Response(200, content)
+
+    return Route(
+        method="GET",
+        path=f"{PATH}/sign-in.json",
+        handler=send,
+        always=True,
+        doc="What the wallboard's sign-in form starts with.",
+    )
+
+
+def _files() -> tuple[Route, ...]:
     return tuple(
         Route(
             method="GET",

@@ -1,6 +1,7 @@
 /** The agents by state, with the time in it: as many rows as can be seen, however many there are. */
 
 import { listed } from "./agents_order.js";
+import { shows } from "./address.js";
 import * as clock from "./clock.js";
 import { count, duration, plural } from "./figures.js";
 import { Panel } from "./panel.js";
@@ -30,6 +31,7 @@ export class AgentsPanel {
   #choice = { states: this.#states.chosen, search: "", order: "need", descending: false };
   #listed = [];
   #isListed = false;
+  #nothing = this.#find(".nothing");
   #frame = 0;
 
   /** @param {import("./thresholds.js").Thresholds} thresholds */
@@ -37,6 +39,8 @@ export class AgentsPanel {
     this.thresholds = thresholds;
     /** @type {import("./roster.js").Agent[]} */
     this.present = [];
+    /** @type {import("./address.js").View} */
+    this.view = null;
     this.#scroll.addEventListener("scroll", () => this.#later(), { passive: true });
     new ResizeObserver(() => this.#later()).observe(this.#scroll);
     this.#find("input").oninput = ({ target }) => this.#choose({ search: target.value });
@@ -47,7 +51,10 @@ export class AgentsPanel {
 
   /** Show the agents of a roster; `token` is that of a snapshot, null after an event. */
   show(roster, token) {
-    this.present = roster.present();
+    const center = (id) => roster.services.get(id)?.callCenterId;
+    this.present = roster
+      .present()
+      .filter(({ serviceId: id }) => shows(this.view, id, center(id)));
     this.#panel.shown(token, this.present.length ? "" : "Nobody is logged in.");
     this.draw();
   }
@@ -70,11 +77,42 @@ export class AgentsPanel {
     return measure ? this.thresholds.level(measure, (clock.now() - agent.since) / 60_000) : "";
   }
 
+  /** List the agents in these states alone. */
+  choose(states) {
+    this.#states.chosen.clear();
+    for (const state of states) this.#states.chosen.add(state);
+    this.#clearSearch();
+    this.#choose({ states: this.#states.chosen });
+    this.#reach();
+  }
+
+  /** Lead to an agent: the list is put in need first, in which the agent is near the top. */
+  lead(login) {
+    this.choose([]);
+    this.#orderBy("need");
+    const index = this.present.findIndex((agent) => agent.login === login);
+    if (index < 0) return;
+    this.#list();
+    const place = this.#listed.findIndex(({ agent }) => agent.login === login);
+    this.#scroll.scrollTop = Math.max(0, (place - 2) * this.#rowHeight());
+  }
+
   /** Choose and order anew, and draw: what time alone changes (levels) included. */
   draw() {
     if (this.#panel.isExplained) return;
     this.#isListed = false;
     this.#later();
+  }
+
+  #clearSearch() {
+    this.#find("input").value = "";
+    this.#choice.search = "";
+  }
+
+  /** Bring the panel before the eyes of who clicked elsewhere, and the keyboard to its list. */
+  #reach() {
+    this.#panel.section.scrollIntoView({ block: "nearest" });
+    this.#scroll.focus({ preventScroll: true });
   }
 
   #choose(change) {
@@ -86,7 +124,8 @@ export class AgentsPanel {
   /** A column's order, then its reverse, then the one that this began with. */
   #orderBy(order) {
     const { order: before, descending } = this.#choice;
-    if (before !== order) this.#choose({ order, descending: false });
+    if (order === "need") this.#choose({ order, descending: false });
+    else     if (before !== order) this.#choose({ order, descending: false });
     else if (!descending) this.#choose({ descending: true });
     else this.#choose({ order: "need", descending: false });
     for (const button of this.#panel.section.querySelectorAll("[data-order]")) {
@@ -114,6 +153,11 @@ export class AgentsPanel {
       some === all ? plural(all, "agent") : `${count(some)} of ${plural(all, "agent")}`,
     );
     this.#states.show(this.present);
+    const isNothing = !some && all;
+    const search = this.#choice.search.trim();
+    const what = search ? `matches “${search}”` : "is in the states chosen";
+    this.#nothing.hidden = !isNothing;
+    write(this.#nothing, isNothing ? `No agent ${what}.` : "");
   }
 
   #drawRows() {
@@ -152,6 +196,7 @@ export class AgentsPanel {
     const [name, state, time, service] = row.children;
     const reason = reasonName(agent);
     write(name, agent.name);
+    if (name.title !== agent.name) name.title = agent.name;
     mark(row.dataset, "login", agent.login);
     write(state.firstElementChild, reason ? `${stateName(agent)} · ` : "");
     write(state.lastElementChild, reason || stateName(agent));

@@ -1,30 +1,31 @@
-/** The board: what follows the floor, and what shows it. */
+/** The board: what is heard of the floor, and what shows it. */
 
+import * as address from "./address.js";
 import { AgentsPanel } from "./agents_panel.js";
 import { CampaignsPanel } from "./campaigns_panel.js";
 import { ConnectsChart, QueueChart } from "./charts.js";
-import { LiveFloor } from "./floor.js";
+import * as clock from "./clock.js";
 import * as freshness from "./freshness.js";
 import * as glance from "./glance.js";
 import { QueueHistory } from "./history.js";
-import { Refusal, Unreachable } from "./requests.js";
+import { Link } from "./link.js";
+import { needs } from "./needs.js";
+import { Refusal, revived, Unreachable } from "./requests.js";
+import { Roster } from "./roster.js";
 import { ServicesPanel } from "./services_panel.js";
-import { Statistics } from "./statistics.js";
-import { Stream } from "./stream.js";
-import { WaitingPanel } from "./waiting_panel.js";
+import { CAMPAIGNS, CONNECTS, keyOf, SERVICES, WAITING } from "./source.js";
 import { timeOf } from "./tokens.js";
+import { Trends } from "./trends.js";
+import { ViewDialog } from "./view_dialog.js";
+import { WaitingPanel } from "./waiting_panel.js";
 
-const INTERACTIONS = "/realtime/event/feed";
-const SELDOM = 10_000; // ms between two looks at what changes slowly
 const TICK = 1_000;
-const REFUSED = 60_000; // ms until a feed that the user may not use is tried again
 
 export class Board {
   #isOn = false;
   #ticks = 0;
-  #again = 0;
-  #wasTroubled = false;
-  #follows = false; // the interaction feed
+  #hasSnapshot = false;
+  #link = new Link((message) => this.#hear(message));
 
   /**
    * @param {import("./session.js").Session} session
@@ -40,40 +41,31 @@ export class Board {
     this.waiting = new WaitingPanel(thresholds);
     this.queue = new QueueChart();
     this.connects = new ConnectsChart();
-    this.campaigns = new CampaignsPanel(
-      (id) => this.floor.roster.services.get(id) ?? `service ${id}`,
-    );
+    this.campaigns = new CampaignsPanel();
+    this.roster = new Roster();
+    this.chosen = new ViewDialog();
+    this.figures = {
+      [SERVICES]: [this.services, this.queue],
+      [WAITING]: [this.waiting],
+      [CONNECTS]: [this.connects],
+      [CAMPAIGNS]: [this.campaigns],
+    };
     thresholds.addEventListener("change", () => this.#draw());
-    document.addEventListener("visibilitychange", () => this.#seen());
   }
 
   /** Follow the floor of the session. */
   start() {
-    this.history = new QueueHistory(this.session.client);
-    this.floor = this.#makeFloor();
-    this.interactions = new Stream(
-      `${INTERACTIONS}/sse`,
-      () => this.statistics.nudge(),
-      () => this.#refused(),
-    );
-    this.statistics = new Statistics(this.session, this.#figures(), {
-      onTrouble: (error) => this.#troubled(error),
-      onRound: () => this.#well(),
-    });
-    const panels = [
-      this.services,
-      this.agents,
-      this.waiting,
-      this.queue,
-      this.connects,
-      this.campaigns,
-    ];
-    for (const panel of panels) panel.explain("asking for the first figures");
-    this.#follows = false;
+    this.history = new QueueHistory(this.session.who);
+    this.services.trends = new Trends(this.session.who);
+    this.roster = new Roster();
+    this.#hasSnapshot = false;
+    for (const panel of [...Object.values(this.figures).flat(), this.agents]) {
+      panel.explain("asking for the first figures");
+    }
     this.#isOn = true;
-    this.statistics.start();
-    this.floor.start();
-    this.#draw();
+    this.look();
+    this.#link.open(this.session);
+    clearInterval(this.#ticks);
     this.#ticks = setInterval(() => this.#draw(), TICK);
   }
 
@@ -82,110 +74,146 @@ export class Board {
     if (!this.#isOn) return;
     this.#isOn = false;
     clearInterval(this.#ticks);
-    clearTimeout(this.#again);
-    this.statistics.stop();
-    this.floor.stop();
-    this.interactions.close();
+    this.#link.close();
   }
 
   /** Colours, sizes or the view have changed. */
-  look(onWall) {
-    this.services.onWall = onWall;
-    this.services.draw();
+  look() {
+    const view = address.view();
+    for (const panel of [this.services, this.agents, this.waiting, this.campaigns]) {
+      panel.view = view;
+    }
+    this.#link.show(address.filterOf(view));
     this.queue.renew();
     this.connects.renew();
+    if (!this.#isOn) return;
+    this.#showView();
+    this.#showRoster(null);
+    this.#showQueue();
+    this.campaigns.draw();
+    this.#draw();
   }
 
-  /** A browser gives a host six connections for all its tabs: one that is not seen takes none. */
-  #seen() {
+  #hear(message) {
     if (!this.#isOn) return;
-    if (document.hidden) {
-      this.floor.stop();
-      this.interactions.close();
-    } else {
-      this.floor.start();
-      if (this.#follows) this.interactions.open();
+    const { kind } = message;
+    if (kind === "figures") this.#showFigures(message);
+    else if (kind === "refused") this.#explain(message);
+    else if (kind === "agents") this.#showSnapshot(message);
+    else if (kind === "agents-refused") this.agents.explain(message.why);
+    else if (kind === "event") this.#apply(message);
+    else if (kind === "heard") freshness.heard(message.at);
+    else if (kind === "round") this.#well();
+    else if (kind === "trouble") this.#troubled(revived(message.error));
+    else if (kind === "renewed") this.session.goOnAs(message.session);
+    else if (kind === "expired") this.#renew(message.session);
+  }
+
+  #showFigures({ path, key, body, token, newest }) {
+    clock.hear(timeOf(token));
+    if (newest) freshness.heard(newest);
+    if (path === SERVICES) {
+      this.#showServices(body, token);
+    } else if (path !== CONNECTS || key === keyOf(address.filterOf(address.view()))) {
+      this.figures[path][0].show(body, token);
     }
   }
 
-  #makeFloor() {
-    return new LiveFloor(this.session, {
-      onChange: (roster, token) => this.agents.show(roster, token),
-      onEvent: () => this.statistics.nudge(),
-      onRefused: (why) => this.agents.explain(why),
-      onTrouble: (error) => this.#troubled(error),
-    });
-  }
-
-  #figures() {
-    const figures = (path, panel, every = 0) => ({
-      path,
-      every,
-      show: (body, token) => panel.show(body, token),
-      explain: (why) => panel.explain(why),
-    });
-    return [
-      figures("/realtime/service/stats", {
-        show: (body, token) => this.#showServices(body, token),
-        explain: (why) => [this.services, this.queue].forEach((panel) => panel.explain(why)),
-      }),
-      figures("/realtime/service/calls/status", this.waiting),
-      figures("/realtime/service/liveConnects", this.connects, SELDOM / 2),
-      figures("/realtime/campaign/stats", this.campaigns, SELDOM),
-    ];
+  #explain({ path, key, why }) {
+    clock.touch();
+    if (path === CONNECTS && key !== keyOf(address.filterOf(address.view()))) return;
+    for (const panel of this.figures[path]) panel.explain(why);
   }
 
   #showServices(body, token) {
-    this.floor.roster.name(body.stats);
+    const at = timeOf(token);
+    this.roster.name(body.stats);
+    this.campaigns.name(this.roster.services);
+    this.waiting.services = this.roster.services;
+    this.campaigns.draw();
+    this.services.trends.add(at / 1000, body.stats);
     this.services.show(body, token);
-    const waiting = body.stats.reduce((sum, one) => sum + one.totalCallsInQueue, 0);
-    this.history.add(Math.floor(timeOf(token) / 1000), waiting);
-    this.queue.show(this.history, token);
-    if (this.#follows || document.hidden) return;
-    this.#follows = true;
-    this.interactions.open(token);
+    const every = body.stats.reduce((sum, one) => sum + one.totalCallsInQueue, 0);
+    this.history.add(Math.floor(at / 1000), every);
+    this.#showQueue(token);
+    this.#showView();
+  }
+
+  /** The queue's past is kept for all services: a view of some of them has its own from trends. */
+  #showQueue(token) {
+    if (!this.services.isKnown) return;
+    const isAll = this.services.stats.length === this.services.all.length;
+    const past = isAll ? this.history : this.services.trends.pastOf(this.services.stats);
+    this.queue.show(past, token ?? "");
+  }
+
+  #showSnapshot({ rows, token, newest }) {
+    clock.hear(timeOf(token));
+    if (newest) freshness.heard(newest);
+    this.#hasSnapshot = true;
+    this.roster.replace(rows);
+    this.#showRoster(token);
+  }
+
+  #apply({ event, place }) {
+    freshness.heard(timeOf(place));
+    if (!this.#hasSnapshot) return;
+    this.roster.apply(event, timeOf(place));
+    this.#showRoster(null);
+  }
+
+  #showRoster(token) {
+    if (!this.#hasSnapshot) return;
+    this.agents.show(this.roster, token);
+    this.services.present = this.roster.present();
+  }
+
+  #showView() {
+    this.chosen.show(address.view(), this.services.all);
   }
 
   #draw() {
-    this.services.draw();
+    const silence = freshness.silence(this.thresholds);
+    const { services, agents, thresholds } = this;
+    services.draw();
     this.waiting.draw();
-    this.agents.draw();
-    glance.draw(this.services, this.agents, this.thresholds);
-    freshness.announceNeed(glance.need(this.services, this.agents).services);
-    freshness.draw();
+    agents.draw();
+    const found = needs(services, agents, silence);
+    const shown = { services, agents, thresholds, needs: found, isStale: clock.isStale() };
+    glance.draw(shown, (target) => this.#lead(target));
+    freshness.announceNeed(found);
+    freshness.draw(silence);
+  }
+
+  /** Go where a tile leads. */
+  #lead({ order, service, agent, states }) {
+    if (states) this.agents.choose(new Set(states));
+    if (agent) this.agents.lead(agent);
+    if (order) this.services.sortBy(order);
+    if (service || order) this.services.lead(service);
   }
 
   #well() {
     freshness.well();
-    glance.draw(this.services, this.agents, this.thresholds);
-    if (this.#wasTroubled && !document.hidden) {
-      this.#wasTroubled = false;
-      this.floor.resume();
-      if (this.#follows) this.interactions.open();
-    }
+    this.#draw();
   }
 
   #troubled(error) {
-    if (error instanceof Refusal && error.status === 401) {
+    if (error instanceof Refusal && error.status === 401 && !this.session.canRenew) {
       this.onSessionOver("Your session has ended. Sign in again, and it goes on.");
       return;
     }
     if (!(error instanceof Refusal || error instanceof Unreachable)) reportError(error);
-    this.#wasTroubled = true;
     freshness.troubled(error);
   }
 
-  /** The interaction feed only hurries the statistics: without it they come every few seconds. */
-  async #refused() {
-    try {
-      await this.session.ask(INTERACTIONS);
-      this.#follows = false; // the place was refused: the next figures have another
-      return false;
-    } catch (error) {
-      if (!(error instanceof Refusal && error.isOfRights)) return true;
-      clearTimeout(this.#again);
-      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
-      return false;
+  /** The session `ended`: another takes its place, if this tab knows how. */
+  async #renew(ended) {
+    if (this.session.id !== ended) {
+      this.#link.renewed(this.session.id);
+      return;
     }
+    const isRenewed = await this.session.renew().catch(() => false);
+    if (this.#isOn) this.#link.renewed(isRenewed ? this.session.id : "");
   }
 }

@@ -1,5 +1,6 @@
 /** The campaigns of today: how far each is, and where its records are. */
 
+import { shows } from "./address.js";
 import { count, percent, plural } from "./figures.js";
 import { Panel } from "./panel.js";
 import { figure, mark, Rows, write } from "./table.js";
@@ -7,37 +8,58 @@ import { figure, mark, Rows, write } from "./table.js";
 export class CampaignsPanel {
   #panel = new Panel("campaigns");
   #rows = new Rows(this.#panel.section.querySelector("tbody"), "campaign-row");
+  #stats = [];
+  #names = new Map();
 
-  /** @param {(id: number) => string} serviceName */
-  constructor(serviceName) {
-    this.serviceName = serviceName;
+  constructor() {
+    /** @type {import("./address.js").View} */
+    this.view = null;
   }
 
   /** Show an answer of campaign/stats. */
   show({ stats }, token) {
-    this.#rows.show(
-      stats,
-      (one) => `${one.campaignId} ${one.serviceId}`,
-      (row, one) => this.#fill(row, one),
-    );
-    this.#panel.note(plural(stats.length, "campaign"));
-    this.#panel.shown(token, stats.length ? "" : "No campaign has been at work today.");
+    this.#stats = stats;
+    this.#panel.shown(token);
+    this.draw();
+  }
+
+  /** Learn what services are called, and where they belong. */
+  name(services) {
+    this.#names = services;
   }
 
   /** Say why there are none. */
   explain(why) {
+    this.#stats = [];
     this.#panel.explain(why);
+  }
+
+  /** Draw the campaigns of the view. */
+  draw() {
+    if (this.#panel.isExplained) return;
+    const center = (id) => this.#names.get(Number(id))?.callCenterId;
+    const shown = this.#stats.filter((one) =>
+      shows(this.view, one.serviceId, center(one.serviceId)),
+    );
+    this.#rows.show(
+      shown,
+      (one) => `${one.campaignId} ${one.serviceId}`,
+      (row, one) => this.#fill(row, one),
+    );
+    this.#panel.note(plural(shown.length, "campaign"));
+    this.#panel.shown("", shown.length ? "" : "No campaign has been at work today.");
   }
 
   #fill(row, campaign) {
     const [name, done, zones] = row.children;
     const [progress, text, counts] = done.children;
-    const { loaded, remaining, completed } = campaign;
+    const { campaignId: id, loaded, remaining, completed, serviceId } = campaign;
     const share = loaded && remaining !== undefined ? (loaded - remaining) / loaded : null;
-    const service = campaign.serviceId === null ? "" : this.serviceName(campaign.serviceId);
-    write(name.firstElementChild, `${campaign.campaignId} `);
-    write(name.lastElementChild, service);
-    mark(row.dataset, "id", String(campaign.campaignId));
+    const service = this.#names.get(Number(serviceId))?.serviceName ?? `service ${serviceId}`;
+    write(name.firstElementChild, campaign.name ?? `Campaign ${id}`);
+    write(name.lastElementChild, serviceId === null ? "" : service);
+    name.title = `Campaign ${id}`;
+    mark(row.dataset, "id", String(id));
     progress.hidden = share === null;
     if (share !== null) progress.style.setProperty("--share", share);
     figure(text, share === null ? "" : `${percent(share * 100)} `, remaining ?? "");

@@ -99,7 +99,7 @@ function options(size, look, paths, onDraw) {
     ...size,
     cursor: { show: false },
     legend: { show: false },
-    padding: [look.size * 0.9, look.size, 0, 0],
+    padding: [look.size * 0.9, look.size * 1.6, 0, 0],
     scales: {
       x: { time: true, range: () => [clock.now() / 1000 - SPAN, clock.now() / 1000] },
       y: { range: (_, __, most) => [0, Math.max(4, (most ?? 0) * 1.2)] },

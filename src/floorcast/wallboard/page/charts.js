@@ -1,6 +1,7 @@
 /** The two charts: the calls in queue, and the live connects. */
 
 import { Chart, lookOf } from "./chart.js";
+import * as clock from "./clock.js";
 import { count, minuteOfDay } from "./figures.js";
 import { timeOf } from "./tokens.js";
 import uPlot from "./uplot/uPlot.esm.js";
@@ -15,7 +16,8 @@ export class QueueChart extends Chart {
 
   /** Draw the history, as seen until the place of `token`. */
   show(history, token) {
-    const [times, calls] = history.columns(timeOf(token) / 1000);
+    const [times, calls] = history.columns((token ? timeOf(token) : clock.now()) / 1000);
+    if (!times.length) return;
     const [now, most] = [history.waiting, Math.max(0, ...calls)];
     const since = `since ${minuteOfDay(times[0] * 1000)}`; // when this page began to look
     this.draw([times, calls], token);

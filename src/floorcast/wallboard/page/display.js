@@ -1,44 +1,54 @@
-/** How the page is shown: its theme, and the wall view. */
+/** How the page is shown: its theme, the wall view, the whole screen. */
+
+import * as address from "./address.js";
 
 const THEME = "floorcast.theme";
 const THEMES = ["auto", "light", "dark"];
-const WALL = "#wall"; // in the address, so that a screen can begin with it
 
 const page = document.documentElement;
 const theme = document.getElementById("theme");
 const wall = document.getElementById("show-wall");
+const fullScreen = document.getElementById("full-screen");
 let lock = null;
 
-/** @param {(onWall: boolean) => void} onChange colours or sizes have changed */
+/** @param {() => void} onChange colours, sizes or what is shown have changed */
 export function bind(onChange) {
-  const changed = () => onChange(isWall());
   const turn = () => {
     applyWall();
-    changed();
+    onChange();
   };
   applyTheme(localStorage.getItem(THEME) ?? "auto");
   theme.onclick = () => {
     const next = THEMES[(THEMES.indexOf(page.dataset.theme) + 1) % THEMES.length];
     localStorage.setItem(THEME, next);
     applyTheme(next);
-    changed();
+    onChange();
   };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
-  wall.onclick = () => {
-    history.replaceState(null, "", isWall() ? location.pathname : WALL);
-    turn();
-  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
+  wall.onclick = () => address.change({ isWall: !isWall() });
   addEventListener("hashchange", turn);
   addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && isWall() && !document.querySelector("dialog[open]")) wall.click();
   });
   document.addEventListener("visibilitychange", keepAwake);
+  bindFullScreen();
   turn();
 }
 
 /** Whether this is a wall. */
 export function isWall() {
-  return location.hash === WALL;
+  return address.view().isWall;
+}
+
+function bindFullScreen() {
+  fullScreen.hidden = !document.fullscreenEnabled;
+  fullScreen.onclick = () => {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else page.requestFullscreen();
+  };
+  document.addEventListener("fullscreenchange", () => {
+    fullScreen.ariaPressed = String(Boolean(document.fullscreenElement));
+  });
 }
 
 function applyTheme(name) {

@@ -9,9 +9,9 @@ export function count(number) {
   return grouped.format(number);
 }
 
-/** A share of a hundred, to one decimal. */
+/** A share of a hundred, always to one decimal, so that a column of them is even. */
 export function percent(share) {
-  return `${Number(share.toFixed(1))}%`;
+  return `${share.toFixed(1)}%`;
 }
 
 /**
@@ -57,4 +57,39 @@ export function minuteOfDay(ms) {
 /** "1 call", "2 calls". */
 export function plural(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** How well the calls of services were answered together, each service weighted by its calls. */
+export function together(services) {
+  let [calls, answered, level, wait] = [0, 0, 0, 0];
+  for (const service of services) {
+    const weight = callsInRates(service);
+    const met = weight - service.totalAbandoned;
+    calls += weight;
+    answered += met;
+    level += weight * service.serviceLevel;
+    wait += met * service.averageSpeedOfAnswer;
+  }
+  return {
+    calls,
+    serviceLevel: calls ? level / calls : null,
+    speedOfAnswer: answered ? wait / answered : null,
+    abandoned: services.reduce((sum, one) => sum + one.totalAbandoned, 0),
+    handled: services.reduce((sum, one) => sum + one.totalHandled, 0),
+    waiting: services.reduce((sum, one) => sum + one.totalCallsInQueue, 0),
+  };
+}
+
+/** The service level that services are to reach together, in percent; null: none has a target. */
+export function targetOf(services) {
+  const set = services.filter((one) => one.targetServiceLevel !== undefined);
+  const weight = (one) => callsInRates(one) || 1;
+  const all = set.reduce((sum, one) => sum + weight(one), 0);
+  return all ? set.reduce((sum, one) => sum + weight(one) * one.targetServiceLevel, 0) / all : null;
+}
+
+/** "Sales", "Sales, Help", "Sales, Help + 3". */
+export function named(names, most = 2) {
+  const more = names.length - most;
+  return names.slice(0, most).join(", ") + (more > 0 ? ` + ${more}` : "");
 }

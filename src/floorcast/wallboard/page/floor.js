@@ -8,7 +8,6 @@
 
 import * as clock from "./clock.js";
 import { Refusal } from "./requests.js";
-import { Roster } from "./roster.js";
 import { Stream } from "./stream.js";
 import { isOlder, timeOf } from "./tokens.js";
 
@@ -23,19 +22,19 @@ export class LiveFloor {
   #again = 0;
   #running = false;
   #follows = true;
+  #known = new Set(); // login ids
 
   /**
-   * @param {import("./session.js").Session} session
+   * @param {{ask: (path: string) => Promise<object>}} session
    * @param {object} told
-   * @param {(roster: Roster, token: string | null) => void} told.onChange
-   * @param {(event: object) => void} told.onEvent
+   * @param {(rows: object[], token: string, newest: ?number) => void} told.onSnapshot
+   * @param {(event: object, place: string) => void} told.onEvent
    * @param {(why: string) => void} told.onRefused the snapshot may not be had
    * @param {(error: Error) => void} told.onTrouble
    */
   constructor(session, told) {
     this.session = session;
     this.told = told;
-    this.roster = new Roster();
     this.stream = new Stream(
       `${PATH}/sse`,
       (event) => this.#apply(event),
@@ -72,7 +71,7 @@ export class LiveFloor {
     clearTimeout(this.#timer);
     this.stream.close();
     try {
-      const { body, token } = await this.session.ask("/realtime/service/agents/status");
+      const { body, token, newest } = await this.session.ask("/realtime/service/agents/status");
       if (!this.#running) return;
       clock.hear(timeOf(token));
       const shown = this.stream.place;
@@ -80,8 +79,8 @@ export class LiveFloor {
         this.#follow(shown); // of a node that lags behind
         return;
       }
-      this.roster.replace(body.agentDetails);
-      this.told.onChange(this.roster, token);
+      this.#known = new Set(body.agentDetails.map((row) => row.agentLoginId));
+      this.told.onSnapshot(body.agentDetails, token, newest);
       this.#follow(token);
     } catch (error) {
       this.#failed(error);
@@ -106,11 +105,12 @@ export class LiveFloor {
   }
 
   #apply(event) {
-    const knew = !this.roster.hasStrangers;
-    this.roster.apply(event, timeOf(this.stream.place));
-    if (knew && this.roster.hasStrangers) this.#next(SOON);
-    this.told.onChange(this.roster, null);
-    this.told.onEvent(event);
+    const login = event.agentLoginId ?? String(event.agentId);
+    if (!this.#known.has(login)) {
+      this.#known.add(login);
+      this.#next(SOON); // a snapshot has the name
+    }
+    this.told.onEvent(event, this.stream.place);
   }
 
   /** The stream was refused, which tells no reason: the same feed by long poll has one. */

@@ -1,4 +1,4 @@
-/** How old what is shown is, and what is the matter if it is old. */
+/** How old what is shown is, how long the source has been silent, and what is the matter if so. */
 
 import * as clock from "./clock.js";
 import { spoken, timeOfDay } from "./figures.js";
@@ -13,6 +13,7 @@ const wallClock = document.getElementById("wall-clock");
 const UNHURRIED = 30_000; // ms between two announcements of what needs a hand
 
 let trouble = "";
+let newest = null; // when the server took the newest event, ms
 let saidNeed = "";
 let saidAt = -Infinity;
 
@@ -20,7 +21,6 @@ let saidAt = -Infinity;
 export function well() {
   if (trouble) announce("The wallboard is live again.");
   trouble = "";
-  draw();
 }
 
 /** An answer failed. */
@@ -28,32 +28,47 @@ export function troubled(error) {
   const words = inWords(error);
   if (words !== trouble) announce(words);
   trouble = words;
-  draw();
 }
 
-/** Draw the age: each second. */
-export function draw() {
+/** The server took an event at `at` (ms). */
+export function heard(at) {
+  newest = Math.max(newest ?? 0, at);
+}
+
+/** How long no event has come, in seconds (null: not known), and whether that needs a hand. */
+export function silence(thresholds) {
+  if (newest === null || clock.isStale()) return { seconds: null, level: "" };
+  const seconds = Math.max(0, (clock.now() - newest) / 1000);
+  return { seconds, level: thresholds.level("silence", seconds) };
+}
+
+/** Draw the ages: each second. */
+export function draw({ seconds, level }) {
   const isOld = clock.isStale();
-  box.dataset.state = trouble || isOld ? "lost" : "live";
+  box.dataset.state = trouble || isOld ? "lost" : level ? "silent" : "live";
   document.documentElement.dataset.fresh = String(!isOld);
-  write(state, trouble || (isOld ? "No news" : "Live"));
-  const silence = clock.silence();
-  write(age, Number.isFinite(silence) ? told(silence, isOld) : "");
+  write(state, trouble || (isOld ? "No news" : level ? "No events" : "Live"));
+  write(age, told(seconds, isOld));
   write(wallClock, timeOfDay(Date.now()));
 }
 
 /** Tell a listener what needs a hand, when that has changed, and not too often. */
-export function announceNeed(services) {
-  const words = services.length ? `Needs a hand: ${services.join(", ")}.` : "";
+export function announceNeed(needs) {
+  const who = needs.map((need) => need.who);
+  const words = who.length ? `Needs a hand: ${who.join(", ")}.` : "";
   if (words === saidNeed || performance.now() - saidAt < UNHURRIED) return;
   saidNeed = words;
   saidAt = performance.now();
   if (words) announce(words);
 }
 
-function told(silence, isOld) {
-  const age = spoken(silence / 1000);
-  return isOld ? `· as of ${timeOfDay(Date.now() - silence)}, ${age} ago` : `${age} old`;
+function told(seconds, isOld) {
+  const gap = clock.silence();
+  if (isOld) {
+    if (!Number.isFinite(gap)) return "";
+    return `· as of ${timeOfDay(Date.now() - gap)}, ${spoken(gap / 1000)} ago`;
+  }
+  return seconds === null ? "· no event yet" : `· newest event ${spoken(seconds)} ago`;
 }
 
 function inWords(error) {

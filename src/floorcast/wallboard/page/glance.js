@@ -1,90 +1,157 @@
-/** The floor at a glance: the few figures that are read from the far end of the room. */
+/**
+ * The floor at a glance: the few figures that are read from the far end of the room. Each tile
+ * names whom it means, and leads there.
+ */
 
-import { callsInRates, count, duration, percent, plural } from "./figures.js";
-import { HOLD, IN_CALL, NOT_READY, READY } from "./states.js";
+import { count, duration, named, percent, plural, targetOf, together } from "./figures.js";
+import { READY } from "./states.js";
 import { figure, mark, write } from "./table.js";
 import { LEVELS } from "./thresholds.js";
 
 const list = document.getElementById("glance");
 const tiles = new Map();
 const UNKNOWN = "–"; // not 0: what is not known, or not to be seen, is not said to be well
+const SHORT = 5; // characters for which a tile always has room
 
 /**
- * @param {import("./services_panel.js").ServicesPanel} services
- * @param {import("./agents_panel.js").AgentsPanel} agents
- * @param {import("./thresholds.js").Thresholds} thresholds
+ * @param {object} shown
+ * @param {import("./services_panel.js").ServicesPanel} shown.services
+ * @param {import("./agents_panel.js").AgentsPanel} shown.agents
+ * @param {import("./thresholds.js").Thresholds} shown.thresholds
+ * @param {import("./needs.js").Need[]} shown.needs
+ * @param {boolean} shown.isStale whether all of it is too old to be relied on
+ * @param {(target: object) => void} onLead a tile was clicked
  */
-export function draw(services, agents, thresholds) {
-  const needy = need(services, agents);
+export function draw(shown, onLead) {
+  const [level, ...calls] = ofCalls(shown);
+  const drawn = [level, ofNeeds(shown), ...calls, ofReady(shown.agents)];
+  const longest = Math.max(SHORT, ...drawn.map(({ value }) => value.length));
+  list.style.setProperty("--characters", longest);
+  for (const one of drawn) tile(one, onLead);
+}
+
+function ofNeeds({ services, agents, needs, isStale }) {
+  const base = { name: "needs", label: "Need a hand" };
   const isKnown = services.isKnown || agents.isKnown;
-  const total = isKnown ? count(needy.total) : UNKNOWN;
-  tile("needs", "Need a hand", total, isKnown ? needy.words : "unknown", needy.total ? "act" : "");
-  drawCalls(services, thresholds);
-  drawAgents(agents);
+  if (needs.length && isKnown) {
+    const note = named(needs.map(({ who }) => who));
+    const why = needs.map(({ who, why }) => `${who}: ${why}`).join("\n");
+    return { ...base, value: count(needs.length), note, title: why, level: "act", leadsTo: needs[0].leadsTo };
+  }
+  if (!isKnown) return { ...base, value: UNKNOWN, note: "unknown" };
+  const isAll = services.isKnown && agents.isKnown && !isStale;
+  return { ...base, value: "0", note: isAll ? "all is well" : "as far as is known" };
 }
 
-function drawCalls(services, thresholds) {
-  const sum = (member) => services.stats.reduce((total, one) => total + one[member], 0);
-  const longest = Math.max(0, ...services.stats.map((one) => services.longestWait(one)));
-  const abandoned = sum("totalAbandoned");
-  const decided = services.stats.reduce((total, one) => total + callsInRates(one), 0);
-  const rate = decided ? (100 * abandoned) / decided : null;
-  const waiting = services.isKnown ? count(sum("totalCallsInQueue")) : UNKNOWN;
-  const wait = longest ? duration(longest) : UNKNOWN;
-  const isBad = rate === null ? "" : thresholds.level("abandonRate", rate);
-  const today = services.isKnown ? `${count(abandoned)} today` : "today";
-  tile("waiting", "In queue", waiting, "calls", worst(services, "inQueue"));
-  tile("longest", "Longest wait", wait, "now", worst(services, "longestWait"));
-  tile("abandoned", "Abandoned", rate === null ? UNKNOWN : percent(rate), today, isBad);
-}
-
-function drawAgents(agents) {
-  const number = (...states) => {
-    const found = agents.present.filter((one) => states.includes(one.state));
-    return agents.isKnown ? count(found.length) : UNKNOWN;
+function ofCalls({ services, thresholds }) {
+  const rated = services.rated();
+  const all = together(services.stats);
+  const known = (value) => (services.isKnown ? value : UNKNOWN);
+  const rate = (share) => (share === null ? UNKNOWN : percent(share));
+  const abandonRate = all.calls ? (100 * all.abandoned) / all.calls : null;
+  const target = targetOf(services.stats);
+  const worst = (measure) => {
+    const found = rated.map(({ levels }) => levels[measure]);
+    return LEVELS.findLast((level) => found.includes(level)) ?? "";
   };
-  tile("ready", "Ready", number(READY), "agents");
-  tile("in-call", "In call", number(IN_CALL, HOLD), "agents");
-  tile("not-ready", "Not ready", number(NOT_READY), "agents");
+  const most = (by) => rated.filter(by).sort((one, other) => by(other) - by(one))[0]?.service;
+  const waiting = most(({ service }) => service.totalCallsInQueue);
+  const longest = most(({ wait }) => wait);
+  const lost = most(({ service }) => service.totalAbandoned);
+  const to = (service, order) => ({ order, service: service?.serviceId });
+  const level = all.serviceLevel;
+  const goal = target ?? thresholds.of("serviceLevel")[0];
+  const missing = (measure, value, own) =>
+    value === null ? "" : thresholds.level(measure, value, own);
+  return [
+    {
+      name: "level",
+      label: "Service level",
+      value: rate(level),
+      note: `target ${Number(goal.toFixed(1))}%`,
+      level: missing("serviceLevel", level, target === null ? {} : { targetServiceLevel: target }),
+      leadsTo: { order: "level" },
+    },
+    {
+      name: "waiting",
+      label: "In queue",
+      value: known(count(all.waiting)),
+      note: waiting ? waiting.serviceName : "calls",
+      level: worst("inQueue"),
+      leadsTo: to(waiting, "queue"),
+    },
+    {
+      name: "longest",
+      label: "Longest wait",
+      value: longest ? duration(services.longestWait(longest)) : UNKNOWN,
+      note: longest ? longest.serviceName : "now",
+      level: worst("longestWait"),
+      leadsTo: to(longest, "wait"),
+    },
+    {
+      name: "speed",
+      label: "Answered in",
+      value: all.speedOfAnswer === null ? UNKNOWN : duration(all.speedOfAnswer),
+      note: "on average",
+      title: "Average speed of answer today",
+      leadsTo: { order: "speed" },
+    },
+    {
+      name: "handled",
+      label: "Handled",
+      value: known(count(all.handled)),
+      note: "today",
+      leadsTo: { order: "handled" },
+    },
+    {
+      name: "abandoned",
+      label: "Abandoned",
+      value: rate(abandonRate),
+      note: lost ? `${lost.serviceName} most` : "today",
+      level: missing("abandonRate", abandonRate),
+      leadsTo: to(lost, "abandoned"),
+    },
+  ];
 }
 
-/** What needs a hand now, in words. */
-export function need(services, agents) {
-  const these = services.stats.filter((one) => Object.values(services.levels(one)).includes("act"));
-  const those = agents.present.filter((one) => agents.level(one) === "act");
-  const words = [];
-  if (these.length) words.push(plural(these.length, "service"));
-  if (those.length) words.push(plural(those.length, "agent"));
+/** How many are ready: the panel of the agents has the other states, to click on. */
+function ofReady(agents) {
+  const ready = agents.present.filter(({ state }) => state === READY);
   return {
-    total: these.length + those.length,
-    words: words.join(", ") || "all is well",
-    services: these.map((one) => one.serviceName),
+    name: "ready",
+    label: "Ready",
+    value: agents.isKnown ? count(ready.length) : UNKNOWN,
+    note: agents.isKnown ? `of ${plural(agents.present.length, "agent")}` : "agents",
+    leadsTo: { states: [READY] },
   };
 }
 
-/** The level of the service that is worst off: sums have no thresholds. */
-function worst(services, measure) {
-  const levels = services.stats.map((one) => services.levels(one)[measure]);
-  return LEVELS.findLast((level) => levels.includes(level)) ?? "";
-}
-
-function tile(name, label, value, note, level = "") {
+function tile({ name, label, value, note, title = "", level = "", leadsTo }, onLead) {
   const one = tiles.get(name) ?? make(name, label);
   figure(one.value, value, "", level);
-  mark(one.value.dataset, "long", value.length > 5 ? "true" : "");
-  mark(one.group.dataset, "level", level);
+  mark(one.button.dataset, "level", level);
   write(one.note, note);
+  if (one.note.title !== (title || note)) one.note.title = title || note;
+  one.button.onclick = () => onLead(leadsTo ?? {});
 }
 
 function make(name, label) {
-  const group = document.createElement("div");
-  const [term, value, note] = ["dt", "dd", "dd"].map((tag) => document.createElement(tag));
-  group.dataset.tile = name;
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const parts = ["label", "value", "note"].map((part) => {
+    const one = document.createElement("span");
+    one.className = part;
+    return one;
+  });
+  const [term, value, note] = parts;
+  button.type = "button";
+  button.dataset.tile = name;
   term.textContent = label;
-  value.className = "value";
-  note.className = "quiet";
-  group.append(term, value, note);
-  list.append(group);
-  tiles.set(name, { group, value, note });
+  note.classList.add("quiet");
+  note.dir = "auto";
+  button.append(...parts.flatMap((part) => [part, " "]));
+  item.append(button);
+  list.append(item);
+  tiles.set(name, { button, value, note });
   return tiles.get(name);
 }

@@ -1,16 +1,19 @@
 /** The wallboard: sign in, then the board. */
 
+import { takeKey } from "./address.js";
 import { Board } from "./board.js";
 import * as display from "./display.js";
+import { Refusal } from "./requests.js";
 import { Session } from "./session.js";
 import * as signIn from "./sign_in.js";
 import { Thresholds } from "./thresholds.js";
 import * as thresholdsDialog from "./thresholds_dialog.js";
 
+const AGAIN = 5_000; // ms until a screen tries its key again
 const place = document.getElementById("board");
 const client = document.getElementById("board-client");
 
-const session = new Session(() => leave("You have signed in with another session in another tab."));
+const session = new Session((why) => leave(why));
 const thresholds = new Thresholds();
 const board = new Board(session, thresholds, (why) => {
   session.forget();
@@ -20,6 +23,7 @@ const board = new Board(session, thresholds, (why) => {
 function enter() {
   client.textContent = session.client;
   document.title = `${session.client} · Wallboard`;
+  signIn.hide();
   place.hidden = false;
   place.querySelector("h1").focus();
   board.start();
@@ -31,13 +35,26 @@ function leave(why = "") {
   signIn.show(why);
 }
 
+/** A screen has nobody who types: it tries until the server is there, unless its key is refused. */
+async function begin(key) {
+  try {
+    if (await session.restore(key)) enter();
+    else signIn.show();
+  } catch (error) {
+    const isOver = error instanceof Refusal && error.status === 401;
+    if (isOver) signIn.show("The key of this screen is no longer accepted.");
+    else {
+      signIn.wait(error);
+      setTimeout(() => begin(""), (error.retryAfter ?? 0) * 1000 || AGAIN);
+    }
+  }
+}
+
 thresholdsDialog.bind(thresholds);
-display.bind((onWall) => board.look(onWall));
+display.bind(() => board.look());
 signIn.bind(session, enter);
 document.getElementById("sign-out").onclick = async () => {
   await session.signOut();
   location.reload(); // nothing that was shown stays behind in the page
 };
-
-if (session.restore()) enter();
-else signIn.show();
+begin(takeKey());

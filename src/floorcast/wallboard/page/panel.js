@@ -14,7 +14,7 @@ export class Panel {
     this.section = document.getElementById(id);
     this.#explanation = this.section.querySelector(".explanation");
     this.#content = [...this.section.children].filter(
-      (child) => !child.matches("h2, .explanation"),
+      (child) => !child.matches("h2, .heading, .explanation"),
     );
     this.#more = this.section.querySelector("[data-more]");
   }

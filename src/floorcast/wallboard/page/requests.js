@@ -16,6 +16,11 @@ export class Refusal extends Error {
     return this.code === 301;
   }
 
+  /** A parameter, such as a filter of the address, names what is not there. */
+  get isOfParameters() {
+    return this.status === 400;
+  }
+
   /** The role, or the client, may not use the method: asking again soon is of no use. */
   get isOfRights() {
     return this.status === 403;
@@ -31,8 +36,9 @@ export class Refusal extends Error {
 export class Unreachable extends Error {}
 
 /**
- * Send a request; its answer as JSON, the place in the feeds at which that is true, and how many
- * seconds should pass for each further request (0: as few as you like).
+ * Send a request; its answer as JSON, the place in the feeds at which that is true, how many
+ * seconds should pass for each further request (0: as few as you like), and when the server took
+ * the newest event (ms; null: not told).
  * Throws Refusal and Unreachable.
  */
 export async function send(method, path, { headers = {}, body } = {}) {
@@ -54,7 +60,24 @@ export async function send(method, path, { headers = {}, body } = {}) {
     body: said && read(said),
     token: answer.headers.get("Feed-Token"),
     pace: pace(answer),
+    newest: Number(answer.headers.get("Newest-Event")) || null,
   };
+}
+
+/** An error as a message between tabs can carry it. */
+export function plain(error) {
+  const { name, message } = error;
+  if (error instanceof Unreachable) return { of: "network", message };
+  if (!(error instanceof Refusal)) return { of: "page", message: `${name}: ${message}` };
+  const { status, code, retryAfter } = error;
+  return { of: "server", status, code, message, retryAfter };
+}
+
+/** The error that such a message carries. */
+export function revived({ of, status, code, message, retryAfter }) {
+  if (of === "network") return new Unreachable(message);
+  if (of === "server") return new Refusal(status, { code, message }, retryAfter);
+  return new Error(message);
 }
 
 /** What a page of a proxy, or of a network that wants a login of its own, is not. */

@@ -18,9 +18,8 @@ export class Roster {
   constructor() {
     /** @type {Map<string, Agent>} */
     this.agents = new Map();
-    /** @type {Map<number, string>} names of services by id */
+    /** @type {Map<number, object>} the rows of service/stats by the service's id */
     this.services = new Map();
-    this.hasStrangers = false;
   }
 
   /** Begin with the rows of a snapshot; what events told of an agent beyond a row is kept. */
@@ -34,7 +33,6 @@ export class Roster {
       const agent = { login: row.agentLoginId, name: row.agentName, past };
       this.agents.set(key, Object.assign(agent, past.status, { service: row.serviceName ?? "" }));
     }
-    this.hasStrangers = false;
   }
 
   /** Those who are logged in. */
@@ -44,8 +42,8 @@ export class Roster {
 
   /** Learn names of services, which events do not tell; of a child client's, where there is no other. */
   name(services) {
-    for (const { serviceId, serviceName } of services.toReversed()) {
-      this.services.set(Number(serviceId), serviceName);
+    for (const service of services.toReversed()) {
+      this.services.set(Number(service.serviceId), service);
     }
     for (const agent of this.agents.values()) {
       if (agent.service === String(agent.serviceId))
@@ -60,7 +58,6 @@ export class Roster {
     if (!agent) {
       agent = { login, name: login, past: AgentPast.unknown() };
       this.agents.set(login, agent);
-      this.hasStrangers = true; // a snapshot has the name
     }
     agent.past.take(event, taken);
     const { status } = agent.past;
@@ -68,7 +65,7 @@ export class Roster {
   }
 
   #serviceName(id) {
-    return id === null ? "" : (this.services.get(id) ?? String(id));
+    return id === null ? "" : (this.services.get(id)?.serviceName ?? String(id));
   }
 }
 

@@ -1,31 +1,50 @@
-/** The services: service level, queue, longest wait, abandon rate. */
+/** The services: service level, queue, longest wait, abandon rate, and a trend. */
 
+import { shows } from "./address.js";
 import * as clock from "./clock.js";
 import { callsInRates, count, duration, percent, plural } from "./figures.js";
+import { handsOf } from "./needs.js";
 import { Panel } from "./panel.js";
 import { figure, mark, room, Rows, write } from "./table.js";
-import { LEVELS } from "./thresholds.js";
+import { inNeed, ORDERS, Sorting } from "./services_order.js";
 import { timeOf } from "./tokens.js";
+import { drawTrend } from "./trends.js";
+
+const PAGE = 10_000; // ms for which a wall shows the same services
 
 export class ServicesPanel {
   #panel = new Panel("services");
   #scroll = this.#panel.section.querySelector(".scroll");
   #rows = new Rows(this.#scroll.querySelector("tbody"), "service-row");
+  #search = this.#panel.section.querySelector("input");
+  #sorting = new Sorting(this.#panel.section, () => this.draw());
   #at = 0; // the server's time at which the rows are true, ms
+  #lit = 0;
 
   /** @param {import("./thresholds.js").Thresholds} thresholds */
   constructor(thresholds) {
     this.thresholds = thresholds;
-    /** @type {object[]} as the API gives them */
-    this.stats = [];
-    this.onWall = false;
+    /** @type {object[]} as the API gives them, whatever the view shows */
+    this.all = [];
+    /** @type {import("./address.js").View} */
+    this.view = { isWall: false, services: new Set(), callCenters: new Set() };
+    /** @type {?import("./trends.js").Trends} */
+    this.trends = null;
+    /** @type {import("./roster.js").Agent[]} those who are logged in */
+    this.present = [];
+    this.#search.oninput = () => this.draw();
+  }
+
+  /** Those that the view shows. */
+  get stats() {
+    return this.all.filter((one) => shows(this.view, one.serviceId, one.callCenterId));
   }
 
   /** Show an answer of service/stats. */
   show({ stats }, token) {
-    this.stats = stats;
+    this.all = stats;
     this.#at = timeOf(token);
-    this.#panel.shown(token, stats.length ? "" : "No service has had an agent or a call today.");
+    this.#panel.shown(token);
     this.draw();
   }
 
@@ -36,7 +55,7 @@ export class ServicesPanel {
 
   /** Say why there are none. */
   explain(why) {
-    this.stats = [];
+    this.all = [];
     this.#panel.explain(why);
   }
 
@@ -49,64 +68,118 @@ export class ServicesPanel {
   /** The levels of a service's figures by measure. */
   levels(service) {
     const decided = callsInRates(service);
-    const level = (measure, value) => this.thresholds.level(measure, value);
+    const wait = this.longestWait(service);
+    const level = (measure, value) => this.thresholds.level(measure, value, service);
     return {
       // a rate of nothing is 0, which would call for help at every day's beginning
       serviceLevel: decided ? level("serviceLevel", service.serviceLevel) : "",
       abandonRate: decided ? level("abandonRate", service.abandonRate) : "",
       inQueue: level("inQueue", service.totalCallsInQueue),
-      longestWait: level("longestWait", this.longestWait(service)),
+      longestWait: service.totalCallsInQueue ? level("longestWait", wait) : "",
+      hands: handsOf(service, wait, this.present) ? "act" : "",
     };
+  }
+
+  /** The services that the view shows with their levels, in need first. */
+  rated() {
+    const rated = this.stats.map((service) => ({
+      service,
+      levels: this.levels(service),
+      wait: this.longestWait(service),
+    }));
+    return rated.sort(inNeed);
   }
 
   /** Draw all rows anew; only what differs is touched. */
   draw() {
     if (this.#panel.isExplained) return;
-    const rows = this.stats.map((service) => [service, this.levels(service)]);
-    if (this.onWall) rows.sort((one, other) => need(other[1]) - need(one[1]));
-    const shown = rows.slice(0, room(this.#scroll));
+    const rated = this.rated();
+    const listed = this.view.isWall ? rated : this.#sorting.sorted(this.#found(rated), this.all);
+    this.#panel.shown("", this.#nothing(listed));
+    const { shown, note } = this.view.isWall ? this.#page(listed) : { shown: listed, note: "" };
     this.#rows.show(
       shown,
-      ([service]) => service.serviceId,
-      (row, one) => this.#fill(row, ...one),
+      ({ service }) => service.serviceId,
+      (row, one) => this.#fill(row, one),
     );
-    const all = plural(rows.length, "service");
-    this.#panel.note(shown.length < rows.length ? `${shown.length} of ${all}, in need first` : all);
+    const some = shown.length < rated.length ? `${shown.length} of ` : "";
+    this.#panel.note(some + plural(rated.length, "service") + note);
   }
 
-  #fill(row, service, levels) {
-    const [name, serviceLevel, inQueue, longestWait, abandoned, offered, agents] = row.children;
+  /** Lead to a service, by default the first: its row is in focus, and lit up for a moment. */
+  lead(id) {
+    this.#search.value = "";
+    this.draw();
+    const row = this.#rows.of(id) ?? this.#rows.body.firstElementChild;
+    if (!row) return;
+    row.tabIndex = -1;
+    row.scrollIntoView({ block: "nearest" });
+    row.focus({ preventScroll: true });
+    clearTimeout(this.#lit);
+    mark(row.dataset, "lit", "true");
+    this.#lit = setTimeout(() => mark(row.dataset, "lit", ""), 2_000);
+  }
+
+  /** Sort as if the column's title had been clicked: so that the worst comes first. */
+  sortBy(order) {
+    if (!this.view.isWall) this.#sorting.by(order, Boolean(ORDERS[order]?.worstIsMost));
+  }
+
+  #found(rated) {
+    const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const isIt = ({ service }) => {
+      const text = `${service.serviceName} ${service.callCenterName ?? ""}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    };
+    return rated.filter(isIt);
+  }
+
+  #nothing(listed) {
+    if (listed.length) return "";
+    if (!this.all.length) return "No service has had an agent or a call today.";
+    if (!this.stats.length) return "None of the services of this view has had an agent or a call today.";
+    return `No service matches “${this.#search.value.trim()}”.`;
+  }
+
+  /** What fits on a wall: those most in need stay, in half of the rows; the others take turns. */
+  #page(listed) {
+    const fits = room(this.#scroll);
+    if (listed.length <= fits) return { shown: listed, note: "" };
+    const needy = listed.filter(({ levels }) => Object.values(levels).includes("act"));
+    const stay = needy.slice(0, Math.floor(fits / 2));
+    const others = listed.slice(stay.length);
+    const size = fits - stay.length;
+    const pages = Math.ceil(others.length / size);
+    const page = Math.floor(clock.now() / PAGE) % pages;
+    // the last page is filled up, so that the table keeps its height
+    const from = Math.min(page * size, others.length - size);
+    const note = `, in need first · page ${page + 1} of ${pages}`;
+    return { shown: [...stay, ...others.slice(from, from + size)], note };
+  }
+
+  #fill(row, { service, levels, wait }) {
+    const cell = (name) => row.querySelector(`.${name}`);
     const decided = callsInRates(service);
-    const wait = this.longestWait(service);
-    write(name, service.serviceName);
+    const rate = (name, member, level) => {
+      figure(cell(name), decided ? percent(service[member]) : "–", service[member], level);
+    };
+    const number = (name, member, level = "") => {
+      figure(cell(name), count(service[member]), service[member], level);
+    };
+    write(row.firstElementChild, service.serviceName);
     mark(row.dataset, "id", service.serviceId);
-    figure(
-      serviceLevel,
-      decided ? percent(service.serviceLevel) : "–",
-      service.serviceLevel,
-      levels.serviceLevel,
-    );
-    serviceLevel.style.setProperty("--share", decided ? service.serviceLevel / 100 : 0);
-    figure(inQueue, count(service.totalCallsInQueue), service.totalCallsInQueue, levels.inQueue);
-    figure(
-      longestWait,
-      wait ? duration(wait) : "–",
-      service.longestCallInQueue,
-      levels.longestWait,
-    );
-    figure(
-      abandoned,
-      decided ? percent(service.abandonRate) : "–",
-      service.abandonRate,
-      levels.abandonRate,
-    );
-    figure(offered, count(service.totalOffered), service.totalOffered);
-    figure(agents, count(service.totalAgents), service.totalAgents);
+    rate("level", "serviceLevel", levels.serviceLevel);
+    const share = decided ? service.serviceLevel / 100 : 0;
+    cell("level").style.setProperty("--share", share);
+    number("queue", "totalCallsInQueue", levels.inQueue);
+    const waited = wait || service.totalCallsInQueue ? duration(wait) : "–";
+    figure(cell("wait"), waited, service.longestCallInQueue, levels.longestWait);
+    rate("abandoned", "abandonRate", levels.abandonRate);
+    const speed = service.averageSpeedOfAnswer;
+    figure(cell("speed"), decided ? duration(speed) : "–", speed);
+    number("handled", "totalHandled");
+    number("offered", "totalOffered");
+    number("agents-in", "totalAgents", levels.hands);
+    drawTrend(cell("trend"), this.trends?.of(service.serviceId) ?? []);
   }
-}
-
-/** How much a service needs a hand: the sum of its figures' levels, the worst one first. */
-function need(levels) {
-  const all = Object.values(levels).map((level) => LEVELS.indexOf(level));
-  return Math.max(...all) * 10 + all.reduce((sum, one) => sum + one, 0);
 }

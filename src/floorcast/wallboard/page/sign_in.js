@@ -1,11 +1,14 @@
 /** Signing in: the form, and its failures in words. */
 
-import { Refusal, Unreachable } from "./requests.js";
+import { Refusal, send, Unreachable } from "./requests.js";
 import { Session } from "./session.js";
+
+const EXAMPLE = "/wallboard/sign-in.json"; // what the demo fills in; nothing from a real server
 
 const section = document.getElementById("sign-in");
 const form = section.querySelector("form");
 const why = document.getElementById("sign-in-why");
+const waiting = document.getElementById("sign-in-waiting");
 const failure = document.getElementById("sign-in-failure");
 const button = form.querySelector("button");
 
@@ -32,16 +35,38 @@ export function bind(session, onSignedIn) {
 }
 
 /** Ask who it is; `reason` says why again. */
-export function show(reason = "") {
-  for (const [name, value] of Object.entries(Session.last())) {
-    if (form.elements[name]) form.elements[name].value ||= value;
-  }
+export async function show(reason = "") {
+  form.hidden = false;
+  waiting.hidden = true;
+  fill(Session.last());
   why.textContent = reason;
   why.hidden = !reason;
   failure.textContent = "";
   section.hidden = false;
-  const empty = [...form.elements].find((field) => field.matches("input") && !field.value);
-  empty?.focus();
+  focus();
+  const { body } = await send("GET", EXAMPLE).catch(() => ({ body: {} }));
+  if (!Object.keys(body).length || section.hidden) return;
+  fill(body);
+  focus();
+}
+
+function fill(values) {
+  for (const [name, value] of Object.entries(values)) {
+    if (form.elements[name]) form.elements[name].value ||= value;
+  }
+}
+
+/** What is still to be said; when all is, the button. */
+function focus() {
+  const fields = [...form.elements].filter((field) => field.matches("input"));
+  (fields.find((field) => !field.value) ?? button).focus();
+}
+
+/** Say why a screen does not come up yet; it has nobody to fill a form in. */
+export function wait(error) {
+  form.hidden = true;
+  waiting.hidden = section.hidden = false;
+  waiting.textContent = `${inWords(error)} This screen tries again by itself.`;
 }
 
 /** Put the form away. */

@@ -9,6 +9,7 @@ import { isOlder, timeOf } from "./tokens.js";
 
 const QUICKEST = 1_000; // ms between two rounds
 const SLOWEST = 3_000;
+const UNSEEN = 10_000; // the same, while nobody looks
 const IN_A_ROUND = 3; // requests, more or less, what the agents ask for included
 const REFUSED = 60_000; // ms until a method that is not allowed is tried again: rights change
 const LONGEST_PAUSE = 8_000; // ms, without an answer
@@ -17,7 +18,8 @@ const LONGEST_PAUSE = 8_000; // ms, without an answer
  * @typedef {object} Figures
  * @property {string} path         the method
  * @property {number} every        ms that must lie between two requests
- * @property {(body: object, token: string) => void} show
+ * @property {object} [body]       of the request
+ * @property {(body: object, token: string, newest: ?number) => void} show
  * @property {(why: string) => void} explain   shown instead, when the method is not allowed
  */
 
@@ -40,6 +42,8 @@ export class Statistics {
     this.session = session;
     this.figures = figures;
     this.told = told;
+    /** whether anybody looks: else the rounds are slow */
+    this.isHurried = true;
   }
 
   /** Begin; the first round starts at once. */
@@ -88,24 +92,24 @@ export class Statistics {
     if (!trouble)
       return this.#wanted
         ? this.#began + this.#quickest - performance.now()
-        : Math.max(SLOWEST, this.#quickest);
+        : Math.max(this.isHurried ? SLOWEST : UNSEEN, this.#quickest);
     const backOff = Math.min(LONGEST_PAUSE, QUICKEST * 2 ** (this.#failures - 1));
     return Math.max((trouble.retryAfter ?? 0) * 1000, backOff * (0.5 + Math.random() / 2));
   }
 
   async #ask(one) {
     try {
-      const { body, token, pace = 0 } = await this.session.ask(one.path);
-      if (!this.#running) return;
+      const { body, token, pace = 0, newest = null } = await this.session.ask(one.path, one.body);
+      if (!this.#running || !this.figures.includes(one)) return;
       clock.hear(timeOf(token));
       this.#quickest = Math.max(QUICKEST, pace * 1000 * IN_A_ROUND);
       this.#due.set(one, this.#began + one.every);
       const shown = this.#shown.get(one);
       if (shown && isOlder(token, shown)) return; // of a node that lags behind
       this.#shown.set(one, token);
-      one.show(body, token);
+      one.show(body, token, newest);
     } catch (error) {
-      if (!(error instanceof Refusal && error.isOfRights)) throw error;
+      if (!(error instanceof Refusal && (error.isOfRights || error.isOfParameters))) throw error;
       clock.touch();
       this.#due.set(one, this.#began + REFUSED);
       one.explain(error.message);

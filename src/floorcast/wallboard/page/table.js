@@ -46,6 +46,11 @@ export class Rows {
     this.template = document.getElementById(template).content.firstElementChild;
   }
 
+  /** The row of a key, if it is shown. */
+  of(key) {
+    return this.#rows.get(key);
+  }
+
   /** Show `items` in this order. */
   show(items, keyOf, fill) {
     const kept = new Map();

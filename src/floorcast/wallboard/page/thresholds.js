@@ -14,6 +14,16 @@ export const MEASURES = {
   wrapUp: { label: "Wrapup for", unit: "min", isPast: ABOVE, shipped: [3, 6] },
   inCall: { label: "In Call for", unit: "min", isPast: ABOVE, shipped: [15, 30] },
   hold: { label: "Hold for", unit: "min", isPast: ABOVE, shipped: [3, 6] },
+  silence: { label: "No event for", unit: "s", isPast: ABOVE, shipped: [120, 300] },
+};
+
+const MISSED_BY = 10; // percentage points below its target at which a service level is to be acted on
+
+/** The limits that a service's target gives, in place of the browser's own; undefined: none. */
+const TARGETS = {
+  serviceLevel: ({ targetServiceLevel: target }) => target && [target, target - MISSED_BY],
+  longestWait: ({ targetSeconds: target }) =>
+    target === undefined ? undefined : [target, Math.max(1, 2 * target)],
 };
 
 /** The levels by how much they ask for. */
@@ -27,18 +37,20 @@ export class Thresholds extends EventTarget {
     return this.#limits[measure] ?? MEASURES[measure].shipped;
   }
 
-  /** The level of a value: one of LEVELS. */
-  level(measure, value) {
+  /** The level of a value: one of LEVELS. A target of the site, the same on every screen, wins. */
+  level(measure, value, service = {}) {
     const { isPast } = MEASURES[measure];
-    const [watch, act] = this.of(measure);
+    const [watch, act] = TARGETS[measure]?.(service) ?? this.of(measure);
     if (isPast(value, act)) return "act";
     return isPast(value, watch) ? "watch" : "";
   }
 
-  /** Set the limits of a measure. */
+  /** Set the limits of a measure; whether they are of use: `act` must not come before `watch`. */
   set(measure, limits) {
+    if (!isUsable(measure, limits)) return false;
     this.#limits[measure] = limits;
     this.#keep();
+    return true;
   }
 
   /** Everything as it is shipped. */
@@ -57,10 +69,14 @@ export class Thresholds extends EventTarget {
 function read() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};
-    const usable = ([name, limits]) =>
-      name in MEASURES && limits.length === 2 && limits.every(Number.isFinite);
-    return Object.fromEntries(Object.entries(kept).filter(usable));
+    return Object.fromEntries(Object.entries(kept).filter((one) => isUsable(...one)));
   } catch {
     return {};
   }
+}
+
+function isUsable(measure, limits) {
+  if (!(measure in MEASURES) || limits.length !== 2 || !limits.every(Number.isFinite)) return false;
+  const [watch, act] = limits;
+  return MEASURES[measure].isPast === ABOVE ? watch <= act : watch >= act;
 }

@@ -29,14 +29,21 @@ function row(thresholds, measure, label, unit) {
   one.append(head, cell(`${label}, ${unit}: watch`), cell(`${label}, ${unit}: act`));
   one.oninput = () => {
     const inputs = [...one.querySelectorAll("input")];
-    if (inputs.every((input) => input.checkValidity())) {
-      thresholds.set(
-        measure,
-        inputs.map((input) => input.valueAsNumber),
-      );
-    }
+    const act = inputs.at(-1);
+    act.setCustomValidity("");
+    const limits = inputs.map((input) => input.valueAsNumber);
+    const areNumbers = inputs.every((input) => input.checkValidity());
+    const isRefused = areNumbers && !thresholds.set(measure, limits);
+    const way = MEASURES[measure].label.endsWith("below") ? "above" : "below";
+    if (isRefused) act.setCustomValidity(`“Act” must not be ${way} “watch”.`);
+    act.ariaInvalid = String(isRefused);
+    say(isRefused ? `${label}: “act” must not be ${way} “watch”. Not kept.` : "");
   };
   return one;
+}
+
+function say(words) {
+  document.getElementById("thresholds-failure").textContent = words;
 }
 
 function cell(label) {
@@ -52,6 +59,9 @@ function fill(thresholds) {
     const limits = thresholds.of(one.dataset.measure);
     one.querySelectorAll("input").forEach((input, index) => {
       input.value = limits[index];
+      input.setCustomValidity("");
+      input.ariaInvalid = null;
     });
   }
+  say("");
 }

@@ -1,5 +1,6 @@
 /** The calls that wait for an agent, longest first. */
 
+import { shows } from "./address.js";
 import * as clock from "./clock.js";
 import { count, duration } from "./figures.js";
 import { Panel } from "./panel.js";
@@ -16,12 +17,16 @@ export class WaitingPanel {
   /** @param {import("./thresholds.js").Thresholds} thresholds */
   constructor(thresholds) {
     this.thresholds = thresholds;
+    /** @type {import("./address.js").View} */
+    this.view = null;
+    /** @type {Map<number, object>} the rows of service/stats by the service's id */
+    this.services = new Map();
   }
 
   /** Show an answer of service/calls/status. */
   show({ callsDetails }, token) {
     this.#calls = callsDetails;
-    this.#panel.shown(token, callsDetails.length ? "" : "Nobody waits.");
+    this.#panel.shown(token);
     this.draw();
   }
 
@@ -34,17 +39,24 @@ export class WaitingPanel {
   /** Draw all rows anew, as long as they have waited by now. */
   draw() {
     if (this.#panel.isExplained) return;
-    const shown = this.#calls.slice(0, Math.min(MOST, room(this.#scroll)));
+    const center = (id) => this.services.get(Number(id))?.callCenterId;
+    const calls = this.#calls.filter(({ serviceId: id }) => shows(this.view, id, center(id)));
+    this.#panel.shown("", calls.length ? "" : "Nobody waits.");
+    const shown = calls.slice(0, Math.min(MOST, room(this.#scroll)));
     this.#rows.show(shown, looksOf, (row, call) => this.#fill(row, call));
-    this.#panel.note(note(this.#calls.length, shown.length));
+    this.#panel.note(note(calls.length, shown.length));
   }
 
   #fill(row, call) {
     const [service, caller, waits] = row.children;
     const seconds = Math.max(0, clock.now() / 1000 - Number(call.timeStamp));
     write(service, call.serviceName ?? "no service");
-    write(caller, call.name ?? call.phone ?? call.account ?? "unknown");
-    figure(waits, duration(seconds), call.timeStamp, this.thresholds.level("longestWait", seconds));
+    const who = call.name ?? call.phone ?? call.account ?? "unknown";
+    write(caller, who);
+    if (caller.title !== who) caller.title = who;
+    const own = this.services.get(Number(call.serviceId));
+    const level = this.thresholds.level("longestWait", seconds, own);
+    figure(waits, duration(seconds), call.timeStamp, level);
   }
 }
 

@@ -1,0 +1,117 @@
+/**
+ * The tab's link to what follows the floor: the browser's SharedWorker, or, where there is none or
+ * it does not start, a Source of the tab's own.
+ */
+
+import { keyOf, Source } from "./source.js";
+
+const SCRIPT = "/wallboard/worker.js";
+const NAME = "floorcast-1"; // changes with the messages, so that an old worker serves no new page
+const SOON = 5_000; // ms in which a worker must have said hello
+const AGAIN = 10_000; // ms between two words that the tab is there
+const DEAD = 45_000; // ms without a word of the worker, which has something to say every few seconds
+
+export class Link {
+  #session = null;
+  #filter = null;
+  #port = null;
+  #source = null;
+  #said = 0;
+  #heard = 0; // when the worker said something last
+
+  /** @param {(message: object) => void} onMessage */
+  constructor(onMessage) {
+    this.onMessage = onMessage;
+    document.addEventListener("visibilitychange", () => this.#join());
+    addEventListener("pagehide", () => this.#say({ kind: "leave" }));
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#join());
+  }
+
+  /** Follow the floor of a session. */
+  open(session) {
+    this.#session = session;
+    if (!this.#port && !this.#source) this.#connect();
+    this.#join();
+    clearInterval(this.#said);
+    this.#said = setInterval(() => {
+      const isDead = performance.now() - this.#heard > DEAD;
+      if (this.#port && isDead && !document.hidden) this.#alone();
+      else this.#join();
+    }, AGAIN);
+  }
+
+  /** Follow nothing any more. */
+  close() {
+    clearInterval(this.#said);
+    this.#say({ kind: "leave" });
+    this.#session = null;
+    this.#source?.stop();
+    this.#source = null;
+  }
+
+  /** Count live connects for this filter alone. */
+  show(filter) {
+    if (keyOf(filter) === keyOf(this.#filter)) return;
+    this.#filter = filter;
+    this.#join();
+  }
+
+  /** The session goes on under this id; none: this tab cannot renew it. */
+  renewed(id) {
+    if (this.#source) this.#source.renew(id);
+    else this.#say({ kind: "renewed", who: this.#session?.who, session: id });
+  }
+
+  #connect() {
+    try {
+      const worker = new SharedWorker(trusted(SCRIPT), { type: "module", name: NAME });
+      const late = setTimeout(() => this.#alone(), SOON);
+      worker.onerror = () => this.#alone();
+      worker.port.onmessage = ({ data }) => {
+        clearTimeout(late);
+        this.#heard = performance.now();
+        if (this.#session && this.#port) this.onMessage(data);
+      };
+      this.#port = worker.port;
+      this.#heard = performance.now();
+    } catch {
+      this.#alone();
+    }
+  }
+
+  /** Without a worker: the tab follows the floor itself, as long as it is seen. */
+  #alone() {
+    this.#say({ kind: "leave" });
+    this.#port?.close();
+    this.#port = null;
+    if (this.#session) this.#join();
+  }
+
+  #join() {
+    if (!this.#session) return;
+    const { id: session, who } = this.#session;
+    const isWatched = !document.hidden;
+    if (this.#port) {
+      this.#say({ kind: "join", who, session, isWatched, filter: this.#filter });
+      return;
+    }
+    const isNew = !this.#source;
+    this.#source ??= new Source(session, (message) => this.onMessage(message));
+    this.#source.session = session;
+    this.#source.count([this.#filter]);
+    this.#source.watch(isWatched);
+    if (isNew) this.#source.start();
+  }
+
+  #say(message) {
+    this.#port?.postMessage(message);
+  }
+}
+
+/** The page's policy lets this script alone become a worker. */
+function trusted(script) {
+  const policy = globalThis.trustedTypes?.createPolicy("floorcast-worker", {
+    createScriptURL: () => script,
+  });
+  return policy ? policy.createScriptURL(script) : script;
+}

@@ -1,0 +1,87 @@
+/** The order of the services: in need first, or by a column. */
+
+import { LEVELS } from "./thresholds.js";
+
+const byName = new Intl.Collator("en", { numeric: true }).compare;
+const name = ({ service }) => service.serviceName;
+const levelsOf = ({ levels }) => Object.values(levels).map((level) => LEVELS.indexOf(level));
+const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
+
+/** Who needs a hand first: by the worst level, then the longest wait, then all levels together. */
+export function inNeed(one, other) {
+  const [mine, theirs] = [levelsOf(one), levelsOf(other)];
+  return (
+    Math.max(...theirs) - Math.max(...mine) ||
+    other.wait - one.wait ||
+    sum(theirs) - sum(mine) ||
+    byName(name(one), name(other))
+  );
+}
+
+const member = (of) => (one) => one.service[of];
+
+/** The columns: by what each sorts, and whether the worst is the most. */
+export const ORDERS = {
+  level: { by: member("serviceLevel"), worstIsMost: false },
+  queue: { by: member("totalCallsInQueue"), worstIsMost: true },
+  wait: { by: ({ wait }) => wait, worstIsMost: true },
+  speed: { by: member("averageSpeedOfAnswer"), worstIsMost: true },
+  abandoned: { by: member("abandonRate"), worstIsMost: true },
+  handled: { by: member("totalHandled"), worstIsMost: false },
+  offered: { by: member("totalOffered"), worstIsMost: true },
+  agents: { by: member("totalAgents"), worstIsMost: false },
+};
+
+const NEED = "need";
+const NAME = "name";
+
+/** The titles of the columns, by which a person sorts: forwards, backwards, and not at all. */
+export class Sorting {
+  #order = ""; // as the API has them
+  #isDescending = false;
+
+  /**
+   * @param {HTMLElement} section
+   * @param {() => void} onSorted
+   */
+  constructor(section, onSorted) {
+    this.buttons = [...section.querySelectorAll("[data-order]")];
+    this.onSorted = onSorted;
+    for (const button of this.buttons) button.onclick = () => this.#turn(button.dataset.order);
+  }
+
+  /** The services, in need first, in the order chosen; `all` are those of the API, in its order. */
+  sorted(rated, all) {
+    if (this.#order === NEED) return rated;
+    const way = this.#isDescending ? -1 : 1;
+    const place = new Map(all.map((service, index) => [service, index]));
+    const { by = ({ service }) => place.get(service) } = ORDERS[this.#order] ?? {};
+    const compare =
+      this.#order === NAME
+        ? (one, other) => byName(name(one), name(other))
+        : (one, other) => by(one) - by(other);
+    return rated.toSorted(
+      (one, other) => way * compare(one, other) || byName(name(one), name(other)),
+    );
+  }
+
+  /** Sort by a column. */
+  by(order, isDescending = false) {
+    this.#order = order;
+    this.#isDescending = isDescending;
+    for (const button of this.buttons) {
+      const isIt = button.dataset.order === order;
+      const head = button.closest("th");
+      if (head) head.ariaSort = isIt ? (isDescending ? "descending" : "ascending") : null;
+      else button.ariaPressed = String(isIt);
+    }
+    this.onSorted();
+  }
+
+  #turn(order) {
+    const worstIsMost = Boolean(ORDERS[order]?.worstIsMost);
+    if (this.#order !== order) this.by(order, worstIsMost);
+    else if (order !== NEED && this.#isDescending === worstIsMost) this.by(order, !worstIsMost);
+    else this.by("");
+  }
+}

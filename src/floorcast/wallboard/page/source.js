@@ -1,0 +1,203 @@
+/**
+ * What follows the floor for one session, and tells every tab that shows it.
+ *
+ * It runs in a SharedWorker, so that all tabs of a browser share two streams and one set of
+ * requests (a browser keeps six connections per host over HTTP/1.1); without one, in the page.
+ * So it knows no document.
+ */
+
+import { LiveFloor } from "./floor.js";
+import { plain, Refusal, send } from "./requests.js";
+import { Statistics } from "./statistics.js";
+import { Stream } from "./stream.js";
+import { timeOf } from "./tokens.js";
+
+export const SERVICES = "/realtime/service/stats";
+export const WAITING = "/realtime/service/calls/status";
+export const CONNECTS = "/realtime/service/liveConnects";
+export const CAMPAIGNS = "/realtime/campaign/stats";
+const INTERACTIONS = "/realtime/event/feed";
+const SELDOM = 10_000; // ms between two looks at what changes slowly
+const RENEWAL = 20_000; // ms that the tabs have to renew a session
+
+export class Source {
+  #last = new Map(); // path and filter → what was told of it last
+  #isWatched = false;
+  #follows = false; // the interaction feed
+  #wasTroubled = false;
+  #renewal = null;
+  #renewed = () => {};
+
+  /**
+   * @param {string} session the session's id
+   * @param {(message: object) => void} tell
+   */
+  constructor(session, tell) {
+    this.session = session;
+    this.tell = tell;
+    this.floor = new LiveFloor(this, {
+      onSnapshot: (rows, token, newest) => this.#keep("agents", { kind: "agents", rows, token, newest }),
+      onEvent: (event, place) => {
+        this.statistics.nudge();
+        this.tell({ kind: "event", event, place });
+      },
+      onRefused: (why) => this.#keep("agents", { kind: "agents-refused", why }),
+      onTrouble: (error) => this.#troubled(error),
+    });
+    this.interactions = new Stream(
+      `${INTERACTIONS}/sse`,
+      () => {
+        this.statistics.nudge();
+        this.tell({ kind: "heard", at: timeOf(this.interactions.place) });
+      },
+      () => this.#refused(),
+    );
+    this.statistics = new Statistics(
+      this,
+      [
+        this.#figures(SERVICES),
+        this.#figures(WAITING),
+        this.#figures(CAMPAIGNS, SELDOM),
+      ],
+      { onTrouble: (error) => this.#troubled(error), onRound: () => this.#well() },
+    );
+  }
+
+  /** Begin. */
+  start() {
+    this.statistics.start();
+  }
+
+  /** Stop for good. */
+  stop() {
+    this.statistics.stop();
+    this.watch(false);
+  }
+
+  /** Whether anybody looks: what nobody sees takes no stream. */
+  watch(isWatched) {
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.statistics.isHurried = isWatched;
+    if (isWatched) {
+      this.floor.start();
+      this.statistics.nudge();
+      if (this.#follows) this.interactions.open();
+    } else {
+      this.floor.stop();
+      this.interactions.close();
+    }
+  }
+
+  /** The filters (as `{service, callCenter}` or null) for which live connects are shown. */
+  count(filters) {
+    const wanted = new Map(filters.map((filter) => [keyOf(filter), filter]));
+    const kept = this.statistics.figures.filter(
+      (one) => one.path !== CONNECTS || wanted.delete(keyOf(one.filter)),
+    );
+    const added = [...wanted.values()].map((filter) =>
+      this.#figures(CONNECTS, SELDOM / 2, filter),
+    );
+    this.statistics.figures = [...kept, ...added];
+    if (added.length) this.statistics.nudge();
+  }
+
+  /** Tell a tab that has come what the others know. */
+  welcome(tell) {
+    for (const message of this.#last.values()) tell(message);
+    this.floor.resume();
+  }
+
+  /** Ask a method of the API; a session that has ended is renewed by a tab that can. */
+  async ask(path, body = {}) {
+    const session = this.session;
+    try {
+      return await this.#post(path, body);
+    } catch (error) {
+      if (!(error instanceof Refusal && error.isOfSession)) throw error;
+      if (session === this.session && !(await this.#renew())) throw error;
+      return await this.#post(path, body);
+    }
+  }
+
+  /** A tab has renewed the session, or (an empty id) no tab can. */
+  renew(session) {
+    if (session && session !== this.session) {
+      this.session = session;
+      this.tell({ kind: "renewed", session });
+    }
+    this.#renewed(Boolean(session));
+  }
+
+  #post(path, body) {
+    return send("POST", path, { headers: { "LV-Session": this.session }, body });
+  }
+
+  /** Many requests find the session over at once: they share one renewal. */
+  #renew() {
+    this.#renewal ??= new Promise((resolve) => {
+      this.#renewed = resolve;
+      setTimeout(() => resolve(false), RENEWAL);
+      this.tell({ kind: "expired", session: this.session });
+    }).finally(() => {
+      this.#renewal = null;
+    });
+    return this.#renewal;
+  }
+
+  #figures(path, every = 0, filter = null) {
+    const key = keyOf(filter);
+    return {
+      path,
+      every,
+      filter,
+      body: filter ? { filter } : {},
+      show: (body, token, newest) => {
+        this.#keep(path + key, { kind: "figures", path, key, body, token, newest });
+        if (path === SERVICES) this.#follow(token);
+      },
+      explain: (why) => this.#keep(path + key, { kind: "refused", path, key, why }),
+    };
+  }
+
+  #keep(name, message) {
+    this.#last.set(name, message);
+    this.tell(message);
+  }
+
+  #follow(token) {
+    if (this.#follows || !this.#isWatched) return;
+    this.#follows = true;
+    this.interactions.open(token);
+  }
+
+  #well() {
+    this.tell({ kind: "round" });
+    if (this.#wasTroubled && this.#isWatched) {
+      this.#wasTroubled = false;
+      this.floor.resume();
+      if (this.#follows) this.interactions.open();
+    }
+  }
+
+  #troubled(error) {
+    this.#wasTroubled = true;
+    this.tell({ kind: "trouble", error: plain(error) });
+  }
+
+  /** The interaction feed only hurries the statistics: without it they come every few seconds. */
+  async #refused() {
+    try {
+      await this.ask(INTERACTIONS);
+      this.#follows = false; // the place was refused: the next figures have another
+      return false;
+    } catch (error) {
+      return !(error instanceof Refusal && error.isOfRights);
+    }
+  }
+}
+
+/** Tells one filter from another. */
+export function keyOf(filter) {
+  return filter ? JSON.stringify(filter) : "";
+}
