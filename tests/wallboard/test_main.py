@@ -6,10 +6,11 @@ from tests.real.sites import PASSWORD, TOKENS
 from tests.wallboard.screen import Screen
 
 FOCUS = "document.activeElement.id || document.activeElement.tagName"
+TILES = ["level", "needs", "waiting", "longest", "speed", "handled", "abandoned", "ready"]
 
 
-def test_everything_can_be_done_by_keyboard(wall: Screen) -> None:
-    """From signing in to signing out: what is in focus is where one expects it."""
+def test_signing_in_and_out_is_done_by_keyboard(wall: Screen) -> None:
+    """What is in focus is where one expects it."""
     keys = wall.page.keyboard
     wall.open()
     wall.until("document.activeElement.name === 'clientName'")
@@ -19,6 +20,17 @@ def test_everything_can_be_done_by_keyboard(wall: Screen) -> None:
     keys.press("Tab")  # past what an API token is
     keys.press("Enter")
     wall.until(f"{FOCUS} === 'H1'")
+    wall.page.focus("#sign-out")
+    keys.press("Enter")
+    wall.page.wait_for_selector("#sign-in:not([hidden])")
+    wall.until("document.activeElement.name === 'password'")
+
+
+def test_the_tools_are_used_by_keyboard(wall: Screen) -> None:
+    """Each is the next one's neighbour, and a dialog gives the focus back."""
+    keys = wall.page.keyboard
+    wall.sign_in()
+    wall.until(f"{FOCUS} === 'H1'")
     keys.press("Tab")
     assert wall.page.evaluate(FOCUS) == "show-wall"
     keys.press("Enter")
@@ -26,36 +38,34 @@ def test_everything_can_be_done_by_keyboard(wall: Screen) -> None:
     keys.press("Escape")
     wall.until("document.documentElement.dataset.view === 'desk'")
     keys.press("Tab")
-    keys.press("Tab")
-    assert wall.page.evaluate(FOCUS) == "show-view"
-    keys.press("Space")
-    wall.until("document.getElementById('view').open")
-    keys.press("Escape")
-    wall.until(f"{FOCUS} === 'show-view'")
-    keys.press("Tab")
-    keys.press("Space")
-    wall.until("document.getElementById('thresholds').open")
-    keys.press("Escape")
-    wall.until(f"{FOCUS} === 'show-thresholds'")
+    assert wall.page.evaluate(FOCUS) == "full-screen"
+    for tool, dialog in (("show-view", "view"), ("show-thresholds", "thresholds")):
+        keys.press("Tab")
+        keys.press("Space")
+        wall.until(f"document.getElementById('{dialog}').open")
+        keys.press("Escape")
+        wall.until(f"{FOCUS} === '{tool}'")
     keys.press("Tab")
     keys.press("Space")
     assert wall.page.get_attribute("html", "data-theme") == "light"
-    keys.press("Tab")
+
+
+def test_the_tiles_and_panels_are_reached_by_keyboard(wall: Screen) -> None:
+    """In the order in which they are seen."""
+    keys = wall.page.keyboard
+    wall.sign_in()
+    wall.page.wait_for_selector("#campaigns tbody tr")
+    wall.page.wait_for_selector("#agents [data-login]")
+    wall.page.focus("#sign-out")
     keys.press("Tab")
     tiles = []
     while tile := wall.page.evaluate("document.activeElement.dataset.tile ?? ''"):
         tiles.append(tile)
         keys.press("Tab")
-    assert tiles == [
-        "level", "needs", "waiting", "longest", "speed", "handled", "abandoned", "ready",
-    ]  # fmt: skip
+    assert tiles == TILES
     in_panel = "document.activeElement.closest('.panel')?.id"
     reached = []
     while (panel := wall.page.evaluate(in_panel)) is not None:
         reached += [panel] if panel not in reached else []
         keys.press("Tab")
     assert reached == ["services", "agents", "waiting", "campaigns"]
-    wall.page.focus("#sign-out")
-    keys.press("Enter")
-    wall.page.wait_for_selector("#sign-in:not([hidden])")
-    assert wall.page.evaluate("document.activeElement.name") == "password"

@@ -89,9 +89,8 @@ export class AgentsPanel {
   /** Lead to an agent: the list is put in need first, in which the agent is near the top. */
   lead(login) {
     this.choose([]);
-    this.#orderBy("need");
-    const index = this.present.findIndex((agent) => agent.login === login);
-    if (index < 0) return;
+    this.#choose({ order: "need", descending: false });
+    this.#tellOrder();
     this.#list();
     const place = this.#listed.findIndex(({ agent }) => agent.login === login);
     this.#scroll.scrollTop = Math.max(0, (place - 2) * this.#rowHeight());
@@ -124,10 +123,13 @@ export class AgentsPanel {
   /** A column's order, then its reverse, then the one that this began with. */
   #orderBy(order) {
     const { order: before, descending } = this.#choice;
-    if (order === "need") this.#choose({ order, descending: false });
-    else     if (before !== order) this.#choose({ order, descending: false });
+    if (before !== order) this.#choose({ order, descending: false });
     else if (!descending) this.#choose({ descending: true });
     else this.#choose({ order: "need", descending: false });
+    this.#tellOrder();
+  }
+
+  #tellOrder() {
     for (const button of this.#panel.section.querySelectorAll("[data-order]")) {
       const isIt = button.dataset.order === this.#choice.order;
       const way = this.#choice.descending ? "descending" : "ascending";

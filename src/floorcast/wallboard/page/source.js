@@ -18,6 +18,7 @@ export const CONNECTS = "/realtime/service/liveConnects";
 export const CAMPAIGNS = "/realtime/campaign/stats";
 const INTERACTIONS = "/realtime/event/feed";
 const SELDOM = 10_000; // ms between two looks at what changes slowly
+const REFUSED = 60_000; // ms until a feed that the user may not use is tried again
 const RENEWAL = 20_000; // ms that the tabs have to renew a session
 
 export class Source {
@@ -25,6 +26,7 @@ export class Source {
   #isWatched = false;
   #follows = false; // the interaction feed
   #wasTroubled = false;
+  #again = 0;
   #renewal = null;
   #renewed = () => {};
 
@@ -70,6 +72,7 @@ export class Source {
 
   /** Stop for good. */
   stop() {
+    clearTimeout(this.#again);
     this.statistics.stop();
     this.watch(false);
   }
@@ -192,7 +195,10 @@ export class Source {
       this.#follows = false; // the place was refused: the next figures have another
       return false;
     } catch (error) {
-      return !(error instanceof Refusal && error.isOfRights);
+      if (!(error instanceof Refusal && error.isOfRights)) return true;
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
+      return false;
     }
   }
 }
