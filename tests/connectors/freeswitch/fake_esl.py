@@ -108,7 +108,7 @@ class FakeEsl:
             while command := (await reader.readuntil(b"\n\n")).decode().strip():
                 self.commands.append(command)
                 writer.write(self._answer(command, writer))
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
         if writer in self._writers:
             self._writers.remove(writer)

@@ -12,7 +12,10 @@ from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import (
+    AgentStatus,
+    Bridging,
     Completed,
+    Confirmed,
     Connected,
     Dialed,
     Disposed,
@@ -148,6 +151,48 @@ def test_an_attended_transfer_swaps_ids() -> None:
     assert len([one for one in late if one[0].endswith("/start")]) == 2
 
 
+def test_an_end_that_does_not_say_by_whom_waits_for_the_hangup() -> None:
+    """Within two seconds the call has ended then; later it had left, for a place unknown."""
+    ended = complete("")
+    assert told(JOIN, CONNECT, ended, HungUp(at=31, channel="1.0", by="agent"))[2:] == [
+        ("1.0/end", 31.0, "Completed by agent")
+    ]
+    assert told(JOIN, CONNECT, ended, HungUp(at=50, channel="1.0"))[2:] == [
+        ("1.0/1/leave", 30.0, "TRANSFER"),
+        ("1.0/end", 50.0, None),
+    ]
+    back = Joined(at=31.5, caller="1.0", queue="support")
+    assert told(JOIN, CONNECT, ended, back)[2:] == [("1.0/2/queue", 31.5, None)]
+    first = HungUp(at=29.5, channel="1.0", by="caller")
+    assert told(JOIN, CONNECT, first, ended)[2:] == [("1.0/end", 29.5, "Completed by caller")]
+
+
+def test_a_bridge_counts_once_it_is_confirmed() -> None:
+    """From its announcement on; the end of the talk confirms it, too."""
+
+    def answered(*signs: Sign) -> list[float]:
+        mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+        events = [event for sign in (JOIN, *signs) for event in mapping.apply(sign)]
+        return [e.time.timestamp() for e in events if e.data.get("eventType") == "IN_CALL"]
+
+    bridging = Bridging(at=15, connected=CONNECT)
+    assert answered(bridging) == []
+    assert answered(bridging, Confirmed(at=15.2, agent="Anna")) == [15.0]
+    assert answered(bridging, complete("")) == [15.0]
+    failed = Missed(at=16, caller="1.0", queue="sales", agent="Anna", ring_seconds=1)
+    assert answered(bridging, failed, Confirmed(at=17, agent="Anna")) == []
+
+
+def test_a_restart_leaves_no_agent_in_a_call() -> None:
+    """Nor one whose caller had just hung up."""
+    state = State()
+    mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=True)
+    for sign in (JOIN, CONNECT, HungUp(at=29.5, channel="1.0"), Restarted(at=30)):
+        mapping.apply(sign)
+    assert state.calls == {}
+    assert [one.call for one in state.agents.values()] == [""]
+
+
 def test_numbers_and_term_codes() -> None:
     """The dialed number comes before the join, codes whenever they like."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
@@ -193,7 +238,7 @@ SIGNS = st.one_of(
         caller=caller,
         queue=queue,
         agent=member,
-        by=st.sampled_from(["caller", "agent", "transfer"]),
+        by=st.sampled_from(["", "caller", "agent", "transfer"]),
     ),
     st.builds(Left, at=MOMENTS, caller=caller, queue=queue, reason=st.sampled_from(["", "KEY"])),
     st.builds(Rang, at=MOMENTS, caller=caller, queue=queue, agent=member, leg=caller),
@@ -201,7 +246,14 @@ SIGNS = st.one_of(
     st.builds(
         Missed, at=MOMENTS, caller=caller, queue=queue, agent=member, ring_seconds=st.just(3)
     ),
-    st.builds(HungUp, at=MOMENTS, channel=caller),
+    st.builds(HungUp, at=MOMENTS, channel=caller, by=st.sampled_from(["", "caller"])),
+    st.builds(
+        Bridging,
+        at=MOMENTS,
+        connected=st.builds(Connected, at=MOMENTS, caller=caller, queue=queue, agent=member),
+    ),
+    st.builds(Confirmed, at=MOMENTS, agent=member),
+    st.builds(AgentStatus, at=MOMENTS, agent=member, present=st.booleans(), paused=st.booleans()),
     st.builds(Held, at=MOMENTS, channel=caller, on=st.booleans()),
     st.builds(
         Member,
@@ -241,7 +293,7 @@ def test_whatever_is_told_calls_make_sense(signs: list[Sign], hangups: bool) -> 
             case "call.queue" | "call.leave" | "agent.missed":
                 assert call in open_calls
     phases = {one.phase for one in state.calls.values()}
-    assert not phases & {Phase.LEAVING, Phase.TRANSFERRING, Phase.HANGING_UP}
+    assert not phases & {Phase.LEAVING, Phase.TRANSFERRING, Phase.HANGING_UP, Phase.PARTED}
     calls = {f"{one.key}@asterisk" for one in state.calls.values() if one.phase is not Phase.ENDED}
     assert open_calls == calls
 

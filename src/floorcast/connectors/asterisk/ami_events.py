@@ -17,6 +17,8 @@ from floorcast.connectors.pbx.signs import (
     Member,
     MemberGone,
     Missed,
+    OfCaller,
+    OfMember,
     Paused,
     Rang,
     Restarted,
@@ -87,9 +89,7 @@ class AmiEvents:
         dialed = frame.get(self._did, "") if self._did else ""
         number = frame.get("CallerIDNum", "")
         return Joined(
-            at=at,
-            caller=frame["Uniqueid"],
-            queue=frame["Queue"],
+            **_of_caller(frame, at),
             number="" if number == "<unknown>" else number,
             dialed=dialed,
         )
@@ -104,14 +104,11 @@ class AmiEvents:
         # An exit by key is the only way out, but an answer, that no QueueCallerAbandon announces.
         announced = caller in self._abandoned
         self._abandoned.pop(caller, None)
-        return Left(at=at, caller=caller, queue=frame["Queue"], reason="" if announced else "KEY")
+        return Left(**_of_caller(frame, at), reason="" if announced else "KEY")
 
     def _connected(self, frame: Frame, at: float) -> Sign:
         return Connected(
-            at=at,
-            caller=frame["Uniqueid"],
-            queue=frame["Queue"],
-            agent=_member(frame),
+            **_of_member(frame, at),
             leg=frame.get("DestUniqueid", ""),
             waited=number_in(frame, "HoldTime"),
         )
@@ -126,22 +123,11 @@ class AmiEvents:
         )
 
     def _rang(self, frame: Frame, at: float) -> Sign:
-        return Rang(
-            at=at,
-            caller=frame["Uniqueid"],
-            queue=frame["Queue"],
-            agent=_member(frame),
-            leg=frame.get("DestUniqueid", ""),
-        )
+        return Rang(**_of_member(frame, at), leg=frame.get("DestUniqueid", ""))
 
     def _missed(self, frame: Frame, at: float) -> Sign:
-        return Missed(
-            at=at,
-            caller=frame["Uniqueid"],
-            queue=frame["Queue"],
-            agent=_member(frame),
-            ring_seconds=round(number_in(frame, "RingTime") / 1000),
-        )
+        ring_seconds = round(number_in(frame, "RingTime") / 1000)
+        return Missed(**_of_member(frame, at), ring_seconds=ring_seconds)
 
     def _ring_ended(self, frame: Frame, at: float) -> Sign | None:
         if frame.get("DialStatus") == "ANSWER":
@@ -212,6 +198,14 @@ def number_in(frame: Frame, name: str) -> float:
     """A whole number, 0 where there is none."""
     text = frame.get(name, "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
+
+
+def _of_caller(frame: Frame, at: float) -> OfCaller:
+    return {"at": at, "caller": frame["Uniqueid"], "queue": frame["Queue"]}
+
+
+def _of_member(frame: Frame, at: float) -> OfMember:
+    return {**_of_caller(frame, at), "agent": _member(frame)}
 
 
 def _member(frame: Frame) -> str:

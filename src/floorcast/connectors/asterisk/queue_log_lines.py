@@ -21,6 +21,8 @@ from floorcast.connectors.pbx.signs import (
     Member,
     MemberGone,
     Missed,
+    OfCaller,
+    OfMember,
     Paused,
     Restarted,
     Sign,
@@ -70,43 +72,38 @@ def sign_of(line: QueueLogLine) -> Sign | None:
     return reader(line) if reader else None
 
 
+def _of_caller(line: QueueLogLine) -> OfCaller:
+    return {"at": line.at, "caller": line.caller, "queue": line.queue}
+
+
+def _of_member(line: QueueLogLine) -> OfMember:
+    return {**_of_caller(line), "agent": line.member}
+
+
 def _joined(line: QueueLogLine) -> Sign:
-    return Joined(at=line.at, caller=line.caller, queue=line.queue, number=line.field(1))
+    return Joined(**_of_caller(line), number=line.field(1))
 
 
 def _connected(line: QueueLogLine) -> Sign:
-    return Connected(
-        at=line.at,
-        caller=line.caller,
-        queue=line.queue,
-        agent=line.member,
-        leg=line.field(1),
-        waited=line.number(0),
-    )
+    return Connected(**_of_member(line), leg=line.field(1), waited=line.number(0))
 
 
 def _completed(by: By) -> Callable[[QueueLogLine], Sign]:
     def read(line: QueueLogLine) -> Sign:
-        return Completed(at=line.at, caller=line.caller, queue=line.queue, agent=line.member, by=by)
+        return Completed(**_of_member(line), by=by)
 
     return read
 
 
 def _left(reason: str) -> Callable[[QueueLogLine], Sign]:
     def read(line: QueueLogLine) -> Sign:
-        return Left(at=line.at, caller=line.caller, queue=line.queue, reason=reason)
+        return Left(**_of_caller(line), reason=reason)
 
     return read
 
 
 def _missed(line: QueueLogLine) -> Sign:
-    return Missed(
-        at=line.at,
-        caller=line.caller,
-        queue=line.queue,
-        agent=line.member,
-        ring_seconds=round(line.number(0) / 1000),
-    )
+    return Missed(**_of_member(line), ring_seconds=round(line.number(0) / 1000))
 
 
 def _paused(line: QueueLogLine) -> Sign:

@@ -21,6 +21,8 @@ from floorcast.connectors.pbx.signs import (
     Joined,
     Left,
     Missed,
+    OfCaller,
+    OfMember,
     Rang,
     Sign,
     WhyMissed,
@@ -173,33 +175,27 @@ def time_of(event: Event, received: float) -> float:
     return at if at < MAX_EPOCH else received
 
 
-def _joined(event: Event, at: float) -> Sign:
+def _of_caller(event: Event, at: float) -> OfCaller:
     event.needs("caller", "queue")
-    return Joined(
-        at=at,
-        caller=event.caller,
-        queue=event.queue,
-        number=event.number,
-        dialed=event.dialed,
-    )
+    return {"at": at, "caller": event.caller, "queue": event.queue}
+
+
+def _of_member(event: Event, at: float) -> OfMember:
+    event.needs("agent")
+    return {**_of_caller(event, at), "agent": event.agent}
+
+
+def _joined(event: Event, at: float) -> Sign:
+    return Joined(**_of_caller(event, at), number=event.number, dialed=event.dialed)
 
 
 def _rang(event: Event, at: float) -> Sign:
-    event.needs("caller", "queue", "agent")
     # The agent's channel is not known yet; with ring-all, several agents ring for one caller.
-    leg = f"{event.agent}<{event.caller}"
-    return Rang(at=at, caller=event.caller, queue=event.queue, agent=event.agent, leg=leg)
+    return Rang(**_of_member(event, at), leg=f"{event.agent}<{event.caller}")
 
 
 def _bridging(event: Event, at: float) -> Sign:
-    event.needs("caller", "queue", "agent")
-    connected = Connected(
-        at=at,
-        caller=event.caller,
-        queue=event.queue,
-        agent=event.agent,
-        leg=event.agent_channel,
-    )
+    connected = Connected(**_of_member(event, at), leg=event.agent_channel)
     return Bridging(at=at, connected=connected)
 
 
@@ -215,18 +211,13 @@ def _bridge_ended(event: Event, at: float) -> Sign:
 
 
 def _completed(event: Event, at: float) -> Sign:
-    event.needs("caller", "queue", "agent")
-    return Completed(at=at, caller=event.caller, queue=event.queue, agent=event.agent, by="")
+    return Completed(**_of_member(event, at), by="")
 
 
 def _missed(event: Event, at: float, reason: WhyMissed | None = None) -> Sign:
-    event.needs("caller", "queue", "agent")
     rang = _whole(event.aborted) - _whole(event.called) if event.called and event.aborted else 0
     return Missed(
-        at=at,
-        caller=event.caller,
-        queue=event.queue,
-        agent=event.agent,
+        **_of_member(event, at),
         ring_seconds=max(0, rang),
         reason=reason or MISSED.get(event.hangup_cause, "NO_ANSWER"),
     )
@@ -235,11 +226,8 @@ def _missed(event: Event, at: float, reason: WhyMissed | None = None) -> Sign:
 def _left(event: Event, at: float) -> Sign:
     if event.cause == "Terminated":  # it is the agent who has left
         return _completed(event, at)
-    event.needs("caller", "queue")
     return Left(
-        at=at,
-        caller=event.caller,
-        queue=event.queue,
+        **_of_caller(event, at),
         reason=REASONS.get(event.cancel_reason, "OTHER"),
         key=event.exit_key,
     )

@@ -7,7 +7,7 @@ same id however it was learned.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 from msgspec import Struct
 
@@ -29,6 +29,8 @@ __all__ = [
     "Member",
     "MemberGone",
     "Missed",
+    "OfCaller",
+    "OfMember",
     "Paused",
     "Rang",
     "Restarted",
@@ -48,21 +50,39 @@ class _Sign(Struct, frozen=True, kw_only=True):
     at: float
 
 
-class Joined(_Sign, frozen=True, kw_only=True):
-    """A caller began to wait in a queue."""
-
+class _OfCaller(_Sign, frozen=True, kw_only=True):
     caller: str
     queue: str
+
+
+class _OfMember(_OfCaller, frozen=True, kw_only=True):
+    agent: str
+
+
+class OfCaller(TypedDict):
+    """What every sign of a caller in a queue has."""
+
+    at: float
+    caller: str
+    queue: str
+
+
+class OfMember(OfCaller):
+    """What every sign of a caller and a member has."""
+
+    agent: str
+
+
+class Joined(_OfCaller, frozen=True, kw_only=True):
+    """A caller began to wait in a queue."""
+
     number: str = ""
     dialed: str = ""
 
 
-class Connected(_Sign, frozen=True, kw_only=True):
+class Connected(_OfMember, frozen=True, kw_only=True):
     """A member took the caller; ``leg`` is the member's channel, ``waited`` is in seconds."""
 
-    caller: str
-    queue: str
-    agent: str
     leg: str = ""
     waited: float = 0.0
 
@@ -79,20 +99,15 @@ class Confirmed(_Sign, frozen=True, kw_only=True):
     agent: str
 
 
-class Completed(_Sign, frozen=True, kw_only=True):
+class Completed(_OfMember, frozen=True, kw_only=True):
     """The conversation ended; ``caller`` may be empty (AMI's AgentComplete after a Hangup)."""
 
-    caller: str
-    queue: str
-    agent: str
     by: By
 
 
-class Left(_Sign, frozen=True, kw_only=True):
+class Left(_OfCaller, frozen=True, kw_only=True):
     """A caller left a queue; ``reason`` is empty when it is not told, ``key`` what was pressed."""
 
-    caller: str
-    queue: str
     reason: str = ""
     key: str = ""
 
@@ -104,12 +119,9 @@ class LeftBecause(_Sign, frozen=True, kw_only=True):
     reason: str
 
 
-class Rang(_Sign, frozen=True, kw_only=True):
+class Rang(_OfMember, frozen=True, kw_only=True):
     """A member's device rings for the caller."""
 
-    caller: str
-    queue: str
-    agent: str
     leg: str
 
 
@@ -119,12 +131,9 @@ class RingEnded(_Sign, frozen=True, kw_only=True):
     leg: str
 
 
-class Missed(_Sign, frozen=True, kw_only=True):
+class Missed(_OfMember, frozen=True, kw_only=True):
     """A member did not take the call."""
 
-    caller: str
-    queue: str
-    agent: str
     ring_seconds: int
     reason: WhyMissed = "NO_ANSWER"
 

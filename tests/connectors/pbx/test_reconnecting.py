@@ -1,0 +1,30 @@
+"""A connection that is made again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from floorcast.client.pacing import Backoff
+from floorcast.connectors.pbx.reconnecting import keep_connected
+from floorcast.model.errors import BadCredentials, Unavailable
+
+
+def test_a_refusal_counts_only_at_first() -> None:
+    """Later it is waited for, like everything else."""
+    ends: list[Exception | None] = [
+        Unavailable("away"), None, BadCredentials("changed"), None, RuntimeError("the end"),
+    ]  # fmt: skip
+
+    async def connection(_backoff: Backoff) -> None:
+        end = ends.pop(0)
+        _backoff.reset()
+        if end is not None:
+            raise end
+
+    with pytest.raises(RuntimeError, match="the end"):
+        asyncio.run(keep_connected("PBX", connection))
+    ends[:] = [BadCredentials("wrong")]
+    with pytest.raises(BadCredentials):
+        asyncio.run(keep_connected("PBX", connection))

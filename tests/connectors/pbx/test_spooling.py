@@ -1,0 +1,83 @@
+"""From an inbox into the spool."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from floorcast.client import AsyncSender, CloudEvent
+from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.source_clock import SourceClock
+from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning, Step
+from floorcast.connectors.spool import Spool
+from tests.client.intake import running
+from tests.real.asterisk import wait_until
+
+TUNING = SpoolingTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4)
+
+
+class Numbers:
+    """Makes an event of each number."""
+
+    last_at = 1.0
+
+    def __init__(self) -> None:
+        self._events: list[CloudEvent] = []
+        self.most = 0
+
+    def take(self, item: int) -> None:
+        at = datetime.fromtimestamp(item, UTC)
+        event = CloudEvent(id=str(item), source="s", type="call.end", time=at, data={})
+        self._events.append(event)
+
+    def advance(self, now: float) -> None:
+        assert now == 7.0
+
+    def step(self) -> Step:
+        events, self._events = self._events, []
+        self.most = max(self.most, len(events))
+        return Step(events, {}, {"last": events[-1].id} if events else {})
+
+
+def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
+    """Neither inbox nor spool grows; once the server takes events, reading goes on."""
+
+    async def main(url: str) -> None:
+        health, numbers = Health(), Numbers()
+        with Spool(tmp_path / "spool.db") as spool:
+            spooling = Spooling(numbers, spool, health, SourceClock(lambda: 7.0), TUNING)
+            forwarder = Forwarder(spool, health)
+            keeping = asyncio.create_task(spooling.run(forwarder))
+
+            async def put_all() -> None:
+                for number in range(50):
+                    await spooling.put(number)
+
+            putting = asyncio.create_task(put_all())
+            full = TUNING.max_spooled
+            await asyncio.to_thread(wait_until, lambda: spool.unsent >= full, lambda: spool.unsent)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(putting), 0.1)
+            assert spool.unsent <= full + TUNING.max_step
+            async with AsyncSender(url, "k") as sender:
+                sending = asyncio.create_task(forwarder.run(sender))
+                await asyncio.wait_for(putting, 20)
+                sent = "floorcast_connector_sent_total"
+                await asyncio.to_thread(
+                    wait_until,
+                    lambda: health.value(sent, verdict="accepted") == 50,
+                    lambda: spool.unsent,
+                )
+                sending.cancel()
+                keeping.cancel()
+                await asyncio.gather(sending, keeping, return_exceptions=True)
+            assert spool.position() == {"last": "49"}
+        assert numbers.most <= TUNING.max_step + 1
+
+    with running() as intake:
+        asyncio.run(main(intake.url))
+        assert list(intake.received) == [str(number) for number in range(50)]

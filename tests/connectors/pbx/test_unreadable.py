@@ -1,0 +1,20 @@
+"""What cannot be read."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from floorcast.connectors.health import Health
+from floorcast.connectors.pbx.unreadable import MAX_SHOWN, Complaints, Unreadable
+
+
+def test_each_kind_is_shown_once_and_all_are_counted() -> None:
+    """The memory of what was shown has a bound, and so has the log."""
+    health = Health()
+    complaints = Complaints(health)
+    with capture_logs() as logs:
+        for number in range(MAX_SHOWN + 50):
+            for _ in range(2):
+                complaints.unreadable(Unreadable(f"line {number} is none of ours"))
+    assert health.value("floorcast_connector_unreadable_total") == 2 * (MAX_SHOWN + 50)
+    assert len(logs) == MAX_SHOWN
