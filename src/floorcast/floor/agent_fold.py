@@ -111,7 +111,8 @@ class AgentFold:
             key = call.key
         # a clock that is ahead never adds time that has not passed
         counts_at = min(at, now)
-        moment = AgentMoment(counts_at, kind, service, self._told(data, call))
+        told = None if call is None and _tells_nothing(data) else self._told(data, call)
+        moment = AgentMoment(counts_at, kind, service, told)
         if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
                 self._calls.table.touch(key, at, now)
@@ -160,16 +161,16 @@ class AgentFold:
 
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
         """Find the calls that an event of an agent may change without naming them."""
-        thing, time = event.data.agent, event.time
+        directory, thing = self._state.directory, event.data.agent
         if thing is None:
             return
-        directory, keys = self._state.directory, _NO_KEYS
         number = directory.agent_keys.get(thing)
         if number is None:
             number = directory.known_agent(thing)
         agent = None if number is None else self._state.agents.get(number)
         if agent is None:
             return
+        keys, time = _NO_KEYS, event.time
         # what ``milliseconds(time) < agent.reached`` says, without rounding first
         if time is not None and time.timestamp() * 1000 + 0.0005 < agent.reached:
             keys = self._timeline.calls_of(agent)
@@ -234,9 +235,6 @@ class AgentFold:
             services = tuple(dict.fromkeys(map(self._state.directory.service, data.services)))
         if data.team is not None:
             team = self._state.directory.team(data.team)
-        untold = call is None and reason is None and skill is None
-        if untold and monitored is None and services is None and team is None:
-            return None
         slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))
         return Told(reason, slot, services, team, monitored, skill, call)
 
@@ -281,6 +279,13 @@ class AgentFold:
 
 _NO_KEYS: Iterable[Key | None] = ()
 _NO_REASON = reason_index(None)
+
+
+def _tells_nothing(data: AgentStateData) -> bool:
+    """Whether the event tells no more than a state and a service."""
+    if data.reason is not None or data.monitored is not None or data.skill is not None:
+        return False
+    return data.services is None and data.team is None
 
 
 def _or_none(service: int) -> int | None:

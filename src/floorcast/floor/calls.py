@@ -202,9 +202,9 @@ class Call(Struct, omit_defaults=True, gc=False):
     work: int = 0
     judged: int = 0
     folded: Folded | None = None
-    wrap_ups: list[WrapUp] = field(default_factory=list)
-    told: list[tuple[int, int]] = field(default_factory=list)
-    gone: list[tuple[int, int, bool]] = field(default_factory=list)
+    wrap_ups: tuple[WrapUp, ...] = ()
+    told: tuple[tuple[int, int], ...] = ()
+    gone: tuple[tuple[int, int, bool], ...] = ()
 
     @property
     def key(self) -> Key:
@@ -289,18 +289,16 @@ class Call(Struct, omit_defaults=True, gc=False):
     def leave(self, agent: int, at: int, sign: int) -> None:
         """The agent left for another call (+1), or turns out not to have (-1)."""
         if sign < 0:
-            if (agent, at, False) in self.gone:
-                self.gone.remove((agent, at, False))
+            self.gone = _without(self.gone, (agent, at, False))
         elif len(self.gone) < MOST_OTHERS and (self.ended is None or at < self.ended):
-            self.gone.append((agent, at, False))
+            self.gone = (*self.gone, (agent, at, False))
 
     def come_back(self, agent: int, at: int, sign: int) -> None:
         """The agent that had left is in the call again (+1), or turns out not to be (-1)."""
         if sign < 0:
-            if (agent, at, True) in self.gone:
-                self.gone.remove((agent, at, True))
+            self.gone = _without(self.gone, (agent, at, True))
         elif len(self.gone) < MOST_OTHERS and any(one[0] == agent for one in self.gone):
-            self.gone.append((agent, at, True))
+            self.gone = (*self.gone, (agent, at, True))
 
     def turn_of(self, agent: int) -> QueueSegment | None:
         """The last turn that the agent answered."""
@@ -369,11 +367,11 @@ class Call(Struct, omit_defaults=True, gc=False):
         """An event told these members, and no later one did."""
         told = self.told
         if not told or at >= told[-1][0]:
-            told.append((at, members))
-            if len(told) > MOST_TOLD:
-                self.told = _latest(told)
+            told = (*told, (at, members))
+            self.told = told if len(told) <= MOST_TOLD else _latest(told)
         else:
-            told.insert(bisect_right(told, at, key=_first), (at, members))
+            index = bisect_right(told, at, key=_first)
+            self.told = (*told[:index], (at, members), *told[index:])
 
     @property
     def most_steps(self) -> int:
@@ -688,14 +686,25 @@ def _same(one: QueueSegment, other: QueueSegment) -> bool:
     )
 
 
-def _latest(told: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _without(
+    gone: tuple[tuple[int, int, bool], ...], one: tuple[int, int, bool]
+) -> tuple[tuple[int, int, bool], ...]:
+    """The same without the first that is equal."""
+    if one not in gone:
+        return gone
+    index = gone.index(one)
+    return gone[:index] + gone[index + 1 :]
+
+
+def _latest(told: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     """The same without what later events told again."""
-    kept, later = [], 0
+    kept: list[tuple[int, int]] = []
+    later = 0
     for at, members in reversed(told):
         if members & ~later:
             kept.append((at, members & ~later))
             later |= members
-    return kept[::-1]
+    return tuple(reversed(kept))
 
 
 def _first(pair: tuple[int, int]) -> int:

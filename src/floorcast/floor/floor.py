@@ -9,8 +9,7 @@ result is as if none had ever left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from msgspec import Struct
 
@@ -20,6 +19,7 @@ from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_events import agent_event_kind
 from floorcast.floor.agent_fold import AgentFold, Calls
 from floorcast.floor.agents import OnFloor
+from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import (
     ANSWER,
@@ -52,12 +52,10 @@ from floorcast.model.inbound import (
     CallStart,
     CallUpdate,
     CampaignUpdate,
-    Consumer,
     EmailAttempt,
     InboundEvent,
     LoggedEvent,
     SmsAttempt,
-    Thing,
     milliseconds,
 )
 from floorcast.model.outbound import AgentEvent, InteractionEvent
@@ -163,6 +161,7 @@ class Floor:
             self.hooks.agents,
             self.state.terms,
         )
+        self._details = CallDetails(self.state.directory, self._tally)
         self._dispositions = Dispositions(self.state.connects, self._tally, plan.term_codes)
         calls = Calls(
             self.call_table, self._tally, self.hooks, self._step, self._dispositions.follow
@@ -201,19 +200,18 @@ class Floor:
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
-        calls, behind = self.call_table.calls, self._agents.add_calls_behind
+        calls, add_calls_behind = self.call_table.calls, self._agents.add_calls_behind
         for event in events:
             data: Any = event.data
             kind: Any = type(event)
-            if kind is AgentState:
-                behind(cast("AgentState", event), found)
-                data = data.call
-                if data is None or data.transaction_id is None or data.session_id is None:
-                    continue
+            if kind is AgentState or kind is CallAnswer:
+                add_calls_behind(event, found)  # type: ignore[arg-type]  # see ``kind``
+                if kind is AgentState:
+                    data = data.call
+                    if data is None or data.transaction_id is None or data.session_id is None:
+                        continue
             elif kind not in _OF_CALLS:
                 continue
-            elif kind is CallAnswer:
-                behind(cast("CallAnswer", event), found)
             key = (int(data.transaction_id), data.session_id)
             if key not in calls:
                 found[key] = None
@@ -228,56 +226,26 @@ class Floor:
 
     def _agent_state(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
         served, fed = self._agents.heard(event, at, now)
-        center = self.state.directory.call_center_of(served)
-        return OutboundEvent(
-            "agent", agent_event_kind(fed, self.state.directory), served, center, fed
-        )
+        directory, of_call = self.state.directory, fed.call_service_id
+        same = of_call is None or of_call == served
+        kind = "" if same else agent_event_kind(fed, directory)
+        return OutboundEvent("agent", kind, served, directory.call_center_of(served), fed)
 
     # -- calls -----------------------------------------------------------------------------
 
     def _step(self, call: Call, step: Step) -> None:
         self.call_table.settle(call, step, self._tally)
-        self._dispositions.follow(call)
+        if call.disposition is not None:
+            self._dispositions.follow(call)
         if call.campaign is not None:
             last = max(step.at, call.last_step)
             self.at_work.had_call(call.campaign, call.service, last, self.calendar)
-
-    def _learn(self, call: Call, at: int, data: object, members: _Members) -> bool:
-        """Take over what an event tells of the call, unless a later one told it: then True."""
-        later, told = call.told_later(at), 0
-        names, bits = members.names, members.bits
-        for index, value in enumerate(members.values(data)):
-            if value is None:
-                continue
-            name, bit = names[index], bits[index]
-            if later & bit:
-                if name == "campaign":
-                    self.state.directory.campaign(value)  # a name gets its entry all the same
-                continue
-            told |= bit
-            if bit > _PHONES:
-                setattr(call, name, value)
-            elif bit > _PLAIN:
-                setattr(call, name, str(value))
-            else:
-                self._learn_other(call, name, value)
-        if told:
-            call.note_told(at, told)
-        return later != 0
-
-    def _learn_other(self, call: Call, name: str, value: Consumer | Thing) -> None:
-        if isinstance(value, Consumer):
-            call.first_name, call.last_name = value.first_name, value.last_name
-        elif name == "campaign":
-            call.campaign = self.state.directory.campaign(value)
-        else:
-            self._tally.direct(call, str(value))
 
     def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
-        late = self._learn(call, at, data, _START_MEMBERS)
+        late = self._details.start(call, at, data)
         self._step(call, Step(at, START, service, None))
         named = voice_events.Named(call, directory)
         fed = voice_events.call_start(self.state.client, call, at, event_id, named)
@@ -289,7 +257,7 @@ class Floor:
         data = event.data
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         if data.skill is not None or data.priority is not None:
-            self._learn(call, at, data, _QUEUE_MEMBERS)
+            self._details.queue(call, at, data)
         service = None if data.service is None else self.state.directory.service(data.service)
         self._step(call, Step(at, QUEUE, service, None))
 
@@ -304,7 +272,7 @@ class Floor:
     def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        late = self._learn(call, at, data, _END_MEMBERS)
+        late = self._details.end(call, at, data)
         service = None if data.service is None else directory.service(data.service)
         self._step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
@@ -328,7 +296,7 @@ class Floor:
         data = event.data
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         service = None if data.service is None else self.state.directory.service(data.service)
-        self._learn(call, at, data, _UPDATE_MEMBERS)
+        self._details.update(call, at, data)
         self._step(call, Step(at, UPDATE, service, None))
 
     def _agent_missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
@@ -348,7 +316,7 @@ class Floor:
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         agent = None if data.agent is None else directory.agent(data.agent)
         if data.account is not None:
-            self._learn(call, at, data, _ACCOUNT)
+            self._details.disposition(call, at, data)
         self._dispositions.set(call, at, data.term_code, agent)
         named = voice_events.Named(call, directory, agent)
         fed = voice_events.call_disposition(self.state.client, call, data, at, event_id, named)
@@ -387,35 +355,6 @@ _OF_CALLS = frozenset(
     {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
     | {CallLeave, CallUpdate, AgentMissed}
 )
-_BITS = {"direction": 1, "call_direction": 1, "campaign": 2, "consumer": 4}
-_PLAIN = 4  # members with a higher bit are taken over as they are,
-_PHONES = 64  # and up to this one as text
-
-
-class _Members(NamedTuple):
-    """Members of a call that an event may tell: how to read them, and the bit of each."""
-
-    values: Callable[[object], tuple[Any, ...]]
-    names: tuple[str, ...]
-    bits: tuple[int, ...]
-
-
-def _members(*names: str) -> _Members:
-    for name in names:
-        _BITS.setdefault(name, 1 << len(_BITS))
-    if len(names) == 1:
-        names *= 2  # attrgetter gives no tuple for a single one
-    return _Members(attrgetter(*names), names, tuple(_BITS[name] for name in names))
-
-
-_members("phone_dialed", "caller_id")
-_DETAILS = ("campaign_type", "phone_dialed", "caller_id", "account", "zip_code")
-_MORE = ("area_code_state", "phone_position", "priority", "operator_phone")
-_QUEUE_MEMBERS = _members("skill", "priority")
-_START_MEMBERS = _members("direction", "campaign", "consumer", "total_due", *_DETAILS, *_MORE)
-_END_MEMBERS = _members("call_direction", "campaign", "lv_result", *_DETAILS, *_MORE)
-_UPDATE_MEMBERS = _members("campaign", "consumer", "total_due", *_DETAILS, *_MORE)
-_ACCOUNT = _members("account")
 
 
 def _restore(agent: OnFloor) -> None:

@@ -131,7 +131,7 @@ class Tally:
         """A wrap-up followed the call (+1), or turns out not to have (-1)."""
         if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
             segment = call.segments[0]
-            call.wrap_ups.append(wrap_up)
+            call.wrap_ups = (wrap_up,)
             segment.wrap_up = wrap_up.spent
             if segment.left is not None:
                 counter = self._ledger.service(self._day_of(segment.left), segment.service)
@@ -140,7 +140,7 @@ class Tally:
             return
         self._judge_again(call)
         turns = self._turns(call)
-        _note_wrap_up(call.wrap_ups, wrap_up, sign)
+        call.wrap_ups = _with_wrap_up(call.wrap_ups, wrap_up, sign)
         self._settle(call, turns, Change([], []), anew=True)
 
     def count_disposition(self, call: Call, sign: int) -> None:
@@ -445,18 +445,18 @@ def _turn_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
     return later if later is not None else other
 
 
-def _note_wrap_up(wrap_ups: list[WrapUp], wrap_up: WrapUp, sign: int) -> None:
+def _with_wrap_up(wrap_ups: tuple[WrapUp, ...], wrap_up: WrapUp, sign: int) -> tuple[WrapUp, ...]:
+    """The wrap-ups with one more, or less; from ``MOST_WRAP_UPS`` on, the last one has the rest."""
     for index in range(len(wrap_ups) - 1, -1, -1):
         known = wrap_ups[index]
         if (known.agent, known.begin) == (wrap_up.agent, wrap_up.begin):
             known.spent += sign * wrap_up.spent
-            if not known.spent:
-                del wrap_ups[index]
-            return
+            return wrap_ups if known.spent else wrap_ups[:index] + wrap_ups[index + 1 :]
     if sign > 0 and len(wrap_ups) < MOST_WRAP_UPS:
-        wrap_ups.append(WrapUp(wrap_up.agent, wrap_up.begin, wrap_up.spent))
-    elif wrap_ups:
+        return (*wrap_ups, wrap_up)
+    if wrap_ups:
         wrap_ups[-1].spent += sign * wrap_up.spent
+    return wrap_ups
 
 
 def _file(

@@ -43,10 +43,10 @@ class Named:
 
     def __init__(self, call: Call, directory: Directory, agent: int | None = None) -> None:
         present = call.present_service
-        self.service = None if present == NO_SERVICE else present
-        self.call_center = directory.call_center_of(self.service)
-        self.agent = call.agent if agent is None else agent
-        known = None if self.agent is None else directory.agents.get(self.agent)
+        self.service = service = None if present == NO_SERVICE else present
+        self.call_center = directory.call_center_of(service)
+        self.agent = agent = call.agent if agent is None else agent
+        known = None if agent is None else directory.agents.get(agent)
         self.login = None if known is None else known.login
 
 

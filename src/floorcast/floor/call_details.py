@@ -1,0 +1,180 @@
+"""What events tell of a call beside its steps: who calls, from where, on which account.
+
+Of several events that tell a member, the latest by the events' own times counts; of one time, the
+one that was taken last.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from floorcast.floor.calls import Call
+from floorcast.floor.directory import Directory
+from floorcast.floor.tally import Tally
+from floorcast.model.inbound import (
+    CallDispositionData,
+    CallEndData,
+    CallQueueData,
+    CallStartData,
+    CallUpdateData,
+)
+
+__all__ = ["CallDetails"]
+
+_Data = TypeVar("_Data", CallStartData, CallEndData, CallUpdateData)
+
+# a bit for each member, as ``Call.told`` keeps them; not in the order of the alphabet, since they
+# are in snapshots
+_DIRECTION, _CAMPAIGN, _CONSUMER = 1, 1 << 1, 1 << 2
+_PHONE_DIALED, _CALLER_ID, _SKILL, _PRIORITY, _TOTAL_DUE = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8
+_CAMPAIGN_TYPE, _ACCOUNT, _ZIP_CODE, _AREA_CODE_STATE = 1 << 9, 1 << 10, 1 << 11, 1 << 12
+_PHONE_POSITION, _OPERATOR_PHONE, _LV_RESULT = 1 << 13, 1 << 14, 1 << 15
+
+_BITS = {
+    "account": _ACCOUNT,
+    "area_code_state": _AREA_CODE_STATE,
+    "call_direction": _DIRECTION,
+    "caller_id": _CALLER_ID,
+    "campaign": _CAMPAIGN,
+    "campaign_type": _CAMPAIGN_TYPE,
+    "consumer": _CONSUMER,
+    "direction": _DIRECTION,
+    "lv_result": _LV_RESULT,
+    "operator_phone": _OPERATOR_PHONE,
+    "phone_dialed": _PHONE_DIALED,
+    "phone_position": _PHONE_POSITION,
+    "priority": _PRIORITY,
+    "skill": _SKILL,
+    "total_due": _TOTAL_DUE,
+    "zip_code": _ZIP_CODE,
+}
+
+
+class CallDetails:
+    """Has the calls of a floor learn; ``at`` is an event's own time, in ms.
+
+    Each method returns whether a later event had told any of it already.
+    """
+
+    def __init__(self, directory: Directory, tally: Tally) -> None:
+        self._directory = directory
+        self._tally = tally
+
+    def start(self, call: Call, at: int, data: CallStartData) -> bool:
+        """A beginning tells nearly everything."""
+        later = call.told_later(at)
+        if later:
+            data = self._unless_told(data, later)
+        told = _learn(call, data) | self._learn_declared(call, data)
+        if data.direction is not None:
+            self._tally.direct(call, data.direction)
+            told |= _DIRECTION
+        if told:
+            call.note_told(at, told)
+        return later != 0
+
+    def update(self, call: Call, at: int, data: CallUpdateData) -> bool:
+        """What became known later."""
+        later = call.told_later(at)
+        if later:
+            data = self._unless_told(data, later)
+        told = _learn(call, data) | self._learn_declared(call, data)
+        if told:
+            call.note_told(at, told)
+        return later != 0
+
+    def end(self, call: Call, at: int, data: CallEndData) -> bool:
+        """An end tells the result, and what a source knows by then."""
+        later = call.told_later(at)
+        if later:
+            data = self._unless_told(data, later)
+        told = _learn(call, data)
+        if data.campaign is not None:
+            call.campaign = self._directory.campaign(data.campaign)
+            told |= _CAMPAIGN
+        if data.lv_result is not None:
+            call.lv_result = data.lv_result
+            told |= _LV_RESULT
+        if data.call_direction is not None:
+            self._tally.direct(call, data.call_direction)
+            told |= _DIRECTION
+        if told:
+            call.note_told(at, told)
+        return later != 0
+
+    def queue(self, call: Call, at: int, data: CallQueueData) -> None:
+        """A queue may tell the skill and the priority."""
+        later, told = call.told_later(at), 0
+        if data.skill is not None and not later & _SKILL:
+            call.skill = data.skill
+            told |= _SKILL
+        if data.priority is not None and not later & _PRIORITY:
+            call.priority = data.priority
+            told |= _PRIORITY
+        if told:
+            call.note_told(at, told)
+
+    def disposition(self, call: Call, at: int, data: CallDispositionData) -> None:
+        """A term code may tell the account."""
+        if data.account is not None and not call.told_later(at) & _ACCOUNT:
+            call.account = data.account
+            call.note_told(at, _ACCOUNT)
+
+    def _learn_declared(self, call: Call, data: CallStartData | CallUpdateData) -> int:
+        """What only a beginning and its corrections tell; a bit for each member that did."""
+        told = 0
+        if data.campaign is not None:
+            call.campaign = self._directory.campaign(data.campaign)
+            told |= _CAMPAIGN
+        if (consumer := data.consumer) is not None:
+            call.first_name, call.last_name = consumer.first_name, consumer.last_name
+            told |= _CONSUMER
+        if data.total_due is not None:
+            call.total_due = data.total_due
+            told |= _TOTAL_DUE
+        return told
+
+    def _unless_told(self, data: _Data, later: int) -> _Data:
+        """The same without what a later event told."""
+        if later & _CAMPAIGN and data.campaign is not None:
+            self._directory.campaign(data.campaign)  # a name gets its entry all the same
+        members = data.__struct_fields__
+        nothing: dict[str, Any] = {
+            name: None for name, bit in _BITS.items() if later & bit and name in members
+        }
+        return replace(data, **nothing)
+
+
+def _learn(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:
+    """Take what any of these events may tell; a bit for each member that did."""
+    told = 0
+    if (text := data.campaign_type) is not None:
+        call.campaign_type = text
+        told |= _CAMPAIGN_TYPE
+    if (number := data.phone_dialed) is not None:
+        call.phone_dialed = str(number)
+        told |= _PHONE_DIALED
+    if (number := data.caller_id) is not None:
+        call.caller_id = str(number)
+        told |= _CALLER_ID
+    if (text := data.account) is not None:
+        call.account = text
+        told |= _ACCOUNT
+    if (text := data.zip_code) is not None:
+        call.zip_code = text
+        told |= _ZIP_CODE
+    if (text := data.area_code_state) is not None:
+        call.area_code_state = text
+        told |= _AREA_CODE_STATE
+    if (place := data.phone_position) is not None:
+        call.phone_position = place
+        told |= _PHONE_POSITION
+    if (priority := data.priority) is not None:
+        call.priority = priority
+        told |= _PRIORITY
+    if (text := data.operator_phone) is not None:
+        call.operator_phone = text
+        told |= _OPERATOR_PHONE
+    return told
