@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cluster.kv_copy import Copy, KeyMessage
+from floorcast.cluster.kv_copy import Copy, KeyMessage, KeyState
 
 KEYS = st.sampled_from(["a", "b", "c"])
 WRITES = st.lists(
@@ -91,3 +91,23 @@ def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
     assert copy.items("a") == {"k": b"old"}
     copy.take([KeyMessage("a", "k", b"x", 4, 1), KeyMessage("a", "k", b"y", 5, 0, 2)])
     assert copy.items("a") == {"k": b"xy"}
+
+
+def test_a_key_that_does_not_come_is_lost_while_deletions_are_kept() -> None:
+    """Later it may have been deleted, and the deletion forgotten."""
+    copy = Copy()
+    copy.take([KeyMessage("site", "1", b"x", 1), KeyMessage("site", "2", None, 2)])
+    for kept, lost in ((True, "a key of site"), (False, "")):
+        assert copy.lost([KeyMessage("site", "3", b"y", 3)], deletions_kept=kept) == lost
+        assert not copy.lost([KeyMessage("site", "1", None, 3)], deletions_kept=kept)
+
+
+def test_what_a_folder_knew_is_compared_with_what_the_stream_has() -> None:
+    """A key that comes with an older message than before has lost the newer one."""
+    copy = Copy()
+    copy.remember({("site", "1"): KeyState(b"x", 7)}, 50)
+    assert (copy.held("site", "1").value, copy.at) == (b"x", 50)
+    assert copy.lost([KeyMessage("site", "1", b"w", 5)], deletions_kept=False)
+    assert copy.lost([KeyMessage("site", "1", b"w", 7)], deletions_kept=False)
+    assert not copy.lost([KeyMessage("site", "1", b"x", 7)], deletions_kept=True)
+    assert not copy.lost([KeyMessage("site", "1", b"y", 8)], deletions_kept=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -40,11 +40,13 @@ class RecordedDisk:
     """Fails flushes of the files in ``folder`` at the rate ``failing``.
 
     As under Linux, what a failed flush did not write is in the cache and will not be written
-    later: it may have reached the platter in part.
+    later: it may have reached the platter in part. ``before_each`` is called before each write and
+    flush, on whichever thread makes it.
     """
 
     def __init__(self, folder: Path, chance: Random) -> None:
         self.failing = 0.0
+        self.before_each: Callable[[], None] = lambda: None
         self._folder = folder
         self.failed = 0
         self._chance = chance
@@ -54,12 +56,14 @@ class RecordedDisk:
     def write(self, path: str, offset: int, data: bytes | None) -> None:
         if Path(path).parent != self._folder:
             return
+        self.before_each()
         with self._lock:
             self._files.setdefault(path, _Recorded()).pending.append((offset, data))
 
     def sync(self, path: str) -> None:
         if Path(path).parent != self._folder:
             return
+        self.before_each()
         with self._lock:
             file = self._files.setdefault(path, _Recorded())
             writes, file.pending = file.pending, []

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+import apsw
+
 from floorcast.log.client_streams import Stream, entries_of, news_of
 from floorcast.log.duplicates import Memtable, Seen, keys_of
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
@@ -301,7 +303,7 @@ class Appender:
             for plan in self._plans:
                 plan.stream.damaged |= plan.stream.ordinal in outcome.damaged
             if outcome.writes[0].epoch == self.epoch:
-                self._fail()
+                self._fail(_why(outcome.error))
             return
         events = 0
         for _ in outcome.writes:
@@ -322,16 +324,21 @@ class Appender:
             plan.future.set_result(None)
         return events
 
-    def _fail(self) -> None:
+    def _fail(self, why: str) -> None:
         self.epoch += 1
         for plan in self._plans:
             plan.stream.withdraw()
             if plan.memtable is not None:
                 self._seen.withdraw(plan.memtable, plan.keys)
             if not plan.future.done():
-                plan.future.set_exception(Unavailable("the log cannot be written"))
+                plan.future.set_exception(Unavailable(f"the log cannot be written: {why}"))
                 plan.future.exception()  # nobody may be waiting any more
         self._plans.clear()
+
+
+def _why(error: Exception) -> str:
+    """Why the disk did not take something, for whoever sent it."""
+    return "the disk is full" if isinstance(error, apsw.FullError) else str(error)
 
 
 def _check_sound(stream: NumberedStream) -> None:
