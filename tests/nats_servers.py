@@ -38,14 +38,14 @@ server_name: {name}
 listen: 127.0.0.1:{port}
 http: 127.0.0.1:{monitor}
 jetstream {{ store_dir: "{folder}", max_mem: 64MB, max_file: {max_file} }}
-accounts {{ {accounts} }}
+{accounts}
 {cluster}
 {more}
 """
 ACCOUNT = "A{0}: {{ jetstream: enabled, users: [{{ user: u{0}, password: secret }}] }}"
 SHARED_ACCOUNTS = ", ".join(ACCOUNT.format(number) for number in range(ACCOUNTS))
 NOWHERE = 'advertise: "127.0.0.1:1",'
-PARTS = {"accounts": SHARED_ACCOUNTS, "max_file": "4GB", "more": ""}
+PARTS = {"accounts": f"accounts {{ {SHARED_ACCOUNTS} }}", "max_file": "4GB", "more": ""}
 CLUSTER = (
     "cluster {{ name: test, listen: 127.0.0.1:{port}, no_advertise: true, "
     "{advertise} routes: [{routes}] }}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b32encode, urlsafe_b64encode
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import nkeys  # type: ignore[import-untyped]  # it has no types
 import pytest
 
@@ -72,7 +75,7 @@ def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:
     seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
     (tmp_path / "node.nk").write_bytes(seed)
     public = nkeys.from_seed(bytearray(seed)).public_key.decode()
-    accounts = f"A: {{ jetstream: enabled, users: [{{ nkey: {public} }}] }}"
+    accounts = f"accounts {{ A: {{ jetstream: enabled, users: [{{ nkey: {public} }}] }} }}"
     files = ", ".join(
         f'{name}: "{tmp_path / file}"'
         for name, file in (
@@ -96,6 +99,82 @@ def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:
         no_certificate = f"ca={tmp_path}/ca.pem&nkey={tmp_path}/node.nk"
         with pytest.raises(Unavailable):
             await NatsLink.open(f"tls://{address}?{no_certificate}", "test", patience=2)
+
+    try:
+        asyncio.run(work())
+    finally:
+        servers.stop()
+
+
+def part(value: object) -> str:
+    """A part of a JWT."""
+    return urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()
+
+
+class Identity:
+    """An operator, an account or a user of NATS: a key pair, and the claims that it signs."""
+
+    def __init__(self, prefix: int, number: int) -> None:
+        self.seed = nkeys.encode_seed(bytes([number]) * 32, prefix)
+        self._pair = nkeys.from_seed(bytearray(self.seed))
+        self.public = self._pair.public_key.decode()
+
+    def signed(self, name: str, subject: str, nats: dict[str, object]) -> str:
+        """The claims as a JWT; its id is a digest of them."""
+        claims = {"iat": 1, "iss": self.public, "name": name, "sub": subject, "nats": nats}
+        digest = sha256(msgspec.json.encode(claims)).digest()
+        claims["jti"] = b32encode(digest).rstrip(b"=").decode()
+        head = part({"typ": "JWT", "alg": "ed25519-nkey"})
+        text = f"{head}.{part(claims)}"
+        signature = self._pair.sign(text.encode())
+        return f"{text}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+CREDENTIALS = """-----BEGIN NATS USER JWT-----
+{jwt}
+------END NATS USER JWT------
+
+-----BEGIN USER NKEY SEED-----
+{seed}
+------END USER NKEY SEED------
+"""
+
+
+def test_credentials_of_an_operator_let_a_node_in(tmp_path: Path) -> None:
+    """The file that nsc makes of a user's JWT and seed; another account's user is refused."""
+    operator = Identity(nkeys.PREFIX_BYTE_OPERATOR, 1)
+    account, other = (Identity(nkeys.PREFIX_BYTE_ACCOUNT, number) for number in (2, 3))
+    user = Identity(nkeys.PREFIX_BYTE_USER, 4)
+    system = Identity(nkeys.PREFIX_BYTE_ACCOUNT, 5)
+    unlimited = dict.fromkeys(("subs", "conn", "leaf", "imports", "exports", "data", "payload"), -1)
+    limits = {**unlimited, "wildcards": True, "mem_storage": -1, "disk_storage": 1 << 30,
+              "streams": -1, "consumer": -1}  # fmt: skip
+    kinds = {"type": "account", "version": 2}
+    accounts = {
+        account.public: operator.signed("A", account.public, {**kinds, "limits": limits}),
+        system.public: operator.signed("SYS", system.public, {**kinds, "limits": unlimited}),
+    }
+    trusted = operator.signed("O", operator.public, {"type": "operator", "version": 2})
+    resolved = "\n".join(f"{public}: {jwt}" for public, jwt in accounts.items())
+    more = (
+        f"operator: {trusted}\nsystem_account: {system.public}\n"
+        f"resolver: MEMORY\nresolver_preload: {{ {resolved} }}"
+    )
+    for name, issuer in (("node", account), ("stranger", other)):
+        claims = {"type": "user", "version": 2, **dict.fromkeys(("subs", "data", "payload"), -1)}
+        jwt = issuer.signed(name, user.public, claims)
+        text = CREDENTIALS.format(jwt=jwt, seed=user.seed.decode())
+        (tmp_path / f"{name}.creds").write_text(text)
+    servers = NatsServers(tmp_path, 1, accounts="", more=more).start()
+    address = f"nats://127.0.0.1:{servers.servers[0].port}"
+
+    async def work() -> None:
+        link = await NatsLink.open(f"{address}?credentials={tmp_path}/node.creds", "test")
+        assert (await link.api("STREAM.NAMES"))["total"] == 0
+        await link.close()
+        for query in (f"?credentials={tmp_path}/stranger.creds", ""):
+            with pytest.raises((SettingError, Unavailable)):
+                await NatsLink.open(address + query, "test", patience=2)
 
     try:
         asyncio.run(work())

@@ -15,7 +15,7 @@ import pytest
 from tests.real.server import EVENTS, Caller, Server, command, environment
 from tests.real.sites import KEYS, event, ndjson
 
-SIZE = 12 << 20  # bytes
+SIZE = 64 << 20  # bytes; the write-ahead log alone is laid out to 16 MiB
 BATCH = 2000  # events; some 400 KiB
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
 
@@ -85,7 +85,7 @@ def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
     (disk / "home").mkdir()
     server = Server(disk / "home")
     ballast = disk / "ballast"
-    ballast.write_bytes(bytes(SIZE // 4))
+    ballast.write_bytes(bytes(SIZE * 3 // 4))
     with server, Caller(server.url) as caller:
         session = caller.login()
         begin = caller.feed(EVENTS).token
