@@ -1,5 +1,6 @@
 # make test    set up if needed, run the tests        make check   lint, types, layers
 # make demo    set up if needed, run an example site  make clean   remove what make made
+# make test-asterisk    the tests on a real Asterisk: needs root and Debian's packages
 
 VENV   ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -30,7 +31,7 @@ test: $(READY)
 	@"$(BIN)/python" -m pytest -n 3 --dist worksteal $(ARGS)
 
 test-asterisk: $(READY)
-	@"$(BIN)/python" -m pytest tests/real/test_asterisk.py -p no:xdist
+	@ASTERISK=yes "$(BIN)/python" -m pytest tests/real/test_asterisk.py -n 6 --dist worksteal $(ARGS)
 
 check: $(READY)
 	@echo "lint ..."   && "$(BIN)/ruff" check --quiet .

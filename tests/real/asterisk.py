@@ -1,28 +1,39 @@
-"""A real Asterisk for tests: its callers and agents (SIPp), and connectors attached to it."""
+"""A real Asterisk for tests: its callers and agents (SIPp), and connectors attached to it.
+
+Each Asterisk runs in a network of its own, so that several tests may run at once with the same
+ports. Callers stay until the test hangs up, after it has seen what it waited for.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from tests.client.intake import Intake
+from tests.real.phone import Leg, Phone
 
 ROOT = Path(__file__).resolve().parents[2]
 MATERIAL = ROOT.parent / "shared" / "asterisk"
-PATIENCE = 20.0  # seconds for what takes one or two
-PORTS = (5038, 5060)  # of AMI and SIP: fixed, so there is one Asterisk at a time
+EXTENSIONS = Path(__file__).with_name("asterisk_extensions.conf")
+PATIENCE = 60.0  # seconds for what takes one or two
+SUITES = {"22": "sid", "16": "bullseye"}  # of Debian, by the version of its Asterisk
+CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
 
 _pause = threading.Event().wait
 
@@ -40,37 +51,64 @@ def wait_until(
 
 
 @contextmanager
-def tree() -> Iterator[Path]:
+def own_network() -> Iterator[None]:
+    """A loopback of its own for this thread, and for the threads and processes it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if libc.unshare(CLONE_NEWNET):
+            pytest.skip(f"no network namespace: {os.strerror(ctypes.get_errno())}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+        yield
+    finally:
+        libc.setns(before, CLONE_NEWNET)
+        os.close(before)
+
+
+@contextmanager
+def tree(version: str) -> Iterator[Path]:
     """The folder to chroot into; skips, and says why, where there can be none.
 
-    ``ASTERISK_TREE`` names one that is there already.
+    ``ASTERISK_TREE`` names a folder that has the trees already, by version. Otherwise the workers
+    of a run share one: the first builds it, the last removes it.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.skip("a real Asterisk has fixed ports, and so a run of its own: make test-asterisk")
     if os.geteuid() != 0:
         pytest.skip("a real Asterisk needs root, to chroot")
     if not MATERIAL.is_dir():
         pytest.skip("there is no ../shared/asterisk to build an Asterisk with")
-    if any(_is_taken(port) for port in PORTS):
-        pytest.skip("port 5038 is taken: another Asterisk is at work on this machine")
     named = os.environ.get("ASTERISK_TREE")
     if named:
-        yield Path(named) / "root"
+        yield Path(named) / version / "root"
         return
-    folder = Path(tempfile.mkdtemp(prefix="floorcast-asterisk-", dir="/var/tmp"))
-    try:
-        built = subprocess.run(
-            [MATERIAL / "get-asterisk.sh", folder],
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        if built.returncode:
-            pytest.skip(f"no Asterisk could be built: {built.stderr[-300:]}")
-        yield folder / "root"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path("/var/tmp") / f"floorcast-asterisk-{version}-{run}"  # /dev/shm has no devices
+    folder.mkdir(exist_ok=True)
+    with (folder / "users").open("w") as users:
+        with (folder / "builder").open("w") as builder:
+            fcntl.flock(builder, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not (folder / "built").exists():
+                _build(folder, version)
+        try:
+            yield folder / "root"
+        finally:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass  # another worker uses it
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(folder: Path, version: str) -> None:
+    built = subprocess.run(
+        [MATERIAL / "get-asterisk.sh", folder, SUITES[version]],
+        capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    if built.returncode:
+        pytest.skip(f"no Asterisk {version} could be built: {built.stderr[-300:]}")
+    (folder / "built").touch()
 
 
 def _is_taken(port: int) -> bool:
@@ -79,29 +117,44 @@ def _is_taken(port: int) -> bool:
 
 
 class Asterisk:
-    """One that runs in the tree."""
+    """One that runs in the tree, with files of its own under ``name``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str) -> None:
         self.root = root
-        self.queue_log = root / "var/log/asterisk/queue_log"
-        for old in self.queue_log.parent.glob("queue_log*"):
-            old.unlink()
+        place = Path("runs") / name
+        folder = root / place
+        shutil.copytree(root / "etc/floorcast-asterisk", folder / "etc")
+        settings = folder / "etc/asterisk.conf"
+        text = settings.read_text("utf-8")
+        for key in ("etc", "run", "log", "spool", "db"):
+            (folder / key).mkdir(exist_ok=True)
+            own = f"ast{key}dir => /{place / key}"
+            text, count = re.subn(f"^ast{key}dir => .*$", own, text, flags=re.MULTILINE)
+            assert count == 1, key
+        settings.write_text(text, "utf-8")
+        with (folder / "etc/extensions.conf").open("a", encoding="utf-8") as extensions:
+            extensions.write(EXTENSIONS.read_text("utf-8"))
         # SIPp 3.7 refuses an optional message at the end of a scenario.
         scenario = (root / "sipp/agent-noanswer.xml").read_text("utf-8")
-        scenario = scenario.replace(
-            '<recv request="ACK" optional="true"/>', '<recv request="ACK"/>'
+        self._rings = folder / "agent-rings.xml"
+        self._rings.write_text(
+            scenario.replace('<recv request="ACK" optional="true"/>', '<recv request="ACK"/>'),
+            "utf-8",
         )
-        (root / "sipp/agent-rings.xml").write_text(scenario, "utf-8")
+        self.folder = folder
+        self.queue_log = folder / "log/queue_log"
+        self._settings = f"/{place}/etc/asterisk.conf"
         self._process: subprocess.Popen[bytes] | None = None
         self._spawned: list[subprocess.Popen[bytes]] = []
+        self._callers = Phone("caller", "127.0.0.2", 5090)
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [*self._in_tree("/usr/sbin/asterisk"), "-C", "/etc/floorcast-asterisk/asterisk.conf",
-             "-f", "-n"],
+            [*self._in_tree("/usr/sbin/asterisk"), "-C", self._settings, "-f", "-n"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         wait_until(lambda: _is_taken(5038), lambda: "AMI does not answer")
+        self.command("core waitfullybooted")
         wait_until(lambda: "Anna" in self.command("queue show sales"), lambda: "no queue")
 
     def kill(self) -> None:
@@ -111,17 +164,18 @@ class Asterisk:
         self._process.wait(PATIENCE)
 
     def stop(self) -> None:
+        self._callers.close()
         for one in self._spawned:
             if one.poll() is None:
                 one.kill()
             one.wait(PATIENCE)
         if self._process and self._process.poll() is None:
             self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def command(self, line: str) -> str:
         found = subprocess.run(
-            [*self._in_tree("/usr/sbin/asterisk"), "-C", "/etc/floorcast-asterisk/asterisk.conf",
-             "-rx", line],
+            [*self._in_tree("/usr/sbin/asterisk"), "-C", self._settings, "-rx", line],
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         return found.stdout
@@ -140,6 +194,11 @@ class Asterisk:
                 said += data
         return said.decode()
 
+    def pause(self, interface: str, reason: str) -> None:
+        """Pause an agent in all queues; without a reason, no longer."""
+        paused = "true" if reason else "false"
+        self.action("QueuePause", Interface=interface, Paused=paused, Reason=reason)
+
     def channel(self, prefix: str) -> str:
         """The name of the one channel that begins so."""
         names: list[str] = []
@@ -152,20 +211,56 @@ class Asterisk:
         wait_until(is_there, lambda: f"no channel {prefix}")
         return names[0]
 
-    def await_caller_in(self, queue: str) -> None:
-        """Return once somebody waits in a queue."""
-        wait_until(
-            lambda: "Callers:" in self.command(f"queue show {queue}"), lambda: "nobody waits"
-        )
+    def await_bridge(self, prefix: str) -> None:
+        """Return once the channel that begins so is in a bridge."""
+        name = self.channel(prefix)
 
-    def caller(self, extension: str, seconds: float) -> subprocess.Popen[bytes]:
-        """Somebody calls, and hangs up after so many seconds, if nobody else has before."""
-        port = self._next_port(5090)
-        return self._sipp(
-            "-sn", "uac", "-s", extension, "-i", "127.0.0.2", "-p", str(port), "-mi", "127.0.0.2",
-            "-mp", str(22000 + 10 * (port - 5090)), "-d", str(round(seconds * 1000)), "-m", "1",
-            "127.0.0.1:5060",
-        )  # fmt: skip
+        def is_there() -> bool:
+            return "Bridge ID: (Not bridged)" not in self.command(f"core show channel {name}")
+
+        wait_until(is_there, lambda: f"{name} is in no bridge")
+
+    def log_lines(self) -> list[str]:
+        """All lines of the queue log, those before a rotation, too."""
+        logs = sorted(self.queue_log.parent.glob(f"{self.queue_log.name}*"), reverse=True)
+        return [line for one in logs for line in one.read_text("utf-8").splitlines()]
+
+    def await_line(
+        self, event: str, count: int = 1, meanwhile: Callable[[], object] = lambda: None
+    ) -> None:
+        """Return once the queue log has so many lines of an event."""
+
+        def found() -> int:
+            return sum(line.split("|")[4] == event for line in self.log_lines())
+
+        def is_there() -> bool:
+            if found() >= count:
+                return True
+            meanwhile()
+            return False
+
+        wait_until(is_there, lambda: f"{found()} lines of {event}")
+
+    def await_agent_pool(self, *, is_free: bool) -> None:
+        """Return once the pool's agent is logged in and free, or no longer."""
+
+        def shown() -> str:
+            return self.command("agent show all")
+
+        wait_until(lambda: ("NOT_INUSE" in shown()) == is_free, shown)
+
+    def caller(self, extension: str) -> Leg:
+        """Somebody calls an extension, and stays until they hang up or the other side does."""
+        return self._callers.call(extension)
+
+    @contextmanager
+    def phone(self, number: int) -> Iterator[Phone]:
+        """An agent's telephone in the test's hands; it answers at once."""
+        one = Phone(f"agent{number}", "127.0.0.1", 5070 + number)
+        try:
+            yield one
+        finally:
+            one.close()
 
     def originate(self, number: int, extension: str) -> None:
         """An agent's phone is rung, and connected to an extension of the agents."""
@@ -177,7 +272,9 @@ class Asterisk:
     @contextmanager
     def agent(self, number: int, scenario: str = "") -> Iterator[None]:
         """An agent at a telephone, who answers at once unless a scenario says otherwise."""
-        how = ["-sf", f"/sipp/{scenario}.xml"] if scenario else ["-sn", "uas"]
+        where = f"/{self._rings.relative_to(self.root)}"
+        where = where if scenario == "agent-rings" else f"/sipp/{scenario}.xml"
+        how = ["-sf", where] if scenario else ["-sn", "uas"]
         one = self._sipp(
             *how, "-i", "127.0.0.1", "-p", str(5070 + number), "-mi", "127.0.0.1",
             "-mp", str(21000 + 100 * number),
@@ -188,9 +285,6 @@ class Asterisk:
         finally:
             one.kill()
             one.wait(PATIENCE)
-
-    def _next_port(self, first: int) -> int:
-        return first + len(self._spawned) % 200
 
     def _sipp(self, *options: str) -> subprocess.Popen[bytes]:
         one = subprocess.Popen(
@@ -217,17 +311,22 @@ def _is_bound(port: int) -> bool:
 class Connector:
     """``floorcast connect asterisk`` by one way, and the server that it sends to."""
 
-    def __init__(self, name: str, folder: Path, queue_log: Path | None, *, ami: bool) -> None:
+    def __init__(
+        self, name: str, folder: Path, queue_log: Path | None, port: int, *, ami: bool
+    ) -> None:
         self.name = name
+        self._port = port
         self.intake = Intake()
         self._log = folder / f"{name}.txt"
         self._options = ["--spool", str(folder / f"{name}.db"), "--url", self.intake.url]
+        self._options += ["--metrics-port", str(port)]
         if ami:
             self._options += ["--ami", "127.0.0.1", "--ami-user", "floorcast"]
+            self._options += ["--record", str(folder / f"{name}.record")]
         if queue_log:
             self._options += ["--queue-log", str(queue_log)]
+        self._sources = ["ami"] * ami + ["queue_log"] * bool(queue_log)
         self._process: subprocess.Popen[bytes] | None = None
-        self.seen = 0
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -249,6 +348,21 @@ class Connector:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(PATIENCE)
+
+    def figure(self, name: str) -> float:
+        """A figure as Prometheus reads it, 0 where there is none or nobody answers."""
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(f"floorcast_connector_{name} "):
+                    return float(line.split(" ")[1])
+        return 0.0
+
+    def await_start(self) -> None:
+        """Return once it has seen its source: each connection of it is up."""
+        wait_until(
+            lambda: all(self.figure(f'connected{{to="{one}"}}') for one in self._sources),
+            self.said,
+        )
 
     def events(self) -> list[dict[str, Any]]:
         """What the server has taken, in the order in which it came."""

@@ -19,7 +19,7 @@ from floorcast.connectors.pbx.signs import (
     Missed,
     Restarted,
     Sign,
-    Swapped,
+    Transferred,
 )
 from floorcast.connectors.pbx.state import State
 from floorcast.connectors.pbx.unreadable import Unreadable
@@ -56,10 +56,12 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
         (
             {
                 "Event": "AttendedTransfer",
+                "OrigTransfererUniqueid": "1.1",
                 "SecondTransfererUniqueid": "1.5",
                 "TransfereeUniqueid": "1.0",
+                "TransferTargetUniqueid": "1.6",
             },
-            Swapped(at=9.0, channel="1.5", to="1.0"),
+            Transferred(at=9.0, by="1.1", passed_on="1.0", second="1.5", target="1.6"),
         ),
         ({"Event": "Shutdown", "Timestamp": "nonsense"}, Restarted(at=9.0, empty=True)),
         ({"Event": "Newexten"}, None),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,8 +26,8 @@ def follow() -> Iterator[Follow]:
     """Follows a file; all of them are closed."""
     made: list[QueueLogFile] = []
 
-    def one(path: Path, position: str = "") -> QueueLogFile:
-        made.append(QueueLogFile(path, position))
+    def one(path: Path, position: str = "", since: float = inf) -> QueueLogFile:
+        made.append(QueueLogFile(path, position, since))
         return made[-1]
 
     yield one
@@ -142,3 +144,17 @@ def read_through(path: Path, pieces: list[str]) -> None:
     read(2 * SWITCH_AFTER + 4)
     file.close()
     assert found == written.split("\n")[:-1]
+
+
+def test_a_first_start_begins_with_what_was_rotated_away(tmp_path: Path, follow: Follow) -> None:
+    """As far back as was asked for; compressed files cannot be read, and are no logs."""
+    path = tmp_path / "queue_log"
+    for number, name in enumerate(["queue_log.2", "queue_log.1", "queue_log"]):
+        append(tmp_path / name, f"{name}\n")
+        os.utime(tmp_path / name, (100 * number, 100 * number))
+    append(tmp_path / "queue_log.3.gz", "packed\n")
+    os.utime(tmp_path / "queue_log.3.gz", (150, 150))
+    polls = 3 * SWITCH_AFTER + 9
+    assert texts(follow(path, since=50.0), polls) == ["queue_log.1", "queue_log"]
+    assert texts(follow(path, since=0.0), polls) == ["queue_log.2", "queue_log.1", "queue_log"]
+    assert texts(follow(path), polls) == ["queue_log"]

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
-__all__ = ["Figures", "Floor"]
+__all__ = ["Figures", "Floor", "Spell", "spells_of_log"]
+
+FREE = {"LOGOFF", "LOGON", "READY", "NOT_READY"}
+TALKING = {"IN_CALL", "AGENT_HOLD", "AGENT_RESUMED", "AGENT_TRANSFER_COMPLETE_AGENT2"}
+WAIT_FIELD = {
+    "CONNECT": 0,
+    "ABANDON": 2,
+    "EXITWITHTIMEOUT": 2,
+    "EXITWITHKEY": 3,
+    "EXITEMPTY": 2,
+}
+TALK_FIELD = {
+    "COMPLETECALLER": 1,
+    "COMPLETEAGENT": 1,
+    "BLINDTRANSFER": 3,
+    "ATTENDEDTRANSFER": 3,
+}
 
 
 class Figures(NamedTuple):
@@ -17,44 +35,70 @@ class Figures(NamedTuple):
     moved_on: int = 0
 
 
+class Spell(NamedTuple):
+    """How long somebody waited in a queue, or talked to one of its agents."""
+
+    queue: str
+    kind: str
+    seconds: float
+
+
 class Floor:
     """What a scenario's events come to."""
 
     def __init__(self, events: list[dict[str, Any]]) -> None:
         self.kinds = Counter(one["type"] for one in events)
-        self.waits: dict[tuple[str, str], str] = {}
+        self.waits: dict[tuple[str, str], float] = {}
         self.states: dict[str, list[str]] = {}
         self._turns: dict[tuple[str, str], str] = {}
+        self._talks: dict[str, tuple[str, float]] = {}
+        self.spells: list[Spell] = []
         self.open: set[str] = set()
         self.reasons = [one["data"]["reason"] for one in events if one["type"] == "call.leave"]
         for one in events:
-            self._take(one["type"], one["data"])
+            self._take(one["type"], _seconds(one), one["data"])
 
-    def _take(self, kind: str, data: dict[str, Any]) -> None:
+    @property
+    def busy(self) -> list[str]:
+        """Agents who ring, talk, hold or wrap up."""
+        last = {agent: states[-1].split(" ")[0] for agent, states in self.states.items()}
+        return [agent for agent, state in last.items() if state not in FREE]
+
+    def _take(self, kind: str, at: float, data: dict[str, Any]) -> None:
         if kind == "agent.state":
-            shown = data["eventType"] + (f" {data['reason']}" if "reason" in data else "")
-            self.states.setdefault(data["agent"], []).append(shown)
-            if data["eventType"] == "IN_CALL" and "call" in data:
-                self._turns[data["call"]["sessionId"], data["service"]] = "handled"
-                self.waits.pop((data["call"]["sessionId"], data["service"]), None)
+            self._agent(at, data)
             return
         call = data["sessionId"]
         match kind:
             case "call.start":
                 self.open.add(call)
             case "call.queue":
-                self._over(call, "moved_on")
-                self.waits[call, data["service"]] = "waiting"
+                self._over(call, at, "moved_on")
+                self.waits[call, data["service"]] = at
                 self._turns.setdefault((call, data["service"]), "waiting")
             case "call.leave":
-                self._over(call, "moved_on")
+                self._over(call, at, "moved_on")
             case "call.end":
-                self._over(call, "abandoned")
+                self._over(call, at, "abandoned")
                 self.open.discard(call)
 
-    def _over(self, call: str, outcome: str) -> None:
+    def _agent(self, at: float, data: dict[str, Any]) -> None:
+        agent, kind = data["agent"], data["eventType"]
+        shown = kind + (f" {data['reason']}" if "reason" in data else "")
+        self.states.setdefault(agent, []).append(shown)
+        if kind not in TALKING and agent in self._talks:
+            queue, began = self._talks.pop(agent)
+            self.spells.append(Spell(queue, "talk", at - began))
+        if kind == "IN_CALL" and "call" in data:
+            self._talks[agent] = data["service"], at
+            key = data["call"]["sessionId"], data["service"]
+            self._turns[key] = "handled"
+            if key in self.waits:
+                self.spells.append(Spell(data["service"], "wait", at - self.waits.pop(key)))
+
+    def _over(self, call: str, at: float, outcome: str) -> None:
         for key in [one for one in self.waits if one[0] == call]:
-            del self.waits[key]
+            self.spells.append(Spell(key[1], "wait", at - self.waits.pop(key)))
             if self._turns[key] == "waiting":
                 self._turns[key] = outcome
 
@@ -66,3 +110,19 @@ class Floor:
             service: Figures(sum(n.values()), n["handled"], n["abandoned"], n["moved_on"])
             for service, n in found.items()
         }
+
+
+def spells_of_log(lines: Iterable[str]) -> list[Spell]:
+    """The waits and talks that the queue log gives itself, in whole seconds."""
+    found = []
+    for line in lines:
+        _, _, queue, _, event, *data = line.split("|")
+        if event in WAIT_FIELD:
+            found.append(Spell(queue, "wait", float(data[WAIT_FIELD[event]])))
+        if event in TALK_FIELD:
+            found.append(Spell(queue, "talk", float(data[TALK_FIELD[event]])))
+    return found
+
+
+def _seconds(event: dict[str, Any]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()

@@ -86,7 +86,7 @@ def test_services_are_ordered_by_home_then_penalty() -> None:
 def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
     """None unless it is configured; the next call ends it, too."""
     states = ["LOGON ['sales']", "RESERVED ['sales']", "IN_CALL", "WRAP_UP"]
-    assert shown(*CALL, END) == [*states, "READY"]
+    assert shown(*CALL, END, now=21.0) == [*states, "READY"]
     config = MappingConfig(wrap_up_seconds={"*": 5.0})
     assert shown(*CALL, END, config=config, now=24.0) == states
     assert shown(*CALL, END, config=config, now=25.0) == [*states, "READY"]

@@ -18,21 +18,25 @@ from floorcast.connectors.pbx.signs import (
     Confirmed,
     Connected,
     Dialed,
+    Dialling,
     Disposed,
+    Entered,
     Held,
     HungUp,
     Joined,
     Left,
+    LeftBridge,
     Member,
     MemberGone,
     Missed,
+    Paired,
     Paused,
     Rang,
     Restarted,
     RingEnded,
     Roster,
     Sign,
-    Swapped,
+    Transferred,
 )
 from floorcast.connectors.pbx.state import MAX_ENDED, Phase, State
 
@@ -132,7 +136,7 @@ def test_a_connect_without_a_join_makes_up_for_it() -> None:
 def test_an_attended_transfer_swaps_ids() -> None:
     """The agent who consults waits in the queue; then the caller is in their place."""
     consult = Joined(at=20, caller="1.5", queue="support")
-    swap = Swapped(at=25, channel="1.5", to="1.0")
+    swap = Transferred(at=25, by="1.9", passed_on="1.0", second="1.5")
     taken = Connected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
     done = Completed(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
     found = told(JOIN, CONNECT, consult, swap, taken, done, HungUp(at=40.1, channel="1.0"))
@@ -189,7 +193,7 @@ def test_a_restart_leaves_no_agent_in_a_call() -> None:
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=True)
     for sign in (JOIN, CONNECT, HungUp(at=29.5, channel="1.0"), Restarted(at=30)):
         mapping.apply(sign)
-    assert state.calls == {}
+    assert {one.phase for one in state.calls.values()} == {Phase.ENDED}
     assert [one.call for one in state.agents.values()] == [""]
 
 
@@ -260,13 +264,18 @@ SIGNS = st.one_of(
         at=MOMENTS,
         queue=queue,
         agent=member,
+        interface=st.sampled_from(["", "PJSIP/2"]),
         status=st.none() | st.integers(0, 8),
         paused=st.booleans(),
     ),
     st.builds(MemberGone, at=MOMENTS, queue=queue | st.just(""), agent=member),
     st.builds(Paused, at=MOMENTS, queue=queue, agent=member, paused=st.booleans()),
     st.builds(Disposed, at=MOMENTS, caller=caller, code=st.just("A")),
-    st.builds(Swapped, at=MOMENTS, channel=caller, to=caller),
+    st.builds(Transferred, at=MOMENTS, by=caller, passed_on=caller, second=caller | st.just("")),
+    st.builds(Entered, at=MOMENTS, bridge=queue, channel=caller, name=st.just("PJSIP/2-1")),
+    st.builds(LeftBridge, at=MOMENTS, bridge=queue, channel=caller),
+    st.builds(Paired, at=MOMENTS, one=caller, two=caller),
+    st.builds(Dialling, at=MOMENTS, caller=caller, leg=caller, interface=st.just("PJSIP/2")),
     st.builds(Restarted, at=MOMENTS, empty=st.booleans()),
     st.builds(Roster, at=MOMENTS, members=st.just(())),
 )
@@ -331,3 +340,167 @@ def test_a_sign_costs_the_same_on_a_large_floor() -> None:
     """A hundred times the agents, the same calls: less than four times the work."""
     spent(10, 200)
     assert min(spent(1000, 1000) for _ in range(3)) < 4 * min(spent(10, 1000) for _ in range(3))
+
+
+BOB = Member(at=5, queue="support", agent="Bob", interface="PJSIP/bob", status=1)
+TALK: tuple[Sign, ...] = (
+    BOB,
+    JOIN,
+    Entered(at=15, bridge="one", channel="1.9", name="PJSIP/anna-1"),
+    Entered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
+    CONNECT,
+)
+BOBS_PHONE = Entered(at=35, bridge="two", channel="1.5", name="PJSIP/bob-1")
+BLIND = Transferred(at=30, by="1.9", passed_on="1.0")
+RINGS = Dialling(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
+
+
+def states(*signs: Sign) -> list[str]:
+    """Who is in which state, and calls apart from that."""
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    events = [event for sign in signs for event in mapping.apply(sign)]
+    events += mapping.advance(LATER)
+    return [
+        f"{one.data['agent']} {one.data['eventType']} {one.time.timestamp():g}"
+        if one.type == "agent.state"
+        else f"{one.type} {one.time.timestamp():g}"
+        for one in events
+    ][4:]
+
+
+def test_a_call_that_is_passed_on_to_an_agent_stays_one_call() -> None:
+    """The first is free when it was passed on, the second in the call once they hear each other."""
+    moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
+    gone: list[Sign] = [
+        LeftBridge(at=30, bridge="one", channel="1.0"),
+        HungUp(at=30, channel="1.9"),
+    ]
+    complete_now = complete("transfer", at=30.0)
+    assert states(
+        *TALK, BLIND, complete_now, *gone, RINGS, BOBS_PHONE, moved, HungUp(at=50, channel="1.0")
+    ) == [
+        "Anna LOGON 15",
+        "Anna IN_CALL 15",
+        "Anna AGENT_TRANSFER_COMPLETE_AGENT2 30",
+        "Anna WRAP_UP 30",
+        "Anna READY 30",
+        "Bob RESERVED 30.1",
+        "Bob IN_CALL 35",
+        "Bob WRAP_UP 50",
+        "Bob READY 50",
+        "call.end 50",
+    ]
+
+
+def test_an_agent_who_does_not_take_what_was_passed_on_is_free_again() -> None:
+    """And the call has left for where the dialplan takes it."""
+    ended = RingEnded(at=40, leg="1.5")
+    assert states(*TALK, BLIND, RINGS, ended, HungUp(at=90, channel="1.0"))[5:] == [
+        "Bob RESERVED 30.1",
+        "Bob READY 40",
+        "call.leave 30",
+        "call.end 90",
+    ]
+
+
+def test_a_completion_may_prove_to_have_been_a_transfer() -> None:
+    """AgentComplete by the agent, as Asterisk has it, then AttendedTransfer."""
+    talk_of_two: list[Sign] = [
+        Entered(at=20, bridge="two", channel="1.6", name="Local/81@agents-1;1"),
+        Paired(at=20, one="1.6", two="1.7"),
+        Entered(at=20, bridge="three", channel="1.7", name="Local/81@agents-1;2"),
+        Entered(at=20, bridge="three", channel="1.5", name="PJSIP/bob-1"),
+        LeftBridge(at=30, bridge="one", channel="1.9"),
+    ]
+    put_through: list[Sign] = [
+        complete("agent", at=30.0),
+        Entered(at=30.01, bridge="one", channel="1.6", name="Local/81@agents-1;1"),
+        Transferred(at=30.02, by="1.9", passed_on="1.0", second="1.9", target="1.6"),
+    ]
+    assert states(*TALK, *talk_of_two, *put_through, HungUp(at=50, channel="1.0"))[2:] == [
+        "Anna AGENT_TRANSFER_COMPLETE_AGENT2 30",
+        "Anna WRAP_UP 30",
+        "Anna READY 30",
+        "Bob IN_CALL 30.02",
+        "Bob WRAP_UP 50",
+        "Bob READY 50",
+        "call.end 50",
+    ]
+
+
+def test_the_second_agent_hangs_up() -> None:
+    """The call ends there, unless its caller stays: then it has left."""
+    moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
+    taken: list[Sign] = [*TALK, BLIND, RINGS, BOBS_PHONE, moved, HungUp(at=60, channel="1.5")]
+    assert states(*taken, HungUp(at=60.1, channel="1.0"))[7:] == [
+        "Bob WRAP_UP 60",
+        "Bob READY 60",
+        "call.end 60",
+    ]
+    assert states(*taken, HungUp(at=70, channel="1.0"))[-2:] == ["call.leave 60", "call.end 70"]
+
+
+def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
+    """Its far half joins the other queue; the first queue's own end comes with the caller's."""
+    behind: list[Sign] = [
+        JOIN,
+        Paired(at=14, one="1.9", two="1.8"),
+        Entered(at=14, bridge="far", channel="1.7", name="PJSIP/desk-1"),
+        Entered(at=14, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
+        Entered(at=15, bridge="one", channel="1.9", name="Local/9@agents-1;1"),
+        Entered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
+        CONNECT,
+    ]
+    elsewhere: list[Sign] = [
+        Transferred(at=30, by="1.7", passed_on="1.8"),
+        Joined(at=30.1, caller="1.8", queue="support"),
+        Connected(at=40, caller="1.8", queue="support", agent="Bob", leg="1.5"),
+    ]
+    ends: list[Sign] = [
+        complete("caller", at=50.0),
+        Completed(at=50, caller="1.8", queue="support", agent="Bob", by="caller"),
+        HungUp(at=50, channel="1.8"),
+        HungUp(at=50, channel="1.0"),
+    ]
+    assert [one[:2] for one in told(*behind, *elsewhere, *ends)] == [
+        ("1.0/start", 10.0),
+        ("1.0/1/queue", 10.0),
+        ("1.0/2/queue", 30.1),
+        ("1.0/end", 50.0),
+    ]
+
+
+def test_a_caller_who_transfers_an_agent_is_still_the_caller() -> None:
+    """Nobody was passed on by an agent."""
+    assert states(*TALK, Transferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
+
+
+def test_a_hold_behind_a_local_channel_is_the_agents() -> None:
+    """The telephone's channel is not the queue's."""
+    behind: list[Sign] = [
+        Paired(at=14, one="1.9", two="1.8"),
+        Entered(at=16, bridge="far", channel="1.7", name="PJSIP/desk-1"),
+        Entered(at=16, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
+    ]
+    held = Held(at=20, channel="1.7", on=True)
+    assert states(*TALK, *behind, held)[2:] == ["Anna AGENT_HOLD 20"]
+
+
+def test_lines_that_are_read_again_after_the_end_change_nothing() -> None:
+    """A connector that was killed reads the last second of the queue log once more."""
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    done: list[Sign] = [JOIN, CONNECT, complete("caller"), HungUp(at=30.1, channel="1.0")]
+    first = [event for sign in done for event in mapping.apply(sign)]
+    assert [event.type for event in first].count("call.end") == 1
+    assert [event for sign in done[:3] for event in mapping.apply(sign)] == []
+
+
+def test_the_answer_to_why_a_caller_left_is_waited_for() -> None:
+    """AMI's event has no reason: the channel is asked, and may answer late on a busy machine."""
+    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping.apply(JOIN)
+    mapping.apply(Left(at=20, caller="1.0", queue="sales"))
+    assert mapping.advance(23.0) == []
+    mapping.know_reason("1.0", "TIMEOUT")
+    (left,) = mapping.advance(23.1)
+    assert (left.data["reason"], left.time.timestamp()) == ("TIMEOUT", 20.0)

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.pbx.bridges import interface_of
 from floorcast.connectors.pbx.signs import (
     By,
     Completed,
     Connected,
+    Dialling,
     Disposed,
+    Entered,
     Held,
     HungUp,
     Joined,
     Left,
+    LeftBridge,
     Member,
     MemberGone,
     Missed,
     OfCaller,
     OfMember,
+    Paired,
     Paused,
     Rang,
     Restarted,
     RingEnded,
     Sign,
-    Swapped,
+    Transferred,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
@@ -64,7 +69,12 @@ class AmiEvents:
             "QueueMemberStatus": self._status,
             "QueueMemberPause": self._paused,
             "QueueMemberRemoved": self._removed,
-            "AttendedTransfer": self._swapped,
+            "AttendedTransfer": self._attended,
+            "BlindTransfer": self._blind,
+            "DialBegin": self._dialling,
+            "BridgeEnter": self._entered,
+            "BridgeLeave": self._left_bridge,
+            "LocalBridge": self._paired,
             "UserEvent": self._user_event,
             "Shutdown": self._shutdown,
         }
@@ -153,9 +163,39 @@ class AmiEvents:
     def _removed(self, frame: Frame, at: float) -> Sign:
         return MemberGone(at=at, queue=frame["Queue"], agent=_member(frame))
 
-    def _swapped(self, frame: Frame, at: float) -> Sign | None:
-        second, transferee = frame["SecondTransfererUniqueid"], frame.get("TransfereeUniqueid")
-        return Swapped(at=at, channel=second, to=transferee) if transferee else None
+    def _attended(self, frame: Frame, at: float) -> Sign | None:
+        passed_on = frame.get("TransfereeUniqueid")
+        if not passed_on or frame.get("Result", "Success") != "Success":
+            return None
+        return Transferred(
+            at=at,
+            by=frame["OrigTransfererUniqueid"],
+            passed_on=passed_on,
+            second=frame["SecondTransfererUniqueid"],
+            target=frame.get("TransferTargetUniqueid", ""),
+        )
+
+    def _blind(self, frame: Frame, at: float) -> Sign | None:
+        passed_on = frame.get("TransfereeUniqueid")
+        if not passed_on or frame.get("Result", "Success") != "Success":
+            return None
+        return Transferred(at=at, by=frame["TransfererUniqueid"], passed_on=passed_on)
+
+    def _dialling(self, frame: Frame, at: float) -> Sign | None:
+        interface = interface_of(frame["DestChannel"])
+        caller = frame.get("Uniqueid")
+        leg = frame["DestUniqueid"]
+        return Dialling(at=at, caller=caller, leg=leg, interface=interface) if caller else None
+
+    def _entered(self, frame: Frame, at: float) -> Sign:
+        channel, name = frame["Uniqueid"], frame["Channel"]
+        return Entered(at=at, bridge=frame["BridgeUniqueid"], channel=channel, name=name)
+
+    def _left_bridge(self, frame: Frame, at: float) -> Sign:
+        return LeftBridge(at=at, bridge=frame["BridgeUniqueid"], channel=frame["Uniqueid"])
+
+    def _paired(self, frame: Frame, at: float) -> Sign:
+        return Paired(at=at, one=frame["LocalOneUniqueid"], two=frame["LocalTwoUniqueid"])
 
     def _user_event(self, frame: Frame, at: float) -> Sign | None:
         if not self._disposition or frame.get("UserEvent") != self._disposition:

@@ -55,6 +55,7 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
 
     poll_seconds: float = 0.1  # of the queue log
     hold_seconds: float = 0.5  # for which a line waits for AMI to say the same, more exactly
+    ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)  # seconds until a channel is asked why it left
     max_age: float = 26 * 3600.0  # of a line: the server's memory of duplicates ends there
 
 
@@ -114,12 +115,13 @@ class AsteriskConnector:
     # --- the queue log --------------------------------------------------------------------------
 
     async def _read_log(self, path: Path, recording: Recording) -> None:
-        with closing(QueueLogFile(path, self._position.get(LOG_POSITION, ""))) as file:
-            await self._follow_log(file, recording)
-
-    async def _follow_log(self, file: QueueLogFile, recording: Recording) -> None:
         oldest = self._clock.ours() - self._tuning.max_age
         since = oldest if self._source.since is None else self._source.since
+        position = self._position.get(LOG_POSITION, "")
+        with closing(QueueLogFile(path, position, since)) as file:
+            await self._follow_log(file, since, recording)
+
+    async def _follow_log(self, file: QueueLogFile, since: float, recording: Recording) -> None:
         skipped = 0
         while True:
             count = 0
@@ -210,14 +212,20 @@ class AsteriskConnector:
         _log.warning("the connection to Asterisk is lost", ami=str(address))
 
     async def _ask_why(self, connection: AmiConnection, left: Left, frame: Frame) -> None:
-        """No event tells why a caller left a queue; the channel's QUEUESTATUS does."""
-        channel = frame.get("Channel", "")
+        """No event tells why a caller left a queue; the channel's QUEUESTATUS does.
+
+        Asterisk sets it a moment after the event, and a queue before may have set it, too.
+        """
+        channel, reason = frame.get("Channel", ""), ""
         with suppress(Unavailable):
-            reply = await connection.ask("GetVar", Channel=channel, Variable="QUEUESTATUS")
-            reason = QUEUE_STATUS.get(reply[0].get("Value", ""))
-            if reason:
-                because = LeftBecause(at=left.at, caller=left.caller, reason=reason)
-                await self._spooling.put(Item(Channel.AMI, because))
+            for pause in self._tuning.ask_after:
+                await asyncio.sleep(pause)
+                reply = await connection.ask("GetVar", Channel=channel, Variable="QUEUESTATUS")
+                reason = QUEUE_STATUS.get(reply[0].get("Value", ""), "")
+                if reason or reply[0].get("Response") == "Error":
+                    break
+        because = LeftBecause(at=left.at, caller=left.caller, reason=reason)
+        await self._spooling.put(Item(Channel.AMI, because))
 
     async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> Sign | None:
         received = self._clock.ours()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -15,6 +16,7 @@ __all__ = ["LogLine", "Position", "QueueLogFile"]
 
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
+COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
 SWITCH_AFTER = 20  # polls without a line, after which a renamed file is taken to be finished
 
 
@@ -39,11 +41,13 @@ class QueueLogFile:
     """The file at ``path``; ``poll`` gives what was appended since.
 
     A renamed file is read to its end before the new one is begun: Asterisk may still write to it.
-    The file that the position is in is found by its inode among those beside ``path``.
+    The file that the position is in is found by its inode among those beside ``path``. Without a
+    position, reading begins with the oldest file that was written to after ``since``, an epoch.
     """
 
-    def __init__(self, path: Path, position: str = "") -> None:
+    def __init__(self, path: Path, position: str = "", since: float = inf) -> None:
         self._path = path
+        self._since = since
         self._file: BinaryIO | None = None
         self._rest = b""
         self._offset = 0
@@ -56,7 +60,7 @@ class QueueLogFile:
             before = msgspec.json.decode(position, type=Position)
             self.last_second = before.last_second
             if not self._resume(before):
-                self.skips_before = before.last_second
+                self.skips_before = self._since = before.last_second
 
     @property
     def is_open(self) -> bool:
@@ -117,13 +121,14 @@ class QueueLogFile:
     def _siblings(self) -> list[Path]:
         """The file and those that it was renamed to; the file itself comes last."""
         others = {*self._path.parent.glob(f"{self._path.name}*")} - {self._path}
-        return [*sorted(others), self._path]
+        readable = [one for one in others if one.suffix not in COMPRESSED]
+        return [*sorted(readable), self._path]
 
     def _next(self) -> Path:
         """The file to read now: the oldest that was written after the one that is finished."""
-        if self._finished is None:
+        if self._finished is None and self._since == inf:
             return self._path
-        device, inode, written = self._finished
+        device, inode, written = self._finished or (0, 0, int(self._since * 1e9))
         later = []
         for order, path in enumerate(self._siblings()):
             try:

@@ -91,6 +91,10 @@ class Reading:
             self._mapping.know_reason(sign.caller, sign.reason)
 
     def _compare(self, snapshot: Snapshot) -> None:
+        self._mapping.see_channels(
+            (one.get("Uniqueid", ""), one.get("Channel", ""), one.get("BridgeId", ""))
+            for one in snapshot.channels
+        )
         for sign in missed_signs(snapshot, self._state, self._config, self._started):
             self._kept.apply(sign)
         self._started = snapshot.started

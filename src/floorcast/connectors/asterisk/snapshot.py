@@ -76,12 +76,12 @@ def _hangups(snapshot: Snapshot, state: State) -> Iterator[Sign]:
     up |= {state.aliases[one] for one in up if one in state.aliases}
     last_calls = {frame.get("Name", ""): number_in(frame, "LastCall") for frame in snapshot.members}
     for call in list(state.calls.values()):
-        if call.caller in up:
+        if call.phase is Phase.ENDED or {call.caller, call.channel} & up:
             continue
         at = max(state.last_at, call.since)
         if call.phase is Phase.TALKING and last_calls.get(call.agent, 0.0) > call.since:
             at = last_calls[call.agent]
-        yield HungUp(at=at, channel=call.caller)
+        yield HungUp(at=at, channel=call.channel or call.caller)
 
 
 def _joins(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:

@@ -100,14 +100,18 @@ class Agents:
     def connect(self, sign: Connected, call: CallNow) -> str:
         """An agent takes a call; the agent's name."""
         agent = self._in_queue(sign.agent, sign.queue)
-        self._reserved.pop(agent.reserved, None)
-        agent.call, agent.leg, agent.held, agent.reserved = call.caller, sign.leg, False, ""
-        agent.wrap_until, agent.busy_since, agent.direct = None, None, False
-        agent.bridging = None
-        if sign.leg:
-            self._legs[sign.leg] = agent.name
+        self._begin_talk(agent, sign.leg, call)
         self._show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
         return agent.name
+
+    def _begin_talk(self, agent: AgentNow, leg: str, call: CallNow) -> None:
+        self._legs.pop(agent.leg, None)
+        self._reserved.pop(agent.reserved, None)
+        agent.call, agent.leg, agent.held, agent.reserved = call.caller, leg, False, ""
+        agent.wrap_until, agent.busy_since, agent.direct = None, None, False
+        agent.bridging = None
+        if leg:
+            self._legs[leg] = agent.name
 
     def complete(self, name: str, call: CallNow | None, at: float, result: str) -> None:
         """An agent's call is over: wrap-up, for as long as the queue has it."""
@@ -127,6 +131,42 @@ class Agents:
     def hung_up(self, sign: HungUp) -> None:
         """A channel is gone; it may be one that rang."""
         self._ring_ended(RingEnded(at=sign.at, leg=sign.channel))
+
+    def with_interface(self, interface: str) -> str:
+        """The agent whose interface this is, "" if it is nobody's."""
+        known = interface in self._state.interfaces or interface in self._config.agents
+        return self.named(interface).name if known else ""
+
+    def call_of_leg(self, channel: str) -> str:
+        """The caller to whom an agent talks by this channel, "" if none does."""
+        name = self._legs.get(channel)
+        return self._state.agents[name].call if name else ""
+
+    def is_with(self, name: str, call: CallNow) -> bool:
+        """Whether an agent is in this call."""
+        agent = self._state.agents.get(name)
+        return agent is not None and agent.call == call.caller
+
+    def ring_directly(self, name: str, leg: str, call: CallNow, at: float) -> None:
+        """A call that another agent passed on rings at this one's telephone."""
+        agent = self._state.agent(name)
+        if not agent.call:
+            agent.reserved, agent.wrap_until = leg, None
+            self._reserved[leg] = name
+            self._show(agent, at, call)
+
+    def take_over(self, name: str, leg: str, call: CallNow, at: float) -> None:
+        """An agent has a call that another one passed on."""
+        agent = self._state.agent(name)
+        self._begin_talk(agent, leg, call)
+        number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
+        self._show(agent, at, call, number=number)
+
+    def passed_on(self, name: str, call: CallNow, other: str, at: float) -> None:
+        """An agent who is in a call has passed it on to another one."""
+        if self.is_with(name, call) and name != other:
+            agent = self._state.agent(name)
+            self._send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
 
     def all_gone(self, at: float) -> None:
         """Nobody is a member of anything."""

@@ -14,12 +14,14 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
     ``kind`` begins the source of every event. ``transaction_id`` makes a number below 2**53 of a
     caller's id. ``ids_are_global``: no other PBX has the same ids of callers, so that a session is
-    named by the id alone.
+    named by the id alone. ``asks_why``: why a caller left a queue is asked for where nothing tells
+    it, and the answer comes as a ``LeftBecause``.
     """
 
     kind: str
     transaction_id: Callable[[str], int]
     ids_are_global: bool = False
+    asks_why: bool = False
 
     def session_id(self, call: str, source: str) -> str:
         """The session of a call at a PBX of this name."""

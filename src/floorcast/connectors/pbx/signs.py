@@ -20,24 +20,28 @@ __all__ = [
     "Confirmed",
     "Connected",
     "Dialed",
+    "Dialling",
     "Disposed",
+    "Entered",
     "Held",
     "HungUp",
     "Joined",
     "Left",
     "LeftBecause",
+    "LeftBridge",
     "Member",
     "MemberGone",
     "Missed",
     "OfCaller",
     "OfMember",
+    "Paired",
     "Paused",
     "Rang",
     "Restarted",
     "RingEnded",
     "Roster",
     "Sign",
-    "Swapped",
+    "Transferred",
     "sign_key",
 ]
 
@@ -222,11 +226,48 @@ class Disposed(_Sign, frozen=True, kw_only=True):
     agent: str = ""
 
 
-class Swapped(_Sign, frozen=True, kw_only=True):
-    """An attended transfer put ``to`` where ``channel`` was: it waits or talks there now."""
+class Transferred(_Sign, frozen=True, kw_only=True):
+    """An agent passed a channel on.
 
+    ``by`` is the agent's channel, ``passed_on`` the one that was in a bridge with it. After an
+    attended transfer, ``second`` is the channel of the agent's other conversation, and ``target``
+    who is at its other end; both are empty after a blind one.
+    """
+
+    by: str
+    passed_on: str
+    second: str = ""
+    target: str = ""
+
+
+class Dialling(_Sign, frozen=True, kw_only=True):
+    """A channel, or the dialplan for it, calls a telephone."""
+
+    caller: str
+    leg: str
+    interface: str
+
+
+class Entered(_Sign, frozen=True, kw_only=True):
+    """A channel came into a bridge."""
+
+    bridge: str
     channel: str
-    to: str
+    name: str
+
+
+class LeftBridge(_Sign, frozen=True, kw_only=True):
+    """A channel went out of a bridge."""
+
+    bridge: str
+    channel: str
+
+
+class Paired(_Sign, frozen=True, kw_only=True):
+    """Two channels are the halves of a Local channel."""
+
+    one: str
+    two: str
 
 
 class Restarted(_Sign, frozen=True, kw_only=True):
@@ -255,7 +296,11 @@ Sign = (
     | AgentStatus
     | Dialed
     | Disposed
-    | Swapped
+    | Transferred
+    | Dialling
+    | Entered
+    | LeftBridge
+    | Paired
     | Restarted
 )
 

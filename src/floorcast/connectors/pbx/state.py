@@ -15,7 +15,7 @@ from floorcast.connectors.pbx.signs import Connected
 
 __all__ = ["AgentNow", "CallNow", "Membership", "Phase", "State"]
 
-MAX_ENDED = 10_000  # calls of which is remembered that they ended, where no Hangup says so
+MAX_ENDED = 10_000  # calls of which is remembered that they ended: lines may be read again
 
 
 class Phase(StrEnum):
@@ -26,6 +26,7 @@ class Phase(StrEnum):
     TALKING = "talking"
     TRANSFERRING = "transferring"  # its agent passed it on; it may join a queue
     PARTED = "parted"  # its agent is gone; whether its caller is, too, shows within two seconds
+    COMPLETED = "completed"  # its agent is done with it; it ends, unless it was passed on
     HANGING_UP = "hanging up"  # its caller is gone; that its agent is, too, is still to be told
     LEFT = "left"  # up, but neither waiting nor with an agent
     ENDED = "ended"
@@ -37,6 +38,8 @@ class CallNow(Struct, kw_only=True):
     Times are seconds of the epoch. ``since`` is when the phase began, ``due`` when it ends by
     itself. ``joined`` and ``connected`` are those of the last turn. ``reason`` is that of leaving
     a queue, ``exit_key`` what was pressed then. ``hung_up_by`` is who hung up, if that was told.
+    ``result`` is that of the conversation. ``channel`` is where the caller is now, if not in
+    the channel that they joined with. ``is_direct``: no queue connected it to its agent.
     """
 
     caller: str
@@ -54,6 +57,9 @@ class CallNow(Struct, kw_only=True):
     dispositions: int = 0
     exit_key: str = ""
     hung_up_by: str = ""
+    channel: str = ""
+    result: str = ""
+    is_direct: bool = False
 
     @property
     def key(self) -> str:
@@ -107,6 +113,8 @@ class State:
         self.aliases: dict[str, str] = {}
         self.interfaces: dict[str, str] = {}
         self.last_at = 0.0
+        self._ended: dict[str, None] = {}  # in the order in which they ended
+        self._aliases_of: dict[str, set[str]] = {}
         self._touched: set[tuple[str, str]] = set()
 
     def call(self, caller: str) -> CallNow | None:
@@ -115,8 +123,9 @@ class State:
 
     def keep_call(self, call: CallNow) -> CallNow:
         """Remember a call, or a change of it."""
-        if call.phase is Phase.ENDED and call.caller in self.calls:
-            del self.calls[call.caller]  # put last: the oldest are forgotten first
+        self._ended.pop(call.caller, None)
+        if call.phase is Phase.ENDED:
+            self._ended[call.caller] = None
         self.calls[call.caller] = call
         self._touched.add(("call", call.caller))
         return call
@@ -125,13 +134,16 @@ class State:
         """A call that nothing can be said of any more."""
         if self.calls.pop(caller, None):
             self._touched.add(("call", caller))
-        for alias in [one for one, to in self.aliases.items() if caller in {one, to}]:
-            del self.aliases[alias]
-            self._touched.add(("alias", alias))
+        self._ended.pop(caller, None)
+        for alias in self._aliases_of.pop(caller, ()):
+            if self.aliases.get(alias) == caller:
+                del self.aliases[alias]
+                self._touched.add(("alias", alias))
 
     def keep_alias(self, channel: str, caller: str) -> None:
         """From now on ``channel`` is the id of the call of ``caller``."""
         self.aliases[channel] = caller
+        self._aliases_of.setdefault(caller, set()).add(channel)
         self._touched.add(("alias", channel))
 
     def keep_interface(self, interface: str, member: str) -> None:
@@ -147,11 +159,8 @@ class State:
 
     def forget_ended(self) -> None:
         """Keep the memory of calls that ended within its bound."""
-        surplus = len(self.calls) - MAX_ENDED
-        if surplus > 0:
-            ended = [one.caller for one in self.calls.values() if one.phase is Phase.ENDED]
-            for caller in ended[:surplus]:
-                self.forget_call(caller)
+        while len(self._ended) > MAX_ENDED:
+            self.forget_call(next(iter(self._ended)))
 
     def changed(self) -> dict[tuple[str, str], object]:
         """The rows that changed since the last time, None for one that is gone."""
@@ -170,9 +179,12 @@ class State:
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=CallNow)
+                if self.calls[name].phase is Phase.ENDED:
+                    self._ended[name] = None
             case "agent":
                 self.agents[name] = msgspec.json.decode(row, type=AgentNow)
             case "alias":
-                self.aliases[name] = msgspec.json.decode(row, type=str)
+                self.aliases[name] = caller = msgspec.json.decode(row, type=str)
+                self._aliases_of.setdefault(caller, set()).add(name)
             case "interface":
                 self.interfaces[name] = msgspec.json.decode(row, type=str)

@@ -1,0 +1,83 @@
+"""Who hears whom."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.connectors.pbx.bridges import MAX_REACH, Bridges, interface_of
+
+TRUNK, NEAR, FAR, PHONE = "1.0", "1.1", "1.2", "1.3"
+BEHIND = (
+    (TRUNK, "PJSIP/trunk-00000000", "one"),
+    (NEAR, "Local/9@agents-00000000;1", "one"),
+    (FAR, "Local/9@agents-00000000;2", "two"),
+    (PHONE, "PJSIP/anna-00000001", "two"),
+)
+
+
+def test_a_telephone_behind_a_local_channel_is_reached() -> None:
+    """Whether the channels were found when the connector came, or it saw them come."""
+    seen = Bridges()
+    for channel, name, bridge in BEHIND:
+        seen.enter(bridge, channel, name)
+    seen.pair(NEAR, FAR)
+    for bridges in (seen, Bridges(BEHIND)):
+        assert bridges.reach(TRUNK) == [TRUNK, NEAR, FAR, PHONE]
+        assert bridges.interface(PHONE) == "PJSIP/anna"
+        bridges.gone(NEAR)
+        assert bridges.reach(TRUNK) == [TRUNK]
+        assert bridges.reach(PHONE) == [PHONE, FAR]
+
+
+def test_half_of_a_local_channel_is_nobodys_telephone() -> None:
+    """A member ``Local/9@agents`` has an interface that its halves' names begin with."""
+    assert interface_of("Local/9@agents-00000000;1") == ""
+    assert interface_of("PJSIP/a-b-0000002a") == "PJSIP/a-b"
+
+
+def test_a_leave_that_is_told_late_changes_nothing() -> None:
+    """The channel is in another bridge by then."""
+    bridges = Bridges()
+    bridges.enter("one", TRUNK, "")
+    bridges.enter("two", TRUNK, "")
+    bridges.enter("two", PHONE, "")
+    bridges.leave("one", TRUNK)
+    assert bridges.reach(TRUNK) == [TRUNK, PHONE]
+
+
+def test_a_conference_is_looked_at_in_part() -> None:
+    """It is no transfer, and may be large."""
+    bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACH))
+    assert len(bridges.reach("0.0")) == MAX_REACH
+
+
+CHANNELS, BRIDGES = st.sampled_from("abcd"), st.sampled_from("xyz")
+STEPS = st.one_of(
+    st.tuples(st.just("enter"), BRIDGES, CHANNELS),
+    st.tuples(st.just("leave"), BRIDGES, CHANNELS),
+    st.tuples(st.just("gone"), BRIDGES, CHANNELS),
+)
+
+
+@given(st.lists(STEPS))
+def test_channels_hear_each_other_if_they_are_in_one_bridge(
+    steps: list[tuple[str, str, str]],
+) -> None:
+    """Against a table of where each one is."""
+    bridges, where = Bridges(), dict[str, str]()
+    for step, bridge, channel in steps:
+        match step:
+            case "enter":
+                bridges.enter(bridge, channel, channel)
+                where[channel] = bridge
+            case "leave":
+                bridges.leave(bridge, channel)
+                if where.get(channel) == bridge:
+                    del where[channel]
+            case _:
+                bridges.gone(channel)
+                where.pop(channel, None)
+    for one in "abcd":
+        together = {other for other in where if where[other] == where.get(one)}
+        assert set(bridges.reach(one)) == together | {one}
