@@ -1,1 +1,1 @@
-"""Who may do what: passwords, sessions, keys, roles, and the slowing of those who guess."""
+"""Authentication and authorization: passwords, sessions, keys, roles and throttling."""

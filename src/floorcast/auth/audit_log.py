@@ -64,7 +64,7 @@ class AuditLog:
         self._failing = False
 
     def record(self, event: str, **fields: Value) -> None:
-        """Append what happened, with its time. Fields that are None are left out."""
+        """Append an event with its time. Fields that are None are omitted."""
         if self._path is None:
             return
         at = datetime.fromtimestamp(self._now() / TICKS_PER_SECOND, UTC)

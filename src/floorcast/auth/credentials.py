@@ -22,7 +22,7 @@ __all__ = ["Claim", "Credentials", "Proven"]
 
 
 class Claim(NamedTuple):
-    """What a login claims. ``address`` is where the request came from."""
+    """The credentials of a login. ``address`` is the address of the request."""
 
     client_name: str
     user_name: str
@@ -33,7 +33,7 @@ class Claim(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """Who it was: the client's id, the user, and the digest of the API token."""
+    """A proven login: the client's id, the user, and the digest of the API token."""
 
     client: int
     user: User
@@ -41,10 +41,10 @@ class Proven(NamedTuple):
 
 
 class Credentials:
-    """The site's logins, with the slowing of those who guess.
+    """Verifies logins and throttles wrong ones. The API token is checked first.
 
-    The API token is looked at first. It is long and random, so a caller without it is turned away
-    at once, and can neither keep the password threads busy nor slow anybody's login.
+    It is long and random, so a caller without it is rejected immediately, and can neither occupy
+    the password threads nor delay other logins.
     """
 
     def __init__(
@@ -58,11 +58,12 @@ class Credentials:
         self._secret = secrets.token_bytes(32)
 
     async def prove(self, claim: Claim) -> Proven:
-        """Who it is.
+        """The user of a login.
 
-        Raises ``MissingParameter``; ``BadCredentials``, which never tells whether it was the
-        user or the password; ``RateLimited`` after too many wrong passwords or API tokens;
-        ``Unavailable`` when too many log in at once. Takes as long for a user who does not exist.
+        Raises ``MissingParameter``; ``BadCredentials``, which does not reveal whether the user or
+        the password is wrong; ``RateLimited`` after too many wrong passwords or API tokens;
+        ``Unavailable`` if there are too many logins at once. Takes the same time for a user who
+        does not exist.
         """
         token = _complete(claim)
         self._guesses.check(claim.address, token)

@@ -1,4 +1,4 @@
-"""What addresses tell: the part that one party holds, and whether it is this machine."""
+"""Network addresses: the prefix that one party holds, and loopback."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["is_loopback", "network_of"]
 
 
 def network_of(address: str) -> str:
-    """The address itself, or of IPv6 its network of 64 bits; IPv4 is the same written either way.
+    """The IPv4 address, in one notation, or the /64 network of an IPv6 address.
 
-    What is no IP address (a Unix socket's) is itself.
+    Other addresses (of a Unix socket) are returned unchanged.
     """
     try:
         parsed = ipaddress.ip_address(address)

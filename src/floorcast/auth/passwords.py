@@ -99,11 +99,11 @@ class Hasher:
 
 
 class Passwords:
-    """Hashing and verifying off the event loop, at most ``THREADS`` at a time.
+    """Hashes and verifies passwords off the event loop, at most ``THREADS`` at a time.
 
-    Work waits in queues: one per client, each made of one per address. The next piece is taken
-    from each client in turn, and within a client from each address in turn, so neither a client
-    nor an address can keep the others waiting for more than its share. A full queue answers 503.
+    Work waits in one queue per client and address. Clients take turns, and within a client its
+    addresses take turns, so no client and no address can delay the others for more than its share.
+    A full queue raises Unavailable (503).
     """
 
     def __init__(self, hasher: Hasher | None = None, waiting: int = MAX_WAITING) -> None:

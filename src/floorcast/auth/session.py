@@ -1,8 +1,8 @@
 """One session: its id, how it is stored, and what its role may call.
 
-No store holds a session's id, only the id's SHA-256. The id is derived from the API token of the
-login and a random nonce, so that a later login with that token is told the same id even when the
-server has been restarted meanwhile: whoever reads the store has the nonce and not the token.
+The store holds only the SHA-256 of a session's id. The id is derived from the API token of the
+login and a random nonce, so a later login with that token returns the same id even after a restart.
+A reader of the store has the nonce but not the token.
 """
 
 from __future__ import annotations
@@ -53,17 +53,16 @@ MAX_PER_CLIENT = 3_000  # the same, of all users of a client
 
 
 class Session(Struct, eq=False, kw_only=True):
-    """Somebody who is logged in, or a screen that shows the wallboard by its key.
+    """The session of a user, of an agent, or of a screen that shows the wallboard.
 
-    Only ``Sessions`` writes to it.
+    Only ``Sessions`` writes to it. Times are in ticks. ``token`` (a digest) and ``proof`` are what
+    it was opened with; a ``screen`` has the digest of its key as ``token``. ``id`` is empty until a
+    request has presented it since it was loaded. ``written`` is its stored form, including a use at
+    ``kept``.
 
-    ``client``, ``user``, ``name`` and ``agent`` say who it is; ``token`` (a digest) and ``proof``
-    what it was opened with; a ``screen`` has its key's digest as ``token``. ``id`` is empty until
-    somebody has shown it since it was loaded. ``written`` is what the store holds, including a use
-    at ``kept``. What the session may do follows from the site: ``clients_seen`` are the own client
-    and, except for agents, those below it; ``call_centers`` those that the user is limited to, each
-    by client and id, None for all; ``services`` what a screen sees beyond them, by client and id.
-    Times are in ticks.
+    Its rights follow from the site: ``clients_seen`` are the session's client and, except for
+    agents, the clients below it. ``call_centers`` are those that the user is limited to, by client
+    and id, None for all. ``services`` are those that a screen sees in addition, by client and id.
     """
 
     digest: str
@@ -92,7 +91,7 @@ class Session(Struct, eq=False, kw_only=True):
 
     @property
     def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
-        """The call centers and services, by id, that it sees of its own client (None: all)."""
+        """The ids of the call centers and services of its client that it can see (None: all)."""
         return (
             None if self.call_centers is None else _of_client(self.client, self.call_centers),
             _of_client(self.client, self.services),
@@ -104,9 +103,10 @@ def _of_client(client: int, things: frozenset[tuple[int, int]]) -> frozenset[int
 
 
 class NewSessions:
-    """Limits the sessions that a user, and a client, opens in a minute.
+    """Limits the sessions that a user and a client can open per minute.
 
-    A login that finds its session opens none. Memory is per login of the last minute.
+    A login that returns an existing session does not count. Memory use depends on the logins of the
+    last minute.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class _Stored(Struct, kw_only=True, omit_defaults=True):
 
 
 def stored(session: Session) -> bytes:
-    """What the store holds of a session: who it is, and when it was used."""
+    """A session as it is stored: its user, and when it was used."""
     return msgspec.json.encode(
         _Stored(
             id=HASHED + session.digest,
@@ -210,7 +210,7 @@ def id_from(nonce: str, api_token: str) -> str:
 
 
 def digest_of(session_id: str) -> str:
-    """What is stored of a session's id."""
+    """The stored form of a session's id."""
     return sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,10 +1,10 @@
 """Sessions: from a login to its end, across restarts and on every node of a cluster.
 
-A session is in the store before anybody is told its id, and memory follows the store: the writes
-of other nodes arrive the same way as those of this one. A use is written at most once a minute,
-by whichever node is first; a use that may not have been written is counted in the session's
-favour. What a session may do is not stored with it but read from the site, and again after each
-change of the site, so a session ends as soon as its user, password or API token does.
+A session is stored before its id is returned, and memory follows the store: writes of other nodes
+arrive the same way as those of this node. A use is written at most once per minute, by the first
+node; a use that may not have been written extends the session. The rights of a session are not
+stored but read from the site after each change, so a session ends as soon as its user, password or
+API token does.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Sessions:
         return session is not None
 
     async def logout(self, session_id: str) -> Session | None:
-        """End the session for good; the session, None if there was none."""
+        """End the session. Returns it, or None if there was none."""
         found = self._alive(session_id)
         # again, if another node wrote a use of it in the meantime
         while session := self._living.get(digest_of(session_id)):
@@ -239,7 +239,7 @@ class Sessions:
         raise Unavailable("the user is logging in and out on many nodes at once; try again")
 
     def _opened(self, key: str, secret: str) -> Session | None:
-        """The living session under ``key``, used now; None also if its id cannot be told."""
+        """The active session under ``key``, marked as used; None also if its id is unknown."""
         session = self._by_key.get(key)
         if session is None or not self._lives(session):
             return None
@@ -330,7 +330,7 @@ class Sessions:
         self._ended[session.key] = session.written
 
     def _hear(self, key: str, raw: bytes | None) -> None:
-        """What the bucket holds under a key now, whoever wrote it."""
+        """Applies the bucket's current value of a key, from any node."""
         self._ended.pop(key, None)
         old = self._by_key.get(key)
         new = None if raw is None else restored(raw)

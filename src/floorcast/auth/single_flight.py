@@ -1,4 +1,4 @@
-"""Doing a thing once for everybody who asks for it at the same time."""
+"""Runs a piece of work once for all concurrent callers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Work by key: who asks while it is under way gets the same outcome, error or not.
+    """Work by key: callers during a run get its outcome, result or error.
 
-    The work goes on when those who asked for it have gone away.
+    The work continues if its callers are cancelled.
     """
 
     def __init__(self) -> None:
         self._under_way: dict[object, asyncio.Task[T]] = {}
 
     async def do(self, key: object, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What ``work`` gives, begun now unless the key's is under way."""
+        """The result of ``work``, which is started unless the key's work is in progress."""
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(work())

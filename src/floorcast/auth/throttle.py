@@ -1,4 +1,4 @@
-"""Slows those who guess passwords, without locking out those whose passwords are guessed.
+"""Throttles wrong passwords without locking out the users concerned.
 
 Three counts of wrong passwords:
 
@@ -86,7 +86,7 @@ class _Count(Struct, array_like=True):
 
 
 class _Decision(NamedTuple):
-    """What to write, and for how many ticks the try has to wait; 0: it may begin."""
+    """The items to write, and the ticks that the attempt must wait; 0 if it can start."""
 
     items: list[Item]
     wait: int = 0
@@ -129,7 +129,7 @@ class Throttle:
         return attempt
 
     async def succeeded(self, attempt: Attempt) -> None:
-        """The password was right: the address starts anew, and is known as good."""
+        """The password was right: reset the count of the address, and remember it as known."""
 
         def count() -> _Decision:
             return _Decision(

@@ -34,10 +34,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
-    """Make sure that the folder can go on from the streams, with another node's data if need be.
+    """Make the folder continue from the streams, with a copy of another node if necessary.
 
-    Raises SettingError for a folder of another log, and for one that knows more than the streams;
-    Unavailable when a copy is needed and no other node can give one now.
+    Raises SettingError for a folder of another log or one that is ahead of the streams,
+    and Unavailable if a copy is needed and no node can provide one now.
     """
     have = contents_of(folder)
     if have is None and await asyncio.to_thread((folder / "log.db").exists):
@@ -79,9 +79,9 @@ def _reaches(state: StreamState, positions: Mapping[str, StreamPosition]) -> boo
 async def _goes_on(
     link: NatsLink, states: list[StreamState], positions: Mapping[str, StreamPosition]
 ) -> bool:
-    """Whether every stream goes on where the folder ends.
+    """Whether every stream continues where the folder ends.
 
-    Raises SettingError when the folder knows more than a stream of its generation.
+    Raises SettingError if the folder is ahead of a stream of its generation.
     """
     for state in states:
         position = positions.get(state.name)

@@ -33,7 +33,7 @@ def steady_now() -> int:
 
 
 class _Server:
-    """What one NATS server has said of the time, as differences from the steady clock."""
+    """The time reports of one NATS server, as differences from the steady clock."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[int, int]] = deque(maxlen=MAX_SAMPLES)
@@ -68,7 +68,7 @@ class ClusterClock:
         return self.steady() + self._offset
 
     def seen(self, server: str, theirs: int, sent: int, came: int) -> None:
-        """Take the time that a server told between two moments of the steady clock."""
+        """Record the time that a server reported between two moments of the steady clock."""
         if server not in self._servers and len(self._servers) >= MAX_SERVERS:
             self._servers.pop(next(iter(self._servers)))
         self._servers.setdefault(server, _Server()).add(came - sent, theirs - (sent + came) // 2)

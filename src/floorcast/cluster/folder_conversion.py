@@ -80,7 +80,7 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
 
 
 def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
-    """Let the folder's copy go on after these positions, of another generation."""
+    """Make the folder's copy continue after these positions of another generation."""
     connection = connect(folder / "log.db", page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
     rows = [(each.stream, each.seq, each.generation) for each in positions]
     try:

@@ -61,7 +61,7 @@ class SavedPosition(Struct):
 
 
 class Known(NamedTuple):
-    """What the keys held, by (bucket, key), at the tick ``at``."""
+    """The values of the keys, by (bucket, key), at the tick ``at``."""
 
     keys: Mapping[_Key, KeyState]
     at: int
@@ -185,7 +185,7 @@ class JetStreamKeyValueStore:
         return self._copy.held(bucket, key).at
 
     def held(self, bucket: str, key: str) -> KeyState:
-        """What is known of a key."""
+        """The known state of a key."""
         return self._copy.held(bucket, key)
 
     def now(self) -> int:
@@ -256,10 +256,10 @@ class JetStreamKeyValueStore:
         }
 
     async def _renewed(self, known: tuple[Item, ...]) -> dict[_Key, int]:
-        """The conditions anew, where the keys hold what was seen after all.
+        """The conditions for another attempt, if the keys have the expected values after all.
 
-        Something else may have been there for a moment, or the stream has not forgotten yet,
-        or forgotten already, when a key was deleted.
+        Another value may have been there briefly, or the stream may or may not have purged a
+        deleted key.
         """
         await self._watch.current()
         return self._conditions(known)

@@ -18,10 +18,10 @@ OWN = "_"
 
 
 class KeyMessage(NamedTuple):
-    """What a key of a bucket holds from the stream's ``seq`` on; ``value`` None: nothing.
+    """The value of a key from the stream's ``seq`` on; None if the key was deleted.
 
-    ``at`` is when the stream took it, in ticks. A large value comes in several messages:
-    ``part`` 1, 2, 3 … and last the part 0, which says how many ``parts`` there were before it.
+    ``at`` is when the stream stored it, in ticks. A large value has several messages: ``part`` 1,
+    2, 3 … and finally part 0 with the number of ``parts`` before it.
     """
 
     bucket: str
@@ -49,7 +49,7 @@ Observer = Callable[[Mapping[tuple[str, str], bytes | None]], None]
 
 
 class Copy:
-    """What the keys hold, up to message ``seq`` of the stream, which it took ``at`` (ticks)."""
+    """The values of the keys up to message ``seq`` of the stream, stored at ``at`` (ticks)."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -61,11 +61,11 @@ class Copy:
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
     def held(self, bucket: str, key: str) -> KeyState:
-        """What is known of the key."""
+        """The known state of the key."""
         return self._held[bucket].get(key, NOTHING)
 
     def remember(self, known: Mapping[tuple[str, str], KeyState], at: int) -> None:
-        """Begin with what the keys held at the tick ``at``; nobody hears of it."""
+        """Start with the values of the keys at the tick ``at``, without calling listeners."""
         self.at = at
         for (bucket, key), held in known.items():
             self._held[bucket][key] = held
@@ -90,7 +90,7 @@ class Copy:
         self._listeners[bucket].append(listener)
 
     def take(self, messages: Iterable[KeyMessage]) -> None:
-        """Take what was written together; listeners are told when all of it shows."""
+        """Apply a batch; listeners are called after all of it is visible."""
         changes: dict[tuple[str, str], bytes | None] = {}
         for message in messages:
             self.seq, self.at = max(self.seq, message.seq), max(self.at, message.at)

@@ -73,7 +73,7 @@ class Watch:
 
     @property
     def through(self) -> int:
-        """Whatever was written until this tick is in the copy."""
+        """The copy has all writes up to this tick."""
         return self._progress.through
 
     async def start(self) -> None:

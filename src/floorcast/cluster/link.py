@@ -1,9 +1,9 @@
 """The connection to the NATS cluster.
 
-The link reconnects for as long as it is open, repeats requests that JetStream has not answered,
-and raises Unavailable for whatever may pass. Once a second it looks at every watched stream, as
-the stream's leader describes it: from these looks a node knows whether there is a quorum, what
-time it is, and how far it is behind. A server that cannot reach the quorum is left for another.
+The link reconnects while it is open, repeats requests without a response from JetStream, and raises
+Unavailable for temporary failures. Once a second it asks the leader of every watched stream for its
+state. From that a node knows whether there is a quorum, what time it is, and how far it is behind.
+The link leaves a server that cannot reach the quorum.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class NatsLink:
         return 0.0 if self.quorum else asyncio.get_running_loop().time() - self._quorum_at
 
     async def check_servers(self) -> list[str]:
-        """What is wrong with the servers' configuration, as far as it can be seen."""
+        """Detectable problems with the configuration of the servers."""
         return await check_servers(self._servers, self._login)
 
     def watch(self, stream: str, looker: Looker | None = None) -> None:
@@ -307,7 +307,7 @@ class NatsLink:
             callback()
 
     async def _ended(self) -> None:
-        """Connect again: nats-py gives up for good when a server answers with an error."""
+        """Reconnect, because nats-py stops permanently if a server responds with an error."""
         self._up.clear()
         if not self._closing:
             self._again = asyncio.create_task(self._begin_again())

@@ -44,7 +44,7 @@ DIGEST_BYTES = 16
 
 
 def stream_name(number: int) -> str:
-    """What JetStream calls the stream."""
+    """The name of the stream in JetStream."""
     return f"FLOORCAST_{number}"
 
 
@@ -72,7 +72,7 @@ def recorded_at(headers: Mapping[str, str], at: int) -> int:
 
 
 def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
-    """What tells a message from any other that could stand in its place."""
+    """A digest that distinguishes a message from any other with its sequence number."""
     found = blake2b(digest_size=DIGEST_BYTES)
     for part in (subject, headers.get(ID, ""), headers.get(KIND, "")):
         found.update(part.encode() + b"\0")
@@ -81,7 +81,7 @@ def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def other(kind: str, payload: bytes) -> bytes:
-    """What a copy keeps of a message of a kind that this release does not know."""
+    """The stored form of a message of a kind that this release does not know."""
     return kind.encode() + b"\n" + payload
 
 

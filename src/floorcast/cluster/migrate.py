@@ -1,8 +1,8 @@
 """Moving from an embedded data folder to a cluster, and back, without losing an event or a token.
 
-The folder itself moves: it becomes the first node's, with every entry as it is, and the cluster's
-streams begin after it, so that the other nodes take their copies from that node. What nodes
-share (the site, users, keys, sessions) moves into the cluster's key-value store, and back.
+The folder becomes that of the first node, with all of its entries. The cluster's streams begin
+after it, so the other nodes copy that node. Shared data (the site, users, keys, sessions) moves to
+the cluster's key-value store, and back.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FIRST = 2  # the first message of an imported log: a node that has nothing needs
 
 
 class Moved(NamedTuple):
-    """What was moved: keys of the key-value store, and the number of the log's streams."""
+    """The numbers of moved keys and of the log's streams."""
 
     keys: int
     streams: int

@@ -86,7 +86,7 @@ class Place(NamedTuple):
 
 
 def new_secrets() -> Secrets:
-    """Passwords that nobody can guess."""
+    """Random passwords."""
     return Secrets(*(secrets.token_urlsafe(24) for _ in Secrets._fields))
 
 

@@ -62,7 +62,7 @@ def shown(server: str) -> str:
 
 
 def connect_options(servers: list[str], login: Login) -> dict[str, Any]:
-    """What nats-py needs to log in. Raises SettingError when a file cannot be used."""
+    """The login options for nats-py. Raises SettingError if a file cannot be used."""
     options: dict[str, Any] = {
         "user": login.user,
         "password": login.password,

@@ -1,7 +1,7 @@
-"""What a newer release wrote into the log and this one cannot read: a note for the upgrade.
+"""Notes events of a newer release that this release cannot read.
 
-The log keeps such events as they came; feeds and figures pass over them. The note holds an example
-of each. A release that can read one of the examples makes the projections anew from the log.
+The log stores such events unchanged; feeds and figures skip them. The note has an example of each
+type. A release that can read one of the examples rebuilds the projections from the log.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class NewerEvents:
 
 
 def read_again(folder: Path) -> bool:
-    """Have the projections made anew where this release reads what an older one could not."""
+    """Rebuild the projections if this release can read events that an older one could not."""
     path = folder / NAME
     examples = _examples(path)
     readable = [event for example in examples for event in read_lines(example)]
@@ -74,7 +74,7 @@ def _examples(path: Path) -> list[bytes]:
 
 
 def _type_of(line: bytes) -> str:
-    """What is new in it: its type, with the eventType where there is one; empty for garbage."""
+    """The event's type, with its eventType if there is one; empty for garbage."""
     try:
         found = msgspec.json.decode(line)
         data = found.get("data") or {}

@@ -1,8 +1,8 @@
 """Reading a JetStream stream in order, until a message may be missing.
 
-The consumer lives in one server's memory and knows no acknowledgements: how far a reader has come
-is known to the reader alone. Whatever may have cost a message (a gap, silence, a consumer that is
-gone) ends the reading with Unavailable; the reader then begins again after its last message.
+The consumer is in the memory of one server and uses no acknowledgements; only the reader knows its
+position. Anything that may have lost a message (a gap, silence, a lost consumer) ends the reading
+with Unavailable, and the reader starts again after its last message.
 """
 
 from __future__ import annotations
@@ -102,10 +102,7 @@ class OrderedConsumer:
             await self._delete()
 
     async def deliveries(self) -> AsyncGenerator[Delivery]:
-        """What the stream has, then what comes.
-
-        Raises Unavailable when a message may be missing.
-        """
+        """The stored messages, then new ones. Raises Unavailable if a message may be missing."""
         left = received = 0
         try:
             while True:
@@ -162,9 +159,9 @@ class OrderedConsumer:
     def _read(self, answer: Msg, due: int) -> Message:
         """A message, which must be number ``due`` among those that the consumer sent.
 
-        JetStream tells the numbers in the subject for an answer: ``$JS.ACK.<domain>.<account>.
-        <stream>.<consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``, with the domain and the
-        account left out where there are none.
+        JetStream reports the numbers in the reply subject: ``$JS.ACK.<domain>.<account>.
+        <stream>.<consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``, without the domain and the
+        account if there are none.
         """
         parts = answer.reply.split(".")
         seq, number, stamp, pending = map(int, parts[5:9] if len(parts) == 9 else parts[7:11])

@@ -67,10 +67,9 @@ class Following(Struct):
 
 
 class Peer(Struct):
-    """What a node says of itself.
+    """A node's report about itself. ``id`` is new with every start. ``clients`` is empty for all.
 
-    ``id`` is new with every start. ``clients`` is empty for all. ``halted`` says why it does not
-    follow the cluster any more.
+    ``halted`` is the reason if the node has stopped following the cluster.
     """
 
     id: str

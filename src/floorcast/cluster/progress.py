@@ -1,7 +1,7 @@
-"""How far a reader is behind a stream, as the stream's leader has it.
+"""How far a reader is behind a stream, according to the stream's leader.
 
-A consumer's own server may have lost touch with the others and still send signs of life, so what it
-says of its stream proves nothing. What the leader had when it was asked does.
+A consumer's server may have lost the quorum and still send heartbeats, so its view of the stream is
+not reliable. The leader's response is.
 """
 
 from __future__ import annotations

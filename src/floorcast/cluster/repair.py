@@ -1,12 +1,12 @@
-"""``floorcast cluster repair``: giving back to the cluster what its streams have lost.
+"""``floorcast cluster repair``: restores what the streams of a cluster have lost.
 
-A folder that knows more than the streams becomes the reference. Streams that are gone are made
-again; each damaged one gets a new generation, and the folder goes on from before what came later.
-The other nodes see the new generation and take their copies from the reference. What the damaged
-streams took after the loss is kept: the reference follows it, and its duplicates count once.
+A folder that is ahead of the streams becomes the reference. Lost streams are created again. Each
+damaged stream gets a new generation, and the folder continues from the messages stored after the
+loss. The other nodes see the new generation and copy the reference. Messages that the damaged
+streams stored after the loss are kept: the reference follows them, and duplicates count once.
 
-A folder of an older generation that the reference did not have all of gives back the rest: its
-entries since the loss are published again, and what the cluster has already counts once.
+A folder of an older generation can have entries that the reference did not have. Its entries since
+the loss are published again, and those that the cluster already has count once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ GROUP_KEYS: Final = 250
 
 
 class Repaired(NamedTuple):
-    """What was done: streams made again or given a new generation, keys, events published again."""
+    """The result: recreated or new streams, and the numbers of keys and events."""
 
     streams: list[str]
     keys: int
@@ -71,7 +71,7 @@ class Repaired(NamedTuple):
 
 
 class _Plan(Struct):
-    """A repair that has begun, in the folder until it is complete: the positions to go on from."""
+    """A repair in progress, stored in the folder: the positions to continue from."""
 
     generation: str
     positions: dict[str, int]
@@ -170,10 +170,7 @@ async def _plan(
 
 
 async def _loss(link: NatsLink, state: StreamState, position: StreamPosition) -> int:
-    """The last message before what the stream took after its loss.
-
-    What it took then is younger than everything that the folder has of it.
-    """
+    """The last message before those stored after the loss, which are newer than the folder."""
     after = datetime.fromtimestamp((position.recorded_at - CLOCK_SLACK) / TICKS_PER_SECOND, UTC)
     start = after.strftime("%Y-%m-%dT%H:%M:%SZ")
     consumer = OrderedConsumer(

@@ -1,8 +1,8 @@
-"""What a node keeps of the cluster's key-value store in its folder: ``shared.db``.
+"""A node's copy of the cluster's key-value store on disk: ``shared.db``.
 
-The store lies in JetStream, and a running node reads its own copy in memory. The file is a second
-copy, a moment old: from it ``floorcast cluster repair`` restores what the stream has lost, and a
-node that starts sees that the stream has lost something.
+The store is in JetStream, and a running node reads its copy in memory. The file is a second copy,
+slightly older: ``floorcast cluster repair`` restores lost keys from it, and a starting node uses it
+to detect that the stream has lost keys.
 """
 
 from __future__ import annotations
@@ -69,10 +69,7 @@ class SavedStore:
         return None if raw is None else msgspec.json.decode(raw, type=SavedPosition)
 
     def known(self) -> Known | None:
-        """What the keys held when they were written down; None while it holds nothing.
-
-        Raises Unavailable.
-        """
+        """The stored values of the keys; None if there are none. Raises Unavailable."""
         position = self.position
         if position is None:
             return None
@@ -85,7 +82,7 @@ class SavedStore:
         return Known(found, position.at)
 
     def buckets(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, bytes]]:
-        """What it holds in these buckets. Raises Unavailable."""
+        """The contents of these buckets. Raises Unavailable."""
         return {name: self._file.items(name) for name in names}
 
     async def follow(self, kv: JetStreamKeyValueStore) -> None:
@@ -131,7 +128,7 @@ class SavedStore:
             self._failed = True
 
     def _items(self, bucket: str, key: str) -> list[Item]:
-        """What is to be written down of a key: its value together with its message."""
+        """The stored form of a key: its value and its message."""
         assert self._kv is not None
         held = self._kv.held(bucket, key)
         items = [] if self._file.get(bucket, key) == held.value else [Item(bucket, key, held.value)]

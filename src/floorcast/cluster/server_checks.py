@@ -1,8 +1,7 @@
-"""What can be seen of the NATS servers' configuration from outside: flushing, and who may join.
+"""Checks the configuration of the NATS servers: flushing, and authentication of other servers.
 
-A NATS server tells its settings on its monitoring port, and on its cluster port whether it asks
-other servers for a login. Neither port need be reachable from here; what cannot be seen is not
-reported.
+A NATS server reports its settings on its monitoring port, and requests a login on its cluster port.
+If a port cannot be reached, nothing is reported.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ LOCAL: Final = "127.0.0.1"
 
 
 async def check_servers(servers: Iterable[str], login: Login) -> list[str]:
-    """What is wrong with the servers' configuration, a sentence each."""
+    """The problems of the servers' configuration, one sentence each."""
     hosts = sorted({urlsplit(server).hostname or LOCAL for server in servers})
     found = await asyncio.gather(
         *(_flushing(host, login.monitor) for host in {*hosts, LOCAL}),
@@ -56,7 +55,7 @@ async def _routes(host: str, port: int) -> str:
 
 
 async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
-    """What a port answers: the first line where nothing is asked, else all; empty for nothing."""
+    """The response of a port: the first line if nothing is sent, else all; or empty."""
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):

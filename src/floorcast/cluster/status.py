@@ -94,9 +94,9 @@ def _stream_problems(infos: Mapping[str, Mapping[str, Any] | None]) -> Iterator[
 
 
 async def _infos(link: NatsLink, names: set[str]) -> dict[str, Mapping[str, Any] | None]:
-    """What each stream's leader says of it: None without a quorum, nothing of one that is gone.
+    """The state of each stream from its leader: None without a quorum; lost streams are absent.
 
-    ``names`` are the streams that nodes tell of. Raises SettingError where there is no log at all.
+    ``names`` are the streams that nodes report. Raises SettingError if there is no log.
     """
     first = await _info(link, stream_name(0))
     count = state_of(first).streams if first else 1

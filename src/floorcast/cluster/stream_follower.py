@@ -1,12 +1,11 @@
 """Following a stream of the log: message by message into this node's copy.
 
-Several messages are on their way to the disk at once. When one cannot be stored, all after it are
-lost with it (see ``log/appender.py``), and following begins again at the first.
-
-A node trusts a stream only as far as the stream still holds what the node has copied. The stream's
-identity, its last sequence number and the message at the node's own position are compared when a
-consumer begins and at every look. A node that knows more than the stream halts: following it would
-make the nodes differ for good.
+Several messages are on their way to the disk at once. If one cannot be stored, all later ones fail
+with it (see ``log/appender.py``), and following restarts at the first. A node trusts a stream only
+while the stream still has what the node has copied. The stream's identity, its last sequence number
+and the message at the node's position are compared when a consumer starts and at every check. A
+node that is ahead of the stream halts, because following it would make the nodes differ
+permanently.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class FollowerTuning:
 
 
 class Copy(Protocol):
-    """What a node has of the log, as its followers see it."""
+    """A node's copy of the log, for its followers."""
 
     @property
     def epoch(self) -> int:
@@ -83,9 +82,9 @@ Durable = asyncio.Future[None]
 
 
 class Follower:
-    """Follows some ``subjects`` of a stream from ``position`` on; all of them where none is named.
+    """Follows some ``subjects`` of a stream, or all if none is given, from ``position`` on.
 
-    ``halted`` says why following cannot go on, and what to do; empty while it does.
+    ``halted`` is the reason why following has stopped, with advice; empty while it continues.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ class Follower:
 
     @property
     def through(self) -> int:
-        """Whatever the stream took until this time of the log (ticks) is in the copy."""
+        """The copy has everything that the stream stored up to this time of the log (ticks)."""
         return self._progress.through
 
     @property

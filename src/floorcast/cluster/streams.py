@@ -1,8 +1,8 @@
 """The cluster's JetStream streams: those of the log, and that of the key-value store.
 
-Each carries the identity of the log that it belongs to, and a generation, which ``floorcast
-cluster repair`` changes. Nodes make the streams of a new log. What is missing of a log that was
-whole before has been lost: nodes never make it again, only ``repair`` does.
+Each has the identity of its log, and a generation, which ``floorcast cluster repair`` changes.
+Nodes create the streams of a new log. A stream that is missing later was lost: nodes never recreate
+it, only ``repair`` does.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The floor: pure folds of a client's log. No clock, no I/O, and no input that raises."""
+"""The floor: pure folds of a client's log, without a clock or I/O. No input raises."""

@@ -1,8 +1,8 @@
-"""Names leave the floor when no event has named them for 30 days.
+"""Removes names that no event has named for 30 days from the floor.
 
-What the site declares stays, and so does whatever is in use: a service with agents, calls or
-campaigns at it, a campaign at work, a team with agents. Days are days of the log's own time in
-UTC, so the same names leave at the same entry on every node and after every restart.
+Names that the site declares stay, and names in use: a service with agents, calls or campaigns, an
+active campaign, a team with agents. Days are days of the log's time in UTC, so the same names leave
+at the same entry on every node and after every restart.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Ageing:
         is_used: Callable[[int], bool],
         limit: int,
     ) -> list[int]:
-        """The first ``limit`` that are to leave now. What is in use counts as named today."""
+        """The first ``limit`` names to remove now. Names in use count as named today."""
         today = self._state.directory.day
         oldest = today - KEPT_DAYS
         old = [one for one in ids if named.get(one, 0) < oldest and one not in declared]

@@ -13,7 +13,7 @@ CALL_OF = "call of "  # and a call center: the kind of an event whose call anoth
 
 
 def agent_event_kind(event: AgentEvent, directory: Directory) -> str:
-    """What filters look at: the call center of the event's call, if it is not the agent's.
+    """The kind for filters: the call center of the event's call, if it is not the agent's.
 
     A user who may not see that call center sees the event without its call.
     """

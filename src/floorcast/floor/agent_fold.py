@@ -199,7 +199,7 @@ class AgentFold:
         return service
 
     def _take_late(self, agent: OnFloor, moment: AgentMoment) -> None:
-        """Too late: it changes no figure, but a Logon still tells what no other event told."""
+        """Too late to change a figure, but a Logon still sets members that no other event set."""
         self._too_late()
         if moment.kind != "LOGON":
             return

@@ -20,7 +20,7 @@ ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named t
 
 
 class CallInHand(Struct, gc=False):
-    """The call that an agent has in hand, as far as the agent's events name it.
+    """The current call of an agent, according to the agent's events.
 
     ``service`` is the one that has the call, ``named`` the one that the agent's event named.
     """
@@ -43,7 +43,7 @@ class CallInHand(Struct, gc=False):
 
 
 class Told(Struct, array_like=True, gc=False):
-    """What an agent's event tells beside its kind, where it does.
+    """The optional members of an agent's event.
 
     ``slot`` is the Not Ready figure that ``reason`` counts in.
     """
@@ -58,7 +58,7 @@ class Told(Struct, array_like=True, gc=False):
 
 
 class AgentMoment(Struct, array_like=True, gc=False):
-    """One event of an agent: when it counts (ms), its kind, the service that it names."""
+    """An event of an agent: its time (ms), its kind, and the service that it names."""
 
     at: int
     kind: str
@@ -120,7 +120,7 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
 
 
 class Stretch(Struct, array_like=True, gc=False):
-    """Some moments of an agent in the order of time, and the agent as it was before them."""
+    """Some moments of an agent in the order of time, and the agent's state before them."""
 
     before: OnFloor
     moments: list[AgentMoment]

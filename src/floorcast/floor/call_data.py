@@ -1,4 +1,4 @@
-"""What call data shows of a call (section 5 of the contract)."""
+"""The call data of a call (section 5 of the contract)."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class WrapUp(Struct, array_like=True, gc=False):
 
 
 class Folded(Struct, omit_defaults=True, gc=False):
-    """What the oldest steps of a very long call came to.
+    """The summary of the oldest steps of a very long call.
 
     ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
     turn and the service that the call had before it. The lists hold where it was counted: day
@@ -161,7 +161,7 @@ class Change(NamedTuple):
 
 
 class Call(Struct, omit_defaults=True, gc=False):
-    """A call in progress or lately ended.
+    """A call in progress or recently ended.
 
     ``declared`` is the service that a beginning or a correction named (of ``declared_at``), and
     ``service`` the one that the call began at or was first seen at. ``told`` are the times of the
@@ -224,7 +224,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def waiting_since(self) -> int | None:
-        """When it began to wait for an agent, in ms; None: it does not wait now."""
+        """When it started to wait for an agent, in ms; None if it is not waiting."""
         segment = self.segment
         if segment is None or segment.answered is not None or segment.left is not None:
             return None
@@ -251,7 +251,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def connected(self) -> bool:
-        """It is with an agent now: answered, not over, and not left by all who had it."""
+        """Whether it is with an agent: answered, not ended, and not left by all of its agents."""
         segment = self.segment
         if segment is None or segment.answered is None or segment.left is not None:
             return False
@@ -283,18 +283,18 @@ class Call(Struct, omit_defaults=True, gc=False):
         return found
 
     def can_be_left(self, at: int) -> bool:
-        """Whether it changes anything that an agent leaves it, or turns out not to have left."""
+        """Whether an agent's leaving, or the correction of it, changes anything."""
         return self.ended is None or at < self.ended or bool(self.gone)
 
     def leave(self, agent: int, at: int, sign: int) -> None:
-        """The agent left for another call (+1), or turns out not to have (-1)."""
+        """Count that the agent left for another call (+1), or take it back (-1)."""
         if sign < 0:
             self.gone = _without(self.gone, (agent, at, False))
         elif len(self.gone) < MOST_OTHERS and (self.ended is None or at < self.ended):
             self.gone = (*self.gone, (agent, at, False))
 
     def come_back(self, agent: int, at: int, sign: int) -> None:
-        """The agent that had left is in the call again (+1), or turns out not to be (-1)."""
+        """Count that the agent has returned to the call (+1), or take it back (-1)."""
         if sign < 0:
             self.gone = _without(self.gone, (agent, at, True))
         elif len(self.gone) < MOST_OTHERS and any(one[0] == agent for one in self.gone):
@@ -310,7 +310,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def agent(self) -> int | None:
-        """The agent that answered it last; None when nobody did, or somebody unnamed."""
+        """The agent who answered it last; None if there is none, or the agent is unknown."""
         for segment in reversed(self.segments):
             if segment.answered is not None:
                 return segment.agent
@@ -356,7 +356,7 @@ class Call(Struct, omit_defaults=True, gc=False):
             self.work += work
 
     def told_later(self, at: int) -> int:
-        """Which members an event later than ``at`` told; a bit for each."""
+        """The members set by an event later than ``at``, one bit each."""
         told, later = self.told, 0
         if told and at < told[-1][0]:
             for _, members in islice(told, bisect_right(told, at, key=_first), None):
@@ -364,7 +364,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return later
 
     def note_told(self, at: int, members: int) -> None:
-        """An event told these members, and no later one did."""
+        """Record that an event set these members."""
         told = self.told
         if not told or at >= told[-1][0]:
             told = (*told, (at, members))
@@ -512,10 +512,9 @@ class Call(Struct, omit_defaults=True, gc=False):
         return 0 if turn < 0 else bisect_left(self.steps, self.segments[turn].began, key=_at)
 
     def _replace(self, start: int, new: int | None) -> Change:
-        """Work the turns out again from step ``start`` on; ``new`` is the step that is new.
+        """Recompute the queue segments from step ``start`` on, after the step ``new`` was inserted.
 
-        Stops where everything is as it was before the new step. Without a new one, all is
-        worked out.
+        Stops when the result is the same as before. Without ``new``, recomputes everything.
         """
         steps, old = self.steps, self.segments
         first, course = self._course_before(start)
@@ -697,7 +696,7 @@ def _without(
 
 
 def _latest(told: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """The same without what later events told again."""
+    """The members without those that later events set again."""
     kept: list[tuple[int, int]] = []
     later = 0
     for at, members in reversed(told):

@@ -13,9 +13,9 @@ _COUNTS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state")
 
 
 class Campaign(Struct):
-    """What is known of a campaign; a count that no source reported yet is None.
+    """The state of a campaign; a count that no source has reported is None.
 
-    ``reported`` holds, for each member, the time in ms of the report that it comes from.
+    ``reported`` has, for each member, the time in ms of its report.
     """
 
     id: int

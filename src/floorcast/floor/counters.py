@@ -1,8 +1,8 @@
-"""What is counted, by client-day: a service's calls, an agent's time and calls.
+"""Counters per client and day: the calls of a service, the time and calls of an agent.
 
-Durations are whole milliseconds. Every counter belongs to one day of the client's calendar;
-days that nobody can ask for any more are dropped whole, so the counters are as large as the
-floor and not as the log.
+Durations are whole milliseconds. Every counter belongs to one day of the client's calendar. Days
+that can no longer be requested are dropped, so the counters' size depends on the floor and not on
+the log.
 """
 
 from __future__ import annotations

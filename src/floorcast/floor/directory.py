@@ -1,9 +1,9 @@
-"""Who is who on a client's floor: names and ids of services, agents, campaigns and teams.
+"""Names and ids of the services, agents, campaigns and teams of a client's floor.
 
 A JSON number is an id. A string is a login (agent) or a name (service, campaign, team) if one
-matches, else, when it is digits, an id; any other string gets a new entry of that name and a
-free id (section 8 of the contract). An unknown id gets an entry with a placeholder name. So
-nothing is lost for want of configuration, and nothing here raises.
+matches, else, when it is digits, an id; any other string gets a new entry of that name and a free
+id (section 8 of the contract). An unknown id gets an entry with a placeholder name. No event is
+lost because of missing configuration, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST_ID = 15  # digits; what every JSON reader takes as a whole number
 
 
 def normal(thing: Thing) -> Thing:
-    """What an event names, if no name matches it: a string of digits is an id."""
+    """Resolves a string that matches no name: digits are an id."""
     if isinstance(thing, str) and thing.isascii() and thing.isdigit():
         return int(thing) if len(thing) <= _LONGEST_ID else thing
     return thing
@@ -56,7 +56,7 @@ class Directory(Struct):
     ages_from: int = 0
 
     def apply(self, plan: FloorConfig) -> None:
-        """Take over what the site declares. What it no longer declares keeps its name."""
+        """Take over the declarations of the site. Things no longer declared keep their names."""
         declared = {service.id for service in plan.services}
         for gone in self.services.keys() - declared:
             self.services[gone] = Service(id=gone, name=self.services[gone].name)

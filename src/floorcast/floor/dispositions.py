@@ -1,6 +1,6 @@
-"""The term codes that agents set on calls: each call once, by its latest, and its connects.
+"""Term codes of calls: each call counts once, by its latest code.
 
-A right-party contact is a live connect for the half hour behind it.
+A right-party contact counts as a live connect for half an hour.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Dispositions:
         self._categories: dict[str | None, Category] = {one.code: one.category for one in known}
 
     def set(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
-        """A term code was set at ``at``; one from before the call's latest counts nothing.
+        """A term code was set at ``at``; one older than the call's latest is ignored.
 
-        Without an agent it belongs to the one who had the call at that time, as far as is known.
+        Without an agent, it belongs to the known agent of the call at that time.
         """
         if call.disposition is None or at >= call.disposition.at:
             category = self._categories.get(code, "nonContacts")

@@ -72,7 +72,7 @@ LATE_MS = 15 * 60_000
 
 
 class OutboundEvent(Struct, gc=False):
-    """What an event puts into a feed: the class that filters look at, and the event."""
+    """An event for a feed, with the facets that filters check."""
 
     feed: str
     kind: str
@@ -82,15 +82,15 @@ class OutboundEvent(Struct, gc=False):
 
 
 class Floor:
-    """One client's floor. ``state`` is all of it; the rest are indexes, made anew on a start.
+    """One client's floor.
 
-    ``on_duty`` has the agents that are logged in, ``off_duty`` the others, by the service of
-    their last event; ``at_work`` the campaigns of today and yesterday. ``hooks`` are
-    called before anything changes. ``too_late`` counts the agents' events that came too late to
-    change a figure.
+    ``state`` is its complete state; the rest are indexes, rebuilt at a start.
 
-    A call or an agent without any event for ``quiet_call_ms`` or ``quiet_agent_ms`` counts in no
-    figure of now; an agent's state may be ``late_ms`` late and is put where it belongs.
+    ``on_duty`` has the agents that are logged in, ``off_duty`` the others, by the service of their
+    last event; ``at_work`` the campaigns of today and yesterday. ``hooks`` are called before
+    anything changes. ``too_late`` counts agent events that arrived too late to change a figure.
+    Live figures do not include a call or an agent without an event for ``quiet_call_ms`` or
+    ``quiet_agent_ms``. An agent's state that is up to ``late_ms`` late counts at its own time.
     """
 
     def __init__(
@@ -358,7 +358,7 @@ _OF_CALLS = frozenset(
 
 
 def _restore(agent: OnFloor) -> None:
-    """Read an agent as an earlier release kept it."""
+    """Convert an agent stored by an earlier release."""
     agent.reached = max(agent.reached, agent.last_event)
     if agent.state is NOT_READY and agent.slot < 0:
         agent.slot = reason_index(agent.reason)

@@ -13,7 +13,7 @@ _NOTHING: Sequence[tuple[int, AgentDay]] = ()
 
 
 class Ledger:
-    """Keeps one floor's counters, and an index of them by agent, which is made anew on a start.
+    """The counters of one floor, and an index of them by agent, which is rebuilt at a start.
 
     ``first_day`` is the first of the days that are kept. ``hooks`` are called with a service
     before a counter of it changes.
@@ -32,10 +32,10 @@ class Ledger:
                     self._note(day, service, agent, counter)
 
     def begin_day(self, day: int) -> bool:
-        """The log has reached ``day``: keep it and the day before, drop what is older.
+        """The log has reached ``day``: keep it and the day before, and drop older days.
 
-        The day before stays because a node whose clock is behind may still be asked for it.
-        False when that was so already.
+        The day before is kept because a node whose clock is behind can still be asked for it.
+        Returns False if nothing changed.
         """
         if day - 1 <= self.first_day:
             return False

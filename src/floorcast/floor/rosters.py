@@ -1,6 +1,7 @@
-"""Who and what is at a service: indexes, so that a service's figures cost what it holds.
+"""Indexes of the agents, calls and campaigns of each service.
 
-They are made anew on a start.
+With them the cost of a service's figures depends only on the size of that service. They are rebuilt
+at a start.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Roster(Generic[T]):
         return number in self._where
 
     def of(self, service: int) -> Mapping[int, T]:
-        """What is at the service, by id."""
+        """The ids at the service."""
         return self._at.get(service) or MappingProxyType({})
 
     def numbers(self) -> list[int]:

@@ -1,9 +1,8 @@
-"""What a client's floor is at one place in the log: all of it, and nothing that is not folded.
+"""The complete state of a client's floor at one position in the log, which a snapshot stores.
 
-This is what a snapshot holds. Members may be added with a default; the next release reads the
-last one's (``SNAPSHOT_VERSION`` grows when an old snapshot can no longer be read). A snapshot
-is a row of parts, made one by one, so that a large floor never holds up whoever else wants
-the processor.
+Members may be added with a default; the next release reads the last one's (``SNAPSHOT_VERSION``
+grows when an old snapshot can no longer be read). A snapshot consists of parts that are encoded one
+by one, so a large floor never blocks other work for long.
 """
 
 from __future__ import annotations

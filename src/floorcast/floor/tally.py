@@ -1,8 +1,8 @@
-"""What a call counts for its services and agents, by day; and how it is taken back.
+"""Counts a call for its services and agents by day, and takes counts back.
 
-A step replaces some of a call's turns by others (``Change``). What the replaced ones counted is
-taken back, and the new ones are counted, so a late event corrects every figure that it touches,
-and a step costs what it changes rather than what the call is long. A wait is judged by the
+A step replaces some of a call's queue segments (``Change``). The counts of the replaced ones are
+taken back and the new ones are counted, so a late event corrects every figure that it affects, and
+the cost of a step depends on its change and not on the length of the call. A wait is judged by the
 thresholds in force at the call's last step.
 
 A call counts once per service and day (``metrics.md``): one that comes back to a service is not
@@ -64,10 +64,10 @@ class _Turns:
 
 
 class Tally:
-    """Counts calls into one floor's counters; ``hooks`` are called before an agent changes.
+    """Counts calls in one floor's counters; ``hooks`` are called before an agent changes.
 
-    ``terms`` names the configuration in force: a call that was judged by another is judged anew
-    at its next step.
+    ``terms`` identifies the current configuration: a call that was judged by another one is judged
+    again at its next step.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Tally:
         self._known.pop(call.key, None)
 
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
-        """A wrap-up followed the call (+1), or turns out not to have (-1)."""
+        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
         if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
             segment = call.segments[0]
             call.wrap_ups = (wrap_up,)
@@ -250,7 +250,7 @@ class Tally:
                 self._credit(call, credited, sign)
 
     def _turns(self, call: Call) -> _Turns:
-        """The index of the call as it is counted."""
+        """The index of the call for counting."""
         known = self._known.get(call.key)
         if known is not None:
             return known

@@ -1,12 +1,12 @@
 """An agent's states by their own times, and what they count.
 
-An event that is not older than the agent's last one is taken as it comes. One that is up to the
-window late is put where it belongs: from there on, what the events had counted is taken back and
-what they count now is counted, until both are the same again. So times, visits, wrap-ups, the
-service and what the agent's calls count are as if everything had come in order.
+An event that is not older than the agent's last one is appended. A late event within the window is
+inserted at its time: from there on, the previous counts are taken back and new ones are made, until
+both are equal again. Times, visits, wrap-ups, services and call counts are therefore the same as if
+all events had arrived in order.
 
 An agent's moments are kept for the window, in stretches of ``STRETCH`` with the agent as it was
-before each, so that a late one costs what came since, and not what is kept.
+before each, so that the cost of a late event depends only on the events since.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _NO_REASON = reason_index(None)
 
 
 class CallEffects(Protocol):
-    """What an agent's states do to calls."""
+    """The effects of an agent's states on calls."""
 
     def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
-        """A wrap-up followed the call (+1), or turns out not to have (-1)."""
+        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
         ...
 
     def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
@@ -60,7 +60,7 @@ class CallEffects(Protocol):
         ...
 
     def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """The agent is in the call again that it had left (+1), or turns out not to be (-1)."""
+        """Count that the agent has returned to the call (+1), or take it back (-1)."""
         ...
 
     def amend(self, key: Key, step: Step) -> None:
@@ -166,7 +166,7 @@ class Timeline:
     def _replay(
         self, number: int, moments: list[AgentMoment], before: OnFloor, after: OnFloor
     ) -> bool:
-        """Take back what the moments counted and count them anew; False once all is the same."""
+        """Take back the moments' counts and count them again; False once nothing changes."""
         for known in moments:
             self._apply(before, known, -1)
             self._apply(after, known, 1)
@@ -382,7 +382,7 @@ _STATUS = tuple(name for name in OnFloor.__struct_fields__ if name not in _HISTO
 
 
 def _checkpoint(agent: OnFloor) -> OnFloor:
-    """The agent as it is, without what it was."""
+    """The agent's current state, without its history."""
     kept = copy(agent)
     kept.past = []
     kept.seq = kept.changed_at = 0

@@ -1,7 +1,7 @@
-"""How a floor is read: all that statistics and call data know of it.
+"""The read interface of a floor, for statistics and call data.
 
-Nothing else of this package is imported there. A view copies nothing: read what it returns
-before the fold goes on, or scan with the before-change ``hooks``.
+They import nothing else of this package. A view copies nothing: read its results before the fold
+continues, or scan with the before-change ``hooks``.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class FloorView:
 
     @property
     def present(self) -> Mapping[int, OnFloor]:
-        """Every agent that was heard of, by id, as it is now."""
+        """The current state of every known agent, by id."""
         return self._floor.state.agents
 
     def logged_in(self, services: Iterable[int]) -> set[int]:
@@ -162,7 +162,7 @@ class FloorView:
         return self._floor.at_work.of(service).values()
 
     def campaign(self, number: int) -> Campaign | None:
-        """What was reported of a campaign; None: nothing."""
+        """The reported state of a campaign, or None."""
         return self._floor.state.campaigns.get(number)
 
     def campaign_name(self, number: int) -> str | None:

@@ -1,10 +1,10 @@
-"""The voice events of the interaction feed, made from what a source sent and the floor knows.
+"""The voice events of the interaction feed.
 
-What the source does not send, the floor derives (section 3 of the contract):
+Members that the source does not send are derived (section 3 of the contract):
 ``transferHoldDuration`` the wait in queue, ``duration`` from answer (else start) to end,
 ``operatorTransfer`` 1 when offered, ``operatorTransferSuccessful`` 1 when handled,
-``roundedIvrDuration`` 0 for a call that was answered, else null,
-``serviceLevelThreshold`` the service's ``sla_seconds``; whole seconds, rounded down.
+``roundedIvrDuration`` 0 for a call that was answered, else null, ``serviceLevelThreshold`` the
+service's ``sla_seconds``; whole seconds, rounded down.
 """
 
 from __future__ import annotations
@@ -152,9 +152,9 @@ def prefer_sent(
     direction: str | None,
     directory: Directory,
 ) -> None:
-    """Put the members that a late event sent into its feed event.
+    """Put the members that a late event sent in its feed event.
 
-    The call itself keeps what later events told of it.
+    The call itself keeps the members that later events set.
     """
     for name in _SENT_TEXTS:
         if (text := getattr(data, name)) is not None:

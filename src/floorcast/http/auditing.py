@@ -1,4 +1,4 @@
-"""What requests leave in the audit log: logins, their failures, and refusals of rights."""
+"""Records requests in the audit log: logins, failed logins, and denied requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEYS = {"ingest key": "ingest_key", "screen key": "screen_key"}
 
 
 def audit_login(context: RequestContext, event: str, session: Session) -> None:
-    """Record that somebody logged in or out."""
+    """Record a login or logout."""
     context.services.audit.record(
         event,
         client=session.client,
@@ -39,7 +39,7 @@ def audit_login(context: RequestContext, event: str, session: Session) -> None:
 def audit_failure(
     context: RequestContext, event: str, client_name: str, user_name: str, *, agent: bool
 ) -> Iterator[None]:
-    """Record a failing login. A name that no user has is left out: it may be a password."""
+    """Record a failed login. A name that no user has is omitted, because it may be a password."""
     try:
         yield
     except (BadCredentials, RateLimited) as refusal:

@@ -49,9 +49,9 @@ def session_id(context: RequestContext, *, cookie: bool) -> str:
 def _cookie(headers: list[str]) -> str:
     """The session in the ``Cookie`` headers, or "".
 
-    Python's own parser takes quadratic time on a run of backslashes before 3.11.10
-    (CVE-2024-7592), and this is read before anybody has logged in. The cookie is one of ours: it
-    is never quoted, and the last of several wins, as with Python's.
+    Python's own parser takes quadratic time on a run of backslashes before 3.11.10 (CVE-2024-7592),
+    and this runs before authentication. The session cookie is never quoted. Of several, the last
+    one counts, as in Python's parser.
     """
     found = ""
     for header in headers:

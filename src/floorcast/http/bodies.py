@@ -51,9 +51,9 @@ async def read_body(
     limit: int,
     held: Callable[[int], None] = lambda _size: None,
 ) -> bytes:
-    """The whole body, inflated if it says gzip; at most ``limit`` bytes before and after.
+    """The complete body, inflated if it is gzip; at most ``limit`` bytes before and after.
 
-    ``held`` is told of every number of bytes that the body newly takes in memory, and may raise.
+    ``held`` is called with the additional bytes that the body takes in memory, and may raise.
     Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
     Disconnected.
     """

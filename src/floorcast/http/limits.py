@@ -1,4 +1,4 @@
-"""What limits requests: per minute, at the same time, and per turn of the event loop."""
+"""Limits of requests: per minute, in progress, and per turn of the event loop."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ T = TypeVar("T")
 
 
 class ReaderLimits:
-    """Counts the readers that wait or stream; a session is known by its digest.
+    """Counts the waiting and streaming readers; a session is identified by its digest.
 
-    The filters of a client's readers have a bound in bytes, equal ones counted once. Memory is
-    per reader that is there: what has left leaves nothing behind.
+    The filters of a client's readers are limited in bytes; equal filters count once. Readers that
+    have left take no memory.
     """
 
     def __init__(
@@ -167,11 +167,11 @@ def _one_less(counts: Counter[T], key: T, less: int = 1) -> None:
 
 
 class AnswerLimits:
-    """What one client's statistics may take of the loop, and its answers of the memory.
+    """Limits the time of one client's statistics on the loop, and the memory of its responses.
 
-    ``at_once`` answers of a client are built at one time; others wait, at most ``waiting`` of
-    them. Answers that are being sent take at most ``most`` bytes per client, those that share
-    their bytes counted once and small ones not at all. A client that is at a limit gets 429.
+    ``at_once`` responses of a client are built at the same time; at most ``waiting`` others wait.
+    Responses being sent take at most ``most`` bytes per client. Responses with shared bytes count
+    once, and small ones do not count. A client at a limit gets 429.
     """
 
     def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_ANSWER_BYTES) -> None:
@@ -257,7 +257,7 @@ ROOM = 8  # requests that begin in one turn of the loop: 1 to 2 ms of work
 class TurnLimiter:
     """Admits requests, a few per turn of the loop. Belongs to one event loop.
 
-    Within a client they come in as they came, and the clients take turns.
+    Clients take turns, and the requests of a client keep their order.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 class MemoryUse(NamedTuple):
-    """What is used of a limit, in bytes, and which limit it is."""
+    """The memory used of a limit, in bytes, and the name of the limit."""
 
     used: int
     limit: int
@@ -52,7 +52,7 @@ class MemoryWatch:
 
 
 def memory_use(process: Path = _PROCESS, group: Path = _GROUP) -> list[MemoryUse]:
-    """What is used of the process's own limit and of its control group's, where they are set."""
+    """The use of the limits of the process and of its control group, if they are set."""
     found = []
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and (size := _numbers(process)):

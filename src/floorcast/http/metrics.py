@@ -1,7 +1,7 @@
 """The metrics of ``/metrics``. No label names a client, a user or an id of either.
 
-The layers below keep plain counts (see ``Rings.counts``) or are handed an ``observe``; only
-this module knows Prometheus.
+Lower layers have plain counters (see ``Rings.counts``) or get an ``observe`` callback; only this
+module uses Prometheus.
 """
 
 from __future__ import annotations

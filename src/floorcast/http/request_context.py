@@ -54,7 +54,7 @@ def _admits_gzip(accept_encoding: str) -> bool:
 
 
 def _weights(header: str) -> dict[str, float]:
-    """Each listed value in lower case with its ``q``; values that cannot be read are left out."""
+    """Each listed value in lower case with its ``q``; malformed values are skipped."""
     weights: dict[str, float] = {}
     for item in header.split(","):
         value, *parameters = (part.strip().lower() for part in item.split(";"))

@@ -1,4 +1,4 @@
-"""What the events of a request would add to a client's floor: new names, and calls that open."""
+"""What the events of a request would add to a floor: new names and open calls."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ _OPENS_A_CALL = frozenset(
 
 
 class FloorNames:
-    """What a floor has already of the things that its client's limits are about.
+    """The things of a floor that count towards the client's limits.
 
-    Two spellings of an agent's login that differ in blanks count as two, though they may be one.
+    Spellings of an agent's login that differ only in spaces count separately.
     """
 
     def __init__(self, projection: Projection) -> None:
@@ -87,7 +87,7 @@ class FloorNames:
         return self._calls.open_calls if kind == "open_calls" else len(self._known[kind])
 
     def new(self, event: InboundEvent) -> set[New]:
-        """What the floor does not have yet of what the event names."""
+        """The things that the event names and the floor does not have yet."""
         found: set[New] = set()
         data: Any = event.data
         for kind, name in _NAMED[type(event)]:
@@ -109,7 +109,7 @@ class FloorNames:
         return name in self._calls.calls if kind == "open_calls" else name in self._keys[kind]
 
     def _add_state(self, found: set[New], data: AgentStateData) -> CallRef | None:
-        """Add what only an agent's event can name; its call, if it is named whole."""
+        """Add the names of an agent's event, and its call if it is fully named."""
         for service in data.services or ():
             self._add(found, "services", service)
         call = data.call

@@ -1,11 +1,9 @@
-"""How many names and open calls a client's events may make: the limits of the site.
+"""Enforces the site's limits on the names and open calls that a client's events create.
 
-An event that would go beyond a limit is rejected before it is in the log. What is in the log is
-folded as it is, so a limit that changes never changes the past.
-
-A request is checked against the folded floor and against all requests of its client that are
-under way. Far from every limit it only reserves the most that it could add. Close to one, each
-event is looked at, in the order of the requests.
+An event that would exceed a limit is rejected before it enters the log. Everything in the log is
+folded, so a changed limit never changes the past. A request is checked against the folded floor and
+all requests of its client in progress. Far from every limit, it only reserves the maximum that it
+could add. Close to a limit, each event is checked, in the order of the requests.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class _UnderWay:
-    """What one client's requests that are under way may add to its floor."""
+    """What the requests in progress of one client can add to its floor."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -211,7 +209,7 @@ def _has_ended(floor: FloorNames, new: set[New]) -> bool:
 
 
 def _without(decoded: Decoded, over: dict[int, Kind], limits: Limits) -> Decoded:
-    """What is left, with the verdicts in the order of the request."""
+    """The remaining events, with the verdicts in the order of the request."""
     room = MAX_VERDICTS - len(decoded.rejected)
     verdicts = [
         rejected(decoded.indices[index], decoded.lines[index], _refusal(kind, limits))

@@ -1,8 +1,8 @@
-"""Reading many rows of a floor as of one position, a few per turn, while the fold goes on.
+"""Reads many rows of a floor as of one position, a few per turn, while the fold continues.
 
-Ten thousand rows take longer than a turn of the event loop may. So a scan reads some and lets
-others have their turn. What the fold is about to change meanwhile is read just before, by the
-floor's before-change hooks. All rows are as the floor was when the scan began.
+Ten thousand rows take too long for one turn of the event loop, so a scan reads some rows per turn.
+Rows that the fold is about to change are read before the change, by the floor's before-change
+hooks. All rows show the floor as of the start of the scan.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ R = TypeVar("R")
 
 
 class Scan(Generic[R]):
-    """What ``read`` makes of each of the ``ids``, which are distinct, in their order.
+    """The result of ``read`` for each of the distinct ``ids``, in order.
 
-    ``hooks`` tell before one of them changes. None is left out. Close the scan, or read it to
-    its end: until then every change costs the fold a look.
+    ``hooks`` are called before one of them changes. None results are skipped. Close the scan or
+    read it to its end: until then every change costs the fold a check.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Scan(Generic[R]):
 
 
 class CallScan(Generic[R]):
-    """What ``read`` makes of each call in progress of a scope, and of the service that has it.
+    """The result of ``read`` for each call in progress of a scope and its service.
 
-    None is left out. Close the scan, or read it to its end.
+    None results are skipped. Close the scan or read it to its end.
     """
 
     def __init__(self, scope: Scope, read: Callable[[int, Call], R | None]) -> None:
@@ -94,7 +94,7 @@ class CallScan(Generic[R]):
             self._hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """What is made of them, some per turn; the floor may be folded on in between."""
+        """The results, some per turn; the floor can be folded in between."""
         while self._next < len(self._calls):
             calls = self._calls[self._next : self._next + self._rows]
             self._next += self._rows

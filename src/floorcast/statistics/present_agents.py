@@ -1,7 +1,7 @@
-"""Agents at the moment of an answer: which ones are present, and what the present state adds.
+"""Agents at the time of a response: which are present, and the time that the current state adds.
 
-The floor counts an agent's time up to the last event. The time since then is added here, up to
-now, or up to where the agent counts as gone because nothing was heard of it for too long.
+The floor counts an agent's time up to the last event. The time since then is added here, up to now,
+or to the time at which a quiet agent counts as gone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def is_quiet(agent: OnFloor, moment: Moment) -> bool:
 
 
 class AgentDays:
-    """What agents have done today on the services of a scope, as far as it is counted."""
+    """The counted work of agents today on the services of a scope."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self.today, self.midnight = scope.today(moment)

@@ -1,4 +1,4 @@
-"""What a request asks for, checked: the filters, and since when an agent's state changed."""
+"""Checked request parameters: the filters, and the time since which an agent's state changed."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ class _Open(NamedTuple):
 
 
 class _Own(NamedTuple):
-    """What a service itself has, its calls in progress aside."""
+    """The figures of a service without its calls in progress."""
 
     service: Service
     call_center_name: str | None

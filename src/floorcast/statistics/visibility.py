@@ -1,7 +1,7 @@
-"""Who may see what: the floors and call centers of a user, and which of them a request names.
+"""Visibility: the floors and call centers of a user, and those that a request names.
 
-What a user may not see is not counted, not listed and not named. An id that does not exist and
-one that may not be seen give the same answer.
+Data that a user may not see is not counted, listed or named. An id that does not exist and one that
+is not visible get the same response.
 """
 
 from __future__ import annotations

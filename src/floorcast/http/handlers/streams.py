@@ -72,7 +72,7 @@ async def agent_source(context: RequestContext) -> Response:
 
 
 class _Stream(Response):
-    """An answer that goes on: sending it hands the connection to the feed."""
+    """A response that continues: sending it passes the connection to the feed."""
 
     __slots__ = ("_begin", "_context", "_ids")
 
