@@ -57,7 +57,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
 
 
 def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
-    """No file is larger than it may be, and so many are kept; the rest is in order."""
+    """No file is larger than it may be, and so many are kept; the rest is valid."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
     for number in range(50):
         audit.record("login", client=number)

@@ -77,5 +77,5 @@ def test_damage_is_told_and_the_rest_is_shown(desk: Desk) -> None:
     with (desk.folder / "floorcast-data" / NAME).open("a") as file:
         file.write("{half a li\n")
     result = desk.does("audit", "--json")
-    assert "1 damaged lines were left out" in result.stderr
+    assert "1 damaged lines were skipped" in result.stderr
     assert all(json.loads(line) for line in result.stdout.splitlines())

@@ -38,7 +38,7 @@ def test_a_new_api_token_opens_the_login_and_no_more_than_five(desk: Desk) -> No
     keys = [desk.says("key", "new", "--api-token", "--client", "1").strip() for _ in range(4)]
     client = desk.site().clients[1]
     assert all(is_api_token(client, digest(key)) for key in [*keys, "test-token-of-acme-01"])
-    with pytest.raises(InvalidParameter, match="5 API tokens, which is the most; revoke one"):
+    with pytest.raises(InvalidParameter, match="5 API tokens, which is the limit; revoke one"):
         desk.does("key", "new", "--api-token", "--client", "1")
 
 

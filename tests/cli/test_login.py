@@ -23,7 +23,7 @@ def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
     with pytest.raises(typer.BadParameter) as caught:
         credentials(**{**given, missing: ""}, url="http://here")
     assert caught.value.param_hint == f"--{missing.replace('_', '-')}"
-    assert caught.value.message == f"must be given, or FLOORCAST_{missing.upper()} set"
+    assert caught.value.message == f"is required; FLOORCAST_{missing.upper()} can set it"
 
 
 def test_a_filter_is_kinds_with_values() -> None:

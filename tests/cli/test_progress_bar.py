@@ -25,7 +25,7 @@ def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
         "1000 of 1000 events",
         "503: too busy [later]; trying again in 3 s",
         "503: too busy; trying again in 1 s",
-        "the server answers again, after 3 s",
+        "the server responds again after 3 s",
     ]
 
 

@@ -172,4 +172,4 @@ def test_told_to_stop_before_the_server_took_anything_it_only_says_why() -> None
         said, problem = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
     assert not said
-    assert "told to stop while the server does not take the events" in problem
+    assert "stopped while the server did not accept the events" in problem

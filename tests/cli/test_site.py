@@ -69,7 +69,7 @@ def test_a_file_in_order_is_told_as_such(desk: Desk) -> None:
     assert said.splitlines() == [
         "client 1 ACME       2 services  2 agents  2 users",
         "client 2 ACME West  0 services  0 agents  0 users",
-        "site.toml is in order",
+        "site.toml is valid",
     ]
     assert not (desk.folder / "floorcast-data").exists()
 

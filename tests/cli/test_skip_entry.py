@@ -30,7 +30,7 @@ def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
     stored(tmp_path, a_call(1))
     flip(tmp_path / "log.db", b'"id":"3/0"')
     said = skipped(tmp_path, "47415", "3")
-    assert said.stdout == "entry 3 of client 47415 is skipped from now on\n"
+    assert said.stdout == "entry 3 of client 47415 is now skipped\n"
     assert list(damaged_entries(tmp_path)) == []
     result = verified(tmp_path)
     assert result.exit_code == 0

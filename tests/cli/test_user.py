@@ -25,7 +25,7 @@ def test_a_user_is_made_with_a_password_from_standard_input(desk: Desk) -> None:
     said = desk.says(
         "user", "add", "eve", "--role", "report admin", "--client", "ACME", types="a long secret\n"
     )
-    assert said == "user 303 eve of client ACME may log in now\n"
+    assert said == "user 303 eve of client ACME can now log in\n"
     user = desk.site().user(1, "eve")
     assert user is not None
     assert (user.id, user.role, user.call_centers) == (303, "Report Admin", None)
@@ -103,7 +103,7 @@ def test_users_are_listed_with_where_they_come_from(desk: Desk) -> None:
 def test_a_user_is_removed_and_stays_so(desk: Desk) -> None:
     """Of the file too; one who is not there is told."""
     said = desk.says("user", "remove", "reports", "--client", "1")
-    assert said == "reports of client ACME may not log in any more\n"
+    assert said == "reports of client ACME can no longer log in\n"
     desk.says("site", "apply", "site.toml")
     assert desk.site().user(1, "reports") is None
     for words in (("reports",), ("BOB", "--agent")):

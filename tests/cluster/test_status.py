@@ -25,7 +25,7 @@ def test_problems_are_told_a_sentence_each(town: Town) -> None:
     assert one.run(overview(town.url + server)).problems == []
     other = town.open(node="a")
     assert one.run(overview(town.url + server)).problems == [
-        "2 nodes are called a: give each a name of its own with --node"
+        "2 nodes are called a: give each a different name with --node"
     ]
     other.close()
     town.nodes.remove(other)

@@ -78,7 +78,7 @@ def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
         ({}, "port = 1.5", {}, "floorcast.toml: must be a whole number from 0 to 65,535, not 1.5"),
         ({}, "", {"rate_limit": -1}, "--rate-limit: must be a whole number from 0"),
         ({}, 'log = "nats://me:secret@a@b"', {}, "floorcast.toml: must be embedded, or nats://"),
-        ({}, "ring_bytes = 5", {}, "ring_bytes in .*floorcast.toml: must be a number of bytes"),
+        ({}, "ring_bytes = 5", {}, "ring_bytes in .*floorcast.toml: must be a size in bytes"),
     ],
 )
 def test_a_wrong_setting_names_its_source(

@@ -39,8 +39,8 @@ def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
         assert spool.unsent == 0
     assert list(intake.received) == [str(n) for n in range(MAX_BATCH_EVENTS + 5)]
     assert [one["event"] for one in log] == [
-        "floorcast does not answer",
-        "floorcast answers again",
+        "floorcast does not respond",
+        "floorcast responds again",
     ]
     assert health.value("floorcast_connector_sent_total", verdict="accepted") == 1005
     assert health.value("floorcast_connector_connected", to="floorcast") == 1

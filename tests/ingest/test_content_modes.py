@@ -78,7 +78,7 @@ def test_a_header_that_is_sent_twice() -> None:
     """Two values are refused; the same value twice is one."""
     twice = [*headers(), (b"ce-id", b"1")]
     assert line_of_binary(twice, b"{}") == line_of_binary(headers(), b"{}")
-    with pytest.raises(InvalidParameter, match="ce-id is there twice"):
+    with pytest.raises(InvalidParameter, match="ce-id occurs twice"):
         line_of_binary([*twice, (b"ce-id", b"2")], b"{}")
 
 

@@ -166,7 +166,7 @@ def test_commands_change_the_site_of_a_running_cluster(
                 desk.says, "user", "add", "new", "--role", "Manager", "--client", "1", "--log", url,
                 types="new's secret\n",
             )  # fmt: skip
-            assert "may log in now" in await says
+            assert "can now log in" in await says
             await comes_about(lambda: door.site.user(1, "new"))
             session = await door.login("new", "new's secret")
             key = await asyncio.to_thread(desk.says, "key", "new", "--client", "1", "--log", url)

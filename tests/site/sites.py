@@ -151,7 +151,7 @@ def _client(draw: st.DrawFn, number: int) -> FileClient:
 
 @st.composite
 def site_files(draw: st.DrawFn) -> SiteFile:
-    """Any site file that is in order, with up to three clients."""
+    """Any site file that is valid, with up to three clients."""
     clients = [draw(_client(number)) for number in range(1, draw(st.integers(1, 4)))]
     order = draw(st.permutations(clients))
     assert not problems(order)

@@ -16,8 +16,8 @@ DOES_NOT_FIT = [
     ("parent = 1", "parent = 9", "client 2: parent 9 is not a client of this file"),
     ("parent = 1", "parent = 2", "client 2: parent 2 is the client itself or below it"),
     ("id = 1\n", "id = 1\nparent = 2\n", "client 1: parent 2 is the client itself or below it"),
-    ("America/New_York", "America", "client 1: time_zone 'America' is not a zone of the IANA"),
-    ("America/New_York", "../etc/passwd", "client 1: time_zone '../etc/passwd' is not a zone"),
+    ("America/New_York", "America", "client 1: time_zone 'America' is not an IANA time zone"),
+    ("America/New_York", "../etc/passwd", "client 1: time_zone '../etc/passwd' is not an IANA"),
     ("id = 12", "id = 11", "client 1, call_center 11: the id is used twice"),
     ("id = 102", "id = 101", "client 1, service 101: the id is used twice"),
     ("Help", "Sales", "client 1, service Sales: the name is used twice"),
@@ -50,12 +50,12 @@ DOES_NOT_FIT = [
     (
         '"test-token-of-acme-01"',
         '"to ken"',
-        "client 1: api_tokens must be of letters, digits and signs",
+        "client 1: api_tokens must consist of letters, digits and punctuation",
     ),
     (
         '"ingest-key-of-acme-01"',
         '"schlüssel"',
-        "client 1: ingest_keys must be of letters, digits and signs",
+        "client 1: ingest_keys must consist of letters, digits and punctuation",
     ),
     (
         '"test-token-of-acme-01"',

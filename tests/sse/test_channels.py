@@ -337,9 +337,7 @@ def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.Monk
         assert odd in told
         assert len(told) <= BATCH_READERS
         assert all(
-            one.got.endswith(b": closed: something went wrong on our side\n\n")
-            for one in told
-            if one is not odd
+            one.got.endswith(b": closed: the server failed\n\n") for one in told if one is not odd
         )
         assert all(one.got == b"data: {}\n\n" for one in crowd if one not in told)
 

@@ -131,8 +131,8 @@ class NewSessions:
         ):
             if count >= most:
                 raise RateLimited(
-                    f"the {whose} has opened {most:,} sessions in a minute: keep a session and use"
-                    " it again, and do not log out after each request",
+                    f"the {whose} has opened {most:,} sessions in a minute: reuse a session, and "
+                    f"do not log out after each request",
                     retry_after=60,
                 )
         self._opened.append((now, client, user))

@@ -120,7 +120,7 @@ class Throttle:
         if wait:
             seconds = math.ceil(wait / TICKS_PER_SECOND)
             raise RateLimited(
-                f"too many wrong passwords: wait {seconds} s before the next try",
+                f"too many wrong passwords: wait {seconds} s before the next attempt",
                 retry_after=seconds,
             )
         self._attempts += 1

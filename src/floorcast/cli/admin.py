@@ -117,7 +117,7 @@ def by(context: typer.Context) -> dict[str, Value]:
 
 def client_named(site: Site, named: str | None) -> Client:
     """The client with that name or id; without one, the only client."""
-    names = ", ".join(sorted(site.by_name)) or "none yet; floorcast site apply makes them"
+    names = ", ".join(sorted(site.by_name)) or "none yet; create them with floorcast site apply"
     if named is None:
         if len(site.clients) != 1:
             raise typer.BadParameter(f"name one of the clients: {names}", param_hint="--client")

@@ -55,7 +55,7 @@ def audit(
     else:
         print("\n".join(aligned([HEADING, *map(_row, lines)])))
     if damaged:
-        typer.echo(f"floorcast: {damaged} damaged lines were left out", err=True)
+        typer.echo(f"floorcast: {damaged} damaged lines were skipped", err=True)
 
 
 def _row(line: Mapping[str, object]) -> Sequence[str]:

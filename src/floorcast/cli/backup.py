@@ -45,7 +45,7 @@ def backup(
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     if os.path.lexists(into):
-        raise SettingError(f"{into} is there already: a backup goes into a folder of its own")
+        raise SettingError(f"{into} already exists: a backup needs a new folder")
     part = into.with_name(f"{into.name}.part")
     try:
         _make(part)
@@ -55,7 +55,7 @@ def backup(
         part.rename(into)
         flush_folder(into.parent)
     except (apsw.Error, OSError) as error:
-        raise Unavailable(f"the backup could not be made: {_reason(error)}") from error
+        raise Unavailable(f"the backup failed: {_reason(error)}") from error
     AuditLog(folder).record("backup", **by(context), into=str(into.absolute()))
     print(f"{into} holds {folder} as it was ({size / MIB:,.1f} MiB)")
 
@@ -67,8 +67,8 @@ def _make(part: Path) -> None:
         part.mkdir(mode=0o700)
     except FileExistsError:
         raise SettingError(
-            f"{part} is there already: another backup is being made, or one was interrupted;"
-            " remove it, or choose another name"
+            f"{part} already exists: another backup is running, or one was interrupted; remove it, "
+            f"or choose another name"
         ) from None
 
 

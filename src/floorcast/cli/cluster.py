@@ -117,7 +117,8 @@ def import_(
 
     moved = asyncio.run(import_folder(settings))
     print(
-        f"{settings.data} is the first node's folder now ({moved.keys:,} keys of the site and of"
+        f"{settings.data} is now the folder of the first node ({moved.keys:,} keys of the site and "
+        f"of"
         f" sessions moved); start it: floorcast serve --data {settings.data} --log … --streams"
         f" {moved.streams}"
     )
@@ -134,7 +135,7 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
 
     moved = asyncio.run(export_cluster(settings))
     print(
-        f"{settings.data} is an embedded folder now ({moved.keys:,} keys of the site and of"
+        f"{settings.data} is now an embedded data folder ({moved.keys:,} keys of the site and of"
         f" sessions moved); start it: floorcast serve --data {settings.data}"
     )
 
@@ -156,13 +157,13 @@ def repair_(
 
     done = asyncio.run(repair(settings))
     if done.streams:
-        print(f"{', '.join(done.streams)} now go on from {settings.data}: start its node first")
+        print(f"{', '.join(done.streams)} now continue from {settings.data}: start its node first")
     if done.keys:
-        print(f"{done.keys:,} keys of the site, of users and of sessions given back")
+        print(f"{done.keys:,} keys of the site, of users and of sessions restored")
     if done.events:
-        print(f"{done.events:,} events given back; those that the cluster had count once")
+        print(f"{done.events:,} events restored; events that the cluster already had count once")
     if not any(done):
-        print("the cluster has lost nothing that this folder holds")
+        print("the cluster has lost nothing that this folder has")
 
 
 def _settings(context: typer.Context, **given: object) -> Settings:

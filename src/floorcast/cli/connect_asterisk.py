@@ -40,8 +40,8 @@ def connect_asterisk(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The user's secret, on the file's first line; else FLOORCAST_AMI_SECRET, else it"
-            " is asked for.",
+            help="A file with the user's secret on its first line. Without it, "
+            "FLOORCAST_AMI_SECRET or a prompt is used.",
         ),
     ] = None,
     ami_secret: Annotated[
@@ -49,11 +49,13 @@ def connect_asterisk(
     ] = None,
     queue_log: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The queue log, with AMI or instead of it."),
+        typer.Option(metavar="FILE", help="The queue log, in addition to AMI or instead of it."),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Names this Asterisk in ids; never change it."),
+        typer.Option(
+            metavar="NAME", help="The name of this Asterisk in event ids; never change it."
+        ),
     ] = None,
     key: option.Key = None,
     key_file: option.KeyFile = None,
@@ -65,7 +67,7 @@ def connect_asterisk(
             "--from",
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="Take lines of the queue log from this time on; without it, of the last 26 hours.",
+            help="Read the queue log from this time on. Default: the last 26 hours.",
         ),
     ] = None,
     record: option.Record = None,
@@ -74,10 +76,10 @@ def connect_asterisk(
     check: option.Check = False,
     config: option.Config = None,
 ) -> None:
-    """Send the queues and agents of an Asterisk to a server, as they happen.
+    """Send the events of an Asterisk's queues and agents to a server, as they happen.
 
-    Reads AMI (--ami), the queue log (--queue-log), or both. Runs until it is told to stop (Ctrl-C,
-    SIGTERM); nothing is lost or counted twice however it, Asterisk or the server end.
+    Reads AMI (--ami), the queue log (--queue-log), or both. Runs until Ctrl-C or SIGTERM. No event
+    is lost or counted twice, even if this command, Asterisk or the server is killed.
     """
     flags: dict[str, object] = {
         "ami": ami,

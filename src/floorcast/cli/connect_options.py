@@ -30,7 +30,7 @@ def not_on_a_command_line(
     source = context.get_parameter_source(name)
     if source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter(
-            "a secret on the command line is read by everybody on the machine; give"
+            "other users can see a secret on the command line; set"
             f" FLOORCAST_{name.upper()} or --{name.replace('_', '-')}-file"
         )
     return value
@@ -41,25 +41,28 @@ Config = Annotated[
     typer.Option(exists=True, dir_okay=False, metavar="FILE", help="A connect.toml."),
 ]
 Key = Annotated[
-    str | None, typer.Option(metavar="KEY", help="An ingest key: it decides the client.")
+    str | None, typer.Option(metavar="KEY", help="An ingest key, which determines the client.")
 ]
 KeyFile = Annotated[
-    str | None, typer.Option(metavar="FILE", help="The key, on the file's first line.")
+    str | None, typer.Option(metavar="FILE", help="A file with the key on its first line.")
 ]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
 SpoolFile = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="What is not sent yet is kept here. [connect.db]"),
+    typer.Option(metavar="FILE", help="The file for events that are not sent yet. [connect.db]"),
 ]
 Record = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Also write what is read to this file.")
+    str | None,
+    typer.Option(metavar="FILE", help="Also write everything that is read to this file."),
 ]
 MetricsPort = Annotated[
     int | None,
-    typer.Option(metavar="PORT", min=1, max=65535, help="Answer Prometheus on this port."),
+    typer.Option(
+        metavar="PORT", min=1, max=65535, help="Serve metrics for Prometheus on this port."
+    ),
 ]
 MetricsHost = Annotated[
-    str | None, typer.Option(metavar="HOST", help="The port's address. [127.0.0.1]")
+    str | None, typer.Option(metavar="HOST", help="The address of the metrics port. [127.0.0.1]")
 ]
 Check = Annotated[
     bool, typer.Option("--check", help="Log in, show queues, agents and calls, and exit.")

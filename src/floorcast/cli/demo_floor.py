@@ -102,7 +102,7 @@ class DemoFloor:
         so_far = (now - start) // MS
         work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
         self._note(run, floor)
-        print(f"the floor's day so far: {work.totals}; now it goes on in real time", flush=True)
+        print(f"the floor's day so far: {work.totals}; it now continues in real time", flush=True)
         while not self._stopping.is_set():
             behind = (datetime.now(UTC) - start) / MS
             work.go_on(Pace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
@@ -124,7 +124,7 @@ class DemoFloor:
         try:
             return msgspec.json.decode(self._file.read_bytes(), type=Run)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            print(f"{self._file} cannot be read and is made anew: {error}", flush=True)
+            print(f"{self._file} cannot be read and is replaced: {error}", flush=True)
             return None
 
     def _note(self, run: Run, floor: Simulation) -> None:

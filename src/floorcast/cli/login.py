@@ -102,4 +102,4 @@ def tell_back(seconds: float) -> None:
 
 def _missing(option: str) -> typer.BadParameter:
     variable = "FLOORCAST_" + option.removeprefix("--").replace("-", "_").upper()
-    return typer.BadParameter(f"must be given, or {variable} set", param_hint=option)
+    return typer.BadParameter(f"is required; {variable} can set it", param_hint=option)

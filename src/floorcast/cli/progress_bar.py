@@ -29,7 +29,7 @@ def wait_line(seconds: float, why: str) -> str:
 
 def back_line(seconds: float) -> str:
     """The server answers again."""
-    return f"the server answers again, after {math.ceil(seconds)} s"
+    return f"the server responds again after {math.ceil(seconds)} s"
 
 
 class Shown(Protocol):

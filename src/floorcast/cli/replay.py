@@ -248,7 +248,9 @@ def _on_day(source: str, day: date | None) -> str:
 
 def _moved(recorded: Recorded, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
     if recorded.unreadable:
-        print(f"floorcast: {recorded.unreadable} could not be read: left out", file=sys.stderr)
+        print(
+            f"floorcast: {recorded.unreadable} could not be read and were skipped", file=sys.stderr
+        )
     return moved_to(recorded.events, day, zone, datetime.now(UTC))
 
 

@@ -228,7 +228,7 @@ def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> S
 
     def waits(seconds: float, why: str) -> None:
         if stopping.is_set():
-            raise Unavailable(f"told to stop while the server does not take the events: {why}")
+            raise Unavailable(f"stopped while the server did not accept the events: {why}")
         progress.waits(seconds, why)
 
     def sleep(seconds: float) -> None:

@@ -96,7 +96,7 @@ def check_file(file: FileArgument) -> None:
         )
         for client in clients
     ]
-    print("\n".join([*aligned(rows), f"{file} is in order"]))
+    print("\n".join([*aligned(rows), f"{file} is valid"]))
 
 
 @app.command("show")

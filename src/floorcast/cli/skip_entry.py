@@ -37,4 +37,4 @@ def skip(
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     with DataFolder(folder):
         skip_entry(folder, client, number)
-    print(f"entry {number} of client {client} is skipped from now on")
+    print(f"entry {number} of client {client} is now skipped")

@@ -98,7 +98,7 @@ def add(
         role=known_role,
         call_centers=None if user.call_centers is None else [*map(str, user.call_centers)],
     )
-    print(f"user {user.id} {name} of client {owner.name} may log in now")
+    print(f"user {user.id} {name} of client {owner.name} can now log in")
 
 
 @app.command("list")
@@ -148,7 +148,7 @@ def remove(
     store = {"data": data, "log": log}
     owner = with_kv(context, store, take)
     audit(context, store, "user_removed", client=owner.id, name=name, agent=agent or None)
-    print(f"{name} of client {owner.name} may not log in any more")
+    print(f"{name} of client {owner.name} can no longer log in")
 
 
 @app.command("password")

@@ -100,9 +100,9 @@ def _log_of(folder: Path) -> LogReader:
 
 def _check_folder(folder: Path) -> None:
     if folder == IN_MEMORY:
-        raise SettingError("--data: must be a folder here, for :memory: is the server's own")
+        raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
     if not (folder / "log.db").exists():
-        raise SettingError(f"{folder} holds no log: nothing was taken in there")
+        raise SettingError(f"{folder} holds no log")
 
 
 def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:

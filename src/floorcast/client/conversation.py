@@ -148,7 +148,7 @@ class Conversation:
     def _login(self, path: str, **more: object) -> Request:
         given = self._credentials
         if given is None:
-            raise BadCredentials("no credentials were given to log in with")
+            raise BadCredentials("no credentials to log in with")
         request = post(
             path,
             clientName=given.client,
@@ -171,4 +171,4 @@ def _nothing(_response: Response) -> None:
 def _is_stream(response: Response) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status != HTTPStatus.OK or kind != "text/event-stream":
-        raise Refusal(f"the server answered with {kind or 'no type'}, not with an event stream")
+        raise Refusal(f"the response has {kind or 'no type'} and is not an event stream")

@@ -175,7 +175,7 @@ def _members(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise UnexpectedAnswer(f"an event of the feed is no JSON object: {error}") from None
+        raise UnexpectedAnswer(f"an event of the feed is not a JSON object: {error}") from None
 
 
 def _read(members: dict[str, Any], kind: type[E]) -> E:

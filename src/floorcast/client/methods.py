@@ -86,9 +86,9 @@ def decoded(response: Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise UnexpectedAnswer(f"the answer is not what the API says: {error}") from None
+        raise UnexpectedAnswer(f"the response does not match the API: {error}") from None
     except msgspec.DecodeError as error:
-        raise Broken(f"the answer is no JSON: {error}") from None
+        raise Broken(f"the response is not JSON: {error}") from None
 
 
 def post(path: str, **members: object) -> Request:

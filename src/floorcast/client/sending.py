@@ -111,7 +111,7 @@ class Sending:
                 return _all_refused(request, response)
             found = decoded(response, Verdicts)
             if found.accepted + found.duplicates + len(found.rejected) != len(lines):
-                raise UnexpectedAnswer(f"the answer does not account for all {len(lines)} events")
+                raise UnexpectedAnswer(f"the response does not account for all {len(lines)} events")
             return found
 
         return Call(request, read, frozenset({HTTPStatus.BAD_REQUEST}))

@@ -32,7 +32,7 @@ class TokenFile:
             raise SettingError(f"{self._path} cannot be read: {error.strerror}") from error
         token = content.decode("ascii", "replace").strip()
         if len(content) > LONGEST or not token.isprintable() or not token.isascii():
-            raise SettingError(f"{self._path} holds something else than a token")
+            raise SettingError(f"{self._path} does not hold a token")
         return token or None
 
     def save(self, token: str) -> None:

@@ -43,6 +43,6 @@ def translated() -> Iterator[None]:
     try:
         yield
     except httpx.ReadTimeout:
-        raise Silent(f"no word for {TIMEOUT.read:.0f} s") from None
+        raise Silent(f"no data for {TIMEOUT.read:.0f} s") from None
     except httpx.RequestError as error:
         raise Broken(str(error) or type(error).__name__) from None

@@ -115,7 +115,7 @@ class JetStreamKeyValueStore:
         if found is None and make:
             found = await create(link, kv_config(replicas, new_identity()))
         if found is None:
-            raise SettingError("the cluster holds no site yet: floorcast site apply FILE")
+            raise SettingError("the cluster has no site yet: floorcast site apply FILE")
         if not found["config"].get("allow_atomic"):
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
         kv = cls(link, tuning)
@@ -212,7 +212,7 @@ class JetStreamKeyValueStore:
         batch = self._batch(changes, self._conditions(known))
         if len(batch) > BATCH_MESSAGES:
             raise Unavailable(
-                f"a change of {len(batch):,} messages at once is more than the cluster takes"
+                f"a change of {len(batch):,} messages exceeds the limit of the cluster"
                 f" ({BATCH_MESSAGES:,})"
             )
         await self._watch.reached(await self._write(batch, changes, known))

@@ -130,8 +130,8 @@ class JetStreamLog:
         if not self._link.connected:
             return "no NATS server of the cluster can be reached"
         if self._full:
-            return f"{NO_ROOM}: events are not taken"
-        return "" if self._link.quorum else "the NATS cluster has no quorum: events are not taken"
+            return f"{NO_ROOM}: events cannot be stored"
+        return "" if self._link.quorum else "the NATS cluster has no quorum: no event is stored"
 
     async def start(self) -> None:
         """Begin to follow, and wait until this node has what the streams have at this moment.
@@ -318,7 +318,7 @@ class JetStreamLog:
             self._room(left=False)
             raise
         except Refused as error:
-            raise Unavailable(f"the cluster does not take the events: {error}") from error
+            raise Unavailable(f"the cluster rejects the events: {error}") from error
         finally:
             del self._pending[name]
         return appended

@@ -140,7 +140,7 @@ class NatsLink:
         except TimeoutError as error:
             await link.close()
             raise Unavailable(
-                f"no NATS server answers at {', '.join(map(shown, link._servers))}"
+                f"no NATS server responds at {', '.join(map(shown, link._servers))}"
                 f" ({link._trouble})"
             ) from error
         link._looking = asyncio.create_task(link._look())
@@ -238,7 +238,7 @@ class NatsLink:
         except nats.errors.MaxPayloadError as error:
             raise Refused(10054, "message size exceeds maximum allowed") from error
         except (nats.errors.Error, OSError) as error:
-            raise Unavailable(f"the NATS cluster does not answer ({_why(error)})") from error
+            raise Unavailable(f"the NATS cluster does not respond ({_why(error)})") from error
 
     async def close(self) -> None:
         """Close the connection; closing twice is no error."""
@@ -289,9 +289,7 @@ class NatsLink:
     async def _failed(self, error: Exception) -> None:
         if self._looking is None and "Authorization" in str(error):
             # raised here, it ends ``connect``, which would retry for ever
-            raise SettingError(
-                f"log: the NATS servers do not take the login: {_why(error)}"
-            ) from error
+            raise SettingError(f"log: the NATS servers reject the login: {_why(error)}") from error
         self._trouble = _why(error)
         _log.debug("nats_error", why=self._trouble)
 

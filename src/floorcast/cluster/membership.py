@@ -161,7 +161,9 @@ async def _warn(link: NatsLink, own_id: str, name: str) -> None:
     except Unavailable:
         others = []
     if any(peer.name == name for peer in others):
-        _log.warning("node_name_taken", node=name, hint="give each node its own name: --node")
+        _log.warning(
+            "node_name_taken", node=name, hint="give each node a different name with --node"
+        )
     for problem in await link.check_servers():
         _log.warning("nats_configuration", problem=problem)
 

@@ -72,7 +72,7 @@ async def import_folder(settings: Settings) -> Moved:
             link, settings.streams, settings.replicas, log.identity, first=FIRST
         )
         if any(seq >= FIRST for seq in (await _ends(link, follows)).values()):
-            raise SettingError("log: the cluster has gone on since this folder was imported")
+            raise SettingError("log: the cluster has new data since this folder was imported")
         shared = await JetStreamKeyValueStore.open(link, replicas)
         stack.push_async_callback(shared.close)
         await _claim(shared, msgspec.json.encode(sorted(log.heads.items())))
@@ -120,7 +120,9 @@ async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
     if found is None:
         found = await create(link, kv_config(replicas, identity))
     if state_of(found).identity != identity:
-        raise SettingError("log: the cluster has another log or site; import into a new one")
+        raise SettingError(
+            "log: the cluster has a different log or site; import into a new cluster"
+        )
 
 
 async def _claim(shared: KeyValueStore, heads: bytes) -> None:
@@ -128,9 +130,9 @@ async def _claim(shared: KeyValueStore, heads: bytes) -> None:
     if shared.get(*IMPORTED) == heads:
         return
     if shared.get(*IMPORTED) is not None:
-        raise SettingError("log: another state of this folder was imported already")
+        raise SettingError("log: a different state of this folder has already been imported")
     if any(shared.items(bucket) for bucket in BUCKETS):
-        raise SettingError("log: the cluster has a site already; import into a new one")
+        raise SettingError("log: the cluster already has a site; import into a new cluster")
     await shared.write([Item(*IMPORTED, heads)], [Item(*IMPORTED, None)])
 
 

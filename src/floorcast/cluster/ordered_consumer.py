@@ -90,7 +90,7 @@ class OrderedConsumer:
         try:
             self._subscription = await self._client.subscribe(self._inbox, cb=self._answers.put)
         except nats.errors.Error as error:
-            raise Unavailable(f"the cluster does not answer: {error}") from error
+            raise Unavailable(f"the cluster does not respond: {error}") from error
         for more_tries in reversed(range(PLACEMENTS)):
             self._name = f"floorcast-{uuid.uuid4().hex}"
             found = await self._link.api(
@@ -128,7 +128,7 @@ class OrderedConsumer:
                     answer = None if self._answers.empty() else self._answers.get_nowait()
                 yield Delivery(messages)
         except nats.errors.Error as error:
-            raise Unavailable(f"the cluster does not answer: {error}") from error
+            raise Unavailable(f"the cluster does not respond: {error}") from error
 
     async def close(self) -> None:
         """Delete the consumer, if the server can be reached; else it is forgotten there later."""

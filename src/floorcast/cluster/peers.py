@@ -150,7 +150,7 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
             await asyncio.wait_for(nobody.wait(), seconds)
         await subscription.unsubscribe()
     except nats.errors.Error as error:
-        raise Unavailable(f"the nodes cannot be asked: {error}") from error
+        raise Unavailable(f"the nodes cannot be queried: {error}") from error
     return sorted(answers, key=lambda peer: (peer.name, peer.id))
 
 

@@ -68,7 +68,7 @@ def _node_problems(nodes: list[Peer]) -> Iterator[str]:
         yield "no node answers"
     counts = Counter(node.name for node in nodes)
     for name in sorted(name for name, count in counts.items() if count > 1):
-        yield f"{counts[name]} nodes are called {name}: give each a name of its own with --node"
+        yield f"{counts[name]} nodes are called {name}: give each a different name with --node"
     for node in nodes:
         if condition(node) != "ready":
             yield f"{node.name} is {condition(node)}{node.halted and ': '}{node.halted}"
@@ -88,7 +88,7 @@ def _stream_problems(infos: Mapping[str, Mapping[str, Any] | None]) -> Iterator[
         state = state_of(info)
         identities.add(state.identity)
         if 1 + sum(bool(one.get("current")) for one in heard(info)) < state.replicas:
-            yield f"{name} has a replica that is not in step"
+            yield f"{name} has a replica that is behind"
     if len(identities - {""}) > 1:
         yield f"the streams belong to different logs: {REPAIR}"
 

@@ -140,7 +140,7 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
                 f"cluster, or give fewer with --replicas ({error})"
             ) from error
         if error.code != NAME_IN_USE:
-            raise SettingError(f"log: {name} cannot be made: {error}") from error
+            raise SettingError(f"log: {name} cannot be created: {error}") from error
         return await link.api(f"STREAM.INFO.{name}")
 
 
@@ -178,7 +178,7 @@ def _check(found: StreamState, identity: str, count: int) -> None:
     if found.streams != count:
         raise SettingError(
             f"streams: the cluster's log has {found.streams} streams, {count} were given; "
-            "their number is settled when the log is made"
+            "the number cannot be changed after the log is created"
         )
 
 

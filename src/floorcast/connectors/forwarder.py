@@ -44,7 +44,7 @@ class Forwarder:
         if not self._is_away:
             self._is_away = True
             self._health.server_connected(connected=False)
-            _log.warning("floorcast does not answer", why=why, unsent=self._spool.unsent)
+            _log.warning("floorcast does not respond", why=why, unsent=self._spool.unsent)
 
     async def run(self, sender: AsyncSender) -> None:
         """Send for ever; raises the Refusal with which the server refuses to take any event."""
@@ -66,7 +66,7 @@ class Forwarder:
         self._health.sent(verdicts, self._spool.unsent)
         if self._is_away:
             self._is_away = False
-            _log.info("floorcast answers again", unsent=self._spool.unsent)
+            _log.info("floorcast responds again", unsent=self._spool.unsent)
         self._show(events, verdicts.rejected)
         return True
 

@@ -51,7 +51,7 @@ def resolve(
     if token.ticks - now > _SLACK:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
-            "expected a token or an eventId that a feed gave"
+            "expected a token or an eventId from a feed"
         )
     entry = log.last_at(client, token.ticks)
     _log.info("token_taken_by_time", client=client, entry=entry)
@@ -103,8 +103,8 @@ def _readings(client: int, text: str, secret: bytes) -> list[Token]:
         except ValueError:
             pass
     raise InvalidParameter(
-        "token must be a version 1 UUID: expected a token or an eventId that a feed gave, "
-        "or none to begin now"
+        "token must be a version 1 UUID: expected a token or an eventId from a feed, or none to "
+        "start now"
     )
 
 

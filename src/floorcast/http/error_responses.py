@@ -85,7 +85,7 @@ def error_response(error: Exception, *, event_source: bool = False) -> Response:
     if isinstance(error, Disconnected):
         return Response(499)  # as nginx logs it; nobody reads it
     if isinstance(error, MemoryError):
-        error = Unavailable("the server is short of memory: send this again in a second")
+        error = Unavailable("the server is out of memory: send this again in a second")
     if isinstance(error, Refusal | Unavailable):
         status = STATUS[error.code]
         return _failure(status, error.code, error.message, _headers(error))

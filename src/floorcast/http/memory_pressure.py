@@ -1,4 +1,4 @@
-"""Whether the server is short of memory, so that ``/readyz`` can say so before it fails."""
+"""Whether the server is out of memory, so that ``/readyz`` can say so before it fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MemoryWatch:
         self._failed = self._clock()
 
     def shortage(self) -> str:
-        """Why the server is short of memory; empty if it is not."""
+        """Why the server is out of memory; empty if it is not."""
         for used, limit, name in self._look():
             if limit - used < limit // SHORT_PARTS:
                 return f"memory is short: {used >> 20} of {limit >> 20} MiB ({name}) are used"

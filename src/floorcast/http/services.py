@@ -90,7 +90,7 @@ class Services:
         if client not in self.site.clients:
             raise NotFound("there is no such client")
         if not self.serves(client):
-            raise Unavailable("this node does not serve the client: ask another node")
+            raise Unavailable("this node does not serve the client: use another node")
         raise Unavailable(
             "the client's floor is starting or being rebuilt: try again in a moment",
             REBUILD_SECONDS,
@@ -135,7 +135,7 @@ class Services:
         until = loop.time() + CATCH_UP
         while (entry := not_here_yet(client, token, self.log, self.token_secret)) is not None:
             if loop.time() >= until:
-                raise Unavailable("this node has not come to the token's place yet: ask again")
+                raise Unavailable("this node has not reached the token's position yet: try again")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self.floor_of(client).until_folded(entry)

@@ -39,7 +39,7 @@ class NothingAccepted(IngestResult, tag=False):
     """Every event of the request was rejected."""
 
     code: int = 202
-    message: str = "none of the events could be taken: 'rejected' says why, one by one"
+    message: str = "none of the events was accepted: 'rejected' has the reason for each"
 
 
 class Intake:

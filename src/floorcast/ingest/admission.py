@@ -104,4 +104,4 @@ class Admission:
 
 
 def _busy() -> Busy:
-    return Busy("too many events are being taken in: send this again in a second")
+    return Busy("too many events are being processed: send this again in a second")

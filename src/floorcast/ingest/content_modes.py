@@ -99,7 +99,7 @@ def _attributes(headers: Headers) -> dict[str, str]:
             continue
         known = found.setdefault(name.removeprefix(_PREFIX).decode(), text := _text(value))
         if known != text:
-            raise InvalidParameter(f"the header {name.decode()} is there twice, with two values")
+            raise InvalidParameter(f"the header {name.decode()} occurs twice with different values")
     return found
 
 

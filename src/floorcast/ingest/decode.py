@@ -64,7 +64,7 @@ def split(body: bytes, form: BodyForm) -> list[bytes]:
     """
     if form == "lines":
         if body.count(b"\n") > MAX_LINES:
-            raise TooLarge(f"more than {MAX_LINES:,} lines in one request, blank ones included")
+            raise TooLarge(f"more than {MAX_LINES:,} lines in one request, including blank lines")
         lines = [line for line in body.split(b"\n") if line and not line.isspace()]
         if len(lines) > MAX_EVENTS:
             raise _too_many()

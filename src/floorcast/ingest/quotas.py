@@ -229,10 +229,10 @@ def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
     most = f"{getattr(limits, kind):,}"
     if kind == "open_calls":
         return InvalidParameter(
-            f"the call is one too many: the client may have {most} open calls; send the call.end"
-            " of those that are over, or raise limits.open_calls in the site"
+            f"the client has reached its limit of {most} open calls: send the call.end of calls"
+            " that are over, or raise limits.open_calls in the site"
         )
     return InvalidParameter(
-        f"a name is new, and the client has as many {kind} as it may, {most}: use known names, or"
-        f" raise limits.{kind} in the site; names that no event has named for 30 days make room"
+        f"the event has a new name, and the client has reached its limit of {most} {kind}: use"
+        f" known names, or raise limits.{kind} in the site; names expire after 30 days unused"
     )

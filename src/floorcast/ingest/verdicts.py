@@ -72,6 +72,6 @@ def why_not(line: bytes, error: Exception) -> Refusal:
         return InvalidParameter("the event must be an object")
     kind = _KINDS.get(str(_loosely(line).type))
     if kind is None:
-        return InvalidParameter(f"{path} is not what an event has there")
+        return InvalidParameter(f"{path} has an unexpected value")
     members = path.replace("[...]", ".").split(".")
     return InvalidParameter(f"{path} must be {expected_at(kind, members)}")

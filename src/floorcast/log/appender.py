@@ -50,7 +50,7 @@ class Load:
         too_many = self._events + events > self._tuning.in_flight_events
         too_large = self._bytes + size > self._tuning.in_flight_bytes
         if self._events and (too_many or too_large):
-            raise Unavailable("too many events are on their way to the log")
+            raise Unavailable("too many events are waiting for the log")
         self._events += events
         self._bytes += size
         try:
@@ -258,11 +258,11 @@ class Appender:
 
     def _check_epoch(self, origin: Origin | None) -> None:
         if origin is not None and origin.epoch != self.epoch:
-            raise Unavailable("what comes before could not be written")
+            raise Unavailable("an earlier request could not be written")
 
     def _check_room(self) -> None:
         if self.full:
-            raise Unavailable("the keys of events taken in before are not on the disk yet")
+            raise Unavailable("the keys of earlier events are not on disk yet")
 
     def _put(
         self,

@@ -90,7 +90,7 @@ def skip_entry(folder: Path, client: int, number: int) -> None:
         if not streams or not 0 < number <= streams[0].head.number:
             raise SettingError(f"{path} has no entry {number} of client {client}")
         if not _is_damaged(reader, streams[0], number):
-            raise SettingError(f"entry {number} of client {client} is not damaged: it stays")
+            raise SettingError(f"entry {number} of client {client} is not damaged and is kept")
         connection.execute(ADD_SKIPPED, (first_id(streams[0].ordinal) + number,))
     except apsw.Error as error:
         raise Unavailable(f"{path} cannot be written: {error}") from error

@@ -59,7 +59,7 @@ def back_up(folder: Path, into: Path) -> dict[str, int]:
         for name in FILES:
             copy_file(folder / name, into / name)
     except (apsw.Error, OSError) as error:
-        raise Unavailable(f"no copy of the data can be made: {error}") from error
+        raise Unavailable(f"the data cannot be copied: {error}") from error
     return {name: (into / name).stat().st_size for name in FILES}
 
 

@@ -68,8 +68,8 @@ def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> Non
     if not accept_loss:
         raise SettingError(
             f"events that were acknowledged are missing from {path}: {told}. Put the missing log.db"
-            " or log.db-wal back, or restore a backup. To go on without those events, start once"
-            " with --accept-loss"
+            " or log.db-wal back, or restore a backup. To continue without those events, start "
+            "once with --accept-loss"
         )
     for loss in losses:
         _log.error("loss_accepted", client=loss.client, ends=loss.ends, known=loss.known)

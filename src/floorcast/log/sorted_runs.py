@@ -171,7 +171,7 @@ class SortedRuns:
         Raises Unavailable.
         """
         if self.lost:
-            raise Unavailable("the keys of events are being made anew")
+            raise Unavailable("the keys of events are being rebuilt")
         if not keys or not self._runs:
             return []
         try:
@@ -179,7 +179,7 @@ class SortedRuns:
         except DAMAGED as error:
             self._asked = True
             self._writer.make_anew(self._remakes)
-            raise Unavailable("the keys of events are being made anew") from error
+            raise Unavailable("the keys of events are being rebuilt") from error
 
     async def _find(self, keys: Sequence[bytes], since: int) -> list[bytes]:
         if len(keys) * self._runs <= self._tuning.inline_lookups:

@@ -177,7 +177,7 @@ class DamagedEntry(Unavailable):
     def __init__(self, client: int, number: int, recorded_at: int | None, why: str) -> None:
         super().__init__(
             f"entry {number} of client {client} is damaged ({why}): 'floorcast verify --disk' "
-            "lists all such entries, 'floorcast skip-entry' leaves one out",
+            "lists all such entries, 'floorcast skip-entry' skips one",
             retry_after=30,
         )
         self.client = client

@@ -248,7 +248,7 @@ class Projection:
                 "unknown_events_kept",
                 client=self.client,
                 entry=entry.number,
-                hint="a newer release wrote them; they are read after an upgrade",
+                hint="written by a newer release; they are read after an upgrade",
             )
 
     def _switch_feeds(self) -> None:
@@ -337,7 +337,7 @@ class Projection:
 
 
 def _folds_no_more() -> Unavailable:
-    return Unavailable("the floor is begun anew: send this again")
+    return Unavailable("the floor is being restarted: send this again")
 
 
 def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:

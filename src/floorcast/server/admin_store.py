@@ -22,7 +22,7 @@ async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Key
     if settings.log != "embedded":
         return await _cluster(stack, settings, make=make)
     if settings.data == IN_MEMORY:
-        raise SettingError("--data: must be a folder here, for :memory: is the server's own")
+        raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
     if not make and not (settings.data / "admin.db").exists():
         raise SettingError(
             f"{settings.data} holds no site yet: floorcast site apply FILE --data {settings.data}"

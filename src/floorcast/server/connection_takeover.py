@@ -146,7 +146,7 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
             await api(scope, receive, send)
             return
         if not limits.enter_request(address):
-            refusal = RateLimited("there are too many requests under way from your address", 1)
+            refusal = RateLimited("there are too many requests in progress from your address", 1)
             await error_response(refusal).send(send, gzip=False)
             return
         takeover.forwarded = address

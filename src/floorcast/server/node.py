@@ -218,7 +218,7 @@ class Node:
         def approve(proposal: apply.Proposal) -> bool:
             if proposal.removed and not site_file.clients:
                 raise SettingError(
-                    f"{file} declares no client, and would remove all there are; if that is meant:"
+                    f"{file} declares no client and would remove all clients; to do that:"
                     f" floorcast site apply {file} --yes"
                 )
             return True

@@ -98,7 +98,7 @@ FULL = ProtocolRefusal(
     HTTPStatus.SERVICE_UNAVAILABLE, 101, "the server has no room for a connection", "full", _RETRY
 )
 NO_MEMORY = ProtocolRefusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, 101, "the server is short of memory", "no_memory", _RETRY
+    HTTPStatus.SERVICE_UNAVAILABLE, 101, "the server is out of memory", "no_memory", _RETRY
 )
 OUR_FAULT = ProtocolRefusal(
     HTTPStatus.INTERNAL_SERVER_ERROR, 100, "The server failed; its log says how.", "fault"

@@ -166,9 +166,9 @@ def _warn_if_empty(node: Node) -> None:
     if not node.server.site.clients:
         _log.warning(
             "no_client",
-            why="there is no client yet, so nobody can log in or send events: declare one in a"
-            " site file and apply it with the command: floorcast site apply FILE"
-            " (the server notices it; floorcast demo shows a server that has one)",
+            why="there is no client yet, so all logins and events are rejected: declare one in a "
+            "site file and run floorcast site apply FILE"
+            " (no restart is needed; floorcast demo runs an example)",
         )
 
 
@@ -179,8 +179,8 @@ def _warn_if_open(settings: Settings) -> None:
     _log.warning(
         "not_encrypted",
         host=settings.host,
-        why="passwords, keys and phone numbers cross the network in clear: set tls_cert and"
-        " tls_key, or put a proxy with TLS in front and name it in trusted_proxies",
+        why="passwords, keys and phone numbers cross the network unencrypted: set tls_cert and "
+        "tls_key, or use a proxy with TLS and name it in trusted_proxies",
     )
 
 

@@ -174,14 +174,16 @@ def _fits(declared: dict[int, Client], old: Kept) -> None:
             continue
         where = f"client {client}"
         problems += [
-            f"{where}, user {user.id} {user.name}: the id or name belongs to a user that was made"
-            f" by command; take another, or remove that one: floorcast user remove {user.name}"
+            f"{where}, user {user.id} {user.name}: the id or name belongs to a user that was added "
+            f"by command; choose another, or remove that user: floorcast user remove "
+            f"{user.name}"
             for user in collisions(declared[client], made)
         ]
         tokens = len(laid_over(declared[client], made).api_tokens)
         if tokens > MAX_API_TOKENS:
             problems.append(
-                f"{where}: api_tokens: with those made by command there are {tokens}; a client has"
+                f"{where}: api_tokens: including those made by command there are {tokens}; a "
+                f"client has"
                 f" at most {MAX_API_TOKENS} (floorcast key revoke)"
             )
     if problems:

@@ -20,14 +20,14 @@ def example_secrets(site_file: SiteFile) -> Iterator[str]:
             if login.password and is_example_password(login.password):
                 what = "agent" if login.agent else "user"
                 yield (
-                    f"client {client.id}, {what} {login.id}: the password is the published"
-                    " example's; take another"
+                    f"client {client.id}, {what} {login.id}: the password is that of the published "
+                    f"example; choose another"
                 )
         for name in ("api_tokens", "ingest_keys"):
             if any(is_example_key(digest(key)) for key in getattr(client, name)):
                 yield (
-                    f"client {client.id}: {name} has the published example's;"
-                    " floorcast key new makes another"
+                    f"client {client.id}: {name} has a key of the published example; create "
+                    f"another with floorcast key new"
                 )
 
 

@@ -60,7 +60,7 @@ def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
 
 def _within(client: FileClient, centers: Centers) -> Iterator[str]:
     if not _is_zone(client.time_zone):
-        yield f": time_zone {client.time_zone!r} is not a zone of the IANA (America/New_York)"
+        yield f": time_zone {client.time_zone!r} is not an IANA time zone such as America/New_York"
     for table, declared in (("services", client.service), ("agents", client.agent)):
         if len(declared) > (most := getattr(client.limits, table)):
             yield (
@@ -102,11 +102,11 @@ def _twice(client: FileClient) -> Iterator[str]:
 def _keys(client: FileClient) -> Iterator[str]:
     for key in ("api_tokens", "ingest_keys"):
         if not all(_HEADER.fullmatch(given) for given in getattr(client, key)):
-            yield f": {key} must be of letters, digits and signs that a header can carry, no spaces"
+            yield f": {key} must consist of letters, digits and punctuation, without spaces"
         if any(len(given) < MIN_KEY_CHARS for given in getattr(client, key)):
             yield (
-                f": {key} must have {MIN_KEY_CHARS} characters or more each;"
-                " floorcast key new makes good ones"
+                f": {key} must have {MIN_KEY_CHARS} characters or more each; floorcast key new "
+                f"creates them"
             )
     for key in ("api_token_hashes", "ingest_key_hashes"):
         if not all(_SHA256.fullmatch(given.lower()) for given in getattr(client, key)):
@@ -138,7 +138,7 @@ def _password(login: FileUser | FileAgent) -> Iterator[str]:
     if login.password is not None and (fault := password_fault(login.password, name)):
         yield f": password {fault}"
     if login.password is not None and login.password_hash is not None:
-        yield ": password and password_hash are both given; take one away"
+        yield ": password and password_hash are both given; remove one"
     if login.password_hash is not None and not _ARGON2ID.fullmatch(login.password_hash):
         yield ": password_hash must be an encoded Argon2id hash ($argon2id$v=19$m=…$…$…)"
 

@@ -86,8 +86,8 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
         tokens = laid_over(declared, made).api_tokens
         if kind == "api_tokens" and len(tokens) >= MAX_API_TOKENS:
             raise InvalidParameter(
-                f"client {declared.name} has {MAX_API_TOKENS} API tokens, which is the most;"
-                " revoke one first"
+                f"client {declared.name} has {MAX_API_TOKENS} API tokens, which is the limit; "
+                f"revoke one first"
             )
         return structs.replace(made, **{kind: (*getattr(made, kind), digest)})
 
@@ -100,8 +100,8 @@ async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None
     def edit(declared: Client, made: ByHand) -> ByHand:
         if len(made.screens) >= MAX_SCREEN_KEYS:
             raise InvalidParameter(
-                f"client {declared.name} has {MAX_SCREEN_KEYS:,} screen keys, which is the most;"
-                " revoke one first"
+                f"client {declared.name} has {MAX_SCREEN_KEYS:,} screen keys, which is the limit; "
+                f"revoke one first"
             )
         return structs.replace(made, screens=(*made.screens, key))
 
@@ -128,7 +128,7 @@ async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
                 " digits of its fingerprint (floorcast key list)"
             )
         if len(near) > 1:
-            raise InvalidParameter(f"{len(near)} keys begin with {fingerprint}: give more digits")
+            raise InvalidParameter(f"{len(near)} keys start with {fingerprint}: give more digits")
         found = near[0]
         return _without(declared, made, found)
 

@@ -54,5 +54,5 @@ def _read(raw: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.DecodeError as error:
         raise SettingError(
-            f"the stored site cannot be understood ({error}); apply the site file again"
+            f"the stored site cannot be decoded ({error}); apply the site file again"
         ) from error

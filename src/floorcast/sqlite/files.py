@@ -135,11 +135,12 @@ def _steps_taken(connection: apsw.Connection, schema: Schema, name: str) -> int:
     taken = int(connection.pragma("user_version"))
     used = taken or connection.execute("SELECT count(*) FROM sqlite_schema").get
     if used and connection.pragma("application_id") != schema.application_id:
-        raise SettingError(f"{name} is not floorcast's: it is another program's database")
+        raise SettingError(f"{name} is the database of another program")
     if taken > len(schema.steps):
         raise SettingError(
-            f"{name} was written by a newer release of floorcast: its schema is {taken}, and this"
-            f" release knows up to {len(schema.steps)}; use that release, or another data folder"
+            f"{name} was written by a newer release of floorcast: its schema is {taken}, and this "
+            f"release supports up to {len(schema.steps)}; use that release, or another data "
+            f"folder"
         )
     return taken
 

@@ -41,7 +41,7 @@ BATCH_READERS = 8  # readers written to between two looks at the clock
 KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, as the reference has it
 IDLE_SECONDS = 300.0  # without an event before the stream is closed, as the reference has it
 STUCK_SECONDS = 60.0  # in which a reader must take some of the bytes it was sent
-FAULT = "something went wrong on our side"
+FAULT = "the server failed"
 
 _log = structlog.stdlib.get_logger(__name__)
 

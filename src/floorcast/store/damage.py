@@ -32,9 +32,9 @@ def reading_derived(client: int, report: Report) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         report(client)
-        raise Unavailable("derived data is damaged and is being made anew") from error
+        raise Unavailable("derived data is damaged and is being rebuilt") from error
     except DAMAGED as error:
         report(None)
-        raise Unavailable("derived data is damaged and is being made anew") from error
+        raise Unavailable("derived data is damaged and is being rebuilt") from error
     except apsw.Error as error:
         raise Unavailable("derived data cannot be read") from error

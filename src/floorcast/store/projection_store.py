@@ -147,7 +147,7 @@ class ProjectionStore:
         """
         self._settle()
         if client in self.mending:
-            raise Unavailable("the client's older events are being made anew")
+            raise Unavailable("the client's older events are being rebuilt")
         return self._segments.heads(client, feed, after_place, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:

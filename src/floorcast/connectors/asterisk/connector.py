@@ -136,7 +136,9 @@ class AsteriskConnector:
                 await self._spooling.put(Item(Channel.QUEUE_LOG, sign, line.position))
             if count == 0:
                 if skipped:
-                    _log.warning("lines of the queue log are too old: left out", lines=skipped)
+                    _log.warning(
+                        "lines of the queue log are too old and were skipped", lines=skipped
+                    )
                     skipped = 0
                 self._has_read_log.set()
                 await asyncio.sleep(self._tuning.poll_seconds)

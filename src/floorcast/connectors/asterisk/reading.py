@@ -78,7 +78,7 @@ class Reading:
         for interface in sorted(self._mapping.unknown_interfaces() - self._said):
             self._said.add(interface)
             _log.warning(
-                "the queue log names an interface that no agent is known by: left out",
+                "the queue log names an interface of no known agent; it was skipped",
                 interface=interface,
                 help="name its agent under [asterisk.agents]",
             )
