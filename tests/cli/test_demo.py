@@ -35,7 +35,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
         said = []
         for line in process.stdout:
             said.append(line)
-            if "goes on in real time" in line:
+            if "continues in real time" in line:
                 break
         yield said[0].split()[-1], said
         process.send_signal(signal.SIGTERM)

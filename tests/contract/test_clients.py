@@ -129,7 +129,7 @@ def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None
     server.end_sessions()
     with pytest.raises(errors.BadSession):
         client.ask("agent_event_feed")
-    with pytest.raises(errors.BadCredentials, match="no credentials were given"):
+    with pytest.raises(errors.BadCredentials, match="no credentials to log in"):
         make(server, None).ask("agent_event_feed")
 
 

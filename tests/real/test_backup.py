@@ -57,7 +57,7 @@ def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
     assert "is there already" in str(again.exception)
     (tmp_path / "file").touch()
     nowhere = backed_up(tmp_path / "file" / "into", "--data", server.data)
-    assert "the backup could not be made" in str(nowhere.exception)
+    assert "the backup failed" in str(nowhere.exception)
 
 
 def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_key_is_named_well_enough_or_not_at_all() -> None:
     for named in ("", digest("ingest-key-of-acme-01")[:5], "123456"):
         with pytest.raises(NotFound, match="has no key"):
             run(revoke_key(kv, 1, named))
-    with pytest.raises(InvalidParameter, match="2 keys begin with abcdef"):
+    with pytest.raises(InvalidParameter, match="2 keys start with abcdef"):
         run(revoke_key(kv, 1, "abcdef"))
 
 

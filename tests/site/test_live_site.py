@@ -238,7 +238,7 @@ def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> 
     kv = small()
     site = Site(kv)
     run(kv.write([Item("site", "1", b'{"id": 1}')]))
-    with pytest.raises(SettingError, match="stored site cannot be understood"):
+    with pytest.raises(SettingError, match="stored site cannot be decoded"):
         run(site.refresh())
     assert set(site.clients) == {1, 2}
     with pytest.raises(SettingError, match="stored site"):
