@@ -206,3 +206,38 @@ def test_every_mistake_of_a_file_is_told_at_once_with_what_was_meant() -> None:
     assert len(said) == len(wanted) + 1, said
     assert all(any(line.startswith(one) for line in said) for one in wanted)
     assert any("there is no key 'clients' here" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 100_000 + " = 1",
+        "[a" + ".a" * 100_000 + "]",
+        "x = {a" + " . 'b'" * 50_000 + " = 1}",
+    ],
+    ids=["key", "table", "inline"],
+)
+def test_a_key_of_thousands_of_parts_is_refused_at_once(text: str) -> None:
+    """Python's reader would take quadratic time, and minutes for a file of 200 KB."""
+    with pytest.raises(SettingError, match="a key has more than 16 parts"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['name = "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t"', "[client.limits]"]
+)
+def test_dots_in_a_string_are_no_parts_of_a_key(text: str) -> None:
+    """Only keys have parts."""
+    with pytest.raises(SettingError) as caught:
+        parse(text)
+    assert "parts" not in str(caught.value)
+
+
+def test_a_file_without_an_end_is_not_read_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device, or somebody's video, is told by its size."""
+    monkeypatch.setattr("floorcast.site.file_reader.MAX_BYTES", 1 << 20)
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    with pytest.raises(SettingError, match="it has more than 1 MiB"):
+        read(tmp_path / "zero.toml")

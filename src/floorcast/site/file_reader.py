@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,15 @@ __all__ = ["SiteFile", "parse", "read"]
 MOST = 20  # problems told at once
 
 
+MAX_BYTES = 64 << 20  # of a site file: more than 100,000 agents and 5,000 clients take
+MAX_KEY_PARTS = 16  # no key of ours has more than 3
+# tomllib takes quadratic time, and a level of recursion or two, for a key of many parts
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
+_LONG_KEY = re.compile(
+    rf"(?:^[ \t]*\[{{0,2}}|[{{,])[ \t]*(?:{_PART}\.[ \t]*){{{MAX_KEY_PARTS}}}", re.MULTILINE
+)
+
+
 class SiteFile(NamedTuple):
     """A site file that fits together; ``digest`` is the SHA-256 of its text."""
 
@@ -27,9 +37,13 @@ class SiteFile(NamedTuple):
 def read(path: Path) -> SiteFile:
     """Read and check a site file; raises ``SettingError``, a line for everything wrong."""
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        text = raw.decode()
     except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read: {error}") from error
+    if len(raw) > MAX_BYTES:
+        raise SettingError(f"{path} cannot be read: it has more than {MAX_BYTES >> 20} MiB")
     try:
         return parse(text)
     except SettingError as error:
@@ -39,6 +53,8 @@ def read(path: Path) -> SiteFile:
 
 def parse(text: str) -> SiteFile:
     """Like ``read``, for a text; the messages do not name a file."""
+    if _LONG_KEY.search(text):
+        raise SettingError(f"this is not a site file: a key has more than {MAX_KEY_PARTS} parts")
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
