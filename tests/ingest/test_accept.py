@@ -197,3 +197,76 @@ def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> Non
         assert b'"moreRejected":1500' in msgspec.json.encode(result)
 
     run(work())
+
+
+def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
+    """Another client's request waits for as many turns beside one of them as beside twenty."""
+
+    async def turns(crowd: int) -> int:
+        log = MemoryLog(lambda: NOW)
+        crowded, other = Floor(log), Floor(log)
+        other.client = CLIENT + 1
+        intake = Intake(log, lambda: NOW, ignored)
+        body = queued(*range(3000))
+        decoding: set[object] = set()
+        most = 0
+
+        async def noted(floor: Floor) -> None:
+            await intake.take(floor, body, "lines", Limits())
+
+        tasks = [asyncio.create_task(noted(crowded)) for _ in range(crowd)]
+        tasks.append(asyncio.create_task(noted(other)))
+        while not other.asked:
+            await asyncio.sleep(0)
+            decoding = {task for task in tasks if is_in(task, "decode")}
+            most = max(most, len(decoding))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return most
+
+    async def work() -> None:
+        assert await turns(1) <= 2
+        assert await turns(20) <= 2
+
+    run(work())
+
+
+def is_in(task: asyncio.Task[None], name: str) -> bool:
+    """Whether a task is suspended somewhere in a coroutine of that name."""
+    at: Any = task.get_coro()
+    while at is not None and hasattr(at, "cr_await"):
+        if at.cr_code.co_name == name:
+            return True
+        at = at.cr_await
+    return False
+
+
+def test_a_request_that_goes_away_passes_its_turn_on() -> None:
+    """While it waits, and after it was given the turn."""
+
+    async def work() -> None:
+        log = MemoryLog(lambda: NOW)
+        floor = Floor(log)
+        floor.may.set()
+        intake = Intake(log, lambda: NOW, ignored)
+        tasks = [
+            asyncio.create_task(
+                intake.take(floor, queued(*range(n * 2000, n * 2000 + 2000)), "lines", Limits())
+            )
+            for n in range(5)
+        ]
+        await asyncio.sleep(0)
+        for number in (0, 2, 3):
+            tasks[number].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(one, IngestResult) for one in results] == [
+            False,
+            True,
+            False,
+            False,
+            True,
+        ]
+        assert (await intake.take(floor, queued(99_999), "lines", Limits())).accepted == 1
+
+    run(work())

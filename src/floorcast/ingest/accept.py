@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -50,6 +53,7 @@ class Intake:
         self._now = now
         self._log_failed = log_failed
         self._quotas = Quotas(now)
+        self._decoding = _ClientTurns()
 
     async def take(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
@@ -62,7 +66,8 @@ class Intake:
         the log cannot take it now, or the floor fails before it has folded the events: they are
         durable then, and duplicates when they are sent again.
         """
-        decoded = await decode(split(body, form), to_ms(self._now()))
+        async with self._decoding.of(floor.client):
+            decoded = await decode(split(body, form), to_ms(self._now()))
         async with self._quotas.admit(floor, limits, decoded) as admitted:
             return await self._append(floor, admitted)
 
@@ -79,3 +84,45 @@ class Intake:
         duplicates = len(appended.duplicates)
         accepted = len(decoded.events) - duplicates
         return IngestResult(accepted, duplicates, decoded.rejected, more)
+
+
+class _ClientTurns:
+    """Lets one request of each client decode at a time, first come, first served.
+
+    A turn of the event loop then has one slice of decoding per client, however many requests a
+    client sends at once: they would only take turns with each other, and hold up everybody else.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # of the clients that decode
+
+    @asynccontextmanager
+    async def of(self, client: int) -> AsyncIterator[None]:
+        """The client's turn."""
+        queue = self._waiting.get(client)
+        if queue is None:
+            queue = self._waiting[client] = deque()
+        else:
+            await self._turn(client, queue)
+        try:
+            yield
+        finally:
+            self._pass_on(client, queue)
+
+    async def _turn(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given to somebody who has gone
+                self._pass_on(client, queue)
+            raise
+
+    def _pass_on(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._waiting[client]
