@@ -83,8 +83,9 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
             await asyncio.to_thread(pipe.recv)  # the connector is at work
             began, source, said, latest = time.monotonic(), calls(), 0, 0.0
             while said < rate * seconds:
-                count = int((time.monotonic() - began + TICK) * rate) - said
-                for _ in range(max(0, count) // EVENTS_A_CALL):
+                due = min(rate * seconds, int((time.monotonic() - began + TICK) * rate))
+                count = due - said
+                for _ in range(-(-max(0, count) // EVENTS_A_CALL)):
                     await esl.raw(next(source))
                     said += EVENTS_A_CALL
                 latest = max(latest, time.monotonic() - began - said / rate)

@@ -17,6 +17,8 @@ from floorcast.connectors import anonymous_bank, call_records
 from floorcast.model.errors import Refusal
 from floorcast.model.token import TICKS_PER_SECOND
 from tests.client.intake import DROP, TAKE, Answer, Intake, running
+from tests.connectors.freeswitch.dialogues import EPOCH, Caller
+from tests.connectors.freeswitch.fake_esl import encoded
 
 HERE = Path(__file__).resolve()
 GOLDEN = HERE.parents[1] / "golden" / "anonymous_bank" / "day.csv"
@@ -244,6 +246,28 @@ def test_a_thousand_different_reasons_do_not_fill_the_screen() -> None:
         lines = command(intake).stdout.splitlines()
     assert lines[-2] == f"refused for {GOLDEN_EVENTS - 20} more reasons"
     assert sum(line.startswith("refused 1: ") for line in lines) == 20
+
+
+def test_a_recording_of_freeswitch_is_played_back(tmp_path: Path) -> None:
+    """On a day of one's choice, as calls of that day; what cannot be read is counted."""
+    one = Caller("u")
+    events = [*one.joins(EPOCH), *one.leaves(EPOCH + 20), *one.hangs_up(EPOCH + 20.1)]
+    record = tmp_path / "record"
+    record.write_bytes(b"nonsense\n\n" + b"".join(encoded(event) for event in events))
+    chosen = ["--format", "freeswitch-esl", "--day", "2026-03-04"]
+    with running() as intake:
+        results = [command(intake, *chosen, file=record) for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0]
+    assert "1 could not be read" in results[0].stderr
+    assert "duplicates 3" in results[1].stdout
+    assert [one["type"] for one in intake.received.values()] == [
+        "call.start",
+        "call.queue",
+        "call.end",
+    ]
+    for event in intake.received.values():
+        assert event["time"].startswith("2026-03-04T")
+        assert event["data"]["sessionId"] == "u@freeswitch-esl/2026-03-04"
 
 
 @pytest.mark.parametrize(

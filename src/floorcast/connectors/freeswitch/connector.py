@@ -109,8 +109,9 @@ class FreeswitchConnector:
         )
         try:
             await asyncio.wait({reading, comparing}, return_when=asyncio.FIRST_COMPLETED)
-            if comparing.done():
-                comparing.result()  # raises why it cannot go on
+            for task in (comparing, reading):
+                if task.done():
+                    task.result()  # raises why it cannot go on
         finally:
             comparing.cancel()
             await asyncio.gather(comparing, return_exceptions=True)
