@@ -34,6 +34,7 @@ A_SECOND_OFF = {  # waits are fed in whole seconds, rounded down
     "average_speed_of_answer",
     "average_duration_to_abandon",
 }
+IDS = {"id", "call_center_id"}
 OF_THE_CAMPAIGN = {"playing_dialable", "loaded", "remaining", "percent_complete", "calls"}
 
 
@@ -157,6 +158,8 @@ def agents(client: Client) -> list[dict[str, Any]]:
         for agent in client.agent_statistics_ex().agent_statistics
         for one in agent.services
     ]
+    # an agent's further services, at which nothing was done, are not in the feeds
+    found = [one for one in found if any(one[name] for name in one if name not in IDS)]
     return sorted(found, key=lambda one: sorted(one.items(), key=str).__str__())
 
 

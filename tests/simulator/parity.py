@@ -24,7 +24,16 @@ START = datetime(2026, 11, 23, 15, tzinfo=UTC)  # ten o'clock in New York
 SLICE = 30_000  # ms
 BATCH = 1_000  # events
 
-ONLY_THE_FLOOR_KNOWS = {"slaSeconds", "begun", "gaveUpInIvr", "movedOn", "passedOn", "lost"}
+ONLY_THE_FLOOR_KNOWS = {
+    "slaSeconds",
+    "begun",
+    "gaveUpInIvr",
+    "movedOn",
+    "passedOn",
+    "lost",
+    "left",
+    "missed",
+}
 
 
 def site_of(plan: FloorPlan) -> str:

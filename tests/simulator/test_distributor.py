@@ -98,3 +98,21 @@ class Desk(RuleBasedStateMachine):
 
 TestDesk = Desk.TestCase
 TestDesk.settings = settings(max_examples=50)
+
+
+def test_a_call_that_nobody_picked_up_is_the_first_of_its_line_again() -> None:
+    """Before who came since; it has somebody at once if somebody is free by now."""
+    acd = Distributor()
+    calls = [Call(n, str(n), "A", "INBOUND", person(Random(0)), joined=n) for n in range(3)]
+    for call in calls[1:]:
+        acd.join(call)
+    acd.come_back(calls[0])
+    first, second = Operator("A", ()), Operator("A", ())
+    acd.free(first)
+    acd.free(second)
+    assert (first.call, second.call) == (calls[0], calls[1])
+    third = Operator("B", ("A",))
+    acd.leave(calls[2])
+    acd.free(third)
+    acd.come_back(calls[2])
+    assert third.call is calls[2]

@@ -89,6 +89,35 @@ def test_when_the_floor_closes_nothing_is_left() -> None:
         assert one.offered == one.answered + one.abandoned + one.moved
 
 
+def test_calls_leave_their_queue_ring_in_vain_and_are_identified_late() -> None:
+    """The truth has as many of each as the events tell, and a call that rang waits on."""
+    simulation = working(11)
+    events = advanced(simulation, 3 * HOUR)
+    truth = simulation.truth
+    told_of = Counter(event.type for event in events)
+    reasons = Counter(str(one.data["reason"]) for one in events if one.type == "call.leave")
+    left: Counter[str] = sum((one.left for one in truth.services.values()), Counter())
+    assert reasons == left
+    assert set(reasons) == {"OVERFLOW", "VOICEMAIL"}
+    missed = sum(one.missed for one in truth.services.values())
+    assert told_of["agent.missed"] == missed == sum(one.missed for one in truth.agents.values()) > 0
+    identified = {one.data["transactionId"] for one in events if one.type == "call.update"}
+    for event in events:
+        if event.type == "call.start" and event.data["transactionId"] in identified:
+            assert "account" not in event.data
+    assert len(identified) > 10
+
+
+def test_who_serves_several_queues_says_so() -> None:
+    """In the LOGON, the own service first; who serves one only names that."""
+    for event in advanced(working(2), HOUR):
+        if event.data.get("eventType") == "LOGON":
+            served = event.data.get("services", [event.data["service"]])
+            assert isinstance(served, list)
+            assert served[0] == event.data["service"]
+            assert event.data["skill"] == ", ".join(served)
+
+
 def test_a_source_dies_in_mid_call() -> None:
     """Calls that were answered have no end, and their agents say nothing until they are back."""
     simulation = working(5, deaths=6.0)

@@ -17,6 +17,7 @@ SERVICES = {
     "answered": "totalHandled",
     "abandoned": "totalAbandoned",
     "moved": "movedOn",
+    "missed": "missed",
     "waiting": "totalCallsInQueue",
     "lost": "lost",
     "level %": "serviceLevel",
@@ -43,7 +44,7 @@ def tables(truth: Mapping[str, Any]) -> Iterator[str]:
     agents = [
         {**work, "agentLoginId": agent["agentLoginId"]}
         for agent in truth["agents"]
-        for work in agent["services"]
+        for work in _done(agent["services"])
     ]
     yield ""
     yield from _table(AGENTS, agents[:MOST_AGENTS])
@@ -56,6 +57,12 @@ def tables(truth: Mapping[str, Any]) -> Iterator[str]:
         "faults": _listed(truth["faults"]),
     }
     yield from aligned([(name, said) for name, said in others.items() if said])
+
+
+def _done(services: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+    """The services at which an agent did anything, at least one."""
+    found = [one for one in services if any(one[name] for name in one if name != "serviceName")]
+    return found or services[:1]
 
 
 def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> Iterator[str]:

@@ -25,6 +25,8 @@ def _caller(world: World, service: ServicePlan) -> Process:
     call = world.call(service.name, "INBOUND", person(world.chance))
     shares = service.priorities
     (call.priority,) = world.chance.choices(range(len(shares)), shares)
+    late = world.plan.habits.identified_late
+    call.is_identified = not (late and world.happens(late))
     world.tell.call_start(call)
     listened = service.ivr.draw(world.chance)
     call.ivr = round(listened * 1000)
@@ -32,4 +34,6 @@ def _caller(world: World, service: ServicePlan) -> Process:
     if world.happens(service.gives_up_in_ivr):
         world.end(call, "Caller hung up in IVR")
     else:
+        if not call.is_identified:
+            world.tell.call_update(call)
         queue(world, call)

@@ -23,7 +23,7 @@ class Operator(Protocol):
     skills: Sequence[str]
 
     def take(self, call: Call) -> None:
-        """The call is yours, from this moment."""
+        """The call is offered, now."""
 
 
 class Distributor:
@@ -44,6 +44,14 @@ class Distributor:
             self._give(call, operator)
         else:
             self._lines[call.service].setdefault(-call.priority, {})[call] = None
+
+    def come_back(self, call: Call) -> None:
+        """A call that nobody picked up: it is the first of its line again, or has somebody else."""
+        self.join(call)
+        line = self._lines[call.service].get(-call.priority, {})
+        if call in line:
+            del line[call]
+            self._lines[call.service][-call.priority] = {call: None, **line}
 
     def leave(self, call: Call) -> None:
         """A call waits no longer."""

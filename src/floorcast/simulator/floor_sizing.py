@@ -39,7 +39,15 @@ WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; the bank's records have none
 ZONES = {"ET": 0.46, "CT": 0.28, "MT": 0.07, "PT": 0.17, "AT": 0.01, "AL": 0.005, "HI": 0.005}
 DIALED_AN_HOUR = 60  # records an agent and hour, so that a list lasts about a day
 HABITS = Habits(
-    hold=0.14, consult=0.05, passed_on=0.06, overflow=0.3, dispositions=0.8, breaks=True
+    hold=0.14,
+    consult=0.05,
+    passed_on=0.06,
+    overflow=0.3,
+    leaves=0.08,
+    identified_late=0.2,
+    misses=0.03,
+    dispositions=0.8,
+    breaks=True,
 )
 
 

@@ -18,6 +18,8 @@ def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
     _join(world, call, by)
     wait, patience = call.waits, service.patience.draw(world.chance)
     world.after(patience, lambda: _gives_up(world, call, wait))
+    if call.direction == "INBOUND" and habits.leaves and world.happens(habits.leaves):
+        world.after(habits.leaves_after, lambda: _leaves(world, call, wait))
     if call.direction == "INBOUND" and world.happens(habits.overflow):
         world.after(habits.overflow_after, lambda: _overflow(world, call, wait))
 
@@ -46,9 +48,24 @@ def _overflow(world: World, call: Call, wait: int) -> None:
     elsewhere = somewhere_else(world, call)
     if call.waiting and call.waits == wait and elsewhere:
         world.acd.leave(call)
-        world.tell.truth.moves(call)
+        world.tell.call_leave(call, "OVERFLOW")
         call.service = world.chance.choice(elsewhere)
         _join(world, call)
+
+
+def _leaves(world: World, call: Call, wait: int) -> None:
+    """The caller presses a key, and speaks to the voice mail."""
+    if call.waiting and call.waits == wait:
+        world.acd.leave(call)
+        world.tell.call_leave(call, "VOICEMAIL", key="1")
+        call.left = world.now
+        spoken = world.plan.habits.message_time.draw(world.chance)
+        world.after(spoken, lambda: _has_spoken(world, call))
+
+
+def _has_spoken(world: World, call: Call) -> None:
+    if call in world.calls:  # the floor may have closed
+        world.end(call, "Voice mail left")
 
 
 def _gives_up(world: World, call: Call, wait: int) -> None:

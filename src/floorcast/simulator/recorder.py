@@ -54,12 +54,12 @@ class Teller:
         known: Data = {
             "service": call.service,
             "direction": call.direction,
-            "account": person.account,
-            "consumer": {"firstName": person.first_name, "lastName": person.last_name},
             "areaCodeState": person.state,
             "zipCode": person.zip_code,
             "priority": call.priority,
         }
+        if call.is_identified:
+            known |= _identity(person)
         if call.direction == "INBOUND":
             known["callerId"] = person.phone
         else:
@@ -69,6 +69,16 @@ class Teller:
                 "campaignType": call.direction,
             }
         self._call(_desk(agent) if agent else ACD, "call.start", call, known)
+
+    def call_update(self, call: Call) -> None:
+        """It has become known who calls."""
+        self._call(ACD, "call.update", call, _identity(call.person))
+
+    def call_leave(self, call: Call, reason: str, key: str | None = None) -> None:
+        """It leaves its queue unanswered, and goes on."""
+        self.truth.moves(call, reason)
+        pressed: Data = {} if key is None else {"key": key}
+        self._call(ACD, "call.leave", call, {"reason": reason, **pressed})
 
     def call_queue(self, call: Call, by: AgentPlan | None = None) -> None:
         """It joins a queue; ``by`` has sent it there."""
@@ -98,6 +108,17 @@ class Teller:
 
     # -- agents ----------------------------------------------------------------------------
 
+    def agent_missed(self, call: Call, agent: AgentPlan, reason: str, rang: int) -> None:
+        """An agent did not take the call, which rang for so many ms."""
+        self.truth.is_missed(call, agent.login)
+        known: Data = {
+            "agent": _named(agent),
+            "service": call.service,
+            "reason": reason,
+            "ringSeconds": rang / 1000,
+        }
+        self._call(_desk(agent), "agent.missed", call, known)
+
     def agent_state(
         self,
         agent: AgentPlan,
@@ -108,7 +129,8 @@ class Teller:
         person: Person | None = None,
     ) -> None:
         """An agent enters a state, with a call in hand, with somebody to be called, or without."""
-        self.truth.enters(agent.login, event_type, self.now, reason)
+        at = None if call is None else call.service
+        self.truth.enters(agent.login, event_type, self.now, reason, at)
         known: Data = {
             "agent": _named(agent),
             "eventType": event_type,
@@ -116,6 +138,8 @@ class Teller:
         }
         if event_type == "LOGON":
             known["skill"] = ", ".join((agent.service, *agent.skills))
+            if agent.skills:
+                known["services"] = [agent.service, *agent.skills]
             if agent.team is not None:
                 known["team"] = agent.team
         if reason is not None:
@@ -176,6 +200,13 @@ class Teller:
             data=data,
         )
         self._told.append(event)
+
+
+def _identity(person: Person) -> Data:
+    return {
+        "account": person.account,
+        "consumer": {"firstName": person.first_name, "lastName": person.last_name},
+    }
 
 
 def _desk(agent: AgentPlan) -> str:

@@ -6,6 +6,7 @@ Durations are shown in whole seconds. ``mean`` and ``rate`` of nothing are 0.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -27,6 +28,7 @@ AVERAGES = {
     State.TRANSFERRING: "averageTransferringTime",
     State.REGISTERING: "averageRegisteringTime",
     State.DIALING: "averageDialingTime",
+    State.RESERVED: "averageReservedTime",
 }
 REASONS = {
     "notReadyLunchDuration": ("LUNCH",),
@@ -34,7 +36,7 @@ REASONS = {
     "notReadyBreakDuration": ("BREAK",),
     "notReadyMeetingDuration": ("MEETING",),
     "notReadyTechDiffDuration": ("TECH_DIFFICULTIES",),
-    "notReadyOtherDuration": ("VOICE_MAIL", "OTHER"),
+    "notReadyOtherDuration": ("VOICE_MAIL", "OTHER", "Missed call"),
 }
 CONTACTS = {"rpcComplete": "RPC", "rpcIncomplete": "RPC_INCOMPLETE", "wpc": "WPC"}
 
@@ -63,7 +65,10 @@ def agent_rows(truth: Truth) -> list[Row]:
         {
             "agentLoginId": login,
             "agentStatus": STATE_NAMES[agent.state],
-            "services": [_work(agent, name) for name in sorted({agent.service, *agent.work})],
+            "missed": agent.missed,
+            "services": [
+                _work(agent, name) for name in sorted({agent.service, *agent.services, *agent.work})
+            ],
         }
         for login, agent in truth.agents.items()
         if agent.visits
@@ -99,7 +104,7 @@ def averages(agents: Iterable[AgentTruth]) -> Row:
 def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
     served = one.answered - one.unqueued
     decided = served + one.abandoned
-    there = [agent for agent in truth.agents.values() if agent.service == name]
+    there = [agent for agent in truth.agents.values() if name in {agent.service, *agent.services}]
     return {
         "serviceName": name,
         "slaSeconds": one.sla // 1000,
@@ -124,6 +129,8 @@ def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
         "begun": one.begun,
         "gaveUpInIvr": one.gave_up_in_ivr,
         "movedOn": one.moved,
+        "left": dict(sorted(one.left.items())),
+        "missed": one.missed,
         "passedOn": one.passed_on,
         "lost": one.lost,
     }
@@ -144,13 +151,17 @@ def _lists(service: str, truth: Truth) -> Row:
 def _work(agent: AgentTruth, service: str) -> Row:
     work, here = agent.work.get(service, Work()), service == agent.service
     known = {name: work.dispositions[code] for name, code in CONTACTS.items()}
-    talk = sum(agent.time[state] for state in (State.IN_CALL, State.HOLD, State.TRANSFERRING))
+    time = agent.spent.get(service, Counter())
+    talk = sum(time[state] for state in (State.IN_CALL, State.HOLD, State.TRANSFERRING))
     times = {
-        "readyDuration": agent.time[State.READY],
-        "wrapupDuration": agent.time[State.WRAP_UP],
+        "readyDuration": time[State.READY],
+        "wrapupDuration": time[State.WRAP_UP],
         "talkDuration": talk,
-    } | {name: sum(agent.reasons[one] for one in reasons) for name, reasons in REASONS.items()}
-    shown = {name: spent // 1000 if here else 0 for name, spent in times.items()}
+    } | {
+        name: sum(agent.reasons[one] for one in reasons) if here else 0
+        for name, reasons in REASONS.items()
+    }
+    shown = {name: spent // 1000 for name, spent in times.items()}
     return {
         "serviceName": service,
         "inboundCalls": work.inbound,

@@ -26,6 +26,7 @@ __all__ = [
 
 NOTHING, NEVER = Fixed(0), Fixed(math.inf)
 RING = Lognormal(2.3, 0.5)
+RINGS, MESSAGE = Lognormal(2.8, 0.2), Lognormal(3.3, 0.4, 120.0)
 HOLD, CONSULT, PASSING = Lognormal(3.4, 0.6), Lognormal(3.9, 0.5), Lognormal(2.0, 0.4)
 PREVIEW = Exponential(20.0)
 
@@ -115,8 +116,14 @@ class Habits:
     passed_on: float = 0.0
     overflow: float = 0.0
     overflow_after: float = 120.0  # seconds
+    leaves: float = 0.0  # callers who leave a message when they have waited for a while
+    leaves_after: float = 60.0  # seconds
+    identified_late: float = 0.0  # callers whose account is known after the voice menu only
+    misses: float = 0.0  # offers that an agent lets ring until they go back to the queue
     dispositions: float = 0.0
     breaks: bool = False
+    ring_time: Distribution = RINGS
+    message_time: Distribution = MESSAGE
     hold_time: Distribution = HOLD
     consult_time: Distribution = CONSULT
     passing_time: Distribution = PASSING

@@ -56,7 +56,7 @@ class SelfDialing(Agent):
         yield world.drawn(campaign.ring)
         if world.happens(campaign.answers):
             self._records.reached()
-            self.take(call)
+            self.answer(call)
             return call
         self._records.not_reached(zone)
         world.end(call, "No Answer", self.plan)

@@ -43,6 +43,7 @@ BREAKS = (
 )
 LOGGING_ON = 20.0  # seconds, at most, within which a shift's agents come
 REGISTERING = 4.0
+MISSED, AFTER_A_MISS = "Missed call", 150.0  # the reason, and the seconds until READY again
 SHORTEST_TALK = 0.5  # so that no call ends in the moment in which it was answered
 OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.15}
 INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
@@ -63,12 +64,22 @@ class Agent:
         self.ends = 0.0  # of the shift, on the clock, in ms
         self._due: deque[tuple[float, str, float]] = deque()
         self._given: simpy.Event | None = None
+        self._rings: Call | None = None
 
     def tell(self, event_type: str, *, reason: str | None = None, call: Call | None = None) -> None:
         """Enter a state."""
         self.world.tell.agent_state(self.plan, event_type, reason=reason, call=call)
 
     def take(self, call: Call) -> None:
+        """Answer a call that is offered, or let it ring; the caller waits on then."""
+        misses = self.world.plan.habits.misses
+        if misses and self.world.happens(misses):
+            call.waiting, self._rings = True, call
+            self._woken()
+        else:
+            self.answer(call)
+
+    def answer(self, call: Call) -> None:
         """Answer a call, now."""
         world = self.world
         self.call = call
@@ -105,7 +116,9 @@ class Agent:
                 continue
             self.tell("READY")
             call = yield from self.next_call()
-            if call is not None:
+            if self._rings is not None:
+                yield from self._miss(self._rings)
+            elif call is not None:
                 yield from self.serve(call)
         self.log_off()
 
@@ -121,6 +134,28 @@ class Agent:
         """Go."""
         self.there = False
         self.tell("LOGOFF")
+
+    def _miss(self, call: Call) -> Process:
+        """It rings, and goes back to its queue; who lets it ring is not ready for a while."""
+        world, began, joined = self.world, self.world.now, call.joined
+        self._rings = None
+
+        def waits() -> bool:
+            return call.waiting and call.joined == joined
+
+        self.tell("RESERVED", call=call)
+        try:
+            yield world.drawn(world.plan.habits.ring_time)
+        except simpy.Interrupt:
+            if waits():
+                world.acd.come_back(call)
+            raise
+        reason = "NO_ANSWER" if waits() else "CANCELLED"
+        world.tell.agent_missed(call, self.plan, reason, world.now - began)
+        self.tell("NOT_READY", reason=MISSED)
+        if waits():
+            world.acd.come_back(call)
+        yield world.pause(AFTER_A_MISS)
 
     def _is_silent(self) -> None:
         """The desk has died: no event says what happens to the agent or the current call."""

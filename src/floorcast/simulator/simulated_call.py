@@ -26,7 +26,8 @@ class Call:
     """A call in progress; moments in ms of the simulation.
 
     ``been`` are the services whose queues it joined. ``waits`` counts its waits: a clock that was
-    set for an earlier one is known by it, and does nothing.
+    set for an earlier one is known by it, and does nothing. ``left`` is when the caller left the
+    queue to leave a message; ``is_identified``: who calls is known from the beginning.
     """
 
     transaction: int
@@ -42,4 +43,6 @@ class Call:
     waiting: bool = False
     waits: int = 0
     been: tuple[str, ...] = ()
+    left: int | None = None
+    is_identified: bool = True
     disposed: Disposed | None = None

@@ -49,7 +49,9 @@ class Simulation:
         self.start = start
         run = f"{seed}-{len(plan.agents)}-{start:%y%m%d%H%M%S}"
         self.truth = Truth({name: one.sla_seconds for name, one in plan.services.items()})
-        self.truth.agents = {one.login: AgentTruth(one.service) for one in plan.agents}
+        self.truth.agents = {
+            one.login: AgentTruth(one.service, (one.service, *one.skills)) for one in plan.agents
+        }
         env = simpy.Environment()
         teller = Teller(env, start, f"simulator/{run}", self.truth)
         chance = Random(f"simulation {seed}")  # noqa: S311 — no secret depends on it

@@ -16,6 +16,13 @@ from floorcast.simulator.simulated_call import Call, Disposed
 __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]
 
 HALF_AN_HOUR = 1_800_000
+EXIT_IS_END = 1_000  # an end so soon after the queue was left is an abandon
+HOLDS_CALL = CALL_STATES | {
+    State.DIALING,
+    State.MANUAL_DIAL,
+    State.PREVIEW_DIAL,
+    State.RESERVED,
+}
 RIGHT_PARTY = frozenset({"RPC", "RPC_INCOMPLETE"})
 
 
@@ -23,9 +30,10 @@ RIGHT_PARTY = frozenset({"RPC", "RPC_INCOMPLETE"})
 class ServiceTruth:
     """One service. ``lost``: calls whose source died with them, waiting or in hand.
 
-    offered = answered + abandoned + moved + waiting. ``moved`` are those that went on to another
-    service's queue unanswered; ``passed_on`` those that an agent sent there. ``outbound`` are the
-    outbound calls in progress, ``talking`` those that are with an agent.
+    offered = answered + abandoned + moved + waiting. ``moved`` are those that went on unanswered,
+    to another service's queue or to the voice mail, by reason in ``left``; ``passed_on`` those
+    that an agent sent to another queue. ``missed`` are offers that an agent did not take.
+    ``outbound`` are the outbound calls in progress, ``talking`` those that are with an agent.
     """
 
     sla: int
@@ -40,6 +48,8 @@ class ServiceTruth:
     abandoned_wait: int = 0
     abandoned_within: int = 0
     moved: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
     passed_on: int = 0
     talks: int = 0
     talk: int = 0
@@ -61,9 +71,16 @@ class Work:
 
 @dataclass
 class AgentTruth:
-    """One agent: time and visits by state, time not ready by reason, work by service."""
+    """One agent: time by service and state, visits, time not ready by reason, work by service.
+
+    ``services`` are all that the agent serves, ``service`` first. ``call_at`` is the service of
+    the call in hand: time with it counts there.
+    """
 
     service: str
+    services: tuple[str, ...] = ()
+    call_at: str | None = None
+    missed: int = 0
     state: State = State.LOGOFF
     since: int = 0
     counted_to: int = 0
@@ -72,7 +89,7 @@ class AgentTruth:
     in_call: bool = False  # a visit to In Call that hold or transfer interrupts
     wraps_up: str | None = None  # the service whose call the next wrap-up follows
     took: Call | None = None  # the call that the agent answered last
-    time: Counter[State] = field(default_factory=Counter)
+    spent: dict[str, Counter[State]] = field(default_factory=dict)
     visits: Counter[State] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     work: dict[str, Work] = field(default_factory=dict)
@@ -81,10 +98,21 @@ class AgentTruth:
         """The agent's figures for a service."""
         return self.work.setdefault(service, Work())
 
+    @property
+    def time(self) -> Counter[State]:
+        """The time in each state, at all services."""
+        return sum(self.spent.values(), Counter())
+
+    @property
+    def serving(self) -> str:
+        """The service at which time counts now."""
+        return self.call_at if self.call_at in self.services else self.service
+
     def until(self, now: int) -> None:
         """Count the present state up to now."""
         if self.state is not State.LOGOFF:
-            self.time[self.state] += now - self.counted_to
+            spent = self.spent.setdefault(self.serving, Counter())
+            spent[self.state] += now - self.counted_to
             if self.state is State.NOT_READY:
                 self.reasons[self.reason or "OTHER"] += now - self.counted_to
         self.counted_to = now
@@ -134,10 +162,11 @@ class Truth:
         service.offered += 1
         service.waiting[call] = now
 
-    def moves(self, call: Call) -> None:
-        """It leaves a queue for another, unanswered."""
+    def moves(self, call: Call, reason: str) -> None:
+        """It leaves a queue unanswered, and goes on."""
         service = self.services[call.service]
         service.moved += 1
+        service.left[reason] += 1
         del service.waiting[call]
 
     def is_answered(self, call: Call, login: str, now: int) -> None:
@@ -176,6 +205,9 @@ class Truth:
         if call.answered is not None:
             self._talked(call, now)
             return
+        if call.left is not None:
+            self._ends_after_leaving(service, call, now)
+            return
         joined = service.waiting.pop(call, None)
         if joined is None:
             service.gave_up_in_ivr += call.direction == "INBOUND"
@@ -183,6 +215,21 @@ class Truth:
         service.abandoned += 1
         service.abandoned_wait += now - joined
         service.abandoned_within += now - joined <= service.sla
+
+    @staticmethod
+    def _ends_after_leaving(service: ServiceTruth, call: Call, now: int) -> None:
+        assert call.left is not None
+        assert call.joined is not None
+        if now - call.left <= EXIT_IS_END:
+            service.moved -= 1
+            service.abandoned += 1
+            service.abandoned_wait += call.left - call.joined
+            service.abandoned_within += call.left - call.joined <= service.sla
+
+    def is_missed(self, call: Call, login: str) -> None:
+        """An agent did not take it."""
+        self.services[call.service].missed += 1
+        self.agents[login].missed += 1
 
     def is_lost(self, call: Call) -> None:
         """The call's source died: no event will say that the call ended."""
@@ -218,8 +265,15 @@ class Truth:
 
     # -- agents ----------------------------------------------------------------------------
 
-    def enters(self, login: str, event_type: str, now: int, reason: str | None) -> None:
-        """An agent entered a state."""
+    def enters(
+        self,
+        login: str,
+        event_type: str,
+        now: int,
+        reason: str | None,
+        call_at: str | None = None,
+    ) -> None:
+        """An agent entered a state, with a call of a service in hand or without one."""
         agent = self.agents[login]
         agent.until(now)
         state = EVENT_STATE[event_type]
@@ -236,6 +290,10 @@ class Truth:
         if state in {State.LOGON, State.LOGOFF}:
             agent.wraps_up = None
         agent.reason = reason
+        if state not in HOLDS_CALL:
+            agent.call_at = None
+        elif call_at is not None:
+            agent.call_at = call_at
 
     def _leaves(self, agent: AgentTruth, now: int) -> None:
         """A wrap-up is over, and counts for the service whose call it followed."""
