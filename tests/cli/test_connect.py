@@ -110,6 +110,11 @@ def test_check_shows_what_a_freeswitch_has(tmp_path: Path) -> None:
         (["asterisk", "--ami", "h"], "--ami-user must be given"),
         (["asterisk", "--ami", "h:x", "--ami-user", "u"], "must be HOST[:PORT]"),
         (["asterisk", "--ami", "h", "--ami-user", "u"], "secret is needed"),
+        (["asterisk", "--ami", "h", "--ami-user", "u", "--ami-ca-file", "c"], "give --ami-tls"),
+        (
+            ["asterisk", "--ami", "h", "--ami-user", "u", "--ami-tls", "--ami-ca-file", "no.pem"],
+            "no.pem cannot be read as certificates",
+        ),
         (["asterisk", "--ami-secret", "s"], "a secret on the command line"),
         (["asterisk", "--queue-log", "q"], "an ingest key is needed"),
         (["asterisk", "--queue-log", "q", "--check"], ""),

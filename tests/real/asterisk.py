@@ -17,13 +17,14 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
+import trustme
 
 from tests.client.intake import Intake
 from tests.real.phone import Leg, Phone
@@ -134,6 +135,8 @@ class Asterisk:
         settings.write_text(text, "utf-8")
         with (folder / "etc/extensions.conf").open("a", encoding="utf-8") as extensions:
             extensions.write(EXTENSIONS.read_text("utf-8"))
+        self.authority = folder / "ca.pem"
+        _use_tls(folder, f"/{place}/etc/pbx.pem", self.authority)
         # SIPp 3.7 refuses an optional message at the end of a scenario.
         scenario = (root / "sipp/agent-noanswer.xml").read_text("utf-8")
         self._rings = folder / "agent-rings.xml"
@@ -299,6 +302,19 @@ class Asterisk:
         return ["chroot", str(self.root), program]
 
 
+def _use_tls(folder: Path, in_tree: str, authority: Path) -> None:
+    """Let AMI be spoken over TLS, too, on port 5039."""
+    issuer = trustme.CA()
+    issuer.cert_pem.write_to_path(authority)
+    issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        folder / "etc/pbx.pem"
+    )
+    settings = folder / "etc/manager.conf"
+    tls = f"tlsenable = yes\ntlsbindaddr = 127.0.0.1:5039\ntlscertfile = {in_tree}\n"
+    text = settings.read_text("utf-8").replace("[general]\n", f"[general]\n{tls}", 1)
+    settings.write_text(text, "utf-8")
+
+
 def _is_bound(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -312,14 +328,21 @@ class Connector:
     """``floorcast connect asterisk`` by one way, and the server that it sends to."""
 
     def __init__(
-        self, name: str, folder: Path, queue_log: Path | None, port: int, *, ami: bool
+        self,
+        name: str,
+        folder: Path,
+        queue_log: Path | None,
+        port: int,
+        *,
+        ami: bool,
+        options: Sequence[str] = (),
     ) -> None:
         self.name = name
         self._port = port
         self.intake = Intake()
         self._log = folder / f"{name}.txt"
         self._options = ["--spool", str(folder / f"{name}.db"), "--url", self.intake.url]
-        self._options += ["--metrics-port", str(port)]
+        self._options += ["--metrics-port", str(port), *options]
         if ami:
             self._options += ["--ami", "127.0.0.1", "--ami-user", "floorcast"]
             self._options += ["--record", str(folder / f"{name}.record")]

@@ -541,3 +541,23 @@ def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> Non
         asterisk.kill()
         asterisk.start()
         play.agrees({"sales": ONE_HANDLED, "support": ONE_ABANDONED}, timed=False)
+
+
+def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:
+    """With a certificate of an authority that is trusted; with another one, nobody logs in."""
+    trusted = ["--ami-tls", "--ami-ca-file", str(asterisk.authority)]
+    one = Connector("tls", tmp_path, None, 9001, ami=True, options=trusted)
+    other = Connector("others", tmp_path, None, 9002, ami=True, options=["--ami-tls"])
+    for connector in (one, other):
+        connector.start()
+    one.await_start()
+    with asterisk.agent(1):
+        call = asterisk.caller("sales")
+        asterisk.await_line("CONNECT")
+        call.hang_up()
+        wait_until(lambda: Floor(one.events()).figures() == {"sales": ONE_HANDLED}, one.said)
+    wait_until(lambda: "certificate verify failed" in other.said(), other.said)
+    assert other.events() == []
+    for connector in (one, other):
+        assert connector.stop() == 0
+        connector.intake.stop()

@@ -19,7 +19,12 @@ from floorcast.cli.connecting import (
     settings_of,
     show_tables,
 )
-from floorcast.connectors.asterisk.ami_connection import DEFAULT_PORT, AmiAddress
+from floorcast.connectors.asterisk.ami_connection import (
+    DEFAULT_PORT,
+    DEFAULT_TLS_PORT,
+    AmiAddress,
+    trusting,
+)
 from floorcast.connectors.asterisk.check import check_ami
 from floorcast.connectors.asterisk.connector import AsteriskConnector, Source
 from floorcast.connectors.connect_file import AsteriskTable, ConnectFile
@@ -46,6 +51,17 @@ def connect_asterisk(
     ] = None,
     ami_secret: Annotated[
         str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+    ] = None,
+    ami_tls: Annotated[
+        bool | None,
+        typer.Option("--ami-tls", help="Speak TLS to the manager interface. [port 5039]"),
+    ] = None,
+    ami_ca_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The authority that signed Asterisk's certificate; else the machine's.",
+        ),
     ] = None,
     queue_log: Annotated[
         str | None,
@@ -85,6 +101,8 @@ def connect_asterisk(
         "ami": ami,
         "ami_user": ami_user,
         "ami_secret_file": ami_secret_file,
+        "ami_tls": ami_tls,
+        "ami_ca_file": ami_ca_file,
         "queue_log": queue_log,
         "source": source,
         "key": key,
@@ -130,12 +148,15 @@ def run_asterisk(
 def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
     if not table.ami:
         return None
-    host, port = address_of("--ami", table.ami, DEFAULT_PORT)
+    if table.ami_ca_file and not table.ami_tls:
+        raise SettingError("--ami-ca-file says whom to trust with TLS: give --ami-tls, too")
+    tls = trusting(table.ami_ca_file) if table.ami_tls else None
+    host, port = address_of("--ami", table.ami, DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
     if not table.ami_user:
         raise SettingError("--ami-user must be given with --ami")
     what = "the AMI user's secret"
     secret = secret_of(secret, table.ami_secret_file, what, "FLOORCAST_AMI_SECRET")
-    return AmiAddress(host, port, table.ami_user, secret)
+    return AmiAddress(host, port, table.ami_user, secret, tls)
 
 
 def _check(table: AsteriskTable, address: AmiAddress | None) -> None:

@@ -31,12 +31,15 @@ class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fie
     """The table ``[asterisk]``: where it is read, and what the mapping needs to know.
 
     ``ami`` is ``HOST[:PORT]``; the secret is in ``ami_secret_file``, unless the environment
-    (``FLOORCAST_AMI_SECRET``) or the prompt gives it.
+    (``FLOORCAST_AMI_SECRET``) or the prompt gives it. ``ami_tls``: AMI is spoken over TLS, to a
+    PBX whose certificate is signed by an authority of ``ami_ca_file``, else of the machine.
     """
 
     ami: str = ""
     ami_user: str = ""
     ami_secret_file: str = ""
+    ami_tls: bool = False
+    ami_ca_file: str = ""
     queue_log: str = ""
 
     def mapping(self) -> MappingConfig:
@@ -104,7 +107,7 @@ TABLES: dict[Kind, type[Struct]] = {
     "livevox": LivevoxTable,
 }
 PATHS = {
-    "asterisk": ("ami_secret_file", "queue_log"),
+    "asterisk": ("ami_secret_file", "ami_ca_file", "queue_log"),
     "freeswitch": ("esl_password_file",),
     "livevox": ("password_file", "api_token_file"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,8 @@ SECRET = "secret"
 class FakeAmi:
     """Answers logins and questions; ``say`` sends events to whoever is logged in."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.started = "12:00:00"
         self.members: list[Frame] = []
         self.entries: list[Frame] = []
@@ -31,7 +33,9 @@ class FakeAmi:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -43,8 +47,8 @@ class FakeAmi:
         self._writers.clear()
         await self._server.wait_closed()
 
-    def address(self, secret: str = SECRET) -> AmiAddress:
-        return AmiAddress("127.0.0.1", self.port, "floorcast", secret)
+    def address(self, secret: str = SECRET, tls: ssl.SSLContext | None = None) -> AmiAddress:
+        return AmiAddress("127.0.0.1", self.port, "floorcast", secret, tls)
 
     async def say(self, frames: Iterable[Frame]) -> None:
         data = b"".join(_bytes(frame) for frame in frames)
@@ -107,8 +111,8 @@ def _bytes(frame: Frame) -> bytes:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[FakeAmi]:
-    ami = FakeAmi()
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeAmi]:
+    ami = FakeAmi(tls)
     await ami.start()
     try:
         yield ami

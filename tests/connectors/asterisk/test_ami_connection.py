@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import trustme
 
-from floorcast.connectors.asterisk.ami_connection import AmiConnection
+from floorcast.connectors.asterisk.ami_connection import AmiConnection, trusting
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.pbx.unreadable import Unreadable
-from floorcast.model.errors import BadCredentials, Unavailable
+from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 
 
@@ -95,3 +99,26 @@ def test_a_connection_that_breaks_ends_what_was_asked() -> None:
         await server.wait_closed()
 
     asyncio.run(main())
+
+
+def test_tls_needs_a_certificate_of_the_host_from_somebody_who_is_trusted(tmp_path: Path) -> None:
+    """Another authority's, or that of another host, is not talked to: the secret stays here."""
+    authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+
+    async def logins(issued: trustme.LeafCert, trusted: ssl.SSLContext) -> int:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        issued.configure_cert(context)
+        async with serving(context) as ami:
+            connection = AmiConnection(ami.address(tls=trusted), Heard())
+            with suppress(Unavailable):
+                await connection.close(await connection.open())
+            return ami.logins
+
+    trusted = trusting(str(ca_file))
+    own = authority.issue_cert("127.0.0.1")
+    assert asyncio.run(logins(own, trusted)) == 1
+    assert asyncio.run(logins(own, trusting(""))) == 0
+    assert asyncio.run(logins(authority.issue_cert("192.0.2.1"), trusted)) == 0
+    with pytest.raises(SettingError, match="cannot be read as certificates"):
+        trusting(str(tmp_path / "nowhere.pem"))

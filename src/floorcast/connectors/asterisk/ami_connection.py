@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Awaitable, Callable
 
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
 from floorcast.connectors.pbx.quiet_line import CONNECT_SECONDS, READ_BYTES, read_some
 from floorcast.connectors.pbx.unreadable import Unreadable
-from floorcast.model.errors import BadCredentials, Unavailable
+from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 
-__all__ = ["AmiAddress", "AmiConnection", "Received"]
+__all__ = ["AmiAddress", "AmiConnection", "Received", "trusting"]
 
-DEFAULT_PORT = 5038
+DEFAULT_PORT, DEFAULT_TLS_PORT = 5038, 5039
 REPLY_SECONDS = 30.0
 
 Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
 
 class AmiAddress:
-    """``HOST[:PORT]``, the user and the secret."""
+    """``HOST[:PORT]``, the user and the secret; with ``tls``, whom to believe who the PBX is."""
 
-    def __init__(self, host: str, port: int, user: str, secret: str) -> None:
+    def __init__(
+        self, host: str, port: int, user: str, secret: str, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.host, self.port = host, port
         self.user, self.secret = user, secret
+        self.tls = tls
 
     def __repr__(self) -> str:
         return f"{self.host}:{self.port}"  # never the secret
+
+
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """TLS to a PBX whose certificate names its host, and is signed by an authority of the file.
+
+    Without a file, by one that the machine trusts. Raises SettingError.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise SettingError(f"{ca_file} cannot be read as certificates (PEM): {error}") from None
 
 
 class AmiConnection:
@@ -51,7 +66,10 @@ class AmiConnection:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 reader, self._writer = await asyncio.open_connection(
-                    self._address.host, self._address.port, limit=READ_BYTES
+                    self._address.host,
+                    self._address.port,
+                    limit=READ_BYTES,
+                    ssl=self._address.tls,
                 )
         except (OSError, TimeoutError) as error:
             why = str(error) or type(error).__name__
