@@ -1,7 +1,7 @@
-"""What ``site``, ``user`` and ``key`` share: the store they change, clients, passwords, tables.
+"""Shared by ``site``, ``user`` and ``key``: the store that they change, clients, passwords, tables.
 
 The commands work with and without a running server, which notices changes within a second. With
-``--log nats://…`` they change what a cluster's nodes share, and the nodes notice at once.
+``--log nats://…`` they change the store of a cluster, and its nodes notice immediately.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def audited_folder(context: typer.Context, store: Mapping[str, object]) -> Path 
 
 
 def by(context: typer.Context) -> dict[str, Value]:
-    """Who runs a command, and which one, for the audit log."""
+    """The account that runs a command, and the command, for the audit log."""
     try:
         person = getpass.getuser()
     except (KeyError, OSError):

@@ -61,7 +61,7 @@ def backup(
 
 
 def _make(part: Path) -> None:
-    """Make the folder, for its owner alone; one that is there may be somebody else's to read."""
+    """Create the folder for its owner only. Others may be able to read an existing one."""
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         part.mkdir(mode=0o700)

@@ -34,15 +34,16 @@ def connect_freeswitch(
     esl_user: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME@DOMAIN", help="A user of the directory; without it, the password's."
+            metavar="NAME@DOMAIN",
+            help="A user of the directory. Default: the user of the password.",
         ),
     ] = None,
     esl_password_file: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The password, on the file's first line; else FLOORCAST_ESL_PASSWORD, else it is"
-            " asked for.",
+            help="A file with the password on its first line. Without it, FLOORCAST_ESL_PASSWORD "
+            "or a prompt is used.",
         ),
     ] = None,
     esl_password: Annotated[
@@ -50,7 +51,9 @@ def connect_freeswitch(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Names this FreeSWITCH in ids; never change it."),
+        typer.Option(
+            metavar="NAME", help="The name of this FreeSWITCH in event ids; never change it."
+        ),
     ] = None,
     key: option.Key = None,
     key_file: option.KeyFile = None,
@@ -62,10 +65,10 @@ def connect_freeswitch(
     check: option.Check = False,
     config: option.Config = None,
 ) -> None:
-    """Send the queues and agents of a FreeSWITCH to a server, as they happen.
+    """Send the events of a FreeSWITCH's queues and agents to a server, as they happen.
 
-    Reads mod_callcenter's events from the event socket (--esl). Runs until it is told to stop
-    (Ctrl-C, SIGTERM); nothing is lost or counted twice however it, FreeSWITCH or the server end.
+    Reads the events of mod_callcenter from the event socket (--esl). Runs until Ctrl-C or SIGTERM.
+    No event is lost or counted twice, even if this command, FreeSWITCH or the server is killed.
     """
     flags: dict[str, object] = {
         "esl": esl,

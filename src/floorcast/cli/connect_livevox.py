@@ -85,11 +85,11 @@ def connect_livevox(
     check: option.Check = False,
     config: option.Config = None,
 ) -> None:
-    """Send the floor of another server of this API (LiveVox, or a floorcast) to a server.
+    """Send the events of another server with this API (LiveVox or floorcast) to a server.
 
-    Follows the feeds at --from as one of the client's users, and sends them to --url. Runs until
-    it is told to stop (Ctrl-C, SIGTERM); nothing is lost or counted twice however it or either
-    server ends.
+    Follows the feeds at --from as a user of the client, and sends their events to --url. Runs until
+    Ctrl-C or SIGTERM. No event is lost or counted twice, even if this command or a server is
+    killed.
     """
     flags: dict[str, object] = {
         "from_url": from_url,

@@ -25,7 +25,7 @@ __all__ = [
 def not_on_a_command_line(
     context: typer.Context, option: TyperOption, value: str | None
 ) -> str | None:
-    """Refuse a secret that everybody on the machine can read; raises BadParameter."""
+    """Reject a secret that other users of the machine can read; raises BadParameter."""
     name = option.name or ""
     source = context.get_parameter_source(name)
     if source is not None and source.name == "COMMANDLINE":
@@ -65,5 +65,5 @@ MetricsHost = Annotated[
     str | None, typer.Option(metavar="HOST", help="The address of the metrics port. [127.0.0.1]")
 ]
 Check = Annotated[
-    bool, typer.Option("--check", help="Log in, show queues, agents and calls, and exit.")
+    bool, typer.Option("--check", help="Log in, print queues, agents and calls, and exit.")
 ]

@@ -33,10 +33,10 @@ SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
 
 
 class Connector(Protocol):
-    """What reads a source into a spool."""
+    """Reads a source into a spool."""
 
     def forwarder(self) -> Forwarder:
-        """What sends from the connector's spool."""
+        """Sends events from the connector's spool."""
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send for ever."""

@@ -64,7 +64,7 @@ class DemoFloor:
         self._thread: threading.Thread | None = None
 
     def open(self, address: str) -> None:
-        """Print how to get in, and let the floor work in a thread of its own."""
+        """Print how to log in, and run the floor in a separate thread."""
         since = encode(0, system_now() - SHOWN * TICKS_PER_SECOND, 0)
         said = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
         print(_GREETING.format(**said), flush=True)

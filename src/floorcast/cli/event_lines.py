@@ -99,7 +99,7 @@ def _line(widths: tuple[int, ...], *cells: Cell) -> str:
 
 
 def _clock(moment: int | str | None) -> str | None:
-    """The time of day here; a text that is no time as it is."""
+    """The local time of day; text that is not a time is returned unchanged."""
     try:
         if isinstance(moment, int):
             at = datetime.fromtimestamp(moment / 1000, UTC)

@@ -99,7 +99,7 @@ def new(
 
 
 class _Shown(NamedTuple):
-    """What a screen key is to show, and the server's address, as given."""
+    """The services that a screen key shows, and the server's address, as given."""
 
     call_centers: list[str]
     services: list[str]

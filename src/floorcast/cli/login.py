@@ -1,4 +1,4 @@
-"""What ``tail`` and ``top`` share: where the server is, and who asks it for what."""
+"""Shared by ``tail`` and ``top``: the server's address, credentials and filters."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ _KINDS = {
 
 
 def credentials(client: str, user: str, password: str, api_token: str, url: str) -> Credentials:
-    """Who logs in at ``url``. A password that is missing is asked for on a terminal.
+    """The credentials for ``url``. Prompts for a missing password on a terminal.
 
-    Raises ``typer.BadParameter`` for anything else that is missing, and says where to put it.
+    Raises ``typer.BadParameter`` for other missing options, with the way to set them.
     """
     given = {"--client": client, "--user": user, "--api-token": api_token}
     for option, value in given.items():

@@ -91,11 +91,11 @@ def use_in(app: typer.Typer) -> None:
 
 
 def take(context: typer.Context) -> None:
-    """Let the command that is about to run find its options in the environment and the file.
+    """Give the command its options from the environment and the settings file.
 
-    Says on standard error when the file holds secrets and others can read it. A command with a
-    ``--config`` of its own is left alone: it knows which file it reads. Raises SettingError when
-    the environment or the file names something that is neither an option nor a setting.
+    Warns on standard error if the file has secrets and others can read it. Commands with a separate
+    ``--config`` are skipped. Raises SettingError if the environment or the file has a name that is
+    neither an option nor a setting.
     """
     group = context.command
     if isinstance(group, TyperGroup) and context.invoked_subcommand:

@@ -52,7 +52,7 @@ class Reason(msgspec.Struct):
 
 
 class Totals(msgspec.Struct):
-    """What became of the events; ``refused`` holds their reasons by code and message."""
+    """The outcome of the events; ``refused`` has the reasons by code and message."""
 
     sent: int = 0
     accepted: int = 0
@@ -91,9 +91,9 @@ def replay(
 ) -> Totals:
     """Send events, ordered by time, to the server at ``url`` at ``speed`` times real time.
 
-    The first goes at once, each other when its time has come. A server that is away or busy is
-    waited for. Raises Refusal when the server will not take them, whatever is waited, and
-    Unavailable when it stays away for an hour.
+    The first event is sent immediately, each other one at its time. Waits for a server that is
+    unavailable or busy. Raises Refusal if the server rejects them permanently, and Unavailable if
+    it is unavailable for an hour.
     """
     progress = progress or Silent()
     totals = Totals()

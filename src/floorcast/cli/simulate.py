@@ -224,7 +224,7 @@ def _told_to_stop() -> Iterator[threading.Event]:
 
 
 def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> Sender:
-    """A sender that waits for the server, until it is told to stop."""
+    """A sender that waits for the server until it is stopped."""
 
     def waits(seconds: float, why: str) -> None:
         if stopping.is_set():

@@ -22,9 +22,9 @@ LOOKS = 0.1  # seconds from one look at the clock to the next
 
 
 class Pace(NamedTuple):
-    """How fast a floor works: ``speed`` times real time, and never ahead of it.
+    """The pace of a floor: ``speed`` times real time, and never ahead of it.
 
-    ``behind`` is how long ago the floor's time began when it set to work, in ms.
+    ``behind`` is the age of the floor's start time when the run begins, in ms.
     """
 
     speed: float

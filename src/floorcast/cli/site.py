@@ -117,7 +117,7 @@ def show_site(
 
 
 def is_terminal() -> bool:
-    """Whether somebody is there to be asked."""
+    """Whether there is a terminal for questions."""
     return sys.stdin.isatty()
 
 

@@ -1,4 +1,4 @@
-"""``floorcast verify``: every figure a second time, from the stored events."""
+"""``floorcast verify``: recomputes every figure from the stored events."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _told(client: int, difference: Difference) -> Sequence[str]:
 
 
 def _entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
-    """The entries that are stored, behind the site as it was in front of them."""
+    """The stored entries, preceded by the site as of the first one."""
     removed = log.removed_site(stream.ordinal)
     if removed is not None:
         yield StoredEntry(removed.number, removed.recorded_at, removed.kind, removed.payload)

@@ -141,7 +141,7 @@ class Conversation:
         return (yield from self._exchange.once(call._replace(request=request), way))
 
     def _log_in_after(self, logins: int) -> Steps[None]:
-        """Log in, unless somebody has done so since there were so many logins."""
+        """Log in, unless another caller has logged in since the count of logins was read."""
         if self._logins == logins:
             yield from self.try_login()
 

@@ -82,9 +82,9 @@ def as_credentials(refused: BadSession) -> BadCredentials:
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """The seconds that a server asks to wait, given as seconds or as a date; 0 if it does not.
+    """The seconds to wait that a server requests, as seconds or as a date; 0 without a request.
 
-    At most an hour: a server that asks for years is mistaken, and a feed would stay silent.
+    At most an hour, because a mistaken server could otherwise silence a feed for years.
     """
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():

@@ -1,9 +1,8 @@
-"""The events that a client's feeds give, as tolerant types.
+"""The events of the feeds, as tolerant types.
 
-A member that a server does not send, or sends as something that it is not, is None; members
-that are not known here are left out (``Feed.json`` has every event whole). Ids are numbers,
-however they were sent. Times are as the server prints them, in milliseconds where it sends a
-number.
+A missing member, or one of the wrong type, is None; unknown members are omitted (``Feed.json`` has
+the complete events). Ids are always numbers. Times are as the server prints them, in milliseconds
+if it sends a number.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ __all__ = ["EVERYTHING", "Filter"]
 class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
     """Selects events and figures by ids and, in the interaction feed, by type (VOICE, SMS, EMAIL).
 
-    Kinds that are empty restrict nothing. Not every method takes every kind: ``campaign`` is
-    for the campaigns' statistics alone, which take only one kind at a time. What does not fit
-    is refused by the server.
+    Empty kinds do not restrict anything. Not every method accepts every kind: ``campaign`` is only
+    for campaign statistics, which accept one kind at a time. The server rejects other combinations.
     """
 
     service: Sequence[int | str] = ()

@@ -15,7 +15,7 @@ LONGEST = 4096  # bytes; a token has some dozens
 
 
 class TokenFile:
-    """A token store in a file of its own: for each reader of a feed one, never shared."""
+    """A token store in a file. Each reader of a feed needs a separate file."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)

@@ -30,7 +30,7 @@ __all__ = ["SETTINGS", "Setting", "Settings"]
 
 
 class About(NamedTuple):
-    """What a setting's annotation says about it; ``unit`` is empty if it needs none."""
+    """The description of a setting; ``unit`` is empty if there is none."""
 
     kind: Kind
     meaning: str

@@ -74,9 +74,9 @@ def given(
     folder: Path | None = None,
     known: Collection[str] = (),
 ) -> dict[str, Given]:
-    """What every source gives, by name, unread: for commands that have options of their own.
+    """The unparsed values of all sources by name, for commands with further options.
 
-    Takes and raises what ``load`` does, but does not look at the values.
+    Accepts and raises the same as ``load``, but does not check the values.
     """
     found = _from_environment(os.environ if environ is None else environ, known)
     for name, value in (flags or {}).items():

@@ -1,6 +1,6 @@
-"""The call records of the anonymous bank (Technion, 1999): a CSV file, one record a call.
+"""The call records of the anonymous bank (Technion, 1999): a CSV file with one record per call.
 
-The records are real, and so dirty; these rules decide what is believed:
+The records are real and have errors; these rules resolve them:
 
 - PHANTOM records are no calls. Only AGENT calls are answered, a HANG with a served time too
   is not; ``server`` NO_SERVER answered one without a name.

@@ -1,9 +1,9 @@
-"""Call-by-call records, whatever file they came from, told as events.
+"""Converts call records of any format to events.
 
-A record knows when its call started, queued, was answered and ended; the agents' states follow
-from those. An agent logs on at its first answer of a date, is in call from each answer to that
-call's end, ready whenever no call is left, and logs off when its last call of the date ends. It
-may serve two calls at once: then the answer names the agent of the second call, and the IN_CALL
+A record has the times at which its call started, queued, was answered and ended; agent states
+follow from those. An agent logs on at its first answer of a date, is in call from each answer to
+that call's end, ready whenever no call is left, and logs off when its last call of the date ends.
+It may serve two calls at once: then the answer names the agent of the second call, and the IN_CALL
 names no call. Its service is that of the call at hand.
 
 Ids depend on the records and on the day that they are put on, not on the clock: the same file
@@ -30,9 +30,9 @@ Told = tuple[str, str, dict[str, object]]  # the id's last part, the type, the d
 class Call(NamedTuple):
     """One inbound call. Its times are its file's own clock times until a ``Shift`` moves them.
 
-    ``dated`` is the file's date, ``day`` the one that the call is put on; ``row`` counts the
-    date's records from 1, to 99,999; ``ivr_seconds`` is the time in the voice response unit.
-    ``agent`` is None where nobody, or somebody unnamed, answered.
+    ``dated`` is the file's date, ``day`` the one that the call is put on; ``row`` counts the date's
+    records from 1, to 99,999; ``ivr_seconds`` is the time in the voice response unit. ``agent`` is
+    None if there was no answer, or the agent is unknown.
     """
 
     dated: date
@@ -157,7 +157,7 @@ def _tell(call: Call, step: Step, agents: _Agents) -> Iterator[Told]:
 
 
 class _Agents:
-    """What each agent is at, date by date, as the calls are told in order."""
+    """The current calls of each agent, date by date, as the calls are converted in order."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._left = Counter((call.dated, call.agent) for call in calls if call.agent)

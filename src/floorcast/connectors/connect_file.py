@@ -43,7 +43,7 @@ class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fie
     queue_log: str = ""
 
     def mapping(self) -> MappingConfig:
-        """What the mapping needs to know."""
+        """The configuration of the mapping."""
         return _mapping(self)
 
 
@@ -60,7 +60,7 @@ class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_f
     esl_password_file: str = ""
 
     def mapping(self) -> MappingConfig:
-        """What the mapping needs to know."""
+        """The configuration of the mapping."""
         return _mapping(self)
 
 

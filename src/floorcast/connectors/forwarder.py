@@ -55,7 +55,7 @@ class Forwarder:
             await self._more.wait()
 
     async def send_some(self, sender: AsyncSender) -> bool:
-        """Send one batch, if there is any; whether there was."""
+        """Send one batch, if there is one. Returns whether there was."""
         upto, events = await asyncio.to_thread(self._spool.oldest, MAX_BATCH_EVENTS)
         if not events:
             return False

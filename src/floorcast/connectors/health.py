@@ -1,4 +1,4 @@
-"""How a connector is: figures for Prometheus, on a port of its own."""
+"""The health of a connector: metrics for Prometheus on a separate port."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Health:
         self._unsent.set(unsent)
 
     def value(self, name: str, **labels: str) -> float:
-        """A figure as it is served; 0 for one that was never set."""
+        """The value of a metric; 0 if it was never set."""
         return self._registry.get_sample_value(name, labels) or 0.0
 
     def has(self, name: str, **labels: str) -> bool:

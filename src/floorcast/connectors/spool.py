@@ -1,8 +1,8 @@
-"""A connector's memory: one SQLite file with events to send, what is open, and the position.
+"""A connector's state: one SQLite file with unsent events, open calls and agents, and the position.
 
-One transaction holds the events that follow from what was read, the rows that it changed, and
-the position behind it. So a crash between any two steps loses nothing, and doubles nothing that
-the server does not recognise by its id.
+One transaction has the events made from what was read, the changed rows, and the position after it.
+A crash between two steps therefore loses nothing, and the server recognizes repeated events by
+their ids.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Spool:
             self._unsent -= self._connection.changes()
 
     def rows(self) -> list[tuple[str, str, bytes]]:
-        """What is open: kind, name and row of each."""
+        """The open items: kind, name and row of each."""
         return [
             (str(kind), str(name), bytes(row))
             for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")

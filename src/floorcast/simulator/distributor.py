@@ -1,4 +1,4 @@
-"""The automatic call distributor: who waits, who is free, and who gets whom.
+"""The automatic call distributor: matches waiting calls with free agents.
 
 A call gets the agent of its service who has been free longest, else one who has the skill. A
 free agent gets the first call of its own service, by priority and then by time, else the one of
@@ -27,7 +27,7 @@ class Operator(Protocol):
 
 
 class Distributor:
-    """The lines of all services. Nobody waits in a line while somebody is free for it."""
+    """The queues of all services. No call waits while an agent is free for it."""
 
     def __init__(self) -> None:
         # dicts keep the order in which one came: the first is the one that came first

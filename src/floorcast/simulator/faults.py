@@ -27,7 +27,7 @@ REORDERED_BY = 4.0  # seconds at most
 
 @dataclass(frozen=True)
 class Faults:
-    """Shares of the events that are sent twice, come late, are reordered; desks' deaths an hour."""
+    """The shares of events that are duplicated, late and reordered, and source deaths per hour."""
 
     duplicates: float = 0.0
     late: float = 0.0
@@ -40,9 +40,9 @@ FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
 
 
 class Wire:
-    """Holds events back, and sends some twice. ``happened`` counts what did.
+    """Delays events and sends some twice. ``happened`` counts the faults.
 
-    It holds what was told in the last minutes, no more.
+    It keeps only the events of the last minutes.
     """
 
     def __init__(self, faults: Faults, seed: int, start: datetime) -> None:

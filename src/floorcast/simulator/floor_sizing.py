@@ -90,7 +90,7 @@ def _talk(service: BankService) -> Lognormal:
 
 
 def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
-    """The agents of each service, by its work; a service that would have none is left out."""
+    """The agents of each service, in proportion to its work; omits services without any."""
     left, still = agents, sum(work.values())
     found = {}
     for name, part in work.items():

@@ -15,7 +15,7 @@ REPORTS = 15  # seconds from one to the next
 
 
 class CallList:
-    """The records of a campaign, loaded anew each day. The floor's clock is Eastern time."""
+    """The records of a campaign, reloaded each day. The floor's clock is Eastern time."""
 
     def __init__(self, world: World, plan: CampaignPlan) -> None:
         self.plan = plan

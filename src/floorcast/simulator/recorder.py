@@ -128,7 +128,7 @@ class Teller:
         call: Call | None = None,
         person: Person | None = None,
     ) -> None:
-        """An agent enters a state, with a call in hand, with somebody to be called, or without."""
+        """An agent enters a state, with a call, with a customer to call, or without either."""
         at = None if call is None else call.service
         self.truth.enters(agent.login, event_type, self.now, reason, at)
         known: Data = {

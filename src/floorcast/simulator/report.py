@@ -1,7 +1,7 @@
 """The truth as figures: rows with the API's names, for comparison with its answers.
 
-They are reckoned here anew (``docs/metrics.md``), and share no code with the statistics.
-Durations are shown in whole seconds. ``mean`` and ``rate`` of nothing are 0.
+They are computed separately (``docs/metrics.md``) and share no code with the statistics. Durations
+are shown in whole seconds. ``mean`` and ``rate`` of nothing are 0.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class ServicePlan:
     sla_seconds: int = 20
 
     def rate(self, clock: float) -> float:
-        """Calls an hour at a time of day."""
+        """Calls per hour at a time of day."""
         rates = self.calls_an_hour
         return rates[int(clock // HALF_HOUR) % len(rates)]
 

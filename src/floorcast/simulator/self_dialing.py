@@ -24,7 +24,7 @@ class SelfDialing(Agent):
         self._records = records
 
     def next_call(self) -> CallToCome:
-        """Dial; returns the call, or None if nobody answered or something else is due."""
+        """Dial; returns the call, or None if it was not answered or another task is due."""
         world = self.world
         yield world.pause(world.chance.expovariate(1 / BETWEEN))
         if self.is_due():

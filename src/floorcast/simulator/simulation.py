@@ -73,7 +73,7 @@ class Simulation:
         return self._world.tell.drain()
 
     def close(self) -> Sequence[CloudEvent]:
-        """End it here: every call ends, everybody goes. Nothing can follow."""
+        """End the simulation: every call ends and every agent logs off."""
         world = self._world
         for call in list(world.calls):
             world.end(call, "Floor closed")

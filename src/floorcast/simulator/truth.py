@@ -144,7 +144,7 @@ class Truth:
         self.connects: deque[tuple[int, Call, Disposed]] = deque()
 
     def until(self, now: int) -> None:
-        """Count everybody's present state up to now."""
+        """Count the current state of all agents up to now."""
         for agent in self.agents.values():
             agent.until(now)
 

@@ -1,5 +1,5 @@
-"""Every figure a second time: recomputed from the stored events by plain passes, and compared.
+"""Recomputes every figure from the stored events in plain passes, and compares.
 
-What recomputes (all modules but ``refold`` and ``verification``) shares no code with the folds
-and the statistics: two mistakes would have to be the same to go unseen.
+The recomputation (all modules except ``refold`` and ``verification``) shares no code with the folds
+and the statistics, so a mistake in one of them is detected.
 """

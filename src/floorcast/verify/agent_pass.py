@@ -189,7 +189,7 @@ class AgentPass:
             del self._sums.presences[agent]
 
     def _call_in_hand(self, last: _Stretch) -> dict[str, Any]:
-        """What the agent's states say of its call, and what is known of that beside."""
+        """The call of an agent's states, and what else is known of it."""
         event = last.in_hand
         if event is None:
             return {}

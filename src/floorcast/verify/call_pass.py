@@ -30,7 +30,7 @@ _Place = tuple[date, int | None]
 
 
 def note_answers(records: Records, story: Sequence[Told]) -> None:
-    """Keep which agents answered a call, of which this was told, and at which service."""
+    """Record the agents that answered a call, and the service."""
     way = course(story)
     for told, turn in way.effective:
         assert told.agent is not None
@@ -161,7 +161,7 @@ class CallPass:
             self._sums.connects.append(said.at)
 
     def _holder(self, name: tuple[int, str], turn: Turn, at: int) -> int | None:
-        """Who had the call at a time: the last that had answered it by then and has not left."""
+        """The agent of the call at a time: the last who had answered it and not left."""
         at = at if turn.left is None else min(at, turn.left)
         had = [one for one in turn.answers if one.at <= at] or turn.answers[:1]
         still = [one for one in had if one.agent is None or not self._has_left(one.agent, name, at)]
@@ -234,7 +234,7 @@ def _followed(turns: Sequence[Turn], wrap_up: WrapUp) -> Turn | None:
 
 
 def known_facts(story: Sequence[Told]) -> dict[str, Any]:
-    """What is known of a call: each member as the latest event that has it says."""
+    """The data of a call: each member from the latest event that has it."""
     facts: dict[str, Any] = {}
     for told in sorted(story, key=lambda one: (one.at, one.position)):
         _learn(facts, told)

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What a file should be: ``steps`` make it, and ``looks`` find what else is wrong in it.
+    """The expected form of a file: ``steps`` create it, and ``looks`` find other damage.
 
     ``unnumbered`` of the first steps are not counted in the file's ``user_version``.
     """
@@ -48,9 +48,9 @@ class _Kind(NamedTuple):
 
 
 def damaged_files(folder: Path) -> Iterator[Finding]:
-    """Whatever is damaged in the folder's databases, except for the entries of the log.
+    """All damage in the folder's databases, except for the entries of the log.
 
-    May be used beside a running server.
+    A server can be running.
     """
     for name, kind in KINDS.items():
         path = folder / name

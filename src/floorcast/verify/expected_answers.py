@@ -47,7 +47,7 @@ _COUNTS = ("loaded", "uploaded", "remaining", "completed")
 
 
 class Answers:
-    """What each method should answer at ``now`` to somebody who sees everything, by row."""
+    """The expected rows of each method at ``now``, for a user who sees everything."""
 
     def __init__(self, sums: Sums, site: Site, days: Days, now: int) -> None:
         self._sums = sums

@@ -1,6 +1,6 @@
-"""Who is who, by the contract's rule (section 8), as a plain table for each kind of thing.
+"""Resolves names by the contract's rule (section 8), with a plain table for each kind of thing.
 
-Names and ids are given out in the order in which the log mentions them.
+Names and ids are assigned in the order of the log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Json = Mapping[str, Any]
 
 
 class Site:
-    """What the last site entry declares, over what events made known."""
+    """The last site entry, merged with the names of events."""
 
     def __init__(self) -> None:
         self.time_zone = "UTC"

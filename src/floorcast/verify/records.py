@@ -88,7 +88,7 @@ class Heard(NamedTuple):
 
 
 class Terms:
-    """What a site entry says of how calls are judged."""
+    """The rules of a site entry for judging calls."""
 
     def __init__(self, plan: Json) -> None:
         self._services = {one["id"]: one for one in plan.get("services", ())}
@@ -108,11 +108,11 @@ class Terms:
         return bool(self._services.get(service, {}).get("count_exits_as") == "abandoned")
 
     def reason(self, said: str | None) -> str | None:
-        """What a Not Ready reason counts as."""
+        """The figure in which a Not Ready reason counts."""
         return self._reasons.get(said or "", said)
 
     def category(self, code: str | None) -> str:
-        """What a term code counts as."""
+        """The category of a term code."""
         return self._categories.get(code or "", "nonContacts")
 
 
@@ -178,14 +178,14 @@ class Records:
                 self._take(json.loads(line))
 
     def calls(self) -> Iterator[list[Told]]:
-        """Each call, all that was told of it in the order of the log."""
+        """Each call with its events in the order of the log."""
         rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, position")
         told = (Told(*json.loads(str(record))) for (record,) in rows)
         for _, story in groupby(told, key=name_of):
             yield list(story)
 
     def story(self, name: tuple[int, str], before: int) -> list[Told]:
-        """What was told of one call before a position in the log."""
+        """The events of one call before a position in the log."""
         rows = self._base.execute(
             "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
             " ORDER BY position",
@@ -194,7 +194,7 @@ class Records:
         return [Told(*json.loads(str(record))) for (record,) in rows]
 
     def agents(self) -> Iterator[tuple[int, list[Heard]]]:
-        """Each agent, all that was heard of it in the order of its own times."""
+        """Each agent with the agent's events in the order of their times."""
         rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, at, position")
         for agent, found in groupby(rows, key=itemgetter(0)):
             yield int(str(agent)), [Heard(*json.loads(str(record))) for _, record in found]
@@ -255,7 +255,7 @@ class Records:
         self._base.execute("INSERT INTO campaigns VALUES (?, ?)", row)
 
     def reports(self) -> Iterator[Report]:
-        """What is known of campaigns, in the order of the log."""
+        """The campaigns, in the order of the log."""
         for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
             yield Report(*json.loads(str(record)))
 

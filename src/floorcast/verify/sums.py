@@ -1,4 +1,4 @@
-"""What the passes add up: plain sums by service, and by agent and service."""
+"""The sums of the passes: by service, and by agent and service."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class OpenCall:
 
 @dataclass
 class Presence:
-    """What an agent is at now."""
+    """The current state of an agent."""
 
     state: str
     since: int

@@ -1,4 +1,4 @@
-"""A call's turns: from what was told of it, in the order of its own times."""
+"""A call's turns, from its events in the order of their times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXIT_IS_END_MS = 1000  # a call that left a queue and ended so soon after was a
 
 
 class _Answered(NamedTuple):
-    """An agent answered (None: somebody unnamed); ms."""
+    """An agent answered (None if unknown); times in ms."""
 
     agent: int | None
     at: int
@@ -83,14 +83,14 @@ class Course:
 
 
 def is_step(told: Told) -> bool:
-    """Whether what was told moves the call."""
+    """Whether the event moves the call."""
     if told.kind == "state":
         return bool(told.data["event"] == "IN_CALL")
     return told.kind in ("start", "queue", "answer", "end", "leave", "update")
 
 
 def course(story: Sequence[Told]) -> Course:
-    """The way of a call as far as it was told."""
+    """The known path of a call."""
     steps = sorted((one for one in story if is_step(one)), key=lambda one: (one.at, one.position))
     starts = [one for one in steps if one.kind == "start"]
     corrections = [one for one in steps if one.kind == "update" and one.service is not None]

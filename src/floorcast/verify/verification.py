@@ -52,7 +52,7 @@ class Difference(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What was looked at (entries, rows, figures), and what differs."""
+    """The numbers of entries, rows and figures checked, and the differences."""
 
     entries: int
     rows: int
@@ -116,7 +116,7 @@ def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
 
 
 def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
-    """Every method's rows as the statistics answer them, to somebody who sees everything."""
+    """The rows of every method from the statistics, for a user who sees everything."""
     visibility = Visibility([FloorView(floor)])
     scopes = visibility.scopes()
     averages = averages_answer(agent_averages(scopes, moment).all(), moment)

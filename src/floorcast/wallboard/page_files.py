@@ -61,7 +61,7 @@ class PageFile:
         return (("etag", self.etag), ("cache-control", "no-cache"), *SECURITY)
 
     def is_known_to(self, if_none_match: str) -> bool:
-        """Whether a browser that sends this ``If-None-Match`` has it as it is."""
+        """Whether a browser with this ``If-None-Match`` has the current version."""
         known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
         return "*" in known or self.etag.removeprefix("W/") in known
 

@@ -82,9 +82,9 @@ class AmiEvents:
             self._readers["QueueMember"] = self._status
 
     def sign(self, frame: Frame, received: float) -> Sign | None:
-        """What an event says, or None for one that says nothing of calls or agents.
+        """The sign of an event, or None if it is not about calls or agents.
 
-        Raises Unreadable for one that lacks what such an event has.
+        Raises Unreadable if a required member is missing.
         """
         reader = self._readers.get(frame.get("Event", ""))
         if reader is None:

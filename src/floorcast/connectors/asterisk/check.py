@@ -56,7 +56,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
 
 
 def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
-    """What a snapshot shows: queues, members, and calls that wait."""
+    """The contents of a snapshot: queues, members and waiting calls."""
     members: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.members)
     waiting: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.entries)
     queues = sorted(members.keys() | waiting.keys())

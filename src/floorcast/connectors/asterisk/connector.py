@@ -109,7 +109,7 @@ class AsteriskConnector:
                     tasks.create_task(self._follow_ami(self._source.ami, recording))
 
     def forwarder(self) -> Forwarder:
-        """What sends from this connector's spool."""
+        """Sends events from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
     # --- the queue log --------------------------------------------------------------------------
@@ -249,7 +249,7 @@ class AsteriskConnector:
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
-    """What Asterisk has now; raises Unavailable where a right is missing."""
+    """The current state of Asterisk; raises Unavailable if a right is missing."""
     status = await _asked(connection, "CoreStatus")
     queues = await _asked(connection, "QueueStatus")
     channels = await _asked(connection, "CoreShowChannels")

@@ -1,4 +1,4 @@
-"""Following ``queue_log``, through rotation: whole lines, each with the position behind it."""
+"""Follows ``queue_log`` through rotation: complete lines, each with the position after it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWITCH_AFTER = 20  # polls without a line, after which a renamed file is taken t
 
 
 class Position(Struct, frozen=True):
-    """Where reading goes on: after ``offset`` bytes of the file with this inode and first line."""
+    """A position: after ``offset`` bytes of the file with this inode and first line."""
 
     device: int
     inode: int
@@ -31,7 +31,7 @@ class Position(Struct, frozen=True):
 
 
 class LogLine(NamedTuple):
-    """A line, and the position behind it as text."""
+    """A line, and the position after it as text."""
 
     text: str
     position: str
@@ -90,7 +90,7 @@ class QueueLogFile:
         self.last_second = max(self.last_second, second)
 
     def position(self) -> str:
-        """The position behind the line in hand."""
+        """The position after the current line."""
         assert self._file is not None
         is_at = os.fstat(self._file.fileno())
         found = Position(
@@ -99,7 +99,7 @@ class QueueLogFile:
         return msgspec.json.encode(found).decode()
 
     def _resume(self, position: Position) -> bool:
-        """Go on where a position is; whether its file is still there."""
+        """Continue at a position. Returns whether its file still exists."""
         for path in self._siblings():
             try:
                 is_at = path.stat()
@@ -163,7 +163,7 @@ class QueueLogFile:
             yield LogLine(line.decode("utf-8", "replace"), self.position())
 
     def _follow(self) -> None:
-        """Go on with the new file when the old one was renamed, or begin anew when it was cut."""
+        """Continue with the new file after a rotation, or start again if the file was truncated."""
         assert self._file is not None
         here = os.fstat(self._file.fileno())
         if here.st_size < self._offset:

@@ -67,7 +67,7 @@ def read_line(line: str) -> QueueLogLine:
 
 
 def sign_of(line: QueueLogLine) -> Sign | None:
-    """What the line says, or None for a line that says nothing of calls or agents."""
+    """The sign of a line, or None if it is not about calls or agents."""
     reader = _READERS.get(line.event)
     return reader(line) if reader else None
 

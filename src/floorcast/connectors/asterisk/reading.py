@@ -1,4 +1,4 @@
-"""What was read, on its way into the spool: signs of both channels, in one order. No I/O."""
+"""Prepares what was read for the spool: the signs of both channels in one order. No I/O."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Item(NamedTuple):
 
 
 class Reading:
-    """One Asterisk as it is read; everything that it knows is in the rows that it gives."""
+    """The reading of one Asterisk. Its complete state is in the rows that it returns."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Reading:
         self._kept.advance(now)
 
     def step(self) -> Step:
-        """What followed since the last step."""
+        """The results since the last step."""
         for interface in sorted(self._mapping.unknown_interfaces() - self._said):
             self._said.add(interface)
             _log.warning(

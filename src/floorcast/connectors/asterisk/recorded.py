@@ -1,4 +1,4 @@
-"""What an Asterisk wrote down, a queue log or a recording of AMI, as events. No I/O."""
+"""Converts a queue log or a recording of AMI to events. No I/O."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
 
 
 def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
-    """What a snapshot shows: queues, agents, and calls in queues."""
+    """The contents of a snapshot: queues, agents and calls in queues."""
     here = [row for row in snapshot.members if row.get("state") in HERE]
     calls = [row for row in here if row.get("session_uuid") in snapshot.up]
     tiers: Counter[str] = Counter(row.get("queue", "") for row in snapshot.tiers)

@@ -91,7 +91,7 @@ class FreeswitchConnector:
                 tasks.create_task(keep_connected("FreeSWITCH", connection))
 
     def forwarder(self) -> Forwarder:
-        """What sends from this connector's spool."""
+        """Sends events from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
     # --- one connection -------------------------------------------------------------------------

@@ -122,10 +122,10 @@ class EventReader:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
     def sign(self, event: Event, body: bytes, received: float) -> Sign | None:
-        """What an event says, or None for one that says nothing of calls or agents.
+        """The sign of an event, or None if it is not about calls or agents.
 
-        ``received`` is the time of an event that tells none. Raises Unreadable for an event that
-        lacks what it needs.
+        ``received`` is the time of an event without one. Raises Unreadable if a required member is
+        missing.
         """
         at = time_of(event, received)
         if event.name == "CUSTOM":
@@ -161,7 +161,7 @@ class EventReader:
 
 
 def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> AgentStatus:
-    """What an agent's status says. mod_callcenter knows one break, which may be given a reason."""
+    """The meaning of an agent's status. mod_callcenter has one break, which can have a reason."""
     paused = status == ON_BREAK
     reason = config.reasons.get(ON_BREAK, "") if paused else ""
     present = status != LOGGED_OUT

@@ -20,7 +20,7 @@ class Frame(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What the frame is: its Content-Type."""
+        """The kind of the frame: its Content-Type."""
         return self.headers.get("Content-Type", "")
 
     def encoded(self) -> bytes:

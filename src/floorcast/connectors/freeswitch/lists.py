@@ -13,9 +13,9 @@ FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns t
 
 
 def rows_of(reply: str, command: str) -> list[Row]:
-    """The rows of a list; raises Unavailable when the reply is none.
+    """The rows of a list; raises Unavailable if the reply is not a list.
 
-    An empty list has no row of names. Rows that are not as long as the names are left out.
+    An empty list has no row of names. Rows of another length than the names are skipped.
     """
     text = reply.strip()
     if text.startswith(("-ERR", "-USAGE")) or not text.endswith("+OK"):

@@ -1,4 +1,4 @@
-"""What FreeSWITCH is asked, to learn what it has now."""
+"""The commands that ask FreeSWITCH for its current state."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ async def take_snapshot(
 ) -> Snapshot:
     """What FreeSWITCH has now, and which of the callers are still there.
 
-    ``at`` and ``last_at`` are as a Snapshot has them. ``asked`` is told each command for a list,
-    and the reply. Raises Unavailable where a right is missing.
+    ``at`` and ``last_at`` are as a Snapshot has them. ``asked`` is called with each command for a
+    list and its reply. Raises Unavailable if a right is missing.
     """
 
     async def rows(command: str) -> list[Row]:

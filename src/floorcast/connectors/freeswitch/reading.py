@@ -1,4 +1,4 @@
-"""What was read, on its way into the spool: signs, and what FreeSWITCH has now. No I/O."""
+"""Prepares what was read for the spool: signs, and the current state of FreeSWITCH. No I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Item = Sign | Snapshot | Core
 
 
 class Reading:
-    """One FreeSWITCH as it is read; everything that it knows is in the rows that it gives."""
+    """The reading of one FreeSWITCH. Its complete state is in the rows that it returns."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Reading:
         self._kept.advance(now)
 
     def step(self) -> Step:
-        """What followed since the last step."""
+        """The results since the last step."""
         return self._kept.step()
 
     def _begin(self, core: str) -> None:

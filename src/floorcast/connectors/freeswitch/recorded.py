@@ -47,7 +47,7 @@ class _Recording:
         self.unreadable = 0
 
     def signs(self, read: Callable[[int], bytes]) -> Iterator[Sign]:
-        """What the frames say, in their order."""
+        """The signs of the frames, in order."""
         frames = FrameReader()
         for data in iter(lambda: read(READ_BYTES), b""):
             for frame in frames.feed(data):

@@ -18,10 +18,10 @@ class Following(Enum):
 
 
 class EventSequence:
-    """The numbers of one FreeSWITCH's events, which begin anew with each start of it.
+    """The numbers of one FreeSWITCH's events, which restart with each start of it.
 
-    FreeSWITCH numbers all of its events, also those that nobody has subscribed to. So a gap does
-    not prove that something is lost; it is a reason to compare, not more often than now and then.
+    FreeSWITCH numbers all of its events, including those without a subscriber. A gap therefore does
+    not prove a loss; it is a reason to compare, at a limited rate.
     """
 
     def __init__(self, core: str = "") -> None:

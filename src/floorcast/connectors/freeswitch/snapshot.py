@@ -1,4 +1,4 @@
-"""What FreeSWITCH has now, against what the connector believed. No I/O."""
+"""Compares the current state of FreeSWITCH with the state of the connector. No I/O."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Snapshot(Struct, kw_only=True):
 def missed_signs(
     snapshot: Snapshot, state: State, config: MappingConfig, gone_since: Container[str]
 ) -> list[Sign]:
-    """The signs that would have been read had nothing been missed, as far as can be known.
+    """The signs that were missed, as far as they can be reconstructed.
 
-    What changed since the questions is left alone; ``gone_since`` are sessions that ended since.
+    Changes since the snapshot are not touched; ``gone_since`` are sessions that have ended since.
     """
     compared = _Compared(snapshot, state, config, gone_since)
     return [

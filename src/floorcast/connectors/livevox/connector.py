@@ -111,7 +111,7 @@ class LivevoxConnector:
         self._is_away = False
 
     def forwarder(self) -> Forwarder:
-        """What sends from this connector's spool."""
+        """Sends events from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
@@ -237,7 +237,7 @@ class LivevoxConnector:
         return token_at(self._clock.ours() - self._tuning.reach_seconds)
 
     def _lost(self, name: Feed, token: str, refused: InvalidParameter) -> str:
-        """Where to go on when a token is refused: as far back as the feed goes, then from now."""
+        """The position after a refused token: as far back as the feed goes, else now."""
         tried = self._tries.get(name, 0)
         self._tries[name] = tried + 1
         if name == "agent":

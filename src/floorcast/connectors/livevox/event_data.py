@@ -1,7 +1,7 @@
-"""The ``data`` of events, from what a feed of the Real-Time Reporting API gives. No I/O.
+"""Makes the ``data`` of events from a feed of the Real-Time Reporting API. No I/O.
 
-What a feed left out, or sent as something that it is not, is left out here, too. Numbers name
-things: the ids of the server that is followed are kept.
+Missing members and members of the wrong type are omitted. Things keep the ids of the followed
+server.
 """
 
 from __future__ import annotations

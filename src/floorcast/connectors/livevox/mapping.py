@@ -1,8 +1,8 @@
-"""From what another server tells to events for this one. No I/O, no clock.
+"""Maps the feeds of another server to events for this one. No I/O, no clock.
 
-The feeds tell of a call's beginning and end, and of its agents; that it waited is told by the
-list of waiting calls, while it waits, or follows from the durations of its end. An event keeps
-the other server's id and time; what follows from it has that id and a suffix.
+The feeds have a call's start, end and agents; its wait is known from the list of waiting calls, or
+follows from the durations of its end. An event keeps the other server's id and time; derived events
+have that id and a suffix.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Mapping:
     def _derived(
         self, event: CallTermination, call: CallNow, event_id: str, end: int
     ) -> list[CloudEvent]:
-        """That the call waited and was answered, as far as nothing else told it."""
+        """The wait and the answer of a call, unless other events have set them."""
         names = known(transactionId=event.transaction_id, sessionId=event.session_id)
         hold = _duration(event.transfer_hold_duration)
         events = []
@@ -277,10 +277,10 @@ class Mapping:
         return events
 
     def statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
-        """How the agents are who are logged in now, after events of the feed were lost.
+        """The states of the agents who are logged in, after events of the feed were lost.
 
-        A state that began after the agent's last event is sent, and a LOGOFF for an agent who is
-        not logged in any more. Only agents whose id the feed has told are known.
+        Sends a state that began after the agent's last event, and a LOGOFF for agents who are no
+        longer logged in. Only agents with an id in the feed are known.
         """
         by_login = {row.agent_login_id: row for row in rows if row.agent_login_id}
         events = []
@@ -325,7 +325,7 @@ def _named(event: CallStart) -> tuple[int, str]:
 
 
 def _without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
-    """Whether an agent made the call: it is answered, and nobody waited."""
+    """Whether an agent made the call: it is answered without a wait."""
     if answered is None or hold:
         return False
     direction = event_data.direction_of(event) or call.direction

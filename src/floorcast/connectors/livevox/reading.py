@@ -1,4 +1,4 @@
-"""What was read of the server that is followed, and what is to be kept of it. No I/O."""
+"""Prepares what was read of the followed server for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Reading:
         self.last_at = 0.0
 
     def answer_is_known(self, event: CallTermination) -> bool:
-        """Whether there was no answer, or an agent's IN_CALL or an earlier end told of it."""
+        """Whether there was no answer, or an agent's IN_CALL or an earlier end has set it."""
         number, session = event.transaction_id, event.session_id
         if number is None or not session or not event.operator_transfer_successful:
             return True
@@ -81,7 +81,7 @@ class Reading:
         """Nothing follows from the time alone."""
 
     def step(self) -> Step:
-        """What followed since the last step."""
+        """The results since the last step."""
         events, self._events = self._events, []
         position: Positions[str, str] = self._position
         self._position = {}

@@ -1,4 +1,4 @@
-"""What is open at the server that is followed, as far as its feeds have told.
+"""The open calls and agents of the followed server, according to its feeds.
 
 All of it is written to the spool, row by row, in the transaction of the events that it led to.
 """
@@ -94,7 +94,7 @@ class State:
             self._touched.add(("call", key))
 
     def has_ended(self, transaction: int, session: str) -> bool:
-        """Whether the call's end was told before."""
+        """Whether the call has already ended."""
         return name_of(transaction, session) in self.ended
 
     def end(self, transaction: int, session: str) -> None:

@@ -1,1 +1,1 @@
-"""What all PBXs have in common: signs of calls and agents, and the events that follow from them."""
+"""Shared by all PBXs: signs of calls and agents, and the events made from them."""

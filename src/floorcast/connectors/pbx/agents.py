@@ -201,7 +201,7 @@ class Agents:
         return agent
 
     def _is_unknown(self, member: str) -> bool:
-        """Whether this is an interface, and nobody knows whose."""
+        """Whether this is an interface of an unknown agent."""
         known = (
             self._config.agents.keys() | self._state.interfaces.keys() | self._state.agents.keys()
         )

@@ -29,7 +29,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
 
 class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the mapping takes from the configuration; all of it may be left out.
+    """The configuration of the mapping; every part is optional.
 
     ``source`` names this PBX in ids. ``services``: queue to service (else the queue's name).
     ``agents``: a member's name, or what it is known by, to agent (else the name). ``home_queues``:

@@ -43,11 +43,11 @@ class KeptMapping:
         self._events += self._mapping.advance(now)
 
     def move(self, name: str, position: str) -> None:
-        """From now on reading would go on here."""
+        """Record the position from which reading would continue."""
         self._position[name] = position
 
     def step(self) -> Step:
-        """What followed since the last step."""
+        """The results since the last step."""
         events, self._events = self._events, []
         rows = self._state.changed()
         if events or rows:

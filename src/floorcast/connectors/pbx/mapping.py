@@ -192,7 +192,7 @@ class Mapping:
             self._connect(connected)
 
     def _is_known_join(self, sign: Joined, call: CallNow) -> bool:
-        """Whether the join is the last one, or one before it, told late by the other channel."""
+        """Whether the join is the last one, or an earlier one from the slower channel."""
         if call.queue == sign.queue:
             return sign.at < call.joined + SAME_JOIN
         return sign.at < floor(call.joined)

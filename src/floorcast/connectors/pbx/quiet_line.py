@@ -13,9 +13,9 @@ READ_BYTES = 1 << 18
 
 
 async def read_some(reader: asyncio.StreamReader, ping: Callable[[], None]) -> bytes:
-    """What comes next; empty when the connection is lost, or dead.
+    """The next bytes; empty if the connection is lost or dead.
 
-    ``ping`` asks the other side for a sign of life. Raises OSError.
+    ``ping`` requests a response from the other side. Raises OSError.
     """
     try:
         async with asyncio.timeout(PING_SECONDS):

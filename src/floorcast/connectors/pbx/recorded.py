@@ -1,4 +1,4 @@
-"""What a PBX wrote down, as events of another day. No I/O."""
+"""Converts a recording of a PBX to events of another day. No I/O."""
 
 from __future__ import annotations
 

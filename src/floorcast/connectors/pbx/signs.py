@@ -1,8 +1,8 @@
-"""Signs: what a PBX says of calls and agents, in one vocabulary.
+"""Signs: facts about calls and agents of any PBX, in one vocabulary.
 
 ``at`` is seconds of the epoch by the PBX's clock. ``caller`` is the id of a channel, ``agent`` a
-member's name. Whatever tells of an occurrence gives the same sign for it, so that its event has the
-same id however it was learned.
+member's name. Every channel gives the same sign for an occurrence, so its event always has the same
+id.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _OfMember(_OfCaller, frozen=True, kw_only=True):
 
 
 class OfCaller(TypedDict):
-    """What every sign of a caller in a queue has."""
+    """The members of every sign of a caller in a queue."""
 
     at: float
     caller: str
@@ -72,7 +72,7 @@ class OfCaller(TypedDict):
 
 
 class OfMember(OfCaller):
-    """What every sign of a caller and a member has."""
+    """The members of every sign of a caller and a queue member."""
 
     agent: str
 
@@ -110,7 +110,7 @@ class Completed(_OfMember, frozen=True, kw_only=True):
 
 
 class Left(_OfCaller, frozen=True, kw_only=True):
-    """A caller left a queue; ``reason`` is empty when it is not told, ``key`` what was pressed."""
+    """A caller left a queue; ``reason`` is empty if unknown, ``key`` is the pressed key."""
 
     reason: str = ""
     key: str = ""
@@ -143,7 +143,7 @@ class Missed(_OfMember, frozen=True, kw_only=True):
 
 
 class HungUp(_Sign, frozen=True, kw_only=True):
-    """A channel is gone; ``by`` is who hung up, if that is told."""
+    """A channel has ended; ``by`` is the party that hung up, if known."""
 
     channel: str
     by: By = ""
@@ -157,10 +157,11 @@ class Held(_Sign, frozen=True, kw_only=True):
 
 
 class Member(_Sign, frozen=True, kw_only=True):
-    """A member of a queue, as it is now; ``status`` (the device's) is None if not told.
+    """The current state of a queue member.
 
-    ``interface`` is empty if not told. ``since`` is when this state began, and ``logged_in``
-    when the membership did, where they are known to be before ``at``. ``wrap_up`` is in seconds.
+    ``status`` (of the device) is None and ``interface`` empty if unknown. ``since`` is the start of
+    this state, and ``logged_in`` that of the membership, if they are known to be before ``at``.
+    ``wrap_up`` is in seconds.
     """
 
     queue: str
@@ -212,7 +213,7 @@ class AgentStatus(_Sign, frozen=True, kw_only=True):
 
 
 class Dialed(_Sign, frozen=True, kw_only=True):
-    """The number that the caller dialed, told before the caller joins."""
+    """The number that the caller dialed, known before the caller joins."""
 
     caller: str
     number: str
@@ -271,7 +272,7 @@ class Paired(_Sign, frozen=True, kw_only=True):
 
 
 class Restarted(_Sign, frozen=True, kw_only=True):
-    """The PBX began anew: no call from before is there; no member either, if ``empty``."""
+    """The PBX has restarted: earlier calls are gone, and all members if ``empty``."""
 
     empty: bool = False
 
@@ -306,9 +307,9 @@ Sign = (
 
 
 def sign_key(sign: Sign) -> tuple[object, ...] | None:
-    """What the same sign from the other channel has in common with this one.
+    """A key that the same sign from the other channel shares.
 
-    None for a sign that only one channel gives, or that changes nothing when it comes twice.
+    None for a sign that only one channel gives, or that has no effect when repeated.
     """
     match sign:
         case Joined() | Left():

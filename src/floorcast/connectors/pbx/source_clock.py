@@ -1,4 +1,4 @@
-"""What time it is at the source."""
+"""The time at the source."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class SourceClock:
         return self._clock() + self._offset
 
     def note(self, at: float, received: float) -> None:
-        """What came at ``received`` by our clock says that it is ``at``."""
+        """A message received at ``received`` by our clock has the source's time ``at``."""
         self._offset = at - received
 
     def note_second(self, second: int, received: float) -> None:
-        """What came at ``received`` says which second it is: our offset is right to a second."""
+        """A message received at ``received`` has the source's time in whole seconds."""
         if not -1.0 <= received + self._offset - second <= 2.0:
             self._offset = second + 0.5 - received

@@ -28,7 +28,7 @@ class SpoolingTuning(Struct, frozen=True, kw_only=True):
 
 
 class Step(NamedTuple):
-    """What is to be kept in one transaction."""
+    """The changes of one transaction."""
 
     events: list[CloudEvent]
     rows: Mapping[tuple[str, str], object]
@@ -53,7 +53,7 @@ class Reading(Protocol[Item_contra]):
         """Apply the time; ``now`` is by the source's clock."""
 
     def step(self) -> Step:
-        """What followed since the last step."""
+        """The results since the last step."""
 
 
 class Spooling(Generic[Item]):

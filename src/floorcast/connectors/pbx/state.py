@@ -1,4 +1,4 @@
-"""What is open at a PBX, as the mapping believes it: calls, agents, ids of swapped calls.
+"""The open calls and agents of a PBX, as the mapping knows them, and ids of swapped calls.
 
 All of it is written to the spool, row by row, in the transaction of the events that it led to.
 """
@@ -36,10 +36,10 @@ class CallNow(Struct, kw_only=True):
     """A call. ``session`` counts the calls of this caller, ``turn`` those at a queue.
 
     Times are seconds of the epoch. ``since`` is when the phase began, ``due`` when it ends by
-    itself. ``joined`` and ``connected`` are those of the last turn. ``reason`` is that of leaving
-    a queue, ``exit_key`` what was pressed then. ``hung_up_by`` is who hung up, if that was told.
-    ``result`` is that of the conversation. ``channel`` is where the caller is now, if not in
-    the channel that they joined with. ``is_direct``: no queue connected it to its agent.
+    itself. ``joined`` and ``connected`` are those of the last turn. ``reason`` is that of leaving a
+    queue, ``exit_key`` what was pressed then. ``hung_up_by`` is the party that hung up, if known.
+    ``result`` is that of the conversation. ``channel`` is where the caller is now, if not in the
+    channel that they joined with. ``is_direct``: no queue connected it to its agent.
     """
 
     caller: str

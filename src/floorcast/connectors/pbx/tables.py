@@ -1,4 +1,4 @@
-"""What ``--check`` shows: tables for people."""
+"""The tables that ``--check`` prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a PBX sent and nobody can read: counted, and each kind of it shown once."""
+"""Unreadable messages of a PBX: counts them and logs each kind once."""
 
 from __future__ import annotations
 
