@@ -169,7 +169,7 @@ def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path) -> None:
             cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
-            wait_until(lambda: "event json" in str(socket.esl.commands), lambda: "no subscription")
+            wait_until(lambda: socket.esl.subscriptions == 1, lambda: "no subscription")
             socket.say(Caller("u").joins(1795813600.0))
             wait_until(lambda: len(intake.received) == 2, lambda: intake.requests)
         finally:

@@ -67,6 +67,11 @@ class FakeEsl:
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
+    @property
+    def subscriptions(self) -> int:
+        """How often somebody has asked for events: what is said before reaches nobody."""
+        return sum(command.startswith("event ") for command in self.commands)
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]

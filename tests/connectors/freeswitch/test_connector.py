@@ -211,7 +211,7 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
         intake.answers.clear()
         esl.members = [CALLER.row(at)]
         async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: esl.logins == 2 and len(kinds(intake)) == 4, intake)
+            await until(lambda: esl.subscriptions == 2 and len(kinds(intake)) == 4, intake)
             await esl.say([*CALLER.leaves(at + 2), *CALLER.hangs_up(at + 2.1)])
             await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
 
