@@ -1,8 +1,8 @@
-"""``audit.log``: who logged in, was refused and changed what, a JSON object per line.
+"""``audit.log``: logins, refusals and changes, one JSON object per line.
 
-The server and the commands beside it append to one file. At 10 MiB the file becomes
-``audit.log.1``, and so on up to ``audit.log.9``; the oldest is deleted. No line holds a password,
-a token or a key; sessions and keys are named by the beginning of their hashes.
+The server and commands append to the same file. At 10 MiB the file becomes ``audit.log.1``, and so
+on up to ``audit.log.9``; the oldest is deleted. No line contains a password, a token or a key;
+sessions and keys are identified by the first digits of their hashes.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class _Gathered(NamedTuple):
 class AuditLog:
     """The audit log of a data folder; of None, nothing is written.
 
-    A line that cannot be written is lost, and the server's log says so once: a full disk must not
-    stop logins. A process that only appends never waits for another one.
+    A line that cannot be written is lost, and the server logs that once: a full disk must not stop
+    logins. A process that only appends never waits for another.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class AuditLog:
             self._tell_oldest()
 
     def record_changes(self, changes: Sequence[Change], **fields: Value) -> None:
-        """Append the changes of a site, a line each; of more than a thousand, how many more."""
+        """Append the changes of a site, one line each; beyond a thousand, their number."""
         for change in changes[:MAX_CHANGES]:
             self.record(
                 "site_changed",

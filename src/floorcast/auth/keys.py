@@ -1,8 +1,8 @@
-"""API tokens and ingest keys: reading them, finding their client, slowing those who guess.
+"""API tokens and ingest keys: reading them, finding their client, throttling guesses.
 
-After 20 different wrong keys from one address there is a delay before another is looked at: 1 s
-at first, doubled by each further wrong one, up to 60 s. The same holds for 20 tries of one wrong
-key, which delay that key alone. A count goes down by one per 120 s without a wrong key.
+After 20 different wrong keys from one address there is a delay before the next is checked: 1 s at
+first, doubled by each further wrong key, up to 60 s. The same applies to 20 attempts with one wrong
+key, which delay only that key. A count goes down by one per 120 s without a wrong key.
 
 So a source with a revoked key does not stop the others at the same address. A key that was
 right from an address before is never held up there. Each process counts for itself, in memory.
@@ -51,7 +51,7 @@ def is_api_token(client: Client | None, a_digest: str) -> bool:
 
 
 class Keys:
-    """The ingest keys and screen keys of the site, as they are at the moment of asking."""
+    """The current ingest keys and screen keys of the site."""
 
     def __init__(self, site: Site, guesses: KeyGuesses) -> None:
         self._site = site

@@ -1,6 +1,6 @@
-"""Passwords: Argon2id, in two threads beside the event loop.
+"""Passwords: Argon2id, in two threads.
 
-Hashing releases the interpreter, so two threads keep two processors busy and the loop free.
+Hashing releases the interpreter's lock, so two threads use two cores and the event loop stays free.
 Queues are bounded: a request beyond that gets 503.
 """
 
@@ -38,7 +38,7 @@ class FairQueue(Generic[T]):
         self._sizes: dict[int, int] = {}
 
     def push(self, queue: tuple[int, str], item: T) -> bool:
-        """Add an item; False if the address or the client holds as many as it may."""
+        """Add an item; False if the address or the client has reached its limit."""
         client, address = queue
         size = self._sizes.get(client, 0)
         waiting = self._clients.get(client, {}).get(address, ())
@@ -161,7 +161,7 @@ class Passwords:
             if self._closed:
                 raise Unavailable("the server is stopping") from None
             if turn.done() and not turn.cancelled():
-                self._next()  # the thread was given to somebody who has just gone away
+                self._next()  # the caller was cancelled after it got the thread
             raise
 
     def _done(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:
@@ -169,7 +169,7 @@ class Passwords:
             loop.call_soon_threadsafe(self._next)
 
     def _next(self) -> None:
-        """Give a thread that has become free to whoever is next."""
+        """Start the next work on a free thread."""
         while (turn := self._waiting.pop()) is not None:
             if not turn.done():
                 turn.set_result(None)

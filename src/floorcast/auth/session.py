@@ -221,7 +221,7 @@ def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
 
 
 def proof_of(password_hash: str) -> str:
-    """Tells whether a session was opened under this password, and nothing else of it."""
+    """Verifies that a session was opened with this password, without revealing it."""
     return sha256(password_hash.encode()).hexdigest()[:32]
 
 

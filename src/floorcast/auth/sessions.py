@@ -47,7 +47,7 @@ DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session has ended
 WRITTEN: Final = 60  # seconds between two writings of a session's use
-LAG: Final = 120  # seconds by which the use in the bucket may be behind, with room to spare
+LAG: Final = 120  # seconds by which the stored use can lag, with a margin
 GROUP: Final = 250  # sessions written in one go
 TRIES: Final = 10  # against other nodes that write at the same moment
 
@@ -269,7 +269,7 @@ class Sessions:
         """Bring what the session may do up to date with the site; False: it has ended."""
         if session.generation == self._site.generation or self._permit(session):
             return True
-        # a session may be heard of before the change of the site that allows it
+        # a session can arrive before the change of the site that allows it
         return self._site.reload() is not None and self._permit(session)
 
     def _permit(self, session: Session) -> bool:

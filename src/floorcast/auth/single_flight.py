@@ -32,4 +32,4 @@ class SingleFlight(Generic[T]):
     def _over(self, key: object, task: asyncio.Task[T]) -> None:
         del self._under_way[key]
         if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not report it where nobody waits
+            task.exception()  # retrieved, so that asyncio does not report it if no caller waits

@@ -144,7 +144,7 @@ class Throttle:
         await self._change(attempt, count)
 
     async def withdrawn(self, attempt: Attempt) -> None:
-        """The try came to no answer, for a reason of ours: it does not count."""
+        """The attempt failed because of the server and does not count."""
 
         def count() -> _Decision:
             here = self._one_less(HERE, attempt.here)
@@ -239,7 +239,7 @@ def _one_more(
 
 
 def _delay(wrong: int, limit: Limit) -> int:
-    """Seconds until the next try, after so many wrong ones."""
+    """Seconds until the next attempt, after this number of wrong ones."""
     if limit is USER:
         return min(max(0, wrong - limit.free), limit.longest)
     return min(2 ** (wrong - limit.free), limit.longest) if wrong >= limit.free else 0

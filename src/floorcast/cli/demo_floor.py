@@ -28,7 +28,7 @@ __all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
 
 AGENTS, SEED = 120, 1999
 SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
-TOO_OLD = timedelta(hours=12)  # a run that was killed before then is left as it is
+TOO_OLD = timedelta(hours=12)  # a run that was killed before then is not changed
 BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
 FILE = "demo-floor.json"
 MS = timedelta(milliseconds=1)

@@ -17,8 +17,8 @@ from floorcast.simulator.simulation import Simulation
 __all__ = ["Pace", "SimulationRun"]
 
 MINUTE = 60_000  # ms
-SLICE = 10_000  # ms that the floor goes on at a time, at most
-LOOKS = 0.1  # seconds from one look at the clock to the next
+SLICE = 10_000  # ms that the floor advances at a time, at most
+LOOKS = 0.1  # seconds between two checks of the clock
 
 
 class Pace(NamedTuple):

@@ -104,7 +104,7 @@ def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # Nobody reads any more, which is no error; Python would flush once more at its end.
+        # The reader is gone, which is not an error; Python would flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         # Ctrl-C may come between an event and its line: then it has to come again.

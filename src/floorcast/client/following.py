@@ -90,7 +90,7 @@ class Following(Generic[E]):
         self._ready: deque[_Spot] = deque()
         self._hand = self._handled = _Spot(b"", token or "")
         self._place = ""  # what has been received reaches up to here
-        self._known = ""  # the id of the last event behind that place that was handled before
+        self._known = ""  # the id of the last handled event after that position
         self._caught_up = self._listening = False
         self._silent = 0
         self._saved, self._saved_at = "", conversation.timing.clock()
@@ -179,7 +179,7 @@ class Following(Generic[E]):
             if self._silent == MOST_SILENT:
                 self._stream = None
         except Broken:
-            pass  # the next page goes on behind what has come
+            pass  # the next page continues after the received events
         if message is None:
             self._listening = False
             yield Shut()

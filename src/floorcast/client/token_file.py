@@ -19,7 +19,7 @@ class TokenFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._saving = threading.Lock()  # a save that nobody waits for any more goes on
+        self._saving = threading.Lock()  # a save continues even if its caller is cancelled
 
     def load(self) -> str | None:
         """The token; None if there is no file yet, or an empty one. Raises SettingError."""

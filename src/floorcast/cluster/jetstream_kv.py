@@ -72,7 +72,7 @@ class KvTuning:
     """How long the store waits, in seconds."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for a write
-    unconfirmed: float = 30.0  # after which what may be out of date admits nobody any more
+    unconfirmed: float = 30.0  # after which possibly outdated data no longer admits anyone
     tombstone: int = TOMBSTONE
 
 
@@ -173,7 +173,7 @@ class JetStreamKeyValueStore:
 
     @property
     def halted(self) -> str:
-        """Why the stream is followed no more, and what to do; empty while it is."""
+        """Why the stream is no longer followed, with advice; empty while it is."""
         return self._watch.halted
 
     def buckets(self) -> list[str]:

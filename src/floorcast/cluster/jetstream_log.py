@@ -1,4 +1,4 @@
-"""The cluster's log: JetStream streams give the order, and every node keeps a copy of them.
+"""The cluster's log: JetStream streams determine the order, and every node has a copy of them.
 
 A node publishes what it appends, then waits until it has followed the stream that far. The entry's
 number, its time and which of its events are duplicates come out of following, on every node the
@@ -339,7 +339,7 @@ class JetStreamLog:
 
     @property
     def halted(self) -> str:
-        """Why the streams are followed no more, and what to do; empty while they are."""
+        """Why the streams are no longer followed, with advice; empty while they are."""
         halted = next((each.halted for each in self.followers if each.halted), "")
         return halted or self._store_halted()
 

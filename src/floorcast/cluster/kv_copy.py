@@ -34,7 +34,7 @@ class KeyMessage(NamedTuple):
 
 
 class KeyState(NamedTuple):
-    """The last that is known of a key; of one that was never written, ``seq`` is 0."""
+    """The last known state of a key; ``seq`` is 0 if it was never written."""
 
     value: bytes | None = None
     seq: int = 0

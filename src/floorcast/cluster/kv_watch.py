@@ -34,7 +34,7 @@ __all__ = ["PARTS", "Watch", "subject"]
 
 PARTS: Final = "Floorcast-Parts"  # header: how many messages a large value comes in
 PAUSE: Final = 0.5  # seconds until another consumer is made
-STALL_LOOKS: Final = 5  # looks at which the stream has more and nothing comes
+STALL_LOOKS: Final = 5  # checks at which the stream has more and nothing arrives
 AVOID: Final = 60.0  # seconds for which a server whose replica stood still is not asked
 
 CONSUMER: Final = {"deliver_policy": "last_per_subject", "filter_subject": f"{KV_PREFIX}.>"}
@@ -49,11 +49,11 @@ def subject(bucket: str, key: str, part: int = 0) -> str:
 
 
 class Watch:
-    """Keeps ``copy`` as the stream is.
+    """Keeps ``copy`` equal to the stream.
 
-    ``halted`` says why it cannot, and what to do; empty while it can. ``through`` is a time on
-    the cluster's clock (ticks): whatever was written until then is in the copy. ``stream`` is
-    the stream as it was first seen.
+    ``halted`` is the reason if it cannot, with advice; else empty. ``through`` is a time on the
+    cluster's clock (ticks): the copy has all writes until then. ``stream`` is the stream as it was
+    first seen.
     """
 
     def __init__(self, link: NatsLink, copy: Copy, tombstone: int) -> None:
@@ -197,7 +197,7 @@ class Watch:
             return
         self.halted = why
         _log.error("kv_halted", why=why)
-        self._loaded.set()  # nobody should wait for it any more
+        self._loaded.set()  # it must not be waited for any longer
         for future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable(why))
@@ -231,13 +231,13 @@ class _Following:
         self._whole = True
 
     def take(self, messages: list[Message]) -> None:
-        """Take messages in order; none, when the consumer's server has had no more for a while."""
+        """Apply messages in order; none if the consumer's server has had no more for a while."""
         for message in messages:
             if self.loaded:
                 self._take(message)
             else:
                 self._load(message)
-        if not messages and self.loaded and self._whole:  # nothing is owed any more
+        if not messages and self.loaded and self._whole:  # nothing more is expected
             self._owed = 0
             self._flush()
 

@@ -44,7 +44,7 @@ WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leade
 ANSWER: Final = 2.0  # seconds for the first answer; doubled for each retry
 MAX_ANSWER: Final = 6.0
 RETRY: Final = 0.1  # seconds until a request is sent again
-LOOKS: Final = 1.0  # seconds between two looks at the streams
+LOOKS: Final = 1.0  # seconds between two checks of the streams
 CLOSING: Final = 3.0  # seconds to send what is left when the connection is closed
 # A silent replica does not count after 3 s: a majority elects another leader no earlier than 4 s
 # after it last heard from this one.
@@ -54,7 +54,7 @@ MAX_ELSEWHERE: Final = 40.0
 MAX_PENDING_BYTES: Final = 64 << 20  # to be sent; ``request`` sends nothing while disconnected
 PINGS: Final = 2  # seconds between pings; a connection ends at the second without an answer
 
-# Errors that pass: the states 409 (the same is under way), 429 and 503 (busy, no leader or quorum),
+# Temporary errors: the states 409 (already in progress), 429 and 503 (busy, no leader or quorum),
 # and JetStream's codes for a stream or consumer whose servers are down.
 PASSING: Final = frozenset({409, 429, 503})
 OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
@@ -84,9 +84,10 @@ class Ack(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A watched stream as its leader, which has a quorum, described it.
+    """The state of a watched stream from its leader, which has a quorum.
 
-    ``asked`` is when it was asked, on the cluster's clock: whatever was stored before is in it.
+    ``asked`` is the time of the request on the cluster's clock: the state includes everything
+    stored before.
     """
 
     info: Mapping[str, Any]
@@ -247,7 +248,7 @@ class NatsLink:
         try:
             await asyncio.wait_for(self.client.close(), CLOSING)
         except (nats.errors.Error, OSError, RuntimeError, TimeoutError) as error:
-            # nobody waits any more for what it could not send
+            # the callers of unsent requests have given up
             _log.debug("nats_closed_roughly", why=_why(error))
 
     async def _ask(

@@ -1,7 +1,7 @@
 """``floorcast cluster config``: a configuration for each NATS server of a new cluster.
 
-Servers know each other by a password and by certificates, floorcast has an account of its own that
-may do what floorcast does and no more, and each message is flushed before it is acknowledged.
+Servers authenticate each other by a password and by certificates, floorcast has a separate account
+with only the permissions that it needs, and each message is flushed before it is acknowledged.
 """
 
 from __future__ import annotations

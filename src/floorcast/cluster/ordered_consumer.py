@@ -23,18 +23,18 @@ from floorcast.model.errors import Unavailable
 
 __all__ = ["Delivery", "Message", "OrderedConsumer"]
 
-PULL_MESSAGES: Final = 64  # asked for at a time
+PULL_MESSAGES: Final = 64  # requested at a time
 PULL_NS: Final = 2_500_000_000  # that a request waits for messages
 HEARTBEAT_NS: Final = 500_000_000  # between two signs of life while there are none
 SILENCE: Final = 3.0  # seconds without any, after which the consumer is taken for dead
-UNUSED_NS: Final = 30_000_000_000  # after which the server forgets a consumer that nobody asks
+UNUSED_NS: Final = 30_000_000_000  # after which the server removes an unused consumer
 PLACEMENTS: Final = 6  # tries to have the consumer on a server that is not to be avoided
 
 REQUEST: Final = msgspec.json.encode(
     {"batch": PULL_MESSAGES, "expires": PULL_NS, "idle_heartbeat": HEARTBEAT_NS}
 )
 IDLE: Final = "100"  # a heartbeat
-ASK_AGAIN: Final = frozenset({"404", "408"})  # the request ended with fewer messages than asked for
+ASK_AGAIN: Final = frozenset({"404", "408"})  # the request ended with fewer messages than requested
 
 
 class Message(NamedTuple):

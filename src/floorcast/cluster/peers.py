@@ -43,9 +43,9 @@ __all__ = [
 
 PEERS: Final = "floorcast.peers"
 ANSWERS: Final = 1.0  # seconds in which nodes answer
-NO_RESPONDERS: Final = "503"  # what NATS answers where nobody has subscribed
+NO_RESPONDERS: Final = "503"  # the response of NATS without a subscriber
 PIECE_BYTES: Final = 256 << 10  # of a copy, in one answer
-UNREAD: Final = 60.0  # seconds after which a copy that nobody reads is deleted
+UNREAD: Final = 60.0  # seconds after which an unread copy is deleted
 
 Answer = Callable[[Msg], Awaitable[bytes]]
 
@@ -278,7 +278,7 @@ class PeerServer:
 async def _respond(answer: Answer, message: Msg) -> None:
     try:
         await message.respond(await answer(message))
-    except Unavailable as error:  # no answer: whoever asked asks another node
+    except Unavailable as error:  # no response: the requester asks another node
         _log.info("peer_not_answered", subject=message.subject, why=error.message)
         with suppress(nats.errors.Error):
             await message.respond(b"")

@@ -15,10 +15,10 @@ MAX_TARGETS: Final = 600  # looks that wait for the reader to come as far
 
 
 class Progress:
-    """``through`` is a time in ticks: whatever the stream took until then has been read.
+    """``through`` is a time in ticks: everything stored until then has been read.
 
-    ``newest`` is the leader's last message. ``standing`` counts the looks in a row at which the
-    leader had more and nothing had come since the look before.
+    ``newest`` is the leader's last message. ``standing`` counts consecutive checks at which the
+    leader had more and nothing had arrived since the previous check.
     """
 
     def __init__(self) -> None:

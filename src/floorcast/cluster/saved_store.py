@@ -96,7 +96,7 @@ class SavedStore:
         self._task = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
-        """Write down what is missing, then let go of the file."""
+        """Write what is missing, then close the file."""
         if self._task is not None:
             await ended([self._task])
             await self._save()

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 NO_MESSAGE = 10037  # JetStream's code
-QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a look after which a follower counts as behind
+QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check after which a follower counts as behind
 
 _log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class FollowerTuning:
 
     under_way: int = 64  # messages on their way into the copy
     pause: float = 0.2  # seconds until following begins again
-    stall_looks: int = 5  # looks at which the stream has more and nothing comes
+    stall_looks: int = 5  # checks at which the stream has more and nothing arrives
     confirm: float = 0.5  # seconds until a stream that seems to be shorter is asked again
     avoid: float = 60.0  # seconds for which a server whose replica stood still is not asked
 
@@ -279,7 +279,7 @@ class Follower:
         for _, future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable(why))
-                future.exception()  # nobody may be waiting any more
+                future.exception()  # the caller may have given up
         self._waiting = []
 
     def _stored(self, position: StreamPosition, durable: Durable) -> None:

@@ -183,12 +183,12 @@ def _check(found: StreamState, identity: str, count: int) -> None:
 
 
 async def mark_whole(link: NatsLink) -> None:
-    """Note beside the key-value store that all streams of the log were made."""
+    """Record in the key-value store's stream that all streams of the log were created."""
     await annotate(link, KV_STREAM, {WHOLE: "1"})
 
 
 async def set_identity(link: NatsLink, identity: str) -> None:
-    """Note beside the key-value store which log it belongs to."""
+    """Record in the key-value store's stream the log that it belongs to."""
     await annotate(link, KV_STREAM, {IDENTITY: identity})
 
 
@@ -201,7 +201,7 @@ async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
 
 
 def is_whole(info: Mapping[str, Any]) -> bool:
-    """Whether the log beside this key-value store once had all of its streams."""
+    """Whether the log of this key-value store once had all of its streams."""
     return WHOLE in (info["config"].get("metadata") or {})
 
 

@@ -33,7 +33,7 @@ CONFIG = "config"  # the file's own name: --config, FLOORCAST_CONFIG
 class Source(IntEnum):
     """How explicitly a value was given."""
 
-    FOUND = 0  # in a file that lies in the current folder, and may be anybody's
+    FOUND = 0  # in a file in the current folder, which another user may own
     CHOSEN = 1  # by a flag, in the environment, or in a file that one of these names
 
 

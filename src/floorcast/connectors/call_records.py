@@ -87,7 +87,7 @@ def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> Shift:
 def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]:
     """The calls as events, in order of time and, at one time, of cause.
 
-    At one time, calls that were under way end before others start, queue and are answered, so
+    At one time, calls that were in progress end before others start, queue and are answered, so
     that an agent is free of one call before it takes the next; a call without length still
     starts before it ends. Each event's ``source`` is ``source`` and the file's date.
     """

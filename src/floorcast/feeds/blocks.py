@@ -1,7 +1,7 @@
-"""Blocks: sealed runs of a feed's events, and how a page is cut out of them.
+"""Blocks: sealed runs of a feed's events, from which pages are cut.
 
 A block is a ``Segment`` opened for reading. A page without a filter takes one slice of its bytes,
-whatever the number of events.
+for any number of events.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SEAL_EVENTS = 1000  # events of a block
-SEAL_BYTES = 1024 * 1024  # bytes of a block, whatever its events
+SEAL_BYTES = 1024 * 1024  # bytes of a block
 PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
 
 Record = tuple[int, Facets, bytes]
@@ -169,10 +169,10 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some events of a feed, oldest first: ``lines`` is their JSON, a newline in between.
+    """Some events of a feed, oldest first: ``lines`` is their JSON, separated by newlines.
 
-    Everything up to ``cursor`` has been looked at. ``at_head``: that was all there is.
-    ``positions`` has each event's, in as many pieces as the page was put together of. ``built``
+    Everything up to ``cursor`` was checked; if ``at_head``, there is nothing after it.
+    ``positions`` has those of the events, in the pieces from which the page was made. ``built``
     caches the bodies that readers of the same page share.
     """
 
@@ -185,7 +185,7 @@ class Page:
 
 
 class PageBuilder:
-    """A page in the making: how far it got, and what it has taken so far.
+    """Builds a page: its position and the events taken so far.
 
     It is ``full`` with ``room`` events, or when the next event would exceed ``space`` bytes.
     ``asked`` holds its initial arguments.

@@ -18,7 +18,7 @@ from floorcast.model.token import TICKS_PER_SECOND, Token, decode, encode, end_o
 __all__ = ["REACH", "local_time", "not_here_yet", "resolve", "token_at"]
 
 REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
-_SLACK = 5 * TICKS_PER_SECOND  # how far another clock may be ahead of ours
+_SLACK = 5 * TICKS_PER_SECOND  # by which another clock can be ahead of the server's
 _NEWS = 1 << 20  # entries that another node may be ahead of this one
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -76,9 +76,9 @@ def token_at(
 ) -> str:
     """The token of a reader that has seen everything up to ``cursor``.
 
-    It speaks for the time at which the cursor's entry was taken; for a reader that has seen
-    all there is (``at_head``), for now, or for just before the next entry, if one is on its
-    way already: a reader whose token is taken by its time misses nothing.
+    Its time is that of the cursor's entry. For a reader that has seen everything (``at_head``), it
+    is now, or just before the next entry if there is one, so that a token resolved by its time
+    misses nothing.
     """
     entry = entry_of(cursor)
     head = log.head(client)

@@ -1,8 +1,8 @@
 """One feed of one client: events in, pages out, readers that wait.
 
-A reader holds a cursor and nothing else. Its events come from the ring; a cursor that
-has fallen out of it reads from the store until it has caught up with the ring. Both are the
-same blocks in the same order, so that there is neither a gap nor an overlap where they join.
+A reader holds a cursor and nothing else. Its events come from the ring; a cursor before the ring
+reads from the store until it has caught up. Both have the same blocks in the same order, so there
+is neither a gap nor an overlap between them.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class Feed:
         return page
 
     def _looked(self, builder: PageBuilder) -> bool:
-        """Move ``builder`` on while this turn lasts; True once there is no more for it."""
+        """Advance ``builder`` during this turn. Returns True when there is nothing more for it."""
         until = time.perf_counter() + _TURN
         while not builder.full:
             if builder.cursor < self._ring.after:

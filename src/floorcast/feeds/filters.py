@@ -178,7 +178,7 @@ def matcher(
 ) -> Matcher:
     """The matcher of a filter for a user who may see these call centers (None: all).
 
-    A user with limits also sees ``services``, whatever call center they belong to.
+    A user with limits also sees ``services`` of any call center.
     """
     key = (a_filter, visibility, services)
     found = _living.get(key)
@@ -193,9 +193,9 @@ EVERYTHING = matcher()
 def read_filter(value: object) -> Filter:
     """Check a request's ``filter`` as it was decoded from JSON.
 
-    Raises InvalidParameter, naming the member, for whatever is unknown or of a wrong type:
-    a misspelt filter must not widen the answer. Raises MissingParameter for a condition
-    without its ``id`` or ``type``.
+    Raises InvalidParameter with the member that is unknown or has a wrong type: a misspelled filter
+    must not widen the response. Raises MissingParameter for a condition without its ``id`` or
+    ``type``.
     """
     given = read_members(value, *InteractionConditions.__struct_encode_fields__)
     return Filter(

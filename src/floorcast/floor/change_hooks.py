@@ -1,4 +1,4 @@
-"""Before-change hooks: a scan under way reads a thing just before the fold changes it."""
+"""Before-change hooks: a scan in progress reads a thing just before the fold changes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ChangeHooks:
         self.calls: list[Callable[[Call | None], None]] = []
 
     def __bool__(self) -> bool:
-        """Whether a scan is under way."""
+        """Whether a scan is in progress."""
         return bool(self.agents or self.campaigns or self.services or self.calls)
 
     def everything(self) -> None:

@@ -293,7 +293,7 @@ class Tally:
         end = segment.answered if segment.answered is not None else segment.left
         first = self._day_of(segment.began)
         last = first if end is None else self._day_of(end)
-        # waiting at midnight is being offered anew; days that are dropped are not walked through
+        # a call waiting at midnight is offered again; dropped days are not iterated
         for day in range(max(first, self._ledger.first_day), last + 1):
             yield day, segment.service
 

@@ -106,7 +106,7 @@ class Timeline:
             return self._insert(agent, moment)
         if now - at > self._window:
             if agent.past:
-                forget_moments(agent)  # whatever is from before this comes too late by now
+                forget_moments(agent)  # events from before this are too late
             self._apply(agent, moment, 1)
             return agent.service
         if not agent.past or len(agent.past[-1].moments) >= STRETCH:
@@ -286,7 +286,7 @@ class Timeline:
         if today is not None:
             self._count_slice(agent, today, until - begin, sign)
             return
-        # a clock gone wrong may be decades behind: days that are dropped are not walked through
+        # a wrong clock can be decades behind: dropped days are not iterated
         begin = max(begin, self.calendar.bounds(self._ledger.first_day)[0])
         for day, spent in slices(begin, until, self.calendar):
             self._count_slice(agent, day, spent, sign)
@@ -370,7 +370,7 @@ def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
     elif agent.state is IN_CALL:
         agent.call_visited = agent.visited
     elif state is IN_CALL and agent.call_visited is not None:
-        visited = agent.call_visited  # back from hold or transfer: the visit goes on
+        visited = agent.call_visited  # back from hold or transfer: the visit continues
     agent.visited = visited
     agent.state, agent.since = state, at
     if state is WRAP_UP:

@@ -272,7 +272,7 @@ class Api:
             return path, error_response(error, event_source=is_event_source(context.scope))
 
 
-WAIT_SECONDS = 10.0  # a browser's EventSource gives up for good at a 503
+WAIT_SECONDS = 10.0  # a browser's EventSource never reconnects after a 503
 NEVER_WAIT = ("/healthz", "/readyz")
 
 

@@ -34,7 +34,7 @@ _JSON_TYPES = (
 )
 _FIRST_INPUT = 256  # compressed bytes shown to a new gzip member: the rest is copied once more
 _MOST_INPUT = 64 * 1024  # ... and to one that has gone on for long
-_STEP = 256 * 1024  # bytes inflated between two looks at the limit
+_STEP = 256 * 1024  # bytes inflated between two checks of the limit
 _TURN = 2 * 1024 * 1024  # work done in one turn of the loop, in bytes inflated (about 5 ms)
 _PADDING = 4096  # bytes of padding skipped at a time
 _MEMBER_COST = 4096  # what a new gzip member costs, in bytes inflated
@@ -111,10 +111,11 @@ async def _inflate(packed: bytes, limit: int, held: Callable[[int], None]) -> by
 
 
 def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
-    """Inflate the members of a gzip file, a step at a time; each piece, and what it cost beside.
+    """Inflate the members of a gzip file step by step; yields each piece and its additional cost.
 
-    zlib copies whatever input a member leaves: a member is shown little at first, and twice as
-    much each time, so thousands of empty members do not copy the body thousands of times.
+    zlib copies the input that a member leaves. A member is therefore given little input at first,
+    and twice as much each time, so that thousands of empty members do not copy the body thousands
+    of times.
     """
     member, members = zlib.decompressobj(wbits=31), 1
     view, at, most = memoryview(packed), 0, _FIRST_INPUT

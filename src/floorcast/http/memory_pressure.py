@@ -1,4 +1,4 @@
-"""Whether the server is out of memory, so that ``/readyz`` can say so before it fails."""
+"""Detects that memory is low, so that ``/readyz`` can report it before requests fail."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 class RequestContext:
     """A request, the server's services and, once admitted, the caller's session.
 
-    ``parameter`` is the value of the route's path parameter. ``extra`` are headers that the
-    response carries whatever the outcome.
+    ``parameter`` is the value of the route's path parameter. ``extra`` are headers of the response,
+    including errors.
     """
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
@@ -130,9 +130,9 @@ class RequestContext:
         return client[0] if client else ""
 
     def gone(self) -> asyncio.Future[None]:
-        """Done once the caller has disconnected; cancel it when it is not needed any more.
+        """Done when the caller has disconnected; cancel it when it is no longer needed.
 
-        Under another transport than ours it is a task, which costs 2 KB.
+        With another transport it is a task, which takes 2 KB.
         """
         until_gone = self.scope.get("extensions", {}).get(GONE)
         if until_gone is None:

@@ -115,7 +115,7 @@ class _ClientTurns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given to somebody who has gone
+            if turn.done() and not turn.cancelled():  # it was given to a caller that was cancelled
                 self._pass_on(client, queue)
             raise
 

@@ -52,8 +52,7 @@ class Place:
 class Admission:
     """Admits ``limit`` requests and ``most`` bytes of bodies at once, half of them per client.
 
-    ``pressed`` says whether the projections lag so far behind the log that nothing more should
-    come.
+    ``pressed`` returns whether the projections are too far behind the log to accept more.
     """
 
     def __init__(

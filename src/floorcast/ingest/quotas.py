@@ -45,7 +45,7 @@ class _UnderWay:
         self._seen: dict[Kind, tuple[int, int]] = {}  # the floor when ``new`` was compared
 
     def has_room(self, floor: FloorNames, limits: Limits, most: Counter[Kind]) -> bool:
-        """Whether so many more fit, whatever the requests under way add."""
+        """Whether this number fits in addition to the requests in progress."""
         return not self.turn.locked() and all(
             floor.count(kind) + self.reserved[kind] + self._counts[kind] + count
             <= getattr(limits, kind)
@@ -72,7 +72,7 @@ class _UnderWay:
                     self._forget(one)
 
     def end_call(self, key: tuple[int, str]) -> None:
-        """A call that a request under way opens ends again."""
+        """A call that a request in progress opens has ended."""
         if ("open_calls", key) in self.new:
             self._forget(("open_calls", key))
 

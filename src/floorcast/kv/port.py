@@ -82,7 +82,7 @@ class KeyValueStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish writes under way, then close the store."""
+        """Finish writes in progress, then close the store."""
         ...
 
 

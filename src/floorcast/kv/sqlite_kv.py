@@ -1,4 +1,4 @@
-"""A key-value store in one SQLite file, shared by the server and the commands beside it.
+"""A key-value store in one SQLite file, shared by the server and commands.
 
 The loop reads through one connection, and a thread writes through another, so that a flush of
 the disk never blocks the loop.
@@ -67,9 +67,9 @@ GROW = """
 
 
 class SqliteKeyValueStore:
-    """A key-value store in a file that several processes may have open.
+    """A key-value store in a file that several processes can open.
 
-    Raises ``SettingError`` when the file cannot be opened, or is not one of ours.
+    Raises ``SettingError`` if the file cannot be opened, or is not floorcast's.
     """
 
     def __init__(self, file: Path) -> None:
@@ -113,7 +113,7 @@ class SqliteKeyValueStore:
         """Nobody else's word is needed here."""
 
     async def close(self) -> None:
-        """Let writes under way finish, then close the file."""
+        """Let writes in progress finish, then close the file."""
         if self._closed:
             return
         self._closed = True

@@ -1,7 +1,7 @@
 """An append on the event loop: checked, planned, handed to the writer, published.
 
-A plan builds on every plan before it. When one group fails, everything under way fails with it:
-nothing of it is stored, its keys are withdrawn, and the next append continues from what is durable.
+A plan builds on every plan before it. If a group fails, all appends in progress fail: nothing of
+them is stored, their keys are withdrawn, and the next append continues from what is durable.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Load:
 
     @contextmanager
     def carrying(self, events: int, size: int) -> Iterator[None]:
-        """Have so many events, and bytes, on their way; raises Unavailable when it is too much."""
+        """Count what is on its way to the disk; raises Unavailable beyond the limit."""
         too_many = self._events + events > self._tuning.in_flight_events
         too_large = self._bytes + size > self._tuning.in_flight_bytes
         if self._events and (too_many or too_large):
@@ -61,10 +61,10 @@ class Load:
 
 
 class NumberedStream(Stream):
-    """A stream with the ordinal that its rows carry; not ``stored`` until it has an entry.
+    """A stream with the ordinal of its rows; not ``stored`` until it has an entry.
 
-    ``site`` is the client's site after all that is durable, ``planned_site`` also counts what
-    is under way. Nothing can be appended to a ``damaged`` one.
+    ``site`` is the client's site after all durable entries, ``planned_site`` includes those in
+    progress. Nothing can be appended to a ``damaged`` stream.
     """
 
     def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
@@ -86,7 +86,7 @@ class NumberedStream(Stream):
         super().publish(entry)
 
     def withdraw(self) -> None:
-        """Forget what was under way."""
+        """Forget what was in progress."""
         self.planned_site = self.site
         super().withdraw()
 
@@ -111,7 +111,7 @@ class Planned(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """An append that is under way."""
+    """An append that is in progress."""
 
     stream: NumberedStream
     entries: Sequence[Entry]
@@ -202,7 +202,7 @@ class Appender:
 
         The origin's position is stored with it, also where nothing is new. Raises Unavailable.
         """
-        # A look at the disk may have to wait: until it is done, nobody else asks or reserves.
+        # A lookup can wait for the disk: until it is done, no other append may look up or reserve.
         async with self._gate:
             recorded_at = stream.time_of_next(self._now() if origin is None else origin.at)
             keys = keys_of(stream.client, batch.events)
@@ -245,7 +245,7 @@ class Appender:
     def tell(self, outcome: Outcome) -> None:
         """Hear of an outcome, from any thread."""
         if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed: no caller is left
                 self._loop.call_soon_threadsafe(self._hear, outcome)
 
     def close(self) -> None:
@@ -274,7 +274,7 @@ class Appender:
         if entries or origin is not None:
             stream_position = None if origin is None else origin.stream_position
             return self._submit(stream, entries, keys, stream_position)
-        # the first copies may be under way: a duplicate is as durable as they are
+        # the first copies may be in progress: a duplicate is durable when they are
         return self._plans[-1].future if self._plans else None
 
     def _submit(
@@ -332,12 +332,12 @@ class Appender:
                 self._seen.withdraw(plan.memtable, plan.keys)
             if not plan.future.done():
                 plan.future.set_exception(Unavailable(f"the log cannot be written: {why}"))
-                plan.future.exception()  # nobody may be waiting any more
+                plan.future.exception()  # the caller may have given up
         self._plans.clear()
 
 
 def _why(error: Exception) -> str:
-    """Why the disk did not take something, for whoever sent it."""
+    """The reason for a failed write, for the caller."""
     return "the disk is full" if isinstance(error, apsw.FullError) else str(error)
 
 

@@ -99,7 +99,7 @@ class _Follower:
 
 
 class Stream:
-    """One client's stream: ``head`` is durable, ``planned`` also counts what is under way.
+    """One client's stream: ``head`` is durable, ``planned`` also counts what is in progress.
 
     At most ``follower_events`` wait in memory for each follower, which then reads from the disk.
     """
@@ -122,7 +122,7 @@ class Stream:
         return self.planned
 
     def withdraw(self) -> None:
-        """Forget what was under way."""
+        """Forget what was in progress."""
         self.planned = self.head
 
     def publish(self, entry: Entry) -> None:

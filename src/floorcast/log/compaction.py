@@ -155,7 +155,7 @@ def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
 
 
 def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
-    """Whether the keys of a run are those that were written: their fingerprints say so."""
+    """Whether the keys of a run are intact, according to their fingerprints."""
     marks = connection.execute(MARKS_OF, (run,)).get
     if marks is None:  # merged or forgotten meanwhile
         return True

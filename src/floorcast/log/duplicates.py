@@ -1,4 +1,4 @@
-"""Which events a log holds already: exact, for the whole retention, in fixed memory.
+"""Detects events that the log already has: exactly, for the whole retention, in fixed memory.
 
 The newest keys are in memory, in memtables of some ten thousand keys. A full memtable is stored as
 a sorted run. A Bloom filter in front of the runs lets nearly every new key pass without a disk
@@ -166,7 +166,7 @@ class Seen:
 
     @property
     def full(self) -> bool:
-        """Whether so many keys wait for the disk that none should be added."""
+        """Whether too many keys wait for the disk to add more."""
         return self._runs.backlog > self._tuning.keys_backlog_bytes
 
     async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:

@@ -39,7 +39,7 @@ __all__ = ["EmbeddedLog"]
 
 _log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.02  # between two looks whether a thread has caught up
+LOOK_SECONDS = 0.02  # between two checks whether a thread has caught up
 LOAD = 64  # entries read at a time when the newest keys are loaded
 
 
@@ -161,7 +161,7 @@ class EmbeddedLog:
 
     @property
     def full(self) -> bool:
-        """Whether so many dedup keys wait for the disk that nothing should be copied now."""
+        """Whether too many dedup keys wait for the disk to copy more."""
         return self._appender.full
 
     async def copy(self, batch: Batch, origin: Origin) -> Planned:

@@ -44,7 +44,7 @@ def contents_of(folder: Path) -> FolderContents | None:
         stream_positions = reader.following()
         return FolderContents(reader.follows(), stream_positions) if stream_positions else None
     except Unavailable:
-        return None  # of a release that knew no clusters: opening it says what is to be done
+        return None  # of a release without clusters: opening it says what to do
     finally:
         reader.close()
 

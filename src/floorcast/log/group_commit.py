@@ -1,9 +1,9 @@
-"""Group commit: one thread stores whatever has come together since it last looked.
+"""Group commit: one thread stores all writes that have arrived since the last group.
 
-One statement per group, so that the thread gives up the interpreter's lock once and the disk is
-flushed once, however many requests wait for it. Nothing of a group that fails is stored, and
-nothing of what was planned on top of it (the same ``epoch``): the entry numbers in there count
-on the ones that failed.
+One statement per group, so that the thread releases the interpreter's lock once and the disk is
+flushed once, for any number of waiting requests. Nothing of a group that fails is stored, and
+nothing of what was planned on top of it (the same ``epoch``): the entry numbers in there count on
+the ones that failed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from floorcast.sqlite.files import WriteAheadLog, fetch_one, transaction
 
 __all__ = ["GroupWriter", "Outcome", "Row", "Write"]
 
-PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and nobody else tries
+PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and there are no requests
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
 MOVE_ON = """
@@ -106,7 +106,7 @@ class GroupWriter:
         self._leftovers = False
         self._untidy = False
         self.healthy = True
-        self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed when nobody waits for it
+        self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed while no request waits
         self._new_rows = 0
         self._new_bytes = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -231,11 +231,11 @@ class GroupWriter:
         return damaged
 
     def _probe(self) -> None:
-        """Commit something small: it shows whether the disk is well, and clears what failed.
+        """Commit a small change, which tests the disk and overwrites a failed group.
 
-        The last frame of a failed group may have reached the disk although it was not confirmed,
-        and would be taken for a commit after a crash. This commit overwrites its first one. It
-        needs no more room and, unlike a checkpoint, waits for no reader.
+        The last frame of a failed group may have reached the disk without confirmation, and would
+        count as a commit after a crash. This commit overwrites the group's first frame. It needs no
+        additional space and, unlike a checkpoint, waits for no reader.
         """
         with suppress(apsw.Error):
             self._connection.execute(PROBE)

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 NUMBER_BITS = 44
-APPLICATION = 0x666C6361  # "flca", so that file(1) and we can tell the file from others
+APPLICATION = 0x666C6361  # "flca", which identifies the file
 SCHEMA = Schema(APPLICATION, STEPS)
 PAGE = 16384  # bytes: a thousand events are 25 pages and not 100
 CACHE_KIB = 4096
@@ -234,7 +234,7 @@ class LogReader:
         return StreamRow(ordinal, client, head, site if newer_site is None else newer_site[0])
 
     def _last_readable(self, ordinal: int, head: Head) -> Head:
-        """The newest entry in front of a stream's damaged end."""
+        """The newest entry before a stream's damaged end."""
         low, high = head.number, 1 << NUMBER_BITS
         while high - low > 1:
             middle = (low + high) // 2
@@ -268,7 +268,7 @@ class LogReader:
         """
         start = first_id(stream.ordinal)
         entries: list[Entry] = []
-        # rows that the retention could not delete, beside a damaged page, do not count
+        # rows next to a damaged page that retention could not delete do not count
         seen = after = max(after, self.removed(stream.ordinal))
         size = 0
         try:
@@ -308,7 +308,7 @@ class LogReader:
         return self._skipped(row_id)
 
     def _read_singly(self, stream: StreamRow, after: int) -> list[Entry]:
-        """The next entry, found by its number, where a page in front of it is damaged."""
+        """The next entry, found by its number if a page before it is damaged."""
         entries: list[Entry] = []
         for number in range(after + 1, stream.head.number + 1):
             row_id = first_id(stream.ordinal) + number
@@ -378,5 +378,5 @@ class LogReader:
         return Entry(client, number, recorded_at, "site", 0, payload)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()

@@ -47,10 +47,11 @@ class _Loss(NamedTuple):
 
 
 def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> None:
-    """Compare the log of a data folder with what the files beside it know of it.
+    """Compare the log of a data folder with the other files of the folder.
 
-    Where the log ends before, entries that were acknowledged are missing. Raises SettingError and
-    touches nothing, unless ``accept_loss``: then the derived files that knew more are moved aside.
+    If the log ends before the entries that they know, acknowledged entries are missing. Raises
+    SettingError and changes nothing, unless ``accept_loss``: then the derived files that are ahead
+    of the log are renamed.
     """
     path = folder / "log.db"
     sources = {name: source_of(folder / name) for name in DERIVED}
@@ -95,7 +96,7 @@ def _losses(sources: Mapping[str, Source], found: _Found | None) -> Iterator[_Lo
     if found is None:
         return
     for name, source in sources.items():
-        # derived files of another log are made anew; what admin.db knows is this server's log
+        # derived files of another log are rebuilt; admin.db knows this server's log
         if source.log != found.identity and found.identity and name in DERIVED:
             continue
         same = source.log == found.identity

@@ -111,10 +111,10 @@ class EventLog(Protocol):
     async def append(self, batch: Batch) -> Appended:
         """Store the events that the stream does not hold yet; durable when it returns.
 
-        ``(client, source, id)`` identifies an event for the whole retention, within one batch
-        too; it is forgotten with its hour (``kept_since``). A batch that fits into no entry
-        becomes several, all or none. Raises ``Unavailable`` before anything is stored when too
-        much is under way.
+        ``(client, source, id)`` identifies an event for the whole retention, within one batch too;
+        it is forgotten with its hour (``kept_since``). A batch that is too large for one entry
+        becomes several, all or none of which are stored. Raises ``Unavailable``, without storing
+        anything, if too much is in progress.
         """
         ...
 
@@ -183,12 +183,12 @@ class EventLog(Protocol):
         ...
 
     def steady_now(self) -> int:
-        """The present in ticks, as whatever deletes old data may believe it; from any thread.
+        """The time in ticks for code that deletes old data; can be called from any thread.
 
-        A wall clock that has leapt ahead is doubted for an hour.
+        A wall clock that has moved ahead is not trusted for an hour.
         """
         ...
 
     async def close(self) -> None:
-        """Finish what is under way, then close the files."""
+        """Finish what is in progress, then close the files."""
         ...

@@ -36,10 +36,10 @@ ADD_RESTORED = "INSERT OR REPLACE INTO restored VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Suspects(NamedTuple):
-    """Damaged entries of a client, one after another from ``number`` on, as far as they are known.
+    """Consecutive damaged entries of a client from ``number`` on.
 
     They were recorded after the tick ``after`` and before ``until``, the times of their neighbors.
-    ``rows`` are what lies on the disk, None where nothing can be read; ``row_id`` is the first's.
+    ``rows`` are the stored rows, None if unreadable; ``row_id`` is that of the first.
     """
 
     client: int
@@ -63,7 +63,7 @@ class Suspects(NamedTuple):
 
 
 def _fits(stored: tuple[Any, ...] | None, row: tuple[Any, ...]) -> bool:
-    # a damaged checksum beside a sound entry is damage, too
+    # a damaged checksum of an intact entry is also damage
     return stored is None or stored[5] == row[5] or stored[:5] == row[:5]
 
 

@@ -130,7 +130,7 @@ class Retention:
         return count
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def _before(self) -> int:
@@ -156,7 +156,7 @@ class Retention:
         self._connection.execute(FORGET, (start, last))
 
     def _pass_over(self, front: _Front, before: int) -> tuple[int, int]:
-        """The same beside a damaged page: one entry, or none where even that cannot be deleted."""
+        """The same next to a damaged page: removes one entry, or none if it cannot be deleted."""
         try:
             with transaction(self._connection):
                 row = fetch_one(

@@ -36,8 +36,8 @@ from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remov
 
 __all__ = ["Run", "SortedRuns"]
 
-PAGE_BYTES = 4096  # a look at one key reads one page of a run
-KEY_BYTES = 100  # of memory that a waiting key takes beside itself, about
+PAGE_BYTES = 4096  # looking up one key reads one page of a run
+KEY_BYTES = 100  # of memory that a waiting key takes in addition, about
 FINGERPRINTS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 
 FIND = """

@@ -1,6 +1,6 @@
-"""Reading a request's ``filter``: ``{member: [{key: value}, …]}``, and nothing else.
+"""Reads a request's ``filter``: ``{member: [{key: value}, …]}``.
 
-A misspelled filter must not widen the answer, so anything unknown in it is an error.
+A misspelled filter must not widen the response, so anything unknown in it is an error.
 """
 
 from __future__ import annotations

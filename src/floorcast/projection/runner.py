@@ -55,7 +55,7 @@ __all__ = ["Projection", "Reports", "first_state", "last_state"]
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: a start folds at most so many again
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 _SLICE = 256  # events whose calls are brought back together
-_LOOK = 16  # events between two looks at the clock
+_LOOK = 16  # events between two checks of the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
 _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in the next
 
@@ -130,7 +130,7 @@ class Projection:
                     begun, together = time.perf_counter(), 0
 
     def fail(self) -> None:
-        """Tell everything that waits, now or later, that this floor folds no more."""
+        """Fail all current and later waits: this floor has stopped folding."""
         self._failed = True
         for _, future in self._waiting:
             if not future.done():
@@ -294,7 +294,7 @@ class Projection:
                     event, recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
-                # a bug of ours: told and counted, and the rest goes on
+                # a bug: logged and counted; the other events continue
                 self._reports.failed()
                 _log.exception("fold_failed", client=self.client, entry=entry.number, index=index)
                 continue

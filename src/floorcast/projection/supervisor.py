@@ -23,7 +23,7 @@ from floorcast.store.projection_store import ProjectionStore
 __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
-_AGAIN = 1.0  # seconds before a floor that failed is begun anew
+_AGAIN = 1.0  # seconds before a failed floor is restarted
 DAMAGED_AGAIN_SECONDS = 60.0  # the same where the log is damaged: it seldom heals
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -186,7 +186,7 @@ class ProjectionSupervisor:
         finally:
             for task in (folding, head, watching):
                 task.cancel()
-            # not left behind in the middle of an entry that somebody else looks at
+            # not left in the middle of an entry that another task reads
             await asyncio.gather(folding, head, watching, return_exceptions=True)
 
     async def _begun_anew(self, client: int, pause: float) -> Projection:
@@ -265,6 +265,6 @@ class ProjectionSupervisor:
 
 
 def _tell(ready: asyncio.Future[None], error: Unavailable) -> None:
-    """Let whoever waits for a floor know that it is not ready."""
+    """Fail the waits for a floor that is not ready."""
     if not ready.done():
         ready.set_exception(error)

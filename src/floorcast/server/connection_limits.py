@@ -121,7 +121,7 @@ class ConnectionLimits:
 
 
 def places_of(descriptors: int) -> int:
-    """How many connections a process with so many descriptors has room for."""
+    """The number of connections for a process with this number of descriptors."""
     return max(16, (descriptors - _FILES_KEPT_BACK) * 15 // 16)
 
 
@@ -141,7 +141,7 @@ class ConnectionTuning:
 
     @property
     def sweep(self) -> float:
-        """Seconds between two looks for what is overdue."""
+        """Seconds between two checks for overdue connections."""
         return min(1.0, min(self.head, self.body, self.answer, self.idle) / 4)
 
 

@@ -61,13 +61,13 @@ class ConnectionTakeover:
     def __init__(self, connection: TakenOver, peer: str = "") -> None:
         self.asked = False  # whether a stream wanted the connection: it has it, or it is gone
         self.peer = peer  # the address at the other end of the connection: perhaps a proxy's
-        self.forwarded: str | None = None  # under which a proxy's request under way counts
+        self.forwarded: str | None = None  # under which a proxy's request in progress counts
         self._connection: TakenOver | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
     @property
     def gone(self) -> bool:
-        """Whether nothing can be written to the connection any more."""
+        """Whether the connection is closed or closing."""
         return self._connection is None or self._connection.transport.is_closing()
 
     def until_gone(self) -> asyncio.Future[None]:
@@ -111,7 +111,7 @@ class CountedStream(asyncio.Protocol):
         self._stream.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection counts no more."""
+        """Stop counting the connection."""
         if self._address is not None:
             self._limits.leave(self._address)
         if self._forwarded is not None:
@@ -137,7 +137,7 @@ class CountedStream(asyncio.Protocol):
 
 
 def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
-    """Bound the requests under way, streams included, per address that a trusted proxy names."""
+    """Limit the requests in progress, including streams, per address that a trusted proxy names."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         takeover = scope.get("extensions", {}).get(TAKE_OVER)
@@ -162,8 +162,8 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
 
 TURN = 0.002  # seconds in one turn of the loop of going on with, and closing, connections
 SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel: a fixed size, so it does not grow
-FEW = 16  # connections between two looks at the clock
-ASIDE = 65536  # bytes read at a time of what a reader says, to which nobody listens
+FEW = 16  # connections between two checks of the clock
+ASIDE = 65536  # bytes read at a time of a reader's data, which is ignored
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is unsent is forgotten
 
@@ -183,7 +183,7 @@ class Wire(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send as much as possible now. The rest is sent as the other side reads."""
-        if self._file < 0:  # its protocol is about to be told
+        if self._file < 0:  # its protocol is about to be notified
             return
         if self._rest is not None:
             self._rest = memoryview(bytes(self._rest) + data)
@@ -223,7 +223,7 @@ class Wire(asyncio.Transport):
         asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
     def ready(self, event: int) -> None:
-        """Something happened to it: it can take more, it says something, or it is gone."""
+        """Handle an event: the connection is writable, has data, or is closed."""
         if event & ~select.EPOLLOUT and self._gone():
             self.abort()
         elif event & select.EPOLLOUT and self._rest is not None:
@@ -266,7 +266,7 @@ class EpollTransport:
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
 
     def close(self) -> None:
-        """Look after them no more."""
+        """Stop serving the connections."""
         asyncio.get_running_loop().remove_reader(self._epoll.fileno())
         self._epoll.close()
 
@@ -291,7 +291,7 @@ class EpollTransport:
         self._epoll.modify(file, events)
 
     def forget(self, file: int) -> None:
-        """Wait for none any more: the connection is about to be closed."""
+        """Stop waiting for events: the connection is about to be closed."""
         self._epoll.unregister(file)
         del self._wires[file]
 

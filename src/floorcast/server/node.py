@@ -45,9 +45,9 @@ __all__ = ["Node"]
 
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
 LONGEST_PAUSE = 60.0  # seconds between two tries to bring a floor up to the site
-SNAPSHOTS = 600.0  # seconds between two looks whether a snapshot is due
+SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
 LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
-SITE_AGREED = 10.0  # seconds between two looks whether a late node has put an old site in the log
+SITE_AGREED = 10.0  # seconds between two checks whether a late node has put an old site in the log
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -95,7 +95,7 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finish what is under way, and close the files."""
+        """Finish what is in progress, and close the files."""
         await self._stack.aclose()
 
     async def start(self) -> None:
@@ -276,7 +276,7 @@ class Node:
         self._audit.flush()
 
     async def _note_log(self) -> None:
-        """Have ``admin.db`` know how far the log is; a disk that fails says so elsewhere."""
+        """Record the end of the log in ``admin.db``. Errors of the disk are reported elsewhere."""
         if not self._stores.shared:
             with suppress(FloorcastError):
                 await note_log(self._stores)

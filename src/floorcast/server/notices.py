@@ -20,7 +20,7 @@ class Notices:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()  # since the start, by kind
         self._clock = clock
-        self._told: dict[str, float] = {}  # when each kind was last told of
+        self._told: dict[str, float] = {}  # when each kind was last logged
         self._untold: Counter[str] = Counter()
         self._address: dict[str, str] = {}  # of the last one, by kind
 

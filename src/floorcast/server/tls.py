@@ -17,7 +17,7 @@ from floorcast.server.connection_admission import A, ConnectionAdmission
 __all__ = ["LOOK_SECONDS", "Certificate", "TlsListener"]
 
 ACCEPTED_IN_A_TURN = 16  # connections accepted in one turn of the loop
-LOOK_SECONDS = 10.0  # between two looks whether the files have changed
+LOOK_SECONDS = 10.0  # between two checks for changed files
 
 _log = structlog.stdlib.get_logger(__name__)
 _Mark = tuple[tuple[int, int], ...]  # of each file: when it was changed, and its size
@@ -121,13 +121,13 @@ class TlsListener:
         self._listen()
 
     def close(self) -> None:
-        """Accept no more, and give up what is in its handshake."""
+        """Stop accepting, and cancel handshakes in progress."""
         self._loop.remove_reader(self.sockets[0])
         for handshake in self._handshakes:
             handshake.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until no handshake is under way."""
+        """Wait until no handshake is in progress."""
         await asyncio.gather(*self._handshakes, return_exceptions=True)
 
     def _listen(self) -> None:
@@ -140,7 +140,7 @@ class TlsListener:
                 sock, peer = self.sockets[0].accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError:  # out of descriptors: it would be told of again and again
+            except OSError:  # out of descriptors: the event would repeat immediately
                 self._admission.notices.note("full", "")
                 self._loop.remove_reader(self.sockets[0])
                 self._loop.call_later(1, self._listen)

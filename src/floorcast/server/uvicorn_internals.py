@@ -60,7 +60,7 @@ from floorcast.server.tls import TlsListener
 
 __all__ = ["Connection", "Shared", "UvicornServer", "to_who_is_there"]
 
-MOST_UNREAD = 1 << 20  # bytes behind requests that wait for their turn
+MOST_UNREAD = 1 << 20  # bytes received after requests that are still waiting
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -321,7 +321,9 @@ class Connection(HttpToolsProtocol):
             state.unsent = unsent
         elif waits is deadlines.idle or waits is deadlines.linger:
             self._close()
-        elif self.flow.read_paused or state.unread is not None:  # it is we who do not read
+        elif (
+            self.flow.read_paused or state.unread is not None
+        ):  # it is the server that does not read
             waits.begin(self, now)
         elif waits is deadlines.head:
             self._refuse(HEAD_TOO_SLOW)
@@ -418,10 +420,11 @@ def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
 
 
 class UvicornServer(uvicorn.Server):
-    """Leaves signals and the time to us.
+    """A server without uvicorn's signal handling and polling.
 
-    uvicorn's own way ends the process by the signal, not with 0; and it looks ten times a second
-    whether to end, which is most of what a server costs that has nothing to do.
+    uvicorn ends the process by the
+    signal instead of exiting with 0, and checks ten times a second whether to stop, which is most
+    of the cost of an idle server.
     """
 
     def __init__(self, config: uvicorn.Config, shared: Shared, sweep_seconds: float) -> None:
@@ -476,7 +479,7 @@ def to_who_is_there(api: ASGIApp) -> ASGIApp:
         else:
             if not isinstance(takeover, ConnectionTakeover) or not takeover.asked:
                 return
-        # not the connection's newest request: others may have come behind it in one packet
+        # not the connection's newest request: others may have followed in the same packet
         cycle = getattr(send, "__self__", None)
         if isinstance(cycle, RequestResponseCycle):
             cycle.disconnected = True

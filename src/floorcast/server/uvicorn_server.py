@@ -50,7 +50,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 BACKLOG = 4096  # connections that may wait to be taken: a flood of reconnects after a restart
 HSTS_SECONDS = 365 * 24 * 3600  # for which a browser asks for nothing without TLS
-GRACE = 20  # seconds that requests under way have when the server stops
+GRACE = 20  # seconds that requests in progress have when the server stops
 
 Listening = Callable[[str], None]
 
@@ -70,7 +70,7 @@ def serve(
     with; it is public. Raises SettingError when the site file, the data folder or the address
     cannot be used, and Unavailable when the log cannot be read or written at the start.
     """
-    os.umask(0o077)  # what callers said on the phone is nobody else's to read
+    os.umask(0o077)  # the data is about callers: readable to the owner only
     certificate = Certificate.of(settings)
     _spare_the_collector()
     _take_turns_often()

@@ -9,7 +9,7 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["Dialer"]
 
-LOOKS = 1  # seconds from one look at the agents to the next
+LOOKS = 1  # seconds between two checks of the agents
 NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
 
 

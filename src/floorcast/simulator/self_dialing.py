@@ -13,7 +13,7 @@ __all__ = ["SelfDialing"]
 
 SKIPPED = 0.15  # of the records that were previewed
 BETWEEN = 6.0  # seconds, mean, from one record to the next
-NOBODY_LEFT = 120.0  # seconds until the next look at a list that has nobody to call
+NOBODY_LEFT = 120.0  # seconds until the next check of a list without customers to call
 
 
 class SelfDialing(Agent):

@@ -21,7 +21,7 @@ def children_of(parents: Parents) -> dict[int, tuple[int, ...]]:
 
 
 def family(client: int, children: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
-    """The client, then all below it, at whatever depth, by id."""
+    """The client, then all of its descendants, by id."""
     found = {client}
     open_ends = [client]
     while open_ends:

@@ -90,7 +90,7 @@ def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
 
 
 class Service(_Part, frozen=True):
-    """A service (a queue, a skill group); the members without a figure of ours are echoed.
+    """A service (a queue, a skill group). Members that are in no figure are returned unchanged.
 
     The targets change no figure. ``target_service_level`` is the percentage that the service
     level should reach, ``target_seconds`` the wait that no call should exceed.

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 __all__ = ["SHOWN", "digest", "fingerprint", "new_key"]
 
-SHOWN = 12  # hexadecimal digits; enough to tell keys apart, no help in finding one
+SHOWN = 12  # hexadecimal digits; enough to distinguish keys, too few to find one
 
 
 def new_key() -> str:

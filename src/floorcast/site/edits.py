@@ -1,4 +1,4 @@
-"""Changing users and keys by command, beside the site file and beside a running server."""
+"""Changes users and keys by command, separately from the site file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHORTEST = 6  # hexadecimal digits by which a key may be named
 
 
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
-    """Make a user by hand; raises ``InvalidParameter`` when its name or id is taken."""
+    """Add a user; raises ``InvalidParameter`` if the name or id is in use."""
 
     def edit(declared: Client, made: ByHand) -> ByHand:
         for other in (*declared.users, *made.users):
@@ -95,7 +95,7 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
 
 
 async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None:
-    """Add a screen key; raises ``InvalidParameter`` when the client has as many as it may."""
+    """Add a screen key; raises ``InvalidParameter`` if the client has reached its limit."""
 
     def edit(declared: Client, made: ByHand) -> ByHand:
         if len(made.screens) >= MAX_SCREEN_KEYS:

@@ -15,11 +15,11 @@ from floorcast.site.file_schema import FileClient, SiteTables
 
 __all__ = ["SiteFile", "parse", "read"]
 
-MOST = 20  # problems told at once
+MOST = 20  # problems reported at once
 
 
 MAX_BYTES = 64 << 20  # of a site file: more than 100,000 agents and 5,000 clients take
-MAX_KEY_PARTS = 16  # no key of ours has more than 3
+MAX_KEY_PARTS = 16  # no setting has more than 3
 # tomllib takes quadratic time, and a level of recursion or two, for a key of many parts
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 _LONG_KEY = re.compile(

@@ -1,4 +1,4 @@
-"""The tables of a site file, as they are written (section 10 of the contract)."""
+"""The tables of a site file (section 10 of the contract)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Directory:
         return self._children.get(client, ())
 
     def family(self, client: int) -> tuple[int, ...]:
-        """The client, then every client below it, at whatever depth."""
+        """The client, then all of its descendants."""
         return family(client, self._children)
 
     def named(self, name_or_id: str) -> Client | None:
@@ -164,7 +164,7 @@ class Site:
 
     @property
     def directory(self) -> Directory:
-        """The site at this moment, for whoever needs several looks at one state."""
+        """The current site, for several look-ups in one state."""
         return self._reading.directory
 
     def check_current(self) -> None:
@@ -176,7 +176,7 @@ class Site:
         return self.directory.children(client)
 
     def family(self, client: int) -> tuple[int, ...]:
-        """The client, then every client below it, at whatever depth."""
+        """The client, then all of its descendants."""
         return self.directory.family(client)
 
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:

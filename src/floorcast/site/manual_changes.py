@@ -41,7 +41,7 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 def laid_over(declared: Client, by_hand: ByHand) -> Client:
-    """The client as it counts: what the file declares, with what was changed by hand."""
+    """The effective client: the declaration of the file with the manual changes."""
     users = tuple(_logins(declared, by_hand))
     recorded_at = {(user.agent, user.name) for user in users} | {
         (user.agent, user.id) for user in users

@@ -15,7 +15,7 @@ __all__ = [
 
 MIN_PASSWORD_CHARS = 12
 MAX_PASSWORD_CHARS = 1024
-MIN_KEY_CHARS = 20  # of an API token or an ingest key that somebody made up
+MIN_KEY_CHARS = 20  # of an API token or an ingest key in a site file
 
 EXAMPLE_PASSWORDS = frozenset(
     {"example-agent-password", "example-reports-password", "example-manager-password"}

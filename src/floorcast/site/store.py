@@ -1,4 +1,4 @@
-"""The site in the key-value store: what the file declares, and what was changed by hand."""
+"""The site in the key-value store: the declarations of the file, and the manual changes."""
 
 from __future__ import annotations
 

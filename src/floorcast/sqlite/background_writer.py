@@ -1,8 +1,8 @@
 """Writes derived data to one SQLite file, in the background and in order.
 
-Jobs become stored in the order in which they are handed in, several in one transaction, so that a
-crash loses a suffix and nothing else. Nothing is ever dropped: while the disk fails the writer
-tries again, and the caller watches ``backlog``.
+Jobs are stored in the order of the calls, several per transaction, so that a crash loses only the
+last ones. Nothing is dropped: while the disk fails, the writer retries, and the caller watches
+``backlog``.
 
 The thread only runs statements; what follows from a job being stored is done by ``settle``, on
 the caller's thread.
@@ -222,7 +222,7 @@ class BackgroundWriter:
             self._failed(error)
             return False
         finally:
-            # last: whoever sees the line must find that nothing is looked up in the old file
+            # last: when the line is logged, no lookup uses the old file
             _log.error("derived_data_damaged", file=self._name, why=why)
         return True
 

@@ -40,7 +40,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def checksum(data: bytes, *numbers: int) -> int:
-    """The checksum of ``data`` and of the numbers beside it, each of at most 64 bits, signed."""
+    """The checksum of ``data`` and of signed numbers of at most 64 bits."""
     seed = xxh3_64_intdigest(Struct(f"<{len(numbers)}q").pack(*numbers)) if numbers else 0
     return xxh3_64_intdigest(data, seed) >> 1
 
@@ -63,9 +63,9 @@ def add_function(connection: apsw.Connection) -> None:
 
 
 def checking(*tables: Checked) -> str:
-    """The schema step that has the rows of tables checked from then on, beside ``ROW_SUMS``.
+    """The schema step that adds checksums to the rows of tables; it needs ``ROW_SUMS``.
 
-    It is part of released schemas: a table's step never changes.
+    It is part of released schemas, so a table's step never changes.
     """
     return "".join(_checking(table) for table in tables)
 

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 BUSY_MS = 5_000  # only a backup or a curious person with a shell ever holds the lock
-WAL_KEEP = 64 << 20  # bytes; a longer write-ahead log is cut to this when it starts anew
+WAL_KEEP = 64 << 20  # bytes; a longer write-ahead log is truncated to this when it restarts
 
 PRIVATE = 0o600  # files hold names, numbers and hashes of secrets
 
@@ -55,9 +55,9 @@ def connect(
     synchronous: Synchronous,
     cache_kib: int,
 ) -> apsw.Connection:
-    """Open a file for a writer, making it when it is not there; None is in memory.
+    """Open a file for a writer, and create it if it does not exist; None is in memory.
 
-    Only its owner can read it from then on, whatever its mode was. Raises apsw.Error and OSError.
+    The file becomes readable to its owner only. Raises apsw.Error and OSError.
     """
     if path is not None:
         _make_private(path)
@@ -81,7 +81,7 @@ def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
 
 
 def remove(path: Path) -> None:
-    """Delete a file with what SQLite keeps beside it."""
+    """Delete a file with its -wal and -shm files."""
     for file in (path, *_beside(path)):
         file.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # a failed write may have rolled back by itself; the first error is the one to tell
+        # a failed write may have rolled back already; the first error is the one to report
         with suppress(apsw.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

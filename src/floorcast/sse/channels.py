@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
-BATCH_READERS = 8  # readers written to between two looks at the clock
+BATCH_READERS = 8  # readers written to between two checks of the clock
 KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, as the reference has it
 IDLE_SECONDS = 300.0  # without an event before the stream is closed, as the reference has it
 STUCK_SECONDS = 60.0  # in which a reader must take some of the bytes it was sent
@@ -231,7 +231,7 @@ class Channel:
             self.hub.wake(self)
 
     def _sifted(self, batch: list[Reader], cursor: int) -> list[Reader]:
-        """The readers that can be written to; one that is held up keeps ``cursor``."""
+        """The readers that can be written to. A blocked reader keeps ``cursor``."""
         for reader in batch:
             if reader.blocked:
                 break
@@ -263,10 +263,10 @@ def subscribe(
 
 
 class Reader(asyncio.Protocol):
-    """One reader, from the moment its connection is handed over; the protocol of that connection.
+    """One reader and the protocol of its connection.
 
-    ``blocked``: nothing may be written now, because the reader is held up, ended or gone.
-    ``cursor`` is None while the reader shares the channel's.
+    If ``blocked``, nothing may be written, because the reader is slow, ended or gone. ``cursor`` is
+    None while the reader shares the channel's.
     """
 
     __slots__ = (
@@ -292,7 +292,7 @@ class Reader(asyncio.Protocol):
         self._channel = channel
         self.caller = caller
         self.cursor: int | None = cursor
-        self.epoch = -1  # the hub's when the reader was last asked whether it may go on
+        self.epoch = -1  # the hub's epoch when the reader was last checked
         self.blocked = self.gone = self._ending = False
         self.sent = self._checked = 0  # bytes written, bytes seen taken
         self._crc = self._length = 0
@@ -331,10 +331,10 @@ class Reader(asyncio.Protocol):
             self._channel.join(cursor, self)
 
     def data_received(self, _data: bytes) -> None:
-        """Ignore whatever the reader sends after its request."""
+        """Ignore data that the reader sends after its request."""
 
     def eof_received(self) -> bool:
-        """Close: a reader that has closed its side is gone, and nothing else would tell."""
+        """Close the connection: the reader has closed its side."""
         return False
 
     def count(self, chunk: Chunk) -> None:
@@ -343,7 +343,7 @@ class Reader(asyncio.Protocol):
         self._length += chunk.plain
 
     def end(self, why: str) -> None:
-        """Say why, and close once that is sent; a reader that is held up is cut off."""
+        """Send the reason, then close. The connection of a slow reader is aborted."""
         if self.gone or self._ending:
             return
         self._ending = True
@@ -360,7 +360,7 @@ class Reader(asyncio.Protocol):
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, whatever is unsent."""
+        """Close immediately; unsent data is lost."""
         self._transport.abort()
 
     def visit(self, now: float) -> float | None:

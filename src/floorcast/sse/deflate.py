@@ -1,9 +1,9 @@
-"""Gzip that is shared: blocks that are compressed once and joined into any reader's stream.
+"""Shared gzip: blocks are compressed once and joined into each reader's stream.
 
-A raw deflate block that ends in a full flush ends on a byte and refers to nothing in front of
-it, so one block can stand in many streams (RFC 1951). Each reader has its own header, and
-at the end the CRC and the length of all its plain bytes (RFC 1952): the CRC of two pieces in a
-row follows from each one's CRC and the second's length, so it costs no look at the bytes.
+A raw deflate block that ends in a full flush ends on a byte and does not refer to earlier data, so
+one block can be part of many streams (RFC 1951). Each reader has its own header, and at the end the
+CRC and the length of all its plain bytes (RFC 1952): the CRC of two pieces in a row follows from
+each one's CRC and the second's length, so it costs no look at the bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["HEAD", "block", "joined", "tail"]
 HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
 LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
 _END = b"\x03\x00"  # an empty last block
-_POLYNOMIAL = 0xEDB88320  # of the CRC, its highest power left out, reflected
+_POLYNOMIAL = 0xEDB88320  # of the CRC, without its highest power, reflected
 _SHORT = 2048  # bytes up to which zlib is quicker over zeros than arithmetic here
 _ZEROS = memoryview(bytes(_SHORT))
 
@@ -43,7 +43,7 @@ def tail(crc: int, length: int) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _power(length: int) -> int:
-    """x to the power of the bits in so many bytes, modulo the polynomial."""
+    """x to the power of the number of bits in ``length`` bytes, modulo the polynomial."""
     result, square = 1 << 31, 1 << 23  # 1, and x to the eighth
     while length:
         if length & 1:

@@ -21,7 +21,7 @@ __all__ = ["TICK_SECONDS", "TURN_SECONDS", "Counts", "Hub", "Kept", "Waiting", "
 
 TURN_SECONDS = 0.002  # of writing in one turn of the loop, so that intake is served in between
 TICK_SECONDS = 0.25  # by which a visit may be late
-SLICE_READERS = 128  # visited, or told of the end, in one turn of the loop
+SLICE_READERS = 128  # visited, or ended, in one turn of the loop
 
 _RELEASED = "the server stops"
 _log = structlog.stdlib.get_logger(__name__)
@@ -48,7 +48,7 @@ class Kept(Protocol):
         ...
 
     def end(self, why: str) -> None:
-        """Say why, and close."""
+        """Send the reason, and close."""
         ...
 
     def abort(self) -> None:

@@ -77,7 +77,7 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
     view = scope.view
     found = view.logged_in(scope.services)
     if NO_SERVICE in scope.services:
-        return found  # everybody is among them
+        return found  # all agents are among them
     today, _ = scope.today(moment)
     for service in scope.services:
         for number, day in view.agents_of_day(today, service).items():

@@ -27,7 +27,7 @@ UNREADABLE = (DamagedRow, AttributeError, TypeError, UnicodeDecodeError, struct.
 
 @contextmanager
 def reading_derived(client: int, report: Report) -> Iterator[None]:
-    """Raise Unavailable for whatever goes wrong while reading, and report damage."""
+    """Raise Unavailable for any read error, and report damage."""
     try:
         yield
     except UNREADABLE as error:

@@ -188,7 +188,7 @@ class ProjectionStore:
             self._segments.forget(client, name)
         self._calls.forget(client)
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk fails: until it works, nothing can be made anew
+            pass  # the disk fails: until it works, nothing can be rebuilt
         self._settle()
 
     async def close(self) -> None:
@@ -213,7 +213,7 @@ class ProjectionStore:
             self.on_damage(client)
 
     def _report(self, client: int | None) -> None:
-        """Hear of damage from whoever reads."""
+        """Report damage that a reader found."""
         if client is not None and client not in self.mending:
             _log.error("derived_data_damaged", file="mirror.db", client=client)
             self.mending.add(client)

@@ -58,7 +58,7 @@ WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
 
 TRIM_CALLS = 512  # deleted at a time
 CLIENT = 0xC2B2AE3D27D4EB4F  # keeps the calls of clients apart in the index
-OVERHEAD = 300  # bytes of memory a pending version takes beside its body
+OVERHEAD = 300  # bytes of memory that a pending version takes in addition to its body
 
 CallKey = tuple[int, str]
 """A call's transaction and session."""

@@ -16,7 +16,7 @@ from floorcast.connectors.pbx.spooling import Step
 __all__ = ["Core", "Item", "Reading"]
 
 CORE = "core_uuid"
-MAX_GONE = 10_000  # sessions of which is remembered that they ended, for a snapshot under way
+MAX_GONE = 10_000  # sessions of which is remembered that they ended, for a snapshot in progress
 
 
 class Core(NamedTuple):

@@ -1,4 +1,4 @@
-"""Call data: what is known of one call of today (section 5 of the contract)."""
+"""Call data: the data of one call of today (section 5 of the contract)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _number(name: str, text: str) -> int:
 
 
 def _answer(context: RequestContext, body: Struct) -> Response:
-    # the feeds that the caller follows are those of its own client, whosever call it is
+    # the caller follows the feeds of its own client, whichever client has the call
     services, client = context.services, context.session.client
     # the feeds are published piece by piece of an entry, as the floor is folded
     through = services.floor_of(client).feeds["interaction"].through

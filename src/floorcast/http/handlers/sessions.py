@@ -93,7 +93,7 @@ class ScreenSession(msgspec.Struct, rename="camel"):
 
 
 async def screen(context: RequestContext) -> Response:
-    """Exchange a screen key for a session that sees what the key shows, and no more."""
+    """Exchange a screen key for a session that sees only what the key shows."""
     with_cookie = _wants_cookie(context)
     services = context.services
     key = bearer(context.headers.get("authorization"))

@@ -1,7 +1,7 @@
 """The statistics over HTTP (sections 6 and 7 of the contract).
 
-An answer is true at one place of the log, which its ``Feed-Token`` names: whoever draws it and
-then follows the feed from there misses nothing and counts nothing twice.
+A response is valid at one position in the log, given by its ``Feed-Token``: a caller that follows
+the feed from there misses no event and counts none twice.
 """
 
 from __future__ import annotations

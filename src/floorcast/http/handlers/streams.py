@@ -150,7 +150,7 @@ class _Caller(FeedCaller):
         return encode(self.client, recorded_at, position, self.services.token_secret)
 
     def token_now(self, cursor: int) -> str:
-        """The token of a reader that has seen everything: it speaks for now."""
+        """The token of a reader that has seen everything; its time is now."""
         return self.services.token_now(self.client, cursor)
 
 
