@@ -70,7 +70,7 @@ class Feed:
 
     @property
     def oldest_unsealed(self) -> int:
-        """When the oldest event that is not sealed was taken, in ticks; far ahead if none is."""
+        """When the oldest unsealed event was recorded, in ticks; far ahead if there is none."""
         return self._tail.first_taken if self._tail else _NEVER
 
     def begin_anew(self) -> None:
@@ -182,7 +182,7 @@ class Feed:
         return page
 
     def release(self) -> None:
-        """Let the readers that wait answer at once."""
+        """Let the waiting readers respond immediately."""
         self._waiters.release()
 
     def _kept(self, builder: PageBuilder) -> Page | None:

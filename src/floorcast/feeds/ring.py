@@ -1,6 +1,6 @@
 """The rings: what the feeds of a process share, which is one memory budget and one waker.
 
-Each waiting reader awaits a future of its own. Tasks that can be cancelled must not share one: the
+Each waiting reader awaits a separate future. Tasks that can be cancelled must not share one: the
 first to be cancelled would cancel the others. Readers with the same filter form a group, so a
 published event costs one check per filter and not one per reader.
 """
@@ -44,7 +44,7 @@ class Member(Protocol):
 
     @property
     def oldest_unsealed(self) -> int:
-        """When the oldest event that is not sealed was taken, in ticks."""
+        """When the oldest unsealed event was recorded, in ticks."""
         ...
 
     def seal(self) -> None:
@@ -52,7 +52,7 @@ class Member(Protocol):
         ...
 
     def release(self) -> None:
-        """Let the readers that wait answer at once."""
+        """Let the waiting readers respond immediately."""
         ...
 
 
@@ -71,7 +71,7 @@ T = TypeVar("T")
 
 
 class ByteCache(Generic[T]):
-    """Keeps the values that were used last, up to ``limit`` bytes of them."""
+    """Keeps the most recently used values, up to ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         self.bytes = 0
@@ -82,7 +82,7 @@ class ByteCache(Generic[T]):
         return len(self._values)
 
     def get(self, key: Hashable) -> T | None:
-        """The value, which counts as used; None if it is not (or no longer) there."""
+        """The value, which counts as used; None if it is not in the cache."""
         kept = self._values.get(key)
         if kept is None:
             return None
@@ -101,7 +101,7 @@ class ByteCache(Generic[T]):
             self.bytes -= dropped
 
     def drop(self, key: Hashable) -> None:
-        """Forget a value, if it is there."""
+        """Remove a value, if it is in the cache."""
         kept = self._values.pop(key, None)
         if kept is not None:
             self.bytes -= kept[1]
@@ -119,7 +119,7 @@ class Ring:
         self._blocks.append(block)
 
     def drop_oldest(self) -> None:
-        """Forget the oldest block, which the store has."""
+        """Drop the oldest block, which is in the store."""
         self.after = self._blocks.popleft().last
 
     def next_block(self, cursor: int) -> Block | None:
@@ -135,9 +135,9 @@ def _last(block: Block) -> int:
 class Rings:
     """All feeds of a process, and the memory that they share.
 
-    ``limit`` is in bytes: half for the rings, a quarter each for blocks read back from the
-    store and for pages that several readers may want. Over it the oldest blocks of any ring
-    go: the store has them.
+    ``limit`` is in bytes: half for the rings, and a quarter each for blocks read back from the
+    store and for pages that several readers may request. Beyond the limit the oldest blocks of any
+    ring are dropped; they are in the store.
     """
 
     def __init__(self, store: ProjectionStore, limit: int) -> None:
@@ -152,7 +152,7 @@ class Rings:
         self._oldest: deque[tuple[Ring, int]] = deque()  # every block's ring and size
 
     def join(self, feed: Member) -> None:
-        """Make a feed one of these."""
+        """Add a feed."""
         self._feeds.append(feed)
 
     @property
@@ -167,7 +167,7 @@ class Rings:
         return sum(feed.waiting for feed in self._feeds)
 
     def keep(self, ring: Ring, block: Block) -> None:
-        """Put a sealed block, which the store has, into its ring; over the limit, drop others."""
+        """Put a sealed block, which is in the store, in its ring. Beyond the limit, drop others."""
         self.counts.seals += 1
         ring.add(block)
         self._oldest.append((ring, block.size))
@@ -178,10 +178,10 @@ class Rings:
             self._sealed_bytes -= size
 
     def seal(self, *, before: int | None = None) -> None:
-        """Seal the events that the feeds took before a tick; None: all events.
+        """Seal the events recorded before a tick, or all events if it is None.
 
-        Must be called every second with ``SEAL_AGE`` ago, so that the events of a quiet feed
-        count towards the limit, too.
+        Must be called every second with ``SEAL_AGE`` ago, so that the events of a quiet feed also
+        count towards the limit.
         """
         for feed in self._feeds:
             if before is None or feed.oldest_unsealed < before:
@@ -191,7 +191,7 @@ class Rings:
                     _log.exception("seal_failed")
 
     def release(self) -> None:
-        """Let every reader that waits, or is about to, answer at once."""
+        """Let all readers that wait, or are about to, respond immediately."""
         self.waker.released = True
         for feed in self._feeds:
             feed.release()
@@ -210,7 +210,7 @@ class Waker:
         self.released = False
 
     def wake(self, readers: Collection[_Woken]) -> None:
-        """Wake these, in order, as turns of the loop allow."""
+        """Wake these readers in order, a slice per turn of the loop."""
         if readers and not self._due:
             asyncio.get_running_loop().call_soon(self._wake_slice)
         self._due.extend(readers)
@@ -236,7 +236,7 @@ class Waiters:
 
     @property
     def some(self) -> bool:
-        """Whether anybody waits."""
+        """Whether any reader waits."""
         return bool(self._groups)
 
     def notify(self, classes: Sequence[Facets]) -> None:
@@ -254,8 +254,8 @@ class Waiters:
     ) -> bool:
         """Wait for an event that ``matcher`` sees; True if none came in ``seconds``.
 
-        True also says that nothing seen was published since the call: the reader is registered
-        before anything else can run. ``gone`` ends the wait when it is done.
+        True also means that nothing visible was published since the call, because the reader is
+        registered before anything else can run. ``gone`` ends the wait when it is done.
         """
         loop = asyncio.get_running_loop()
         reader: _Woken = loop.create_future()

@@ -1,9 +1,8 @@
-"""The event log's port: what intake, projection and feeds need of a log.
+"""The event log's port: the interface for ingest, projections and feeds.
 
-A client's stream is a sequence of entries, numbered from 1 without gaps. An entry is one
-accepted batch of events (or a change of the client's site), kept as it came in: NDJSON.
-Entries are durable before they can be read, and every adapter passes
-``tests/contract/test_event_log.py``.
+A client's stream is a sequence of entries, numbered from 1 without gaps. An entry is one accepted
+batch of events as NDJSON, or a change of the client's site. Entries are durable before they can be
+read, and every adapter passes ``tests/contract/test_event_log.py``.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ EntryKind = Literal["events", "site", "other"]
 class Entry(Struct, gc=False):
     """One durable entry of a client's stream.
 
-    ``recorded_at`` is the time in ticks at which the log took it; it grows strictly within the
-    stream. ``events`` are the decoded lines of ``payload`` where the appending process still
-    has them, else None.
+    ``recorded_at`` is the time in ticks at which the log stored it; it grows strictly within the
+    stream. ``events`` are the decoded lines of ``payload`` if the appending process still has them,
+    else None.
     """
 
     client: int
@@ -105,7 +104,7 @@ class EventLog(Protocol):
 
     @property
     def stalled(self) -> str:
-        """Why nothing can be appended now although the log is healthy; empty if it can."""
+        """Why a healthy log cannot be appended to; empty if it can."""
         ...
 
     async def append(self, batch: Batch) -> Appended:
@@ -133,10 +132,10 @@ class EventLog(Protocol):
         ...
 
     def follow(self, client: int, after: int) -> AsyncGenerator[Entry]:
-        """Every durable entry after ``after``, in order: stored ones, then live.
+        """Every durable entry after ``after``, in order: stored ones, then live ones.
 
-        Ends when the log is closed. One that takes too long is read from the disk again, so
-        that a slow follower costs no memory.
+        Ends when the log is closed. A slow follower reads from the disk again and uses no
+        additional memory.
         """
         ...
 
@@ -145,14 +144,14 @@ class EventLog(Protocol):
         ...
 
     def last_at(self, client: int, ticks: int) -> int:
-        """The number of the last entry taken at or before ``ticks``.
+        """The number of the last entry recorded at or before ``ticks``; 0 if there is none.
 
-        Entries that the retention removed count as taken then; 0 where there is none.
+        Removed entries count.
         """
         ...
 
     def recorded_at(self, client: int, number: int) -> int | None:
-        """When entry ``number`` was taken, in ticks; None if it is not (or no longer) stored."""
+        """When entry ``number`` was recorded, in ticks; None if it is not stored."""
         ...
 
     def lost_until(self, client: int) -> int:
@@ -168,7 +167,7 @@ class EventLog(Protocol):
         ...
 
     def removed_site(self, client: int) -> Entry | None:
-        """The last site entry that the retention removed: the site before what is left."""
+        """The last site entry that retention removed: the site before the oldest entry."""
         ...
 
     def clients(self) -> list[int]:

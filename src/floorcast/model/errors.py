@@ -1,7 +1,7 @@
-"""Every refusal that floorcast can give, as named data.
+"""All errors that floorcast can return, as one tree of exceptions.
 
-One tree, drawn here. The code is the contract's (section 9 of the API); the HTTP
-status that goes with it is decided once, in ``floorcast.http.error_responses``.
+The code is the contract's (section 9 of the API); the HTTP status that goes with it is decided
+once, in ``floorcast.http.error_responses``.
 
     FloorcastError
     ├── Refusal                 the caller can do something about it
@@ -50,13 +50,13 @@ __all__ = [
 
 
 class FloorcastError(Exception):
-    """The root of everything that floorcast raises on purpose."""
+    """The root of all exceptions that floorcast raises deliberately."""
 
 
 class Refusal(FloorcastError):
-    """A request that is answered with ``{code, message}``; the message says what to change.
+    """A request that gets ``{code, message}``; the message says what to change.
 
-    ``status`` is the HTTP status with which it came to a client; None on the server's side.
+    ``status`` is the HTTP status that a client received; None in the server.
     """
 
     code = 202
@@ -169,9 +169,9 @@ class Unavailable(FloorcastError):
 
 
 class DamagedEntry(Unavailable):
-    """An entry of a client's log is not what was written, or cannot be read at all.
+    """An entry of a client's log is damaged or cannot be read.
 
-    ``recorded_at`` is the entry's time in ticks, None where even that cannot be read.
+    ``recorded_at`` is the entry's time in ticks, None if it cannot be read.
     """
 
     def __init__(self, client: int, number: int, recorded_at: int | None, why: str) -> None:
@@ -187,8 +187,8 @@ class DamagedEntry(Unavailable):
 
 
 class UnexpectedAnswer(FloorcastError):
-    """A client understands what it was answered as JSON, but not as the API's; it says where."""
+    """The response to a client is JSON, but does not match the API; the message says where."""
 
 
 class SettingError(FloorcastError):
-    """A setting or a site file is wrong; the message names it and says what was expected."""
+    """A setting or a site file is wrong; the message names the setting and the expected value."""

@@ -67,9 +67,9 @@ _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
 class Reports(NamedTuple):
-    """Called as folding goes: with the seconds of each entry, and for each event that failed.
+    """Callbacks for folding: the seconds of each entry, and each event that failed.
 
-    ``too_late`` gets the number of agents' events that came too late to change a figure.
+    ``too_late`` is called with the number of agent events that arrived too late to change a figure.
     """
 
     folded: Callable[[float], None]
@@ -78,7 +78,7 @@ class Reports(NamedTuple):
 
 
 class Projection:
-    """Folds one client's stream. ``folded`` is the newest entry that is folded whole."""
+    """Folds one client's stream. ``folded`` is the newest completely folded entry."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Projection:
         return feed
 
     async def run(self) -> None:
-        """Follow the log for ever."""
+        """Follow the log until cancelled."""
         begun, together = time.perf_counter(), 0
         async with aclosing(self._log.follow(self.client, self.folded)) as entries:
             async for entry in entries:
@@ -138,9 +138,9 @@ class Projection:
         self._waiting = []
 
     async def until_folded(self, number: int) -> None:
-        """Wait until entry ``number`` is folded, and readable everywhere.
+        """Wait until entry ``number`` is folded and readable.
 
-        Raises Unavailable when the floor fails before.
+        Raises Unavailable if the floor fails first.
         """
         if self.folded < number:
             if self._failed:
@@ -184,10 +184,10 @@ class Projection:
             await self.snapshot()
 
     async def snapshot(self) -> None:
-        """Hand the whole floor to the store, one part per turn of the event loop.
+        """Pass the complete floor to the store, one part per turn of the event loop.
 
-        A floor that was stopped in the middle of an entry leaves none: a start from it would
-        miss the rest of the entry.
+        A floor that was stopped in the middle of an entry writes no snapshot, because a start from
+        it would miss the rest of the entry.
         """
         async with self._turn:
             if self.floor.state.entry == self.folded:
@@ -241,7 +241,7 @@ class Projection:
         self._switch_feeds()
 
     def _pass_over(self, entry: Entry) -> None:
-        """Say once that the log holds what this release cannot read."""
+        """Log once that the log has events that this release cannot read."""
         if not self._passed_over:
             self._passed_over = True
             _log.warning(
@@ -277,7 +277,7 @@ class Projection:
     def _fold(
         self, events: Sequence[LoggedEvent], entry: Entry, start: int, deadline: float
     ) -> tuple[dict[str, list[Record]], int]:
-        """Fold events until the deadline; what they fed, and how many were folded."""
+        """Fold events until the deadline. Returns what they publish, and their number."""
         fold, recorded_at = self.floor.fold, entry.recorded_at
         switched_on = self.floor.state.plan.feeds
         event_id = event_id_maker(self.client, recorded_at, entry.number, self._token_secret)
@@ -341,7 +341,7 @@ def _folds_no_more() -> Unavailable:
 
 
 def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
-    """Where a start begins: the newest snapshot, else the floor before the oldest entry."""
+    """The state for a start: the newest snapshot, else the floor before the oldest entry."""
     removed = log.removed(client)
     found = store.newest_snapshot(client, log.head(client).number)
     if found is not None and found.version == SNAPSHOT_VERSION and found.entry >= removed:

@@ -77,10 +77,10 @@ class ProjectionSupervisor:
         store.on_damage = self._store_damaged
 
     async def begin(self, client: int, plan: FloorConfig) -> None:
-        """Have the client's floor at work and caught up, and know its plan.
+        """Run the client's floor with this configuration until it has caught up.
 
-        Raises Unavailable when the log cannot be read or written, DamagedEntry where the client
-        has an entry that is damaged, and FloorFailed when the floor fails, or ``end`` comes first.
+        Raises Unavailable if the log cannot be read or written, DamagedEntry if an entry of the
+        client is damaged, and FloorFailed if the floor fails or ``end`` comes first.
         """
         floor = await self._caught_up(client)
         if floor.floor.state.plan != plan:
@@ -97,7 +97,7 @@ class ProjectionSupervisor:
                 floor.fail()
 
     async def snapshot(self) -> None:
-        """Leave a snapshot of every floor whose last one is old."""
+        """Take a snapshot of every floor whose last snapshot is old."""
         for floor in list(self._floors.values()):
             try:
                 await floor.snapshot_if_due()
@@ -105,7 +105,7 @@ class ProjectionSupervisor:
                 _log.exception("snapshot_failed", client=floor.client)
 
     async def close(self) -> None:
-        """Stop folding, and leave a snapshot of every floor for the next start."""
+        """Stop folding, and take a snapshot of every floor for the next start."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -71,7 +71,7 @@ class ConnectionTakeover:
         return self._connection is None or self._connection.transport.is_closing()
 
     def until_gone(self) -> asyncio.Future[None]:
-        """See ``floorcast.http.request_context.GONE``; of one request at a time."""
+        """See ``floorcast.http.request_context.GONE``; for one request at a time."""
         self._until_gone = asyncio.get_running_loop().create_future()
         if self._connection is None:
             self._until_gone.set_result(None)
@@ -169,7 +169,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is unsent is forgotten
 
 
 class Wire(asyncio.Transport):
-    """One connection. It holds its writer up from the first byte on that cannot be sent."""
+    """One connection. It pauses its writer when not all bytes can be sent."""
 
     __slots__ = ("_closing", "_file", "_protocol", "_rest", "_wires")
 
@@ -199,7 +199,7 @@ class Wire(asyncio.Transport):
         return 0 if self._rest is None else len(self._rest)
 
     def is_closing(self) -> bool:
-        """Whether an end is in sight."""
+        """Whether it is closed or closing."""
         return self._closing
 
     def close(self) -> None:
@@ -209,7 +209,7 @@ class Wire(asyncio.Transport):
             self.abort()
 
     def abort(self) -> None:
-        """Close now; what is not sent yet never is."""
+        """Close immediately; unsent data is lost."""
         if self._file < 0:
             return
         self._closing = True
@@ -230,7 +230,7 @@ class Wire(asyncio.Transport):
             self._go_on(self._rest)
 
     def _sent(self, data: bytes | bytearray | memoryview) -> int:
-        """How much of it can be sent now; nothing to who was reset, of which the epoll tells."""
+        """Send now; returns the number of bytes sent. A reset is reported by the epoll later."""
         try:
             return os.write(self._file, data)
         except OSError:
@@ -258,7 +258,7 @@ class Wire(asyncio.Transport):
 
 
 class EpollTransport:
-    """All of them; belongs to the running event loop."""
+    """All connections of streams; belongs to the running event loop."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -271,10 +271,10 @@ class EpollTransport:
         self._epoll.close()
 
     def take(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> asyncio.Transport:
-        """Have a connection, for a new protocol: what that writes to from now on.
+        """Take over a connection for a new protocol; returns the transport for it.
 
-        It is the transport itself if it encrypts, if there is no room for another file, or if
-        something that was written to it before is not sent yet.
+        That is the same transport if it encrypts, if there is no descriptor left, or if it has
+        unsent data.
         """
         stays = transport.get_extra_info("sslcontext") or transport.get_write_buffer_size()
         file = None if stays else _second(transport)
@@ -287,7 +287,7 @@ class EpollTransport:
         return wire
 
     def watch(self, file: int, events: int) -> None:
-        """Wait for these events of a connection."""
+        """Wait for these events on a connection."""
         self._epoll.modify(file, events)
 
     def forget(self, file: int) -> None:
@@ -307,7 +307,7 @@ class EpollTransport:
 
 
 def _second(transport: asyncio.Transport) -> int | None:
-    """Another file of the same connection, None if there can be none."""
+    """Another descriptor of the same connection, None if there is none left."""
     try:
         return os.dup(transport.get_extra_info("socket").fileno())
     except OSError:

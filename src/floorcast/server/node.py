@@ -1,4 +1,4 @@
-"""One server: its files opened, its floors begun, its chores done, and all of it closed again."""
+"""One server: opens its files, starts its floors, runs periodic tasks, and closes everything."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Node:
-    """Everything that answers requests, but for the transport.
+    """Everything that serves requests, except the transport.
 
-    Entering opens the data folder (raises SettingError when it, or the site file, cannot be
-    used) and makes ``server``, which is not ready yet; ``start`` makes it so.
+    Entering opens the data folder and creates ``server``, which ``start`` makes ready. Raises
+    SettingError if the data folder or the site file cannot be used.
     """
 
     server: Services
@@ -99,7 +99,7 @@ class Node:
         await self._stack.aclose()
 
     async def start(self) -> None:
-        """Catch up with the log; when it returns, requests are answered."""
+        """Catch up with the log. Requests are served when it returns."""
         await self._catch_up()
         await self._agree_on_site()
         if self.server.audit.last_event() == "backup_made":
@@ -121,12 +121,12 @@ class Node:
         self.server.readiness.ready = True
 
     def release(self) -> None:
-        """Let every reader that waits answer now, and end every stream: the server stops."""
+        """Let waiting readers respond, and end every stream: the server is stopping."""
         self._rings.release()
         self.server.streams.release()
 
     async def streams_ended(self, seconds: float) -> None:
-        """Wait until every stream has its closing comment; those that take nothing are cut off."""
+        """Wait until every stream has its closing comment; streams that do not read are aborted."""
         await self.server.streams.ended(seconds)
 
     async def _open(self, data: Path) -> None:
@@ -261,7 +261,7 @@ class Node:
         self._chores.append(asyncio.create_task(run()))
 
     def _audit_site(self, _change: SiteChange) -> None:
-        """Record what any node or command has changed in the site that the cluster shares."""
+        """Record changes of the cluster's site by any node or command."""
         old, new = self._audited, self._site.clients
         self._audited = new
         for client in sorted({*old, *new}):
@@ -301,7 +301,7 @@ class Node:
                     self._begin_later(client)
 
     def _begin_later(self, client: int) -> None:
-        """Bring the client's floor up to the site in a task: it may take long, or for ever."""
+        """Update the client's floor to the site in a task, because it can take long."""
         if client not in self._beginning:
             self._beginning[client] = asyncio.create_task(self._begin(client))
 

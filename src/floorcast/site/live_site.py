@@ -1,4 +1,4 @@
-"""The site of a running server: read from the key-value store, and read again when they change."""
+"""The site of a running server: read from the key-value store, and reloaded when it changes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Directory:
         }
 
     def children(self, client: int) -> tuple[int, ...]:
-        """The clients right below a client, by id."""
+        """The children of a client, by id."""
         return self._children.get(client, ())
 
     def family(self, client: int) -> tuple[int, ...]:
@@ -64,11 +64,11 @@ class Directory:
         return found
 
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
-        """The user (or the agent who may log in) of that name."""
+        """The user with that name, or the agent who can log in with it."""
         return self._users.get((client, agent, name))
 
     def call_centers_of(self, client: int, given: Iterable[Center]) -> frozenset[tuple[int, int]]:
-        """The call centers, of a client and those below it, that a user's limits come to."""
+        """The call centers, of a client and those below it, that a user's limits allow."""
         family = self.family(client)
         found: set[tuple[int, int]] = set()
         for center in given:
@@ -131,10 +131,10 @@ class _Reading(NamedTuple):
 
 
 class Site:
-    """The clients by id and by name, always whole: a change shows all at once.
+    """The clients by id and by name; a change becomes visible as a whole.
 
-    Raises ``SettingError`` when what is stored cannot be understood, and ``Unavailable`` when
-    the store cannot be read; what was read before then stays.
+    Raises ``SettingError`` if the stored site cannot be decoded, and ``Unavailable`` if the store
+    cannot be read; the previous site then stays.
     """
 
     def __init__(self, kv: KeyValueStore) -> None:
@@ -172,7 +172,7 @@ class Site:
         self._kv.check_current()
 
     def children(self, client: int) -> tuple[int, ...]:
-        """The clients right below a client, by id."""
+        """The children of a client, by id."""
         return self.directory.children(client)
 
     def family(self, client: int) -> tuple[int, ...]:
@@ -180,24 +180,23 @@ class Site:
         return self.directory.family(client)
 
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
-        """The user (or the agent who may log in) of that name."""
+        """The user with that name, or the agent who can log in with it."""
         return self.directory.user(client, name, agent=agent)
 
     def on_change(self, callback: Callable[[SiteChange], None]) -> None:
-        """Call ``callback`` after each change, when the new site counts already."""
+        """Call ``callback`` after each change, when the new site is in effect."""
         self._callbacks.append(callback)
 
     def reload(self) -> SiteChange | None:
-        """Read the site at once if anybody has changed it; what that changed.
+        """Read the site now if it has changed; returns the changes.
 
-        A large site takes longer than a turn of the loop may; a server in use takes
-        ``refresh``.
+        A large site takes too long for a turn of the loop, so a running server uses ``refresh``.
         """
         raw = self._changed()
         return None if raw is None else self._take(_read(*raw, self._reading))
 
     async def refresh(self) -> SiteChange | None:
-        """Like ``reload``, with the work in a thread. Asking costs next to nothing."""
+        """Like ``reload``, with the work in a thread. It costs little if nothing has changed."""
         async with self._turn:
             raw = self._changed()
             if raw is None:
@@ -205,7 +204,7 @@ class Site:
             return self._take(await asyncio.to_thread(_read, *raw, self._reading))
 
     def _stir(self, _key: str, _value: bytes | None) -> None:
-        """Read what somebody has just written: in a cluster, what another node takes away."""
+        """Reload after a write, for example of another node that revokes a key."""
         if self._stirred is None or self._stirred.done():
             self._stirred = asyncio.get_running_loop().create_task(self._catch_up())
 

@@ -47,7 +47,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Subscription(NamedTuple):
-    """The events a reader asked for, at most how many in a write, and the format."""
+    """The events that a reader requested, the maximum number per write, and the format."""
 
     matcher: Matcher
     most: int
@@ -67,11 +67,11 @@ class Caller(Protocol):
         ...
 
     def left(self) -> None:
-        """The reader is gone, whether or not it ever had its connection."""
+        """The reader is gone, even if it never got its connection."""
         ...
 
     def moment(self) -> str:
-        """The present, as keep-alives print it."""
+        """The current time in the format of keep-alives."""
         ...
 
     def token(self, position: int) -> str:
@@ -104,7 +104,7 @@ class Channel:
         return self._awake
 
     def reader(self, cursor: int, caller: Caller) -> Reader:
-        """Make a reader; it joins once it has its connection."""
+        """Create a reader; it joins when it has its connection."""
         self._members += 1
         return Reader(self, cursor, caller)
 
@@ -113,7 +113,7 @@ class Channel:
         self._go_on(cursor, [reader])
 
     def leave(self, reader: Reader) -> None:
-        """Forget a reader that is gone; if it is due, its turn passes over it."""
+        """Remove a reader that is gone; if it is due, it is skipped."""
         self._idle.pop(reader, None)
         self._members -= 1
         if not self._members:
@@ -124,14 +124,14 @@ class Channel:
         return self._feed.through if reader in self._idle else None
 
     def keepalive(self, caller: Caller, now: float) -> Chunk:
-        """The keep-alive at ``now``: one feed has one client, so all readers share one zone."""
+        """The keep-alive at ``now``. All readers of a feed have the same client and zone."""
         if self._kept_alive[0] != now:
             plain = framing.comment(f"keepalive {caller.moment()}")
             self._kept_alive = (now, framing.framed(plain, self.format))
         return self._kept_alive[1]
 
     def notify(self, before: int) -> None:
-        """Make the readers due: a matching event follows ``before``, which idle ones have seen."""
+        """Make the readers due: a matching event follows ``before``, the cursor of idle ones."""
         if self._idle:
             readers, self._idle = list(self._idle), {}
             self._go_on(before, readers)
@@ -160,7 +160,7 @@ class Channel:
                 self._due.appendleft((cursor, readers))
 
     def _peeked(self, cursor: int) -> Page | str:
-        """The page after a cursor, or why there is none."""
+        """The page after a cursor, or the reason if there is none."""
         try:
             return self._feed.peek(cursor, self.matcher, self._count, WRITE_BYTES)
         except Unavailable as error:
@@ -255,7 +255,7 @@ def _end(readers: list[Reader], why: str) -> None:
 def subscribe(
     hub: Hub, feed: Feed, subscription: Subscription, cursor: int, caller: Caller
 ) -> Reader:
-    """A reader of ``feed`` that begins after ``cursor`` once it has its connection."""
+    """A reader of ``feed`` that starts after ``cursor`` when it has its connection."""
     channel = feed.listeners.get(subscription)
     if not isinstance(channel, Channel):
         channel = feed.listeners[subscription] = Channel(hub, feed, subscription)
@@ -299,7 +299,7 @@ class Reader(asyncio.Protocol):
         self.heard = self._told = self._stuck = 0.0  # in the loop's time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin: the connection is the reader's, the head of the answer is written."""
+        """Start: the connection belongs to the reader, and the response's head is written."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are of another tree
         self.write = self._transport.write
         now = asyncio.get_running_loop().time()
@@ -407,7 +407,7 @@ class Reader(asyncio.Protocol):
         return now >= self._stuck + STUCK_SECONDS
 
     def _say(self, chunk: Chunk) -> None:
-        """Write to this reader alone."""
+        """Write to this reader only."""
         if chunk.wire:
             self.sent += len(chunk.wire)
             self._channel.hub.counts.bytes += len(chunk.wire)

@@ -1,6 +1,6 @@
-"""Server-sent events as bytes, in each format that a reader may ask for.
+"""Server-sent events as bytes, in each format that a reader can request.
 
-All readers of one format at one position share the bytes that are built here.
+All readers of the same format and position share the bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Chunk", "StreamFormat", "comment", "ending", "events", "framed", "op
 
 
 class StreamFormat(NamedTuple):
-    """How a reader wants its stream: with ``id:`` lines, compressed, in HTTP/1.1's chunks."""
+    """The format of a stream: with ``id:`` lines, compressed, in chunks of HTTP/1.1."""
 
     ids: bool = False
     gzip: bool = False
@@ -32,7 +32,7 @@ class Chunk(NamedTuple):
 
 
 def events(page: Page, stream_format: StreamFormat, token: Callable[[int], str]) -> Chunk:
-    """The events of a page; ``token`` makes the id of the event at a position."""
+    """The events of a page; ``token`` returns the id of the event at a position."""
     chunk = page.built.get(stream_format)
     if not isinstance(chunk, Chunk):
         if stream_format.ids:
@@ -51,7 +51,7 @@ def comment(text: str, token: str = "") -> bytes:
 
 
 def framed(plain: bytes, stream_format: StreamFormat) -> Chunk:
-    """Bytes of a stream as they go out."""
+    """The encoded bytes of a stream."""
     if not stream_format.gzip:
         return Chunk(_chunked(plain, stream_format), 0, len(plain))
     return Chunk(_chunked(deflate.block(plain), stream_format), zlib.crc32(plain), len(plain))

@@ -1,8 +1,8 @@
-"""All streams of a process: their turns, their timer, their counts.
+"""All streams of a process: their turns, their timer and their counts.
 
-Readers are served in turns, so that intake is served in between. All feeds share one queue of
-turns, so that turns do not add up, and one timer: a timer of asyncio for each of ten thousand
-readers would cost more memory than the readers.
+Readers are served in short turns, so that ingest runs in between. All feeds share one queue of
+turns, so that turns do not add up, and one timer, because an asyncio timer for each of ten thousand
+readers would take more memory than the readers.
 """
 
 from __future__ import annotations
@@ -28,23 +28,26 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Waiting(Protocol):
-    """Readers that something waits for."""
+    """A group of readers that have something to read."""
 
     @property
     def busy(self) -> bool:
-        """Whether there are any."""
+        """Whether any reader is due."""
         ...
 
     def advance(self) -> None:
-        """Write to some of them: to few, and to more until ``Hub.turn_is_over``."""
+        """Write to a few readers, and to more until ``Hub.turn_is_over``."""
         ...
 
 
 class Kept(Protocol):
-    """A reader, as far as all of them are treated alike."""
+    """The interface of a reader for the hub."""
 
     def visit(self, now: float) -> float | None:
-        """Do what is due at ``now``, the loop's time; when to come again, None for never."""
+        """Do what is due at ``now``, in the loop's time.
+
+        Returns the time of the next visit, or None.
+        """
         ...
 
     def end(self, why: str) -> None:
@@ -52,7 +55,7 @@ class Kept(Protocol):
         ...
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close immediately."""
         ...
 
 
@@ -70,7 +73,7 @@ K = TypeVar("K", bound=Kept)
 
 
 class Wheel(Generic[K]):
-    """One timer for all readers; its clock runs while there is any reader to visit."""
+    """One timer for all readers, which runs while there are readers to visit."""
 
     def __init__(self) -> None:
         self._slots: dict[int, list[K]] = {}
@@ -79,7 +82,7 @@ class Wheel(Generic[K]):
         self._running = False
 
     def add(self, one: K, at: float) -> None:
-        """Visit at, or up to ``TICK_SECONDS`` after, ``at`` in the loop's time."""
+        """Visit at the time ``at`` of the loop, or up to ``TICK_SECONDS`` later."""
         if not self._running:
             loop = asyncio.get_running_loop()
             self._running = True
@@ -128,9 +131,9 @@ def _cut_off(reader: Kept) -> None:
 class Hub:
     """Every reader of every stream. Used from the event loop's thread only.
 
-    ``clock`` tells the seconds of a turn: the loop's own time may stand still in one. ``epoch``
-    changes whenever a reader may have lost its right to read; it is then asked before it is
-    written to.
+    ``clock`` measures turns in seconds, because the loop's time can stand still during a turn.
+    ``epoch`` changes whenever a reader may have lost its right to read; readers are then checked
+    before the next write.
     """
 
     def __init__(
@@ -149,7 +152,7 @@ class Hub:
         self._empty = asyncio.Event()
 
     def enter(self, reader: Kept, first_visit: float) -> None:
-        """Take a reader in; it is visited at ``first_visit``, in the loop's time."""
+        """Add a reader; it is visited at ``first_visit``, in the loop's time."""
         self.counts.opened += 1
         self.readers.add(reader)
         self._empty.clear()
@@ -158,19 +161,19 @@ class Hub:
             asyncio.get_running_loop().call_soon(reader.end, _RELEASED)
 
     def leave(self, reader: Kept) -> None:
-        """Its connection is gone."""
+        """Remove a reader whose connection is gone."""
         self.readers.discard(reader)
         if not self.readers:
             self._empty.set()
 
     def wake(self, waiting: Waiting) -> None:
-        """Give ``waiting``, which is not in the row, its turns."""
+        """Put ``waiting``, which must not be queued already, in the queue of turns."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._turn)
         self._due.append(waiting)
 
     def turn_is_over(self) -> bool:
-        """Whether others are to have their turn now."""
+        """Whether the current turn is over."""
         return self._clock() >= self._until
 
     def release(self) -> None:
@@ -179,7 +182,7 @@ class Hub:
         self._end_slice(list(self.readers))
 
     async def ended(self, seconds: float) -> None:
-        """Wait, after a release, until every reader is gone; at last cut off those that stay."""
+        """Wait, after a release, until every reader is gone; then abort the remaining ones."""
         if self.readers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
