@@ -140,6 +140,21 @@ def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
     assert (known.account, known.priority) == ("new", 9)
 
 
+def test_a_late_event_appears_with_the_service_that_it_names() -> None:
+    """The call has moved since, or had another service all along."""
+    floor = new_floor()
+    story = [
+        call("call.queue", 50, service=20),
+        call("call.end", 100),
+        call("call.start", 0, service=10, direction="INBOUND"),
+        call("call.end", 90, service=10),
+        call("call.end", 80),
+    ]
+    fed = fold_all(floor, story)
+    shown = [(one.service, one.event.service_id) for one in fed if one is not None]
+    assert shown == [(20, 20), (10, 10), (10, 10), (20, 20)]
+
+
 def test_the_first_of_two_answers_counts() -> None:
     """A call answered by someone unnamed, then named by an agent's state, is answered once."""
     floor = new_floor()

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
+from floorcast.model.states import State
 from floorcast.site.configuration import NotReadyReason
 from tests.floor.random_floors import AGENT_KINDS, PLAN, agent, call, fold_all, new_floor, ticks
 
@@ -147,6 +148,19 @@ def test_a_state_that_comes_too_late_changes_no_figure() -> None:
         if number == 9:
             assert figures(floor) == before
     assert floor.state.agents[7].service == 20
+
+
+def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> None:
+    """The service that it told counts from where it came, whatever is inserted before that."""
+    floor = new_floor()
+    story = [agent("READY", 100), agent("NOT_READY", 1100), agent("LOGON", 40, service=20)]
+    for number, one in enumerate([*story, agent("NOT_READY", 1050), agent("READY", 1160)], 2):
+        floor.begin_entry(number, ticks(1200))
+        floor.fold(one, ticks(1200), "-")
+    assert floor.state.agents[7].service == 20
+    (day,) = floor.state.counters.agent_days.values()
+    assert day[20][7].time[State.NOT_READY] == 60_000
+    assert day[-1][7].time[State.NOT_READY] == 50_000
 
 
 def test_a_late_state_costs_what_came_since_and_not_what_is_kept() -> None:

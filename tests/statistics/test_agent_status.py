@@ -21,6 +21,7 @@ from tests.floor.random_floors import (
     call,
     fold_all,
     new_floor,
+    ticks,
 )
 from tests.statistics.floors import folded, only, plain, scopes, seen, visible
 
@@ -78,7 +79,7 @@ def test_a_free_agent_has_no_call() -> None:
 
 
 def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
-    """Strictly after; an agent that logged off is shown with state 0."""
+    """In or after the ms; an agent that logged off is shown with state 0."""
     floor = folded(
         PLAN,
         [
@@ -98,11 +99,14 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
         ("ANN", "Ready"),
         ("BOB", "Not Ready"),
     ]
-    assert changed(0) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
-    assert changed(20) == [("BOB", "Not Ready")]
+    assert changed(0) == [("ANN", "Ready"), ("BOB", "Not Ready"), ("AGENT9", "Logoff")]
+    assert changed(0.001) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
+    assert changed(20) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]  # taken in that ms
+    assert changed(20.001) == [("BOB", "Not Ready")]
     assert changed(19.999, 10) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
     assert changed(19, 20) == []
-    assert changed(30) == []
+    assert changed(30) == [("BOB", "Not Ready")]
+    assert changed(30.001) == []
 
 
 def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
@@ -124,6 +128,17 @@ def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
     assert changed(38) == ["ANN"]
     assert changed(39.5) == ["ANN"]
     assert changed(45) == []
+
+
+def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
+    """An answer may be given just before an event that is taken in its millisecond."""
+    floor = new_floor(PLAN)
+    floor.begin_entry(2, ticks(50))
+    before = agent_status(scopes(floor), seen(50)).all()
+    floor.fold(agent("READY", 20, service=10), ticks(50), "-")
+    assert before == []
+    shown = agent_status(scopes(floor), seen(51), seen(50).now).all()
+    assert [one.agent_name for one in shown] == ["ANN"]
 
 
 def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:

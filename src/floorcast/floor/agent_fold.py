@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from floorcast.floor.agent_events import agent_event
-from floorcast.floor.agents import ANSWERED, AgentMoment, CallInHand, OnFloor, Told
+from floorcast.floor.agents import ANSWERED, LATE_LOGON, AgentMoment, CallInHand, OnFloor, Told
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import ANSWER, Call, Key, Step, WrapUp
 from floorcast.floor.change_hooks import ChangeHooks
@@ -116,11 +116,13 @@ class AgentFold:
         if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
                 self._calls.table.touch(key, at, now)
-            service = self._take(agent, moment, now)
+            then = self._take(agent, moment, now)
+            service = then.service
             if call is not None and key is not None:
-                self._tell_call(agent, kind, call, key, service, at, now)
+                own = then.at_hand if call.named is None else call.named
+                self._tell_call(agent, kind, call, key, own, at, now)
         else:
-            self._take_late(agent, moment)
+            self._take_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
         fed = agent_event(
             self._state.client, agent, data, call or agent.call, served, at, directory
@@ -184,10 +186,10 @@ class AgentFold:
 
     # -- one event -------------------------------------------------------------------------
 
-    def _take(self, agent: OnFloor, moment: AgentMoment, now: int) -> int:
+    def _take(self, agent: OnFloor, moment: AgentMoment, now: int) -> OnFloor:
         state, since, reason = agent.state, agent.since, agent.reason
         at, services, team = agent.service, agent.services, agent.team
-        service = self._timeline.take(agent, moment, now)
+        then = self._timeline.take(agent, moment, now)
         moved = agent.service != at or agent.services != services
         if moved or agent.state is not state or agent.since != since or agent.reason != reason:
             if agent.state is not LOGOFF or agent.since != since:
@@ -196,24 +198,29 @@ class AgentFold:
                 self.locate(agent)
         if agent.team is not None and agent.team != team:
             self._state.directory.join_team(agent.id, agent.team)
-        return service
+        return then
 
-    def _take_late(self, agent: OnFloor, moment: AgentMoment) -> None:
-        """Too late to change a figure, but a Logon still sets members that no other event set."""
+    def _take_late(self, agent: OnFloor, moment: AgentMoment, now: int) -> None:
+        """Too late to change a figure, but a LOGON still sets members that no other event set.
+
+        They count from the agent's last event on.
+        """
         self._too_late()
-        if moment.kind != "LOGON":
-            return
-        if moment.service is not None and agent.service_at <= moment.at:
-            agent.service = agent.at_hand = moment.service
-            agent.services, agent.service_at = (), moment.at
-            self.locate(agent)
-        told = moment.told
-        if told is not None and told.team is not None and agent.team is None:
-            agent.team = told.team
-            self._state.directory.join_team(agent.id, told.team)
+        if moment.kind == "LOGON":
+            known = moment.told or Told()
+            told = Told(services=known.services, team=known.team, told_at=moment.at)
+            late = AgentMoment(agent.reached, LATE_LOGON, moment.service, told)
+            self._take(agent, late, now)
 
     def _tell_call(
-        self, agent: OnFloor, kind: str, ref: CallInHand, key: Key, service: int, at: int, now: int
+        self,
+        agent: OnFloor,
+        kind: str,
+        ref: CallInHand,
+        key: Key,
+        service: int | None,
+        at: int,
+        now: int,
     ) -> None:
         """The agent named a call: it is heard of, and answered if the agent is in it."""
         table = self._calls.table
@@ -221,8 +228,7 @@ class AgentFold:
             call = table.calls[key]
             if call.direction is None:
                 self._calls.tally.direct(call, ref.direction)
-            named = service if ref.named is None else ref.named
-            self._calls.step(call, Step(at, ANSWER, _or_none(named), agent.id))
+            self._calls.step(call, Step(at, ANSWER, service, agent.id))
         elif key in table.calls:
             table.touch(key, at, now)
         if ref.service is None:

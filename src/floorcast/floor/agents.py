@@ -13,10 +13,20 @@ from floorcast.floor.calls import Key
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import LOGOFF, READY, State
 
-__all__ = ["ANSWERED", "LONG_AGO", "AgentMoment", "CallInHand", "OnFloor", "Stretch", "Told"]
+__all__ = [
+    "ANSWERED",
+    "LATE_LOGON",
+    "LONG_AGO",
+    "AgentMoment",
+    "CallInHand",
+    "OnFloor",
+    "Stretch",
+    "Told",
+]
 
 LONG_AGO = -(2**60)
 ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named the agent
+LATE_LOGON = "LATE_LOGON"  # the kind of a moment at which a LOGON came too late for its own time
 
 
 class CallInHand(Struct, gc=False):
@@ -45,7 +55,8 @@ class CallInHand(Struct, gc=False):
 class Told(Struct, array_like=True, gc=False):
     """The optional members of an agent's event.
 
-    ``slot`` is the Not Ready figure that ``reason`` counts in.
+    ``slot`` is the Not Ready figure that ``reason`` counts in. ``told_at`` is the own time of a
+    LOGON that came too late, in ms.
     """
 
     reason: str | None = None
@@ -55,6 +66,7 @@ class Told(Struct, array_like=True, gc=False):
     monitored: bool | None = None
     skill: str | None = None
     call: CallInHand | None = None
+    told_at: int = 0
 
 
 class AgentMoment(Struct, array_like=True, gc=False):

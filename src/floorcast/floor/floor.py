@@ -35,6 +35,7 @@ from floorcast.floor.calls import (
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import OnDuty, Roster
@@ -245,9 +246,9 @@ class Floor:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
-        late = self._details.start(call, at, data)
+        late = self._details.start(call, at, data) or at < call.last_step
         self._step(call, Step(at, START, service, None))
-        named = voice_events.Named(call, directory)
+        named = voice_events.Named(call, directory, None, service if late else None)
         fed = voice_events.call_start(self.state.client, call, at, event_id, named)
         if late:
             voice_events.prefer_sent(fed, data, data.direction, directory)
@@ -272,11 +273,12 @@ class Floor:
     def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
         data, directory = event.data, self.state.directory
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        late = self._details.end(call, at, data)
+        late = self._details.end(call, at, data) or at < call.last_step
         service = None if data.service is None else directory.service(data.service)
         self._step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
-        named = voice_events.Named(call, directory, None if said is None else directory.agent(said))
+        agent = None if said is None else directory.agent(said)
+        named = voice_events.Named(call, directory, agent, service if late else None)
         threshold = None
         if named.service is not None and named.service in directory.services:
             threshold = directory.services[named.service].sla_seconds
@@ -360,5 +362,7 @@ _OF_CALLS = frozenset(
 def _restore(agent: OnFloor) -> None:
     """Convert an agent stored by an earlier release."""
     agent.reached = max(agent.reached, agent.last_event)
+    if agent.at_hand is None and agent.service != NO_SERVICE:
+        agent.at_hand = agent.service
     if agent.state is NOT_READY and agent.slot < 0:
         agent.slot = reason_index(agent.reason)

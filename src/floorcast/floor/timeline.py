@@ -16,7 +16,15 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Protocol
 
-from floorcast.floor.agents import ANSWERED, AgentMoment, CallInHand, OnFloor, Stretch, Told
+from floorcast.floor.agents import (
+    ANSWERED,
+    LATE_LOGON,
+    AgentMoment,
+    CallInHand,
+    OnFloor,
+    Stretch,
+    Told,
+)
 from floorcast.floor.calls import ANSWER as ANSWER_STEP
 from floorcast.floor.calls import Key, Step, WrapUp
 from floorcast.floor.counters import reason_index
@@ -45,6 +53,7 @@ _HOLDS_CALL = CALL_STATES | {
     State.PREVIEW_DIAL,
     State.RESERVED,
 }
+_WITHOUT_STATE = (ANSWERED, LATE_LOGON)
 _NO_REASON = reason_index(None)
 
 
@@ -99,8 +108,8 @@ class Timeline:
         past = agent.past
         return bool(past) and at >= past[0].before.reached and now - at <= self._window
 
-    def take(self, agent: OnFloor, moment: AgentMoment, now: int) -> int:
-        """Take a moment that is not too late; the service that the agent was at by then."""
+    def take(self, agent: OnFloor, moment: AgentMoment, now: int) -> OnFloor:
+        """Take a moment that is not too late; the agent as it was by then."""
         at = moment.at
         if at < agent.reached:
             return self._insert(agent, moment)
@@ -108,12 +117,12 @@ class Timeline:
             if agent.past:
                 forget_moments(agent)  # events from before this are too late
             self._apply(agent, moment, 1)
-            return agent.service
+            return agent
         if not agent.past or len(agent.past[-1].moments) >= STRETCH:
             self._begin_stretch(agent, at)
         self._apply(agent, moment, 1)
         agent.past[-1].moments.append(moment)
-        return agent.service
+        return agent
 
     def calls_of(self, agent: OnFloor) -> Iterator[Key]:
         """The calls that a late moment may change."""
@@ -139,7 +148,7 @@ class Timeline:
 
     # -- late moments ----------------------------------------------------------------------
 
-    def _insert(self, agent: OnFloor, moment: AgentMoment) -> int:
+    def _insert(self, agent: OnFloor, moment: AgentMoment) -> OnFloor:
         past = agent.past
         number = bisect_right(past, moment.at, key=_begun) - 1
         stretch = past[number]
@@ -149,7 +158,7 @@ class Timeline:
             self._apply(run, known, 0)
         before, after = run, _checkpoint(run)
         self._apply(after, moment, 1)
-        service = after.service
+        then = _checkpoint(after)
         rest = stretch.moments[index:]
         stretch.moments.insert(index, moment)
         if self._replay(agent.id, rest, before, after):
@@ -161,7 +170,7 @@ class Timeline:
                 _become(agent, after)
         if len(stretch.moments) > 2 * STRETCH:
             self._split(past, number)
-        return service
+        return then
 
     def _replay(
         self, number: int, moments: list[AgentMoment], before: OnFloor, after: OnFloor
@@ -187,12 +196,12 @@ class Timeline:
             del past[0]
 
     def _amend(self, moment: AgentMoment, agent: int, before: OnFloor, after: OnFloor) -> None:
-        """An answer that named no service was on the agent's own, which is another now."""
-        if moment.kind != "IN_CALL" or before.service == after.service:
+        """An answer that named no service was on the one at hand, which is another now."""
+        if moment.kind != "IN_CALL" or before.at_hand == after.at_hand:
             return
         call = None if moment.told is None else moment.told.call
         if call is not None and call.key is not None and call.named is None:
-            self._calls.amend(call.key, Step(moment.at, ANSWER_STEP, after.service, agent))
+            self._calls.amend(call.key, Step(moment.at, ANSWER_STEP, after.at_hand, agent))
 
     # -- one moment ------------------------------------------------------------------------
 
@@ -203,8 +212,8 @@ class Timeline:
         """
         at, kind, told = moment.at, moment.kind, moment.told
         agent.reached = at
-        if kind == ANSWERED:
-            _answer_unasked(agent, told)
+        if kind in _WITHOUT_STATE:
+            _note(agent, moment)
             return
         was, state = agent.state, EVENT_STATE[kind]
         if state is None:
@@ -302,6 +311,22 @@ class Timeline:
             counter.time[state] += sign * spent
             if state is NOT_READY:
                 counter.reasons[agent.slot] += sign * spent
+
+
+def _note(agent: OnFloor, moment: AgentMoment) -> None:
+    """Take a moment that leaves the agent in its state."""
+    told = moment.told
+    if moment.kind == ANSWERED:
+        _answer_unasked(agent, told)
+    elif told is not None and agent.service_at <= told.told_at:
+        team = agent.team
+        _learn(agent, moment.service, told, told.told_at)
+        if team is not None:
+            agent.team = team  # it is known already
+    elif told is not None and agent.team is None:
+        agent.team = told.team
+    if agent.services:
+        _at_the_call(agent)
 
 
 def _answer_unasked(agent: OnFloor, told: Told | None) -> None:

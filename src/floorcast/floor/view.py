@@ -125,8 +125,12 @@ class FloorView:
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether its state, reason or service changed, or a change was taken, after a moment."""
-        return agent.since > after or agent.changed_at > after
+        """Whether its state, reason or service changed after a moment, or a change was taken since.
+
+        A change that was taken in the same ms counts: the answer that told the moment may have
+        been given just before it.
+        """
+        return agent.since > after or agent.changed_at >= max(after, 1)
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
         """The service of the call that an agent has in hand; the agent's own, if none is known."""

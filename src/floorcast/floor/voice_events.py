@@ -41,9 +41,18 @@ class Named:
 
     __slots__ = ("agent", "call_center", "login", "service")
 
-    def __init__(self, call: Call, directory: Directory, agent: int | None = None) -> None:
-        present = call.present_service
-        self.service = service = None if present == NO_SERVICE else present
+    def __init__(
+        self,
+        call: Call,
+        directory: Directory,
+        agent: int | None = None,
+        service: int | None = None,
+    ) -> None:
+        """``agent`` and ``service``: those that the event names; None: the call's present ones."""
+        if service is None:
+            present = call.present_service
+            service = None if present == NO_SERVICE else present
+        self.service = service
         self.call_center = directory.call_center_of(service)
         self.agent = agent = call.agent if agent is None else agent
         known = None if agent is None else directory.agents.get(agent)

@@ -79,7 +79,7 @@ class AgentPass:
                     found[-1].in_hand = hand.call
             if one.kind != "state":
                 if found and login.is_late:
-                    found[-1].learn(login)
+                    found[-1].learn(login, _at_hand(login, hand.call, known, state))
                 continue
             kind = one.data["eventType"]
             entered = _state(kind, before_offer)
@@ -91,7 +91,7 @@ class AgentPass:
                 continues = False  # nothing was heard of it since: that is over, and was then
             elif found:
                 found[-1].end = one.at
-            service = _at_hand(login, hand.call, known)
+            service = _at_hand(login, hand.call, known, entered)
             found.append(_Stretch(one, one.at, entered, login, service, hand.call, continues))
             state = entered
         if found:
@@ -275,10 +275,10 @@ class _Stretch:
         """The services that it is logged in to."""
         return self.login.services or (None,)
 
-    def learn(self, login: _Login) -> None:
+    def learn(self, login: _Login, service: int | None) -> None:
         """Take the service that came late."""
         self.touched.add(self.service)
-        self.login, self.service = login, login.at_hand
+        self.login, self.service = login, service
 
 
 def _answers(one: Heard) -> bool:
@@ -310,9 +310,11 @@ def _logins(heard: Sequence[Heard]) -> list[_Login]:
     return found
 
 
-def _at_hand(login: _Login, in_hand: Heard | None, known: Sequence[Known]) -> int | None:
+def _at_hand(
+    login: _Login, in_hand: Heard | None, known: Sequence[Known], state: str
+) -> int | None:
     """The service that time counts for: that of the call in hand, else the one at hand."""
-    if len(login.services) > 1 and in_hand is not None:
+    if len(login.services) > 1 and in_hand is not None and state in WITH_A_CALL:
         of_call = in_hand.named
         for answer in known:
             if (answer.number, answer.session) == in_hand.call and of_call is None:
