@@ -12,6 +12,7 @@ lost, doubled or differs between nodes.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import signal
@@ -20,10 +21,11 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ SOURCES = 3
 READERS = 2  # of each feed
 FAULT_SECONDS = (3.0, 12.0)
 PAUSE_SECONDS = (2.0, 6.0)
+START_SECONDS = 300.0  # for a node, in the middle of it all, on a machine with other work
 CLOCK_STEPS = (3 * 3600, -1800, 1800, 290, -290)  # seconds
 THE_END = "the end"
 
@@ -200,7 +203,15 @@ class Soak:
             }
             for source in self.sources:
                 source.start()
-            yield seen
+            try:
+                yield seen
+            except Exception:  # noqa: BLE001 — whatever it is, the readers would wait for ever
+                say("the soak itself has failed", traceback.format_exc())
+                for node in self.cluster.nodes:
+                    with suppress(AssertionError):  # it does not run
+                        node.kill()
+                self.cluster.servers.stop()
+                os._exit(2)
             self._load.end()
             for source in self.sources:
                 source.join(PATIENCE)
@@ -271,8 +282,10 @@ def keep(cluster: Cluster, folder: Path) -> Path:
     return folder
 
 
-def clocks_of(cluster: Cluster, folder: Path) -> None:
-    """Let the nodes' clocks be set by a file each, where there is a compiler."""
+def prepared(cluster: Cluster, folder: Path) -> None:
+    """Give the nodes time; let their clocks be set by a file each, where there is a compiler."""
+    for node in cluster.nodes:
+        node.patience = START_SECONDS
     compiler = shutil.which("cc")
     if compiler is None:
         say("no C compiler: clocks are not set")
@@ -291,7 +304,7 @@ def clocks_of(cluster: Cluster, folder: Path) -> None:
 def soak(folder: Path, minutes: float, seed: str) -> bool:
     """Whether nothing was lost, doubled, reordered or different."""
     servers = NatsServers(folder / "nats", 3, wired=True)
-    prepare: Callable[[Cluster], None] = partial(clocks_of, folder=folder)
+    prepare: Callable[[Cluster], None] = partial(prepared, folder=folder)
     try:
         with running_cluster(folder, servers.start(), prepare) as cluster:
             run, faults = Soak(cluster, seed), Faults(cluster, folder, seed)

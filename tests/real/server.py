@@ -76,7 +76,7 @@ class Server:
     """``floorcast serve`` on a port and a data folder that it keeps over restarts.
 
     ``up`` is set while it answers, and cleared before it is killed. What it logs is in ``log``.
-    ``variables`` go into its environment.
+    ``variables`` go into its environment. A start fails after ``patience`` seconds.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Server:
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._folder = folder
         self._options = options
-        self._patience = patience
+        self.patience = patience
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
@@ -116,7 +116,7 @@ class Server:
                 text=True,
             )
         assert self._process.stdout is not None
-        too_late = threading.Timer(self._patience, self._process.kill)
+        too_late = threading.Timer(self.patience, self._process.kill)
         too_late.start()
         said = self._process.stdout.readline()
         too_late.cancel()
