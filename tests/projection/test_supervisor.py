@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -214,6 +215,57 @@ def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.Mon
 
     logged = in_house(work)
     assert {one["event"] for one in logged if one["log_level"] == "error"} == {"entry_damaged"}
+
+
+def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what waits for NATS may: the node stops all the same."""
+
+    async def work(house: House) -> None:
+        asked = asyncio.Event()
+
+        def damaged(client: int, after: int) -> AsyncGenerator[Entry]:
+            raise DamagedEntry(client, after + 1, None, "its checksum differs")
+
+        async def deaf(_client: int, _number: int) -> bool:
+            asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+            return False
+
+        monkeypatch.setattr(house.log, "follow", damaged)
+        monkeypatch.setattr(house.log, "recover", deaf)
+        beginning = asyncio.create_task(house.floors.begin(ACME, PLAN))
+        await asked.wait()
+        async with asyncio.timeout(1000):
+            await house.floors.close()
+        await asyncio.gather(beginning, return_exceptions=True)
+
+    in_house(work)
+
+
+def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The floor goes on at once, and whoever begins it hears of nothing."""
+
+    async def work(house: House) -> None:
+        await house.log.append_site(ACME, msgspec.json.encode(PLAN))
+        await house.take(ACME, account="stored")
+        follow = house.log.follow
+
+        def damaged(client: int, after: int) -> AsyncGenerator[Entry]:
+            raise DamagedEntry(client, after + 1, None, "its checksum differs")
+
+        async def recover(_client: int, _number: int) -> bool:
+            monkeypatch.setattr(house.log, "follow", follow)
+            return True
+
+        monkeypatch.setattr(house.log, "follow", damaged)
+        monkeypatch.setattr(house.log, "recover", recover)
+        await house.floors.begin(ACME, PLAN)
+        assert await house.fed(ACME) == ["stored"]
+
+    assert not [one for one in in_house(work) if one["log_level"] == "error"]
 
 
 def test_a_client_that_is_gone_is_served_no_more() -> None:

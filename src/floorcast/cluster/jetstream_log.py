@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 import structlog
 
 from floorcast.cluster import log_messages
-from floorcast.cluster.ending import ended
 from floorcast.cluster.entry_recovery import Source, from_peers, from_stream
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, NoRoom, Refused
 from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
@@ -31,6 +30,7 @@ from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.tuning import Tuning
+from floorcast.model.ending import ended
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import LoggedEvent, read_lines
 from floorcast.model.token import Now

@@ -15,7 +15,6 @@ from typing import Final
 import nats.errors
 import structlog
 
-from floorcast.cluster.ending import ended
 from floorcast.cluster.kv_copy import OWN, Copy, KeyMessage
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, Look, NatsLink, Refused, reached
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
@@ -28,6 +27,7 @@ from floorcast.cluster.streams import (
     no_such_stream,
     state_of,
 )
+from floorcast.model.ending import ended
 from floorcast.model.errors import FloorcastError, Unavailable
 
 __all__ = ["PARTS", "Watch", "subject"]

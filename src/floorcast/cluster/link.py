@@ -20,9 +20,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.cluster.clock import ClusterClock, ticks_of
-from floorcast.cluster.ending import ended
 from floorcast.cluster.nats_url import connect_options, read_url, shown
 from floorcast.cluster.server_checks import check_servers
+from floorcast.model.ending import ended
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import Now, system_now
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 import structlog
 
 from floorcast.cluster.bootstrap import ensure_copy
-from floorcast.cluster.ending import ended
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
@@ -40,6 +39,7 @@ from floorcast.config.settings import Settings
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.folder_copy import contents_of
+from floorcast.model.ending import ended
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
 

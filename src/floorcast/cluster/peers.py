@@ -25,6 +25,7 @@ from nats.aio.msg import Msg
 from floorcast.cluster.link import NatsLink
 from floorcast.log import folder_copy
 from floorcast.log.port import Entry, EntryKind
+from floorcast.model.ending import ended
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.checksums import checksum
 
@@ -187,10 +188,7 @@ class PeerServer:
 
     async def close(self) -> None:
         """Stop answering."""
-        tasks = [*self._tasks, *([self._making] if self._making else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended([*self._tasks, *([self._making] if self._making else [])])
         self._forget()
 
     def _connected(self) -> None:

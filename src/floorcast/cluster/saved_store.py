@@ -17,7 +17,6 @@ import structlog
 from msgspec import Struct
 
 from floorcast.auth import sessions
-from floorcast.cluster.ending import ended
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, Known, SavedPosition
 from floorcast.cluster.kv_copy import KeyState
 from floorcast.cluster.link import NatsLink, reached
@@ -25,6 +24,7 @@ from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
 from floorcast.kv import token_secret
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
+from floorcast.model.ending import ended
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.store import BY_HAND, DECLARED, FILE

@@ -14,6 +14,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import LATE_MS, QUIET_AGENT_MS, Floor
 from floorcast.floor.state import FloorState
 from floorcast.log.port import EventLog
+from floorcast.model.ending import ended
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.runner import Projection, Reports, first_state, last_state
@@ -106,10 +107,7 @@ class ProjectionSupervisor:
 
     async def close(self) -> None:
         """Stop folding, and take a snapshot of every floor for the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(self._tasks.values())
         for floor in self._floors.values():
             floor.fail()
             try:

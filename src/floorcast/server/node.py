@@ -28,6 +28,7 @@ from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
+from floorcast.model.ending import ended
 from floorcast.model.errors import DamagedEntry, FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
@@ -228,12 +229,13 @@ class Node:
         _log.info("site_applied", file=file.name, changes=len(changes))
 
     async def _close_sessions(self, sessions: Sessions) -> None:
-        try:
-            async with asyncio.timeout(LAST_USES):
-                await sessions.close()
-        except (FloorcastError, TimeoutError) as error:
-            # a minute's uses at most, which count in the sessions' favour
-            _log.warning("uses_not_written", why=str(error) or "no answer in time")
+        closing = asyncio.create_task(sessions.close())
+        await asyncio.wait([closing], timeout=LAST_USES)
+        in_time = closing.done()
+        await ended([closing])
+        error = closing.exception() if in_time else "no answer in time"
+        if error is not None:  # a minute's uses at most, which count in the sessions' favor
+            _log.warning("uses_not_written", why=str(error))
 
     async def _stop(self) -> None:
         self.server.readiness.ready = False
@@ -241,9 +243,7 @@ class Node:
         self._audit.flush(everything=True)
         self._audit.record("stop")
         tasks = [*self._chores, *self._beginning.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
         await self._floors.close()
         self._rings.seal()
 

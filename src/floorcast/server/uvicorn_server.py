@@ -22,10 +22,10 @@ import uvloop
 from starlette.types import ASGIApp
 
 from floorcast.auth.networks import is_loopback
-from floorcast.cluster.ending import ended
 from floorcast.config.settings import Settings
 from floorcast.http.app import ROUTES, Api, StartupApp
 from floorcast.http.routing import Route
+from floorcast.model.ending import ended
 from floorcast.model.errors import SettingError
 from floorcast.server.connection_limits import (
     ConnectionLimits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from floorcast.cluster import ending
+from floorcast.model import ending
 from tests import virtual_time
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = ["ended"]
 
 RETRY = 0.2  # seconds until a task that still runs is cancelled again
 
 
-async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended.
 
     Once need not be enough: what waits by ``asyncio.wait_for``, as nats-py does, may lose a
@@ -20,4 +21,7 @@ async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=RETRY)
+        done, left = await asyncio.wait(left, timeout=RETRY)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # nobody else asks for it
