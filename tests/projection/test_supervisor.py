@@ -127,7 +127,7 @@ def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
         find = house.store.find_calls
         monkeypatch.setattr(house.store, "find_calls", _raising(Unavailable("no disk")))
         failing = await house.take(account="in between", transactionId=2)
-        with pytest.raises(Unavailable, match="begun anew"):
+        with pytest.raises(Unavailable, match="being restarted"):
             await floor.until_folded(failing)
         assert ACME not in house.serving
         with pytest.raises(Unavailable):
