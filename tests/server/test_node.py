@@ -350,7 +350,7 @@ def test_a_file_without_clients_does_not_remove_all_at_a_start(folder: Path) -> 
         async with Node(Settings(data=house.data, site=house.site), Clock(), CHEAP):
             pass
 
-    with pytest.raises(SettingError, match=r"declares no client, .*site apply .* --yes"):
+    with pytest.raises(SettingError, match=r"declares no client and .*site apply .* --yes"):
         asyncio.run(start())
     kv = open_kv(house.data)
     assert kv.items("site")
