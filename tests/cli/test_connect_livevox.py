@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec import structs
 from typer.testing import CliRunner
@@ -21,6 +23,18 @@ def test_a_secret_on_the_command_line_is_refused(secret: str) -> None:
     found = CliRunner().invoke(app, ["connect", "livevox", secret, "hidden"])
     assert found.exit_code == 2
     assert f"{secret}-file" in found.output.replace("\n", "")
+
+
+def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
+    """Without a subcommand; its paths are beside it."""
+    file = tmp_path / "connect.toml"
+    file.write_text(
+        '[livevox]\nfrom_url = "http://127.0.0.1:1"\nclient = "A"\nuser = "u"\n'
+        'password_file = "livevox.password"\n'
+    )
+    found = CliRunner().invoke(app, ["connect", "--config", str(file)])
+    assert isinstance(found.exception, SettingError)
+    assert str(found.exception).startswith(f"{tmp_path / 'livevox.password'} cannot be read")
 
 
 @pytest.mark.parametrize(

@@ -199,8 +199,8 @@ def test_a_call_that_an_agent_passes_on_waits_again() -> None:
     told.agent("TRANSFERRING", 10_000, callServiceId=5, **NAMED)
     told.agent("WRAP_UP", 15_000)
     told.agent("IN_CALL", 19_000, agent=2, callServiceId=6, **NAMED)
-    told.ended(60_000, 3, serviceId=6)
-    assert told.queues() == [(15_000, 6), (0, 5)]
+    told.ended(60_000, 7, serviceId=6)
+    assert told.queues() == [(15_000, 6), (0, 5)]  # 4 of the 7 seconds were there
 
 
 def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:

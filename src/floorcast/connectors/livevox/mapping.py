@@ -107,6 +107,7 @@ class Mapping:
         data = known(transactionId=call.transaction, sessionId=call.session, service=service)
         left = call.free_since or 0  # its agent passed it on: it waits from then on
         joined = left if call.answered <= left < at else at - 1
+        call.waited_later += at - joined
         return [self._event(f"{event_id}/queue", "call.queue", joined, data)]
 
     def _dialed_for(self, call: CallNow, event_id: str) -> list[CloudEvent]:
@@ -196,7 +197,7 @@ class Mapping:
     ) -> list[CloudEvent]:
         """The wait and the answer of a call, unless other events have set them."""
         names = known(transactionId=event.transaction_id, sessionId=event.session_id)
-        hold = _duration(event.transfer_hold_duration)
+        hold = max(_duration(event.transfer_hold_duration) - call.waited_later, 0)
         events = []
         answered = call.answered
         if answered is None and event.operator_transfer_successful:

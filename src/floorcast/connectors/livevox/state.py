@@ -21,9 +21,10 @@ class CallNow(Struct, kw_only=True, omit_defaults=True):
     """A call that has not ended; times in ms.
 
     ``waits_at`` is the service at whose queue it was seen, ``turns`` how many it was told to have
-    waited at, ``waited_first``: before its first answer, too. ``served`` is the last service that
-    had it. ``answered`` is its first IN_CALL, at ``answered_at``; ``dialed``: the agent of that one
-    made the call. ``agent`` has it now, and it has been without one since ``free_since``.
+    waited at, ``waited_first``: before its first answer, too. ``waited_later`` is how long it
+    waited after that. ``served`` is the last service that had it. ``answered`` is its first
+    IN_CALL, at ``answered_at``; ``dialed``: the agent of that one made the call. ``agent`` has it
+    now, and it has been without one since ``free_since``.
     """
 
     transaction: int
@@ -36,6 +37,7 @@ class CallNow(Struct, kw_only=True, omit_defaults=True):
     waits_at: int | None = None
     turns: int = 0
     waited_first: bool = False
+    waited_later: int = 0
     served: int | None = None
     answered: int | None = None
     answered_at: int | None = None
