@@ -56,11 +56,11 @@ BUCKET: Final = "sessions"
 
 
 class Sessions:
-    """Every session there is.
+    """All sessions. Reads them from the key-value store when it is created.
 
-    Reads them all from the key-value store when it is made. Await ``keep`` every 10 to 15 s, and
-    ``close`` before the store is closed. Where nodes share the store, a session lives ``LAG``
-    longer: another node may know of a use that is not written yet.
+    Await ``keep`` every 10 to 15 s, and ``close`` before the store is closed. If nodes share the
+    store, a session lives ``LAG`` longer, because another node may have a use that is not written
+    yet.
     """
 
     def __init__(
@@ -140,9 +140,10 @@ class Sessions:
         return await self._opening.do(blank.key, partial(self._open, blank, key))
 
     def find(self, session_id: str | None) -> Session:
-        """The living session of that id, which counts as a use of it.
+        """The active session with that id; counts as a use.
 
-        Raises BadSession, and Unavailable while a cluster cannot say what has been taken away.
+        Raises BadSession, and Unavailable while a cluster does not know which sessions were
+        removed.
         """
         if not session_id:
             raise BadSession("the header LV-Session is required: log in by POST /session/login")
@@ -266,7 +267,7 @@ class Sessions:
         return True
 
     def _allow(self, session: Session) -> bool:
-        """Bring what the session may do up to date with the site; False: it has ended."""
+        """Update the session's rights from the site; False if it has ended."""
         if session.generation == self._site.generation or self._permit(session):
             return True
         # a session can arrive before the change of the site that allows it

@@ -77,7 +77,10 @@ class Attempt(NamedTuple):
 
 
 class _Count(Struct, array_like=True):
-    """Wrong tries; times in ticks. ``turns``: which addresses may try next, and from when."""
+    """Wrong attempts; times are in ticks.
+
+    ``turns`` has the addresses that can try next, and from when.
+    """
 
     wrong: int = 0
     last: int = 0
@@ -108,7 +111,7 @@ class Throttle:
     async def attempt(
         self, client: str, user: str, address: str, *, agent: bool = False
     ) -> Attempt:
-        """Let a try begin; raises ``RateLimited`` when it is too early for one.
+        """Start an attempt; raises ``RateLimited`` if it is too early.
 
         It counts as wrong until ``succeeded`` says otherwise, so that a thousand tries at once
         are no better than one after the other. A refused try does not count.

@@ -148,7 +148,7 @@ class RequestContext:
         return value
 
     async def read_ahead(self) -> None:
-        """Read the body now: a slow one must not hold what the handler is about to be given."""
+        """Read the body now, so that a slow body does not occupy what the handler needs."""
         self._body = await read_body(self.receive, self.headers, JSON_LIMIT)
 
     async def json(self, shape: type[T]) -> T:

@@ -117,19 +117,19 @@ class Services:
         return token_at(client, cursor, self.log, now, at_head=at_head, secret=secret)
 
     async def cursor_of(self, client: int, token: str) -> int:
-        """The cursor of a token; waits for it where another node has given it.
+        """The cursor of a token; waits for a token from another node that is ahead.
 
-        Raises InvalidParameter, Unavailable when that takes long, and as ``floor_of`` does.
+        Raises InvalidParameter, Unavailable if that takes long, and as ``floor_of`` does.
         """
         await self._until_known(client, token)
         zone = self.zone(client)
         return resolve(client, token, self.log, self.now(), zone, self.token_secret)
 
     async def _until_known(self, client: int, token: str) -> None:
-        """Wait until the place of a token that another node gave has come to this one, too.
+        """Wait until this node has reached the position of a token from another node.
 
-        Raises InvalidParameter when the token is malformed, Unavailable when it takes long, and
-        as ``floor_of`` does.
+        Raises InvalidParameter if the token is malformed, Unavailable if it takes long, and as
+        ``floor_of`` does.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + CATCH_UP

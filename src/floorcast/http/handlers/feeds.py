@@ -136,7 +136,7 @@ def read_count(context: RequestContext) -> int:
 
 
 class FeedCaller:
-    """The caller of a feed, and whether it may still read: a wait outlasts sessions and rights."""
+    """The caller of a feed, whose rights are checked again after a wait."""
 
     __slots__ = ("client", "feed", "name", "services", "session_id", "visibility")
 

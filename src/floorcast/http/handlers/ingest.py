@@ -93,7 +93,7 @@ async def take_events(context: RequestContext) -> Response:
 async def answer_handshake(context: RequestContext) -> Response:
     """Allow a webhook's sender to send (CloudEvents' webhook specification, section 4.2).
 
-    It needs no key: what counts is the key of the events. Without WebHook-Request-Origin it
+    It needs no key, because each request with events has one. Without WebHook-Request-Origin it
     tells the methods, as OPTIONS does everywhere.
     """
     headers: tuple[tuple[str, str], ...] = (("allow", "OPTIONS, POST"),)

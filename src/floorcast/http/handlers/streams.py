@@ -1,7 +1,7 @@
 """The feeds by server-sent events (section 4 of the contract).
 
-A stream's request is checked like any other; then its connection is taken over from HTTP, and
-the feed writes to it for as long as it lives (see ``floorcast.sse.channels``).
+A stream's request is checked like any other. Then its connection is taken over from HTTP, and the
+feed writes to it until it is closed (see ``floorcast.sse.channels``).
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _MEDIA_TYPE = "text/event-stream"
 
 
 async def interaction_stream(context: RequestContext) -> Response:
-    """Calls, emails and SMS, as they come."""
+    """Calls, emails and SMS, as they happen."""
     request = await context.json(FeedRequest)
     visibility = matcher(read_filter(request.filter), *context.session.limits)
     return await _stream(context, "interaction", request.token, visibility)
 
 
 async def agent_stream(context: RequestContext) -> Response:
-    """The agents' changes of state, as they come."""
+    """Changes of agent states, as they happen."""
     request = await context.json(AgentFeedRequest)
     visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "agent", request.token, visibility)
@@ -133,7 +133,7 @@ class _Caller(FeedCaller):
         self.services.reader_limits.leave(self.client, self._digest, self._sees)
 
     def refusal(self) -> str:
-        """Why the stream must end; empty if it may go on."""
+        """Why the stream must end; empty if it can continue."""
         try:
             return "" if self.check() else "what the user may see has changed"
         except (Refusal, Unavailable) as error:
