@@ -214,14 +214,16 @@ class Asterisk:
         wait_until(is_there, lambda: f"no channel {prefix}")
         return names[0]
 
-    def await_bridge(self, prefix: str) -> None:
-        """Return once the channel that begins so is in a bridge."""
-        name = self.channel(prefix)
+    def await_talk(self, prefix: str) -> None:
+        """Return once the channel that begins so hears another one: it can be transferred."""
 
         def is_there() -> bool:
-            return "Bridge ID: (Not bridged)" not in self.command(f"core show channel {name}")
+            lines = self.command("core show channels concise").splitlines()
+            bridges = [one.split("!")[12] for one in lines]
+            mine = [one.split("!")[12] for one in lines if one.startswith(prefix)]
+            return any(bridge and bridges.count(bridge) > 1 for bridge in mine)
 
-        wait_until(is_there, lambda: f"{name} is in no bridge")
+        wait_until(is_there, lambda: self.command("core show channels concise"))
 
     def log_lines(self) -> list[str]:
         """All lines of the queue log, those before a rotation, too."""

@@ -308,7 +308,7 @@ def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
     """The call goes on with the other one, and stays one call of its queue."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
-        asterisk.await_line("CONNECT")
+        asterisk.await_talk("PJSIP/agent2")
         bob.leg().refer("81")
         play.until(lambda floors: "Anna Sales" in floors["ami"].states)
         play.until(lambda floors: "IN_CALL" in floors["both"].states.get("Anna Sales", []))
@@ -322,9 +322,10 @@ def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> Non
     """Made on the telephone: first a talk between the two, then the caller is put through."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
-        asterisk.await_line("CONNECT")
+        asterisk.await_talk("PJSIP/agent2")
         first = bob.leg()
         second = bob.call("81")
+        asterisk.await_talk("PJSIP/agent1")
         wait_until(lambda: second.stage is Stage.UP, lambda: second.stage)
         first.refer_to(second)
         wait_until(lambda: second.stage is Stage.OVER, lambda: second.stage)
@@ -341,11 +342,11 @@ def test_an_attended_transfer_by_a_code(asterisk: Asterisk, play: Play) -> None:
     """Asterisk makes the second call itself, through a Local channel."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
-        asterisk.await_line("CONNECT")
+        asterisk.await_talk("PJSIP/agent2")
         leg = asterisk.channel("PJSIP/agent2")
         asterisk.action("Atxfer", Channel=leg, Context="agents", Exten="81")
         asterisk.channel("PJSIP/agent1")
-        asterisk.await_bridge("PJSIP/agent1")
+        asterisk.await_talk("PJSIP/agent1")
         bob.leg().hang_up()
         play.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Anna Sales", []) for n in AMI)
@@ -362,7 +363,7 @@ def test_an_attended_transfer_into_a_queue(
     """The caller takes the place of the agent who waited there: ids are swapped."""
     with asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
-        asterisk.await_line("CONNECT")
+        asterisk.await_talk("PJSIP/agent2")
         first = bob.leg()
         if is_by_code:
             leg = asterisk.channel("PJSIP/agent2")
@@ -401,6 +402,7 @@ def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, targe
     with asterisk.phone(1) as anna, asterisk.agent(2):
         call = asterisk.caller("tolocaln")
         asterisk.await_line("CONNECT")
+        asterisk.await_talk("PJSIP/agent1")
         anna.leg().refer(target)
         play.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Bob Support", []) for n in AMI)
@@ -500,6 +502,10 @@ def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
     """For half a minute; what happens waits in the spool, through a kill of the connector, too."""
     for way in ways:
         way.intake.stop()
+        way.kill()  # with the connection that it keeps to the server
+        way.start()
+    for way in ways:
+        way.await_start()
     began = time.monotonic()
     with asterisk.agent(1):
         for count in (1, 2):

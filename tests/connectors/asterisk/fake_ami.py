@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from floorcast.connectors.asterisk.ami_connection import AmiAddress
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
 
-__all__ = ["FakeAmi", "serving"]
+__all__ = ["FakeAmi", "encoded", "serving"]
 
 SECRET = "secret"
 
@@ -25,6 +25,7 @@ class FakeAmi:
         self.entries: list[Frame] = []
         self.channels: list[Frame] = []
         self.denied: set[str] = set()
+        self.says_before: dict[str, list[Frame]] = {}  # events, by the action answered after them
         self.queue_status = "TIMEOUT"
         self.actions: list[str] = []
         self.logins = 0
@@ -51,7 +52,7 @@ class FakeAmi:
         return AmiAddress("127.0.0.1", self.port, "floorcast", secret, tls)
 
     async def say(self, frames: Iterable[Frame]) -> None:
-        data = b"".join(_bytes(frame) for frame in frames)
+        data = b"".join(encoded(frame) for frame in frames)
         for writer in self._writers:
             writer.write(data)
             await writer.drain()
@@ -71,8 +72,9 @@ class FakeAmi:
             for frame in frames.feed(text):
                 assert isinstance(frame, dict)
                 self.actions.append(frame["Action"])
-                for answer in self._answers(frame, writer):
-                    writer.write(_bytes(answer))
+                said = self.says_before.get(frame["Action"], [])
+                for answer in [*said, *self._answers(frame, writer)]:
+                    writer.write(encoded(answer))
         if writer in self._writers:
             self._writers.remove(writer)
         writer.close()
@@ -106,7 +108,7 @@ class FakeAmi:
         ]
 
 
-def _bytes(frame: Frame) -> bytes:
+def encoded(frame: Frame) -> bytes:
     return ("".join(f"{name}: {value}\r\n" for name, value in frame.items()) + "\r\n").encode()
 
 

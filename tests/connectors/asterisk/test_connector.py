@@ -123,6 +123,24 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
     run(main)
 
 
+def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path) -> None:
+    """The answer is older: Anna's telephone was away then, and is back."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        anna = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Membership": "static"}
+        ami.members = [{**anna, "Status": "5"}]
+        ami.says_before["CoreShowChannels"] = [
+            {"Event": "QueueMemberStatus", **anna, "Status": "1"}
+        ]
+        async with connected(intake, Source(ami=ami.address()), tmp_path):
+            await until(lambda: "READY" in kinds(intake), intake)
+            await ami.say([join("1.0", time.time())])
+            await until(lambda: "call.queue" in kinds(intake), intake)
+        assert kinds(intake) == ["LOGON", "READY", "call.start", "call.queue"]
+
+    run(main)
+
+
 def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
     """What it had read and not sent is sent by the next; what it knew to be open is known."""
 

@@ -94,6 +94,7 @@ class AsteriskConnector:
         self._spooling = Spooling(reading, spool, health, self._clock, self._tuning)
         self._events = AmiEvents(config.did_variable, config.disposition_event)
         self._ami_is_live = False
+        self._held: list[Sign] | None = None  # until a snapshot from before them has been put
         self._has_read_log = asyncio.Event()
         self._complaints = Complaints(health)
 
@@ -197,6 +198,7 @@ class AsteriskConnector:
                 task.add_done_callback(questions.discard)
 
         connection = AmiConnection(address, received)
+        self._held = []  # its events are newer than what the snapshot begins with
         reading = await connection.open()
         try:
             snapshot = await take_snapshot(connection, self._clock.now())
@@ -205,6 +207,7 @@ class AsteriskConnector:
             self._health.compared()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
             await self._spooling.put(Item(Channel.AMI, snapshot))
+            await self._let_go()
             backoff.reset()
             await reading
         finally:
@@ -226,8 +229,7 @@ class AsteriskConnector:
                 reason = QUEUE_STATUS.get(reply[0].get("Value", ""), "")
                 if reason or reply[0].get("Response") == "Error":
                     break
-        because = LeftBecause(at=left.at, caller=left.caller, reason=reason)
-        await self._spooling.put(Item(Channel.AMI, because))
+        await self._put(LeftBecause(at=left.at, caller=left.caller, reason=reason))
 
     async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> Sign | None:
         received = self._clock.ours()
@@ -244,8 +246,24 @@ class AsteriskConnector:
             with suppress(ValueError):
                 self._clock.note(float(frame["Timestamp"]), received)
         if sign is not None:
-            await self._spooling.put(Item(Channel.AMI, sign))
+            await self._put(sign)
         return sign
+
+    async def _put(self, sign: Sign) -> None:
+        if self._held is None:
+            await self._spooling.put(Item(Channel.AMI, sign))
+        elif len(self._held) < self._tuning.max_inbox:
+            self._held.append(sign)
+        else:
+            raise Unavailable("AMI says more than can be held until its state has been compared")
+
+    async def _let_go(self) -> None:
+        """What was said while the snapshot was taken comes after it, in its order."""
+        while self._held:
+            held, self._held = self._held, []
+            for sign in held:
+                await self._spooling.put(Item(Channel.AMI, sign))
+        self._held = None
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
