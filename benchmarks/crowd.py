@@ -48,10 +48,15 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Felt(NamedTuple):
-    """Seconds until each event was acknowledged, and until it came from the stream."""
+    """Seconds until each event was acknowledged, and until it came from the stream.
+
+    ``server`` is the processor time that the server spent until the acknowledgement, on
+    whomever: what the other programs of the machine take is not in it.
+    """
 
     intake: list[float]
     feed: list[float]
+    server: list[float]
 
 
 def head(method: str, path: str, size: int = 0, **headers: str) -> bytes:
@@ -164,10 +169,11 @@ def in_background(work: Callable[..., Coroutine[object, object, None]], *argumen
         asyncio.run(work(*arguments))
 
 
-async def felt(port: int, seconds: float) -> Felt:
+async def felt(server: Running, seconds: float) -> Felt:
     """What the quiet client measures."""
+    port = server.port
     session = await login(port, "QUIET", "quiet", TOKEN)
-    found, sent = Felt([], []), dict[str, float]()
+    found, sent = Felt([], [], []), dict[str, float]()
     stream, keeps = await asyncio.open_connection("127.0.0.1", port)
     keeps.write(head("POST", "/realtime/event/feed/sse", LV_Session=session))
     await stream.readuntil(b"\r\n\r\n")
@@ -190,13 +196,15 @@ async def felt(port: int, seconds: float) -> Felt:
         event = {"specversion": "1.0", "id": name, "source": "b", "type": "call.start"}
         body = json.dumps({**event, "data": {**data, "direction": "INBOUND"}}).encode()
         kind, auth = "application/cloudevents+json", f"Bearer {KEY}"
-        begun = sent[name] = time.perf_counter()
+        spent, begun = server.processor(), time.perf_counter()
+        sent[name] = begun
         writer.write(
             head("POST", "/ingest/v1/events", len(body), Authorization=auth, Content_Type=kind)
             + body
         )
         await answer(reader)
         found.intake.append(time.perf_counter() - begun)
+        found.server.append(server.processor() - spent)
         await asyncio.sleep(max(0.0, begun + EVERY - time.perf_counter()))
     await asyncio.sleep(1)
     reading.cancel()
@@ -223,7 +231,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
-        quiet = asyncio.run(felt(server.port, given.seconds))
+        quiet = asyncio.run(felt(server, given.seconds))
         processes = [
             multiprocessing.Process(target=in_background, args=(work, server.port, *counts))
             for work, counts in ((crowd, (given.idle, given.slow)), (flood, (given.flooding,)))
@@ -232,7 +240,7 @@ def main() -> None:
             process.start()
         try:
             time.sleep(SETTLES + given.idle / 2_000)
-            beside = asyncio.run(felt(server.port, given.seconds))
+            beside = asyncio.run(felt(server, given.seconds))
         finally:
             for process in processes:
                 process.terminate()
