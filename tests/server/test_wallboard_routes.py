@@ -72,3 +72,14 @@ def test_the_root_answers_a_page_that_leads_on(tmp_path: Path) -> None:
         log = server.log.read_text()
     assert "no_client" in log
     assert "floorcast site apply FILE" in log
+
+
+def test_the_sign_in_form_starts_with_what_the_command_gives(starting: Api) -> None:
+    """Nothing, from a real server; what the demo publishes, from the demo."""
+    path = "/wallboard/sign-in.json"
+    assert ask(starting, path).json() == {}
+    with scratch() as folder:
+        house = House(folder, Clock(), keeps=False, started=False)
+        demo = Api(house.node.server, (*ROUTES, *page_routes({"clientName": "ACME"})))
+        assert ask(demo, path).json() == {"clientName": "ACME"}
+        house.end()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.real.sites import event
+from tests.wallboard.floors import shown, waits
 from tests.wallboard.screen import Screen
+from tests.wallboard.shifts import WALL_SITE, campaigns, shift
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"], str]] = {
@@ -50,7 +55,11 @@ def test_axe_finds_nothing_in_any_view(wall: Screen, tmp_path: Path) -> None:
         assert (name, wall.page.evaluate(CUT_OFF)) == (name, [])
     wall.page.keyboard.press("Escape")
     wall.until("document.documentElement.dataset.view === 'desk'")
-    wall.page.click("#show-thresholds")
+    for dialog in ("thresholds", "view"):
+        wall.page.click(f"#show-{dialog}")
+        assert violations(wall) == []
+        wall.page.keyboard.press("Escape")
+    wall.page.goto(f"{wall.url}/")
     assert violations(wall) == []
 
 
@@ -68,3 +77,60 @@ def test_the_view_and_the_theme_are_remembered(wall: Screen, view: str) -> None:
     wall.page.reload()
     assert wall.page.get_attribute("html", "data-theme") == "dark"
     assert wall.page.get_attribute("html", "data-view") == "desk"
+
+
+WALLS = ((1280, 720), (1366, 768), (1920, 1080), (2560, 1440), (3840, 2160), (1080, 1920))
+SITE = (
+    WALL_SITE.replace('"Sales"', '"Customer Support Level 1"')
+    .replace('"Help"', '"Technical Help Desk"')
+    .replace('"Claims"', '"Claims and damages, new policies"')
+)
+SIP = "sip:alice.wonderland+supervisor@very-long-domain.pbx.example.org;transport=tls"
+ARABIC = "محمد عبد الرحمن الطويل"
+OVERFLOWS = """(selector) => [...document.querySelectorAll(selector)]
+    .filter((one) => one.offsetParent && one.scrollWidth > one.clientWidth)
+    .map((one) => `${one.className} ${one.textContent}`)"""
+
+
+LINES = """() => [...document.querySelectorAll(".panel h2")]
+    .filter((one) => one.offsetParent)
+    .map((one) => one.offsetHeight / parseFloat(getComputedStyle(one).fontSize))"""
+
+
+def trying() -> Iterator[dict[str, Any]]:
+    """A floor with wide values: more than a hundred of everything, long names, long waits."""
+    yield from campaigns()
+    yield from shift(agents=150, calls=400, waiting=110)
+    yield from waits(1, 38061, callerId=SIP)
+    yield from waits(2, 38050, consumer={"firstName": ARABIC, "lastName": ""})
+    for number, login in enumerate(("x" * 60, ARABIC)):
+        late = {"agent": login, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
+        yield event("agent.state", f"long {number}", **late)
+
+
+def test_nothing_overflows_whatever_the_screen_and_the_names(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Walls from 1280 to 3840 and upright; callers, ids and names of any length and direction."""
+    with shown(tmp_path, browser, trying(), site=SITE) as (wall, _):
+        wall.page.wait_for_selector("#agents [data-login]")
+        wall.page.fill("#agents input", "x" * 60)
+        wall.until_text("#agents h2", "1 of ")
+        assert wall.page.evaluate(CUT_OFF) == []
+        wall.page.fill("#agents input", "")
+        caller = wall.page.locator("#waiting td.private", has_text="sip:").first
+        assert caller.get_attribute("title") == SIP
+        name = wall.page.locator("#waiting td.private", has_text=ARABIC).first
+        assert name.get_attribute("dir") == "auto"
+        assert name.evaluate("(one) => getComputedStyle(one).direction") == "rtl"
+        wall.page.evaluate("() => { location.hash = 'wall'; }")
+        wall.until("document.documentElement.dataset.view === 'wall'")
+        for width, height in WALLS:
+            wall.page.set_viewport_size({"width": width, "height": height})
+            wall.page.evaluate("new Promise(requestAnimationFrame)")
+            wall.pass_time(1)
+            figures = ".glance .value, .services :is(td, th):not(.name)"
+            assert (width, wall.page.evaluate(OVERFLOWS, figures)) == (width, [])
+            assert (width, wall.page.evaluate(CUT_OFF)) == (width, [])
+            assert wall.page.evaluate("document.documentElement.scrollWidth") <= width
+            assert max(wall.page.evaluate(LINES)) < 2

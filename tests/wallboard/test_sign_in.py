@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from floorcast.cli.demo_floor import SIGN_IN
 from tests.real.server import Server
 from tests.wallboard.screen import Screen
 
@@ -131,3 +132,18 @@ def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen)
     other.page.wait_for_selector("#board:not([hidden])")
     wall.until_text("#sign-in-why", "another session in another tab")
     assert wall.page.is_hidden("#board")
+
+
+def test_the_form_says_what_an_api_token_is_and_starts_with_what_the_demo_gives(
+    wall: Screen,
+) -> None:
+    """A real server gives nothing; the demo's form has only to be sent."""
+    wall.open()
+    wall.page.click("#api-token-help summary")
+    wall.until_text("#api-token-help", "floorcast key new --api-token")
+    assert wall.page.input_value("[name=apiToken]") == ""
+    wall.page.route("**/sign-in.json", lambda route: route.fulfill(json=SIGN_IN))
+    wall.page.reload()
+    wall.until("document.activeElement.textContent === 'Sign in'")
+    for name, value in SIGN_IN.items():
+        assert wall.page.input_value(f"[name={name}]") == value

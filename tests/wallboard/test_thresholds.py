@@ -45,3 +45,17 @@ def test_what_is_kept_in_a_strange_form_is_left_alone(wall: Screen) -> None:
         return ["inQueue", "hold", "wrapUp"].map((measure) => one.of(measure));
     }"""
     assert wall.page.evaluate(limits) == [[5, 10], [3, 6], [1, 2]]
+
+
+def test_thresholds_that_are_inverted_are_refused(wall: Screen) -> None:
+    """In words, and nothing of them is kept; a service level is worse the lower it is."""
+    wall.sign_in()
+    wall.page.click("#show-thresholds")
+    wall.page.fill("[aria-label='Calls in queue, calls: act']", "3")
+    wall.until_text("#thresholds-failure", "“act” must not be below “watch”. Not kept.")
+    wall.page.fill("[aria-label='Calls in queue, calls: act']", "7")
+    wall.until("document.getElementById('thresholds-failure').textContent === ''")
+    wall.page.fill("[aria-label='Service level below, %: act']", "90")
+    wall.until_text("#thresholds-failure", "“act” must not be above “watch”. Not kept.")
+    kept = wall.page.evaluate("localStorage.getItem('floorcast.thresholds')")
+    assert kept == '{"inQueue":[5,7]}'

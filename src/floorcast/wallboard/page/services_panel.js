@@ -150,7 +150,7 @@ export class ServicesPanel {
     const others = listed.slice(stay.length);
     const size = fits - stay.length;
     const pages = Math.ceil(others.length / size);
-    const page = Math.floor(clock.now() / PAGE) % pages;
+    const page = Math.floor(performance.now() / PAGE) % pages;
     // the last page is filled up, so that the table keeps its height
     const from = Math.min(page * size, others.length - size);
     const note = `, in need first · page ${page + 1} of ${pages}`;

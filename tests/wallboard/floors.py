@@ -1,0 +1,53 @@
+"""Floors that a test makes itself: a server with a site and events of its own, and a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser
+
+from tests.real.server import Caller, running
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen, screen
+from tests.wallboard.shifts import WALL_SITE
+
+__all__ = ["shown", "waits"]
+
+
+def waits(
+    number: int, service: int, time: str | None = None, **who: object
+) -> list[dict[str, Any]]:
+    """The events of a call that waits for a service."""
+    call = {"transactionId": number, "sessionId": f"S{number}"}
+    start = {"service": service, "direction": "INBOUND", **who}
+    return [
+        event("call.start", f"start {number}", time=time, **call, **start),
+        event("call.queue", f"queue {number}", time=time, **call),
+    ]
+
+
+@contextmanager
+def shown(
+    folder: Path,
+    browser: Browser,
+    events: Iterable[dict[str, Any]],
+    *,
+    site: str = WALL_SITE,
+    view: str = "",
+    size: tuple[int, int] = (1440, 900),
+) -> Iterator[tuple[Screen, Caller]]:
+    """A screen in front of a floor of its own, and a source to change it."""
+    with (
+        running(folder, site=site) as server,
+        Caller(server.url) as caller,
+        screen(browser, server.url, *size) as wall,
+    ):
+        caller.login()
+        caller.take(ndjson(events))
+        wall.page.clock.install()
+        wall.sign_in(view=view)
+        wall.page.wait_for_selector("#services tbody tr")
+        yield wall, caller

@@ -1,0 +1,59 @@
+"""The view that the address says: which services, and whether it is a wall."""
+
+from __future__ import annotations
+
+from tests.wallboard.screen import Screen
+
+READ = """async (hash) => {
+    const { filterOf, shows, view } = await import("/wallboard/address.js");
+    history.replaceState(null, "", hash);
+    const found = view();
+    return [found.isWall, [...found.services], [...found.callCenters], filterOf(found),
+        shows(found, 1, "9"), shows(found, "3", null), shows(found, 7, "2"), location.hash];
+}"""
+NAMES = "#services tbody .name"
+
+
+def test_the_address_says_what_is_shown(wall: Screen) -> None:
+    """A service by its id or by its call center's; without either, everything."""
+    wall.open()
+    both = wall.page.evaluate(READ, "#wall&service=1,x,4&callCenter=2")
+    services = [{"id": "1"}, {"id": "4"}]
+    wanted = {"service": services, "callCenter": [{"id": "2"}]}
+    assert both[:4] == [True, ["1", "4"], ["2"], wanted]
+    assert both[4:7] == [True, False, True]
+    assert wall.page.evaluate(READ, "#")[:7] == [False, [], [], None, True, True, True]
+
+
+def test_a_view_is_chosen_bookmarked_and_shown_in_every_panel(wall: Screen) -> None:
+    """Services, agents, waiting calls, campaigns and figures of one call center."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#campaigns tbody tr")
+    wall.page.click("#show-view")
+    wall.page.check("#view-call-centers [value='1700']")
+    wall.page.keyboard.press("Escape")
+    assert wall.page.evaluate("location.hash") == "#callCenter=1700"
+    south = {"Help", "Collections", "Français"}
+    assert set(wall.texts(NAMES)) == south
+    wall.page.reload()
+    wall.page.wait_for_selector("#campaigns tbody tr")
+    wall.page.wait_for_selector("#agents [data-login]")
+    assert set(wall.texts(NAMES)) == south
+    assert {row[3] for row in wall.rows("agents").values()} <= south
+    wall.until("document.querySelectorAll('#campaigns tbody tr').length === 2")
+    assert set(wall.rows("campaigns")) == {"7002", "7003"}
+    assert {row[0] for row in wall.rows("waiting").values()} <= south
+    assert wall.page.inner_text("#board-view") == "· South"
+    wall.page.click("#show-view")
+    wall.page.click("#view [value=all]")
+    wall.page.keyboard.press("Escape")
+    assert wall.page.evaluate("location.hash") == ""
+    assert len(wall.texts(NAMES)) == 5
+
+
+def test_a_view_of_what_is_not_there_says_so(wall: Screen) -> None:
+    """A bookmark may be older than the site: it is no trouble, and shows nothing."""
+    wall.sign_in(view="#service=99")
+    wall.until_text("#services .explanation", "None of the services of this view")
+    wall.until_text("#connects-chart .explanation", "there is no such service")
+    wall.until_text("#freshness", "Live")

@@ -1,0 +1,77 @@
+"""The tiles: the figures of all services together, whom they mean, and where they lead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.real.server import Caller
+from tests.wallboard.floors import shown
+from tests.wallboard.screen import Screen
+from tests.wallboard.shifts import WALL_SITE, shift
+
+
+def tile(wall: Screen, name: str) -> tuple[str, str]:
+    """A tile's value, and the words below it."""
+    return (
+        wall.page.inner_text(f"[data-tile={name}] .value"),
+        wall.page.inner_text(f"[data-tile={name}] .note"),
+    )
+
+
+def test_they_sum_up_the_services(wall: Screen, source: Caller) -> None:
+    """Service level and speed of answer by calls, as if the services were one."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    rows = source.http.post("/realtime/service/stats").json()["stats"]
+    handled = sum(one["totalHandled"] for one in rows)
+    abandoned = sum(one["totalAbandoned"] for one in rows)
+    decided = handled + abandoned
+    level = sum(one["serviceLevel"] * (one["totalHandled"] + one["totalAbandoned"]) for one in rows)
+    wait = sum(one["averageSpeedOfAnswer"] * one["totalHandled"] for one in rows)
+    first = wall.page.get_attribute("#glance li:first-child button", "data-tile")
+    assert first == "level"
+    assert tile(wall, "level") == (f"{level / decided:.1f}%", "target 80%")
+    assert tile(wall, "handled")[0] == f"{handled:,}"
+    assert tile(wall, "abandoned")[0] == f"{100 * abandoned / decided:.1f}%"
+    assert tile(wall, "speed")[0] == f"0:{int(wait / handled):02}"
+    assert tile(wall, "waiting")[1] in {one["serviceName"] for one in rows}
+
+
+def test_they_lead_to_whom_they_name(wall: Screen) -> None:
+    """By a click, or a key: the service's row is in focus; the agents that are ready are listed."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    wall.page.wait_for_selector("#agents [data-login]")
+    longest = tile(wall, "longest")[1]
+    wall.page.fill("#services input", "nothing")
+    wall.page.click("[data-tile=longest]")
+    found = wall.page.evaluate("document.activeElement.querySelector('.name').textContent")
+    assert found == longest == wall.texts("#services tbody .name")[0]
+    wall.page.focus("[data-tile=ready]")
+    wall.page.keyboard.press("Enter")
+    wall.until(
+        "[...document.querySelectorAll('#agents td[data-state]')].every("
+        "(cell) => cell.dataset.state === '2')"
+    )
+    assert wall.page.get_attribute(".states [data-state='2']", "aria-pressed") == "true"
+
+
+@pytest.mark.parametrize(("target", "levels"), [(1, {""}), (99, {"watch", "act"})])
+def test_targets_are_the_sites_whatever_the_browser_has(
+    tmp_path: Path, browser: Browser, target: int, levels: set[str]
+) -> None:
+    """The overall target is that of the services, weighted by their calls."""
+    site = WALL_SITE.replace("sla_seconds = ", f"target_service_level = {target}, sla_seconds = ")
+    with shown(tmp_path, browser, shift(agents=10, calls=60, waiting=0), site=site) as (wall, _):
+        limits = '{"serviceLevel": [50, 40]}'
+        keep = "(kept) => localStorage.setItem('floorcast.thresholds', kept)"
+        wall.page.evaluate(keep, limits)
+        wall.page.reload()
+        wall.page.wait_for_selector("#services tbody tr")
+        assert tile(wall, "level")[1] == f"target {target}%"
+        assert (wall.page.get_attribute("[data-tile=level]", "data-level") or "") in levels
+        cells = wall.page.locator("#services td.level").all()
+        assert {cell.get_attribute("data-level") or "" for cell in cells} & levels

@@ -1,0 +1,130 @@
+"""What follows the floor, shared by the tabs of a browser, or followed by a tab itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.real.server import Caller, Server
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen, screen
+
+TABS = 8
+STREAMS = "floorcast_feed_open_streams"
+STATE = "document.querySelector('#agents [data-login=SEBY] [data-state]')?.dataset.state"
+FORM = "#sign-in:not([hidden])"
+
+
+@pytest.fixture
+def shared(browser: Browser, floor: Server) -> Iterator[Screen]:
+    """A tab of a browser whose tabs share a worker."""
+    with screen(browser, floor.url, shared=True) as one:
+        yield one
+
+
+def enter(source: Caller, number: str, kind: str) -> None:
+    """SEBY enters a state."""
+    one = event("agent.state", number, agent="SEBY", service=38049, eventType=kind)
+    source.take(ndjson([one]))
+
+
+def beside(tab: Screen, count: int) -> list[Screen]:
+    """More tabs of the same browser, which are signed in because the first is."""
+    tabs = [Screen(tab.page.context, tab.url) for _ in range(count)]
+    for one in tabs:
+        one.open()
+        one.page.wait_for_selector("#services tbody tr")
+        one.page.fill("#agents input", "seby")
+    return tabs
+
+
+def until_streams(tab: Screen, source: Caller, count: int) -> None:
+    """Wait until the server has so many streams open."""
+    tab.until_so(lambda: source.counted(STREAMS) == count, f"{count} streams are open")
+
+
+def test_eight_tabs_are_live_on_one_connection_and_closing_one_leaves_no_gap(
+    shared: Screen, source: Caller
+) -> None:
+    """A browser has six for a host; the first tab, which began it all, is no more than the rest."""
+    enter(source, "t1", "READY")
+    shared.sign_in(user="manager")
+    shared.page.wait_for_selector("#services tbody tr")
+    tabs = beside(shared, TABS - 1)
+    until_streams(shared, source, 2)
+    for tab in tabs:
+        tab.until(f"{STATE} === '2'")
+    enter(source, "t2", "IN_CALL")
+    for tab in tabs:
+        tab.until(f"{STATE} === '4'")
+    token = tabs[0].token("agents")
+    shared.page.close()
+    enter(source, "t3", "WRAP_UP")
+    for tab in tabs:
+        tab.until(f"{STATE} === '5'")
+        tab.until_text("#freshness", "Live")
+        assert tab.complaints == []
+    assert tabs[0].token("agents") >= token
+    assert source.counted(STREAMS) == 2
+
+
+def test_tabs_with_views_of_their_own_share_it(shared: Screen, source: Caller) -> None:
+    """Each counts the live connects of its own view."""
+    shared.sign_in(user="manager", view="#service=38062")
+    shared.page.wait_for_selector("#connects-chart canvas")
+    other = Screen(shared.page.context, shared.url)
+    other.open("#service=38049")
+    other.page.wait_for_selector("#connects-chart canvas")
+    until_streams(shared, source, 2)
+
+    def told(tab: Screen) -> int:
+        text = tab.page.inner_text("#connects-chart [data-more]")
+        return int(text.split()[0])
+
+    wanted = []
+    for service in (38062, 38049):
+        body = {"filter": {"service": [{"id": service}]}}
+        answer = source.http.post("/realtime/service/liveConnects", json=body).json()
+        wanted.append(sum(int(one["total"]) for one in answer["liveConnects"]))
+    assert wanted[0] != wanted[1]
+    shared.until_so(lambda: [told(shared), told(other)] == wanted, "each has its own")
+
+
+def test_a_session_that_ends_is_renewed_for_all_tabs_by_the_one_that_can(
+    shared: Screen, source: Caller
+) -> None:
+    """The first tab knows the password; the second goes on with what it opened."""
+    kept = "JSON.parse(sessionStorage.getItem('floorcast.session')).id"
+    shared.sign_in(user="manager")
+    (other,) = beside(shared, 1)
+    session = shared.page.evaluate(kept)
+    assert other.page.evaluate(kept) == session
+    source.http.delete(f"/session/logout/{session}")
+    for tab in (shared, other):
+        tab.until(f"{kept} !== '{session}'")
+    assert other.page.evaluate(kept) == shared.page.evaluate(kept)
+    assert other.page.is_hidden(FORM)
+
+
+def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
+    """Nobody finds the floor in a tab that was forgotten."""
+    shared.sign_in(user="manager")
+    (other,) = beside(shared, 1)
+    shared.page.click("#sign-out")
+    for tab in (shared, other):
+        tab.page.wait_for_selector(FORM)
+    other.until_text("#sign-in-why", "signed out in another tab")
+    assert other.page.locator("#services tbody tr:visible").count() == 0
+
+
+def test_a_worker_that_does_not_start_is_done_without(browser: Browser, floor: Server) -> None:
+    """The tab follows the floor by itself, and says nothing of it."""
+    with screen(browser, floor.url, shared=True) as wall:
+        broken = "globalThis.SharedWorker = class { constructor() { throw new Error('no'); } }"
+        wall.page.add_init_script(broken)
+        wall.sign_in(user="manager")
+        wall.page.wait_for_selector("#services tbody tr")
+        wall.page.wait_for_selector("#agents [data-login]")
+        assert any("/agentEvent/feed/sse" in url for url in wall.asked)

@@ -1,0 +1,103 @@
+"""What needs a hand: figures past their thresholds, and a floor that cannot do its work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.real.sites import event, ndjson
+from tests.wallboard.floors import shown, waits
+from tests.wallboard.screen import Screen
+
+TILE = "[data-tile=needs]"
+
+
+def note(wall: Screen) -> str:
+    """Whom the tile names, and why."""
+    return wall.page.get_attribute(f"{TILE} .note", "title") or ""
+
+
+def until_needs(wall: Screen, count: int) -> None:
+    """Wait until so many need a hand."""
+    wall.until(f"document.querySelector('{TILE} .value').textContent === '{count}'")
+
+
+def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser) -> None:
+    """With nobody logged in, then with nobody ready; all is well only once somebody is."""
+    with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
+        until_needs(wall, 2)
+        assert note(wall) == (
+            "Floor: nobody is logged in\nSales: 1 call waiting, nobody is logged in"
+        )
+        assert wall.page.get_attribute("#services .agents-in[data-level]", "data-level") == "act"
+        busy = {"agent": "SEBY", "service": 38049, "eventType": "NOT_READY"}
+        source.take(ndjson([event("agent.state", "n1", **busy)]))
+        wall.page.wait_for_selector("#agents [data-login=SEBY]")
+        until_needs(wall, 0)
+        wall.pass_time(11)
+        wall.until(f"document.querySelector('{TILE} .note').title.includes('nobody is ready')")
+        source.take(ndjson([event("agent.state", "n2", **{**busy, "eventType": "READY"})]))
+        until_needs(wall, 0)
+        wall.until_text(f"{TILE} .note", "all is well")
+
+
+SILENT = """async (minutes) => {
+    const [clock, freshness, { needs }, { Thresholds }] = await Promise.all(
+        ["clock", "freshness", "needs", "thresholds"].map((one) => import(`/wallboard/${one}.js`)));
+    const now = 1_795_000_000_000;
+    clock.hear(now);
+    freshness.heard(now - minutes * 60_000);
+    const silence = freshness.silence(new Thresholds());
+    freshness.draw(silence);
+    const found = needs({ rated: () => [] }, { isKnown: false, present: [] }, silence);
+    const box = document.getElementById("freshness");
+    return [box.dataset.state, box.textContent.replace(/\\s+/g, " ").trim(), found];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "said", "needy"),
+    [
+        (0.05, "live", "Live · newest event 3 s ago", []),
+        (3, "silent", "No events · newest event 3 min ago", []),
+        (16, "silent", "No events · newest event 16 min ago", ["no event for 16 min"]),
+    ],
+)
+def test_a_silent_source_does_not_look_live(
+    wall: Screen, minutes: float, state: str, said: str, needy: list[str]
+) -> None:
+    """The age of the newest event is shown; after five minutes it needs a hand."""
+    wall.open()
+    found = wall.page.evaluate(SILENT, minutes)
+    assert found[:2] == [state, said]
+    assert [(one["who"], one["why"]) for one in found[2]] == [("Source", why) for why in needy]
+
+
+HANDS = """async ([waiting, agents, wait, present]) => {
+    const { handsOf } = await import("/wallboard/needs.js");
+    const service = { serviceId: "1", totalCallsInQueue: waiting, totalAgents: agents };
+    return handsOf(service, wait, present.map(([serviceId, state]) => ({ serviceId, state })));
+}"""
+READY, NOT_READY, IN_CALL, RESERVED = 2, 3, 4, 12
+
+
+@pytest.mark.parametrize(
+    ("waiting", "agents", "wait", "present", "hands"),
+    [
+        (0, 0, 0, [], ""),
+        (1, 0, 0, [], "none"),
+        (1, 1, 30, [(1, NOT_READY)], "busy"),
+        (1, 1, 5, [(1, IN_CALL)], ""),  # a hand is just getting free
+        (1, 1, 30, [(1, RESERVED)], ""),  # the call rings
+        (1, 1, 30, [(1, IN_CALL), (2, READY)], "busy"),  # ready, for another service
+        (1, 2, 30, [(1, IN_CALL), (2, READY)], ""),  # shown with another, and of this one, too
+    ],
+)
+def test_whether_anybody_is_there_for_a_call(
+    wall: Screen, waiting: int, agents: int, wait: int, present: list[object], hands: str
+) -> None:
+    """Those who serve several services are shown with one, and may be ready for each."""
+    wall.open()
+    assert wall.page.evaluate(HANDS, [waiting, agents, wait, present]) == hands

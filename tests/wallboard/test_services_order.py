@@ -1,0 +1,111 @@
+"""The services sorted: in need first, by a column, as the API has them; and found by a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.real.sites import event
+from tests.wallboard.floors import shown, waits
+from tests.wallboard.screen import Screen
+from tests.wallboard.shifts import WALL_SITE
+
+MANY = 24
+NAMES = [f"Team {number:02}" for number in range(MANY)]
+SITE = WALL_SITE.replace(
+    "{id = 38061,",
+    "".join(
+        f'{{id = {50000 + number}, name = "{name}", call_center = 1623}},'
+        for number, name in enumerate(NAMES)
+    )
+    + "{id = 38061,",
+)
+DRAWN = "#services tbody .name"
+
+
+def floor() -> Iterator[dict[str, object]]:
+    """Each team has an agent; calls wait for some, the longest for team 21."""
+    now = datetime.now(UTC)
+    for number in range(MANY):
+        ready = {"agent": f"A{number}", "service": 50000 + number, "eventType": "READY"}
+        yield event("agent.state", f"on {number}", **ready)
+    for call, (number, seconds) in enumerate(((7, 150), (21, 400), (12, 70), (3, 20))):
+        at = (now - timedelta(seconds=seconds)).isoformat()
+        yield from waits(call, 50000 + number, time=at)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Screen]:
+    """A desk in front of many services."""
+    with shown(tmp_path_factory.mktemp("many"), browser, floor(), site=SITE) as (wall, _):
+        yield wall
+
+
+def drawn(wall: Screen, first: int = MANY) -> list[str]:
+    return wall.texts(DRAWN)[:first]
+
+
+def test_in_need_first_puts_the_longest_wait_first(desk: Screen) -> None:
+    """Of two that are past their thresholds; then who is to be watched; then the others by name."""
+    assert drawn(desk) == NAMES
+    desk.page.click("#services [data-order=need]")
+    assert drawn(desk, 5) == ["Team 21", "Team 07", "Team 12", "Team 03", "Team 00"]
+    assert desk.page.get_attribute("#services [data-order=need]", "aria-pressed") == "true"
+    desk.page.click("#services [data-order=need]")
+    assert drawn(desk) == NAMES
+
+
+def test_a_column_sorts_the_worst_first_then_the_best_then_not_at_all(desk: Screen) -> None:
+    """And says so to who does not see it."""
+    head = "#services th.wait"
+    desk.page.click(f"{head} button")
+    assert drawn(desk, 3) == ["Team 21", "Team 07", "Team 12"]
+    assert desk.page.get_attribute(head, "aria-sort") == "descending"
+    desk.page.click(f"{head} button")
+    assert drawn(desk)[-1] == "Team 21"
+    desk.page.click(f"{head} button")
+    assert drawn(desk) == NAMES
+    assert desk.page.get_attribute(head, "aria-sort") is None
+
+
+def test_a_search_finds_services_or_says_that_there_is_none(desk: Screen) -> None:
+    """By words of the name and of the call center."""
+    search = "#services input"
+    desk.page.fill(search, "north team 1")
+    assert "Team 12" in drawn(desk)
+    assert len(drawn(desk)) < MANY
+    desk.page.fill(search, "nothing like it")
+    desk.until_text("#services .explanation", "No service matches “nothing like it”.")
+    desk.page.fill(search, "")
+    assert drawn(desk) == NAMES
+    desk.page.fill("#agents input", "nobody like it")
+    desk.until_text("#agents .nothing", "No agent matches “nobody like it”.")
+    desk.page.fill("#agents input", "")
+    desk.page.locator("#agents .nothing").wait_for(state="hidden")
+
+
+def test_on_a_wall_those_in_need_stay_and_the_others_take_turns(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Everybody is shown once before anybody is shown again."""
+    size = (1920, 1080)
+    with shown(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (wall, _):
+        wall.until_text("#services h2", "in need first · page")
+        seen: list[str] = []
+        for _turn in range(2 * MANY):
+            now = drawn(wall)
+            assert now[:2] == ["Team 21", "Team 07"]
+            seen += [name for name in now if name not in seen]
+            if len(seen) == MANY:
+                break
+            wall.pass_time(10)
+            wall.until(
+                "(was) => [...document.querySelectorAll('#services tbody .name')]"
+                ".map((one) => one.textContent).join() !== was",
+                ",".join(now),
+            )
+        assert sorted(seen) == NAMES

@@ -1,0 +1,48 @@
+"""The queue of each service over the last half hour, as the page has seen it."""
+
+from __future__ import annotations
+
+from tests.wallboard.screen import Screen
+
+FILL = """async (samples) => {
+    const { Trends } = await import("/wallboard/trends.js");
+    sessionStorage.clear();
+    const one = new Trends("ACME");
+    const rows = (waiting) => waiting.map((calls, id) =>
+        ({ serviceId: String(id), totalCallsInQueue: calls }));
+    for (const [at, waiting] of samples) one.add(at, rows(waiting));
+    const past = one.pastOf(rows(samples.at(-1)[1]));
+    return [one.of("0"), one.of("7"), new Trends("ACME").of("0"), new Trends("OTHER").of("0"),
+        past.columns(samples.at(-1)[0])];
+}"""
+MINUTE, STEPS = 60, 30
+
+
+def test_it_is_the_most_of_each_minute_and_outlives_a_reload(wall: Screen) -> None:
+    """A minute in which nothing was seen is a gap; another user's past is nobody's."""
+    wall.open()
+    began = 1_795_000_020
+    samples = [(began + 20 * index, [index % 7, 1]) for index in range(40 * 3) if index % 30 > 2]
+    own, unknown, again, others, past = wall.page.evaluate(FILL, samples)
+    most: dict[int, int] = {}
+    for at, (waiting, _) in samples:
+        most[at // MINUTE] = max(most.get(at // MINUTE, 0), waiting)
+    last = max(most)
+    assert own == [most.get(last - STEPS + 1 + index) for index in range(STEPS)]
+    assert None in own
+    assert again[-2] == own[-2]
+    assert set(unknown) == set(others) == {None}
+    assert past[0][-1] == samples[-1][0]
+    assert past[1][-1] == sum(samples[-1][1])
+
+
+def test_each_service_has_its_line_and_its_words(wall: Screen) -> None:
+    """For who does not see it, what it is now and was at most."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr .trend svg")
+    rows = wall.rows("services")
+    labels = wall.page.locator("#services .trend svg").all()
+    assert len(labels) == len(rows)
+    first = labels[0].get_attribute("aria-label") or ""
+    waiting = next(iter(rows.values()))[2]
+    assert first.startswith(f"In queue, last 30 minutes: now {waiting}, most ")
