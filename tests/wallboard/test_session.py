@@ -61,7 +61,6 @@ def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None
         wall.page.wait_for_selector(NAMES)
         key(server, "revoke", digest(secret)[:12])
         until_status(wall, caller, secret, 401)
-        wall.open()
         wall.until_text("#sign-in-why", "The key of this screen is no longer accepted.")
 
 

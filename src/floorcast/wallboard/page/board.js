@@ -200,7 +200,7 @@ export class Board {
 
   #troubled(error) {
     if (error instanceof Refusal && error.status === 401 && !this.session.canRenew) {
-      this.onSessionOver("Your session has ended. Sign in again, and it goes on.");
+      this.onSessionOver(this.session.whyOver);
       return;
     }
     if (!(error instanceof Refusal || error instanceof Unreachable)) reportError(error);

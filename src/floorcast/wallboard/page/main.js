@@ -4,7 +4,7 @@ import { takeKey } from "./address.js";
 import { Board } from "./board.js";
 import * as display from "./display.js";
 import { Refusal } from "./requests.js";
-import { Session } from "./session.js";
+import { KEY_IS_OVER, Session } from "./session.js";
 import * as signIn from "./sign_in.js";
 import { Thresholds } from "./thresholds.js";
 import * as thresholdsDialog from "./thresholds_dialog.js";
@@ -42,7 +42,7 @@ async function begin(key) {
     else signIn.show();
   } catch (error) {
     const isOver = error instanceof Refusal && error.status === 401;
-    if (isOver) signIn.show("The key of this screen is no longer accepted.");
+    if (isOver) signIn.show(KEY_IS_OVER);
     else {
       signIn.wait(error);
       setTimeout(() => begin(""), (error.retryAfter ?? 0) * 1000 || AGAIN);

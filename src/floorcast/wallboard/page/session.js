@@ -14,6 +14,8 @@ const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // nor can a header: fetch would fail as i
 const LAST = "floorcast.last-sign-in"; // client and user, to be offered again
 const OTHERS = 250; // ms in which other tabs answer
 
+export const KEY_IS_OVER = "The key of this screen is no longer accepted.";
+
 export class Session {
   #credentials = null;
   #key = localStorage.getItem(KEY) ?? "";
@@ -29,6 +31,8 @@ export class Session {
     this.id = "";
     this.client = "";
     this.user = "";
+    /** why the session could not be renewed */
+    this.whyOver = "Your session has ended. Sign in again, and it goes on.";
     this.#tabs.onmessage = ({ data }) => this.#hear(data);
   }
 
@@ -114,6 +118,7 @@ export class Session {
       return true;
     } catch (error) {
       if (!(error instanceof Refusal && error.status === 401)) throw error;
+      if (this.#key) this.whyOver = KEY_IS_OVER;
       this.#credentials = null; // no longer right: somebody has to say what is
       this.#forgetKey();
       return false;
