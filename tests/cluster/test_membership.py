@@ -156,13 +156,13 @@ def test_a_site_that_a_late_node_offers_does_not_stay(
     """What the key-value store say of a client is what the floors of all nodes end with."""
     monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
     one, other = town.open(), town.open()
-    right = other.node.server.floors[ACME].floor.state.plan
+    right = other.node.server.floors[ACME].floor.state.config
     old = structs.replace(right, services=right.services[:1])
     one.run(one.node.server.log.append_site(ACME, msgspec.json.encode(old)))
 
     def agreed() -> bool:
         floors = [each.node.server.floors[ACME].floor for each in (one, other)]
-        return all(floor.state.entry == 3 and floor.state.plan == right for floor in floors)
+        return all(floor.state.entry == 3 and floor.state.config == right for floor in floors)
 
     one.run(comes_about(agreed))
 

@@ -272,7 +272,7 @@ def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
         found = [at for at, _, _ in floor.feeds["interaction"].records]
         assert found == [position(number, 1), position(number, 3)]
         assert house.failed == 0
-        assert floor.floor.state.plan.feeds == BOTH
+        assert floor.floor.state.config.feeds == BOTH
         assert [one["event"] for one in logs] == ["unknown_events_kept"]
 
     run(work)

@@ -354,7 +354,7 @@ def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
             assert house.serving == {}
         await house.loop.passing(3)
         await house.floors.begin(ACME, PLAN)
-        assert house.serving[ACME].floor.state.plan == PLAN
+        assert house.serving[ACME].floor.state.config == PLAN
 
     in_house(work)
 

@@ -67,7 +67,7 @@ class Ageing:
 
     def _drop_agents(self, limit: int) -> int:
         state, directory = self._state, self._state.directory
-        declared = {agent.id for agent in state.plan.agents}
+        declared = {agent.id for agent in state.config.agents}
         ids = {**directory.agents, **state.agents}
         gone = self._due(ids, directory.agents_named, declared, lambda _: False, limit)
         for agent in gone:
@@ -90,7 +90,7 @@ class Ageing:
 
     def _drop_services(self, limit: int) -> int:
         state, directory = self._state, self._state.directory
-        declared = {service.id for service in state.plan.services}
+        declared = {service.id for service in state.config.services}
         named = directory.services_named
         gone = self._due(directory.services, named, declared, self._is_service_used, limit)
         for service in gone:

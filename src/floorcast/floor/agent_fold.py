@@ -97,7 +97,7 @@ class AgentFold:
         self._on_duty, self._off_duty = rosters
         self._timeline = timeline
         self._too_late = too_late
-        self._reasons = _counted_as(state.plan.not_ready_reasons)
+        self._reasons = _counted_as(state.config.not_ready_reasons)
 
     def heard(self, event: AgentState, at: int, now: int) -> tuple[int | None, AgentEvent]:
         """An agent entered a state at ``at`` (ms), as was taken at ``now``; what is fed."""

@@ -55,18 +55,18 @@ class Directory(Struct):
     swept: int = 0
     ages_from: int = 0
 
-    def apply(self, plan: FloorConfig) -> None:
+    def apply(self, config: FloorConfig) -> None:
         """Take over the declarations of the site. Things no longer declared keep their names."""
-        declared = {service.id for service in plan.services}
+        declared = {service.id for service in config.services}
         for gone in self.services.keys() - declared:
             self.services[gone] = Service(id=gone, name=self.services[gone].name)
-        self.call_centers = {center.id: center for center in plan.call_centers}
-        for service in plan.services:
+        self.call_centers = {center.id: center for center in config.call_centers}
+        for service in config.services:
             known = self.services.get(service.id)
             old = None if known is None else known.name
             self._rename(self.service_keys, old, service.name, service.id)
             self.services[service.id] = service
-        for agent in plan.agents:
+        for agent in config.agents:
             on_floor = self.agents.get(agent.id)
             old = None if on_floor is None else on_floor.login
             self._rename(self.agent_keys, old, agent.login, agent.id)

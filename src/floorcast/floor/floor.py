@@ -128,7 +128,7 @@ class Floor:
             AgentMissed: self._agent_missed,
             CampaignUpdate: self._campaign_update,
         }
-        self._use_plan(state.plan)
+        self._use_config(state.config)
         for call in self.call_table.calls.values():
             self._tally.shorten(call)
         for agent in state.agents.values():
@@ -142,19 +142,19 @@ class Floor:
         self.state.calls = list(self.call_table.calls.values())
         return self.state
 
-    def apply(self, plan: FloorConfig) -> None:
+    def apply(self, config: FloorConfig) -> None:
         """Fold a change of the client's site."""
         self.hooks.everything()
-        if plan.time_zone != self.state.plan.time_zone:
+        if config.time_zone != self.state.config.time_zone:
             for agent in self.state.agents.values():
                 forget_moments(agent)  # their days were others
-        self.state.plan = plan
+        self.state.config = config
         self.state.terms = self.state.entry
-        self.state.directory.apply(plan)
-        self._use_plan(plan)
+        self.state.directory.apply(config)
+        self._use_config(config)
 
-    def _use_plan(self, plan: FloorConfig) -> None:
-        self.calendar = Calendar(plan.time_zone)
+    def _use_config(self, config: FloorConfig) -> None:
+        self.calendar = Calendar(config.time_zone)
         self._tally = Tally(
             self.ledger,
             self.calendar,
@@ -163,7 +163,7 @@ class Floor:
             self.state.terms,
         )
         self._details = CallDetails(self.state.directory, self._tally)
-        self._dispositions = Dispositions(self.state.connects, self._tally, plan.term_codes)
+        self._dispositions = Dispositions(self.state.connects, self._tally, config.term_codes)
         calls = Calls(
             self.call_table, self._tally, self.hooks, self._step, self._dispositions.follow
         )

@@ -47,7 +47,7 @@ class FloorState(Struct):
     client: int
     entry: int = 0
     recorded_at: int = 0
-    plan: FloorConfig = field(default_factory=FloorConfig)
+    config: FloorConfig = field(default_factory=FloorConfig, name="plan")  # as on disk
     directory: Directory = field(default_factory=Directory)
     counters: Counters = field(default_factory=Counters)
     agents: dict[int, OnFloor] = field(default_factory=dict)

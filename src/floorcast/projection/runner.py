@@ -62,7 +62,7 @@ _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in 
 _FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt})
 
 _log = structlog.stdlib.get_logger(__name__)
-_plan_decoder = msgspec.json.Decoder(FloorConfig)
+_config_decoder = msgspec.json.Decoder(FloorConfig)
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
@@ -233,7 +233,7 @@ class Projection:
 
     def _apply_site(self, entry: Entry) -> None:
         try:
-            config = _plan_decoder.decode(entry.payload)
+            config = _config_decoder.decode(entry.payload)
         except msgspec.MsgspecError:  # a newer release wrote it: the one before stays
             self._pass_over(entry)
             return
@@ -253,7 +253,7 @@ class Projection:
 
     def _switch_feeds(self) -> None:
         for name, feed in self.feeds.items():
-            feed.switched_on = name in self.floor.state.plan.feeds
+            feed.switched_on = name in self.floor.state.config.feeds
 
     async def _fold_events(self, entry: Entry) -> None:
         events = entry.events
@@ -279,7 +279,7 @@ class Projection:
     ) -> tuple[dict[str, list[Record]], int]:
         """Fold events until the deadline. Returns what they publish, and their number."""
         fold, recorded_at = self.floor.fold, entry.recorded_at
-        switched_on = self.floor.state.plan.feeds
+        switched_on = self.floor.state.config.feeds
         event_id = event_id_maker(self.client, recorded_at, entry.number, self._token_secret)
         first = position(entry.number, 0)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
@@ -358,6 +358,6 @@ def first_state(client: int, log: EventLog) -> FloorState:
     state = FloorState(client=client, entry=removed)
     site = log.removed_site(client)
     if site is not None:
-        state.plan = _plan_decoder.decode(site.payload)
-        state.directory.apply(state.plan)
+        state.config = _config_decoder.decode(site.payload)
+        state.directory.apply(state.config)
     return state

@@ -84,7 +84,7 @@ class ProjectionSupervisor:
         client is damaged, and FloorFailed if the floor fails or ``end`` comes first.
         """
         floor = await self._caught_up(client)
-        if floor.floor.state.plan != plan:
+        if floor.floor.state.config != plan:
             number = await self._log.append_site(client, msgspec.json.encode(plan))
             await floor.until_folded(number)
 

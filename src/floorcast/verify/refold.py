@@ -13,7 +13,7 @@ from floorcast.statistics.visibility import Moment
 
 __all__ = ["Refold"]
 
-_plans = msgspec.json.Decoder(FloorConfig)
+_config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 class Refold:
@@ -31,7 +31,7 @@ class Refold:
         self._gone.update((call.key, encode_call(call)) for call in floor.call_table.evicted)
         floor.call_table.evicted.clear()
         if kind == "site":
-            floor.apply(_plans.decode(payload))
+            floor.apply(_config_decoder.decode(payload))
             return
         if kind != "events":  # of a newer release
             return
