@@ -26,12 +26,12 @@ class ActiveCampaigns(Roster[Campaign]):
         self._ledger = ledger
 
     def begin_day(self, calendar: Calendar) -> None:
-        """A day begins: those that have rested for too long are at work no more."""
+        """A day begins: remove the campaigns that have been inactive for too long."""
         for campaign in self.numbers():
             self.place(self._known[campaign], calendar)
 
     def had_call(self, campaign_id: int, service: int | None, at: int, calendar: Calendar) -> None:
-        """Something happened in a call of the campaign."""
+        """A call of the campaign had an event."""
         campaign = self._campaign(campaign_id)
         campaign.last_call = max(campaign.last_call, at)
         if campaign.service is None:

@@ -31,7 +31,7 @@ So the nodes of a cluster that are upgraded one after the other agree on when th
 
 
 class Ageing:
-    """Takes names off one floor. ``tidy`` is called once per minute of the log's time."""
+    """Removes names from one floor. ``tidy`` is called once per minute of the log's time."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The events of the agent feed, made from what a source sent and the floor knows."""
+"""The events of the agent feed, made from inbound events and the floor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def agent_event(
     at: int,
     directory: Directory,
 ) -> AgentEvent:
-    """An agent entered a state on ``service``, at ``at`` (ms), with ``call`` in hand."""
+    """An agent entered a state on ``service`` at ``at`` (ms) with the call ``call``."""
     entry = directory.agents[agent.id]
     # at most 15 keywords at once: with more, Python 3.11 makes a dictionary of them first
     fed = AgentEvent(

@@ -1,4 +1,4 @@
-"""The agents of a floor: what their events, and the answers that name them, change."""
+"""The agents of a floor, changed by their events and by answers that name them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["AgentFold", "Calls"]
 
 
 class Calls(NamedTuple):
-    """The calls of the floor: which are there, what they count, and what follows a step.
+    """The calls of the floor: the calls in memory, their counts, and the effects of a step.
 
     ``follow`` is called when something that a call's term code depends on has changed.
     """
@@ -82,7 +82,7 @@ class Calls(NamedTuple):
 
 
 class AgentFold:
-    """Folds agents' events; ``too_late`` is called for one that came too late for any figure."""
+    """Folds agent events; ``too_late`` is called for events that are too late for any figure."""
 
     def __init__(
         self,
@@ -100,7 +100,10 @@ class AgentFold:
         self._reasons = _counted_as(state.config.not_ready_reasons)
 
     def heard(self, event: AgentState, at: int, now: int) -> tuple[int | None, AgentEvent]:
-        """An agent entered a state at ``at`` (ms), as was taken at ``now``; what is fed."""
+        """An agent entered a state at ``at`` (ms), recorded at ``now``.
+
+        Returns the feed's event.
+        """
         data, directory = event.data, self._state.directory
         agent = self.agent(directory.agent(data.agent))
         agent.seq += 1
@@ -141,7 +144,7 @@ class AgentFold:
             self._timeline.take(agent, moment, now)
 
     def agent(self, number: int) -> OnFloor:
-        """The agent, which is about to change; a new one if need be."""
+        """The agent, which is about to change; created if necessary."""
         hooks = self._calls.hooks
         for hook in hooks.agents:
             hook(number)
@@ -156,13 +159,13 @@ class AgentFold:
         return agent
 
     def locate(self, agent: OnFloor) -> None:
-        """Know at which services the agent is."""
+        """Update the agent's services in the indexes."""
         on = agent.logged_in
         self._on_duty.put(agent.id, agent, agent.logged_in_to if on else ())
         self._off_duty.put(agent.id, agent, () if on else agent.logged_in_to)
 
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
-        """Find the calls that an event of an agent may change without naming them."""
+        """Add to ``found`` the calls that an agent's event can change without naming them."""
         directory, thing = self._state.directory, event.data.agent
         if thing is None:
             return
@@ -222,7 +225,7 @@ class AgentFold:
         at: int,
         now: int,
     ) -> None:
-        """The agent named a call: it is heard of, and answered if the agent is in it."""
+        """The agent named a call: it counts as seen, and as answered if the agent is in it."""
         table = self._calls.table
         if kind == "IN_CALL":
             call = table.calls[key]
@@ -275,7 +278,7 @@ class AgentFold:
         return call
 
     def _service_of(self, key: Key, agent: int) -> int | None:
-        """The service on which the agent had the call; else the one that has it."""
+        """The service on which the agent had the call, else the call's service."""
         known = self._calls.table.calls.get(key)
         if known is None:
             return None
@@ -288,7 +291,7 @@ _NO_REASON = reason_index(None)
 
 
 def _tells_nothing(data: AgentStateData) -> bool:
-    """Whether the event tells no more than a state and a service."""
+    """Whether the event has only a state and a service."""
     if data.reason is not None or data.monitored is not None or data.skill is not None:
         return False
     return data.services is None and data.team is None

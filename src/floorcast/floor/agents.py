@@ -1,4 +1,4 @@
-"""One agent: the present state and since when, and what it was in the last minutes.
+"""One agent: the current state and its start, and the states of the last minutes.
 
 An agent's states follow their own times, as a call's steps do (``floorcast.floor.timeline``).
 Time is counted up to the last event; what has passed of the present state since then is added
@@ -46,7 +46,7 @@ class CallInHand(Struct, gc=False):
 
     @property
     def key(self) -> Key | None:
-        """The call's name; None when the events do not tell it whole."""
+        """The call's key; None if the events do not identify it."""
         if self.transaction is None or self.session is None:
             return None
         return (self.transaction, self.session)
@@ -127,7 +127,7 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
 
     @property
     def logged_in_to(self) -> tuple[int, ...]:
-        """The services that it is logged in to, or was last."""
+        """The services that the agent is or was last logged in to."""
         return self.services or (self.service,)
 
 

@@ -12,10 +12,7 @@ __all__ = ["CallFacts", "facts", "is_of_day"]
 
 
 class CallFacts(Struct):
-    """A call as its metadata tells it; moments in epoch milliseconds.
-
-    ``phone`` is the customer's number.
-    """
+    """The metadata of a call; times in epoch milliseconds. ``phone`` is the customer's number."""
 
     service: int | None
     call_center: int | None

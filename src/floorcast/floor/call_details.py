@@ -1,4 +1,4 @@
-"""What events tell of a call beside its steps: who calls, from where, on which account.
+"""The data of a call beyond its steps: the caller, the numbers, the account.
 
 Of several events that tell a member, the latest by the events' own times counts; of one time, the
 one that was taken last.
@@ -55,7 +55,7 @@ _BITS = {
 class CallDetails:
     """Has the calls of a floor learn; ``at`` is an event's own time, in ms.
 
-    Each method returns whether a later event had told any of it already.
+    Each method returns whether a later event had already set a member.
     """
 
     def __init__(self, directory: Directory, tally: Tally) -> None:
@@ -63,7 +63,7 @@ class CallDetails:
         self._tally = tally
 
     def start(self, call: Call, at: int, data: CallStartData) -> bool:
-        """A beginning tells nearly everything."""
+        """Set the members of a start event."""
         later = call.told_later(at)
         if later:
             data = self._unless_told(data, later)
@@ -76,7 +76,7 @@ class CallDetails:
         return later != 0
 
     def update(self, call: Call, at: int, data: CallUpdateData) -> bool:
-        """What became known later."""
+        """Set the members of an update event."""
         later = call.told_later(at)
         if later:
             data = self._unless_told(data, later)
@@ -86,7 +86,7 @@ class CallDetails:
         return later != 0
 
     def end(self, call: Call, at: int, data: CallEndData) -> bool:
-        """An end tells the result, and what a source knows by then."""
+        """Set the result and other members of an end event."""
         later = call.told_later(at)
         if later:
             data = self._unless_told(data, later)
@@ -105,7 +105,7 @@ class CallDetails:
         return later != 0
 
     def queue(self, call: Call, at: int, data: CallQueueData) -> None:
-        """A queue may tell the skill and the priority."""
+        """Set the skill and the priority of a queue event."""
         later, told = call.told_later(at), 0
         if data.skill is not None and not later & _SKILL:
             call.skill = data.skill
@@ -117,13 +117,16 @@ class CallDetails:
             call.note_told(at, told)
 
     def disposition(self, call: Call, at: int, data: CallDispositionData) -> None:
-        """A term code may tell the account."""
+        """Set the account of a disposition event."""
         if data.account is not None and not call.told_later(at) & _ACCOUNT:
             call.account = data.account
             call.note_told(at, _ACCOUNT)
 
     def _learn_declared(self, call: Call, data: CallStartData | CallUpdateData) -> int:
-        """What only a beginning and its corrections tell; a bit for each member that did."""
+        """Set the members that only start and update events have.
+
+        Returns one bit per member set.
+        """
         told = 0
         if data.campaign is not None:
             call.campaign = self._directory.campaign(data.campaign)
@@ -148,7 +151,7 @@ class CallDetails:
 
 
 def _learn(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:
-    """Take what any of these events may tell; a bit for each member that did."""
+    """Set the members that any of these events can have. Returns one bit per member set."""
     told = 0
     if (text := data.campaign_type) is not None:
         call.campaign_type = text

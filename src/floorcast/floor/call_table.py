@@ -1,4 +1,4 @@
-"""The calls that are in memory: by name, and those in progress by the service that has them.
+"""The calls in memory, by key, and those in progress by service.
 
 Calls that have ended leave the memory some minutes later, calls that nothing is heard of some
 hours later, so that memory is as large as the floor and not as the day. They go to ``evicted``,
@@ -55,7 +55,7 @@ class CallTable:
         return len(self.calls) - len(self._over)
 
     def touch(self, key: Key, at: int, now: int) -> Call:
-        """The call that an event of ``at``, taken at ``now``, speaks of; a new one if need be."""
+        """The call of an event with the time ``at``, recorded at ``now``; created if necessary."""
         call = self.calls.get(key)
         if call is None:
             call = self.calls[key] = Call(*key, last_event=at)
@@ -70,7 +70,7 @@ class CallTable:
         return call
 
     def settle(self, call: Call, step: Step, tally: Tally) -> None:
-        """Have the call take the step, and know where it is then."""
+        """Apply the step to the call, and update the indexes."""
         ended = call.ended is not None
         tally.take(call, step)
         if call.ended is not None and not ended:
@@ -78,7 +78,7 @@ class CallTable:
         self.locate(call)
 
     def reload(self, call: Call) -> None:
-        """Bring back a call that had left; it leaves again unless the entry touches it."""
+        """Reload a call that had left memory; it leaves again unless the entry changes it."""
         call.restore()
         self.calls[call.key] = call
         self.locate(call)
@@ -86,7 +86,7 @@ class CallTable:
             self._ended.appendleft((call.last_taken, call.key))
 
     def evict_ended(self, now: int) -> None:
-        """Let the calls go that ended a while ago, and sooner where they are too many."""
+        """Drop calls that ended some time ago, sooner if there are too many."""
         ended = self._ended
         while ended and (ended[0][0] + ENDED_STAYS_MS <= now or len(self._over) > self._max_ended):
             last_taken, key = ended.popleft()
@@ -95,10 +95,10 @@ class CallTable:
                 self._evict(call)
 
     def evict_quiet(self, now: int, midnight: int) -> None:
-        """Let the calls go that nothing was heard of for too long.
+        """Drop calls without an event for too long.
 
-        Those that waited over ``midnight``, the last one, are offered in the present day as
-        well, and stay for it.
+        Calls that were waiting at the last ``midnight`` are also offered on the current day, and
+        stay.
         """
         quiet = [
             call
@@ -118,7 +118,7 @@ class CallTable:
         self.evicted.append(call)
 
     def locate(self, call: Call) -> None:
-        """Know which service has the call now."""
+        """Update the service that has the call."""
         key = (call.transaction, call.session)
         where = None if call.ended is not None else call.present_service
         before = self._where.get(key)

@@ -56,7 +56,7 @@ EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was aba
 
 
 class Step(Struct, array_like=True, gc=False):
-    """An event that moved the call: when (ms), which, and the service and agent it named."""
+    """An event that moved the call: its time (ms), its kind, and its service and agent."""
 
     at: int
     kind: int
@@ -116,7 +116,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
 
 
 class Disposition(Struct, gc=False):
-    """The latest term code of a call; ``named``: its event said whose it is."""
+    """The latest term code of a call; ``named`` if its event named the agent."""
 
     at: int
     code: str | None
@@ -127,7 +127,7 @@ class Disposition(Struct, gc=False):
 
 
 class WrapUp(Struct, array_like=True, gc=False):
-    """A wrap-up that followed the call: whose, when it began, and how long it took; in ms."""
+    """A wrap-up after the call: its agent, its start and its duration, in ms."""
 
     agent: int
     begin: int
@@ -154,7 +154,7 @@ class Folded(Struct, omit_defaults=True, gc=False):
 
 
 class Change(NamedTuple):
-    """The turns that a step replaced, and those that stand in their place."""
+    """The turns that a step replaced, and their replacements."""
 
     removed: list[QueueSegment]
     added: list[QueueSegment]
@@ -213,12 +213,12 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def segment(self) -> QueueSegment | None:
-        """The present turn: the one that waits or talks, or the last one."""
+        """The current turn: the one that waits or talks, else the last one."""
         return self.segments[-1] if self.segments else None
 
     @property
     def waiting(self) -> bool:
-        """It waits for an agent now."""
+        """Whether it is waiting for an agent."""
         segment = self.segment
         return segment is not None and segment.answered is None and segment.left is None
 
@@ -232,7 +232,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def progress(self) -> str:
-        """How far it has come: DIALING, QUEUED or CONNECTED."""
+        """Its phase: DIALING, QUEUED or CONNECTED."""
         segment = self.segment
         if segment is None:
             return "DIALING"
@@ -344,14 +344,14 @@ class Call(Struct, omit_defaults=True, gc=False):
         return earlier + sum(segment.wait(until) for segment in self.segments)
 
     def waited_over(self, midnight: int, quiet_ms: int) -> bool:
-        """It waits since before ``midnight``, and was not quiet by then."""
+        """Whether it has waited since before ``midnight``, and was not quiet then."""
         segment = self.segment
         if segment is None or segment.joined is None or not self.waiting:
             return False
         return segment.joined < midnight < self.last_event + quiet_ms
 
     def charge(self, work: int) -> None:
-        """Remember that steps were worked through again: a call that costs much keeps little."""
+        """Count recomputed steps: a call that costs much keeps fewer steps."""
         if work > FREE_WORK:
             self.work += work
 
@@ -375,11 +375,11 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def most_steps(self) -> int:
-        """How many steps it may keep."""
+        """The number of steps that it can keep."""
         return MOST_STEPS if self.work < MOST_WORK else FEW_STEPS
 
     def restore(self) -> None:
-        """Read a call as an earlier release kept it: its steps in the order of arrival."""
+        """Convert a call stored by an earlier release, with its steps in the order of arrival."""
         if self.declared_at is None and self.started is not None:
             starts = [step for step in self.steps if step.kind == START]
             if starts:
@@ -397,7 +397,7 @@ class Call(Struct, omit_defaults=True, gc=False):
             last.lost = last.gave_up = True
 
     def _declare(self, step: Step) -> Change:
-        """A beginning, or what became known of it later: the latest correction counts."""
+        """Set the declared service from a start or update event; the latest one counts."""
         corrects = step.kind == UPDATE
         if not corrects and (self.started is None or step.at < self.started):
             self.started = step.at
@@ -420,7 +420,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return not self.corrected and at < self.declared_at
 
     def take(self, step: Step) -> Change:
-        """Add what happened; steps may come in any order of time."""
+        """Add a step; steps can arrive in any order of time."""
         steps, at = self.steps, step.at
         if step.kind in (START, UPDATE):
             return self._declare(step)
@@ -460,7 +460,7 @@ class Call(Struct, omit_defaults=True, gc=False):
             turn.lost = turn.answered is None
 
     def amend(self, step: Step) -> Change:
-        """A step that was taken names another service now."""
+        """Change the service of an existing step."""
         for index in range(bisect_left(self.steps, step.at, key=_at), len(self.steps)):
             known = self.steps[index]
             if known.at != step.at:

@@ -1,4 +1,4 @@
-"""One campaign: its counts as last reported, and when it was last at work."""
+"""One campaign: its last reported counts, and when it was last active."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Campaign(Struct):
 
 
 def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at: int) -> None:
-    """Take a report over, member by member: an older one never undoes a newer one."""
+    """Merge a report member by member: an older one never overwrites a newer one."""
     for name in _COUNTS:
         value = getattr(data, name)
         if value is not None and _newer(campaign, name, at):

@@ -1,4 +1,4 @@
-"""Before-change hooks: a scan in progress reads a thing just before the fold changes it."""
+"""Before-change hooks: a scan in progress reads an item just before the fold changes it."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class AgentDay(Struct, gc=False):
 
 
 class Counters(Struct):
-    """The counters of the days that can still be asked for: by day, service (and agent)."""
+    """The counters of the days that can still be requested: by day, service (and agent)."""
 
     first_day: int = 0
     service_days: dict[int, dict[int, ServiceDay]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The client's calendar: which day a moment belongs to, and how moments are printed.
+"""The client's calendar: days of moments, and the format of times.
 
 A day is a calendar day in the client's IANA zone, from local midnight to local midnight, so
 it has 23 or 25 hours where the clocks change. It is named by its proleptic ordinal
@@ -39,7 +39,7 @@ class Calendar:
         return self._day
 
     def same_day(self, begin: int, end: int) -> int | None:
-        """The day that holds both moments, if it is the day asked for last; for speed."""
+        """The day of both moments, if it is the last requested day; for speed."""
         return self._day if self._start <= begin and end < self._end else None
 
     def bounds(self, day: int) -> tuple[int, int]:

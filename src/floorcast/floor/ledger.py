@@ -1,4 +1,4 @@
-"""The counters at work: each found or begun, by day; old days dropped; an agent's at a glance."""
+"""Finds or creates counters by day, drops old days, and indexes them by agent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Ledger:
         return True
 
     def service(self, day: int, service: int) -> ServiceDay | None:
-        """The counter of a service for a day; None when the day is gone."""
+        """The counter of a service for a day; None if the day was dropped."""
         if day < self.first_day:
             return None
         for hook in self._hooks:
@@ -58,7 +58,7 @@ class Ledger:
             return counter
 
     def agent(self, day: int, service: int, agent: int) -> AgentDay | None:
-        """The counter of an agent on a service for a day; None when the day is gone."""
+        """The counter of an agent on a service for a day; None if the day was dropped."""
         if day < self.first_day:
             return None
         for hook in self._hooks:

@@ -1,6 +1,6 @@
 """Outbound messages: the Email and SMS events of the interaction feed.
 
-A message has no state on the floor: what was sent is what is fed, with names made ids, in the
+A message has no state on the floor: the feed has what was sent, with names resolved to ids, in the
 client's own zone. Ids are strings here, as the reference prints them.
 """
 

@@ -31,7 +31,7 @@ class Roster(Generic[T]):
         self._where: dict[int, tuple[int, ...]] = {}
 
     def put(self, number: int, thing: T, services: tuple[int, ...]) -> None:
-        """The thing is at these services now, and nowhere else."""
+        """Set the services of an item."""
         before = self._where.get(number, ())
         if before == services:
             return
@@ -48,16 +48,16 @@ class Roster(Generic[T]):
             self._where.pop(number, None)
 
     def remove(self, number: int) -> None:
-        """The thing is nowhere any more. No hook is called."""
+        """Remove an item. No hook is called."""
         for at in self._where.pop(number, ()):
             del self._at[at][number]
 
     def drop_service(self, service: int) -> None:
-        """The service, where nothing is, is gone."""
+        """Remove a service without items."""
         self._at.pop(service, None)
 
     def has(self, number: int) -> bool:
-        """Whether the thing is somewhere."""
+        """Whether the item is at any service."""
         return number in self._where
 
     def of(self, service: int) -> Mapping[int, T]:
@@ -65,7 +65,7 @@ class Roster(Generic[T]):
         return self._at.get(service) or MappingProxyType({})
 
     def numbers(self) -> list[int]:
-        """The ids of all that is somewhere."""
+        """The ids at any service."""
         return list(self._where)
 
 

@@ -74,7 +74,7 @@ _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
 def snapshot_parts(state: FloorState) -> Iterator[bytes]:
-    """The floor as a snapshot keeps it; nothing may be folded until the last part is made."""
+    """The parts of a snapshot; nothing may be folded until the last part is made."""
     counters = replace(state.counters, agent_days={})
     yield _encoder.encode(replace(state, counters=counters, agents={}, calls=[]))
     for calls in _in_parts(iter(state.calls)):
@@ -89,7 +89,7 @@ def snapshot_parts(state: FloorState) -> Iterator[bytes]:
 
 
 def from_snapshot(parts: list[bytes]) -> FloorState:
-    """The floor that a snapshot holds; raises msgspec.MsgspecError when it is none."""
+    """The floor of a snapshot; raises msgspec.MsgspecError if it cannot be decoded."""
     state = _state_decoder.decode(parts[0])
     for blob in parts[1:]:
         part = _part_decoder.decode(blob)
@@ -102,12 +102,12 @@ def from_snapshot(parts: list[bytes]) -> FloorState:
 
 
 def encode_call(call: Call) -> bytes:
-    """A call as the store keeps it."""
+    """A call in its stored form."""
     return _encoder.encode(call)
 
 
 def decode_call(blob: bytes) -> Call:
-    """The call that the store kept."""
+    """A call from its stored form."""
     return _call_decoder.decode(blob)
 
 

@@ -89,7 +89,7 @@ class Tally:
     # -- calls -----------------------------------------------------------------------------
 
     def take(self, call: Call, step: Step) -> None:
-        """Have the call take a step, and count what it then counts in place of what it did."""
+        """Apply a step to the call, and replace its previous counts."""
         if not call.steps and call.folded is None and not call.wrap_ups:
             self._begin(call, step)
             return
@@ -106,7 +106,7 @@ class Tally:
             self._fold(call)
 
     def amend(self, call: Call, step: Step) -> None:
-        """Have a step that the call took name another service."""
+        """Change the service of a step of the call."""
         turns = self._turns(call)
         self._settle(call, turns, call.amend(step))
 
@@ -124,7 +124,7 @@ class Tally:
         self._count_all(call, turns, 1)
 
     def forget(self, call: Call) -> None:
-        """The call leaves the memory."""
+        """Drop the call's index: the call leaves memory."""
         self._known.pop(call.key, None)
 
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
@@ -229,7 +229,7 @@ class Tally:
             self._count(call, turns, place, 1)
 
     def _judge_again(self, call: Call) -> None:
-        """The thresholds may have changed since the call was judged."""
+        """Judge the call again if the thresholds have changed."""
         if call.judged == self._terms:
             return
         call.judged = self._terms
@@ -304,7 +304,7 @@ class Tally:
     def _count(
         self, call: Call, turns: _Turns, place: _Place, sign: int, *, offers: bool = True
     ) -> None:
-        """Count what the call is at one service on one day, or take it back."""
+        """Count the call at one service on one day, or take it back."""
         if offers and turns.offered[place] > 0:
             counter = self._ledger.service(*place)
             if counter is not None:
@@ -320,7 +320,7 @@ class Tally:
             self._count_given_up(gave_up[0], *place, sign)
 
     def _fold(self, call: Call) -> None:
-        """Keep the newest steps; what the others counted stays counted."""
+        """Keep the newest steps; the counts of the others stay."""
         turns = self._turns(call)
         gone = call.fold(call.most_steps * 3 // 4)
         folded = call.folded

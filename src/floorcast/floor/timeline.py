@@ -65,7 +65,7 @@ class CallEffects(Protocol):
         ...
 
     def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """The agent left the call for another (+1), or turns out not to have (-1)."""
+        """Count that the agent left the call for another (+1), or take it back (-1)."""
         ...
 
     def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
@@ -73,7 +73,7 @@ class CallEffects(Protocol):
         ...
 
     def amend(self, key: Key, step: Step) -> None:
-        """The agent's answer was on another service than was known."""
+        """Change the service of the agent's answer."""
         ...
 
 
@@ -102,7 +102,7 @@ class Timeline:
         self._quiet = quiet
 
     def places(self, agent: OnFloor, at: int, now: int) -> bool:
-        """Whether a moment of ``at`` that is taken at ``now`` can be put where it belongs."""
+        """Whether a moment of ``at``, recorded at ``now``, can be inserted at its time."""
         if at >= agent.reached:
             return True
         past = agent.past
@@ -138,7 +138,7 @@ class Timeline:
                     yield call.key
 
     def _begin_stretch(self, agent: OnFloor, at: int) -> None:
-        """What comes now is kept after a new checkpoint; what is too old for the window goes."""
+        """Start a new checkpoint for later moments, and drop those before the window."""
         past = agent.past
         past.append(Stretch(_checkpoint(agent), []))
         while len(past) > 1 and (
@@ -185,7 +185,7 @@ class Timeline:
         return True
 
     def _split(self, past: list[Stretch], number: int) -> None:
-        """Late moments have made a stretch long: make two of it."""
+        """Split a stretch that late moments have made too long."""
         stretch = past[number]
         run = _checkpoint(stretch.before)
         for known in stretch.moments[:STRETCH]:
@@ -257,7 +257,7 @@ class Timeline:
             _at_the_call(agent)
 
     def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
-        """The agent is in the call, and in no other any more."""
+        """The agent is in the call and has left all others."""
         agent.answered = key
         if agent.on != (key,):
             if sign:
@@ -366,7 +366,7 @@ def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> N
 
 
 def _at_the_call(agent: OnFloor) -> None:
-    """Of several services, time accrues at that of the call in hand."""
+    """If there are several services, time accrues at that of the current call."""
     call = agent.call if agent.state in _HOLDS_CALL else None
     if call is not None and call.service in agent.services:
         assert call.service is not None
@@ -415,7 +415,7 @@ def _checkpoint(agent: OnFloor) -> OnFloor:
 
 
 def forget_moments(agent: OnFloor) -> None:
-    """Nothing is put before this any more."""
+    """Drop the kept moments: no event can be inserted before now."""
     agent.past = []
 
 

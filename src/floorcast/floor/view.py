@@ -68,7 +68,7 @@ class FloorView:
 
     @property
     def services(self) -> Mapping[int, Service]:
-        """Every service that is known, by id; ``NO_SERVICE`` is none of them."""
+        """All known services by id, without ``NO_SERVICE``."""
         return self._floor.state.directory.services
 
     @property
@@ -82,7 +82,7 @@ class FloorView:
         return self._floor.state.directory.agents
 
     def call_center_of(self, service: int | None) -> int | None:
-        """The call center of a service; None: it has none."""
+        """The call center of a service, or None."""
         return self._floor.state.directory.call_center_of(service)
 
     # -- agents ----------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class FloorView:
         return self._floor.state.agents
 
     def logged_in(self, services: Iterable[int]) -> set[int]:
-        """The agents that are logged in to one of the services, quiet ones too."""
+        """The agents that are logged in to one of the services, including quiet ones."""
         return set().union(*map(self._floor.on_duty.of, services))
 
     def logged_off(self, services: Iterable[int]) -> set[int]:
@@ -101,11 +101,11 @@ class FloorView:
         return set().union(*map(self._floor.off_duty.of, services))
 
     def count_logged_in(self, service: int, heard_after: int) -> int:
-        """How many agents are logged in to a service and were heard of after a moment."""
+        """The number of agents that are logged in to a service and had an event after a moment."""
         return self._floor.on_duty.heard_since(service, heard_after)
 
     def services_of(self, agent: OnFloor) -> Collection[int]:
-        """The services that an agent is logged in to, or was last."""
+        """The services that an agent is or was last logged in to."""
         return agent.logged_in_to
 
     def days_of_agent(self, day: int, agent: int) -> Sequence[tuple[int, AgentDay]]:
@@ -117,11 +117,11 @@ class FloorView:
         return self._floor.ledger.agents_on(day, service)
 
     def uncounted(self, agent: OnFloor, begin: int, until: int) -> int:
-        """The ms from ``begin`` to ``until`` in the present state that no counter holds yet."""
+        """The ms from ``begin`` to ``until`` in the current state that are not counted yet."""
         return max(0, until - max(agent.last_event, begin))
 
     def is_visit_counted(self, agent: OnFloor, day: int) -> bool:
-        """Whether a day's counter holds the visit to the present state."""
+        """Whether a day's counter includes the visit to the current state."""
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
@@ -133,7 +133,7 @@ class FloorView:
         return agent.since > after or agent.changed_at >= max(after, 1)
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
-        """The service of the call that an agent has in hand; the agent's own, if none is known."""
+        """The service of the agent's current call, else that of the agent."""
         known = None if call.key is None else self._floor.call_table.calls.get(call.key)
         if known is not None and known.present_service != NO_SERVICE:
             return known.present_service
