@@ -407,8 +407,7 @@ def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, targe
         play.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Bob Support", []) for n in AMI)
         )
-        floors = play.floors()
-        assert all(floors[n].states["Nora LocalN"][-1] == "READY" for n in AMI)
+        play.until(lambda floors: all("READY" in floors[n].states["Nora LocalN"] for n in AMI))
         if target == "92":
             asterisk.await_line("CONNECT", 2)
         call.hang_up()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
 from floorcast.connectors.asterisk.connector import AsteriskConnector, ConnectorTuning, Source
@@ -137,6 +138,29 @@ def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path
             await ami.say([join("1.0", time.time())])
             await until(lambda: "call.queue" in kinds(intake), intake)
         assert kinds(intake) == ["LOGON", "READY", "call.start", "call.queue"]
+
+    run(main)
+
+
+def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
+    """What cannot be read is counted, and shown once for each kind; the next call is a call."""
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        log, health, now = tmp_path / "queue_log", Health(), time.time()
+        log.write_text("nonsense\nnonsense\n|||||\n")
+        source = Source(ami=ami.address(), queue_log=log)
+        with capture_logs() as said:
+            async with connected(intake, source, tmp_path, health):
+                await until(lambda: "CoreShowChannels" in ami.actions, intake)
+                for time_of_it in ("nan", "1e300", "-1", ""):
+                    await ami.say([{**gone("0.1", now), "Timestamp": time_of_it}])
+                await ami.say([{"Event": "QueueCallerJoin", "Queue": "sales"}] * 3)
+                await ami.raw(b"\xff\x00: what is this\r\n\r\n")
+                await ami.say([join("1.0", now)])
+                await until(lambda: "call.queue" in kinds(intake), intake)
+        assert health.value("floorcast_connector_unreadable_total") == 7
+        shown = [str(one["event"]) for one in said if "cannot be read" in str(one["event"])]
+        assert len(shown) == len({one[:40] for one in shown}) == 4
 
     run(main)
 

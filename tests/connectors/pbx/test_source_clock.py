@@ -16,3 +16,12 @@ def test_the_sources_clock_is_ours_with_an_offset() -> None:
         assert clock.now() == 1100.25
     clock.note_second(900, 1000.0)
     assert clock.now() == 900.5
+
+
+def test_what_is_no_time_does_not_set_the_clock() -> None:
+    """A damaged message would otherwise move everything after it."""
+    clock = SourceClock(lambda: 100.0)
+    clock.note(105.0, 100.0)
+    for nonsense in (float("nan"), float("inf"), -1.0, 1e300):
+        clock.note(nonsense, 100.0)
+    assert clock.now() == 105.0

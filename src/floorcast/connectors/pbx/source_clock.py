@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 __all__ = ["SourceClock"]
 
+MAX_EPOCH = 2**33  # seconds; the year 2242
+
 
 class SourceClock:
     """Our clock, set by the times that the source gives."""
@@ -23,8 +25,12 @@ class SourceClock:
         return self._clock() + self._offset
 
     def note(self, at: float, received: float) -> None:
-        """A message received at ``received`` by our clock has the source's time ``at``."""
-        self._offset = at - received
+        """A message received at ``received`` by our clock has the source's time ``at``.
+
+        What is no time (NaN, or beyond the year 2242) is left out: it would be added to all others.
+        """
+        if 0 <= at < MAX_EPOCH:
+            self._offset = at - received
 
     def note_second(self, second: int, received: float) -> None:
         """A message received at ``received`` has the source's time in whole seconds."""
