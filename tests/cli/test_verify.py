@@ -98,7 +98,7 @@ def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
     """And so is the log that is in memory."""
     with pytest.raises(SettingError, match="holds no log"):
         verified(tmp_path)
-    with pytest.raises(SettingError, match="must be a folder here"):
+    with pytest.raises(SettingError, match="must be a folder, because"):
         verified(":memory:")
 
 
