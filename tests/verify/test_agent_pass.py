@@ -6,6 +6,8 @@ from itertools import permutations
 
 import pytest
 
+from floorcast.statistics.visibility import Moment
+from floorcast.verify.verification import verify
 from tests.verify.recomputing import (
     NOON,
     NOW,
@@ -172,3 +174,19 @@ def test_an_answer_shows_the_call_of_an_unnamed_state() -> None:
     for told in ([start, answer, entered], [start, entered, answer]):
         (row,) = answers(told, NOW)["service/agents/status"]
         assert (row["transactionId"], row["phone"], row["callType"]) == (1, "650", "INBOUND")
+
+
+def test_of_several_services_an_answer_is_on_the_one_at_hand_and_a_wrap_up_too() -> None:
+    """A call in hand has the time at its service; it is in hand no more in the wrap-up."""
+    named = in_call(1, service=20)
+    story = [
+        state("LOGON", 0, services=[10, 20]),
+        state("IN_CALL", 10, **named),
+        state("IN_CALL", 40, **in_call(2)),
+        state("WRAP_UP", 70, **named),
+        state("READY", 80),
+    ]
+    entries = taken((one.at, one) for one in story)
+    rows = answers_to(entries, NOON + 90_000)
+    assert [service_of(rows, number)["totalHandled"] for number in (10, 20)] == [1, 1]
+    assert verify(1, entries, Moment(NOON + 90_000)).differences == []
