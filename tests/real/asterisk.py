@@ -219,9 +219,9 @@ class Asterisk:
 
         def is_there() -> bool:
             lines = self.command("core show channels concise").splitlines()
-            bridges = [one.split("!")[12] for one in lines]
-            mine = [one.split("!")[12] for one in lines if one.startswith(prefix)]
-            return any(bridge and bridges.count(bridge) > 1 for bridge in mine)
+            channels = [one.split("!") for one in lines if one.count("!") > 12]  # no warnings
+            bridges = [one[12] for one in channels if one[12]]
+            return any(bridges.count(one[12]) > 1 for one in channels if one[0].startswith(prefix))
 
         wait_until(is_there, lambda: self.command("core show channels concise"))
 
