@@ -107,7 +107,7 @@ function ofCalls({ services, thresholds }) {
       name: "abandoned",
       label: "Abandoned",
       value: rate(abandonRate),
-      note: lost ? `${lost.serviceName} most` : "today",
+      note: lost ? lost.serviceName : "today",
       level: missing("abandonRate", abandonRate),
       leadsTo: to(lost, "abandoned"),
     },

@@ -66,5 +66,5 @@ function looksOf(call) {
 }
 
 function note(waiting, shown) {
-  return shown < waiting ? `${count(waiting)}, the longest ${shown} shown` : count(waiting);
+  return shown < waiting ? `${count(shown)} of ${count(waiting)}` : count(waiting);
 }
