@@ -128,3 +128,22 @@ def test_a_worker_that_does_not_start_is_done_without(browser: Browser, floor: S
         wall.page.wait_for_selector("#services tbody tr")
         wall.page.wait_for_selector("#agents [data-login]")
         assert any("/agentEvent/feed/sse" in url for url in wall.asked)
+
+
+def test_a_tab_that_comes_back_with_an_old_session_takes_the_one_that_counts(
+    shared: Screen,
+) -> None:
+    """As one that was closed and is opened anew: it signs nobody out."""
+    kept = "JSON.parse(sessionStorage.getItem('floorcast.session')).id"
+    shared.sign_in(user="manager")
+    (other,) = beside(shared, 1)
+    session = shared.page.evaluate(kept)
+    other.page.evaluate(
+        "() => sessionStorage.setItem('floorcast.session', JSON.stringify("
+        "{id: '00000000-0000-4000-8000-000000000000', client: 'ACME', user: 'manager'}))"
+    )
+    other.page.reload()
+    other.page.wait_for_selector("#services tbody tr")
+    other.until(f"{kept} === '{session}'")
+    assert shared.page.evaluate(kept) == session
+    assert shared.page.is_hidden(FORM)

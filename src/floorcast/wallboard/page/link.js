@@ -89,10 +89,10 @@ export class Link {
 
   #join() {
     if (!this.#session) return;
-    const { id: session, who } = this.#session;
+    const { id: session, who, canRenew: isFresh } = this.#session;
     const isWatched = !document.hidden;
     if (this.#port) {
-      this.#say({ kind: "join", who, session, isWatched, filter: this.#filter });
+      this.#say({ kind: "join", who, session, isFresh, isWatched, filter: this.#filter });
       return;
     }
     const isNew = !this.#source;

@@ -25,10 +25,16 @@ class Hub {
     const isNew = !this.#tabs.has(port);
     const isFirst = !this.#tabs.size;
     this.#tabs.set(port, { ...wants, heard: performance.now() });
-    if (wants.session !== this.source.session && isNew) this.source.renew(wants.session);
+    if (isNew && wants.session !== this.source.session) this.#agree(port, wants);
     this.#look();
     if (isFirst) this.source.start();
     else if (isNew) this.source.welcome((message) => port.postMessage(message));
+  }
+
+  /** One who has just signed in has the session that counts; a tab that was opened anew has not. */
+  #agree(port, { session, isFresh }) {
+    if (isFresh) this.source.renew(session);
+    else port.postMessage({ kind: "renewed", session: this.source.session });
   }
 
   /** Whether nobody is left. */
