@@ -15,6 +15,7 @@ export class Chart {
   #paths;
   #onDraw;
   #uplot = null;
+  #size = 0; // px of its letters
   #data = [[], []];
 
   /**
@@ -60,6 +61,7 @@ export class Chart {
     const { clientWidth: width, clientHeight: height } = this.#plot;
     if (!width || !height) return;
     const look = lookOf(this.#plot);
+    this.#size = look.size;
     this.#uplot = new uPlot(
       options({ width, height }, look, this.#paths, this.#onDraw),
       this.#data,
@@ -74,7 +76,8 @@ export class Chart {
 
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.#plot;
-    if (!this.#uplot) this.renew();
+    const hasGrown = parseFloat(getComputedStyle(this.#plot).fontSize) !== this.#size;
+    if (!this.#uplot || hasGrown) this.renew();
     else if (width && height) this.#uplot.setSize({ width, height });
   }
 }
