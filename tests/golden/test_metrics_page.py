@@ -13,6 +13,7 @@ import pytest
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
+from floorcast.http.openapi.descriptions import FIGURES
 from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics
@@ -25,6 +26,7 @@ from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import WaitingCall
 from tests.statistics.floors import at, event_at, folded, plain, scopes
 
+AVERAGE = re.compile(r"average\w+Time")  # the page has one sentence for all of these
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
 ON = "2026-11-23"
 NOW = Moment(at(f"{ON}T09:10:00+00:00"))
@@ -53,6 +55,14 @@ def happened() -> Iterator[tuple[str, str, dict[str, Any]]]:
         else:
             data |= {"transactionId": int(about), "sessionId": f"S{about}"}
         yield f"{ON}T{clock}+00:00", kind, data
+
+
+@pytest.mark.parametrize("figure", [name for name in FIGURES if not AVERAGE.fullmatch(name)])
+def test_the_document_defines_it_in_the_same_words(figure: str) -> None:
+    """The page and ``/openapi.json`` cannot differ."""
+    row = re.search(rf"^\| `{figure}` \| ([^|]+) \|", PAGE, re.MULTILINE)
+    assert row is not None
+    assert row[1].startswith(FIGURES[figure])
 
 
 @lru_cache

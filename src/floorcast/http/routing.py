@@ -46,6 +46,7 @@ class Route:
     ``alias``: another path, as printed in the reference's example.
     ``needs``: the credential that it needs instead of a session.
     ``events``: the bodies by media type, where ``body`` (one JSON object) does not apply.
+    ``operation``: its name in the document, if the handler's own does not make a good function.
     ``refusals``: refusals that do not follow from the other members.
     """
 
@@ -67,6 +68,7 @@ class Route:
     needs: Literal["API token", "ingest key", "screen key"] | None = None
     events: Mapping[str, object] = field(default_factory=dict)
     refusals: tuple[type[FloorcastError], ...] = ()
+    operation: str = ""
 
 
 # Clients in the field put a version after the first segment: /realtime/v6.0/…

@@ -7,9 +7,12 @@ member is always present, and null if unknown (section 3 of the contract).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from floorcast.model.inbound import Direction
+from floorcast.model.states import AgentEventType
 
 __all__ = [
     "AgentEvent",
@@ -23,6 +26,12 @@ __all__ = [
 ]
 
 
+_DIRECTION = Annotated[str, Meta(extra_json_schema={"enum": list(get_args(Direction))})]
+_AGENT_EVENT_TYPE = Annotated[
+    str, Meta(extra_json_schema={"enum": sorted(get_args(AgentEventType))})
+]
+
+
 class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
     """An agent entered a state. Members that do not apply are omitted. ``timestamp`` is in ms."""
 
@@ -33,7 +42,7 @@ class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=Fa
     agent_team_id: int | None = None
     agent_login_id: str | None = None
     line_number: str
-    event_type: str
+    event_type: _AGENT_EVENT_TYPE
     not_ready_reason_code: str | None = None
     call_service_id: int | None = None
     transaction_id: int | None = None
@@ -69,7 +78,7 @@ class CallStartEvent(_Voice, gc=False):
     call_event_type: Literal["CALL_START"]
     operator_phone: str | None
     area_code_state: str | None
-    call_direction: str | None
+    call_direction: _DIRECTION | None
     campaign_type: str | None
     agent_login_id: str | None
     agent_id: str | None
@@ -87,7 +96,7 @@ class CallTerminationEvent(_Voice, gc=False):
     call_event_type: Literal["CALL_TERMINATION"]
     operator_phone: str | None
     area_code_state: str | None
-    call_direction: str | None
+    call_direction: _DIRECTION | None
     campaign_type: str | None
     agent_login_id: str | None
     agent_id: str | None

@@ -49,8 +49,8 @@ _ORIGIN = Query(
 
 def operation(route: Route, method: str, shown: Shown) -> dict[str, Any]:
     """The operation of a route for an HTTP method (in lower case)."""
-    name = route.handler.__name__
-    words = re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+    handler = re.sub(r"_(\w)", lambda found: found[1].upper(), route.handler.__name__)
+    words = route.operation or handler
     told: dict[str, Any] = {
         "tags": [tag_of(route)],
         "summary": route.doc,

@@ -1,7 +1,7 @@
-"""The page at ``/docs``: the OpenAPI document as static HTML without scripts.
+"""The page at ``/docs``: the OpenAPI document as static HTML, with a small script for the search.
 
-All content comes from the document. Closed sections stay in the page, so the browser's search finds
-their text.
+All content comes from the document, and is complete without the script. Closed sections stay in the
+page, so the browser's own search finds their text, too.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ from floorcast.http.openapi.type_words import inline, members, prose, table
 __all__ = ["POLICY", "page"]
 
 _STYLE = files("floorcast.http.openapi").joinpath("page.css").read_text("utf-8")
-_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+_SEARCH = files("floorcast.http.openapi").joinpath("search.js").read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
 
 POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; "
+    f"default-src 'none'; style-src 'sha256-{_hash(_STYLE)}';"
+    f" script-src 'sha256-{_hash(_SEARCH)}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The content security policy, which allows only the page's own style."""
+"""The content security policy, which allows only the page's own style and script."""
 
 _OPENED_BY = {
     "session": '-H "LV-Session: $SESSION"',
@@ -53,7 +59,8 @@ def page(document: Json) -> str:
         f'<h1 id="about">The API of floorcast {escape(info["version"])}</h1>{about}'
         '<p>The same for programs: <a href="/openapi.json">/openapi.json</a>. '
         f"To paste the requests, set what they name:</p>{_pre(_SETTING)}"
-        f"{''.join(_groups(document))}{_schemas(document)}</main></div></body></html>"
+        f"{''.join(_groups(document))}{_schemas(document)}</main></div>"
+        f"<script>{_SEARCH}</script></body></html>"
     )
 
 
@@ -82,7 +89,12 @@ def _contents(document: Json) -> str:
         )
         groups.append(f'<a class="group" href="#{_anchor(tag)}">{escape(tag)}</a><ul>{links}</ul>')
     types = '<a class="group" href="#schemas">types</a>'
-    return f'<nav aria-label="Methods">{"".join(groups)}{types}</nav>'
+    return (
+        '<nav aria-label="Methods"><label class="search" hidden>Search'
+        '<input type="search" placeholder="a path, a member, a word"></label>'
+        f'<p class="none" role="status" hidden>Nothing has that in it.</p>{"".join(groups)}{types}'
+        "</nav>"
+    )
 
 
 def _groups(document: Json) -> Iterator[str]:
@@ -105,9 +117,23 @@ def _article(document: Json, path: str, method: str, operation: Json) -> str:
         f'<article id="{name}"><h3>{_method(method)}<a href="#{name}">{_breakable(path)}</a>{old}'
         f"</h3><p>{prose(operation['summary'])}</p>"
         f"{''.join(f'<p class=note>{prose(text)}</p>' for text in remarks if text)}"
-        f"{_pre(_curl(path, method, operation))}"
+        f"{_request(path, method, operation)}"
         f"{_parameters(operation)}{_body(operation)}{_answers(document, operation)}</article>"
     )
+
+
+def _request(path: str, method: str, operation: Json) -> str:
+    """The request as a command, and what it answers beside it, where the document has that."""
+    request = _pre(_curl(path, method, operation))
+    content = operation["responses"].get("200", {}).get("content", {})
+    for medium in content.values():
+        for example in list(medium.get("examples", {}).values())[:1]:
+            answer = _pre(json.dumps(example["value"], indent=2))
+            return (
+                f'<div class="pair"><div><h4>Request</h4>{request}</div>'
+                f"<div><h4>Answer</h4>{answer}</div></div>"
+            )
+    return request
 
 
 def _curl(path: str, method: str, operation: Json) -> str:

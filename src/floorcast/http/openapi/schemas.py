@@ -14,9 +14,19 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, inspect
 from msgspec.json import schema_components
 
+from floorcast.http.openapi.descriptions import description
+from floorcast.model.outbound import (
+    CallDispositionEvent,
+    CallStartEvent,
+    CallTerminationEvent,
+    EmailEvent,
+    SmsEvent,
+)
+
 __all__ = ["REF", "components", "one_of", "schema", "time_or_ms"]
 
 REF = "#/components/schemas/{name}"
+VOICE = "VoiceEvent"
 
 
 def one_of(*kinds: type[Struct] | None) -> Meta:
@@ -52,7 +62,45 @@ def components(bodies: Iterable[object], given: Iterable[object]) -> dict[str, A
         _tidy(kind, found[kind.__name__], getattr(kind, "required", None))
     for kind in _structs(given):
         _tidy(kind, found[kind.__name__], list(_always_there(kind)))
-    return dict(sorted(found.items()))
+    found[VOICE] = {
+        "description": "A voice event: a call began, ended, or was given a term code.",
+        **_either({kind: _ref(of) for kind, of in _CALL_EVENTS.items()}, "callEventType"),
+    }
+    return {name: _discriminated(found[name]) for name in sorted(found)}
+
+
+_CALL_EVENTS: dict[str, type[Struct]] = {
+    "CALL_START": CallStartEvent,
+    "CALL_TERMINATION": CallTerminationEvent,
+    "CALL_DISPOSITION": CallDispositionEvent,
+}
+_CALLS = [{"$ref": REF.format(name=kind.__name__)} for kind in _CALL_EVENTS.values()]
+
+
+def _either(choices: dict[str, dict[str, Any]], by: str) -> dict[str, Any]:
+    mapping = {value: choice["$ref"] for value, choice in choices.items()}
+    return {
+        "oneOf": list(choices.values()),
+        "discriminator": {"propertyName": by, "mapping": mapping},
+    }
+
+
+def _discriminated(schema: Any) -> Any:  # noqa: ANN401 — JSON
+    """The schema with a discriminator in the unions of the feeds' events.
+
+    Three of the five interaction events share a channel, so their union is a type of its own.
+    """
+    if isinstance(schema, list):
+        return [_discriminated(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    choices = schema.get("anyOf", ())
+    if list(choices[: len(_CALLS)]) == _CALLS:
+        if len(choices) == len(_CALLS):
+            return {"$ref": REF.format(name=VOICE)}
+        messages = {"Email": _ref(EmailEvent), "SMS": _ref(SmsEvent)}
+        return _either({"VOICE": {"$ref": REF.format(name=VOICE)}} | messages, "interactionType")
+    return {name: _discriminated(one) for name, one in schema.items()}
 
 
 def _ref(kind: type[Struct] | None) -> dict[str, Any]:
@@ -92,11 +140,14 @@ def _tidy(kind: type[Struct], found: dict[str, Any], required: Iterable[str] | N
     """Complete a struct's schema: its description, and members that are required or never null."""
     found.pop("title")
     found["description"] = _prose(kind)
+    tags = [kind.__struct_config__.tag_field] if kind.__struct_config__.tag_field else []
+    for tag in tags:
+        found["properties"][tag]["description"] = description(kind.__name__, tag)
     if required is not None:
-        tag = [kind.__struct_config__.tag_field] if kind.__struct_config__.tag_field else []
-        found["required"] = [*tag, *required]
+        found["required"] = [*tags, *required]
     for field in msgspec.structs.fields(kind):
         member = found["properties"][field.encode_name]
+        member["description"] = description(kind.__name__, field.encode_name)
         if member.get("default", "") is None:
             del member["default"]
         never_null = kind.__struct_config__.omit_defaults and field.default is None

@@ -17,8 +17,8 @@ def inline(schema: Json) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#type-{name}">{escape(name)}</a>'
-    if "anyOf" in schema:
-        return " or ".join(inline(one) for one in schema["anyOf"])
+    if "anyOf" in schema or "oneOf" in schema:
+        return " or ".join(inline(one) for one in schema.get("anyOf") or schema["oneOf"])
     if "enum" in schema:
         return " ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
     kind = schema.get("type", "anything")
@@ -30,13 +30,16 @@ def inline(schema: Json) -> str:
 
 
 def members(schema: Json) -> str:
-    """The members of an object as a table."""
+    """The members of an object as a table; of a union, its types."""
+    if "oneOf" in schema:
+        return f"<p>{inline(schema)}</p>"
     always = set(schema.get("required", ()))
     rows = []
     for name, member in schema.get("properties", {}).items():
-        left_out = "" if name in always else ' <span class="note">may be left out</span>'
-        rows.append((f"<code>{escape(name)}</code>", inline(member) + left_out))
-    return table("", ("member", "type"), rows)
+        left_out = "" if name in always else ' <span class="note">may be missing</span>'
+        meaning = prose(member.get("description", ""))
+        rows.append((f"<code>{escape(name)}</code>", inline(member) + left_out, meaning))
+    return table("", ("member", "type", "meaning"), rows)
 
 
 def prose(text: str) -> str:
