@@ -25,7 +25,7 @@ SUMMARIES = {
     "user": "Add, change and remove users.",
     "key": "Create and revoke ingest keys, API tokens and screen keys.",
     "audit": "Print the audit log: logins, refusals and changes.",
-    "backup": "Copy the data folder as it is at one moment.",
+    "backup": "Copy the data folder in the state of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",
     "skip-entry": "Skip one damaged entry, so that its client can be served.",
     "cluster": "Set up, inspect and repair a cluster on NATS JetStream.",
