@@ -403,6 +403,7 @@ def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, targe
         call = asterisk.caller("tolocaln")
         asterisk.await_line("CONNECT")
         asterisk.await_talk("PJSIP/agent1")
+        asterisk.await_talk("PJSIP/trunk")
         anna.leg().refer(target)
         play.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Bob Support", []) for n in AMI)

@@ -470,6 +470,18 @@ def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
     ]
 
 
+def test_a_transfer_may_come_before_the_caller_is_in_the_bridge() -> None:
+    """The near half of the Local channel is the agent's leg, and tells whose call it is."""
+    behind: list[Sign] = [
+        JOIN,
+        Paired(at=14, one="1.9", two="1.8"),
+        CONNECT,
+        Transferred(at=15.01, by="1.7", passed_on="1.8"),
+        Joined(at=15.02, caller="1.8", queue="support"),
+    ]
+    assert [one[0] for one in told(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
+
+
 def test_a_caller_who_transfers_an_agent_is_still_the_caller() -> None:
     """Nobody was passed on by an agent."""
     assert states(*TALK, Transferred(at=30, by="1.0", passed_on="1.9"))[2:] == []

@@ -404,7 +404,9 @@ class Mapping:
     def _passed_on_by(self, sign: Transferred) -> CallNow | None:
         """The call whose agent transferred it; None for a caller who transfers an agent."""
         for one in self._bridges.reach(sign.passed_on):
-            call = self._state.call(one)
+            # The caller may come into the bridge after the agent has passed them on already.
+            of_leg = self._state.calls.get(self._agents.call_of_leg(one))
+            call = self._state.call(one) or of_leg
             if call and call.phase in {Phase.TALKING, Phase.COMPLETED, Phase.TRANSFERRING}:
                 return None if sign.by in {call.caller, call.channel} else call
         return None
