@@ -113,5 +113,5 @@ def test_no_object_is_too_odd(members: dict[str, object], kind: str, call: str) 
 def test_what_is_no_object_is_an_unexpected_answer(raw: bytes) -> None:
     """It cannot be passed over: nobody knows what it was."""
     for read in (read_agent_event, read_interaction, events.event_id):
-        with pytest.raises(UnexpectedAnswer, match="no JSON object"):
+        with pytest.raises(UnexpectedAnswer, match="not a JSON object"):
             read(raw)

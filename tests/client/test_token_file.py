@@ -73,7 +73,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, content: by
     """Beginning from now because of a wrong name would lose events in silence."""
     path = tmp_path / "notes"
     path.write_bytes(content)
-    with pytest.raises(SettingError, match="holds something else"):
+    with pytest.raises(SettingError, match="does not hold a token"):
         TokenFile(path).load()
 
 

@@ -90,7 +90,7 @@ def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
     everything.take(sms("a"))
     answer = child_only.ask("POST", EVENTS, session, json={})
     assert answer.status_code == 503
-    assert "ask another" in answer.json()["message"]
+    assert "use another node" in answer.json()["message"]
     assert child_only.ask("POST", STATISTICS[-1], session, json={}).status_code == 503
     assert list(child_only.node.server.floors) == [CHILD]
     everything.take(sms("c"), "CHILD")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from floorcast.floor import ageing
 from floorcast.floor.directory import FIRST_FREE_ID
@@ -78,11 +79,25 @@ def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> N
     assert set(known.agent_keys) == {"ANN", "BOB", 7, 8}
     assert set(known.service_keys) == {"Sales", "Support", 10, 20}
     assert known.campaign_keys == known.team_keys == {}
-    assert known.agents_named == known.services_named == {}
+    assert set(known.agents_named) == {7, 8}
+    assert set(known.services_named) == {10, 20}
     state = log.floor.state
     assert not (state.agents)
     assert not (state.campaigns)
     assert not (state.connects)
+
+
+def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
+    """It does not leave on the day on which the site is changed, events or not."""
+    log = Log()
+    declared = {one.name for one in PLAN.services} | {one.login for one in PLAN.agents}
+    log.day(0)
+    log.floor.apply(replace(PLAN, services=(), agents=()))
+    log.day(1)
+    log.day(30)
+    assert declared <= names(log.floor)
+    log.day(32)
+    assert not declared & names(log.floor)
 
 
 def test_an_id_is_never_given_to_another_name() -> None:

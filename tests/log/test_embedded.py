@@ -298,7 +298,7 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     connection.execute("CREATE TABLE recipes (name)")
     connection.close()
     folder = DataFolder(tmp_path)
-    with pytest.raises(SettingError, match="is not floorcast's"):
+    with pytest.raises(SettingError, match="is the database of another program"):
         EmbeddedLog(folder, Clock())
     folder.release()
 

@@ -54,7 +54,7 @@ def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
         pass
     assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0
     again = backed_up(tmp_path / "into", "--data", server.data)
-    assert "is there already" in str(again.exception)
+    assert "already exists" in str(again.exception)
     (tmp_path / "file").touch()
     nowhere = backed_up(tmp_path / "file" / "into", "--data", server.data)
     assert "the backup failed" in str(nowhere.exception)
@@ -66,14 +66,14 @@ def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None
         pass
     (tmp_path / "into.part").mkdir(mode=0o777)
     again = backed_up(tmp_path / "into", "--data", server.data)
-    assert "into.part is there already" in str(again.exception)
+    assert "into.part already exists" in str(again.exception)
     assert list((tmp_path / "into.part").iterdir()) == []
     (tmp_path / "linked.part").symlink_to(tmp_path / "into.part")
     linked = backed_up(tmp_path / "linked", "--data", server.data)
-    assert "linked.part is there already" in str(linked.exception)
+    assert "linked.part already exists" in str(linked.exception)
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     dangling = backed_up(tmp_path / "dangling", "--data", server.data)
-    assert "dangling is there already" in str(dangling.exception)
+    assert "dangling already exists" in str(dangling.exception)
     assert list((tmp_path / "into.part").iterdir()) == []
 
 

@@ -154,7 +154,7 @@ def test_commands_change_the_site_of_a_running_cluster(
     """The same ones as for a folder, with --log; the nodes see it at once."""
     desk = Desk(tmp_path, monkeypatch)
     url = nats_server.account()
-    with pytest.raises(Exception, match="holds no site yet"):
+    with pytest.raises(Exception, match="has no site yet"):
         desk.does("site", "show", "--log", url)
     assert "2 changes" in desk.says("site", "apply", "site.toml", "--log", url)
     assert desk.says("site", "apply", "site.toml", "--log", url) == "nothing to change\n"

@@ -71,7 +71,7 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
         connection = opened(tmp_path / name)
         connection.execute(foreign)
         before = fetch(connection, "SELECT name FROM sqlite_schema")
-        with pytest.raises(SettingError, match=rf"{name} is not floorcast's"):
+        with pytest.raises(SettingError, match=rf"{name} is the database of another program"):
             migrate(connection, schema(FIRST), name)
         assert fetch(connection, "SELECT name FROM sqlite_schema") == before
 

@@ -1,8 +1,9 @@
 """Removes names that no event has named for 30 days from the floor.
 
-Names that the site declares stay, and names in use: a service with agents, calls or campaigns, an
-active campaign, a team with agents. Days are days of the log's time in UTC, so the same names leave
-at the same entry on every node and after every restart.
+Names that the site declares stay, and for 30 days after it no longer does. So do names in use: a
+service with agents, calls or campaigns, an active campaign, a team with agents. Days are days of
+the log's time in UTC, so the same names leave at the same entry on every node and after every
+restart.
 """
 
 from __future__ import annotations
@@ -132,6 +133,8 @@ class Ageing:
     ) -> list[int]:
         """The first ``limit`` names to remove now. Names in use count as named today."""
         today = self._state.directory.day
+        for one in declared:  # what leaves the site stays for as long as what events named
+            named[one] = today
         oldest = today - KEPT_DAYS
         old = [one for one in ids if named.get(one, 0) < oldest and one not in declared]
         for one in old:

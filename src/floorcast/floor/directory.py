@@ -32,9 +32,9 @@ def normal(thing: Thing) -> Thing:
 class Directory(Struct):
     """Everything that has a name on the floor; ``keys`` maps ids and names to ids.
 
-    ``named`` has the day on which an event last named an id: days since 1970 of the log's time,
-    UTC. ``day`` is the present one, ``swept`` the last on which names that had aged left
-    (``floorcast.floor.ageing``), ``ages_from`` a day before which none is taken for unnamed.
+    ``named`` has the day on which an event or the site last named an id: days since 1970 of the
+    log's time, UTC. ``day`` is the present one, ``swept`` the last on which names that had aged
+    left (``floorcast.floor.ageing``), ``ages_from`` a day before which none is taken for unnamed.
     """
 
     services: dict[int, Service] = field(default_factory=dict)
@@ -66,11 +66,13 @@ class Directory(Struct):
             old = None if known is None else known.name
             self._rename(self.service_keys, old, service.name, service.id)
             self.services[service.id] = service
+            self.services_named[service.id] = self.day
         for agent in config.agents:
             on_floor = self.agents.get(agent.id)
             old = None if on_floor is None else on_floor.login
             self._rename(self.agent_keys, old, agent.login, agent.id)
             self.agents[agent.id] = agent
+            self.agents_named[agent.id] = self.day
 
     def service(self, thing: Thing) -> int:
         """The id of a service that an event names."""

@@ -164,9 +164,9 @@ class AgentPass:
         heard_until = last.begin + self._quiet
         since = last.begin
         for one in reversed(stretches):
-            if one.state != last.state:
-                break
             since = one.begin
+            if not one.continues:
+                break
         if all(one.state == "Logoff" for one in stretches):
             since = 0  # it was never logged in
         told = [one.heard.data for one in stretches]
