@@ -351,11 +351,11 @@ def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage
         zero_page(keys, leaf_of(keys, damage.rsplit(" ", 1)[1], 0))
     with capture_logs() as logged, a_house(tmp_path, tuning) as house:
 
-        async def all_again() -> Appended:
+        async def taken(*events: str) -> Appended:
             while True:
                 try:
-                    appended = await house.log.append(batch(ACME, names))
-                except Unavailable:
+                    appended = await house.log.append(batch(ACME, events))
+                except Unavailable:  # keys wait for the disk while they are made anew
                     await asyncio.sleep(0)
                     continue
                 if damage != "a key" or remade():
@@ -366,6 +366,6 @@ def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage
 
         if damage == "a key":  # found in the background, before anybody asks for that key
             house.run(until(remade))
-        assert house.run(all_again()).duplicates == list(range(400))
+        assert house.run(taken(*names)).duplicates == list(range(400))
         assert remade()
-        assert house.append("new") == Appended(house.log.head(ACME).number, ())
+        assert house.run(taken("new")) == Appended(house.log.head(ACME).number, ())
