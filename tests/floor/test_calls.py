@@ -1,4 +1,4 @@
-"""A call's turns follow the events' own times."""
+"""A call's queue segments follow the events' own times."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STORIES = {
 
 @pytest.mark.parametrize("story", STORIES)
 def test_the_order_of_arrival_does_not_matter(story: str) -> None:
-    """Every permutation gives the same turns."""
+    """Every permutation gives the same segments."""
     steps = STORIES[story]
     expected = segments(steps)
     assert all(segments(list(mixed)) == expected for mixed in permutations(steps))

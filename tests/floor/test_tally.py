@@ -70,7 +70,7 @@ class Book:
         return self
 
     def image(self) -> object:
-        """What is counted, without the counters that count nothing, and the call's turns."""
+        """What is counted, without the counters that count nothing, and the call's segments."""
         services = {
             (day, service): one
             for day, services in msgspec.to_builtins(self.counters.service_days).items()
@@ -84,11 +84,11 @@ class Book:
             for agent, one in by_agent.items()
             if one.inbound or one.outbound
         }
-        turns = [
+        segments = [
             (segment.service, segment.joined, segment.answered, segment.left)
             for segment in self.call.segments
         ]
-        return services, agents, turns
+        return services, agents, segments
 
 
 @given(

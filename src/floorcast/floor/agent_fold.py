@@ -282,8 +282,8 @@ class AgentFold:
         known = self._calls.table.calls.get(key)
         if known is None:
             return None
-        turn = known.turn_of(agent)
-        return _or_none(known.present_service if turn is None else turn.service)
+        segment = known.segment_of(agent)
+        return _or_none(known.present_service if segment is None else segment.service)
 
 
 _NO_KEYS: Iterable[Key | None] = ()

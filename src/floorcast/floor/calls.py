@@ -1,4 +1,4 @@
-"""One call: what is known of it, and its turns at the queues of services.
+"""One call: what is known of it, and its segments at the queues of services.
 
 A call's ``segments`` follow the events' own times, not the order in which they came: a step that
 arrives late is put where it belongs, and what follows from it is worked out again, as far as it
@@ -50,7 +50,7 @@ MOST_STEPS = 1000  # steps that a call keeps
 FEW_STEPS = 50  # steps that a call keeps once it has cost too much
 MOST_WORK = 50_000  # steps worked through again
 FREE_WORK = 8  # steps worked through again that cost nothing: what an ordinary call needs
-MOST_OTHERS = 50  # agents that join a call in one turn, and are told apart
+MOST_OTHERS = 50  # agents that join a call in one segment, and are told apart
 MOST_TOLD = 32  # events that are known to have told something
 EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was abandoned there
 
@@ -65,7 +65,7 @@ class Step(Struct, array_like=True, gc=False):
 
 
 class QueueSegment(Struct, omit_defaults=True, gc=False):
-    """The call's turn at one service; moments in ms, None for what did not happen (yet).
+    """The call's segment at one service; moments in ms, None for what did not happen (yet).
 
     ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
     ended. ``lost``: the call ended before an answer. ``wrap_up`` is the ms of wrap-up that
@@ -138,7 +138,7 @@ class Folded(Struct, omit_defaults=True, gc=False):
     """The summary of the oldest steps of a very long call.
 
     ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
-    turn and the service that the call had before it. The lists hold where it was counted: day
+    segment and the service that the call had before it. The lists hold where it was counted: day
     and service, and the agent of ``credited``.
     """
 
@@ -154,7 +154,7 @@ class Folded(Struct, omit_defaults=True, gc=False):
 
 
 class Change(NamedTuple):
-    """The turns that a step replaced, and their replacements."""
+    """The segments that a step replaced, and their replacements."""
 
     removed: list[QueueSegment]
     added: list[QueueSegment]
@@ -213,7 +213,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def segment(self) -> QueueSegment | None:
-        """The current turn: the one that waits or talks, else the last one."""
+        """The current segment: the one that waits or talks, else the last one."""
         return self.segments[-1] if self.segments else None
 
     @property
@@ -267,17 +267,17 @@ class Call(Struct, omit_defaults=True, gc=False):
                 last = (when, back) if last is None else max(last, (when, back))
         return last is not None and not last[1]
 
-    def holder(self, turn: QueueSegment, at: int) -> int | None:
-        """The agent that had the call in this turn at ``at``: the last who had not left it."""
-        if turn.left is not None:
-            at = min(at, turn.left)
-        found = turn.agent
-        for agent, since in turn.others:
+    def holder(self, segment: QueueSegment, at: int) -> int | None:
+        """The agent that had the call in this segment at ``at``: the last who had not left it."""
+        if segment.left is not None:
+            at = min(at, segment.left)
+        found = segment.agent
+        for agent, since in segment.others:
             if since <= at or found is None:
                 found = agent
         if not self.gone:
             return found
-        for agent, since in reversed(list(turn.answers())):
+        for agent, since in reversed(list(segment.answers())):
             if since <= at and not self.has_left(agent, since, at):
                 return agent
         return found
@@ -300,8 +300,8 @@ class Call(Struct, omit_defaults=True, gc=False):
         elif len(self.gone) < MOST_OTHERS and any(one[0] == agent for one in self.gone):
             self.gone = (*self.gone, (agent, at, True))
 
-    def turn_of(self, agent: int) -> QueueSegment | None:
-        """The last turn that the agent answered."""
+    def segment_of(self, agent: int) -> QueueSegment | None:
+        """The last segment that the agent answered."""
         self.charge(len(self.segments))
         for segment in reversed(self.segments):
             if segment.answered_by(agent) is not None:
@@ -447,17 +447,17 @@ class Call(Struct, omit_defaults=True, gc=False):
             QueueSegment(NO_SERVICE if service is None else service, joined=step.at)
         )
 
-    def go_on(self, turn: QueueSegment, step: Step) -> None:
-        """Take the usual step: the answer or the end of the only turn, after everything else."""
+    def go_on(self, segment: QueueSegment, step: Step) -> None:
+        """Take the usual step: the answer or the end of the only segment, after everything else."""
         self.steps.append(step)
         self.last_step = step.at
         if step.kind == ANSWER:
-            turn.answered, turn.agent = step.at, step.agent
+            segment.answered, segment.agent = step.at, step.agent
             if self.service is None:
                 self.service = step.service
         else:
-            self.ended = turn.left = step.at
-            turn.lost = turn.answered is None
+            self.ended = segment.left = step.at
+            segment.lost = segment.answered is None
 
     def amend(self, step: Step) -> Change:
         """Change the service of an existing step."""
@@ -473,7 +473,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return _NOTHING
 
     def fold(self, most: int) -> list[QueueSegment]:
-        """Keep only the newest ``most`` steps; the turns that go with the others."""
+        """Keep only the newest ``most`` steps; the segments that go with the others."""
         course = self._begin()
         count = max(0, len(self.steps) - most)
         for step in islice(self.steps, count):
@@ -493,10 +493,10 @@ class Call(Struct, omit_defaults=True, gc=False):
         del self.steps[:count], self.segments[: len(gone)]
         return gone
 
-    # -- working out the turns -------------------------------------------------------------
+    # -- working out the segments -------------------------------------------------------------
 
     def _follow(self, step: Step) -> Change:
-        """The usual step: after everything else. At most the present turn changes."""
+        """The usual step: after everything else. At most the present segment changes."""
         last = self.segments[-1:]
         course = _Course([_copy(segment) for segment in last], self.service)
         course.take(step)
@@ -507,9 +507,9 @@ class Call(Struct, omit_defaults=True, gc=False):
         return Change(last, course.built)
 
     def _restart(self, at: int) -> int:
-        """The first step of the turn that a step of ``at`` falls into."""
-        turn = bisect_right(self.segments, at, key=_began) - 1
-        return 0 if turn < 0 else bisect_left(self.steps, self.segments[turn].began, key=_at)
+        """The first step of the segment that a step of ``at`` falls into."""
+        number = bisect_right(self.segments, at, key=_began) - 1
+        return 0 if number < 0 else bisect_left(self.steps, self.segments[number].began, key=_at)
 
     def _replace(self, start: int, new: int | None) -> Change:
         """Recompute the queue segments from step ``start`` on, after the step ``new`` was inserted.
@@ -529,10 +529,10 @@ class Call(Struct, omit_defaults=True, gc=False):
                 continue
             if before is None and step.kind in _NAMING:
                 before = step.service
-            turn = course.built[-1] if len(course.built) > count else None
-            # the call's own service matters only until a turn has one
-            if turn is not None and (before == course.service or turn.service != NO_SERVICE):
-                end = self._same_turn(index, turn)
+            segment = course.built[-1] if len(course.built) > count else None
+            # the call's own service matters only until a segment has one
+            if segment is not None and (before == course.service or segment.service != NO_SERVICE):
+                end = self._same_segment(index, segment)
                 if end is not None:
                     del course.built[-1]
                     break
@@ -548,7 +548,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return Change(removed, course.built)
 
     def _course_before(self, start: int) -> tuple[int, _Course]:
-        """How the call was just before step ``start``, and which of its turns is open there."""
+        """How the call was just before step ``start``, and which of its segments is open there."""
         if start == 0:
             return 0, self._begin()
         at = self.steps[start].at
@@ -570,21 +570,23 @@ class Call(Struct, omit_defaults=True, gc=False):
             return self.declared
         return self.folded.service
 
-    def _same_turn(self, index: int, turn: QueueSegment) -> int | None:
-        """Where the turn stood that step ``index`` began, if it began the same way."""
-        steps, at = self.steps, turn.began
+    def _same_segment(self, index: int, segment: QueueSegment) -> int | None:
+        """Where the segment stood that step ``index`` began, if it began the same way."""
+        steps, at = self.steps, segment.began
         if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
             return None  # of several steps of one time, which one began it is not known
         place = bisect_left(self.segments, at, key=_began)
         if place == len(self.segments):
             return None
         known = self.segments[place]
-        alike = known.service == turn.service and (known.joined is None) is (turn.joined is None)
+        alike = known.service == segment.service and (known.joined is None) is (
+            segment.joined is None
+        )
         return place if alike and known.began == at else None
 
 
 class _Course:
-    """The turns as steps in the order of time make them; ``service`` is the call's own so far."""
+    """The segments that steps make in the order of time; ``service`` is the call's own so far."""
 
     __slots__ = ("built", "ended", "service")
 
@@ -594,61 +596,61 @@ class _Course:
         self.ended: int | None = None
 
     def take(self, step: Step) -> None:
-        turn = self.built[-1] if self.built else None
+        segment = self.built[-1] if self.built else None
         if step.kind == QUEUE:
-            self._join(step, turn)
+            self._join(step, segment)
         elif step.kind == ANSWER:
-            self._answer(step, turn)
+            self._answer(step, segment)
         elif step.kind == END:
-            self._end(step, turn)
-        elif step.kind == LEAVE and turn is not None and turn.left is None:
-            turn.left, turn.exited = step.at, True
+            self._end(step, segment)
+        elif step.kind == LEAVE and segment is not None and segment.left is None:
+            segment.left, segment.exited = step.at, True
 
-    def _join(self, step: Step, turn: QueueSegment | None) -> None:
-        service = self._present(turn) if step.service is None else step.service
-        if turn is not None and turn.left is None:
-            if turn.answered is None and turn.service == service:
+    def _join(self, step: Step, segment: QueueSegment | None) -> None:
+        service = self._present(segment) if step.service is None else step.service
+        if segment is not None and segment.left is None:
+            if segment.answered is None and segment.service == service:
                 return  # said again: it has been waiting there all along
-            turn.left = step.at
+            segment.left = step.at
         if self.service is None:
             self.service = step.service
         self.built.append(QueueSegment(service, joined=step.at))
 
-    def _answer(self, step: Step, turn: QueueSegment | None) -> None:
+    def _answer(self, step: Step, segment: QueueSegment | None) -> None:
         if self.service is None:
             self.service = step.service
-        if turn is None or turn.left is not None:
-            service = self._present(turn)
+        if segment is None or segment.left is not None:
+            service = self._present(segment)
             self.built.append(QueueSegment(service, answered=step.at, agent=step.agent))
             return
-        if turn.service == NO_SERVICE and step.service is not None:
-            turn.service = step.service
-        if turn.answered is None:
-            turn.answered, turn.agent = step.at, step.agent
-        elif turn.agent is None:
-            turn.agent = step.agent  # answered by someone unnamed, who is named now
+        if segment.service == NO_SERVICE and step.service is not None:
+            segment.service = step.service
+        if segment.answered is None:
+            segment.answered, segment.agent = step.at, step.agent
+        elif segment.agent is None:
+            segment.agent = step.agent  # answered by someone unnamed, who is named now
         elif (
             step.agent is not None
-            and len(turn.others) < MOST_OTHERS
-            and turn.answered_by(step.agent) is None
+            and len(segment.others) < MOST_OTHERS
+            and segment.answered_by(step.agent) is None
         ):
-            turn.others = (*turn.others, (step.agent, step.at))
+            segment.others = (*segment.others, (step.agent, step.at))
 
-    def _end(self, step: Step, turn: QueueSegment | None) -> None:
+    def _end(self, step: Step, segment: QueueSegment | None) -> None:
         self.ended = step.at
-        if turn is None:
+        if segment is None:
             if self.service is None:
                 self.service = step.service
             return
-        if turn.left is None:
-            turn.left = step.at
-            turn.lost = turn.answered is None
-        elif turn.exited and turn.answered is None:
-            turn.lost = step.at - turn.left <= EXIT_IS_END_MS
+        if segment.left is None:
+            segment.left = step.at
+            segment.lost = segment.answered is None
+        elif segment.exited and segment.answered is None:
+            segment.lost = step.at - segment.left <= EXIT_IS_END_MS
 
-    def _present(self, turn: QueueSegment | None) -> int:
-        if turn is not None and turn.service != NO_SERVICE:
-            return turn.service
+    def _present(self, segment: QueueSegment | None) -> int:
+        if segment is not None and segment.service != NO_SERVICE:
+            return segment.service
         return NO_SERVICE if self.service is None else self.service
 
 
@@ -656,9 +658,9 @@ _NAMING = (QUEUE, ANSWER)
 _NOTHING = Change([], [])
 
 
-def _as_of(turn: QueueSegment, at: int) -> QueueSegment:
-    """The turn as it was just before ``at``."""
-    known = _copy(turn)
+def _as_of(segment: QueueSegment, at: int) -> QueueSegment:
+    """The segment as it was just before ``at``."""
+    known = _copy(segment)
     known.lost = False
     if known.left is not None and known.left >= at:
         known.left, known.exited = None, False
@@ -669,10 +671,10 @@ def _as_of(turn: QueueSegment, at: int) -> QueueSegment:
     return known
 
 
-def _copy(turn: QueueSegment) -> QueueSegment:
+def _copy(segment: QueueSegment) -> QueueSegment:
     return QueueSegment(
-        turn.service, turn.joined, turn.answered, turn.agent, turn.left,
-        others=turn.others, exited=turn.exited, lost=turn.lost,
+        segment.service, segment.joined, segment.answered, segment.agent, segment.left,
+        others=segment.others, exited=segment.exited, lost=segment.lost,
     )  # fmt: skip
 
 
@@ -714,5 +716,5 @@ def _at(step: Step) -> int:
     return step.at
 
 
-def _began(turn: QueueSegment) -> int:
-    return turn.began
+def _began(segment: QueueSegment) -> int:
+    return segment.began

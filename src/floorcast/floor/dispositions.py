@@ -37,20 +37,20 @@ class Dispositions:
         """
         if call.disposition is None or at >= call.disposition.at:
             category = self._categories.get(code, "nonContacts")
-            turn = _turn_at(call, agent, at)
-            whose = _agent_at(call, turn, at) if agent is None else agent
+            segment = _segment_at(call, agent, at)
+            whose = _agent_at(call, segment, at) if agent is None else agent
             self._count(
                 call,
-                Disposition(at, code, category, whose, _service(call, turn), agent is not None),
+                Disposition(at, code, category, whose, _service(call, segment), agent is not None),
             )
 
     def follow(self, call: Call) -> None:
         """The call was moved or answered: its term code may have come before what says where."""
         said = call.disposition
         if said is not None:
-            turn = _turn_at(call, said.agent if said.named else None, said.at)
-            agent = said.agent if said.named else _agent_at(call, turn, said.at)
-            service = _service(call, turn)
+            segment = _segment_at(call, said.agent if said.named else None, said.at)
+            agent = said.agent if said.named else _agent_at(call, segment, said.at)
+            service = _service(call, segment)
             if (service, agent) != (said.service, said.agent):
                 self._count(call, replace(said, service=service, agent=agent))
 
@@ -77,10 +77,10 @@ class Dispositions:
             self._connects.setdefault(said.service, {})[name] = said.at
 
 
-def _turn_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
-    """The turn in which the agent had the call at ``at``: the last one that it had answered.
+def _segment_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
+    """The segment in which the agent had the call at ``at``: the last one that it had answered.
 
-    If it answered only later, the first such turn; without an agent, whoever answered.
+    If it answered only later, the first such segment; without an agent, whoever answered.
     """
     call.charge(len(call.segments))
     later = None
@@ -93,9 +93,9 @@ def _turn_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
     return later
 
 
-def _agent_at(call: Call, turn: QueueSegment | None, at: int) -> int | None:
-    return None if turn is None else call.holder(turn, at)
+def _agent_at(call: Call, segment: QueueSegment | None, at: int) -> int | None:
+    return None if segment is None else call.holder(segment, at)
 
 
-def _service(call: Call, turn: QueueSegment | None) -> int:
-    return call.present_service if turn is None else turn.service
+def _service(call: Call, segment: QueueSegment | None) -> int:
+    return call.present_service if segment is None else segment.service

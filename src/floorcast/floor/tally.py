@@ -6,8 +6,8 @@ the cost of a step depends on its change and not on the length of the call. A wa
 thresholds in force at the call's last step.
 
 A call counts once per service and day (``metrics.md``): one that comes back to a service is not
-offered there again that day, and is handled there if it was answered in any of its turns. Its
-wait, talk and wrap-up there are those of the first turn that was answered.
+offered there again that day, and is handled there if it was answered in any of its segments. Its
+wait, talk and wrap-up there are those of the first segment that was answered.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["Tally"]
 
 MOST_FOLDED = 10_000  # places that a very long call remembers having been counted in
 MOST_WRAP_UPS = 200  # wrap-ups that a call tells apart
-CACHED_FROM = 8  # turns from which on a call's index is kept
+CACHED_FROM = 8  # segments from which on a call's index is kept
 
 _UNKNOWN_SERVICE = Service(id=0, name="-")
 _OPEN = 2**62
@@ -47,8 +47,8 @@ _Place = tuple[int, int]
 """A day and a service."""
 
 
-class _Turns:
-    """An index of a call's turns: where it is offered, answered, given up, and credits whom.
+class _SegmentIndex:
+    """An index of a call's segments: where it is offered, answered, given up, and credits whom.
 
     ``over`` is where what became of it is counted for good.
     """
@@ -84,7 +84,7 @@ class Tally:
         self._same_day = calendar.same_day
         self._services = services
         self._terms = terms
-        self._known: dict[tuple[int, str], _Turns] = {}
+        self._known: dict[tuple[int, str], _SegmentIndex] = {}
 
     # -- calls -----------------------------------------------------------------------------
 
@@ -96,8 +96,8 @@ class Tally:
         if len(call.segments) == 1 and self._go_on(call, call.segments[0], step):
             return
         self._judge_again(call)
-        turns = self._turns(call)
-        self._settle(call, turns, call.take(step))
+        index = self._index_of(call)
+        self._settle(call, index, call.take(step))
         self.shorten(call)
 
     def shorten(self, call: Call) -> None:
@@ -107,8 +107,8 @@ class Tally:
 
     def amend(self, call: Call, step: Step) -> None:
         """Change the service of a step of the call."""
-        turns = self._turns(call)
-        self._settle(call, turns, call.amend(step))
+        index = self._index_of(call)
+        self._settle(call, index, call.amend(step))
 
     def direct(self, call: Call, direction: str | None) -> None:
         """Set the direction, under which the call counts for its agents and services."""
@@ -117,11 +117,11 @@ class Tally:
         if not call.segments:
             call.direction = direction
             return
-        turns = self._turns(call)
+        index = self._index_of(call)
         call.charge(len(call.segments))
-        self._count_all(call, turns, -1)
+        self._count_all(call, index, -1)
         call.direction = direction
-        self._count_all(call, turns, 1)
+        self._count_all(call, index, 1)
 
     def forget(self, call: Call) -> None:
         """Drop the call's index: the call leaves memory."""
@@ -139,9 +139,9 @@ class Tally:
                     counter.wrap_up += wrap_up.spent
             return
         self._judge_again(call)
-        turns = self._turns(call)
+        index = self._index_of(call)
         call.wrap_ups = _with_wrap_up(call.wrap_ups, wrap_up, sign)
-        self._settle(call, turns, Change([], []), anew=True)
+        self._settle(call, index, Change([], []), anew=True)
 
     def count_disposition(self, call: Call, sign: int) -> None:
         """Count the call's latest disposition for its agent, or take it back."""
@@ -154,13 +154,13 @@ class Tally:
     # -- the usual step --------------------------------------------------------------------
 
     def _is_only_wrap_up(self, call: Call, agent: int) -> bool:
-        """The first wrap-up after the only turn, of an agent who answered it."""
+        """The first wrap-up after the only segment, of an agent who answered it."""
         if len(call.segments) != 1 or call.wrap_ups or call.folded is not None:
             return False
         return call.judged == self._terms and call.segments[0].answered_by(agent) is not None
 
     def _begin(self, call: Call, step: Step) -> None:
-        """The first turn, or what comes before it."""
+        """The first segment, or what comes before it."""
         if call.judged != self._terms:
             call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
@@ -181,33 +181,35 @@ class Tally:
                 if segment.agent is not None:
                     self._credit(call, (day, service, segment.agent), 1)
 
-    def _go_on(self, call: Call, turn: QueueSegment, step: Step) -> bool:
-        """Take the usual step if this is one: the only turn is answered, or ends, on its day."""
+    def _go_on(self, call: Call, segment: QueueSegment, step: Step) -> bool:
+        """Take the usual step if this is one: the only segment is answered, or ends, on its day."""
         at, kind = step.at, step.kind
-        if turn.left is not None or at < call.last_step or len(call.steps) >= FEW_STEPS:
+        if segment.left is not None or at < call.last_step or len(call.steps) >= FEW_STEPS:
             return False
         if call.judged != self._terms or call.wrap_ups or call.folded is not None:
             return False
-        answers = kind == ANSWER and turn.answered is None and turn.service != NO_SERVICE
-        day = self._same_day(turn.began, at)
+        answers = kind == ANSWER and segment.answered is None and segment.service != NO_SERVICE
+        day = self._same_day(segment.began, at)
         if day is None or not (answers or kind == END):
             return False
-        call.go_on(turn, step)
+        call.go_on(segment, step)
         if answers:
-            self._count_handled(call, turn, day, turn.service, 1)
-            if turn.agent is not None:
-                self._credit(call, (day, turn.service, turn.agent), 1)
-        elif turn.answered is not None:
-            self._count_talk(turn, 1)
+            self._count_handled(call, segment, day, segment.service, 1)
+            if segment.agent is not None:
+                self._credit(call, (day, segment.service, segment.agent), 1)
+        elif segment.answered is not None:
+            self._count_talk(segment, 1)
         else:
-            self._judge(turn)
-            self._count_given_up(turn, day, turn.service, 1)
+            self._judge(segment)
+            self._count_given_up(segment, day, segment.service, 1)
         return True
 
     # -- any other -------------------------------------------------------------------------
 
-    def _settle(self, call: Call, turns: _Turns, change: Change, *, anew: bool = False) -> None:
-        """Count a change; the turns that are new are judged, and wrap-ups given to theirs."""
+    def _settle(
+        self, call: Call, index: _SegmentIndex, change: Change, *, anew: bool = False
+    ) -> None:
+        """Count a change; the segments that are new are judged, and wrap-ups given to theirs."""
         wrapped = self._wrapped(call) if call.wrap_ups or anew else ()
         removed, added = change
         if not removed and not added and not wrapped:
@@ -218,15 +220,15 @@ class Tally:
             self._judge(segment)
         touched.update(self._places(added))
         for place in touched:
-            self._count(call, turns, place, -1)
+            self._count(call, index, place, -1)
         for segment in removed:
-            self._index(call, turns, segment, -1)
+            self._index(call, index, segment, -1)
         for segment, spent in wrapped:
             segment.wrap_up = spent
         for segment in added:
-            self._index(call, turns, segment, 1)
+            self._index(call, index, segment, 1)
         for place in touched:
-            self._count(call, turns, place, 1)
+            self._count(call, index, place, 1)
 
     def _judge_again(self, call: Call) -> None:
         """Judge the call again if the thresholds have changed."""
@@ -234,58 +236,58 @@ class Tally:
             return
         call.judged = self._terms
         if call.segments:
-            turns = self._turns(call)
-            self._count_all(call, turns, -1)
+            index = self._index_of(call)
+            self._count_all(call, index, -1)
             for segment in call.segments:
-                self._index(call, turns, segment, -1, credit=False)
+                self._index(call, index, segment, -1, credit=False)
                 self._judge(segment)
-                self._index(call, turns, segment, 1, credit=False)
-            self._count_all(call, turns, 1)
+                self._index(call, index, segment, 1, credit=False)
+            self._count_all(call, index, 1)
 
-    def _count_all(self, call: Call, turns: _Turns, sign: int) -> None:
-        for place in turns.answered.keys() | turns.gave_up.keys():
-            self._count(call, turns, place, sign, offers=False)
-        for credited, times in turns.credited.items():
+    def _count_all(self, call: Call, index: _SegmentIndex, sign: int) -> None:
+        for place in index.answered.keys() | index.gave_up.keys():
+            self._count(call, index, place, sign, offers=False)
+        for credited, times in index.credited.items():
             if times > 0:
                 self._credit(call, credited, sign)
 
-    def _turns(self, call: Call) -> _Turns:
+    def _index_of(self, call: Call) -> _SegmentIndex:
         """The index of the call for counting."""
         known = self._known.get(call.key)
         if known is not None:
             return known
-        turns = _Turns()
+        index = _SegmentIndex()
         for segment in call.segments:
-            self._index(call, turns, segment, 1, count=False)
+            self._index(call, index, segment, 1, count=False)
         if call.folded is not None:
-            turns.offered.update(call.folded.offered)
-            turns.credited.update(call.folded.credited)
-            turns.over = frozenset(call.folded.handled + call.folded.gave_up)
+            index.offered.update(call.folded.offered)
+            index.credited.update(call.folded.credited)
+            index.over = frozenset(call.folded.handled + call.folded.gave_up)
         if len(call.segments) > CACHED_FROM or call.folded is not None:
-            self._known[call.key] = turns
-        return turns
+            self._known[call.key] = index
+        return index
 
     def _index(
         self,
         call: Call,
-        turns: _Turns,
+        index: _SegmentIndex,
         segment: QueueSegment,
         sign: int,
         *,
         count: bool = True,
         credit: bool = True,
     ) -> None:
-        """Put a turn into the index, or take it out; agents are credited on the way."""
+        """Put a segment into the index, or take it out; agents are credited on the way."""
         for place in self._offers(segment):
-            turns.offered[place] += sign
+            index.offered[place] += sign
         if segment.answered is not None:
-            _file(turns.answered, (self._day_of(segment.answered), segment.service), segment, sign)
+            _file(index.answered, (self._day_of(segment.answered), segment.service), segment, sign)
         elif segment.gave_up and segment.left is not None:
-            _file(turns.gave_up, (self._day_of(segment.left), segment.service), segment, sign)
+            _file(index.gave_up, (self._day_of(segment.left), segment.service), segment, sign)
         for agent, at in segment.answers() if credit else ():
             credited = (self._day_of(at), segment.service, agent)
-            before = turns.credited[credited]
-            turns.credited[credited] = before + sign
+            before = index.credited[credited]
+            index.credited[credited] = before + sign
             if count and (before > 0) is not (before + sign > 0):
                 self._credit(call, credited, sign)
 
@@ -302,26 +304,26 @@ class Tally:
             yield from self._offers(segment)
 
     def _count(
-        self, call: Call, turns: _Turns, place: _Place, sign: int, *, offers: bool = True
+        self, call: Call, index: _SegmentIndex, place: _Place, sign: int, *, offers: bool = True
     ) -> None:
         """Count the call at one service on one day, or take it back."""
-        if offers and turns.offered[place] > 0:
+        if offers and index.offered[place] > 0:
             counter = self._ledger.service(*place)
             if counter is not None:
                 counter.offered += sign
-        if place in turns.over:
+        if place in index.over:
             return
-        answered = turns.answered.get(place)
+        answered = index.answered.get(place)
         if answered:
             self._count_handled(call, answered[0], *place, sign)
             if answered[0].left is not None:
                 self._count_talk(answered[0], sign)
-        elif gave_up := turns.gave_up.get(place):
+        elif gave_up := index.gave_up.get(place):
             self._count_given_up(gave_up[0], *place, sign)
 
     def _fold(self, call: Call) -> None:
         """Keep the newest steps; the counts of the others stay."""
-        turns = self._turns(call)
+        index = self._index_of(call)
         gone = call.fold(call.most_steps * 3 // 4)
         folded = call.folded
         assert folded is not None
@@ -332,11 +334,11 @@ class Tally:
                 offered[place] = None
             if segment.answered is not None:
                 place = (self._day_of(segment.answered), segment.service)
-                if turns.answered[place][0] is segment:
+                if index.answered[place][0] is segment:
                     handled[place] = None
             elif segment.gave_up and segment.left is not None:
                 place = (self._day_of(segment.left), segment.service)
-                if turns.gave_up[place][0] is segment and not turns.answered.get(place):
+                if index.gave_up[place][0] is segment and not index.answered.get(place):
                     gave_up[place] = None
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
@@ -381,7 +383,7 @@ class Tally:
         return self._ledger.agent(day, service, agent)
 
     def _count_talk(self, segment: QueueSegment, sign: int) -> None:
-        """The talk and the wrap-up of a turn count when it is over, on that day."""
+        """The talk and the wrap-up of a segment count when it is over, on that day."""
         assert segment.answered is not None
         assert segment.left is not None
         counter = self._ledger.service(self._day_of(segment.left), segment.service)
@@ -400,7 +402,7 @@ class Tally:
             counter.abandoned_short += sign * segment.short
 
     def _judge(self, segment: QueueSegment) -> None:
-        """Whether a turn that ended unanswered was abandoned, and how soon."""
+        """Whether a segment that ended unanswered was abandoned, and how soon."""
         if segment.answered is not None or segment.left is None:
             return
         settings, wait = self._service(segment), segment.wait(0)
@@ -414,13 +416,13 @@ class Tally:
         return self._services.get(segment.service, _UNKNOWN_SERVICE)
 
     def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
-        """The turns whose wrap-up is not what it should be, and what it should be."""
+        """The segments whose wrap-up is not what it should be, and what it should be."""
         call.charge(len(call.segments) + len(call.wrap_ups))
         spent = [0] * len(call.segments)
         for one in call.wrap_ups:
-            turn = _turn_before(call.segments, one)
-            if turn is not None:
-                spent[turn] += one.spent
+            number = _segment_before(call.segments, one)
+            if number is not None:
+                spent[number] += one.spent
         pairs = zip(call.segments, spent, strict=True)
         return [(segment, total) for segment, total in pairs if segment.wrap_up != total]
 
@@ -428,8 +430,8 @@ class Tally:
 _OUTBOUND = ("OUTBOUND", "MANUAL")
 
 
-def _turn_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
-    """The turn that a wrap-up followed: the agent's last one by then, else the last answered."""
+def _segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
+    """The segment that a wrap-up followed: the agent's last one by then, else the last answered."""
     other = later = None
     for index in range(len(segments) - 1, -1, -1):
         segment = segments[index]
@@ -462,7 +464,7 @@ def _with_wrap_up(wrap_ups: tuple[WrapUp, ...], wrap_up: WrapUp, sign: int) -> t
 def _file(
     known: dict[_Place, list[QueueSegment]], place: _Place, segment: QueueSegment, sign: int
 ) -> None:
-    """Put a turn among those of its place, which are in the order of time, or take it out."""
+    """Put a segment among those of its place, which are in the order of time, or take it out."""
     segments = known.setdefault(place, [])
     if sign > 0:
         insort(segments, segment, key=_order)

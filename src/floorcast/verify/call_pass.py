@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from floorcast.verify.client_days import Days
+from floorcast.verify.queue_segments import Course, QueueSegment, course, is_step, of_agent
 from floorcast.verify.records import Known, Records, Report, Terms, Told, WrapUp, name_of
 from floorcast.verify.sums import OpenCall, Sums
-from floorcast.verify.turns import Course, Turn, course, is_step, of_agent
 
 __all__ = ["CallPass", "known_facts", "note_answers"]
 
@@ -32,9 +32,9 @@ _Place = tuple[date, int | None]
 def note_answers(records: Records, story: Sequence[Told]) -> None:
     """Record the agents that answered a call, and the service."""
     way = course(story)
-    for told, turn in way.effective:
+    for told, segment in way.effective:
         assert told.agent is not None
-        service = way.turns[turn].service
+        service = way.segments[segment].service
         known = Known(told.position, told.counts_at, service, *name_of(told))
         records.note_known(told.agent, known)
 
@@ -73,53 +73,55 @@ class CallPass:
     # -- what it counts for services -------------------------------------------------------
 
     def _count_offered(self, way: Course, heard: int) -> None:
-        for service in {one.service for one in way.turns if self._touches_today(one, heard)}:
+        for service in {one.service for one in way.segments if self._touches_today(one, heard)}:
             self._sums.services[service].offered += 1
 
-    def _touches_today(self, turn: Turn, heard: int) -> bool:
-        end = turn.answered if turn.answered is not None else turn.left
+    def _touches_today(self, segment: QueueSegment, heard: int) -> bool:
+        end = segment.answered if segment.answered is not None else segment.left
         if end is None:
-            if turn.began < self._days.begin:
+            if segment.began < self._days.begin:
                 return heard + self._quiet > self._days.begin
-            return self._days.is_today(turn.began)
-        return self._days.of(turn.began) <= self._days.today <= self._days.of(end)
+            return self._days.is_today(segment.began)
+        return self._days.of(segment.began) <= self._days.today <= self._days.of(end)
 
     def _count_handled(
         self, way: Course, terms: Terms, direction: str | None, wrap_ups: Sequence[WrapUp]
     ) -> None:
-        """A call is handled once per service and day: in the first turn that was answered."""
-        for turn in self._first_answered(way).values():
-            assert turn.answered is not None
-            sums = self._sums.services[turn.service]
-            if self._days.is_today(turn.answered):
-                wait = turn.wait(turn.answered)
+        """A call is handled once per service and day: in the first segment that was answered."""
+        for segment in self._first_answered(way).values():
+            assert segment.answered is not None
+            sums = self._sums.services[segment.service]
+            if self._days.is_today(segment.answered):
+                wait = segment.wait(segment.answered)
                 sums.handled += 1
-                if turn.joined is not None or direction not in _OUTBOUND:
+                if segment.joined is not None or direction not in _OUTBOUND:
                     sums.waits.append(wait)
-                    sums.handled_within += wait <= terms.thresholds(_number(turn.service))[0]
-            if turn.left is not None and self._days.is_today(turn.left):
-                sums.talks.append(turn.left - turn.answered)
-                own = [one.spent for one in wrap_ups if _followed(way.turns, one) is turn]
+                    sums.handled_within += wait <= terms.thresholds(_number(segment.service))[0]
+            if segment.left is not None and self._days.is_today(segment.left):
+                sums.talks.append(segment.left - segment.answered)
+                own = [one.spent for one in wrap_ups if _followed(way.segments, one) is segment]
                 sums.wrap_ups.append(sum(own))
 
-    def _first_answered(self, way: Course) -> dict[_Place, Turn]:
-        found: dict[_Place, Turn] = {}
-        for turn in way.turns:
-            if turn.answered is not None:
-                found.setdefault((self._days.of(turn.answered), turn.service), turn)
+    def _first_answered(self, way: Course) -> dict[_Place, QueueSegment]:
+        found: dict[_Place, QueueSegment] = {}
+        for segment in way.segments:
+            if segment.answered is not None:
+                found.setdefault((self._days.of(segment.answered), segment.service), segment)
         return found
 
     def _count_abandoned(self, way: Course, terms: Terms) -> None:
         places: set[_Place] = set(self._first_answered(way))
-        for turn in way.turns:
-            if turn.answers or turn.left is None or not self._days.is_today(turn.left):
+        for segment in way.segments:
+            if segment.answers or segment.left is None or not self._days.is_today(segment.left):
                 continue
-            gave_up = turn.lost or (turn.exited and terms.counts_exits(_number(turn.service)))
-            place = (self._days.of(turn.left), turn.service)
+            gave_up = segment.lost or (
+                segment.exited and terms.counts_exits(_number(segment.service))
+            )
+            place = (self._days.of(segment.left), segment.service)
             if gave_up and place not in places:
                 places.add(place)
-                sums, wait = self._sums.services[turn.service], turn.wait(turn.left)
-                sla, short = terms.thresholds(_number(turn.service))
+                sums, wait = self._sums.services[segment.service], segment.wait(segment.left)
+                sla, short = terms.thresholds(_number(segment.service))
                 sums.abandoned.append(wait)
                 sums.abandoned_within += wait <= sla
                 sums.abandoned_short += wait <= short
@@ -132,9 +134,9 @@ class CallPass:
             return
         kind = "inbound" if direction == "INBOUND" else "outbound"
         answered = {
-            (one.agent, turn.service)
-            for turn in way.turns
-            for one in turn.answers
+            (one.agent, segment.service)
+            for segment in way.segments
+            for one in segment.answers
             if one.agent is not None and self._days.is_today(one.at)
         }
         for agent, service in answered:
@@ -148,29 +150,29 @@ class CallPass:
             return
         said = max(told, key=lambda one: (one.at, one.position))
         category = self._terms[said.terms].category(said.data.get("termCode"))
-        turn = _had(way.turns, said.at)
+        segment = _had(way.segments, said.at)
         agent = said.agent
-        if agent is None and turn is not None:
-            agent = self._holder(name, turn, said.at)
+        if agent is None and segment is not None:
+            agent = self._holder(name, segment, said.at)
         if said.agent is not None:
-            turn = of_agent(way.turns, said.agent, said.at)
-        service = way.present_service if turn is None else turn.service
+            segment = of_agent(way.segments, said.agent, said.at)
+        service = way.present_service if segment is None else segment.service
         if agent is not None and self._days.is_today(said.at):
             self._sums.agents[agent][service].categories[category] += 1
         if category in _RIGHT_PARTY and self._now - _HALF_HOUR_MS < said.at <= self._now:
             self._sums.connects.append(said.at)
 
-    def _holder(self, name: tuple[int, str], turn: Turn, at: int) -> int | None:
+    def _holder(self, name: tuple[int, str], segment: QueueSegment, at: int) -> int | None:
         """The agent of the call at a time: the last who had answered it and not left."""
-        at = at if turn.left is None else min(at, turn.left)
-        had = [one for one in turn.answers if one.at <= at] or turn.answers[:1]
+        at = at if segment.left is None else min(at, segment.left)
+        had = [one for one in segment.answers if one.at <= at] or segment.answers[:1]
         still = [one for one in had if one.agent is None or not self._has_left(one.agent, name, at)]
         return (still or had)[-1].agent
 
     # -- what it is at now -----------------------------------------------------------------
 
     def _open_call(self, name: tuple[int, str], way: Course, facts: dict[str, Any]) -> OpenCall:
-        last = way.turns[-1] if way.turns else None
+        last = way.segments[-1] if way.segments else None
         if last is None:
             return OpenCall(name, way.present_service, "DIALING", None, way.began, [], False, facts)
         state = "QUEUED" if last.waits else "CONNECTED"
@@ -217,19 +219,19 @@ def _last_sign(story: Sequence[Told]) -> int:
     return max(signs)
 
 
-def _had(turns: Sequence[Turn], at: int) -> Turn | None:
-    """The last turn that was answered by then; if it was only later, the first such."""
-    answered = [turn for turn in turns if turn.answered is not None]
-    before = [turn for turn in answered if (turn.answered or 0) <= at]
+def _had(segments: Sequence[QueueSegment], at: int) -> QueueSegment | None:
+    """The last segment that was answered by then; if it was only later, the first such."""
+    answered = [segment for segment in segments if segment.answered is not None]
+    before = [segment for segment in answered if (segment.answered or 0) <= at]
     return before[-1] if before else next(iter(answered), None)
 
 
-def _followed(turns: Sequence[Turn], wrap_up: WrapUp) -> Turn | None:
-    """The turn that a wrap-up followed: its agent's last one by then, else the last answered."""
-    own = of_agent(turns, wrap_up.agent, wrap_up.begin)
+def _followed(segments: Sequence[QueueSegment], wrap_up: WrapUp) -> QueueSegment | None:
+    """The segment that a wrap-up followed: its agent's last one by then, else the last answered."""
+    own = of_agent(segments, wrap_up.agent, wrap_up.begin)
     if own is not None:
         return own
-    before = [one for one in turns if one.answered is not None and one.answered <= wrap_up.begin]
+    before = [one for one in segments if one.answered is not None and one.answered <= wrap_up.begin]
     return before[-1] if before else None
 
 

@@ -1,4 +1,4 @@
-"""A call's turns, from its events in the order of their times."""
+"""A call's segments, from its events in the order of their times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from floorcast.verify.records import Told
 
-__all__ = ["Course", "Turn", "course", "is_step", "of_agent"]
+__all__ = ["Course", "QueueSegment", "course", "is_step", "of_agent"]
 
 _EXIT_IS_END_MS = 1000  # a call that left a queue and ended so soon after was abandoned there
 
@@ -21,11 +21,11 @@ class _Answered(NamedTuple):
 
 
 @dataclass(slots=True)
-class Turn:
-    """A turn at a service (None: at no known one); ms, None for what did not happen (yet).
+class QueueSegment:
+    """A segment at a service (None: at no known one); ms, None for what did not happen (yet).
 
-    ``answers`` are the first one, then each other agent that joined the call in this turn. A turn
-    ``exited`` by ``call.leave``, and was ``lost`` if the call ended before an answer.
+    ``answers`` are the first one, then each other agent that joined the call in this segment. The
+    call ``exited`` by ``call.leave``, and was ``lost`` if the call ended before an answer.
     """
 
     service: int | None
@@ -63,12 +63,12 @@ class Turn:
 
 @dataclass(slots=True)
 class Course:
-    """A call's way: its turns in order, the service it began or was first seen at, its ends.
+    """A call's way: its segments in order, the service it began or was first seen at, its ends.
 
     ``effective`` are the steps by which a named agent answered, or said again that it had the call.
     """
 
-    turns: list[Turn]
+    segments: list[QueueSegment]
     service: int | None
     began: int | None
     ended: int | None = None
@@ -77,8 +77,8 @@ class Course:
     @property
     def present_service(self) -> int | None:
         """The service that has it."""
-        if self.turns and self.turns[-1].service is not None:
-            return self.turns[-1].service
+        if self.segments and self.segments[-1].service is not None:
+            return self.segments[-1].service
         return self.service
 
 
@@ -102,41 +102,41 @@ def course(story: Sequence[Told]) -> Course:
         elif step.kind in ("answer", "state"):
             _answer(way, step)
         elif step.kind == "leave":
-            if way.turns and way.turns[-1].left is None:
-                way.turns[-1].left, way.turns[-1].exited = step.at, True
+            if way.segments and way.segments[-1].left is None:
+                way.segments[-1].left, way.segments[-1].exited = step.at, True
         elif step.kind == "end":
             _end(way, step)
             break
     return way
 
 
-def of_agent(turns: Sequence[Turn], agent: int, at: int) -> Turn | None:
-    """The last turn that the agent had answered by then; if it did so only later, the first."""
-    own = [turn for turn in turns if turn.answered_by(agent) is not None]
-    had = [turn for turn in own if (turn.answered_by(agent) or 0) <= at]
+def of_agent(segments: Sequence[QueueSegment], agent: int, at: int) -> QueueSegment | None:
+    """The last segment that the agent had answered by then; if it did so only later, the first."""
+    own = [segment for segment in segments if segment.answered_by(agent) is not None]
+    had = [segment for segment in own if (segment.answered_by(agent) or 0) <= at]
     return had[-1] if had else next(iter(own), None)
 
 
 def _queue(way: Course, step: Told) -> None:
     service = step.service if step.service is not None else way.present_service
-    last = way.turns[-1] if way.turns else None
+    last = way.segments[-1] if way.segments else None
     if last is not None and last.waits and last.service == service:
         return  # said again: it has been waiting there all along
     if last is not None and last.left is None:
         last.left = step.at
     if way.service is None:
         way.service = step.service
-    way.turns.append(Turn(service, step.at))
+    way.segments.append(QueueSegment(service, step.at))
 
 
 def _answer(way: Course, step: Told) -> None:
-    last = way.turns[-1] if way.turns else None
+    last = way.segments[-1] if way.segments else None
     named = step.service
     if way.service is None:
         way.service = named
     if last is None or last.left is not None:
-        last = Turn(way.present_service)
-        way.turns.append(last)
+        last = QueueSegment(way.present_service)
+        way.segments.append(last)
     elif last.service is None:
         last.service = named
     if not last.answers:
@@ -146,12 +146,12 @@ def _answer(way: Course, step: Told) -> None:
     elif step.agent is not None and last.answered_by(step.agent) is None:
         last.answers.append(_Answered(step.agent, step.at))
     if step.agent is not None:
-        way.effective.append((step, len(way.turns) - 1))
+        way.effective.append((step, len(way.segments) - 1))
 
 
 def _end(way: Course, step: Told) -> None:
     way.ended = step.at
-    last = way.turns[-1] if way.turns else None
+    last = way.segments[-1] if way.segments else None
     if last is None:
         way.service = step.service if way.service is None else way.service
     elif last.left is None:
