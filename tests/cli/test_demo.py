@@ -17,17 +17,26 @@ import pytest
 from floorcast.cli.demo_floor import AGENTS, API_TOKEN, INGEST_KEY, SEED
 from floorcast.simulator.floor_sizing import floor_of
 from tests.real.server import EVENTS, Caller, command, environment, free_port
+from tests.real.sites import in_the_evening
 
 DEADLINE = 60.0  # seconds
 
 pytestmark = pytest.mark.long
 
 
+def example_site(folder: Path) -> Path:
+    """The example site, where it is evening: the two hours before the demo are of one day."""
+    site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
+    written = folder / "site.toml"
+    written.write_text(in_the_evening(site), "utf-8")
+    return written
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
     """A demo's address, and what it has printed."""
     folder = tmp_path_factory.mktemp("demo")
-    arguments = command("demo", "--port", free_port())
+    arguments = command("demo", "--port", free_port(), "--site", example_site(folder))
     with subprocess.Popen(
         arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
     ) as process:

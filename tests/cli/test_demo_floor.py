@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_demo import DEADLINE, logged_in
+from tests.cli.test_demo import DEADLINE, example_site, logged_in
 from tests.real.server import command, environment, free_port
 
 pytestmark = pytest.mark.long
@@ -43,10 +43,11 @@ def test_a_floor_that_was_killed_is_closed_and_the_next_one_ends_with_the_demo(
     tmp_path: Path,
 ) -> None:
     """No agent and no call counts twice; after Ctrl-C nobody is logged in and no call waits."""
-    with running(tmp_path, "demo", ready="continues in real time") as (_, process):
+    site = str(example_site(tmp_path))
+    with running(tmp_path, "demo", "--site", site, ready="continues in real time") as (_, process):
         process.kill()
     with (
-        running(tmp_path, "demo", ready="continues in real time") as (address, _),
+        running(tmp_path, "demo", "--site", site, ready="continues in real time") as (address, _),
         logged_in(address) as caller,
     ):
         people = caller.http.post("/realtime/service/agents/status").json()["agentDetails"]

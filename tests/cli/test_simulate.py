@@ -18,7 +18,7 @@ from floorcast.simulator.faults import FAULTS, Faults
 from tests.client.intake import Intake
 from tests.client.intake import running as intake_running
 from tests.real.server import Caller, command, environment, free_port, running
-from tests.real.sites import KEYS
+from tests.real.sites import KEYS, in_the_evening
 
 START = "2026-11-23T15:00:00Z"
 TIMEOUT = 60  # seconds, for a process to end
@@ -135,7 +135,7 @@ def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
         "totalOffered", "totalHandled", "totalAbandoned", "averageSpeedOfAnswer",
         "averageTalkDuration", "averageWrapupDuration", "averageDurationToAbandon",
     )  # fmt: skip
-    with running(tmp_path) as server, Caller(server.url) as caller:
+    with running(tmp_path, site=in_the_evening()) as server, Caller(server.url) as caller:
         arguments = command(
             "simulate", "--url", server.url, "--key", KEYS["ACME"], "--agents", 15,
             "--truth", file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from floorcast.auth.passwords import Hasher
@@ -18,6 +19,7 @@ __all__ = [
     "STRANGER",
     "TOKENS",
     "event",
+    "in_the_evening",
     "ndjson",
 ]
 
@@ -82,6 +84,16 @@ api_tokens = ["stranger-token-for-tests"]
 ingest_keys = ["stranger-key-for-tests"]
 user = [{{id = 9201, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
 """
+
+
+def in_the_evening(site: str = SITE) -> str:
+    """The site in a time zone where it is between eight and nine in the evening.
+
+    A test that replays hours which end now would else have most of them yesterday, if it runs
+    soon after midnight in New York.
+    """
+    ahead = (20 - datetime.now(UTC).hour + 11) % 24 - 11  # hours, -11 to 12
+    return site.replace("America/New_York", f"Etc/GMT{-ahead:+d}")
 
 
 def event(kind: str, number: object, /, **data: object) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from tests.real.server import Server, command, environment
-from tests.real.sites import KEYS, PASSWORD, TOKENS
+from tests.real.sites import KEYS, PASSWORD, TOKENS, in_the_evening
 from tests.simulator.parity import site_of
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Chain:
     """The servers, and the connector between them."""
 
     def __init__(self, folder: Path, plan: FloorPlan) -> None:
-        site = site_of(plan)
+        site = in_the_evening(site_of(plan))
         self.folder = folder
         self.servers = [self._server(folder / name, site) for name in ("first", "second")]
         self.connector: subprocess.Popen[bytes] | None = None

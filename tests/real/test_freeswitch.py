@@ -28,7 +28,7 @@ from tests.connectors.freeswitch.fake_esl import NOTICE, PASSWORD, Event, Socket
 from tests.real.asterisk import wait_until
 from tests.real.server import Caller as Reader
 from tests.real.server import Server, command, environment, running
-from tests.real.sites import KEYS
+from tests.real.sites import KEYS, in_the_evening
 
 STATS, AGENTS = "/realtime/service/stats", "/realtime/service/agents/status"
 BEHIND = 200.0  # seconds by which FreeSWITCH's clock is behind: a call takes no time here
@@ -126,7 +126,7 @@ class Floor:
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
     """With the connector at work."""
-    with running(tmp_path) as server, in_a_thread() as socket:
+    with running(tmp_path, site=in_the_evening()) as server, in_a_thread() as socket:
         found = Floor(tmp_path, server, socket)
         with ended(found.connector):
             found.connector.start()

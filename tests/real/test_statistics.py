@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.real.server import AGENTS, Caller, Server, command, environment, running
-from tests.real.sites import KEYS, event, ndjson
+from tests.real.sites import KEYS, event, in_the_evening, ndjson
 
 BANK = Path(__file__).resolve().parents[3] / "shared/data/anonymous-bank/1999-08-01.csv"
 STATUS, STATS = "/realtime/service/agents/status", "/realtime/service/stats"
@@ -79,7 +79,7 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's day is not here: ../shared/data")
 def test_a_bank_s_day_is_shown_alike_after_a_kill_and_verified(tmp_path: Path) -> None:
     """A replayed day; a kill, a restart from whatever was stored; then ``floorcast verify``."""
-    with running(tmp_path) as server:
+    with running(tmp_path, site=in_the_evening()) as server:
         replay = command(
             "replay", BANK, "--format", "anonymous-bank", "--url", server.url,
             "--key", KEYS["ACME"],
