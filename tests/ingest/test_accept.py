@@ -252,7 +252,8 @@ def test_a_request_that_goes_away_passes_its_turn_on() -> None:
         intake = Intake(log, lambda: NOW, ignored)
         tasks = [
             asyncio.create_task(
-                intake.take(floor, queued(*range(n * 2000, n * 2000 + 2000)), "lines", Limits())
+                # several slices of decoding each, so that none is over after one turn
+                intake.take(floor, queued(*range(n * 9000, n * 9000 + 9000)), "lines", Limits())
             )
             for n in range(5)
         ]
