@@ -246,6 +246,31 @@ def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> Non
     asyncio.run(work())
 
 
+def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None:
+    """In the same turn of the loop, with nobody behind: the next answers are built at once."""
+
+    async def work() -> None:
+        limits = AnswerLimits(at_once=1)
+        free = asyncio.Event()
+
+        async def build() -> None:
+            async with limits.building(1):
+                await free.wait()
+
+        async def build_and_cancel() -> None:
+            await build()
+            second.cancel()  # it has been given the place, and has not run since
+
+        first = asyncio.create_task(build_and_cancel())
+        second = asyncio.create_task(build())
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(first, second, return_exceptions=True)
+        await asyncio.wait_for(build(), 5)
+
+    asyncio.run(work())
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3), st.booleans()), max_size=50),
 )

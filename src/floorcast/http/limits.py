@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, TypeVar
 
 from floorcast.feeds.filters import Matcher
+from floorcast.ingest.admission import ClientTurns
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
@@ -175,57 +176,21 @@ class AnswerLimits:
     """
 
     def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_ANSWER_BYTES) -> None:
-        self._at_once = at_once
         self._waiting = waiting
         self._most = most
-        self._building: dict[int, deque[asyncio.Future[None]]] = {}
-        self._free: dict[int, int] = {}  # of the clients that build
+        self._building = ClientTurns(at_once)
         self._sent: Counter[tuple[int, int]] = Counter()  # by client and the content's identity
         self._bytes: Counter[int] = Counter()
 
     @asynccontextmanager
     async def building(self, client: int) -> AsyncIterator[None]:
         """A turn to build an answer; raises RateLimited where too many wait."""
-        queue = self._building.setdefault(client, deque())
-        free = self._free.setdefault(client, self._at_once)
-        if free:
-            self._free[client] = free - 1
-        else:
-            await self._turn(queue)
-        try:
-            yield
-        finally:
-            self._next(client, queue)
-
-    async def _turn(self, queue: deque[asyncio.Future[None]]) -> None:
-        if len(queue) >= self._waiting:
+        if self._building.waiting(client) >= self._waiting:
             raise RateLimited(
                 f"{self._waiting:,} requests for statistics of the client wait: ask less often", 1
             )
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given to a caller that was cancelled
-                self._pass_on(queue)
-            raise
-
-    def _next(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
-        if self._pass_on(queue):
-            return
-        self._free[client] += 1
-        if self._free[client] == self._at_once:
-            del self._free[client], self._building[client]
-
-    @staticmethod
-    def _pass_on(queue: deque[asyncio.Future[None]]) -> bool:
-        while queue:
-            turn = queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return True
-        return False
+        async with self._building.of(client):
+            yield
 
     @contextmanager
     def sending(self, client: int, body: object, size: int) -> Iterator[None]:

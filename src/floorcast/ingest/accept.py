@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
+from floorcast.ingest.admission import ClientTurns
 from floorcast.ingest.decode import BodyForm, Decoded, decode, split
 from floorcast.ingest.quotas import Quotas
 from floorcast.ingest.verdicts import Rejected
@@ -53,7 +51,7 @@ class Intake:
         self._now = now
         self._log_failed = log_failed
         self._quotas = Quotas(now)
-        self._decoding = _ClientTurns()
+        self._decoding = ClientTurns()  # else a client's uploads each take a slice of every turn
 
     async def take(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
@@ -84,45 +82,3 @@ class Intake:
         duplicates = len(appended.duplicates)
         accepted = len(decoded.events) - duplicates
         return IngestResult(accepted, duplicates, decoded.rejected, more)
-
-
-class _ClientTurns:
-    """Lets one request of each client decode at a time, first come, first served.
-
-    A turn of the event loop then has one slice of decoding per client, however many requests a
-    client sends at once: they would only take turns with each other, and hold up everybody else.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # of the clients that decode
-
-    @asynccontextmanager
-    async def of(self, client: int) -> AsyncIterator[None]:
-        """The client's turn."""
-        queue = self._waiting.get(client)
-        if queue is None:
-            queue = self._waiting[client] = deque()
-        else:
-            await self._turn(client, queue)
-        try:
-            yield
-        finally:
-            self._pass_on(client, queue)
-
-    async def _turn(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given to a caller that was cancelled
-                self._pass_on(client, queue)
-            raise
-
-    def _pass_on(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
-        while queue:
-            turn = queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        del self._waiting[client]

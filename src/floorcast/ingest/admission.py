@@ -6,13 +6,15 @@ reserve nothing. No client has more than half of what there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from floorcast.model.errors import Unavailable
 
-__all__ = ["MAX_BODIES_BYTES", "Admission", "Busy", "Place"]
+__all__ = ["MAX_BODIES_BYTES", "Admission", "Busy", "ClientTurns", "Place"]
 
 MAX_BODIES_BYTES = 512 << 20  # bytes of all bodies in memory at once
 _SHARE = 2  # a client may have one part in so many
@@ -104,3 +106,54 @@ class Admission:
 
 def _busy() -> Busy:
     return Busy("too many events are being processed: send this again in a second")
+
+
+class ClientTurns:
+    """Lets ``at_once`` requests of each client work at a time, first come, first served.
+
+    However many requests a client sends at once, the event loop then has that many slices of its
+    work per turn: more would only take turns with each other, and hold up everybody else.
+    """
+
+    def __init__(self, at_once: int = 1) -> None:
+        self._at_once = at_once
+        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # of the clients at work
+        self._free: dict[int, int] = {}
+
+    def waiting(self, client: int) -> int:
+        """How many requests of the client wait for a turn."""
+        return len(self._waiting.get(client, ()))
+
+    @asynccontextmanager
+    async def of(self, client: int) -> AsyncIterator[None]:
+        """A turn of the client."""
+        queue = self._waiting.setdefault(client, deque())
+        free = self._free.setdefault(client, self._at_once)
+        if free:
+            self._free[client] = free - 1
+        else:
+            await self._turn(client, queue)
+        try:
+            yield
+        finally:
+            self._pass_on(client, queue)
+
+    async def _turn(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given to a caller that was cancelled
+                self._pass_on(client, queue)
+            raise
+
+    def _pass_on(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free[client] += 1
+        if self._free[client] == self._at_once:
+            del self._free[client], self._waiting[client]
