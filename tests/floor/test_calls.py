@@ -6,7 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from floorcast.floor.calls import ANSWER, END, QUEUE, START, Call, Step
+from floorcast.floor.calls import Call
+from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, Step
 
 
 def segments(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:

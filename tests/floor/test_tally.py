@@ -13,22 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.floor.calls import (
-    ANSWER,
-    END,
-    LEAVE,
-    MOST_STEPS,
-    QUEUE,
-    START,
-    UPDATE,
-    Call,
-    Step,
-    WrapUp,
-)
+from floorcast.floor.calls import MOST_STEPS, Call, WrapUp
 from floorcast.floor.counters import Counters
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.ledger import Ledger
+from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.state import decode_call, encode_call
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound import InboundEvent

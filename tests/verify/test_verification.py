@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from floorcast.floor import agent_fold, campaigns
 from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import Call, Change, QueueSegment, Step
+from floorcast.floor.calls import Call, Change
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.ledger import Ledger
+from floorcast.floor.queue_segments import QueueSegment, Step
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.timeline import Timeline

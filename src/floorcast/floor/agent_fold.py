@@ -8,10 +8,11 @@ from typing import NamedTuple
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import ANSWERED, LATE_LOGON, AgentMoment, CallInHand, OnFloor, Told
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import ANSWER, Call, Key, Step, WrapUp
+from floorcast.floor.calls import Call, Key, WrapUp
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.counters import reason_index
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.queue_segments import ANSWER, Step
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally

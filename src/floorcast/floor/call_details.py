@@ -6,6 +6,8 @@ one that was taken last.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import islice
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -22,6 +24,8 @@ from floorcast.model.inbound import (
 )
 
 __all__ = ["CallDetails"]
+
+MOST_TOLD = 32  # events that are known to have told something
 
 _Data = TypeVar("_Data", CallStartData, CallEndData, CallUpdateData)
 
@@ -64,7 +68,7 @@ class CallDetails:
 
     def start(self, call: Call, at: int, data: CallStartData) -> bool:
         """Set the members of a start event."""
-        later = call.told_later(at)
+        later = _told_later(call, at)
         if later:
             data = self._unless_told(data, later)
         told = _learn(call, data) | self._learn_declared(call, data)
@@ -72,22 +76,22 @@ class CallDetails:
             self._tally.direct(call, data.direction)
             told |= _DIRECTION
         if told:
-            call.note_told(at, told)
+            _note_told(call, at, told)
         return later != 0
 
     def update(self, call: Call, at: int, data: CallUpdateData) -> bool:
         """Set the members of an update event."""
-        later = call.told_later(at)
+        later = _told_later(call, at)
         if later:
             data = self._unless_told(data, later)
         told = _learn(call, data) | self._learn_declared(call, data)
         if told:
-            call.note_told(at, told)
+            _note_told(call, at, told)
         return later != 0
 
     def end(self, call: Call, at: int, data: CallEndData) -> bool:
         """Set the result and other members of an end event."""
-        later = call.told_later(at)
+        later = _told_later(call, at)
         if later:
             data = self._unless_told(data, later)
         told = _learn(call, data)
@@ -101,12 +105,12 @@ class CallDetails:
             self._tally.direct(call, data.call_direction)
             told |= _DIRECTION
         if told:
-            call.note_told(at, told)
+            _note_told(call, at, told)
         return later != 0
 
     def queue(self, call: Call, at: int, data: CallQueueData) -> None:
         """Set the skill and the priority of a queue event."""
-        later, told = call.told_later(at), 0
+        later, told = _told_later(call, at), 0
         if data.skill is not None and not later & _SKILL:
             call.skill = data.skill
             told |= _SKILL
@@ -114,13 +118,13 @@ class CallDetails:
             call.priority = data.priority
             told |= _PRIORITY
         if told:
-            call.note_told(at, told)
+            _note_told(call, at, told)
 
     def disposition(self, call: Call, at: int, data: CallDispositionData) -> None:
         """Set the account of a disposition event."""
-        if data.account is not None and not call.told_later(at) & _ACCOUNT:
+        if data.account is not None and not _told_later(call, at) & _ACCOUNT:
             call.account = data.account
-            call.note_told(at, _ACCOUNT)
+            _note_told(call, at, _ACCOUNT)
 
     def _learn_declared(self, call: Call, data: CallStartData | CallUpdateData) -> int:
         """Set the members that only start and update events have.
@@ -181,3 +185,38 @@ def _learn(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> in
         call.operator_phone = text
         told |= _OPERATOR_PHONE
     return told
+
+
+def _told_later(call: Call, at: int) -> int:
+    """The members set by an event later than ``at``, one bit each."""
+    told, later = call.told, 0
+    if told and at < told[-1][0]:
+        for _, members in islice(told, bisect_right(told, at, key=_first), None):
+            later |= members
+    return later
+
+
+def _note_told(call: Call, at: int, members: int) -> None:
+    """Record that an event set these members."""
+    told = call.told
+    if not told or at >= told[-1][0]:
+        told = (*told, (at, members))
+        call.told = told if len(told) <= MOST_TOLD else _latest(told)
+    else:
+        index = bisect_right(told, at, key=_first)
+        call.told = (*told[:index], (at, members), *told[index:])
+
+
+def _latest(told: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """The members without those that later events set again."""
+    kept: list[tuple[int, int]] = []
+    later = 0
+    for at, members in reversed(told):
+        if members & ~later:
+            kept.append((at, members & ~later))
+            later |= members
+    return tuple(reversed(kept))
+
+
+def _first(pair: tuple[int, int]) -> int:
+    return pair[0]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from floorcast.floor.calls import Call, Key, Step
+from floorcast.floor.calls import Call, Key
+from floorcast.floor.queue_segments import Step
 from floorcast.floor.tally import Tally
 
 __all__ = ["ENDED_STAYS_MS", "CallTable"]

@@ -13,106 +13,46 @@ too late to be placed, and counts nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.queue_segments import (
+    ANSWER,
+    END,
+    MOST_OTHERS,
+    QUEUE,
+    START,
+    UPDATE,
+    Course,
+    QueueSegment,
+    Step,
+    as_of,
+    copy,
+    is_same,
+)
 from floorcast.site.configuration import Category
 
 __all__ = [
-    "ANSWER",
-    "END",
     "FEW_STEPS",
-    "LEAVE",
     "MOST_STEPS",
-    "QUEUE",
-    "START",
-    "UPDATE",
     "Call",
     "Change",
     "Disposition",
     "Folded",
     "Key",
-    "QueueSegment",
-    "Step",
     "WrapUp",
 ]
 
 Key = tuple[int, str]
 """A call's name: its transaction id and its session id."""
 
-START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
-
 MOST_STEPS = 1000  # steps that a call keeps
 FEW_STEPS = 50  # steps that a call keeps once it has cost too much
 MOST_WORK = 50_000  # steps worked through again
 FREE_WORK = 8  # steps worked through again that cost nothing: what an ordinary call needs
-MOST_OTHERS = 50  # agents that join a call in one segment, and are told apart
-MOST_TOLD = 32  # events that are known to have told something
-EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was abandoned there
-
-
-class Step(Struct, array_like=True, gc=False):
-    """An event that moved the call: its time (ms), its kind, and its service and agent."""
-
-    at: int
-    kind: int
-    service: int | None
-    agent: int | None
-
-
-class QueueSegment(Struct, omit_defaults=True, gc=False):
-    """The call's segment at one service; moments in ms, None for what did not happen (yet).
-
-    ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
-    ended. ``lost``: the call ended before an answer. ``wrap_up`` is the ms of wrap-up that
-    followed. ``within``, ``short``, ``gave_up`` and ``unqueued`` are as it was last judged
-    (``floorcast.floor.tally``).
-    """
-
-    service: int
-    joined: int | None = None
-    answered: int | None = None
-    agent: int | None = None
-    left: int | None = None
-    within: bool = False
-    short: bool = False
-    others: tuple[tuple[int, int], ...] = ()
-    exited: bool = False
-    lost: bool = False
-    gave_up: bool = False
-    wrap_up: int = 0
-    unqueued: bool = False
-
-    @property
-    def began(self) -> int:
-        """When it began: joined, or answered without a queue."""
-        if self.joined is not None:
-            return self.joined
-        assert self.answered is not None
-        return self.answered
-
-    def wait(self, until: int) -> int:
-        """The wait in queue up to its end, or to ``until`` while it lasts; in ms."""
-        if self.joined is None:
-            return 0
-        end = self.answered if self.answered is not None else self.left
-        return (end if end is not None else until) - self.joined
-
-    def answers(self) -> Iterator[tuple[int, int]]:
-        """The named agents that answered, each with when."""
-        if self.answered is not None and self.agent is not None:
-            yield self.agent, self.answered
-        yield from self.others
-
-    def answered_by(self, agent: int) -> int | None:
-        """When the agent answered it."""
-        if self.agent == agent:
-            return self.answered
-        return next((at for other, at in self.others if other == agent), None)
 
 
 class Disposition(Struct, gc=False):
@@ -355,24 +295,6 @@ class Call(Struct, omit_defaults=True, gc=False):
         if work > FREE_WORK:
             self.work += work
 
-    def told_later(self, at: int) -> int:
-        """The members set by an event later than ``at``, one bit each."""
-        told, later = self.told, 0
-        if told and at < told[-1][0]:
-            for _, members in islice(told, bisect_right(told, at, key=_first), None):
-                later |= members
-        return later
-
-    def note_told(self, at: int, members: int) -> None:
-        """Record that an event set these members."""
-        told = self.told
-        if not told or at >= told[-1][0]:
-            told = (*told, (at, members))
-            self.told = told if len(told) <= MOST_TOLD else _latest(told)
-        else:
-            index = bisect_right(told, at, key=_first)
-            self.told = (*told[:index], (at, members), *told[index:])
-
     @property
     def most_steps(self) -> int:
         """The number of steps that it can keep."""
@@ -498,10 +420,10 @@ class Call(Struct, omit_defaults=True, gc=False):
     def _follow(self, step: Step) -> Change:
         """The usual step: after everything else. At most the present segment changes."""
         last = self.segments[-1:]
-        course = _Course([_copy(segment) for segment in last], self.service)
+        course = Course([copy(segment) for segment in last], self.service)
         course.take(step)
         self.service, self.ended = course.service, course.ended
-        if last and len(course.built) == 1 and _same(course.built[0], last[0]):
+        if last and len(course.built) == 1 and is_same(course.built[0], last[0]):
             return _NOTHING
         self.segments[len(self.segments) - len(last) :] = course.built
         return Change(last, course.built)
@@ -547,7 +469,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         old[first:end] = course.built
         return Change(removed, course.built)
 
-    def _course_before(self, start: int) -> tuple[int, _Course]:
+    def _course_before(self, start: int) -> tuple[int, Course]:
         """How the call was just before step ``start``, and which of its segments is open there."""
         if start == 0:
             return 0, self._begin()
@@ -558,12 +480,12 @@ class Call(Struct, omit_defaults=True, gc=False):
             named = (step.service for step in islice(self.steps, start) if step.kind in _NAMING)
             service = next((one for one in named if one is not None), None)
         if first == 0:
-            return 0, _Course([], service)
-        return first - 1, _Course([_as_of(self.segments[first - 1], at)], service)
+            return 0, Course([], service)
+        return first - 1, Course([as_of(self.segments[first - 1], at)], service)
 
-    def _begin(self) -> _Course:
+    def _begin(self) -> Course:
         known = None if self.folded is None else self.folded.segment
-        return _Course([] if known is None else [_copy(known)], self._declared_or_folded())
+        return Course([] if known is None else [copy(known)], self._declared_or_folded())
 
     def _declared_or_folded(self) -> int | None:
         if self.declared is not None or self.folded is None:
@@ -585,106 +507,8 @@ class Call(Struct, omit_defaults=True, gc=False):
         return place if alike and known.began == at else None
 
 
-class _Course:
-    """The segments that steps make in the order of time; ``service`` is the call's own so far."""
-
-    __slots__ = ("built", "ended", "service")
-
-    def __init__(self, built: list[QueueSegment], service: int | None) -> None:
-        self.built = built
-        self.service = service
-        self.ended: int | None = None
-
-    def take(self, step: Step) -> None:
-        segment = self.built[-1] if self.built else None
-        if step.kind == QUEUE:
-            self._join(step, segment)
-        elif step.kind == ANSWER:
-            self._answer(step, segment)
-        elif step.kind == END:
-            self._end(step, segment)
-        elif step.kind == LEAVE and segment is not None and segment.left is None:
-            segment.left, segment.exited = step.at, True
-
-    def _join(self, step: Step, segment: QueueSegment | None) -> None:
-        service = self._present(segment) if step.service is None else step.service
-        if segment is not None and segment.left is None:
-            if segment.answered is None and segment.service == service:
-                return  # said again: it has been waiting there all along
-            segment.left = step.at
-        if self.service is None:
-            self.service = step.service
-        self.built.append(QueueSegment(service, joined=step.at))
-
-    def _answer(self, step: Step, segment: QueueSegment | None) -> None:
-        if self.service is None:
-            self.service = step.service
-        if segment is None or segment.left is not None:
-            service = self._present(segment)
-            self.built.append(QueueSegment(service, answered=step.at, agent=step.agent))
-            return
-        if segment.service == NO_SERVICE and step.service is not None:
-            segment.service = step.service
-        if segment.answered is None:
-            segment.answered, segment.agent = step.at, step.agent
-        elif segment.agent is None:
-            segment.agent = step.agent  # answered by someone unnamed, who is named now
-        elif (
-            step.agent is not None
-            and len(segment.others) < MOST_OTHERS
-            and segment.answered_by(step.agent) is None
-        ):
-            segment.others = (*segment.others, (step.agent, step.at))
-
-    def _end(self, step: Step, segment: QueueSegment | None) -> None:
-        self.ended = step.at
-        if segment is None:
-            if self.service is None:
-                self.service = step.service
-            return
-        if segment.left is None:
-            segment.left = step.at
-            segment.lost = segment.answered is None
-        elif segment.exited and segment.answered is None:
-            segment.lost = step.at - segment.left <= EXIT_IS_END_MS
-
-    def _present(self, segment: QueueSegment | None) -> int:
-        if segment is not None and segment.service != NO_SERVICE:
-            return segment.service
-        return NO_SERVICE if self.service is None else self.service
-
-
 _NAMING = (QUEUE, ANSWER)
 _NOTHING = Change([], [])
-
-
-def _as_of(segment: QueueSegment, at: int) -> QueueSegment:
-    """The segment as it was just before ``at``."""
-    known = _copy(segment)
-    known.lost = False
-    if known.left is not None and known.left >= at:
-        known.left, known.exited = None, False
-    if known.answered is not None and known.answered >= at:
-        known.answered = known.agent = None
-    if known.others:
-        known.others = tuple(one for one in known.others if one[1] < at)
-    return known
-
-
-def _copy(segment: QueueSegment) -> QueueSegment:
-    return QueueSegment(
-        segment.service, segment.joined, segment.answered, segment.agent, segment.left,
-        others=segment.others, exited=segment.exited, lost=segment.lost,
-    )  # fmt: skip
-
-
-def _same(one: QueueSegment, other: QueueSegment) -> bool:
-    return (
-        (one.service, one.joined, one.answered, one.agent, one.left)
-        == (other.service, other.joined, other.answered, other.agent, other.left)
-        and one.others == other.others
-        and (one.exited, one.lost) == (other.exited, other.lost)
-    )
 
 
 def _without(
@@ -697,24 +521,9 @@ def _without(
     return gone[:index] + gone[index + 1 :]
 
 
-def _latest(told: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """The members without those that later events set again."""
-    kept: list[tuple[int, int]] = []
-    later = 0
-    for at, members in reversed(told):
-        if members & ~later:
-            kept.append((at, members & ~later))
-            later |= members
-    return tuple(reversed(kept))
-
-
-def _first(pair: tuple[int, int]) -> int:
-    return pair[0]
+def _began(segment: QueueSegment) -> int:
+    return segment.began
 
 
 def _at(step: Step) -> int:
     return step.at
-
-
-def _began(segment: QueueSegment) -> int:
-    return segment.began

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from floorcast.floor.calls import Call, Disposition, QueueSegment
+from floorcast.floor.calls import Call, Disposition
+from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.tally import Tally
 from floorcast.site.configuration import DEFAULT_TERM_CODES, Category, TermCode
 

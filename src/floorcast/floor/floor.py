@@ -21,23 +21,14 @@ from floorcast.floor.agent_fold import AgentFold, Calls
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import (
-    ANSWER,
-    END,
-    LEAVE,
-    QUEUE,
-    START,
-    UPDATE,
-    Call,
-    Key,
-    Step,
-)
+from floorcast.floor.calls import Call, Key
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.ledger import Ledger
+from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally

@@ -17,21 +17,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from floorcast.floor.calls import (
-    ANSWER,
-    END,
-    FEW_STEPS,
-    QUEUE,
-    Call,
-    Change,
-    QueueSegment,
-    Step,
-    WrapUp,
-)
+from floorcast.floor.calls import FEW_STEPS, Call, Change, WrapUp
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
+from floorcast.floor.queue_segments import ANSWER, END, QUEUE, QueueSegment, Step
 from floorcast.site.configuration import Service
 
 __all__ = ["Tally"]

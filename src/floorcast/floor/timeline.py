@@ -25,11 +25,12 @@ from floorcast.floor.agents import (
     Stretch,
     Told,
 )
-from floorcast.floor.calls import ANSWER as ANSWER_STEP
-from floorcast.floor.calls import Key, Step, WrapUp
+from floorcast.floor.calls import Key, WrapUp
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
+from floorcast.floor.queue_segments import ANSWER as ANSWER_STEP
+from floorcast.floor.queue_segments import Step
 from floorcast.model.states import (
     CALL_STATES,
     EVENT_STATE,

@@ -1,0 +1,191 @@
+"""A call's queue segments, and how the call's steps make them in the order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from floorcast.floor.directory import NO_SERVICE
+
+__all__ = [
+    "ANSWER",
+    "END",
+    "LEAVE",
+    "MOST_OTHERS",
+    "QUEUE",
+    "START",
+    "UPDATE",
+    "Course",
+    "QueueSegment",
+    "Step",
+    "as_of",
+    "copy",
+    "is_same",
+]
+
+START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
+
+MOST_OTHERS = 50  # agents that join a call in one segment, and are told apart
+EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was abandoned there
+
+
+class Step(Struct, array_like=True, gc=False):
+    """An event that moved the call: its time (ms), its kind, and its service and agent."""
+
+    at: int
+    kind: int
+    service: int | None
+    agent: int | None
+
+
+class QueueSegment(Struct, omit_defaults=True, gc=False):
+    """The call's segment at one service; moments in ms, None for what did not happen (yet).
+
+    ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
+    ended. ``lost``: the call ended before an answer. ``wrap_up`` is the ms of wrap-up that
+    followed. ``within``, ``short``, ``gave_up`` and ``unqueued`` are as it was last judged
+    (``floorcast.floor.tally``).
+    """
+
+    service: int
+    joined: int | None = None
+    answered: int | None = None
+    agent: int | None = None
+    left: int | None = None
+    within: bool = False
+    short: bool = False
+    others: tuple[tuple[int, int], ...] = ()
+    exited: bool = False
+    lost: bool = False
+    gave_up: bool = False
+    wrap_up: int = 0
+    unqueued: bool = False
+
+    @property
+    def began(self) -> int:
+        """When it began: joined, or answered without a queue."""
+        if self.joined is not None:
+            return self.joined
+        assert self.answered is not None
+        return self.answered
+
+    def wait(self, until: int) -> int:
+        """The wait in queue up to its end, or to ``until`` while it lasts; in ms."""
+        if self.joined is None:
+            return 0
+        end = self.answered if self.answered is not None else self.left
+        return (end if end is not None else until) - self.joined
+
+    def answers(self) -> Iterator[tuple[int, int]]:
+        """The named agents that answered, each with when."""
+        if self.answered is not None and self.agent is not None:
+            yield self.agent, self.answered
+        yield from self.others
+
+    def answered_by(self, agent: int) -> int | None:
+        """When the agent answered it."""
+        if self.agent == agent:
+            return self.answered
+        return next((at for other, at in self.others if other == agent), None)
+
+
+class Course:
+    """The segments that steps make in the order of time; ``service`` is the call's own so far."""
+
+    __slots__ = ("built", "ended", "service")
+
+    def __init__(self, built: list[QueueSegment], service: int | None) -> None:
+        self.built = built
+        self.service = service
+        self.ended: int | None = None
+
+    def take(self, step: Step) -> None:
+        """Add the next step."""
+        segment = self.built[-1] if self.built else None
+        if step.kind == QUEUE:
+            self._join(step, segment)
+        elif step.kind == ANSWER:
+            self._answer(step, segment)
+        elif step.kind == END:
+            self._end(step, segment)
+        elif step.kind == LEAVE and segment is not None and segment.left is None:
+            segment.left, segment.exited = step.at, True
+
+    def _join(self, step: Step, segment: QueueSegment | None) -> None:
+        service = self._present(segment) if step.service is None else step.service
+        if segment is not None and segment.left is None:
+            if segment.answered is None and segment.service == service:
+                return  # said again: it has been waiting there all along
+            segment.left = step.at
+        if self.service is None:
+            self.service = step.service
+        self.built.append(QueueSegment(service, joined=step.at))
+
+    def _answer(self, step: Step, segment: QueueSegment | None) -> None:
+        if self.service is None:
+            self.service = step.service
+        if segment is None or segment.left is not None:
+            service = self._present(segment)
+            self.built.append(QueueSegment(service, answered=step.at, agent=step.agent))
+            return
+        if segment.service == NO_SERVICE and step.service is not None:
+            segment.service = step.service
+        if segment.answered is None:
+            segment.answered, segment.agent = step.at, step.agent
+        elif segment.agent is None:
+            segment.agent = step.agent  # answered by someone unnamed, who is named now
+        elif (
+            step.agent is not None
+            and len(segment.others) < MOST_OTHERS
+            and segment.answered_by(step.agent) is None
+        ):
+            segment.others = (*segment.others, (step.agent, step.at))
+
+    def _end(self, step: Step, segment: QueueSegment | None) -> None:
+        self.ended = step.at
+        if segment is None:
+            if self.service is None:
+                self.service = step.service
+            return
+        if segment.left is None:
+            segment.left = step.at
+            segment.lost = segment.answered is None
+        elif segment.exited and segment.answered is None:
+            segment.lost = step.at - segment.left <= EXIT_IS_END_MS
+
+    def _present(self, segment: QueueSegment | None) -> int:
+        if segment is not None and segment.service != NO_SERVICE:
+            return segment.service
+        return NO_SERVICE if self.service is None else self.service
+
+
+def as_of(segment: QueueSegment, at: int) -> QueueSegment:
+    """The segment as it was just before ``at``."""
+    known = copy(segment)
+    known.lost = False
+    if known.left is not None and known.left >= at:
+        known.left, known.exited = None, False
+    if known.answered is not None and known.answered >= at:
+        known.answered = known.agent = None
+    if known.others:
+        known.others = tuple(one for one in known.others if one[1] < at)
+    return known
+
+
+def copy(segment: QueueSegment) -> QueueSegment:
+    """The segment without what it was judged to be, and without its wrap-up."""
+    return QueueSegment(
+        segment.service, segment.joined, segment.answered, segment.agent, segment.left,
+        others=segment.others, exited=segment.exited, lost=segment.lost,
+    )  # fmt: skip
+
+
+def is_same(one: QueueSegment, other: QueueSegment) -> bool:
+    """Whether two segments have the same course; how they were judged does not matter."""
+    return (
+        (one.service, one.joined, one.answered, one.agent, one.left)
+        == (other.service, other.joined, other.answered, other.agent, other.left)
+        and one.others == other.others
+        and (one.exited, one.lost) == (other.exited, other.lost)
+    )
