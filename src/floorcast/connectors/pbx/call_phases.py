@@ -1,0 +1,142 @@
+"""The phases of a PBX's calls: moves calls on, as signs or the time say, and makes the events.
+
+``TRANSFERRING`` and the other phases that a call leaves by itself have a time when they are over
+(``CallNow.due``). No I/O.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from floorcast.client import CloudEvent
+from floorcast.connectors.pbx.agents import Agents
+from floorcast.connectors.pbx.config import Dialect, MappingConfig
+from floorcast.connectors.pbx.state import CallNow, Phase, State
+
+__all__ = ["PASSED_ON", "TRANSFER_GRACE", "CallPhases"]
+
+TRANSFER_GRACE = 2.0  # seconds after a transfer in which a join goes on with the call
+LET_GO_GRACE = 0.5  # seconds after a blind transfer in which another agent's telephone may ring
+PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take such a call over
+
+
+class CallPhases:
+    """Moves the calls of one PBX from phase to phase. Times are in seconds, by the PBX's clock.
+
+    ``passed_on`` are the callers that another agent may take over. ``hangups`` and ``more`` (the
+    seconds added to every grace) are as in ``Mapping``.
+    """
+
+    def __init__(
+        self, config: MappingConfig, dialect: Dialect, state: State, *, hangups: bool, more: float
+    ) -> None:
+        self._source = f"{dialect.kind}/{config.source}"
+        self._state = state
+        self._hangups = hangups
+        self._more = more
+        self._events: list[CloudEvent] = []
+        self.agents = Agents(config, dialect, state, self.emit)
+        self.passed_on = {one.caller for one in state.calls.values() if one.phase in PASSED_ON}
+        self._pending = {one.caller for one in state.calls.values() if one.due}
+
+    def taken(self) -> list[CloudEvent]:
+        """The events that were made since the last call."""
+        events, self._events = self._events, []
+        self._state.forget_ended()
+        return events
+
+    def advance(self, now: float) -> None:
+        """Move on the calls whose phase is over by ``now``."""
+        due = [call for one in self._pending if (call := self._state.calls.get(one))]
+        for call in sorted(due, key=lambda one: one.due):
+            while call.due and call.due <= now:
+                self.time_over(call)
+        if due:
+            self._pending = {one.caller for one in due if one.due}
+        self.agents.advance(now)
+
+    def finish(self, call: CallNow) -> None:
+        """The conversation was the end of the call."""
+        self.agents.complete(call.agent, call, call.since, call.result)
+        self.end(call, call.since, call.result)
+
+    def pass_on(self, call: CallNow, at: float) -> None:
+        """Its agent passed it on: to a queue, to another agent, or elsewhere."""
+        if self._hangups:
+            self.move(call, Phase.TRANSFERRING, at, LET_GO_GRACE)
+        else:
+            self.move(call, Phase.TRANSFERRING, at, TRANSFER_GRACE + self._more)
+            self.let_go(call)
+
+    def let_go(self, call: CallNow) -> None:
+        """The agent who passed it on is free."""
+        self.agents.complete(call.agent, call, call.since, "Transferred")
+
+    def move(self, call: CallNow, phase: Phase, at: float, seconds: float = 0.0) -> None:
+        """The call enters a phase; after ``seconds`` its time is over."""
+        call.phase, call.since = phase, at
+        call.due = at + seconds if seconds else 0.0
+        self._state.keep_call(call)
+        if seconds:
+            self._pending.add(call.caller)
+        if phase in PASSED_ON:
+            self.passed_on.add(call.caller)
+        else:
+            self.passed_on.discard(call.caller)
+
+    def wait_until(self, call: CallNow, due: float) -> None:
+        """The call's phase is over at ``due``."""
+        call.due = due
+        self._state.keep_call(call)
+        self._pending.add(call.caller)
+
+    def end(self, call: CallNow, at: float, result: str) -> None:
+        """The call ends."""
+        self.move(call, Phase.ENDED, at)
+        data = self.agents.named_call(call) | ({"lvResult": result} if result else {})
+        self.emit(f"{call.key}/end", "call.end", at, data)
+
+    def emit_leave(self, call: CallNow, reason: str, at: float | None = None) -> None:
+        """The call leaves its queue or its agent, at ``at`` or when its phase began."""
+        self.emit(
+            f"{call.key}/{call.turn}/leave",
+            "call.leave",
+            call.since if at is None else at,
+            {
+                **self.agents.named_call(call),
+                "reason": reason,
+                **({"key": call.exit_key} if reason == "KEY" and call.exit_key else {}),
+            },
+        )
+
+    def emit(self, number: str, kind: str, at: float, data: dict[str, object]) -> None:
+        """Make an event; ``number`` is its id, which follows from what happened."""
+        self._events.append(
+            CloudEvent(
+                id=number,
+                source=self._source,
+                type=kind,
+                time=datetime.fromtimestamp(at, UTC),
+                data=data,
+            )
+        )
+
+    def time_over(self, call: CallNow) -> None:
+        """The grace of the phase has passed: nothing else came, so the call goes on its way."""
+        since = call.since
+        match call.phase:
+            case Phase.HANGING_UP:
+                call.result = ""
+                self.finish(call)
+            case Phase.COMPLETED:
+                self.finish(call)
+            case Phase.TRANSFERRING if self.agents.is_with(call.agent, call):
+                self.let_go(call)
+                call.due = since + TRANSFER_GRACE + self._more
+                self._state.keep_call(call)
+            case _:
+                transferred = call.phase in {Phase.TRANSFERRING, Phase.PARTED}
+                self.emit_leave(call, "TRANSFER" if transferred else call.reason or "OTHER")
+                self.move(call, Phase.LEFT, since)
+                if not self._hangups:
+                    self.end(call, since, "Transferred" if transferred else "")

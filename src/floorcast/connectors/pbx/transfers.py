@@ -1,0 +1,133 @@
+"""Transfers at a PBX: which agent a call is passed on to, by the channels and bridges that tell it.
+
+No I/O.
+"""
+
+from __future__ import annotations
+
+from floorcast.connectors.pbx.agents import Agents
+from floorcast.connectors.pbx.bridges import Bridges
+from floorcast.connectors.pbx.call_phases import PASSED_ON, TRANSFER_GRACE, CallPhases
+from floorcast.connectors.pbx.signs import Dialling, Entered, Held, Transferred
+from floorcast.connectors.pbx.state import CallNow, Phase, State
+
+__all__ = ["Transfers"]
+
+
+class Transfers:
+    """Follows calls that their agents pass on. ``bridges`` is replaced at a resynchronisation."""
+
+    def __init__(self, state: State, phases: CallPhases) -> None:
+        self._state = state
+        self._phases = phases
+        self._agents: Agents = phases.agents
+        self.bridges = Bridges()
+        self._rings: dict[str, str] = {}  # telephones that ring for a call that was passed on
+
+    def transfer(self, sign: Transferred) -> None:
+        """An agent passed a call on, blindly or after having asked another agent."""
+        call = self._passed_on_by(sign)
+        other = self._consulted(sign, call)
+        if other is not None:
+            self._put_through(call, other, sign)
+        elif call is not None:
+            if sign.passed_on not in {call.caller, call.channel}:
+                self._state.keep_alias(sign.passed_on, call.caller)
+            if call.phase is Phase.TALKING:
+                self._phases.pass_on(call, sign.at)
+            elif call.phase is Phase.COMPLETED:
+                self._phases.pass_on(call, call.since)
+            if sign.second:
+                self._find_agent(call, sign.at, but={sign.by, sign.second})
+
+    def dialling(self, sign: Dialling) -> None:
+        """A telephone is called: for a call that was passed on, its agent is the next one."""
+        call = self._state.call(sign.caller) if self._phases.passed_on else None
+        if call is None or call.phase is not Phase.TRANSFERRING:
+            return
+        name = self._agents.with_interface(sign.interface)
+        if name:
+            self._agents.passed_on(call.agent, call, name, call.since)
+            self._phases.let_go(call)
+            self._agents.ring_directly(name, sign.leg, call, sign.at)
+            self._rings[sign.leg] = call.caller
+            call.due = 0.0  # until the telephone has rung
+            self._state.keep_call(call)
+
+    def ring_ended(self, leg: str, at: float) -> None:
+        """A telephone rings no longer; a call that was passed on waits a little for another one."""
+        call = self._state.calls.get(self._rings.pop(leg, ""))
+        if (
+            call is not None
+            and call.phase is Phase.TRANSFERRING
+            and call.caller not in {*self._rings.values()}
+        ):
+            self._phases.wait_until(call, at + TRANSFER_GRACE)
+
+    def enter(self, sign: Entered) -> None:
+        """A channel entered a bridge: the call may have reached another agent."""
+        self.bridges.enter(sign.bridge, sign.channel, sign.name)
+        if not self._phases.passed_on:
+            return
+        for one in self.bridges.reach(sign.channel):
+            call = self._state.call(one)
+            if call is not None and call.phase in PASSED_ON:
+                self._find_agent(call, sign.at, but=set())
+                return
+
+    def hold(self, sign: Held) -> None:
+        """The telephone may be behind a Local channel: the agent is whose call it hears."""
+        channel = sign.channel
+        if not self._agents.call_of_leg(channel) and self._state.call(channel) is None:
+            for one in self.bridges.reach(channel):
+                call = self._state.call(one)
+                if call and call.phase is Phase.TALKING:
+                    channel = self._state.agent(call.agent).leg
+        self._agents.apply(Held(at=sign.at, channel=channel, on=sign.on))
+
+    def _passed_on_by(self, sign: Transferred) -> CallNow | None:
+        """The call whose agent transferred it; None for a caller who transfers an agent."""
+        for one in self.bridges.reach(sign.passed_on):
+            # The caller may come into the bridge after the agent has passed them on already.
+            of_leg = self._state.calls.get(self._agents.call_of_leg(one))
+            call = self._state.call(one) or of_leg
+            if call and call.phase in {Phase.TALKING, Phase.COMPLETED, Phase.TRANSFERRING}:
+                return None if sign.by in {call.caller, call.channel} else call
+        return None
+
+    def _consulted(self, sign: Transferred, call: CallNow | None) -> CallNow | None:
+        """The other call, which the agent made to ask before an attended transfer."""
+        if not sign.second:
+            return None
+        for one in (sign.second, *self.bridges.reach(sign.target or sign.second)):
+            other = self._state.call(one)
+            if other and other is not call and other.phase is not Phase.ENDED:
+                return other
+        return None
+
+    def _put_through(self, call: CallNow | None, other: CallNow, sign: Transferred) -> None:
+        """The caller takes the place of the agent who consulted: that call goes on for both."""
+        if call is not None:
+            if other.phase is Phase.TALKING:
+                self._agents.passed_on(call.agent, call, other.agent, sign.at)
+            self._agents.complete(call.agent, call, sign.at, "Transferred")
+            self._phases.emit_leave(call, "TRANSFER", sign.at)
+            self._phases.end(call, sign.at, "Transferred")
+        self._state.keep_alias(sign.passed_on, other.caller)
+        if sign.second == (other.channel or other.caller):
+            other.channel = sign.passed_on
+        self._state.keep_call(other)
+
+    def _find_agent(self, call: CallNow, at: float, but: set[str]) -> None:
+        """Give the call to the agent whose telephone it has reached, if there is one."""
+        own = {call.caller, call.channel} | but
+        for one in self.bridges.reach(call.channel or call.caller):
+            name = self._agents.with_interface(self.bridges.interface(one))
+            if name and one not in own and self._agents.call_of_leg(one) != call.caller:
+                if call.phase is Phase.TRANSFERRING:
+                    self._agents.passed_on(call.agent, call, name, call.since)
+                    self._phases.let_go(call)
+                call.agent, call.connected, call.is_direct = name, at, True
+                self._phases.move(call, Phase.TALKING, at)
+                self._agents.take_over(name, one, call, at)
+                return
