@@ -62,12 +62,12 @@ def of_a_call(draw: st.DrawFn, seconds: float, kinds: Sequence[str]) -> Event:
 
 
 @st.composite
-def of_an_agent(draw: st.DrawFn, seconds: float, *, several: bool) -> Event:
+def of_an_agent(draw: st.DrawFn, seconds: float) -> Event:
     kind = draw(STATES)
     data: dict[str, Any] = {}
     if draw(st.booleans()):
         data["service"] = draw(SERVICES)
-    elif several and draw(st.integers(0, 3)) == 0:
+    elif draw(st.integers(0, 3)) == 0:
         data["services"] = draw(st.lists(SERVICES, min_size=1, max_size=3))
     if kind == "NOT_READY":
         data["reason"] = draw(st.sampled_from(["LUNCH", "VOICE_MAIL", "?"]))
@@ -77,10 +77,10 @@ def of_an_agent(draw: st.DrawFn, seconds: float, *, several: bool) -> Event:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS, *, several: bool = True) -> Arrivals:
+def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> Arrivals:
     """Some dozen events, some told twice, each up to fourteen minutes late.
 
-    ``kinds`` are those of calls. ``several``: agents may be logged in to several services at once.
+    ``kinds`` are those of calls. Agents may be logged in to several services at once.
     """
     events: list[tuple[float, Event]] = []
     seconds = 0.0
@@ -88,7 +88,7 @@ def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS, *, several: bool = T
     for _ in range(draw(st.integers(1, 30))):
         seconds += draw(PAUSES)
         is_call = draw(st.booleans())
-        one = draw(of_a_call(seconds, kinds) if is_call else of_an_agent(seconds, several=several))
+        one = draw(of_a_call(seconds, kinds) if is_call else of_an_agent(seconds))
         for _ in range(2 if draw(st.integers(0, 9)) == 9 else 1):
             delay = draw(DELAYS) if draw(st.integers(0, 2)) == 2 else behind[is_call]
             events.append((seconds + delay, one))

@@ -45,7 +45,7 @@ def test_what_is_recomputed_is_as_if_in_order(floor: Arrivals) -> None:
 
 
 @PATIENT
-@given(arrivals([kind for kind in KINDS if kind not in UNFOLDED], several=False))
+@given(arrivals([kind for kind in KINDS if kind not in UNFOLDED]))
 def test_the_fold_agrees_in_any_order_of_arrival(floor: Arrivals) -> None:
     """With events told twice and delayed, of every kind."""
     assert verify(1, floor.shuffled, Moment(floor.now)).differences == []

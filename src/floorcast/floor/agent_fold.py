@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from floorcast.floor.agent_events import agent_event
@@ -111,11 +112,17 @@ class AgentFold:
         kind, call, key = data.event_type, None, None
         service = None if data.service is None else directory.service(data.service)
         if data.call is not None:
-            call = self._call_in_hand(data.call, agent.id, is_answer=kind == "IN_CALL")
+            call = self._call_in_hand(
+                data.call, agent.id, min(at, now), is_answer=kind == "IN_CALL"
+            )
             key = call.key
         # a clock that is ahead never adds time that has not passed
         counts_at = min(at, now)
         told = None if call is None and _tells_nothing(data) else self._told(data, call)
+        if told is not None and told.services and len(told.services) > 1 and not agent.several:
+            agent.several = True
+            for one in self._timeline.calls_of(agent):
+                self._calls.tally.reassigned.setdefault(one, set()).add(agent.id)
         moment = AgentMoment(counts_at, kind, service, told)
         if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
@@ -140,9 +147,27 @@ class AgentFold:
         in_hand.phone, in_hand.account = call.customer_phone, call.account
         in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
         in_hand.service = self._service_of(call.key, number)
+        in_hand.served = _serving(call, number, min(at, now))
         moment = AgentMoment(min(at, now), ANSWERED, None, Told(call=in_hand))
         if self._timeline.places(agent, moment.at, now):
             self._timeline.take(agent, moment, now)
+
+    def reassign(self, now: int) -> None:
+        """Count agents' time for the services that their calls have turned out to be for.
+
+        It follows the event that said so: an agent's moments cannot change while they are replayed.
+        """
+        reassigned = self._calls.tally.reassigned
+        for key in list(reassigned):
+            call = self._calls.table.calls.get(key)
+            for number in reassigned.pop(key):
+                known = self._state.agents.get(number)
+                if call is not None and known is not None and known.several:
+                    agent = self.agent(number)
+                    service, of_agent = agent.service, partial(_serving, call, number)
+                    self._timeline.reassign(agent, key, of_agent, now)
+                    if agent.service != service:
+                        agent.changed_at = now
 
     def agent(self, number: int) -> OnFloor:
         """The agent, which is about to change; created if necessary."""
@@ -233,6 +258,8 @@ class AgentFold:
             if call.direction is None:
                 self._calls.tally.direct(call, ref.direction)
             self._calls.step(call, Step(at, ANSWER, service, agent.id))
+        if agent.several:
+            self._calls.tally.reassigned.setdefault(key, set()).add(agent.id)
         elif key in table.calls:
             table.touch(key, at, now)
         if ref.service is None:
@@ -248,7 +275,7 @@ class AgentFold:
         slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))
         return Told(reason, slot, services, team, monitored, skill, call)
 
-    def _call_in_hand(self, ref: CallRef, agent: int, *, is_answer: bool) -> CallInHand:
+    def _call_in_hand(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CallInHand:
         named = None if ref.service is None else self._state.directory.service(ref.service)
         call = CallInHand(
             None if ref.transaction_id is None else int(ref.transaction_id),
@@ -276,6 +303,7 @@ class AgentFold:
             call.service = (
                 _or_none(known.present_service) if is_answer else self._service_of(key, agent)
             )
+            call.served = call.service if is_answer else _serving(known, agent, at)
         return call
 
     def _service_of(self, key: Key, agent: int) -> int | None:
@@ -296,6 +324,12 @@ def _tells_nothing(data: AgentStateData) -> bool:
     if data.reason is not None or data.monitored is not None or data.skill is not None:
         return False
     return data.services is None and data.team is None
+
+
+def _serving(call: Call, agent: int, at: int) -> int | None:
+    """The service of the agent's segment of the call at ``at``, None if it has answered none."""
+    segment = call.segment_by(agent, at)
+    return None if segment is None else _or_none(segment.service)
 
 
 def _or_none(service: int) -> int | None:

@@ -32,7 +32,8 @@ LATE_LOGON = "LATE_LOGON"  # the kind of a moment at which a LOGON came too late
 class CallInHand(Struct, gc=False):
     """The current call of an agent, according to the agent's events.
 
-    ``service`` is the one that has the call, ``named`` the one that the agent's event named.
+    ``service`` is the one that has the call, ``named`` the one that the agent's event named, and
+    ``served`` that of the call's segment which the agent answered.
     """
 
     transaction: int | None = None
@@ -43,6 +44,7 @@ class CallInHand(Struct, gc=False):
     campaign_type: str | None = None
     direction: str | None = None
     named: int | None = None
+    served: int | None = None
 
     @property
     def key(self) -> Key | None:
@@ -90,7 +92,8 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
     ``on`` are those that it has not left for another, ``wraps_up`` is the one that the present
     wrap-up follows, and ``offered`` one that it answered before it was in call.
 
-    ``past`` are the moments of the last minutes, which late ones are put among.
+    ``past`` are the moments of the last minutes, which late ones are put among. ``several``: it has
+    been logged in to several services at once.
     """
 
     id: int
@@ -118,6 +121,7 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
     offered: CallInHand | None = None
     reached: int = LONG_AGO
     changed_at: int = 0
+    several: bool = False
     past: list[Stretch] = field(default_factory=list)
 
     @property

@@ -248,6 +248,16 @@ class Call(Struct, omit_defaults=True, gc=False):
                 return segment
         return None
 
+    def segment_by(self, agent: int, at: int) -> QueueSegment | None:
+        """The last segment that the agent had answered by ``at``, else the first that it did."""
+        self.charge(len(self.segments))
+        found = None
+        for segment in self.segments:
+            answered = segment.answered_by(agent)
+            if answered is not None and (found is None or answered <= at):
+                found = segment
+        return found
+
     @property
     def agent(self) -> int | None:
         """The agent who answered it last; None if there is none, or the agent is unknown."""

@@ -212,7 +212,11 @@ class Floor:
     def fold(self, event: InboundEvent, recorded_at: int, event_id: str) -> OutboundEvent | None:
         """Fold one event; ``event_id`` is the id that it bears in the interaction feed."""
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
-        return self._folds[type(event)](event, at, recorded_at // TICKS_PER_MS, event_id)
+        now = recorded_at // TICKS_PER_MS
+        fed = self._folds[type(event)](event, at, now, event_id)
+        if self._tally.reassigned:
+            self._agents.reassign(now)
+        return fed
 
     # -- agents ----------------------------------------------------------------------------
 
@@ -353,6 +357,7 @@ _OF_CALLS = frozenset(
 def _restore(agent: OnFloor) -> None:
     """Convert an agent stored by an earlier release."""
     agent.reached = max(agent.reached, agent.last_event)
+    agent.several = agent.several or bool(agent.services)
     if agent.at_hand is None and agent.service != NO_SERVICE:
         agent.at_hand = agent.service
     if agent.state is NOT_READY and agent.slot < 0:

@@ -15,9 +15,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
 
-from floorcast.floor.calls import FEW_STEPS, Call, Change, WrapUp
+from floorcast.floor.calls import FEW_STEPS, Call, Change, Key, WrapUp
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
@@ -58,7 +59,8 @@ class Tally:
     """Counts calls in one floor's counters; ``hooks`` are called before an agent changes.
 
     ``terms`` identifies the current configuration: a call that was judged by another one is judged
-    again at its next step.
+    again at its next step. ``reassigned`` are the agents whose segments of a call have changed, by
+    the call's key, until they are taken out.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Tally:
         self._services = services
         self._terms = terms
         self._known: dict[tuple[int, str], _SegmentIndex] = {}
+        self.reassigned: dict[Key, set[int]] = {}
 
     # -- calls -----------------------------------------------------------------------------
 
@@ -220,6 +223,9 @@ class Tally:
             self._index(call, index, segment, 1)
         for place in touched:
             self._count(call, index, place, 1)
+        agents = {agent for segment in chain(removed, added) for agent, _ in segment.answers()}
+        if agents:
+            self.reassigned.setdefault(call.key, set()).update(agents)
 
     def _judge_again(self, call: Call) -> None:
         """Judge the call again if the thresholds have changed."""

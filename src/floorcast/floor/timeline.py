@@ -12,9 +12,11 @@ before each, so that the cost of a late event depends only on the events since.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from floorcast.floor.agents import (
     ANSWERED,
@@ -185,6 +187,52 @@ class Timeline:
                 return False
         return True
 
+    # -- the service of a call -------------------------------------------------------------
+
+    def reassign(
+        self, agent: OnFloor, key: Key, serving: Callable[[int], int | None], now: int
+    ) -> None:
+        """Count the agent's time in a call for the service that has the call by what is known now.
+
+        ``serving`` is the service of the agent's segment of the call at a moment. What the agent's
+        own event named stays, and so does what was told longer ago than the window.
+        """
+        anew: dict[tuple[int, int], AgentMoment] = {}
+        for number, stretch in enumerate(agent.past):
+            for index, moment in enumerate(stretch.moments):
+                told = moment.told
+                call = None if told is None else told.call
+                if call is None or call.key != key or call.named is not None:
+                    continue
+                served = serving(moment.at)
+                if served != call.served and now - moment.at <= self._window:
+                    assert told is not None
+                    call = replace(call, served=served)
+                    anew[number, index] = replace(moment, told=replace(told, call=call))
+        if anew:
+            self._replace(agent, anew)
+
+    def _replace(self, agent: OnFloor, anew: dict[tuple[int, int], AgentMoment]) -> None:
+        """Put other moments in the place of some; see ``_replay``."""
+        past = agent.past
+        (first, start), last = min(anew), max(anew)
+        before = _checkpoint(past[first].before)
+        for known in past[first].moments[:start]:
+            self._apply(before, known, 0)
+        after = _checkpoint(before)
+        for number in range(first, len(past)):
+            stretch = past[number]
+            if number > first:
+                stretch.before, start = _checkpoint(after), 0
+            for index in range(start, len(stretch.moments)):
+                known = stretch.moments[index]
+                moment = stretch.moments[index] = anew.get((number, index), known)
+                self._apply(before, known, -1)
+                self._apply(after, moment, 1)
+                if (number, index) >= last and before == after:
+                    return
+        _become(agent, after)
+
     def _split(self, past: list[Stretch], number: int) -> None:
         """Split a stretch that late moments have made too long."""
         stretch = past[number]
@@ -214,7 +262,7 @@ class Timeline:
         at, kind, told = moment.at, moment.kind, moment.told
         agent.reached = at
         if kind in _WITHOUT_STATE:
-            _note(agent, moment)
+            self._note(agent, moment, sign)
             return
         was, state = agent.state, EVENT_STATE[kind]
         if state is None:
@@ -269,6 +317,35 @@ class Timeline:
                     self._calls.come_back(key, agent.id, agent.last_event, sign)
             agent.on = (key,)
 
+    def _note(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
+        """Take a moment that leaves the agent in its state."""
+        told = moment.told
+        if moment.kind == ANSWERED:
+            self._answer_unasked(agent, moment.at, None if told is None else told.call, sign)
+        elif told is not None and agent.service_at <= told.told_at:
+            team = agent.team
+            _learn(agent, moment.service, told, told.told_at)
+            if team is not None:
+                agent.team = team  # it is known already
+        elif told is not None and agent.team is None:
+            agent.team = told.team
+        if agent.services:
+            _at_the_call(agent)
+
+    def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
+        """A ``call.answer`` named the agent; its next In Call that names no call is this one."""
+        if call is None or call.key is None:
+            return
+        agent.answered = call.key
+        if sign and call.key not in agent.on:
+            self._calls.come_back(call.key, agent.id, at, sign)
+        agent.on = (*(key for key in agent.on if key != call.key), call.key)[-MOST_CALLS:]
+        if agent.state in CALL_STATES:
+            if agent.call is None:
+                agent.call = call
+        else:
+            agent.offered = call
+
     def _end_wrap_up(self, agent: OnFloor, until: int, sign: int) -> None:
         if sign and agent.wraps_up is not None and until > agent.since:
             spent = WrapUp(agent.id, agent.since, until - agent.since)
@@ -314,36 +391,6 @@ class Timeline:
                 counter.reasons[agent.slot] += sign * spent
 
 
-def _note(agent: OnFloor, moment: AgentMoment) -> None:
-    """Take a moment that leaves the agent in its state."""
-    told = moment.told
-    if moment.kind == ANSWERED:
-        _answer_unasked(agent, told)
-    elif told is not None and agent.service_at <= told.told_at:
-        team = agent.team
-        _learn(agent, moment.service, told, told.told_at)
-        if team is not None:
-            agent.team = team  # it is known already
-    elif told is not None and agent.team is None:
-        agent.team = told.team
-    if agent.services:
-        _at_the_call(agent)
-
-
-def _answer_unasked(agent: OnFloor, told: Told | None) -> None:
-    """A ``call.answer`` named the agent; its next In Call that names no call is this one."""
-    call = None if told is None else told.call
-    if call is None or call.key is None:
-        return
-    agent.answered = call.key
-    agent.on = (*(key for key in agent.on if key != call.key), call.key)[-MOST_CALLS:]
-    if agent.state in CALL_STATES:
-        if agent.call is None:
-            agent.call = call
-    else:
-        agent.offered = call
-
-
 def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
     """Take what an event tells beside the state; a service that it names is at hand from now on."""
     services = None
@@ -369,9 +416,9 @@ def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> N
 def _at_the_call(agent: OnFloor) -> None:
     """If there are several services, time accrues at that of the current call."""
     call = agent.call if agent.state in _HOLDS_CALL else None
-    if call is not None and call.service in agent.services:
-        assert call.service is not None
-        agent.service = call.service
+    service = None if call is None else call.served if call.named is None else call.named
+    if service is not None and service in agent.services:
+        agent.service = service
     elif agent.at_hand is not None:
         agent.service = agent.at_hand
 
@@ -403,7 +450,7 @@ def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
         agent.wraps_up = agent.answered
 
 
-_HISTORY = ("past", "seq", "changed_at")
+_HISTORY = ("past", "seq", "changed_at", "several")
 _STATUS = tuple(name for name in OnFloor.__struct_fields__ if name not in _HISTORY)
 
 
@@ -412,6 +459,7 @@ def _checkpoint(agent: OnFloor) -> OnFloor:
     kept = copy(agent)
     kept.past = []
     kept.seq = kept.changed_at = 0
+    kept.several = False
     return kept
 
 

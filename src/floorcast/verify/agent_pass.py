@@ -8,7 +8,8 @@ from typing import Any
 
 from floorcast.verify.call_pass import known_facts
 from floorcast.verify.client_days import Days
-from floorcast.verify.records import Heard, Known, Records, WrapUp
+from floorcast.verify.queue_segments import course, of_agent
+from floorcast.verify.records import Heard, Records, WrapUp
 from floorcast.verify.sums import Presence, Sums
 
 __all__ = ["AgentPass", "tell_states"]
@@ -61,14 +62,14 @@ class AgentPass:
 
     def add(self, agent: int, heard: Sequence[Heard]) -> None:
         """Add an agent, of which this was heard, in the order of time."""
-        stretches = self._stretches(heard, self._records.known_of(agent))
+        stretches = self._stretches(agent, heard)
         if stretches:
             self._count_time(agent, stretches)
             self._count_visits(agent, stretches)
             self._note_wrap_ups(agent, heard, stretches)
             self._note_presence(agent, stretches)
 
-    def _stretches(self, heard: Sequence[Heard], known: Sequence[Known]) -> list[_Stretch]:
+    def _stretches(self, agent: int, heard: Sequence[Heard]) -> list[_Stretch]:
         found: list[_Stretch] = []
         state, before_offer = "Logoff", "Ready"
         hand = _Hand()
@@ -79,7 +80,7 @@ class AgentPass:
                     found[-1].in_hand = hand.call
             if one.kind != "state":
                 if found and login.is_late:
-                    found[-1].learn(login, _at_hand(login, hand.call, known, state))
+                    found[-1].learn(login, self._at_hand(agent, login, hand.call, state))
                 continue
             kind = one.data["eventType"]
             entered = _state(kind, before_offer)
@@ -91,13 +92,39 @@ class AgentPass:
                 continues = False  # nothing was heard of it since: that is over, and was then
             elif found:
                 found[-1].end = one.at
-            service = _at_hand(login, hand.call, known, entered)
+            service = self._at_hand(agent, login, hand.call, entered)
             found.append(_Stretch(one, one.at, entered, login, service, hand.call, continues))
             state = entered
         if found:
             last = found[-1]
             last.end = max(last.begin, min(self._now, last.begin + self._quiet))
         return found
+
+    def _at_hand(self, agent: int, login: _Login, in_hand: Heard | None, state: str) -> int | None:
+        """The service that time counts for: that of the call in hand, else the one at hand."""
+        if len(login.services) > 1 and in_hand is not None and state in WITH_A_CALL:
+            of_call = in_hand.named
+            if of_call is None:
+                of_call = self._of_call(agent, in_hand)
+            if of_call in login.services:
+                return of_call
+        return login.at_hand
+
+    def _of_call(self, agent: int, in_hand: Heard) -> int | None:
+        """The service of the agent's segment of the call, by what was told in time.
+
+        It is what was known as the call was named, or within the time that a state may be late.
+        """
+        if in_hand.call is None:
+            return None
+        until = in_hand.at + self._records.late_ms
+        story = [
+            told
+            for told in self._records.story(in_hand.call)
+            if told.position < in_hand.position or told.recorded_at <= until
+        ]
+        segment = of_agent(course(story).segments, agent, in_hand.at)
+        return None if segment is None else segment.service
 
     def _count_time(self, agent: int, stretches: Sequence[_Stretch]) -> None:
         for one in stretches:
@@ -128,7 +155,7 @@ class AgentPass:
             goes_on = max(one.begin, self._days.begin) < min(one.end, self._days.end)
             if one.state != "Logoff" and (begins_today or goes_on):
                 visit.services |= {one.service, *one.touched}
-                for service in {*one.services, *one.touched}:
+                for service in {one.service, *one.touched}:
                     self._sums.agents[agent][service].was_there = True
         for visit in {id(visit): visit for visit in visits}.values():
             for service in visit.services:
@@ -308,20 +335,6 @@ def _logins(heard: Sequence[Heard]) -> list[_Login]:
             now.at_hand, named_at, now.is_late = said, one.told_at, is_late
         found.append(now)
     return found
-
-
-def _at_hand(
-    login: _Login, in_hand: Heard | None, known: Sequence[Known], state: str
-) -> int | None:
-    """The service that time counts for: that of the call in hand, else the one at hand."""
-    if len(login.services) > 1 and in_hand is not None and state in WITH_A_CALL:
-        of_call = in_hand.named
-        for answer in known:
-            if (answer.number, answer.session) == in_hand.call and of_call is None:
-                of_call = answer.service
-        if of_call in login.services:
-            return of_call
-    return login.at_hand
 
 
 def _state(kind: str, before_offer: str) -> str:

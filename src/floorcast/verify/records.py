@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from math import inf
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ class Told(NamedTuple):
 
     ``counts_at`` is when it was taken if its own time is later. ``kind`` is what follows ``call.``
     in an event's type, ``missed`` for ``agent.missed``, or ``state`` for an agent's event that
-    names the call; ``terms`` numbers the site entry in force.
+    names the call; ``terms`` numbers the site entry in force. ``recorded_at`` is when it was taken.
     """
 
     position: int
@@ -57,6 +58,7 @@ class Told(NamedTuple):
     campaign: int | None
     terms: int
     data: Json
+    recorded_at: int
 
 
 class Heard(NamedTuple):
@@ -65,7 +67,8 @@ class Heard(NamedTuple):
     ``at`` is when it was taken if its own time, ``told_at``, is later. ``service`` is the one that
     it names, ``services`` all that it lists, and ``named`` that of its call. ``kind`` is ``state``,
     ``answered`` for a ``call.answer`` that names the agent, or ``late`` for a LOGON that came too
-    late for anything but its service; ``at`` is then when the newest state began.
+    late for anything but its service; ``at`` is then when the newest state began. ``recorded_at``
+    is when it was taken.
     """
 
     kind: str
@@ -77,6 +80,7 @@ class Heard(NamedTuple):
     services: list[int] | None
     named: int | None
     data: Json
+    recorded_at: int
 
     @property
     def call(self) -> tuple[int, str] | None:
@@ -149,7 +153,7 @@ class Records:
 
     def __init__(self, late_ms: int = _LATE_MS) -> None:
         self.site = Site()
-        self._late_ms = late_ms
+        self.late_ms = late_ms
         self.terms = [Terms({})]
         self.recorded_at = 0
         self._position = 0
@@ -184,7 +188,7 @@ class Records:
         for _, story in groupby(told, key=name_of):
             yield list(story)
 
-    def story(self, name: tuple[int, str], before: int) -> list[Told]:
+    def story(self, name: tuple[int, str], before: float = inf) -> list[Told]:
         """The events of one call before a position in the log."""
         rows = self._base.execute(
             "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
@@ -209,19 +213,13 @@ class Records:
         if heard.data["eventType"] == "IN_CALL":
             row = (agent, heard.told_at, heard.position, *heard.call)
             self._base.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
-        self._keep(Told(*where, "state", service, agent, None, heard.terms, about))
+        terms, recorded_at = heard.terms, heard.recorded_at
+        self._keep(Told(*where, "state", service, agent, None, terms, about, recorded_at))
 
     def note_known(self, agent: int, known: Known) -> None:
         """Keep that an agent answered a call."""
         row = (agent, known.at, known.position, known.number, known.session, json.dumps(known))
         self._base.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", row)
-
-    def known_of(self, agent: int) -> list[Known]:
-        """The calls that an agent answered, in the order of time."""
-        rows = self._base.execute(
-            "SELECT record FROM known WHERE agent = ? ORDER BY at, position", (agent,)
-        )
-        return [Known(*json.loads(str(record))) for (record,) in rows]
 
     def has_left(self, agent: int, call: tuple[int, str], at: int) -> bool:
         """Whether an agent that answered a call was in another one after that, up to a time."""
@@ -289,9 +287,10 @@ class Records:
         if data.get("agent2") is not None:
             site.agent(data["agent2"])
         at = min(self._at, self.recorded_at)  # a clock that is ahead adds no time
-        about = (self._position, at, self._at, len(self.terms) - 1, service, services, named, data)
+        said = (service, services, named, data)
+        about = (self._position, at, self._at, len(self.terms) - 1, *said, self.recorded_at)
         newest = self._newest.get(agent, at)
-        if at >= newest or self.recorded_at - at <= self._late_ms:
+        if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
             self._hear(agent, Heard("state", *about))
         elif data["eventType"] == "LOGON":
@@ -333,10 +332,10 @@ class Records:
     def _answered(self, agent: int, data: Json) -> None:
         at = min(self._at, self.recorded_at)
         newest = self._newest.get(agent, at)
-        if at >= newest or self.recorded_at - at <= self._late_ms:
+        if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
             about = (self._position, at, self._at, len(self.terms) - 1, None, None, None)
-            self._hear(agent, Heard("answered", *about, {"call": data}))
+            self._hear(agent, Heard("answered", *about, {"call": data}, self.recorded_at))
 
     def _told(
         self,
@@ -347,7 +346,8 @@ class Records:
         data: Json,
     ) -> Told:
         when = (self._position, self._at, min(self._at, self.recorded_at))
-        return Told(*when, kind, service, agent, campaign, len(self.terms) - 1, data)
+        terms = len(self.terms) - 1
+        return Told(*when, kind, service, agent, campaign, terms, data, self.recorded_at)
 
     def _keep(self, told: Told) -> None:
         row = (*name_of(told), told.position, json.dumps(told))
