@@ -22,7 +22,7 @@ from floorcast.log.port import Batch
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent, read_lines
-from floorcast.model.token import end_of_entry, position
+from floorcast.model.token import end_of_entry, position, to_ms
 from floorcast.projection import runner
 from floorcast.projection.runner import Projection, Reports, last_state
 from floorcast.site.configuration import FeedName, FloorConfig
@@ -183,6 +183,23 @@ def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
             assert seen == [(False, 0), (True, 1), (False, 1), (True, 2)]
 
     run(work)
+
+
+def test_a_change_is_known_by_when_it_was_folded_too() -> None:
+    """An answer may be given while an entry is on its way from the log to the floor."""
+
+    async def scenario() -> None:
+        house = House()
+        await house.plan()
+        await house.take(house.event("agent.state", agent="ANN", eventType="READY", service=1))
+        house.clock.move(5)
+        floor = house.floor()
+        async with house.at_work(floor):
+            await floor.until_folded(2)
+        (folded_at,) = floor.floor.folded.of_agents.values()
+        assert folded_at == to_ms(house.clock())
+
+    asyncio.run(scenario())
 
 
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:

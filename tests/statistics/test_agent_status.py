@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.floor.agent_fold import LONGEST_LAG_MS, FoldTimes
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
@@ -139,6 +140,29 @@ def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
     assert before == []
     shown = agent_status(scopes(floor), seen(51), seen(50).now).all()
     assert [one.agent_name for one in shown] == ["ANN"]
+
+
+def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None:
+    """It was recorded before the last answer, and folded after it."""
+    floor = new_floor(PLAN)
+    floor.folded.now = 1000 * 55 + seen(0).now
+    floor.begin_entry(2, ticks(50))
+    floor.fold(agent("READY", 20, service=10), ticks(50), "-")
+    shown = agent_status(scopes(floor), seen(60), seen(54).now).all()
+    assert [one.agent_name for one in shown] == ["ANN"]
+    assert agent_status(scopes(floor), seen(60), seen(56).now).all() == []
+
+
+def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> None:
+    """Then the time at which it was recorded says enough, and memory is as large as the floor."""
+    times = FoldTimes()
+    times.now = 1
+    times.note(7)
+    times.now = 2
+    times.note(8)
+    times.now = 2 + LONGEST_LAG_MS
+    times.forget()
+    assert times.of_agents == {8: 2}
 
 
 def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:

@@ -28,7 +28,10 @@ from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
-__all__ = ["AgentFold", "Calls"]
+__all__ = ["AgentFold", "Calls", "FoldTimes"]
+
+
+LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's next question
 
 
 class Calls(NamedTuple):
@@ -83,8 +86,34 @@ class Calls(NamedTuple):
         return call
 
 
+class FoldTimes:
+    """When changes were folded, in ms of the node's clock: ``now``, and each agent's last one.
+
+    An answer may be given after an entry was recorded and before it is folded. This is no part of
+    the floor's state, because it depends on the node.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.of_agents: dict[int, int] = {}
+
+    def note(self, agent: int) -> None:
+        """The fold of this moment has changed an agent."""
+        self.of_agents.pop(agent, None)
+        self.of_agents[agent] = self.now
+
+    def forget(self) -> None:
+        """Forget changes that no entry on its way can be as old as."""
+        of_agents, before = self.of_agents, self.now - LONGEST_LAG_MS
+        while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
+            del of_agents[oldest]
+
+
 class AgentFold:
-    """Folds agent events; ``too_late`` is called for events that are too late for any figure."""
+    """Folds agent events; ``too_late`` is called for events that are too late for any figure.
+
+    ``folded`` notes when each agent's last change was folded.
+    """
 
     def __init__(
         self,
@@ -93,8 +122,10 @@ class AgentFold:
         rosters: tuple[OnDuty, Roster[OnFloor]],
         timeline: Timeline,
         too_late: Callable[[], None],
+        folded: FoldTimes,
     ) -> None:
         self._state = state
+        self._folded = folded
         self._calls = calls
         self._on_duty, self._off_duty = rosters
         self._timeline = timeline
@@ -167,7 +198,7 @@ class AgentFold:
                     service, of_agent = agent.service, partial(_serving, call, number)
                     self._timeline.reassign(agent, key, of_agent, now)
                     if agent.service != service:
-                        agent.changed_at = now
+                        self._note_change(agent, now)
 
     def agent(self, number: int) -> OnFloor:
         """The agent, which is about to change; created if necessary."""
@@ -222,12 +253,16 @@ class AgentFold:
         moved = agent.service != at or agent.services != services
         if moved or agent.state is not state or agent.since != since or agent.reason != reason:
             if agent.state is not LOGOFF or agent.since != since:
-                agent.changed_at = now
+                self._note_change(agent, now)
             if moved or (agent.state is LOGOFF) is not (state is LOGOFF):
                 self.locate(agent)
         if agent.team is not None and agent.team != team:
             self._state.directory.join_team(agent.id, agent.team)
         return then
+
+    def _note_change(self, agent: OnFloor, now: int) -> None:
+        agent.changed_at = now
+        self._folded.note(agent.id)
 
     def _take_late(self, agent: OnFloor, moment: AgentMoment, now: int) -> None:
         """Too late to change a figure, but a LOGON still sets members that no other event set.

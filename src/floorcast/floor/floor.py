@@ -17,7 +17,7 @@ from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_events import agent_event_kind
-from floorcast.floor.agent_fold import AgentFold, Calls
+from floorcast.floor.agent_fold import AgentFold, Calls, FoldTimes
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_table import CallTable
@@ -94,6 +94,7 @@ class Floor:
     ) -> None:
         self.state = state
         self.too_late = 0
+        self.folded = FoldTimes()
         self._quiet_agent_ms = quiet_agent_ms
         self._late_ms = late_ms
         self.hooks = ChangeHooks()
@@ -164,6 +165,7 @@ class Floor:
             (self.on_duty, self.off_duty),
             Timeline(self.ledger, calls, self.calendar, self._late_ms, self._quiet_agent_ms),
             self._count_too_late,
+            self.folded,
         )
 
     def _count_too_late(self) -> None:
@@ -187,6 +189,7 @@ class Floor:
     def _tidy(self, now: int) -> None:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
         self._dispositions.tidy(now)
+        self.folded.forget()
         self._ageing.tidy(now)
 
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:

@@ -125,12 +125,13 @@ class FloorView:
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether its state, reason or service changed after a moment, or a change was taken since.
+        """Whether its state, reason or service changed after a moment, or a change came since.
 
-        A change that was taken in the same ms counts: the answer that told the moment may have
-        been given just before it.
+        A change that was recorded or folded in the same ms counts: the answer that told the moment
+        may have been given just before it.
         """
-        return agent.since > after or agent.changed_at >= max(after, 1)
+        folded_at = self._floor.folded.of_agents.get(agent.id, 0)
+        return agent.since > after or max(agent.changed_at, folded_at) >= max(after, 1)
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
         """The service of the agent's current call, else that of the agent."""

@@ -212,6 +212,7 @@ class Projection:
 
     async def _take(self, entry: Entry) -> None:
         floor, begun = self.floor, time.perf_counter()
+        floor.folded.now = to_ms(self._now())
         floor.begin_entry(entry.number, entry.recorded_at)
         self._let_go(entry)
         if entry.kind == "site":
