@@ -79,7 +79,7 @@ class AgentPass:
                 if found:
                     found[-1].in_hand = hand.call
             if one.kind != "state":
-                if found and login.is_late:
+                if found and (login.is_late or one.kind == "answered"):
                     found[-1].learn(login, self._at_hand(agent, login, hand.call, state))
                 continue
             kind = one.data["eventType"]
