@@ -34,12 +34,12 @@ def service_day(floor: Floor, service: int = 10) -> ServiceDay:
 
 def image(floor: Floor) -> object:
     """All that the floor is, comparable."""
-    return msgspec.to_builtins(floor.captured())
+    return msgspec.to_builtins(floor.captured(), enc_hook=list)
 
 
 def counts(floor: Floor) -> object:
     """The counters, without those that count nothing."""
-    counters = msgspec.to_builtins(floor.state.counters)
+    counters = msgspec.to_builtins(floor.state.counters, enc_hook=list)
     empty = msgspec.to_builtins(ServiceDay())
     return {
         (day, service): value

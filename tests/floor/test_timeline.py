@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor.floor import Floor
+from floorcast.floor.intervals import Column, ServiceIntervals
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.states import State
 from floorcast.site.configuration import NotReadyReason
@@ -76,7 +77,7 @@ STORIES = st.lists(agents_events() | agents_events() | calls_events(), max_size=
 
 def figures(floor: Floor) -> object:
     """All that a figure is made of."""
-    counters = msgspec.to_builtins(floor.state.counters)
+    counters = msgspec.to_builtins(floor.state.counters, enc_hook=list)
     services = {
         (day, service): one
         for day, services in counters["service_days"].items()
@@ -107,7 +108,21 @@ def figures(floor: Floor) -> object:
         if one.segments
     }
     connects = {service: known for service, known in floor.state.connects.items() if known}
-    return services, agents, present, calls, connects
+    intervals = {
+        (day, service): (additive(one), list(one.waits))
+        for day, services in floor.state.counters.intervals.items()
+        for service, one in services.items()
+        if any(additive(one).values())
+    }
+    return services, agents, present, calls, connects, intervals
+
+
+def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
+    """What is counted in each slot, without the maxima, which follow the order of arrival."""
+    rows = {slot: list(intervals.row(slot)) for slot in range(300)}
+    for row in rows.values():
+        row[Column.AGENTS_MOST : Column.QUEUE_LAST + 1] = []
+    return {slot: row for slot, row in rows.items() if any(row)}
 
 
 @settings(max_examples=150)

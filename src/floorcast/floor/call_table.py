@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.queue_segments import Step
+from floorcast.floor.rosters import CountChange
 from floorcast.floor.tally import Tally
 
 __all__ = ["ENDED_STAYS_MS", "CallTable"]
@@ -41,6 +42,9 @@ class CallTable:
         self._quiet_ms = quiet_ms
         self._max_ended = max_ended
         self._where: dict[Key, int] = {}
+        self._waiting_at: dict[Key, int] = {}
+        self._queue_sizes: dict[int, int] = {}
+        self.on_queue_change: CountChange | None = None
         self._over: set[Key] = set()
         for call in calls:
             call.restore()
@@ -113,6 +117,7 @@ class CallTable:
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]
         self._over.discard(call.key)
+        self._move_queue(call.key, None)
         where = self._where.pop(call.key, None)
         if where is not None:
             del self.in_progress[where][call.key]
@@ -123,6 +128,9 @@ class CallTable:
         key = (call.transaction, call.session)
         where = None if call.ended is not None else call.present_service
         before = self._where.get(key)
+        waits_at = where if call.waiting else None
+        if waits_at is not None or key in self._waiting_at:
+            self._move_queue(key, waits_at)
         if where is None:
             self._over.add(key)
         elif before is None:
@@ -136,3 +144,17 @@ class CallTable:
         if where is not None:
             self.in_progress.setdefault(where, {})[key] = call
             self._where[key] = where
+
+    def _move_queue(self, key: Key, waits_at: int | None) -> None:
+        """Update how many calls wait at the services that a call leaves and joins."""
+        before = self._waiting_at.pop(key, None)
+        if waits_at is not None:
+            self._waiting_at[key] = waits_at
+        if before == waits_at:
+            return
+        for service, change in ((before, -1), (waits_at, 1)):
+            if service is not None:
+                size = self._queue_sizes.get(service, 0)
+                self._queue_sizes[service] = size + change
+                if self.on_queue_change is not None:
+                    self.on_queue_change(service, size, size + change)

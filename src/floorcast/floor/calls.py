@@ -79,7 +79,7 @@ class Folded(Struct, omit_defaults=True, gc=False):
 
     ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
     segment and the service that the call had before it. The lists hold where it was counted: day
-    and service, and the agent of ``credited``.
+    and service, and the agent of ``credited``; ``offered_at`` is when it was offered at each.
     """
 
     until: int
@@ -88,8 +88,10 @@ class Folded(Struct, omit_defaults=True, gc=False):
     waited: int = 0
     first_answer: int | None = None
     offered: list[tuple[int, int]] = field(default_factory=list)
+    offered_at: list[int] = field(default_factory=list)
     handled: list[tuple[int, int]] = field(default_factory=list)
     gave_up: list[tuple[int, int]] = field(default_factory=list)
+    moved_on: list[tuple[int, int]] = field(default_factory=list)
     credited: list[tuple[int, int, int]] = field(default_factory=list)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from floorcast.floor.intervals import ServiceIntervals
 from floorcast.model.states import State
 from floorcast.site.configuration import Category
 
@@ -72,3 +73,4 @@ class Counters(Struct):
     first_day: int = 0
     service_days: dict[int, dict[int, ServiceDay]] = field(default_factory=dict)
     agent_days: dict[int, dict[int, dict[int, AgentDay]]] = field(default_factory=dict)
+    intervals: dict[int, dict[int, ServiceIntervals]] = field(default_factory=dict)

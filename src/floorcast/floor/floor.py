@@ -9,6 +9,7 @@ result is as if none had ever left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
+from floorcast.floor.intervals import Column, leave_reason
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.rosters import OnDuty, Roster
@@ -128,6 +130,8 @@ class Floor:
             self._agents.locate(agent)
         for campaign in state.campaigns.values():
             self.at_work.place(campaign, self.calendar)
+        self.on_duty.on_change = partial(self._note_count, Column.AGENTS_MOST)
+        self.call_table.on_queue_change = partial(self._note_count, Column.QUEUE_MOST)
 
     def captured(self) -> FloorState:
         """All of the floor, ready for a snapshot."""
@@ -140,6 +144,7 @@ class Floor:
         if config.time_zone != self.state.config.time_zone:
             for agent in self.state.agents.values():
                 forget_moments(agent)  # their days were others
+            self.state.counters.intervals.clear()
         self.state.config = config
         self.state.terms = self.state.entry
         self.state.directory.apply(config)
@@ -167,6 +172,16 @@ class Floor:
             self._count_too_late,
             self.folded,
         )
+
+    def _note_count(self, most: Column, service: int, before: int, now: int) -> None:
+        """Note how many agents or waiting calls a service has had, and has now, in this slot."""
+        for hook in self.hooks.services:
+            hook(service)
+        at = to_ms(self.state.recorded_at)
+        day = self.calendar.day_of(at)
+        intervals = self.ledger.intervals(day, service)
+        if intervals is not None:
+            intervals.note(at - self.calendar.bounds(day)[0], most, before, now)
 
     def _count_too_late(self) -> None:
         self.too_late += 1
@@ -290,7 +305,7 @@ class Floor:
     def _call_leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
         data = event.data
         call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        self._step(call, Step(at, LEAVE, None, None))
+        self._step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
 
     def _call_update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
         data = event.data
@@ -300,14 +315,19 @@ class Floor:
         self._step(call, Step(at, UPDATE, service, None))
 
     def _agent_missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
-        """It changes no state: the agent and the service are known, and the call is heard of."""
+        """It changes no state: the agent and the service are known, and the call is heard of.
+
+        It counts for the service that it names, else for the one that has the call now.
+        """
         data, directory = event.data, self.state.directory
         directory.agent(data.agent)
-        if data.service is not None:
-            directory.service(data.service)
+        service = NO_SERVICE if data.service is None else directory.service(data.service)
         key = (int(data.transaction_id), data.session_id)
         if key in self.call_table.calls:
-            self.call_table.touch(key, at, now)
+            call = self.call_table.touch(key, at, now)
+            if data.service is None:
+                service = call.present_service
+        self._tally.count_missed(service, at)
 
     def _call_disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from floorcast.floor.counters import AgentDay, Counters, ServiceDay
+from floorcast.floor.intervals import ServiceIntervals
 
 __all__ = ["Ledger"]
 
@@ -25,6 +26,7 @@ class Ledger:
         self._counters = counters
         self._service_days = counters.service_days
         self._agent_days = counters.agent_days
+        self._intervals = counters.intervals
         self._by_agent: dict[int, _AgentDays] = {}
         for day, services in counters.agent_days.items():
             for service, agents in services.items():
@@ -40,7 +42,7 @@ class Ledger:
         if day - 1 <= self.first_day:
             return False
         self.first_day = self._counters.first_day = day - 1
-        for days in (self._service_days, self._agent_days, self._by_agent):
+        for days in (self._service_days, self._agent_days, self._by_agent, self._intervals):
             for old in [known for known in days if known < self.first_day]:
                 del days[old]
         return True
@@ -70,6 +72,20 @@ class Ledger:
             self._agent_days.setdefault(day, {}).setdefault(service, {})[agent] = counter
             self._note(day, service, agent, counter)
             return counter
+
+    def intervals(self, day: int, service: int) -> ServiceIntervals | None:
+        """The slots of a service for a day; None if the day was dropped. Calls no hook."""
+        if day < self.first_day:
+            return None
+        try:
+            return self._intervals[day][service]
+        except KeyError:
+            intervals = self._intervals.setdefault(day, {})[service] = ServiceIntervals()
+            return intervals
+
+    def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
+        """The slots of a day by service."""
+        return self._intervals.get(day, {})
 
     def services_on(self, day: int) -> Mapping[int, ServiceDay]:
         """The counters of the day by service."""

@@ -31,19 +31,24 @@ EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was aba
 
 
 class Step(Struct, array_like=True, gc=False):
-    """An event that moved the call: its time (ms), its kind, and its service and agent."""
+    """An event that moved the call: its time (ms), its kind, and its service and agent.
+
+    ``reason`` is that of a LEAVE, as ``floorcast.floor.intervals`` numbers them.
+    """
 
     at: int
     kind: int
     service: int | None
     agent: int | None
+    reason: int | None = None
 
 
 class QueueSegment(Struct, omit_defaults=True, gc=False):
     """The call's segment at one service; moments in ms, None for what did not happen (yet).
 
     ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
-    ended. ``lost``: the call ended before an answer. ``wrap_up`` is the ms of wrap-up that
+    ended, for ``reason``. ``passed_on``: its agent sent it into another queue. ``lost``: the call
+    ended before an answer. ``wrap_up`` is the ms of wrap-up that
     followed. ``within``, ``short``, ``gave_up`` and ``unqueued`` are as it was last judged
     (``floorcast.floor.tally``).
     """
@@ -61,6 +66,8 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
     gave_up: bool = False
     wrap_up: int = 0
     unqueued: bool = False
+    reason: int | None = None
+    passed_on: bool = False
 
     @property
     def began(self) -> int:
@@ -110,14 +117,14 @@ class Course:
         elif step.kind == END:
             self._end(step, segment)
         elif step.kind == LEAVE and segment is not None and segment.left is None:
-            segment.left, segment.exited = step.at, True
+            segment.left, segment.exited, segment.reason = step.at, True, step.reason
 
     def _join(self, step: Step, segment: QueueSegment | None) -> None:
         service = self._present(segment) if step.service is None else step.service
         if segment is not None and segment.left is None:
             if segment.answered is None and segment.service == service:
                 return  # said again: it has been waiting there all along
-            segment.left = step.at
+            segment.left, segment.passed_on = step.at, segment.answered is not None
         if self.service is None:
             self.service = step.service
         self.built.append(QueueSegment(service, joined=step.at))
@@ -165,7 +172,7 @@ def as_of(segment: QueueSegment, at: int) -> QueueSegment:
     known = copy(segment)
     known.lost = False
     if known.left is not None and known.left >= at:
-        known.left, known.exited = None, False
+        known.left, known.exited, known.reason, known.passed_on = None, False, None, False
     if known.answered is not None and known.answered >= at:
         known.answered = known.agent = None
     if known.others:
@@ -177,7 +184,8 @@ def copy(segment: QueueSegment) -> QueueSegment:
     """The segment without what it was judged to be, and without its wrap-up."""
     return QueueSegment(
         segment.service, segment.joined, segment.answered, segment.agent, segment.left,
-        others=segment.others, exited=segment.exited, lost=segment.lost,
+        others=segment.others, exited=segment.exited, lost=segment.lost, reason=segment.reason,
+        passed_on=segment.passed_on,
     )  # fmt: skip
 
 
@@ -187,5 +195,6 @@ def is_same(one: QueueSegment, other: QueueSegment) -> bool:
         (one.service, one.joined, one.answered, one.agent, one.left)
         == (other.service, other.joined, other.answered, other.agent, other.left)
         and one.others == other.others
-        and (one.exited, one.lost) == (other.exited, other.lost)
+        and (one.exited, one.lost, one.reason) == (other.exited, other.lost, other.reason)
+        and one.passed_on is other.passed_on
     )

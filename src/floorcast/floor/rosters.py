@@ -12,9 +12,11 @@ from typing import Generic, TypeVar
 
 from floorcast.floor.agents import OnFloor
 
-__all__ = ["OnDuty", "Roster"]
+__all__ = ["CountChange", "OnDuty", "Roster"]
 
 T = TypeVar("T")
+CountChange = Callable[[int, int, int], None]
+"""Called with a service, how many it had, and how many it has now."""
 
 _ALWAYS = 2**62
 
@@ -52,6 +54,10 @@ class Roster(Generic[T]):
         for at in self._where.pop(number, ()):
             del self._at[at][number]
 
+    def services_of(self, number: int) -> tuple[int, ...]:
+        """The services that an item is at."""
+        return self._where.get(number, ())
+
     def drop_service(self, service: int) -> None:
         """Remove a service without items."""
         self._at.pop(service, None)
@@ -79,10 +85,16 @@ class OnDuty(Roster[OnFloor]):
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
         super().__init__(hooks)
         self._all_heard: dict[int, int] = {}
+        self.on_change: CountChange | None = None
 
     def put(self, number: int, thing: OnFloor, services: tuple[int, ...]) -> None:
-        """See ``Roster.put``."""
+        """See ``Roster.put``. ``on_change`` is called with each service that has more, or fewer."""
+        left = self.services_of(number)
         super().put(number, thing, services)
+        if self.on_change is not None and left != services:
+            for service in set(left) ^ set(services):
+                count = len(self.of(service))
+                self.on_change(service, count + (1 if service in left else -1), count)
         for service in services:
             known = self._all_heard.get(service, _ALWAYS)
             self._all_heard[service] = min(known, thing.last_event)

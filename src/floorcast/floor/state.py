@@ -7,6 +7,8 @@ by one, so a large floor never blocks other work for long.
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterator
 from itertools import islice
 from typing import TypeVar
@@ -20,6 +22,7 @@ from floorcast.floor.calls import Call
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.counters import AgentDay, Counters
 from floorcast.floor.directory import Directory
+from floorcast.floor.intervals import ServiceIntervals
 from floorcast.site.configuration import FloorConfig
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
 SNAPSHOT_VERSION = 1
 _T = TypeVar("_T")
 _PART = 500  # agents, calls or counters in a part: about a millisecond's work
+_INTERVALS_PART = 25  # services in a part: up to a megabyte
 
 
 class FloorState(Struct):
@@ -58,24 +62,44 @@ class FloorState(Struct):
 
 
 class _SnapshotPart(Struct, omit_defaults=True):
-    """A part of a snapshot: some calls, some agents, or the days of some agents on a service."""
+    """A part of a snapshot: some calls or agents, or some counters of a day.
+
+    The counters are those of agents on a service, or the intervals of services.
+    """
 
     calls: list[Call] = field(default_factory=list)
     agents: list[OnFloor] = field(default_factory=list)
     day: int = 0
     service: int = 0
     agent_days: dict[int, AgentDay] = field(default_factory=dict)
+    intervals: dict[int, ServiceIntervals] = field(default_factory=dict)
 
 
-_encoder = msgspec.msgpack.Encoder()
-_state_decoder = msgspec.msgpack.Decoder(FloorState)
-_part_decoder = msgspec.msgpack.Decoder(_SnapshotPart)
+def _bytes_of(numbers: object) -> bytes:
+    """An array as its type code and its items, which are little-endian on every machine."""
+    assert isinstance(numbers, array)
+    if sys.byteorder == "big":
+        numbers = array(numbers.typecode, numbers)
+        numbers.byteswap()
+    return numbers.typecode.encode() + numbers.tobytes()
+
+
+def _array_of(_type: type, stored: bytes) -> array[int]:
+    numbers: array[int] = array(chr(stored[0]), stored[1:])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_bytes_of)
+_state_decoder = msgspec.msgpack.Decoder(FloorState, dec_hook=_array_of)
+_part_decoder = msgspec.msgpack.Decoder(_SnapshotPart, dec_hook=_array_of)
 _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
 def snapshot_parts(state: FloorState) -> Iterator[bytes]:
     """The parts of a snapshot; nothing may be folded until the last part is made."""
-    counters = replace(state.counters, agent_days={})
+    counters = replace(state.counters, agent_days={}, intervals={})
     yield _encoder.encode(replace(state, counters=counters, agents={}, calls=[]))
     for calls in _in_parts(iter(state.calls)):
         yield _encoder.encode(_SnapshotPart(calls=calls))
@@ -86,6 +110,9 @@ def snapshot_parts(state: FloorState) -> Iterator[bytes]:
             for pairs in _in_parts(iter(days.items())):
                 part = _SnapshotPart(day=day, service=service, agent_days=dict(pairs))
                 yield _encoder.encode(part)
+    for day, intervals in state.counters.intervals.items():
+        for some in _in_parts(iter(intervals.items()), _INTERVALS_PART):
+            yield _encoder.encode(_SnapshotPart(day=day, intervals=dict(some)))
 
 
 def from_snapshot(parts: list[bytes]) -> FloorState:
@@ -98,6 +125,8 @@ def from_snapshot(parts: list[bytes]) -> FloorState:
         if part.agent_days:
             services = state.counters.agent_days.setdefault(part.day, {})
             services.setdefault(part.service, {}).update(part.agent_days)
+        if part.intervals:
+            state.counters.intervals.setdefault(part.day, {}).update(part.intervals)
     return state
 
 
@@ -111,6 +140,6 @@ def decode_call(blob: bytes) -> Call:
     return _call_decoder.decode(blob)
 
 
-def _in_parts(things: Iterator[_T]) -> Iterator[list[_T]]:
-    while part := list(islice(things, _PART)):
+def _in_parts(things: Iterator[_T], size: int = _PART) -> Iterator[list[_T]]:
+    while part := list(islice(things, size)):
         yield part

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from floorcast.floor.calls import FEW_STEPS, Call, Change, Key, WrapUp
+from floorcast.floor.calls import FEW_STEPS, Call, Change, Folded, Key, WrapUp
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.intervals import REQUEUED, Column, ServiceIntervals
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, QueueSegment, Step
 from floorcast.site.configuration import Service
@@ -42,13 +43,27 @@ _Place = tuple[int, int]
 class _SegmentIndex:
     """An index of a call's segments: where it is offered, answered, given up, and credits whom.
 
-    ``over`` is where what became of it is counted for good.
+    ``offered`` has the moments, in order. ``waits`` counts the segments that waited there at the
+    end of the day, or wait now. ``over`` is where what became of it is counted for good, and
+    ``over_moved`` where it is counted for good that it moved on.
     """
 
-    __slots__ = ("answered", "credited", "gave_up", "offered", "over")
+    __slots__ = (
+        "answered",
+        "credited",
+        "gave_up",
+        "moved_on",
+        "offered",
+        "over",
+        "over_moved",
+        "waits",
+    )
 
     def __init__(self) -> None:
-        self.offered: Counter[_Place] = Counter()
+        self.offered: dict[_Place, list[int]] = {}
+        self.waits: Counter[_Place] = Counter()
+        self.moved_on: dict[_Place, list[QueueSegment]] = {}
+        self.over_moved: frozenset[_Place] = frozenset()
         self.answered: dict[_Place, list[QueueSegment]] = {}
         self.gave_up: dict[_Place, list[QueueSegment]] = {}
         self.credited: Counter[tuple[int, int, int]] = Counter()
@@ -75,6 +90,7 @@ class Tally:
         self._ledger = ledger
         self._day_of = calendar.day_of
         self._same_day = calendar.same_day
+        self._bounds = calendar.bounds
         self._services = services
         self._terms = terms
         self._known: dict[tuple[int, str], _SegmentIndex] = {}
@@ -128,9 +144,7 @@ class Tally:
             call.wrap_ups = (wrap_up,)
             segment.wrap_up = wrap_up.spent
             if segment.left is not None:
-                counter = self._ledger.service(self._day_of(segment.left), segment.service)
-                if counter is not None:
-                    counter.wrap_up += wrap_up.spent
+                self._count_wrap_up(segment, segment.left, wrap_up.spent)
             return
         self._judge_again(call)
         index = self._index_of(call)
@@ -159,17 +173,12 @@ class Tally:
             call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
             call.join(step)
-            segment = call.segments[0]
-            counter = self._ledger.service(self._day_of(step.at), segment.service)
-            if counter is not None:
-                counter.offered += 1
+            self._count_offered((self._day_of(step.at), call.segments[0].service), step.at, 1)
             return
         call.take(step)
         for segment in call.segments:
             day, service = self._day_of(segment.began), segment.service
-            counter = self._ledger.service(day, service)
-            if counter is not None:
-                counter.offered += 1
+            self._count_offered((day, service), segment.began, 1)
             if segment.answered is not None:
                 self._count_handled(call, segment, day, service, 1)
                 if segment.agent is not None:
@@ -242,7 +251,7 @@ class Tally:
             self._count_all(call, index, 1)
 
     def _count_all(self, call: Call, index: _SegmentIndex, sign: int) -> None:
-        for place in index.answered.keys() | index.gave_up.keys():
+        for place in index.answered.keys() | index.gave_up.keys() | index.moved_on.keys():
             self._count(call, index, place, sign, offers=False)
         for credited, times in index.credited.items():
             if times > 0:
@@ -257,9 +266,10 @@ class Tally:
         for segment in call.segments:
             self._index(call, index, segment, 1, count=False)
         if call.folded is not None:
-            index.offered.update(call.folded.offered)
+            self._index_folded(index, call.folded)
             index.credited.update(call.folded.credited)
             index.over = frozenset(call.folded.handled + call.folded.gave_up)
+            index.over_moved = frozenset(call.folded.moved_on)
         if len(call.segments) > CACHED_FROM or call.folded is not None:
             self._known[call.key] = index
         return index
@@ -275,12 +285,15 @@ class Tally:
         credit: bool = True,
     ) -> None:
         """Put a segment into the index, or take it out; agents are credited on the way."""
+        end = segment.answered if segment.answered is not None else segment.left
+        over = None if end is None else (self._day_of(end), segment.service)
         for place in self._offers(segment):
-            index.offered[place] += sign
-        if segment.answered is not None:
-            _file(index.answered, (self._day_of(segment.answered), segment.service), segment, sign)
-        elif segment.gave_up and segment.left is not None:
-            _file(index.gave_up, (self._day_of(segment.left), segment.service), segment, sign)
+            _file_moment(index.offered, place, max(segment.began, self._bounds(place[0])[0]), sign)
+            if place != over:
+                index.waits[place] += sign
+        if over is not None:
+            known = index.gave_up if segment.gave_up else index.moved_on
+            _file(known if segment.answered is None else index.answered, over, segment, sign)
         for agent, at in segment.answers() if credit else ():
             credited = (self._day_of(at), segment.service, agent)
             before = index.credited[credited]
@@ -304,10 +317,8 @@ class Tally:
         self, call: Call, index: _SegmentIndex, place: _Place, sign: int, *, offers: bool = True
     ) -> None:
         """Count the call at one service on one day, or take it back."""
-        if offers and index.offered[place] > 0:
-            counter = self._ledger.service(*place)
-            if counter is not None:
-                counter.offered += sign
+        if offers and (moments := index.offered.get(place)):
+            self._count_offered(place, moments[0], sign)
         if place in index.over:
             return
         answered = index.answered.get(place)
@@ -317,6 +328,8 @@ class Tally:
                 self._count_talk(answered[0], sign)
         elif gave_up := index.gave_up.get(place):
             self._count_given_up(gave_up[0], *place, sign)
+        elif place in index.moved_on and place not in index.over_moved and not index.waits[place]:
+            self._count_moved_on(index.moved_on[place][-1], *place, sign)
 
     def _fold(self, call: Call) -> None:
         """Keep the newest steps; the counts of the others stay."""
@@ -324,11 +337,12 @@ class Tally:
         gone = call.fold(call.most_steps * 3 // 4)
         folded = call.folded
         assert folded is not None
-        offered, handled = dict.fromkeys(folded.offered), dict.fromkeys(folded.handled)
+        handled, moved_on = dict.fromkeys(folded.handled), dict.fromkeys(folded.moved_on)
+        offered = dict(zip(folded.offered, self._folded_moments(folded), strict=True))
         gave_up, credited = dict.fromkeys(folded.gave_up), dict.fromkeys(folded.credited)
         for segment in gone:
             for place in self._offers(segment):
-                offered[place] = None
+                offered[place] = index.offered[place][0]
             if segment.answered is not None:
                 place = (self._day_of(segment.answered), segment.service)
                 if index.answered[place][0] is segment:
@@ -337,9 +351,15 @@ class Tally:
                 place = (self._day_of(segment.left), segment.service)
                 if index.gave_up[place][0] is segment and not index.answered.get(place):
                     gave_up[place] = None
+            elif segment.left is not None:
+                moved_on[self._day_of(segment.left), segment.service] = None
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
         folded.offered, folded.handled = _newest(offered), _newest(handled)
+        folded.offered_at = [offered[place] for place in folded.offered]
+        folded.moved_on = [
+            place for place in _newest(moved_on) if place not in handled and place not in gave_up
+        ]
         folded.gave_up, folded.credited = _newest(gave_up), _newest(credited)
         self.forget(call)
 
@@ -352,19 +372,24 @@ class Tally:
         if counter is None:
             return
         counter.handled += sign
+        slots, after = self._slots(day, service, segment.answered)
+        slots.add(after, Column.HANDLED, sign)
         joined, answered = segment.joined, segment.answered
         if sign > 0:
             segment.unqueued = joined is None and call.direction in _OUTBOUND
         if segment.unqueued:
             counter.unqueued += sign
+            slots.add(after, Column.UNQUEUED, sign)
             return
         assert answered is not None
         wait = 0 if joined is None else answered - joined
         if sign > 0:
             segment.within = wait <= self._service(segment).sla_seconds * 1000
         counter.handled_wait += sign * wait
+        slots.add_wait(after, wait, sign)
         if segment.within:
             counter.handled_within += sign
+            slots.add(after, Column.ANSWERED_WITHIN, sign)
 
     def _credit(self, call: Call, credited: tuple[int, int, int], sign: int) -> None:
         counter = self._agent(*credited)
@@ -383,12 +408,64 @@ class Tally:
         """The talk and the wrap-up of a segment count when it is over, on that day."""
         assert segment.answered is not None
         assert segment.left is not None
-        counter = self._ledger.service(self._day_of(segment.left), segment.service)
+        day, service = self._day_of(segment.left), segment.service
+        counter = self._ledger.service(day, service)
         if counter is not None:
+            talk = sign * (segment.left - segment.answered)
             counter.talks += sign
-            counter.talk += sign * (segment.left - segment.answered)
+            counter.talk += talk
+            slots, after = self._slots(day, service, segment.left)
+            slots.add(after, Column.TALKS, sign)
+            slots.add(after, Column.TALK, talk)
+            if segment.passed_on or segment.exited:
+                slots.add(after, Column.TRANSFERRED, sign)
             if segment.wrap_up:
-                counter.wrap_up += sign * segment.wrap_up
+                self._count_wrap_up(segment, segment.left, sign * segment.wrap_up)
+
+    def _count_wrap_up(self, segment: QueueSegment, left: int, spent: int) -> None:
+        day = self._day_of(left)
+        counter = self._ledger.service(day, segment.service)
+        if counter is not None:
+            counter.wrap_up += spent
+            slots, after = self._slots(day, segment.service, left)
+            slots.add(after, Column.WRAP_UP, spent)
+
+    def _count_offered(self, place: _Place, at: int, sign: int) -> None:
+        counter = self._ledger.service(*place)
+        if counter is not None:
+            counter.offered += sign
+            slots, after = self._slots(*place, at)
+            slots.add(after, Column.OFFERED, sign)
+
+    def _count_moved_on(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
+        if self._ledger.service(day, service) is not None:
+            slots, after = self._slots(day, service, segment.left)
+            reason = REQUEUED if segment.reason is None else segment.reason
+            slots.add(after, Column.MOVED_ON + reason, sign)
+
+    def count_missed(self, service: int, at: int) -> None:
+        """Count an offer that an agent did not take."""
+        day = self._day_of(at)
+        if self._ledger.service(day, service) is not None:
+            slots, after = self._slots(day, service, at)
+            slots.add(after, Column.MISSED, 1)
+
+    def _slots(self, day: int, service: int, at: int | None) -> tuple[ServiceIntervals, int]:
+        """The slots of a service on a day that is kept, and how long after midnight it is."""
+        intervals = self._ledger.intervals(day, service)
+        assert intervals is not None
+        assert at is not None
+        return intervals, at - self._bounds(day)[0]
+
+    def _folded_moments(self, folded: Folded) -> list[int]:
+        """When the call was offered at each of the folded places."""
+        if len(folded.offered_at) == len(folded.offered):
+            return folded.offered_at
+        return [self._bounds(day)[0] for day, _ in folded.offered]  # of an earlier release
+
+    def _index_folded(self, index: _SegmentIndex, folded: Folded) -> None:
+        for place, at in zip(folded.offered, self._folded_moments(folded), strict=True):
+            _file_moment(index.offered, place, at, 1)
 
     def _count_given_up(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
         counter = self._ledger.service(day, service)
@@ -397,6 +474,13 @@ class Tally:
             counter.abandoned_wait += sign * segment.wait(0)
             counter.abandoned_within += sign * segment.within
             counter.abandoned_short += sign * segment.short
+            slots, after = self._slots(day, service, segment.left)
+            slots.add(after, Column.ABANDONED, sign)
+            slots.add(after, Column.ABANDONED_WAIT, sign * segment.wait(0))
+            if segment.within:
+                slots.add(after, Column.ABANDONED_WITHIN, sign)
+            if segment.short:
+                slots.add(after, Column.ABANDONED_SHORT, sign)
 
     def _judge(self, segment: QueueSegment) -> None:
         """Whether a segment that ended unanswered was abandoned, and how soon."""
@@ -474,6 +558,17 @@ def _file(
         del known[place]
 
 
+def _file_moment(known: dict[_Place, list[int]], place: _Place, at: int, sign: int) -> None:
+    """Put a moment among those of its place, or take it out."""
+    moments = known.setdefault(place, [])
+    if sign > 0:
+        insort(moments, at)
+        return
+    del moments[bisect_left(moments, at)]
+    if not moments:
+        del known[place]
+
+
 def _order(segment: QueueSegment) -> tuple[int, int, int]:
     end = segment.answered if segment.answered is not None else segment.left
     return (
@@ -483,5 +578,5 @@ def _order(segment: QueueSegment) -> tuple[int, int, int]:
     )
 
 
-def _newest(places: dict[_T, None]) -> list[_T]:
+def _newest(places: Iterable[_T]) -> list[_T]:
     return list(places)[-MOST_FOLDED:]

@@ -371,14 +371,15 @@ class Timeline:
             return
         today = self.calendar.same_day(begin, until)
         if today is not None:
-            self._count_slice(agent, today, until - begin, sign)
+            self._count_slice(agent, today, begin, until - begin, sign)
             return
         # a wrong clock can be decades behind: dropped days are not iterated
         begin = max(begin, self.calendar.bounds(self._ledger.first_day)[0])
         for day, spent in slices(begin, until, self.calendar):
-            self._count_slice(agent, day, spent, sign)
+            self._count_slice(agent, day, begin, spent, sign)
+            begin += spent
 
-    def _count_slice(self, agent: OnFloor, day: int, spent: int, sign: int) -> None:
+    def _count_slice(self, agent: OnFloor, day: int, begin: int, spent: int, sign: int) -> None:
         state, service = agent.state, agent.service
         if (day, service) not in agent.visited:
             self._count_visit(agent, day, sign)
@@ -387,6 +388,10 @@ class Timeline:
         counter = self._ledger.agent(day, service, agent.id)
         if counter is not None:
             counter.time[state] += sign * spent
+            slots = self._ledger.intervals(day, service)
+            assert slots is not None
+            after = begin - self.calendar.bounds(day)[0]
+            slots.add_time(state, after, after + spent, sign)
             if state is NOT_READY:
                 counter.reasons[agent.slot] += sign * spent
 

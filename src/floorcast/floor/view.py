@@ -17,6 +17,7 @@ from floorcast.floor.change_hooks import ChangeHooks, IdHooks
 from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
+from floorcast.floor.intervals import ServiceIntervals
 from floorcast.site.configuration import Agent, CallCenter, Service
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "OnFloor",
     "Service",
     "ServiceDay",
+    "ServiceIntervals",
 ]
 
 
@@ -161,6 +163,10 @@ class FloorView:
     def services_on(self, day: int) -> Mapping[int, ServiceDay]:
         """The counters of a day, by service."""
         return self._floor.ledger.services_on(day)
+
+    def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
+        """The five-minute slots of a day, by service."""
+        return self._floor.ledger.intervals_on(day)
 
     def campaigns_of(self, service: int) -> Collection[Campaign]:
         """The campaigns of a service that were at work today or yesterday."""

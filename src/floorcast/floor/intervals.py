@@ -1,0 +1,177 @@
+"""Counters of the day's five-minute slots: the calls of a service, and the time of its agents.
+
+A slot is the time from ``number * SLOT_MS`` to the next after the client's local midnight, in
+elapsed time, so a day of 23 or 25 hours has 276 or 300. Longer intervals are sums of slots. Days
+that can no longer be requested are dropped with the day's counters (``floorcast.floor.ledger``).
+
+An hour in which anything was counted takes 1.7 KB for each service, and a wait 4 bytes. Durations
+are whole milliseconds.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, get_args
+
+from msgspec import Struct, field
+
+from floorcast.model.inbound import LeaveReason
+from floorcast.model.states import IN_CALL, LOGOFF, NOT_READY, READY, WRAP_UP, State
+
+__all__ = [
+    "COLUMNS",
+    "MOVED_ON",
+    "REQUEUED",
+    "SLOT_MS",
+    "Column",
+    "ServiceIntervals",
+    "leave_reason",
+]
+
+if TYPE_CHECKING:
+    Numbers = array[int]
+else:
+    Numbers = array  # it cannot be subscripted before Python 3.12, and msgspec looks at it
+
+SLOT_MS = 300_000
+SLOTS_OF_HOUR = 12
+_SECONDS_BITS = 17
+MOST_SECONDS = (1 << _SECONDS_BITS) - 1  # 36 hours: in percentiles, a longer wait counts as this
+MOVED_ON: tuple[str, ...] = (*get_args(LeaveReason), "REQUEUED")
+"""Why a call left a service unanswered; ``REQUEUED``: into the queue of another service."""
+REQUEUED = MOVED_ON.index("REQUEUED")
+
+_REASONS = {reason: index for index, reason in enumerate(MOVED_ON)}
+
+
+def leave_reason(reason: str) -> int:
+    """The number of a ``call.leave`` reason in ``MOVED_ON``."""
+    return _REASONS[reason]
+
+
+class Column(IntEnum):
+    """The counters of a slot (meanings: ``metrics.md``, "Intervals").
+
+    ``AGENTS_MOST`` and ``AGENTS_LAST``, ``QUEUE_MOST`` and ``QUEUE_LAST`` are one more than the
+    number; 0: no change in the slot. From ``MOVED_ON`` on there is a column for each reason.
+    """
+
+    OFFERED = 0
+    HANDLED = 1
+    UNQUEUED = 2
+    ANSWERED_WITHIN = 3
+    WAIT = 4
+    ABANDONED = 5
+    ABANDONED_WAIT = 6
+    ABANDONED_WITHIN = 7
+    ABANDONED_SHORT = 8
+    TALKS = 9
+    TALK = 10
+    WRAP_UP = 11
+    TRANSFERRED = 12
+    MISSED = 13
+    READY_TIME = 14
+    TALK_TIME = 15
+    HOLD_TIME = 16
+    WRAP_UP_TIME = 17
+    NOT_READY_TIME = 18
+    LOGGED_IN_TIME = 19
+    AGENTS_MOST = 20
+    AGENTS_LAST = 21
+    QUEUE_MOST = 22
+    QUEUE_LAST = 23
+    MOVED_ON = 24
+
+
+COLUMNS = Column.MOVED_ON + len(MOVED_ON)
+
+_HOUR_BYTES = SLOTS_OF_HOUR * COLUMNS * array("I").itemsize
+_NOTHING: Sequence[int] = (0,) * COLUMNS
+_LOGGED_IN = (Column.LOGGED_IN_TIME,)
+_TIME_OF: dict[State, tuple[Column, ...]] = {
+    LOGOFF: (),
+    READY: (Column.READY_TIME, *_LOGGED_IN),
+    IN_CALL: (Column.TALK_TIME, *_LOGGED_IN),
+    State.TRANSFERRING: (Column.TALK_TIME, *_LOGGED_IN),
+    State.HOLD: (Column.HOLD_TIME, Column.TALK_TIME, *_LOGGED_IN),
+    WRAP_UP: (Column.WRAP_UP_TIME, *_LOGGED_IN),
+    NOT_READY: (Column.NOT_READY_TIME, *_LOGGED_IN),
+}
+
+
+def _empty() -> Numbers:
+    return array("I")
+
+
+class ServiceIntervals(Struct):
+    """One service's slots of one day. ``after`` is the time after local midnight, in ms.
+
+    ``hours`` has, for each hour in which anything was counted, ``COLUMNS`` numbers for each of its
+    slots. ``waits`` has a number for each answered call that waited, in order: its slot, and its
+    wait in whole seconds.
+    """
+
+    hours: dict[int, Numbers] = field(default_factory=dict)
+    waits: Numbers = field(default_factory=_empty)
+
+    def add(self, after: int, column: int, amount: int) -> None:
+        """Add to a counter of the slot of a moment."""
+        hour, row = divmod(after // SLOT_MS, SLOTS_OF_HOUR)
+        index = row * COLUMNS + column
+        try:
+            self.hours[hour][index] += amount
+        except KeyError:
+            self.hours[hour] = array("I", bytes(_HOUR_BYTES))
+            self.add(after, column, amount)
+        except OverflowError:
+            cells = self.hours[hour]
+            if cells[index] + amount < 0:
+                cells[index] = 0  # it was counted in another time zone
+            else:
+                self.hours[hour] = array("q", cells)
+                self.add(after, column, amount)
+
+    def add_wait(self, after: int, wait: int, sign: int) -> None:
+        """Count the wait of a call that was answered then, or take it back."""
+        self.add(after, Column.WAIT, sign * wait)
+        packed = after // SLOT_MS << _SECONDS_BITS | min(max(wait, 0) // 1000, MOST_SECONDS)
+        waits = self.waits
+        if sign < 0:
+            index = bisect_left(waits, packed)
+            if index < len(waits) and waits[index] == packed:
+                del waits[index]
+        elif not waits or packed >= waits[-1]:
+            waits.append(packed)
+        else:
+            insort(waits, packed)
+
+    def add_time(self, state: State, begin: int, end: int, sign: int) -> None:
+        """Count an agent's time in a state, slot by slot."""
+        columns = _TIME_OF.get(state, _LOGGED_IN)
+        while begin < end:
+            stop = min(end, (begin // SLOT_MS + 1) * SLOT_MS)
+            for column in columns:
+                self.add(begin, column, sign * (stop - begin))
+            begin = stop
+
+    def note(self, after: int, most: Column, before: int, now: int) -> None:
+        """Note that there are ``now``, after ``before``: of ``AGENTS_MOST`` or ``QUEUE_MOST``."""
+        row = self.row(after // SLOT_MS)
+        known = row[most] if row[most + 1] else before + 1
+        self.add(after, most, max(known, now + 1) - row[most])
+        self.add(after, most + 1, now + 1 - row[most + 1])
+
+    def row(self, slot: int) -> Sequence[int]:
+        """The counters of a slot."""
+        hour, row = divmod(slot, SLOTS_OF_HOUR)
+        cells = self.hours.get(hour)
+        return _NOTHING if cells is None else cells[row * COLUMNS : (row + 1) * COLUMNS]
+
+    def waits_of(self, begin: int, end: int) -> Sequence[int]:
+        """The waits of the calls answered in the slots from ``begin`` to ``end``, in seconds."""
+        first = bisect_left(self.waits, begin << _SECONDS_BITS)
+        last = bisect_left(self.waits, end << _SECONDS_BITS)
+        return [packed & MOST_SECONDS for packed in self.waits[first:last]]
