@@ -13,6 +13,7 @@ from floorcast.statistics import (
     agent_status,
     campaign_stats,
     live_connects,
+    service_intervals,
     service_stats,
     waiting_calls,
 )
@@ -39,6 +40,8 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (live_connects.LiveConnectsAnswer, answers.LiveConnectsAnswer),
     (live_connects.LiveConnects, answers.LiveConnects),
     (service_stats.ServiceAnswer, answers.ServiceAnswer),
+    (service_intervals.IntervalAnswer, answers.IntervalAnswer),
+    (service_intervals.ServiceInterval, answers.ServiceInterval),
     (service_stats.ServiceStatistics, answers.ServiceStatistics),
     (service_stats.OutboundCall, answers.OutboundCall),
 ]

@@ -55,6 +55,13 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
     (methods.waiting_calls(ONE), "POST", "service/calls/status", {}, FILTERED),
     (methods.live_connects(), "POST", "service/liveConnects", {}, {}),
     (methods.service_statistics(ONE), "POST", "service/stats", {}, FILTERED),
+    (
+        methods.service_intervals(ONE, 1800, last=7200),
+        "POST",
+        "service/stats/intervals",
+        {},
+        {**FILTERED, "interval": 1800, "last": 7200},
+    ),
 ]
 
 

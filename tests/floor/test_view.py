@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floorcast.floor.call_data import facts
-from floorcast.floor.view import FloorView
+from floorcast.floor.view import Day, FloorView
 from tests.floor.random_floors import MIDDAY, agent, call, fold_all, new_floor
 
 NOON = int(MIDDAY.timestamp() * 1000)
@@ -60,6 +60,7 @@ def test_a_call_is_listed_with_the_service_that_has_it() -> None:
 
 
 def test_a_day_of_the_view_is_the_client_s() -> None:
-    """Its number, and the ms of its local midnight."""
+    """Its number, and the ms of its local midnights."""
     day = FloorView(new_floor()).day_of(NOON)
-    assert day == (MIDDAY.toordinal(), NOON - 12 * 3_600_000)
+    midnight = NOON - 12 * 3_600_000
+    assert day == Day(MIDDAY.toordinal(), midnight, midnight + 24 * 3_600_000)

@@ -18,12 +18,14 @@ __all__ = [
     "Consumer",
     "InCall",
     "InteractionPage",
+    "IntervalAnswer",
     "LiveConnects",
     "LiveConnectsAnswer",
     "LoggedIn",
     "OutboundCall",
     "PostCall",
     "ServiceAnswer",
+    "ServiceInterval",
     "ServiceStatistics",
     "TimezoneCount",
     "WaitingCall",
@@ -151,6 +153,49 @@ class LiveConnectsAnswer(Answer, kw_only=True):
     """Intervals of five minutes, oldest first."""
 
     live_connects: list[LiveConnects] = []
+
+
+class ServiceInterval(Struct, rename="camel", kw_only=True):
+    """One service in one interval (floorcast's own)."""
+
+    service_id: int | None = None
+    start: int | None = None
+    end: int | None = None
+    complete: bool | None = None
+    offered: int | None = None
+    handled: int | None = None
+    abandoned: int | None = None
+    moved_on: dict[str, int] | None = None
+    missed: int | None = None
+    transferred: int | None = None
+    answered_within_sla: int | None = field(default=None, name="answeredWithinSLA")
+    abandoned_within_sla: int | None = field(default=None, name="abandonedWithinSLA")
+    abandoned_short: int | None = None
+    service_level: float | None = None
+    abandon_rate: float | None = None
+    average_speed_of_answer: int | None = None
+    average_talk_duration: int | None = None
+    average_wrapup_duration: int | None = None
+    average_handle_duration: int | None = None
+    average_hold_duration: int | None = None
+    wait_p50: int | None = field(default=None, name="waitP50")
+    wait_p90: int | None = field(default=None, name="waitP90")
+    wait_max: int | None = None
+    ready_time: int | None = None
+    talk_time: int | None = None
+    wrapup_time: int | None = None
+    not_ready_time: int | None = None
+    logged_in_time: int | None = None
+    occupancy: float | None = None
+    agents_max: int | None = None
+    queue_max: int | None = None
+
+
+class IntervalAnswer(Answer, kw_only=True):
+    """The intervals in which anything was counted, by start and then by service (our own)."""
+
+    intervals: list[ServiceInterval] = []
+    time_stamp: int | None = None
 
 
 class OutboundCall(Struct, rename="camel", kw_only=True):

@@ -44,6 +44,7 @@ __all__ = [
     "live_connects",
     "post",
     "post_call",
+    "service_intervals",
     "service_statistics",
     "waiting_calls",
 ]
@@ -210,6 +211,20 @@ def live_connects(filter: Filter = EVERYTHING) -> Call[answers.LiveConnectsAnswe
 def service_statistics(filter: Filter = EVERYTHING) -> Call[answers.ServiceAnswer]:
     """Calls, agents and campaigns of each service, today and now."""
     return _answer(_filtered("/realtime/service/stats", filter), answers.ServiceAnswer)
+
+
+def service_intervals(
+    filter: Filter = EVERYTHING, interval: int = 900, last: int | None = None
+) -> Call[answers.IntervalAnswer]:
+    """Calls and agents' time of each service by interval (floorcast's own).
+
+    ``interval`` is 300, 900, 1800 or 3600 seconds. Today's intervals, or those that began within
+    the ``last`` seconds.
+    """
+    members = {**filter.members(), "interval": interval}
+    if last is not None:
+        members["last"] = last
+    return _answer(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
 
 
 def _page(response: Response) -> Page:

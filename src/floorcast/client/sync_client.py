@@ -166,6 +166,7 @@ class Client(Connected):
     waiting_calls = _answering(methods.waiting_calls)
     live_connects = _answering(methods.live_connects)
     service_statistics = _answering(methods.service_statistics)
+    service_intervals = _answering(methods.service_intervals)
 
     agent_events = _following(feeds.agent_events)
     interaction_events = _following(feeds.interaction_events)

@@ -17,11 +17,14 @@ from floorcast.floor.change_hooks import ChangeHooks, IdHooks
 from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
-from floorcast.floor.intervals import ServiceIntervals
+from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column, ServiceIntervals
 from floorcast.site.configuration import Agent, CallCenter, Service
 
 __all__ = [
+    "COLUMNS",
+    "MOVED_ON",
     "NO_SERVICE",
+    "SLOT_MS",
     "Agent",
     "AgentDay",
     "Call",
@@ -29,6 +32,7 @@ __all__ = [
     "CallFacts",
     "CallInHand",
     "Campaign",
+    "Column",
     "Day",
     "FloorView",
     "IdHooks",
@@ -41,10 +45,11 @@ __all__ = [
 
 
 class Day(NamedTuple):
-    """A day of the client's calendar: its number, and its first ms."""
+    """A day of the client's calendar: its number, its first ms, and that of the day after it."""
 
     number: int
     begin: int
+    end: int
 
 
 class FloorView:
@@ -64,7 +69,7 @@ class FloorView:
         """The client's day that holds a moment."""
         calendar = self._floor.calendar
         number = calendar.day_of(ms)
-        return Day(number, calendar.bounds(number)[0])
+        return Day(number, *calendar.bounds(number))
 
     # -- names -----------------------------------------------------------------------------
 

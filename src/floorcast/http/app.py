@@ -36,6 +36,7 @@ from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatist
 from floorcast.statistics.agent_status import AgentStatusAnswer
 from floorcast.statistics.campaign_stats import CampaignAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
+from floorcast.statistics.service_intervals import IntervalAnswer
 from floorcast.statistics.service_stats import ServiceAnswer
 from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
@@ -169,6 +170,10 @@ ROUTES: tuple[Route, ...] = (
           operation="serviceStatistics", methods="service methods",
           body=statistics.StatisticsRequest, answer=ServiceAnswer,
           doc="Get the calls, agents and campaigns of each service, today and now."),
+    Route(method="POST", path="/realtime/service/stats/intervals", handler=statistics.intervals,
+          operation="serviceIntervals", methods="service methods",
+          body=statistics.IntervalRequest, answer=IntervalAnswer,
+          doc="Get the calls and the agents' time of each service by interval of the day."),
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,

@@ -26,7 +26,7 @@ class AgentDays:
     """The counted work of agents today on the services of a scope."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
-        self.today, self.midnight = scope.today(moment)
+        self.today, self.midnight, _ = scope.today(moment)
         self._now = moment.now
         self._quiet = moment.quiet_agent
         self._view = scope.view
@@ -78,7 +78,7 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
     found = view.logged_in(scope.services)
     if NO_SERVICE in scope.services:
         return found  # all agents are among them
-    today, _ = scope.today(moment)
+    today = scope.today(moment).number
     for service in scope.services:
         for number, day in view.agents_of_day(today, service).items():
             if number not in found and (day.inbound or day.outbound):
@@ -90,6 +90,6 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
 
 def everyone_today(scope: Scope, moment: Moment) -> set[int]:
     """The agents that may have something on the services of the scope today."""
-    today, _ = scope.today(moment)
+    today = scope.today(moment).number
     on_services = (scope.view.agents_of_day(today, service) for service in scope.services)
     return scope.view.logged_in(scope.services).union(*on_services)

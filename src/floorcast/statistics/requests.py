@@ -16,16 +16,24 @@ from floorcast.model.filter_parsing import (
 )
 
 __all__ = [
+    "DEFAULT_INTERVAL",
     "EVERYTHING",
     "FAR",
+    "INTERVALS",
+    "MOST_LAST",
     "CampaignConditions",
     "CampaignFilter",
     "ServiceFilter",
     "read_campaign_filter",
     "read_changed_after",
+    "read_interval",
+    "read_last",
     "read_service_filter",
 ]
 
+INTERVALS = (300, 900, 1800, 3600)  # seconds
+DEFAULT_INTERVAL = 900
+MOST_LAST = 86_400  # seconds that a request for intervals can look back
 FAR = 10**16  # ms: further than any date that is written
 _FAR_DIGITS = 16  # below FAR
 
@@ -75,6 +83,22 @@ def _services(given: dict[str, object]) -> ServiceFilter:
 
 def _ids(given: dict[str, object], member: str) -> frozenset[int]:
     return condition(given, member, "id", read_id) or frozenset()
+
+
+def read_interval(value: object) -> int:
+    """Check ``interval``: 300, 900, 1800 or 3600 seconds. Raises InvalidParameter."""
+    if isinstance(value, int) and value in INTERVALS:
+        return value
+    raise InvalidParameter("interval must be 300, 900, 1800 or 3600 seconds")
+
+
+def read_last(value: object) -> int | None:
+    """Check ``last``: 1 to 86,400 seconds; None is not given. Raises InvalidParameter."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_LAST:
+        return value
+    raise InvalidParameter(f"last must be a whole number of seconds from 1 to {MOST_LAST}")
 
 
 def read_changed_after(value: object, zone: tzinfo) -> int | None:

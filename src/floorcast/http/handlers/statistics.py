@@ -10,10 +10,10 @@ import asyncio
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from floorcast.floor.view import FloorView
-from floorcast.http.openapi.schemas import one_of, time_or_ms
+from floorcast.http.openapi.schemas import one_of, time_or_ms, whole_or_null
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
 from floorcast.model.filter_parsing import ServiceConditions
@@ -30,11 +30,21 @@ from floorcast.statistics.campaign_stats import CampaignAnswer, campaign_statist
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import (
+    DEFAULT_INTERVAL,
     FAR,
+    INTERVALS,
+    MOST_LAST,
     CampaignConditions,
     read_campaign_filter,
     read_changed_after,
+    read_interval,
+    read_last,
     read_service_filter,
+)
+from floorcast.statistics.service_intervals import (
+    IntervalAnswer,
+    IntervalSpan,
+    service_intervals,
 )
 from floorcast.statistics.service_stats import ServiceAnswer, service_stats
 from floorcast.statistics.visibility import Moment, Scope, Visibility
@@ -42,12 +52,14 @@ from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
 
 __all__ = [
     "CampaignRequest",
+    "IntervalRequest",
     "StatisticsRequest",
     "StatusRequest",
     "averages",
     "calls",
     "campaigns",
     "connects",
+    "intervals",
     "services",
     "stats",
     "stats_ex",
@@ -63,6 +75,15 @@ class StatisticsRequest(Struct):
     """The rows to return. Without a filter, all that the user can see."""
 
     filter: Annotated[object, one_of(ServiceConditions, None)] = None
+
+
+class IntervalRequest(StatisticsRequest):
+    """The same, the length of an interval, and how far to look back: today, or some seconds."""
+
+    interval: Annotated[object, Meta(extra_json_schema={"enum": list(INTERVALS)})] = (
+        DEFAULT_INTERVAL
+    )
+    last: Annotated[object, whole_or_null(1, MOST_LAST)] = None
 
 
 class CampaignRequest(Struct):
@@ -98,6 +119,16 @@ async def services(context: RequestContext) -> Response:
     """Service statistics."""
     asked, scopes = await _services_asked(context)
     return await _rows(asked, ServiceAnswer([]), service_stats(scopes, asked.moment))
+
+
+async def intervals(context: RequestContext) -> Response:
+    """Service statistics by interval."""
+    request = await context.json(IntervalRequest)
+    span = IntervalSpan(read_interval(request.interval), read_last(request.last))
+    wanted = read_service_filter(request.filter)
+    asked = _Asked(context)
+    rows = service_intervals(asked.visibility.scopes(wanted), asked.moment, span)
+    return await _rows(asked, IntervalAnswer([], asked.moment.now), rows)
 
 
 async def stats(context: RequestContext) -> Response:

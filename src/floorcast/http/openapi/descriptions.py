@@ -201,6 +201,10 @@ MEMBERS = {
     "maxHoldTime": "The service's longest hold time, from the site file.",
     "targetServiceLevel": "The service level that the service aims for, in percent.",
     "targetSeconds": "The speed of answer that the service aims for.",
+    "intervals": "One row per interval and service in which anything was counted, by start, then by"
+    " service id.",
+    "interval": "The length of an interval in seconds.",
+    "last": "How many seconds to look back. Without it, the intervals of today.",
     "uploaded": "Records uploaded.",
     "completed": "Records completed.",
     "dialable": "Records that could be dialed now.",
@@ -225,6 +229,45 @@ MEMBERS = {
     "message": "What is wrong, and what to change.",
     "status": "Whether all is well.",
     # members with another meaning in one type
+    "ServiceInterval.start": "The interval's first ms since 1970. Intervals begin at the client's"
+    " local midnight.",
+    "ServiceInterval.end": "The first ms after the interval.",
+    "ServiceInterval.complete": "False for the interval in progress.",
+    "ServiceInterval.offered": "Calls that were put to agents, counted when they joined the queue.",
+    "ServiceInterval.handled": "Calls that were answered, counted at the answer.",
+    "ServiceInterval.abandoned": "Calls that were abandoned, counted at their end.",
+    "ServiceInterval.movedOn": "Calls that left the service unanswered and went on, counted when"
+    " they left, by reason: those of `call.leave`, or REQUEUED for another service's queue.",
+    "ServiceInterval.missed": "Offers to agents that were not taken (`agent.missed`).",
+    "ServiceInterval.transferred": "Handled calls that their agent passed on, counted when they"
+    " left the agent.",
+    "ServiceInterval.answeredWithinSLA": "Calls answered after a wait of at most `sla_seconds`.",
+    "ServiceInterval.abandonedWithinSLA": "Calls abandoned after a wait of at most `sla_seconds`.",
+    "ServiceInterval.abandonedShort": "Calls abandoned after a wait of at most"
+    " `short_abandon_seconds`.",
+    "ServiceInterval.serviceLevel": "The service level of the interval, by the formula of the"
+    " service.",
+    "ServiceInterval.abandonRate": "100 × abandoned ÷ (handled + abandoned) of the interval.",
+    "ServiceInterval.averageSpeedOfAnswer": "Mean wait of the calls answered in the interval.",
+    "ServiceInterval.averageTalkDuration": "Mean talk of the calls that left their agent in the"
+    " interval.",
+    "ServiceInterval.averageWrapupDuration": "Mean wrap-up of the same calls.",
+    "ServiceInterval.averageHandleDuration": "Talk + wrap-up of the same calls.",
+    "ServiceInterval.averageHoldDuration": "The agents' time in Hold, for each of the same calls.",
+    "ServiceInterval.waitP50": "The wait that half of the calls answered in the interval did not"
+    " exceed, in whole seconds.",
+    "ServiceInterval.waitP90": "The wait that 90 % of these calls did not exceed.",
+    "ServiceInterval.waitMax": "The longest wait of these calls.",
+    "ServiceInterval.readyTime": "The agents' time in Ready within the interval.",
+    "ServiceInterval.talkTime": "The agents' time in call within the interval, hold and transfer"
+    " included.",
+    "ServiceInterval.wrapupTime": "The agents' time in Wrapup within the interval.",
+    "ServiceInterval.notReadyTime": "The agents' time in Not Ready within the interval.",
+    "ServiceInterval.loggedInTime": "The agents' time in any state but Logoff within the interval.",
+    "ServiceInterval.occupancy": "100 × (talk + wrap-up) ÷ (talk + wrap-up + ready), of the agents'"
+    " time.",
+    "ServiceInterval.agentsMax": "The most agents that were logged in to the service at once.",
+    "ServiceInterval.queueMax": "The most calls that waited at once.",
     "AgentEvent.sessionId": "The session id of the call in hand.",
     "AgentEvent.transactionId": "The transaction id of the call in hand.",
     "AgentEvent.timestamp": "When the agent entered the state, in ms since 1970.",

@@ -23,7 +23,7 @@ from floorcast.model.outbound import (
     SmsEvent,
 )
 
-__all__ = ["REF", "components", "one_of", "schema", "time_or_ms"]
+__all__ = ["REF", "components", "one_of", "schema", "time_or_ms", "whole_or_null"]
 
 REF = "#/components/schemas/{name}"
 VOICE = "VoiceEvent"
@@ -40,6 +40,12 @@ def time_or_ms(far: int) -> Meta:
     digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(far)) - 1}}}$"}
     iso = {"type": "string", "format": "date-time"}
     return Meta(extra_json_schema={"anyOf": [ms, digits, iso, {"type": "null"}]})
+
+
+def whole_or_null(least: int, most: int) -> Meta:
+    """A member that holds a whole number within limits, or null."""
+    whole = {"type": "integer", "minimum": least, "maximum": most}
+    return Meta(extra_json_schema={"anyOf": [whole, {"type": "null"}]})
 
 
 def schema(kind: object) -> dict[str, Any]:
