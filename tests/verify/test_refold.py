@@ -18,19 +18,18 @@ PATIENT = settings(
 )
 TAKEN = {info.tag for info in map(msgspec.inspect.type_info, get_args(InboundEvent))}  # type: ignore[attr-defined]  # each is a tagged struct
 UNFOLDED = {kind for kind in KINDS if not {f"call.{kind}", f"agent.{kind}"} & TAKEN}
-AS_KNOWN_THEN = {"account", "phone", "callType"}  # of the call in hand, when its event was taken
+AS_KNOWN_THEN = {  # of the call in hand or the offered call, when its event was taken
+    "service/agents/status": {"account", "phone", "callType"},
+    "service/stats/intervals": {"missed"},
+}
 
 
 def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
-    return {
-        method: [
-            {name: shown for name, shown in row.items() if name not in AS_KNOWN_THEN}
-            if method == "service/agents/status"
-            else row
-            for row in found
-        ]
-        for method, found in rows.items()
-    }
+    def comparable(method: str, row: dict[str, Any]) -> dict[str, Any]:
+        without = AS_KNOWN_THEN.get(method, set())
+        return {name: shown for name, shown in row.items() if name not in without}
+
+    return {method: [comparable(method, row) for row in found] for method, found in rows.items()}
 
 
 @PATIENT

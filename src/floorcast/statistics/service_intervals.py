@@ -162,7 +162,7 @@ class _Intervals:
                 for slot in range(first, first + self._width):
                     counted = [a + b for a, b in zip(counted, slots.row(slot), strict=True)]
                 waits += slots.waits_of(first, first + self._width)
-        if not any(counted):
+        if not any(counted[: Column.AGENTS_MOST]) and not any(counted[Column.MOVED_ON :]):
             return None
         complete = end <= self._moment.now
         return _shown(own.service, (start, end, complete), counted, sorted(waits), (agents, queue))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from floorcast.verify.call_pass import known_facts
-from floorcast.verify.client_days import Days
+from floorcast.verify.client_days import QUARTER_MS, Days
 from floorcast.verify.queue_segments import course, of_agent
 from floorcast.verify.records import Heard, Records, WrapUp
 from floorcast.verify.sums import Presence, Sums
@@ -33,6 +33,7 @@ STATES = {
 }
 ON_A_CALL = ("In Call", "Hold", "Transferring")
 WITH_A_CALL = (*ON_A_CALL, "Dialing", "Manual Dial", "Preview Dial", "Reserved")
+_TIMES = {"Ready": "readyTime", "Wrapup": "wrapupTime", "Not Ready": "notReadyTime"}
 REASONS = ("LUNCH", "TRAINING", "BREAK", "MEETING", "TECH_DIFFICULTIES")
 
 
@@ -132,9 +133,23 @@ class AgentPass:
             if one.state != "Logoff" and end > begin:
                 sums = self._sums.agents[agent][one.service]
                 sums.time[one.state] += end - begin
+                self._count_in_intervals(one, begin, end)
                 if one.state == "Not Ready":
                     reason = self._records.terms[one.heard.terms].reason(one.reason)
                     sums.reasons[reason if reason in REASONS else "OTHER"] += end - begin
+
+    def _count_in_intervals(self, one: _Stretch, begin: int, end: int) -> None:
+        names = ["loggedInTime"]
+        if one.state in ON_A_CALL:
+            names += ["talkTime", "holdTime"] if one.state == "Hold" else ["talkTime"]
+        elif one.state in _TIMES:
+            names.append(_TIMES[one.state])
+        while begin < end:
+            quarter = self._days.quarter(begin)
+            stop = min(end, self._days.begin + (quarter + 1) * QUARTER_MS)
+            for name in names:
+                self._sums.intervals[one.service, quarter].spent[name] += stop - begin
+            begin = stop
 
     def _count_visits(self, agent: int, stretches: Sequence[_Stretch]) -> None:
         visits: list[_Visit] = []

@@ -9,7 +9,7 @@ from typing import Any
 from floorcast.verify.client_days import Days
 from floorcast.verify.queue_segments import Course, QueueSegment, course, is_step, of_agent
 from floorcast.verify.records import Known, Records, Report, Terms, Told, WrapUp, name_of
-from floorcast.verify.sums import OpenCall, Sums
+from floorcast.verify.sums import IntervalSums, OpenCall, Sums
 
 __all__ = ["CallPass", "known_facts", "note_answers"]
 
@@ -53,6 +53,7 @@ class CallPass:
 
     def add(self, story: Sequence[Told]) -> None:
         """Add a call, of which this was told in the order of the log."""
+        self._count_missed(story)
         if all(told.kind in ("state", "missed") and not is_step(told) for told in story):
             return  # agents named it, and that is all
         heard = _last_sign(story)
@@ -65,6 +66,7 @@ class CallPass:
         self._count_offered(way, heard)
         self._count_handled(way, terms, direction, self._records.wrap_ups_of(name))
         self._count_abandoned(way, terms)
+        self._count_moved_on(way, terms)
         self._count_agents(way, direction)
         self._count_disposition(story, name, way)
         if way.ended is None and heard + self._quiet > self._now:
@@ -73,8 +75,11 @@ class CallPass:
     # -- what it counts for services -------------------------------------------------------
 
     def _count_offered(self, way: Course, heard: int) -> None:
-        for service in {one.service for one in way.segments if self._touches_today(one, heard)}:
+        touching = [one for one in way.segments if self._touches_today(one, heard)]
+        for service in {one.service for one in touching}:
             self._sums.services[service].offered += 1
+            first = min(one.began for one in touching if one.service == service)
+            self._interval(service, max(first, self._days.begin)).counts["offered"] += 1
 
     def _touches_today(self, segment: QueueSegment, heard: int) -> bool:
         end = segment.answered if segment.answered is not None else segment.left
@@ -94,13 +99,23 @@ class CallPass:
             if self._days.is_today(segment.answered):
                 wait = segment.wait(segment.answered)
                 sums.handled += 1
+                interval = self._interval(segment.service, segment.answered)
+                interval.counts["handled"] += 1
                 if segment.joined is not None or direction not in _OUTBOUND:
                     sums.waits.append(wait)
-                    sums.handled_within += wait <= terms.thresholds(_number(segment.service))[0]
+                    within = wait <= terms.thresholds(_number(segment.service))[0]
+                    sums.handled_within += within
+                    interval.waits.append(wait)
+                    interval.counts["answeredWithinSLA"] += within
             if segment.left is not None and self._days.is_today(segment.left):
                 sums.talks.append(segment.left - segment.answered)
                 own = [one.spent for one in wrap_ups if _followed(way.segments, one) is segment]
                 sums.wrap_ups.append(sum(own))
+                interval = self._interval(segment.service, segment.left)
+                interval.talks += 1
+                interval.counts["transferred"] += segment.passed_on or segment.exited
+                interval.spent["talk"] += segment.left - segment.answered
+                interval.spent["wrapUp"] += sum(own)
 
     def _first_answered(self, way: Course) -> dict[_Place, QueueSegment]:
         found: dict[_Place, QueueSegment] = {}
@@ -125,6 +140,49 @@ class CallPass:
                 sums.abandoned.append(wait)
                 sums.abandoned_within += wait <= sla
                 sums.abandoned_short += wait <= short
+                counts = self._interval(segment.service, segment.left).counts
+                counts["abandoned"] += 1
+                counts["abandonedWithinSLA"] += wait <= sla
+                counts["abandonedShort"] += wait <= short
+
+    def _count_moved_on(self, way: Course, terms: Terms) -> None:
+        """A call moved on if it left a service unanswered, and nothing else came of it there."""
+        came_to = set(self._first_answered(way))
+        found: dict[int | None, QueueSegment] = {}
+        for segment in way.segments:
+            if segment.answers:
+                continue
+            if segment.left is None:
+                came_to.add((self._days.today, segment.service))
+            elif segment.lost or (segment.exited and terms.counts_exits(_number(segment.service))):
+                came_to.add((self._days.of(segment.left), segment.service))
+            elif self._days.is_today(segment.left):
+                found[segment.service] = segment
+        over = [one for one in way.segments if one.joined is not None and not one.waits]
+        for one in over:  # it waited there at the end of today
+            end = one.answered if one.answered is not None else one.left
+            if end is not None and one.began < self._days.end <= end:
+                came_to.add((self._days.today, one.service))
+        for service, segment in found.items():
+            if (self._days.today, service) not in came_to:
+                assert segment.left is not None
+                moved_on = self._interval(service, segment.left).moved_on
+                moved_on[segment.reason or "REQUEUED"] += 1
+
+    def _count_missed(self, story: Sequence[Told]) -> None:
+        for told in story:
+            if told.kind == "missed" and self._days.is_today(told.at):
+                service = told.service
+                if service is None:
+                    service = self._service_then(story, told)
+                self._interval(service, told.at).counts["missed"] += 1
+
+    def _service_then(self, story: Sequence[Told], missed: Told) -> int | None:
+        """The service that had the call, by what was known when an offer of it was missed."""
+        return course([one for one in story if one.position < missed.position]).present_service
+
+    def _interval(self, service: int | None, at: int) -> IntervalSums:
+        return self._sums.intervals[service, self._days.quarter(at)]
 
     # -- what it counts for agents ---------------------------------------------------------
 

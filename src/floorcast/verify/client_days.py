@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-__all__ = ["Days"]
+__all__ = ["QUARTER_MS", "Days"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+QUARTER_MS = 900_000
 _TWO_DAYS = 48 * 3_600_000  # ms
 
 
@@ -23,6 +24,10 @@ class Days:
     def of(self, ms: int) -> date:
         """The date on the wall at a moment."""
         return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self._zone).date()
+
+    def quarter(self, ms: int) -> int:
+        """The quarter of an hour of the day that holds a moment of it, counted from midnight."""
+        return (ms - self.begin) // QUARTER_MS
 
     def is_today(self, ms: int) -> bool:
         """Whether a moment is in the day."""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from floorcast.verify.agent_pass import customer_phone
-from floorcast.verify.client_days import Days
+from floorcast.verify.client_days import QUARTER_MS, Days
 from floorcast.verify.names import Site
-from floorcast.verify.sums import AgentSums, Campaign, OpenCall, Presence, ServiceSums, Sums
+from floorcast.verify.sums import (
+    AgentSums,
+    Campaign,
+    IntervalSums,
+    OpenCall,
+    Presence,
+    ServiceSums,
+    Sums,
+)
 
 __all__ = ["Answers"]
 
@@ -59,6 +67,7 @@ class Answers:
         """Every method's rows; those of agents in the order of their ids."""
         return {
             "service/stats": self._services(),
+            "service/stats/intervals": self._intervals(),
             "service/calls/status": self._waiting(),
             "service/liveConnects": self._connects(),
             "service/agent/stats": self._stats(),
@@ -120,6 +129,53 @@ class Answers:
             **self._of_campaigns(number),
             **self._call_center(number),
             **_targets(known),
+        }
+
+    def _intervals(self) -> list[Row]:
+        """Those of service statistics, by quarter hour; without the maxima."""
+        rows = []
+        for (number, quarter), sums in sorted(
+            (key, sums) for key, sums in self._sums.intervals.items() if key[0] is not None
+        ):
+            if number in self._site.services and _is_counted(sums):
+                rows.append(self._interval(number, quarter, sums))
+        return rows
+
+    def _interval(self, number: int, quarter: int, sums: IntervalSums) -> Row:
+        start = self._days.begin + quarter * QUARTER_MS
+        end = min(start + QUARTER_MS, self._days.end)
+        counts, spent, talks = sums.counts, sums.spent, sums.talks
+        of_service = ServiceSums(
+            waits=sums.waits,
+            abandoned=[0] * counts["abandoned"],
+            handled_within=counts["answeredWithinSLA"],
+            abandoned_within=counts["abandonedWithinSLA"],
+            abandoned_short=counts["abandonedShort"],
+        )
+        seconds = sorted(wait // 1000 for wait in sums.waits)
+        busy = spent["talkTime"] + spent["wrapupTime"]
+        shown = ("offered", "handled", "abandoned", "missed", "transferred", "answeredWithinSLA")
+        times = ("readyTime", "talkTime", "wrapupTime", "notReadyTime", "loggedInTime")
+        return {
+            "name": f"{number} {start}",
+            "serviceId": str(number),
+            "start": start,
+            "end": end,
+            "complete": end <= self._now,
+            **{name: counts[name] for name in (*shown, "abandonedWithinSLA", "abandonedShort")},
+            "movedOn": {name: count for name, count in sums.moved_on.items() if count},
+            "serviceLevel": _level(self._site.services[number].get("service_level"), of_service),
+            "abandonRate": _percent(counts["abandoned"], len(sums.waits) + counts["abandoned"]),
+            "averageSpeedOfAnswer": _mean(sum(sums.waits), len(sums.waits)),
+            "averageTalkDuration": _mean(spent["talk"], talks),
+            "averageWrapupDuration": _mean(spent["wrapUp"], talks),
+            "averageHandleDuration": _mean(spent["talk"] + spent["wrapUp"], talks),
+            "averageHoldDuration": _mean(spent["holdTime"], talks),
+            "waitP50": _rank(seconds, Decimal("0.5")),
+            "waitP90": _rank(seconds, Decimal("0.9")),
+            "waitMax": max(seconds, default=0),
+            **{name: spent[name] // 1000 for name in times},
+            "occupancy": _percent(busy, busy + spent["readyTime"]),
         }
 
     def _of_campaigns(self, service: int) -> Row:
@@ -359,3 +415,14 @@ def _first(values: Sequence[str | None]) -> str | None:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _is_counted(sums: IntervalSums) -> bool:
+    counted = (sums.counts, sums.spent, sums.moved_on)
+    return bool(sums.talks) or any(count for counts in counted for count in counts.values())
+
+
+def _rank(ordered: Sequence[int], share: Decimal) -> int:
+    """The nearest rank."""
+    rank = int((share * len(ordered)).to_integral_value(ROUND_CEILING))
+    return ordered[rank - 1] if rank else 0

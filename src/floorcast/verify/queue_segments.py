@@ -25,7 +25,8 @@ class QueueSegment:
     """A segment at a service (None: at no known one); ms, None for what did not happen (yet).
 
     ``answers`` are the first one, then each other agent that joined the call in this segment. The
-    call ``exited`` by ``call.leave``, and was ``lost`` if the call ended before an answer.
+    call ``exited`` by ``call.leave``, for ``reason``, or was ``passed_on`` by its agent. It was
+    ``lost`` if the call ended before an answer.
     """
 
     service: int | None
@@ -34,6 +35,8 @@ class QueueSegment:
     left: int | None = None
     exited: bool = False
     lost: bool = False
+    reason: str | None = None
+    passed_on: bool = False
 
     @property
     def answered(self) -> int | None:
@@ -104,6 +107,7 @@ def course(story: Sequence[Told]) -> Course:
         elif step.kind == "leave":
             if way.segments and way.segments[-1].left is None:
                 way.segments[-1].left, way.segments[-1].exited = step.at, True
+                way.segments[-1].reason = step.data["reason"]
         elif step.kind == "end":
             _end(way, step)
             break
@@ -123,7 +127,7 @@ def _queue(way: Course, step: Told) -> None:
     if last is not None and last.waits and last.service == service:
         return  # said again: it has been waiting there all along
     if last is not None and last.left is None:
-        last.left = step.at
+        last.left, last.passed_on = step.at, bool(last.answers)
     if way.service is None:
         way.service = step.service
     way.segments.append(QueueSegment(service, step.at))

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["AgentSums", "Campaign", "OpenCall", "Presence", "ServiceSums", "Sums"]
+__all__ = ["AgentSums", "Campaign", "IntervalSums", "OpenCall", "Presence", "ServiceSums", "Sums"]
 
 
 @dataclass
@@ -25,6 +25,17 @@ class ServiceSums:
     abandoned_short: int = 0
     talks: list[int] = field(default_factory=list)
     wrap_ups: list[int] = field(default_factory=list)
+
+
+@dataclass
+class IntervalSums:
+    """One service's quarter of an hour: counts by the names of the answer, ms by name, waits."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    spent: Counter[str] = field(default_factory=Counter)
+    moved_on: Counter[str] = field(default_factory=Counter)
+    waits: list[int] = field(default_factory=list)
+    talks: int = 0
 
 
 @dataclass
@@ -84,6 +95,9 @@ class Sums:
 
     services: defaultdict[int | None, ServiceSums] = field(
         default_factory=lambda: defaultdict(ServiceSums)
+    )
+    intervals: defaultdict[tuple[int | None, int], IntervalSums] = field(
+        default_factory=lambda: defaultdict(IntervalSums)
     )
     agents: defaultdict[int, defaultdict[int | None, AgentSums]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(AgentSums))

@@ -15,6 +15,7 @@ from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import CampaignFilter
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
@@ -122,6 +123,7 @@ def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
     averages = averages_answer(agent_averages(scopes, moment).all(), moment)
     answers: dict[str, Iterable[object]] = {
         "service/stats": service_stats(scopes, moment).all(),
+        "service/stats/intervals": service_intervals(scopes, moment, IntervalSpan()).all(),
         "service/calls/status": waiting_calls(scopes, moment).all(),
         "service/liveConnects": live_connects(scopes, moment).live_connects,
         "service/agent/stats": agent_statistics(scopes, moment).all(),
@@ -130,7 +132,12 @@ def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
         "service/agents/averages": averages.agent_averages,
         "campaign/stats": campaign_statistics(visibility, CampaignFilter(), moment).all(),
     }
-    return {method: _as_read(rows) for method, rows in answers.items()}
+    read = {method: _as_read(rows) for method, rows in answers.items()}
+    for row in read["service/stats/intervals"]:
+        # they follow the order of the log, which the second way does not look at
+        del row["agentsMax"], row["queueMax"]
+        row["name"] = f"{row['serviceId']} {row['start']}"
+    return read
 
 
 def _as_read(rows: Iterable[object]) -> Rows:
@@ -140,6 +147,7 @@ def _as_read(rows: Iterable[object]) -> Rows:
 
 _NAMED_BY = {
     "service/stats": "serviceId",
+    "service/stats/intervals": "name",
     "service/calls/status": "timeStamp",
     "service/liveConnects": "timeStamp",
     "service/agent/stats": "agentName",
