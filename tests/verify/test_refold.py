@@ -18,6 +18,7 @@ PATIENT = settings(
 )
 TAKEN = {info.tag for info in map(msgspec.inspect.type_info, get_args(InboundEvent))}  # type: ignore[attr-defined]  # each is a tagged struct
 UNFOLDED = {kind for kind in KINDS if not {f"call.{kind}", f"agent.{kind}"} & TAKEN}
+OF_EVERY_INTERVAL = {"name", "serviceId", "start", "end", "complete"}
 AS_KNOWN_THEN = {  # of the call in hand or the offered call, when its event was taken
     "service/agents/status": {"account", "phone", "callType"},
     "service/stats/intervals": {"missed"},
@@ -29,7 +30,12 @@ def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
         without = AS_KNOWN_THEN.get(method, set())
         return {name: shown for name, shown in row.items() if name not in without}
 
-    return {method: [comparable(method, row) for row in found] for method, found in rows.items()}
+    found = {method: [comparable(method, row) for row in of] for method, of in rows.items()}
+    intervals = found["service/stats/intervals"]
+    found["service/stats/intervals"] = [
+        row for row in intervals if any(row[name] for name in row.keys() - OF_EVERY_INTERVAL)
+    ]
+    return found
 
 
 @PATIENT
