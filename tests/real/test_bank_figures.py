@@ -24,6 +24,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 from tests.statistics.floors import at, folded
@@ -252,3 +253,44 @@ def test_the_first_day_has_the_known_figures() -> None:
     assert (len(calls), handled, abandoned) == (2_237, 1_511, 726)
     assert round(sum(day.handled_wait for day in days) / handled / 1000, 2) == 134.85
     assert round(sum(day.abandoned_wait for day in days) / abandoned / 1000, 2) == 79.73
+
+
+def nearest_rank(waits: list[int], percent: int) -> int:
+    ranked = sorted(waits)
+    return ranked[-(-len(ranked) * percent // 100) - 1] if ranked else 0
+
+
+@real
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
+    """Offered at the join, handled at the answer, abandoned at the end, and the waits."""
+    end = clock_ms("23:59:59") + 999
+    midnight = clock_ms("00:00:00")
+    rows = service_intervals(
+        Visibility([FloorView(floor_at(day, "23:59:59"))]).scopes(), Moment(end), IntervalSpan(900)
+    ).all()
+    number = str(SERVICES.index(service) + 1)
+    shown = {(row.start - midnight) // 900_000: row for row in rows if row.service_id == number}
+    calls = [one for one in records(day) if one.service == service and one.offered]
+    assert shown
+    for quarter in range(96):
+
+        def falls_here(second: int, quarter: int = quarter) -> bool:
+            return second // 900 == quarter
+
+        decided = [one for one in calls if falls_here(one.over)]
+        waits = [one.wait for one in decided if one.served]
+        gave_up = [one.wait for one in decided if not one.served]
+        offered = sum(falls_here(one.over - one.wait) for one in calls)
+        talks = [one.ended - one.over for one in calls if one.served and falls_here(one.ended)]
+        row = shown.get(quarter)
+        if row is None:
+            assert (offered, decided, talks) == (0, [], [])
+            continue
+        assert (row.offered, row.handled, row.abandoned) == (offered, len(waits), len(gave_up))
+        assert row.answered_within_sla == sum(wait <= SLA for wait in waits)
+        assert row.abandoned_within_sla == sum(wait <= SLA for wait in gave_up)
+        assert row.average_speed_of_answer == mean(waits)
+        assert row.average_talk_duration == mean(talks)
+        assert row.wait_max == max(waits, default=0)
+        assert (row.wait_p50, row.wait_p90) == tuple(nearest_rank(waits, p) for p in (50, 90))
