@@ -68,6 +68,22 @@ def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
         desk.does("key", "revoke", "123456", "--client", "1")
 
 
+def test_a_metrics_key_is_of_one_kind_and_is_listed_and_revoked(desk: Desk) -> None:
+    """It takes no events in, and ends like any other."""
+    key = desk.says("key", "new", "--metrics", "--client", "2").strip()
+    keys = Keys(desk.site(), KeyGuesses(system_now))
+    assert keys.client_of_metrics_key(key) == 2
+    with pytest.raises(BadCredentials, match="the ingest key is not one of this server's"):
+        keys.client_of_ingest_key(key)
+    named = fingerprint(digest(key))
+    assert f"{named}  metrics key  command" in desk.says("key", "list", "--client", "2")
+    desk.says("key", "revoke", named, "--client", "2")
+    with pytest.raises(BadCredentials, match="the metrics key is not one of this server's"):
+        Keys(desk.site(), KeyGuesses(system_now)).client_of_metrics_key(key)
+    refused = desk.refused("key", "new", "--metrics", "--screen", "--client", "2")
+    assert "different kinds of key" in refused
+
+
 def test_a_screen_key_is_a_link_that_is_listed_and_revoked(desk: Desk) -> None:
     """Call centers and services by id or name, those of the clients below it too."""
     shown = ("--call-center", "North", "--service", "102", "--call-center", "21")

@@ -51,7 +51,7 @@ def is_api_token(client: Client | None, a_digest: str) -> bool:
 
 
 class Keys:
-    """The current ingest keys and screen keys of the site."""
+    """The current ingest, metrics and screen keys of the site."""
 
     def __init__(self, site: Site, guesses: KeyGuesses) -> None:
         self._site = site
@@ -67,6 +67,13 @@ class Keys:
         if not key:
             raise BadCredentials("an ingest key is required: Authorization: Bearer <ingest key>")
         return self._checked(key, address, "ingest key", self._site.directory.client_of_ingest_key)
+
+    def client_of_metrics_key(self, key: str | None, address: str = "") -> int:
+        """The client of a metrics key (see ``bearer``). Raises as ``client_of_ingest_key`` does."""
+        if not key:
+            raise BadCredentials("a metrics key is required: Authorization: Bearer <metrics key>")
+        find = self._site.directory.client_of_metrics_key
+        return self._checked(key, address, "metrics key", find)
 
     def screen(self, key: str | None, address: str = "") -> tuple[int, ScreenKey]:
         """The client of a screen key (see ``bearer``), and what the key shows.

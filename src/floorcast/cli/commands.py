@@ -23,7 +23,7 @@ SUMMARIES = {
     "top": "Show services, waiting calls and agents, until q or Ctrl-C.",
     "site": "Apply, check and show the site's clients.",
     "user": "Add, change and remove users.",
-    "key": "Create and revoke ingest keys, API tokens and screen keys.",
+    "key": "Create and revoke API tokens and ingest, metrics and screen keys.",
     "audit": "Print the audit log: logins, refusals and changes.",
     "backup": "Copy the data folder in the state of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",

@@ -1,4 +1,4 @@
-"""``floorcast key``: ingest keys, API tokens and screen keys, without or beside a site file."""
+"""``floorcast key``: ingest, metrics and screen keys and API tokens, beside a site file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,17 @@ from floorcast.site.store import BY_HAND, read_by_hand
 __all__ = ["app", "register"]
 
 app = typer.Typer(
-    help="Create and revoke ingest keys, API tokens and screen keys.", no_args_is_help=True
+    help="Create and revoke API tokens and ingest, metrics and screen keys.",
+    no_args_is_help=True,
 )
 
 SCREEN_KEY = "screen key"
 SOME = 10  # call centers or services that an error names
-NAMES: dict[KeyKind, str] = {"api_tokens": "API token", "ingest_keys": "ingest key"}
+NAMES: dict[KeyKind, str] = {
+    "api_tokens": "API token",
+    "ingest_keys": "ingest key",
+    "metrics_keys": "metrics key",
+}
 
 
 def register(program: typer.Typer) -> None:
@@ -48,6 +53,9 @@ def new(
     ] = False,
     screen: Annotated[
         bool, typer.Option("--screen", help="A link that opens the wallboard without a login.")
+    ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="A key for /metrics/floor, not an ingest key.")
     ] = False,
     call_center: Annotated[
         list[str] | None,
@@ -75,15 +83,19 @@ def new(
     to the wallboard, which shows all services, or those that --service and --call-center name.
     """
     store = {"data": data, "log": log}
+    if api_token + metrics + screen > 1:
+        raise typer.BadParameter(
+            "--api-token, --metrics and --screen are different kinds of key: give one"
+        )
     if screen:
-        if api_token:
-            raise typer.BadParameter("--api-token and --screen are two kinds of key: give one")
         _new_screen(context, store, client, _Shown(call_center or [], service or [], url))
         return
     for option, given in (("--call-center", call_center), ("--service", service), ("--url", url)):
         if given:
             raise typer.BadParameter("needs --screen", param_hint=option)
-    kind: KeyKind = "api_tokens" if api_token else "ingest_keys"
+    kind: KeyKind = "ingest_keys"
+    if api_token or metrics:
+        kind = "api_tokens" if api_token else "metrics_keys"
     key = new_key()
 
     async def make(kv: KeyValueStore) -> Client:
@@ -172,7 +184,7 @@ def show(
     async def look(kv: KeyValueStore) -> list[tuple[str, str, str]]:
         owner = client_named(Site(kv), client)
         by_hand = read_by_hand(kv.get(BY_HAND, str(owner.id)))
-        made = {*by_hand.api_tokens, *by_hand.ingest_keys}
+        made = {*by_hand.api_tokens, *by_hand.ingest_keys, *by_hand.metrics_keys}
         keys = [
             (fingerprint(key), name, "command" if key in made else "site file")
             for kind, name in NAMES.items()

@@ -97,6 +97,7 @@ class Ageing:
         for service in gone:
             del directory.services[service]
             state.connects.pop(service, None)
+            state.counters.totals.pop(service, None)
             self._calls.in_progress.pop(service, None)
             for roster in (*self._rosters, self._at_work):
                 roster.drop_service(service)

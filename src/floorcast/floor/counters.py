@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from floorcast.floor.intervals import ServiceIntervals
+from floorcast.floor.service_totals import ServiceTotals
 from floorcast.model.states import State
 from floorcast.site.configuration import Category
 
@@ -68,9 +69,13 @@ class AgentDay(Struct, gc=False):
 
 
 class Counters(Struct):
-    """The counters of the days that can still be requested: by day, service (and agent)."""
+    """The counters of the days that can still be requested: by day, service (and agent).
+
+    ``totals`` are by service, and of no day.
+    """
 
     first_day: int = 0
     service_days: dict[int, dict[int, ServiceDay]] = field(default_factory=dict)
     agent_days: dict[int, dict[int, dict[int, AgentDay]]] = field(default_factory=dict)
     intervals: dict[int, dict[int, ServiceIntervals]] = field(default_factory=dict)
+    totals: dict[int, ServiceTotals] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from floorcast.floor.counters import AgentDay, Counters, ServiceDay
 from floorcast.floor.intervals import ServiceIntervals
+from floorcast.floor.service_totals import ServiceTotals
 
 __all__ = ["Ledger"]
 
@@ -16,8 +17,8 @@ _NOTHING: Sequence[tuple[int, AgentDay]] = ()
 class Ledger:
     """The counters of one floor, and an index of them by agent, which is rebuilt at a start.
 
-    ``first_day`` is the first of the days that are kept. ``hooks`` are called with a service
-    before a counter of it changes.
+    ``first_day`` is the first of the days that are kept, and ``totals`` are those of services.
+    ``hooks`` are called with a service before a counter of it changes.
     """
 
     def __init__(self, counters: Counters, hooks: Sequence[Callable[[int], None]] = ()) -> None:
@@ -27,6 +28,7 @@ class Ledger:
         self._service_days = counters.service_days
         self._agent_days = counters.agent_days
         self._intervals = counters.intervals
+        self.totals = counters.totals
         self._by_agent: dict[int, _AgentDays] = {}
         for day, services in counters.agent_days.items():
             for service, agents in services.items():
@@ -82,6 +84,14 @@ class Ledger:
         except KeyError:
             intervals = self._intervals.setdefault(day, {})[service] = ServiceIntervals()
             return intervals
+
+    def totals_of(self, service: int) -> ServiceTotals:
+        """The counts of a service that never start again. Calls no hook."""
+        try:
+            return self.totals[service]
+        except KeyError:
+            totals = self.totals[service] = ServiceTotals()
+            return totals
 
     def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
         """The slots of a day by service."""

@@ -25,6 +25,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import REQUEUED, Column, ServiceIntervals
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, QueueSegment, Step
+from floorcast.floor.service_totals import Total
 from floorcast.site.configuration import Service
 
 __all__ = ["Tally"]
@@ -374,6 +375,8 @@ class Tally:
         counter.handled += sign
         slots, after = self._slots(day, service, segment.answered)
         slots.add(after, Column.HANDLED, sign)
+        totals = self._ledger.totals_of(service)
+        totals.add(Total.HANDLED, sign)
         joined, answered = segment.joined, segment.answered
         if sign > 0:
             segment.unqueued = joined is None and call.direction in _OUTBOUND
@@ -387,7 +390,9 @@ class Tally:
             segment.within = wait <= self._service(segment).sla_seconds * 1000
         counter.handled_wait += sign * wait
         slots.add_wait(after, wait, sign)
+        totals.add_wait(wait, sign)
         if segment.within:
+            totals.add(Total.ANSWERED_WITHIN, sign)
             counter.handled_within += sign
             slots.add(after, Column.ANSWERED_WITHIN, sign)
 
@@ -436,12 +441,14 @@ class Tally:
             counter.offered += sign
             slots, after = self._slots(*place, at)
             slots.add(after, Column.OFFERED, sign)
+            self._ledger.totals_of(place[1]).add(Total.OFFERED, sign)
 
     def _count_moved_on(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
         if self._ledger.service(day, service) is not None:
             slots, after = self._slots(day, service, segment.left)
             reason = REQUEUED if segment.reason is None else segment.reason
             slots.add(after, Column.MOVED_ON + reason, sign)
+            self._ledger.totals_of(service).add(Total.MOVED_ON + reason, sign)
 
     def count_missed(self, service: int, at: int) -> None:
         """Count an offer that an agent did not take."""
@@ -476,6 +483,7 @@ class Tally:
             counter.abandoned_short += sign * segment.short
             slots, after = self._slots(day, service, segment.left)
             slots.add(after, Column.ABANDONED, sign)
+            self._ledger.totals_of(service).add(Total.ABANDONED, sign)
             slots.add(after, Column.ABANDONED_WAIT, sign * segment.wait(0))
             if segment.within:
                 slots.add(after, Column.ABANDONED_WITHIN, sign)

@@ -18,6 +18,7 @@ from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
 from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column, ServiceIntervals
+from floorcast.floor.service_totals import WAIT_BOUNDS, ServiceTotals, Total
 from floorcast.site.configuration import Agent, CallCenter, Service
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "MOVED_ON",
     "NO_SERVICE",
     "SLOT_MS",
+    "WAIT_BOUNDS",
     "Agent",
     "AgentDay",
     "Call",
@@ -41,6 +43,8 @@ __all__ = [
     "Service",
     "ServiceDay",
     "ServiceIntervals",
+    "ServiceTotals",
+    "Total",
 ]
 
 
@@ -172,6 +176,10 @@ class FloorView:
     def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
         """The five-minute slots of a day, by service."""
         return self._floor.ledger.intervals_on(day)
+
+    def totals_of(self, service: int) -> ServiceTotals | None:
+        """The counts of a service that never start again; None: nothing was counted."""
+        return self._floor.ledger.totals.get(service)
 
     def campaigns_of(self, service: int) -> Collection[Campaign]:
         """The campaigns of a service that were at work today or yesterday."""

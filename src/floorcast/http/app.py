@@ -16,6 +16,7 @@ from floorcast.http.error_responses import MethodNotAllowed, error_response, is_
 from floorcast.http.handlers import (
     call_data,
     feeds,
+    floor_metrics,
     ingest,
     operation,
     sessions,
@@ -195,6 +196,10 @@ ROUTES: tuple[Route, ...] = (
           always=True, refusals=(Unavailable,), doc="Check that the server is ready for requests."),
     Route(method="GET", path="/metrics", handler=operation.metrics, media_type="text/plain",
           always=True, doc="Get metrics in Prometheus' text format."),
+    Route(method="GET", path="/metrics/floor", handler=floor_metrics.metrics_of_floor,
+          operation="floorMetrics", media_type="text/plain", needs="metrics key",
+          refusals=(RateLimited,),
+          doc="Get the figures of one client's services in Prometheus' text format."),
     Route(method="GET", path="/openapi.json", handler=_DOCUMENTS.openapi,
           operation="openapiDocument", always=True, doc="Get this API's OpenAPI 3.1 document."),
     Route(method="GET", path="/docs", handler=_DOCUMENTS.page,

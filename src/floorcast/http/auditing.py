@@ -19,7 +19,11 @@ __all__ = ["audit_failure", "audit_login", "audit_refusal"]
 SHOWN = 16  # characters of a session's hash: enough to tell sessions apart
 
 
-_KEYS = {"ingest key": "ingest_key", "screen key": "screen_key"}
+_KEYS = {
+    "ingest key": "ingest_key",
+    "metrics key": "metrics_key",
+    "screen key": "screen_key",
+}
 
 
 def audit_login(context: RequestContext, event: str, session: Session) -> None:

@@ -65,7 +65,7 @@ class Route:
     deprecated: bool = False
     cookie: bool = False
     always: bool = False
-    needs: Literal["API token", "ingest key", "screen key"] | None = None
+    needs: Literal["API token", "ingest key", "metrics key", "screen key"] | None = None
     events: Mapping[str, object] = field(default_factory=dict)
     refusals: tuple[type[FloorcastError], ...] = ()
     operation: str = ""

@@ -198,6 +198,7 @@ class Client(_Part, frozen=True):
     api_tokens: tuple[str, ...] = ()
     ingest_keys: tuple[str, ...] = ()
     screens: tuple[ScreenKey, ...] = ()
+    metrics_keys: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
     plan: FloorConfig = FloorConfig()
     limits: Limits = Limits()

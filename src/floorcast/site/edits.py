@@ -25,7 +25,7 @@ __all__ = [
     "set_password",
 ]
 
-KeyKind = Literal["api_tokens", "ingest_keys"]
+KeyKind = Literal["api_tokens", "ingest_keys", "metrics_keys"]
 Edit = Callable[[Client, ByHand], ByHand]
 
 TRIES = 5  # against others who write at the same moment
@@ -120,7 +120,7 @@ async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
         nonlocal found
         now = laid_over(declared, made)
         screens = (screen.digest for screen in now.screens)
-        keys = {*now.api_tokens, *now.ingest_keys, *screens}
+        keys = {*now.api_tokens, *now.ingest_keys, *now.metrics_keys, *screens}
         near = sorted(key for key in keys if key.startswith(fingerprint.lower()))
         if not near or len(fingerprint) < SHORTEST:
             raise NotFound(
@@ -187,6 +187,7 @@ def _without(declared: Client, made: ByHand, key: str) -> ByHand:
             made,
             api_tokens=tuple(one for one in made.api_tokens if one != key),
             ingest_keys=tuple(one for one in made.ingest_keys if one != key),
+            metrics_keys=tuple(one for one in made.metrics_keys if one != key),
             screens=tuple(one for one in made.screens if one.digest != key),
             revoked=tuple(revoked),
         ),

@@ -42,6 +42,9 @@ class Directory:
         self._ingest_keys = {
             key: client.id for client in by_id.values() for key in client.ingest_keys
         }
+        self._metrics_keys = {
+            key: client.id for client in by_id.values() for key in client.metrics_keys
+        }
         self._screens = {
             screen.digest: (client.id, screen)
             for client in by_id.values()
@@ -101,6 +104,10 @@ class Directory:
     def client_of_ingest_key(self, digest: str) -> int | None:
         """The client that the ingest key with this digest belongs to."""
         return self._ingest_keys.get(digest)
+
+    def client_of_metrics_key(self, digest: str) -> int | None:
+        """The client that the metrics key with this digest belongs to."""
+        return self._metrics_keys.get(digest)
 
     def screen(self, digest: str) -> tuple[int, ScreenKey] | None:
         """The client and the screen key with this digest."""

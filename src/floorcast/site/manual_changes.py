@@ -38,6 +38,7 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     ingest_keys: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
     screens: tuple[ScreenKey, ...] = ()
+    metrics_keys: tuple[str, ...] = ()
 
 
 def laid_over(declared: Client, by_hand: ByHand) -> Client:
@@ -54,6 +55,7 @@ def laid_over(declared: Client, by_hand: ByHand) -> Client:
         api_tokens=tuple(sorted({*declared.api_tokens, *by_hand.api_tokens} - revoked)),
         ingest_keys=tuple(sorted({*declared.ingest_keys, *by_hand.ingest_keys} - revoked)),
         screens=by_hand.screens,
+        metrics_keys=by_hand.metrics_keys,
     )
 
 

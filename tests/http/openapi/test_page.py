@@ -65,11 +65,15 @@ def test_it_comes_with_its_policy() -> None:
 NOT_HERE = ("/callData/", "/campaign/stats", '/realtime/agentEvent"', '/realtime/callEvent"')
 
 
-SCREEN_KEY = """
+KEYS = """
 SCREEN_KEY=$(floorcast key new --screen --client ACME --data data)
 SCREEN_KEY=${SCREEN_KEY#*=}
 until curl -s -X POST $URL/session/screen -H "Authorization: Bearer $SCREEN_KEY" > /dev/null
 do sleep 0.2  # until the server has noticed it
+done
+METRICS_KEY=$(floorcast key new --metrics --client ACME --data data)
+until curl -sf $URL/metrics/floor -H "Authorization: Bearer $METRICS_KEY" > /dev/null
+do sleep 0.2
 done
 """
 
@@ -85,7 +89,7 @@ def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
         Block("/docs", "sh refused" if any(name in text for name in NOT_HERE) else "sh", text)
         for text in commands
     ]
-    set_up.append(Block("/docs", "sh", SCREEN_KEY))
+    set_up.append(Block("/docs", "sh", KEYS))
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path, site=site) as server:
         outputs = paste([*set_up, *pasted], server.url, tmp_path)[len(set_up) :]

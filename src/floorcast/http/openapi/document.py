@@ -72,6 +72,11 @@ SECURITY = {
         "scheme": "bearer",
         "description": "An ingest key of the client, in `Authorization`.",
     },
+    "metricsKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A metrics key, made by `floorcast key new --metrics`, in `Authorization`.",
+    },
     "screenKey": {
         "type": "http",
         "scheme": "bearer",

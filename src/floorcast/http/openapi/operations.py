@@ -28,6 +28,7 @@ _EVENT_STREAM = "text/event-stream"
 _SCHEMES = {
     "API token": ("apiToken", "bearerApiToken"),
     "ingest key": ("ingestKey",),
+    "metrics key": ("metricsKey",),
     "screen key": ("screenKey",),
 }
 _LAST_EVENT_ID = Query(

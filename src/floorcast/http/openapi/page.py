@@ -39,6 +39,7 @@ _OPENED_BY = {
     "session": '-H "LV-Session: $SESSION"',
     "apiToken": '-H "LV-Access: $API_TOKEN"',
     "ingestKey": '-H "Authorization: Bearer $KEY"',
+    "metricsKey": '-H "Authorization: Bearer $METRICS_KEY"',
     "screenKey": '-H "Authorization: Bearer $SCREEN_KEY"',
 }
 

@@ -1,0 +1,167 @@
+"""A real Prometheus scrapes a floor: every panel of the dashboard has data, and the rules hold."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.golden.pages import ROOT
+from tests.real.server import Server, command, environment, free_port, running
+from tests.real.sites import KEYS, event, ndjson
+
+PROMETHEUS = shutil.which("prometheus")
+PROMTOOL = shutil.which("promtool")
+RULES = ROOT / "deploy/prometheus/floorcast-rules.yml"
+DASHBOARD = ROOT / "deploy/grafana/floorcast-floor.json"
+CONFIG = ROOT / "deploy/prometheus/prometheus.yml"
+SECONDS = 60  # for a panel to have data
+VARIABLES = {
+    "$service": ".*",
+    "$call_center": ".*",
+    "$__rate_interval": "30s",
+}
+
+needs_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="there is no promtool here: apt-get install prometheus"
+)
+needs_prometheus = pytest.mark.skipif(
+    PROMETHEUS is None, reason="there is no Prometheus here: apt-get install prometheus"
+)
+
+
+def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
+    """What promtool says; it must succeed."""
+    assert PROMTOOL is not None
+    said = subprocess.run(
+        [PROMTOOL, *map(str, arguments)],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    return said.stdout
+
+
+@needs_promtool
+def test_the_rules_are_right_and_do_what_they_say() -> None:
+    """By promtool, with its own unit tests of them."""
+    assert "8 rules found" in promtool("check", "rules", RULES)
+    assert "SUCCESS" in promtool("test", "rules", RULES.with_suffix(".test.yml"))
+
+
+@needs_promtool
+def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
+    """As it stands in ``deploy/``, beside a key."""
+    for name in (CONFIG, RULES):
+        shutil.copy(name, tmp_path)
+    (tmp_path / "floorcast-metrics-key").write_text("key")
+    assert "SUCCESS" in promtool("check", "config", CONFIG.name, folder=tmp_path)
+
+
+def metrics_key(server: Server) -> str:
+    """A key for the floor's metrics, made by the command."""
+    made = subprocess.run(
+        command("key", "new", "--metrics", "--client", "ACME", "--data", server.data),
+        check=False,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
+    """A server with a floor, and the address of a Prometheus that scrapes it every second."""
+    with running(tmp_path) as server:
+        key = tmp_path / "floorcast-metrics-key"
+        key.write_text(metrics_key(server))
+        shutil.copy(RULES, tmp_path)
+        target = server.url.removeprefix("http://")
+        config = CONFIG.read_text().replace("127.0.0.1:8080", target).replace("15s", "1s")
+        (tmp_path / CONFIG.name).write_text(config)
+        port = free_port()
+        program = [
+            str(PROMETHEUS),
+            f"--config.file={tmp_path / CONFIG.name}",
+            f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log.level=error",
+        ]
+        with subprocess.Popen(program, cwd=tmp_path, env=environment()) as process:
+            try:
+                yield server, f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+
+
+def send_calls(server: Server, number: int) -> None:
+    """Calls of one service: one handled, one given up, one that moved on and one that waits."""
+    steps = [
+        ("call.answer", {"agent": "ANN"}),
+        ("call.end", {}),
+        ("call.leave", {"reason": "TIMEOUT"}),
+    ]
+    kinds: list[tuple[str, dict[str, object]]] = [
+        ("agent.state", {"agent": "ANN", "eventType": "READY", "service": "PS"})
+    ]
+    for call in range(4):
+        named = {"transactionId": 10 * number + call, "sessionId": "s"}
+        kinds.append(("call.start", {"service": "PS", "direction": "INBOUND", **named}))
+        kinds.append(("call.queue", {"service": "PS", **named}))
+        kinds += [(kind, {**data, **named}) for kind, data in steps[call : call + 1]]
+    told = [event(kind, f"{number}-{i}", **data) for i, (kind, data) in enumerate(kinds)]
+    answer = httpx.post(
+        f"{server.url}/ingest/v1/events",
+        content=ndjson(told),
+        headers={
+            "Authorization": f"Bearer {KEYS['ACME']}",
+            "Content-Type": "application/x-ndjson",
+        },
+    )
+    assert answer.json()["rejected"] == []
+
+
+def with_values(expression: str) -> str:
+    """A panel's expression with its variables filled in."""
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def has_data(url: str, expression: str) -> bool:
+    """Whether Prometheus answers with numbers."""
+    try:
+        answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}).json()
+    except httpx.TransportError:
+        return False  # it is starting
+    assert answer["status"] == "success", (expression, answer)
+    found = answer["data"]["result"]
+    return bool(found) and all(one["value"][1] != "NaN" for one in found)
+
+
+@needs_prometheus
+def test_every_panel_of_the_dashboard_has_data(prometheus: tuple[Server, str]) -> None:
+    """Each expression of each panel, while calls come in."""
+    server, url = prometheus
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    missing = {with_values(target["expr"]) for panel in panels for target in panel["targets"]}
+    assert len(missing) > 12
+    deadline = time.monotonic() + SECONDS
+    number = 0
+    while missing and time.monotonic() < deadline:
+        number += 1
+        send_calls(server, number)
+        missing = {one for one in missing if not has_data(url, one)}
+    assert missing == set()
