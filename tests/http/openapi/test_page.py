@@ -72,7 +72,7 @@ until curl -s -X POST $URL/session/screen -H "Authorization: Bearer $SCREEN_KEY"
 do sleep 0.2  # until the server has noticed it
 done
 METRICS_KEY=$(floorcast key new --metrics --client ACME --data data)
-until curl -sf $URL/metrics/floor -H "Authorization: Bearer $METRICS_KEY" > /dev/null
+until curl -s $URL/metrics/floor -H "Authorization: Bearer $METRICS_KEY" > /dev/null
 do sleep 0.2
 done
 """
