@@ -50,3 +50,31 @@ def test_it_is_the_last_half_hour_with_its_gaps(wall: Screen) -> None:
         columns, own, again, others = wall.page.evaluate(FILL, [samples, now])
         assert columns == model(samples, now)
         assert (again, others) == (own, [])
+
+
+FILL_PAST = """async ([intervals, timeStamp, samples]) => {
+    const {Past, QueueHistory} = await import("/wallboard/history.js");
+    sessionStorage.clear();
+    const history = new QueueHistory("ACME");
+    for (const [at, waiting] of samples) history.add(at, waiting);
+    history.fill(new Past({intervals, timeStamp}));
+    return history.columns(timeStamp / 1000);
+}"""
+
+
+def interval(service: str, start: int, most: int) -> dict[str, Any]:
+    """A row of service/stats/intervals, as far as it is looked at; ``start`` in seconds."""
+    ends = (start + 300) * 1000
+    return {"serviceId": service, "start": start * 1000, "end": ends, "queueMax": most}
+
+
+def test_it_is_full_at_the_first_sign_in(wall: Screen) -> None:
+    """The past is what intervals say of it, without a gap, up to what the page has seen itself."""
+    wall.open()
+    begin = 1_795_000_200
+    rows = [interval(one, begin + 300 * n, n) for n in range(6) for one in ("1", "2")]
+    now = begin + SPAN
+    times, calls = wall.page.evaluate(FILL_PAST, [rows, now * 1000, [(now - 10, 50), (now, 3)]])
+    assert times == [*range(begin, now - 10, STEP), now - 10, now, now]
+    assert calls[:: 300 // STEP][:6] == [0, 2, 4, 6, 8, 10]
+    assert calls[-3:] == [50, 3, 3]

@@ -46,3 +46,28 @@ def test_each_service_has_its_line_and_its_words(wall: Screen) -> None:
     first = labels[0].get_attribute("aria-label") or ""
     waiting = next(iter(rows.values()))[2]
     assert first.startswith(f"In queue, last 30 minutes: now {waiting}, most ")
+
+
+FILL_PAST = """async ([intervals, timeStamp, at]) => {
+    const { Past } = await import("/wallboard/history.js");
+    const { Trends } = await import("/wallboard/trends.js");
+    sessionStorage.clear();
+    const one = new Trends("ACME");
+    one.add(at, [9, 0].map((calls, index) =>
+        ({ serviceId: String(index + 1), totalCallsInQueue: calls })));
+    one.fill(new Past({ intervals, timeStamp }));
+    return [one.of("1"), one.of("2")];
+}"""
+
+
+def test_it_is_full_at_the_first_sign_in(wall: Screen) -> None:
+    """Each minute has the most of its interval; a service without a row had none waiting."""
+    wall.open()
+    end = 1_795_000_200 + STEPS * MINUTE
+    rows = [
+        {"serviceId": "1", "start": at * 1000, "end": (at + 300) * 1000, "queueMax": n}
+        for n, at in enumerate(range(1_795_000_200, end, 300))
+    ]
+    own, other = wall.page.evaluate(FILL_PAST, [rows, end * 1000, end])
+    assert own == [*[n for n in range(6) for _ in range(5)][1:], 9]
+    assert other == [0] * STEPS

@@ -7,13 +7,13 @@ import { ConnectsChart, QueueChart } from "./charts.js";
 import * as clock from "./clock.js";
 import * as freshness from "./freshness.js";
 import * as glance from "./glance.js";
-import { QueueHistory } from "./history.js";
+import { Past, QueueHistory } from "./history.js";
 import { Link } from "./link.js";
 import { needs } from "./needs.js";
 import { Refusal, revived, Unreachable } from "./requests.js";
 import { Roster } from "./roster.js";
 import { ServicesPanel } from "./services_panel.js";
-import { CAMPAIGNS, CONNECTS, keyOf, SERVICES, WAITING } from "./source.js";
+import { CAMPAIGNS, CONNECTS, INTERVALS, keyOf, SERVICES, WAITING } from "./source.js";
 import { timeOf } from "./tokens.js";
 import { Trends } from "./trends.js";
 import { ViewDialog } from "./view_dialog.js";
@@ -25,6 +25,8 @@ export class Board {
   #isOn = false;
   #ticks = 0;
   #hasSnapshot = false;
+  #isFilled = false;
+  #past = null; // what the charts are filled with
   #link = new Link((message) => this.#hear(message));
 
   /**
@@ -49,6 +51,7 @@ export class Board {
       [WAITING]: [this.waiting],
       [CONNECTS]: [this.connects],
       [CAMPAIGNS]: [this.campaigns],
+      [INTERVALS]: [],
     };
     thresholds.addEventListener("change", () => this.#draw());
   }
@@ -58,7 +61,8 @@ export class Board {
     this.history = new QueueHistory(this.session.who);
     this.services.trends = new Trends(this.session.who);
     this.roster = new Roster();
-    this.#hasSnapshot = false;
+    this.#hasSnapshot = this.#isFilled = false;
+    this.#past = null;
     for (const panel of [...Object.values(this.figures).flat(), this.agents]) {
       panel.explain("asking for the first figures");
     }
@@ -114,6 +118,9 @@ export class Board {
     if (newest) freshness.heard(newest);
     if (path === SERVICES) {
       this.#showServices(body, token);
+    } else if (path === INTERVALS) {
+      this.#past ??= new Past(body);
+      this.#fillCharts();
     } else if (path !== CONNECTS || key === keyOf(address.filterOf(address.view()))) {
       this.figures[path][0].show(body, token);
     }
@@ -135,8 +142,17 @@ export class Board {
     this.services.show(body, token);
     const every = body.stats.reduce((sum, one) => sum + one.totalCallsInQueue, 0);
     this.history.add(Math.floor(at / 1000), every);
+    this.#fillCharts();
     this.#showQueue(token);
     this.#showView();
+  }
+
+  /** Once both are there, the first figures and the past before them. */
+  #fillCharts() {
+    if (!this.#past || this.#isFilled || !this.services.isKnown) return;
+    this.#isFilled = true;
+    this.history.fill(this.#past);
+    this.services.trends.fill(this.#past);
   }
 
   /** The queue's past is kept for all services: a view of some of them has its own from trends. */

@@ -1,5 +1,5 @@
 /**
- * The queue over the last half hour, as this page has seen it: the API tells only how it is now.
+ * The queue over the last half hour: by intervals of the past at first, then as this page sees it.
  * It outlives a reload of the tab.
  */
 
@@ -30,6 +30,21 @@ export class QueueHistory {
     sessionStorage.setItem(KEPT, JSON.stringify({ client: this.client, samples: this.samples }));
   }
 
+  /**
+   * What was before this page began to look: the most that waited in each interval, all services
+   * together. Services that had their most at different moments make this more than it was.
+   *
+   * @param {Past} past
+   */
+  fill(past) {
+    const first = this.samples[0]?.[0] ?? past.end;
+    const before = [];
+    for (let at = past.begin - (past.begin % STEP); at < first; at += STEP) {
+      before.push([at, past.mostOfAll(at)]);
+    }
+    this.samples = [...before, ...this.samples];
+  }
+
   /** As two columns, times and calls up to `now`; null where nothing was seen for a while. */
   columns(now) {
     const [times, calls] = [[], []];
@@ -46,5 +61,39 @@ export class QueueHistory {
       calls.push(this.waiting);
     }
     return [times, calls];
+  }
+}
+
+/** The intervals of the last half hour, as service/stats/intervals answers them. */
+export class Past {
+  /** @param {{intervals: object[], timeStamp: number}} answer */
+  constructor({ intervals, timeStamp }) {
+    this.end = Math.floor(timeStamp / 1000);
+    this.begin = this.end - SPAN;
+    /** @type {Map<number, {end: number, most: Map<string, number>, all: number}>} by start */
+    this.intervals = new Map();
+    for (const { serviceId, start, end, queueMax } of intervals) {
+      const known = this.intervals.get(start / 1000) ?? { end: end / 1000, most: new Map(), all: 0 };
+      known.most.set(serviceId, queueMax);
+      known.all += queueMax;
+      this.intervals.set(start / 1000, known);
+    }
+  }
+
+  /** How many calls of a service waited at most in the interval that holds `at`, in seconds. */
+  mostOf(serviceId, at) {
+    return this.#at(at)?.most.get(serviceId) ?? 0;
+  }
+
+  /** The same of all services together. */
+  mostOfAll(at) {
+    return this.#at(at)?.all ?? 0;
+  }
+
+  #at(at) {
+    for (const [start, interval] of this.intervals) {
+      if (start <= at && at < interval.end) return interval;
+    }
+    return null;
   }
 }

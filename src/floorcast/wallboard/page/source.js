@@ -14,9 +14,12 @@ import { timeOf } from "./tokens.js";
 
 export const SERVICES = "/realtime/service/stats";
 export const WAITING = "/realtime/service/calls/status";
+export const INTERVALS = "/realtime/service/stats/intervals";
 export const CONNECTS = "/realtime/service/liveConnects";
 export const CAMPAIGNS = "/realtime/campaign/stats";
 const INTERACTIONS = "/realtime/event/feed";
+const PAST = { interval: 300, last: 2_100 }; // seconds: the half hour that charts begin with
+const ONCE = 300_000; // ms between two looks at the past: each tab fills its charts once
 const SELDOM = 10_000; // ms between two looks at what changes slowly
 const REFUSED = 60_000; // ms until a feed that the user may not use is tried again
 const RENEWAL = 20_000; // ms that the tabs have to renew a session
@@ -60,6 +63,7 @@ export class Source {
         this.#figures(SERVICES),
         this.#figures(WAITING),
         this.#figures(CAMPAIGNS, SELDOM),
+        this.#figures(INTERVALS, ONCE, null, PAST),
       ],
       { onTrouble: (error) => this.#troubled(error), onRound: () => this.#well() },
     );
@@ -148,13 +152,13 @@ export class Source {
     return this.#renewal;
   }
 
-  #figures(path, every = 0, filter = null) {
+  #figures(path, every = 0, filter = null, asked = {}) {
     const key = keyOf(filter);
     return {
       path,
       every,
       filter,
-      body: filter ? { filter } : {},
+      body: filter ? { filter } : asked,
       show: (body, token, newest) => {
         this.#keep(path + key, { kind: "figures", path, key, body, token, newest });
         if (path === SERVICES) this.#follow(token);

@@ -1,6 +1,6 @@
 /**
- * The queue of each service over the last half hour, as this page has seen it: the most that
- * waited in each minute. It outlives a reload of the tab.
+ * The queue of each service over the last half hour, by intervals of the past at first, then as
+ * this page sees it: the most that waited in each minute. It outlives a reload of the tab.
  */
 
 const KEPT = "floorcast.trends";
@@ -35,6 +35,22 @@ export class Trends {
     if (at - this.#written < WRITTEN) return;
     this.#written = at;
     sessionStorage.setItem(KEPT, JSON.stringify({ who: this.who, seen }));
+  }
+
+  /**
+   * What was before this page began to look.
+   *
+   * @param {import("./history.js").Past} past
+   */
+  fill(past) {
+    for (const [serviceId, points] of Object.entries(this.seen)) {
+      const first = points[0]?.[0] ?? Math.floor(past.end / STEP);
+      const before = [];
+      for (let minute = Math.floor(past.end / STEP) - STEPS + 1; minute < first; minute++) {
+        before.push([minute, past.mostOf(serviceId, minute * STEP)]);
+      }
+      this.seen[serviceId] = [...before, ...points];
+    }
   }
 
   /** The past of some services together: the sum of what waited at most in each minute. */
