@@ -130,8 +130,8 @@ class Floor:
             self._agents.locate(agent)
         for campaign in state.campaigns.values():
             self.at_work.place(campaign, self.calendar)
-        self.on_duty.on_change = partial(self._note_count, Column.AGENTS_MOST)
-        self.call_table.on_queue_change = partial(self._note_count, Column.QUEUE_MOST)
+        self.on_duty.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
+        self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
     def captured(self) -> FloorState:
         """All of the floor, ready for a snapshot."""
@@ -173,7 +173,7 @@ class Floor:
             self.folded,
         )
 
-    def _note_count(self, most: Column, service: int, before: int, now: int) -> None:
+    def _note_count(self, most: int, service: int, before: int, now: int) -> None:
         """Note how many agents or waiting calls a service has had, and has now, in this slot."""
         for hook in self.hooks.services:
             hook(service)

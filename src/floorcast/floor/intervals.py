@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import Struct, field
 
 from floorcast.model.inbound import LeaveReason
-from floorcast.model.states import IN_CALL, LOGOFF, NOT_READY, READY, WRAP_UP, State
+from floorcast.model.states import IN_CALL, NOT_READY, READY, WRAP_UP, State
 
 __all__ = [
     "COLUMNS",
@@ -55,6 +55,7 @@ def leave_reason(reason: str) -> int:
 class Column(IntEnum):
     """The counters of a slot (meanings: ``metrics.md``, "Intervals").
 
+    An agent's time is in one of the times, except Logoff; ``IN_CALL_TIME`` has Transferring, too.
     ``AGENTS_MOST`` and ``AGENTS_LAST``, ``QUEUE_MOST`` and ``QUEUE_LAST`` are one more than the
     number; 0: no change in the slot. From ``MOVED_ON`` on there is a column for each reason.
     """
@@ -74,11 +75,11 @@ class Column(IntEnum):
     TRANSFERRED = 12
     MISSED = 13
     READY_TIME = 14
-    TALK_TIME = 15
+    IN_CALL_TIME = 15
     HOLD_TIME = 16
     WRAP_UP_TIME = 17
     NOT_READY_TIME = 18
-    LOGGED_IN_TIME = 19
+    OTHER_TIME = 19
     AGENTS_MOST = 20
     AGENTS_LAST = 21
     QUEUE_MOST = 22
@@ -90,15 +91,14 @@ COLUMNS = Column.MOVED_ON + len(MOVED_ON)
 
 _HOUR_BYTES = SLOTS_OF_HOUR * COLUMNS * array("I").itemsize
 _NOTHING: Sequence[int] = (0,) * COLUMNS
-_LOGGED_IN = (Column.LOGGED_IN_TIME,)
-_TIME_OF: dict[State, tuple[Column, ...]] = {
-    LOGOFF: (),
-    READY: (Column.READY_TIME, *_LOGGED_IN),
-    IN_CALL: (Column.TALK_TIME, *_LOGGED_IN),
-    State.TRANSFERRING: (Column.TALK_TIME, *_LOGGED_IN),
-    State.HOLD: (Column.HOLD_TIME, Column.TALK_TIME, *_LOGGED_IN),
-    WRAP_UP: (Column.WRAP_UP_TIME, *_LOGGED_IN),
-    NOT_READY: (Column.NOT_READY_TIME, *_LOGGED_IN),
+_HOUR_MS = SLOTS_OF_HOUR * SLOT_MS
+_TIME_OF = {
+    READY: Column.READY_TIME,
+    IN_CALL: Column.IN_CALL_TIME,
+    State.TRANSFERRING: Column.IN_CALL_TIME,
+    State.HOLD: Column.HOLD_TIME,
+    WRAP_UP: Column.WRAP_UP_TIME,
+    NOT_READY: Column.NOT_READY_TIME,
 }
 
 
@@ -119,8 +119,8 @@ class ServiceIntervals(Struct):
 
     def add(self, after: int, column: int, amount: int) -> None:
         """Add to a counter of the slot of a moment."""
-        hour, row = divmod(after // SLOT_MS, SLOTS_OF_HOUR)
-        index = row * COLUMNS + column
+        hour = after // _HOUR_MS
+        index = (after % _HOUR_MS) // SLOT_MS * COLUMNS + column
         try:
             self.hours[hour][index] += amount
         except KeyError:
@@ -149,20 +149,24 @@ class ServiceIntervals(Struct):
             insort(waits, packed)
 
     def add_time(self, state: State, begin: int, end: int, sign: int) -> None:
-        """Count an agent's time in a state, slot by slot."""
-        columns = _TIME_OF.get(state, _LOGGED_IN)
+        """Count an agent's time in a state other than Logoff, slot by slot."""
+        column = _TIME_OF.get(state, Column.OTHER_TIME)
         while begin < end:
             stop = min(end, (begin // SLOT_MS + 1) * SLOT_MS)
-            for column in columns:
-                self.add(begin, column, sign * (stop - begin))
+            self.add(begin, column, sign * (stop - begin))
             begin = stop
 
-    def note(self, after: int, most: Column, before: int, now: int) -> None:
+    def note(self, after: int, most: int, before: int, now: int) -> None:
         """Note that there are ``now``, after ``before``: of ``AGENTS_MOST`` or ``QUEUE_MOST``."""
-        row = self.row(after // SLOT_MS)
-        known = row[most] if row[most + 1] else before + 1
-        self.add(after, most, max(known, now + 1) - row[most])
-        self.add(after, most + 1, now + 1 - row[most + 1])
+        hour = after // _HOUR_MS
+        cells = self.hours.get(hour)
+        if cells is None:
+            cells = self.hours[hour] = array("I", bytes(_HOUR_BYTES))
+        index = (after % _HOUR_MS) // SLOT_MS * COLUMNS + most
+        known = cells[index] if cells[index + 1] else before + 1
+        if known <= now:
+            known = now + 1
+        cells[index], cells[index + 1] = known, now + 1
 
     def row(self, slot: int) -> Sequence[int]:
         """The counters of a slot."""

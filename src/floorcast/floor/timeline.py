@@ -389,7 +389,7 @@ class Timeline:
         if counter is not None:
             counter.time[state] += sign * spent
             slots = self._ledger.intervals(day, service)
-            assert slots is not None
+            assert slots is not None  # as the counter is not
             after = begin - self.calendar.bounds(day)[0]
             slots.add_time(state, after, after + spent, sign)
             if state is NOT_READY:

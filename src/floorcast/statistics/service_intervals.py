@@ -273,7 +273,7 @@ def _uncounted(
     added: dict[int, ServiceIntervals] = {}
     for number in view.logged_in((service,)):
         agent = view.present[number]
-        if agent.service != service:
+        if agent.service != service or not agent.state:
             continue
         until = min(moment.now, agent.last_event + moment.quiet_agent)
         for day in days:
@@ -295,7 +295,9 @@ def _shown(
     abandoned, talks = counted[Column.ABANDONED], counted[Column.TALKS]
     talk, wrap_up = counted[Column.TALK], counted[Column.WRAP_UP]
     ready, wrapping = counted[Column.READY_TIME], counted[Column.WRAP_UP_TIME]
-    busy = counted[Column.TALK_TIME] + wrapping
+    talking = counted[Column.IN_CALL_TIME] + counted[Column.HOLD_TIME]
+    busy = talking + wrapping
+    logged_in = sum(counted[Column.READY_TIME : Column.AGENTS_MOST])
     moved_on = counted[Column.MOVED_ON :]
     day = ServiceDay(
         handled=handled,
@@ -330,10 +332,10 @@ def _shown(
         wait_p90=_percentile(waits, 90),
         wait_max=waits[-1] if waits else 0,
         ready_time=ready // 1000,
-        talk_time=counted[Column.TALK_TIME] // 1000,
+        talk_time=talking // 1000,
         wrapup_time=wrapping // 1000,
         not_ready_time=counted[Column.NOT_READY_TIME] // 1000,
-        logged_in_time=counted[Column.LOGGED_IN_TIME] // 1000,
+        logged_in_time=logged_in // 1000,
         occupancy=rate(busy, busy + ready),
         agents_max=most[0],
         queue_max=most[1],
