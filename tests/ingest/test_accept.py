@@ -40,7 +40,7 @@ class Floor(Projection):
 
     async def until_folded(self, number: int) -> None:
         """Until it may; what is asked for is in the log by then."""
-        assert self.log.head(CLIENT).number >= number
+        assert self.log.head(self.client).number >= number
         self.asked.append(number)
         await self.may.wait()
         if self.error is not None:
@@ -218,6 +218,7 @@ def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
         tasks.append(asyncio.create_task(noted(other)))
         while not other.asked:
             await asyncio.sleep(0)
+            assert not tasks[-1].done(), "it waits to be folded"
             decoding = {task for task in tasks if is_in(task, "decode")}
             most = max(most, len(decoding))
         for task in tasks:

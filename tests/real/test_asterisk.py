@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -65,16 +66,17 @@ def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
         Connector("log", tmp_path, log, 9002, ami=False),
         Connector("both", tmp_path, log, 9003, ami=True),
     )
-    for one in made:
-        one.start()
-    for one in made:
-        one.await_start()
-    for one in (made.ami, made.both):
-        wait_until(lambda one=one: "Bob Support" in Floor(one.events()).states, one.said)  # type: ignore[misc]  # a loop variable as a default
-    yield made
-    codes = [one.stop() for one in made]
-    for one in made:
-        one.intake.stop()
+    codes: list[int | None] = []
+    with ExitStack() as ending:
+        for one in made:
+            ending.callback(one.intake.stop)
+            one.start()
+            ending.callback(lambda one=one: codes.append(one.stop()))  # type: ignore[misc]  # as below
+        for one in made:
+            one.await_start()
+        for one in (made.ami, made.both):
+            wait_until(lambda one=one: "Bob Support" in Floor(one.events()).states, one.said)  # type: ignore[misc]  # a loop variable as a default
+        yield made
     assert codes == [0, 0, 0]
 
 

@@ -143,9 +143,12 @@ def with_values(expression: str) -> str:
 def has_data(url: str, expression: str) -> bool:
     """Whether Prometheus answers with numbers."""
     try:
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}).json()
+        response = httpx.get(f"{url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
         return False  # it is starting
+    if response.status_code == 503:
+        return False  # and is not ready
+    answer = response.json()
     assert answer["status"] == "success", (expression, answer)
     found = answer["data"]["result"]
     return bool(found) and all(one["value"][1] != "NaN" for one in found)

@@ -40,6 +40,7 @@ def violations(wall: Screen) -> list[Any]:
 def test_axe_finds_nothing_in_any_view(wall: Screen, tmp_path: Path) -> None:
     """Signing in, each view, the thresholds; each leaves a picture to look at, none cut off."""
     wall.open()
+    wall.page.wait_for_selector("#sign-in")
     assert violations(wall) == []
     wall.fill()
     wall.page.wait_for_selector("#campaigns tbody tr")
