@@ -75,7 +75,7 @@ def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, lis
         r"^  (client|user|password|API token|ingest key)  +(\S+)$", printed, re.MULTILINE
     )
     assert dict(shown)["ingest key"] == INGEST_KEY
-    pasted = re.search(r"^(  SESSION=.*?)\nA feed's", printed, re.MULTILINE | re.DOTALL)
+    pasted = re.search(r"^(  SESSION=.*?)\nEach feed response", printed, re.MULTILINE | re.DOTALL)
     assert pasted is not None
     answers = subprocess.run(
         ["bash", "-euc", pasted[1]], check=True, capture_output=True, text=True, timeout=DEADLINE

@@ -178,7 +178,7 @@ def test_half_a_gzip_is_refused(cut: int) -> None:
     if cut == 0:
         assert received([b""], {"content-encoding": "gzip"}) == b""
         return
-    with pytest.raises(NotAnObject, match="breaks off"):
+    with pytest.raises(NotAnObject, match="truncated"):
         received([packed[:cut]], {"content-encoding": "gzip"})
 
 

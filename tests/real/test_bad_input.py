@@ -95,7 +95,7 @@ WHOLE = [
         "gzip",
         400,
         203,
-        "breaks off",
+        "truncated",
     ),
     ("no gzip", ndjson([GOOD]), LINES, "gzip", 400, 203, "gzip"),
     ("another encoding", ndjson([GOOD]), LINES, "br", 415, 415, "Content-Encoding"),

@@ -71,7 +71,7 @@ class Credentials:
         if client is None or not is_api_token(client, token):
             self._guesses.was_wrong(claim.address, token)
             raise BadCredentials(
-                "the API token (LV-Access) is not one of the client that clientName names"
+                "the API token (LV-Access) does not belong to the client in clientName"
             )
         self._guesses.was_right(claim.address, token)
         user = self._site.user(client.id, claim.user_name, agent=claim.agent)

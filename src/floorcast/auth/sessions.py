@@ -146,11 +146,11 @@ class Sessions:
         removed.
         """
         if not session_id:
-            raise BadSession("the header LV-Session is required: log in by POST /session/login")
+            raise BadSession("the header LV-Session is required: log in with POST /session/login")
         self._kv.check_current()
         session = self._alive(session_id)
         if session is None:
-            raise BadSession("the session is unknown or has ended: log in by POST /session/login")
+            raise BadSession("the session is unknown or has ended: log in with POST /session/login")
         self._touch(session)
         return session
 

@@ -102,7 +102,7 @@ class DemoFloor:
         so_far = (now - start) // MS
         work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
         self._note(run, floor)
-        print(f"the floor's day so far: {work.totals}; it now continues in real time", flush=True)
+        print(f"simulated up to now: {work.totals}; it continues in real time", flush=True)
         while not self._stopping.is_set():
             behind = (datetime.now(UTC) - start) / MS
             work.go_on(Pace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
@@ -155,8 +155,8 @@ floorcast answers at {address}
   API token   {token}
   ingest key  {key}
 
-The wallboard has them filled in: sign in, and watch. Or, from another terminal,
-log in, then ask how the floor is doing and what happens on it:
+The wallboard's sign-in form has these filled in. To use the API, log in from another
+terminal, then request figures and events:
 
   SESSION=$(curl -s {address}/session/login -H 'LV-Access: {token}' \\
     -d '{{"clientName": "ACME", "userName": "reports", "password": "example-reports-password"}}' \\
@@ -165,6 +165,6 @@ log in, then ask how the floor is doing and what happens on it:
   curl -s {address}/realtime/event/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
   curl -s {address}/realtime/agentEvent/feed -H "LV-Session: $SESSION" -d '{{"token": "{since}"}}'
 
-A feed's answer ends in a token: send it in place of the one above for what has happened since.
+Each feed response contains a token. Send it in the next request to get the events since then.
 Ctrl-C ends the demo.
 """

@@ -23,7 +23,7 @@ def admit(context: RequestContext, route: Route) -> None:
         if route.feed is not None:
             services.feed_of(context.session.client, route.feed)
     if route.status == 200 and not admits(context.accept, route.media_type):
-        raise NotAcceptable(f"Accept must admit {route.media_type}")
+        raise NotAcceptable(f"Accept must include {route.media_type}")
 
 
 def _admit_session(context: RequestContext, methods: Methods, *, cookie: bool) -> None:

@@ -135,7 +135,7 @@ def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
         try:
             piece = member.decompress(shown, _STEP)
         except zlib.error:
-            raise NotAnObject("the body is not the gzip that Content-Encoding says") from None
+            raise NotAnObject("the body is not valid gzip, which Content-Encoding names") from None
         left = member.unused_data if member.eof else member.unconsumed_tail
         at += len(shown) - len(left)
         most = min(most * 2, _MOST_INPUT)
@@ -143,7 +143,7 @@ def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
     while not member.eof:  # what zlib still holds of the output
         piece = member.decompress(b"", _STEP)
         if not piece:
-            raise NotAnObject("the body's gzip breaks off before its end")
+            raise NotAnObject("the body's gzip data is truncated")
         yield piece, 0
 
 
