@@ -73,7 +73,7 @@ def test_a_screen_that_starts_before_its_server_waits_for_it(
         away = "**/session/screen*"
         wall.page.route(away, lambda route: route.abort())
         wall.open("#key=a-key-that-nobody-knows")
-        wall.until_text("#sign-in-waiting", "This screen tries again by itself.")
+        wall.until_text("#sign-in-waiting", "This screen retries automatically.")
         assert wall.page.is_hidden("#sign-in form")
         wall.page.unroute(away)
         wall.pass_time(6)

@@ -23,12 +23,12 @@ def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
     """What is wrong is said, what was typed stays, and nothing of the floor is shown."""
     wall.open()
     wall.fill(password="wrong horse")
-    wall.until_text("#sign-in-failure", "Client, user, password or API token is not right")
+    wall.until_text("#sign-in-failure", "The client, user, password or API token is wrong")
     assert wall.page.is_hidden("#board")
     assert wall.page.input_value("[name=userName]") == "sysadmin"
     wall.page.context.set_offline(True)
     wall.page.click("#sign-in button")
-    wall.until_text("#sign-in-failure", "There is no answer from 127.0.0.1")
+    wall.until_text("#sign-in-failure", "No response from 127.0.0.1")
     wall.page.context.set_offline(False)
     wall.fill()
     wall.page.wait_for_selector("#services tbody tr")
@@ -43,16 +43,16 @@ def test_a_token_that_no_header_can_carry_is_a_wrong_one(wall: Screen) -> None:
     for name in ("clientName", "userName", "password", "apiToken"):
         wall.page.fill(f"[name={name}]", "ключ")
     wall.page.click("#sign-in button")
-    wall.until_text("#sign-in-failure", "Client, user, password or API token is not right")
+    wall.until_text("#sign-in-failure", "The client, user, password or API token is wrong")
 
 
 @pytest.mark.parametrize(
     ("status", "said", "shown"),
     [
-        (200, "<html>Please accept our terms", "There is no answer from 127.0.0.1"),
-        (502, "<html>Bad gateway", "The server cannot take you in yet: 502"),
-        (502, "null", "The server cannot take you in yet: 502"),
-        (404, '{"error": "route"}', "The server says: 404"),
+        (200, "<html>Please accept our terms", "No response from 127.0.0.1"),
+        (502, "<html>Bad gateway", "The server cannot sign you in yet: 502"),
+        (502, "null", "The server cannot sign you in yet: 502"),
+        (404, '{"error": "route"}', "The server responded: 404"),
     ],
 )
 def test_what_answers_in_front_of_the_server_is_told(

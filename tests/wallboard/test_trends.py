@@ -45,7 +45,7 @@ def test_each_service_has_its_line_and_its_words(wall: Screen) -> None:
     assert len(labels) == len(rows)
     first = labels[0].get_attribute("aria-label") or ""
     waiting = next(iter(rows.values()))[2]
-    assert first.startswith(f"In queue, last 30 minutes: now {waiting}, most ")
+    assert first.startswith(f"In queue, last 30 minutes: now {waiting}, peak ")
 
 
 FILL_PAST = """async ([intervals, timeStamp, at]) => {

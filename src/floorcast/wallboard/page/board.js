@@ -64,7 +64,7 @@ export class Board {
     this.#hasSnapshot = this.#isFilled = false;
     this.#past = null;
     for (const panel of [...Object.values(this.figures).flat(), this.agents]) {
-      panel.explain("asking for the first figures");
+      panel.explain("loading the first figures");
     }
     this.#isOn = true;
     this.look();

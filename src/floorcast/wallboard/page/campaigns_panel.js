@@ -47,7 +47,7 @@ export class CampaignsPanel {
       (row, one) => this.#fill(row, one),
     );
     this.#panel.note(plural(shown.length, "campaign"));
-    this.#panel.shown("", shown.length ? "" : "No campaign has been at work today.");
+    this.#panel.shown("", shown.length ? "" : "No campaign has been active today.");
   }
 
   #fill(row, campaign) {

@@ -21,8 +21,8 @@ export class QueueChart extends Chart {
     const [now, most] = [history.waiting, Math.max(0, ...calls)];
     const since = `since ${minuteOfDay(times[0] * 1000)}`; // when this page began to look
     this.draw([times, calls], token);
-    this.note(`${count(now)} now, most ${count(most)} ${since}`);
-    this.describe(`Calls in queue, seen ${since}: ${now} now, ${most} at most`);
+    this.note(`${count(now)} now, peak ${count(most)} ${since}`);
+    this.describe(`Calls in queue ${since}: ${now} now, peak ${most}`);
   }
 }
 
@@ -40,7 +40,7 @@ export class ConnectsChart extends Chart {
     this.draw([ends.map((end) => end - INTERVAL / 2), totals], token);
     this.note(`${count(all)} in 30 min`);
     const told = ends.map((end, index) => `${minuteOfDay(end * 1000)} ${totals[index]}`);
-    this.describe(`Live connects by five minutes, each by its end: ${told.join(", ")}`);
+    this.describe(`Live connects in each five-minute interval, by its end: ${told.join(", ")}`);
   }
 }
 

@@ -47,7 +47,7 @@ export function draw({ seconds, level }) {
   const isOld = clock.isStale();
   box.dataset.state = trouble || isOld ? "lost" : level ? "silent" : "live";
   document.documentElement.dataset.fresh = String(!isOld);
-  write(state, trouble || (isOld ? "No news" : level ? "No events" : "Live"));
+  write(state, trouble || (isOld ? "No response" : level ? "No events" : "Live"));
   write(age, told(seconds, isOld));
   write(wallClock, timeOfDay(Date.now()));
 }

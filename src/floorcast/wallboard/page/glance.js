@@ -40,7 +40,7 @@ function ofNeeds({ services, agents, needs, isStale }) {
   }
   if (!isKnown) return { ...base, value: UNKNOWN, note: "unknown" };
   const isAll = services.isKnown && agents.isKnown && !isStale;
-  return { ...base, value: "0", note: isAll ? "all is well" : "as far as is known" };
+  return { ...base, value: "0", note: isAll ? "all is well" : "some data is missing" };
 }
 
 function ofCalls({ services, thresholds }) {

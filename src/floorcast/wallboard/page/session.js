@@ -32,7 +32,7 @@ export class Session {
     this.client = "";
     this.user = "";
     /** why the session could not be renewed */
-    this.whyOver = "Your session has ended. Sign in again, and it goes on.";
+    this.whyOver = "Your session has ended. Sign in again to continue.";
     this.#tabs.onmessage = ({ data }) => this.#hear(data);
   }
 

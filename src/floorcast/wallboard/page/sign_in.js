@@ -66,7 +66,7 @@ function focus() {
 export function wait(error) {
   form.hidden = true;
   waiting.hidden = section.hidden = false;
-  waiting.textContent = `${inWords(error)} This screen tries again by itself.`;
+  waiting.textContent = `${inWords(error)} This screen retries automatically.`;
 }
 
 /** Put the form away. */
@@ -76,12 +76,12 @@ export function hide() {
 
 function inWords(error) {
   if (error instanceof Unreachable)
-    return `There is no answer from ${location.host}. Is the server running?`;
+    return `No response from ${location.host}. Is the server running?`;
   if (!(error instanceof Refusal)) throw error;
   if (error.status === 401) {
-    return "Client, user, password or API token is not right. Which of them, the server does not tell.";
+    return "The client, user, password or API token is wrong. For security, the server does not say which.";
   }
-  if (error.status === 429) return `Too many wrong tries. Try again in ${error.retryAfter} s.`;
-  if (error.isForNow) return `The server cannot take you in yet: ${error.message}.`;
-  return `The server says: ${error.message}.`;
+  if (error.status === 429) return `Too many failed attempts. Try again in ${error.retryAfter} s.`;
+  if (error.isForNow) return `The server cannot sign you in yet: ${error.message}.`;
+  return `The server responded: ${error.message}.`;
 }

@@ -110,7 +110,7 @@ export function drawTrend(cell, values) {
     : make(cell);
   line.setAttribute("d", path);
   const seen = values.filter((value) => value !== null);
-  const told = seen.length ? `now ${seen.at(-1)}, most ${Math.max(...seen)}` : "not seen yet";
+  const told = seen.length ? `now ${seen.at(-1)}, peak ${Math.max(...seen)}` : "no data yet";
   drawing.setAttribute("aria-label", `In queue, last 30 minutes: ${told}`);
 }
 

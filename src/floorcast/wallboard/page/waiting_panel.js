@@ -41,7 +41,7 @@ export class WaitingPanel {
     if (this.#panel.isExplained) return;
     const center = (id) => this.services.get(Number(id))?.callCenterId;
     const calls = this.#calls.filter(({ serviceId: id }) => shows(this.view, id, center(id)));
-    this.#panel.shown("", calls.length ? "" : "Nobody waits.");
+    this.#panel.shown("", calls.length ? "" : "No calls are waiting.");
     const shown = calls.slice(0, Math.min(MOST, room(this.#scroll)));
     this.#rows.show(shown, looksOf, (row, call) => this.#fill(row, call));
     this.#panel.note(note(calls.length, shown.length));
