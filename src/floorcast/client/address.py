@@ -1,4 +1,4 @@
-"""The address of a server, as a person gives it."""
+"""The address of a server, as a user enters it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Answer(Struct, rename="camel", kw_only=True):
 
 
 class LoggedIn(Struct, rename="camel", kw_only=True):
-    """A session, and whose it is."""
+    """A session, its client and its user."""
 
     session_id: str
     client_id: int | None = None

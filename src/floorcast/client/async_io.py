@@ -1,4 +1,4 @@
-"""Does the core's steps with httpx, on an event loop."""
+"""Executes the core's steps with httpx, on an event loop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AsyncIo:
     async def run(
         self, steps: Steps[T], perform: Callable[[Step], Awaitable[object]] | None = None
     ) -> T:
-        """Do all steps, and return their result."""
+        """Execute all steps, and return their result."""
         perform = perform or self.perform
         error: Exception | None = None
         outcome: object = None
@@ -54,7 +54,7 @@ class AsyncIo:
             steps.close()
 
     async def perform(self, step: Step) -> object:
-        """Do one step, and return its outcome."""
+        """Execute one step, and return its outcome."""
         match step:
             case Send(request):
                 with translated():

@@ -33,7 +33,7 @@ class Backoff:
         return asked + self._chance() * bound
 
     def reset(self) -> None:
-        """Something worked."""
+        """Record a success: the next pause is short again."""
         self._failures = 0
 
 
@@ -50,7 +50,7 @@ class Pace:
         self._until = 0.0
 
     def note(self, headers: Mapping[str, str]) -> None:
-        """Take in the fields of an answer."""
+        """Record the rate limit fields of an answer."""
         standing = headers.get("ratelimit", "")
         left, reset = _LEFT.search(standing), _RESET.search(standing)
         if left is None or reset is None:
@@ -61,7 +61,7 @@ class Pace:
         self._until = self._clock() + int(reset[1])
 
     def delay(self) -> float:
-        """The seconds by which to put off the next request; each call counts as a request."""
+        """The seconds to delay the next request; each call counts as a request."""
         remaining = self._until - self._clock()
         if remaining <= 0 or self._left > self._quota * RESERVE:
             return 0.0

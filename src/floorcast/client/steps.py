@@ -64,13 +64,13 @@ class Send(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Wait for so many seconds."""
+    """Wait for this number of seconds."""
 
     seconds: float
 
 
 class Alone(NamedTuple):
-    """Run these steps; among those who share the client, one at a time runs such steps."""
+    """Run these steps while no other user of the client runs such steps."""
 
     steps: Callable[[], Generator[Step, Any, None]]
 
@@ -104,4 +104,4 @@ class Broken(Exception):
 
 
 class Silent(Broken):
-    """The connection was silent for so long that it must be dead."""
+    """The connection was silent for too long and is treated as dead."""

@@ -1,4 +1,4 @@
-"""Does the core's steps with httpx, for threads."""
+"""Executes the core's steps with httpx, for threads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SyncIo:
         self._alone = threading.Lock()
 
     def run(self, steps: Steps[T], perform: Callable[[Step], object] | None = None) -> T:
-        """Do all steps, and return their result."""
+        """Execute all steps, and return their result."""
         perform = perform or self.perform
         error: Exception | None = None
         outcome: object = None
@@ -52,7 +52,7 @@ class SyncIo:
             steps.close()
 
     def perform(self, step: Step) -> object:
-        """Do one step, and return its outcome."""
+        """Execute one step, and return its outcome."""
         match step:
             case Send(request):
                 with translated():

@@ -45,7 +45,7 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class SessionNotKnownYet(Exception):
-    """A server refuses the session that another one of its cluster has just confirmed."""
+    """A node refuses a session that another node of its cluster has just confirmed."""
 
     def __init__(self, refused: BadSession) -> None:
         super().__init__(refused.message)

@@ -1,4 +1,4 @@
-"""A token on the disk, which a crash at any moment leaves whole."""
+"""A token in a file that stays complete if the process or machine crashes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TokenFile:
         return token or None
 
     def save(self, token: str) -> None:
-        """Put a token in place of the last one, flushed to the disk. Raises SettingError."""
+        """Replace the stored token and flush it to disk. Raises SettingError."""
         with self._saving:
             self._replace(token)
 

@@ -228,7 +228,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Setting(NamedTuple):
-    """One setting as people see it; ``default`` as they would write it, empty for none."""
+    """One setting as users see it; ``default`` as a user would write it, empty for none."""
 
     name: str
     kind: Kind

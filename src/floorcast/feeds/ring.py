@@ -191,7 +191,7 @@ class Rings:
                     _log.exception("seal_failed")
 
     def release(self) -> None:
-        """Let all readers that wait, or are about to, respond immediately."""
+        """Let all readers that wait, or start to wait, respond immediately."""
         self.waker.released = True
         for feed in self._feeds:
             feed.release()

@@ -313,7 +313,7 @@ class StartupApp:
         self._over.set()
 
     def release(self) -> None:
-        """Answer the requests that wait: the server is stopping."""
+        """Answer the waiting requests: the server is stopping."""
         self._over.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

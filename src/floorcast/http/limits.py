@@ -139,7 +139,7 @@ class ReaderLimits:
             self._bytes[client] += sees.size
 
     def leave(self, client: int, session: str, sees: Matcher) -> None:
-        """Count one reader less."""
+        """Stop counting one reader."""
         _one_less(self._sessions, session)
         _one_less(self._clients, client)
         _one_less(self._filters, (client, sees))

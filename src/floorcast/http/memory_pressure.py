@@ -38,7 +38,7 @@ class MemoryWatch:
         self._failed: float | None = None
 
     def failed(self) -> None:
-        """Memory was asked for and could not be had."""
+        """Record a failed allocation."""
         self._failed = self._clock()
 
     def shortage(self) -> str:

@@ -1,1 +1,1 @@
-"""Taking in: events are checked, ordered and made durable by the log, folded, then acknowledged."""
+"""Ingest: checks events, stores them in the log, and acknowledges them after they are folded."""

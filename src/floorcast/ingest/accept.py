@@ -1,4 +1,4 @@
-"""Taking a request of events in: check, log, fold, and only then acknowledge."""
+"""Accepts a request with events: check, log, fold, then acknowledge."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _SHARE = 2  # a client may have one part in so many
 
 
 class Busy(Unavailable):
-    """As many requests as may be are being taken in."""
+    """The maximum number of requests with events is in progress."""
 
 
 @dataclass(slots=True)
@@ -71,12 +71,12 @@ class Admission:
 
     @property
     def requests(self) -> int:
-        """How many requests have a place."""
+        """The number of requests that have a place."""
         return self._all.requests
 
     @property
     def size(self) -> int:
-        """How many bytes their bodies take."""
+        """The size of their bodies in bytes."""
         return self._all.size
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What the events of a request would add to a floor: new names and open calls."""
+"""The names and open calls that the events of a request would add to a floor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an event of a request was refused, in words that tell its source what to change."""
+"""Verdicts: why an event of a request was refused, and what its source must change."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class MemoryKeyValueStore:
         self._listeners[bucket].append(listener)
 
     def check_current(self) -> None:
-        """Nobody else's word is needed here."""
+        """Do nothing: the data of a single process is always current."""
 
     async def close(self) -> None:
         """Forget everything."""

@@ -77,7 +77,7 @@ class KeyValueStore(Protocol):
     def check_current(self) -> None:
         """Raise Unavailable when what is read here may have been out of date for too long.
 
-        To be asked before a session or a key admits anybody.
+        Call this before a session or key grants access.
         """
         ...
 

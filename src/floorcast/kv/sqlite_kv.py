@@ -110,7 +110,7 @@ class SqliteKeyValueStore:
         self._listeners[bucket].append(listener)
 
     def check_current(self) -> None:
-        """Nobody else's word is needed here."""
+        """Do nothing: the data of a single process is always current."""
 
     async def close(self) -> None:
         """Let writes in progress finish, then close the file."""

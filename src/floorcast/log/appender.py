@@ -46,7 +46,7 @@ class Load:
 
     @contextmanager
     def carrying(self, events: int, size: int) -> Iterator[None]:
-        """Count what is on its way to the disk; raises Unavailable beyond the limit."""
+        """Count an append in progress; raises Unavailable beyond the limit."""
         too_many = self._events + events > self._tuning.in_flight_events
         too_large = self._bytes + size > self._tuning.in_flight_bytes
         if self._events and (too_many or too_large):
@@ -86,7 +86,7 @@ class NumberedStream(Stream):
         super().publish(entry)
 
     def withdraw(self) -> None:
-        """Forget what was in progress."""
+        """Forget all appends in progress."""
         self.planned_site = self.site
         super().withdraw()
 
@@ -243,7 +243,7 @@ class Appender:
             return Planned(appended, self._put(stream, entries, (), origin))
 
     def tell(self, outcome: Outcome) -> None:
-        """Hear of an outcome, from any thread."""
+        """Receive the outcome of a group, from any thread."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: no caller is left
                 self._loop.call_soon_threadsafe(self._hear, outcome)

@@ -122,7 +122,7 @@ class Stream:
         return self.planned
 
     def withdraw(self) -> None:
-        """Forget what was in progress."""
+        """Forget all appends in progress."""
         self.planned = self.head
 
     def publish(self, entry: Entry) -> None:

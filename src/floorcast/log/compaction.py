@@ -1,4 +1,4 @@
-"""Merging and forgetting runs of keys, some keys at a time, on the background writer's thread.
+"""Merges and deletes runs of keys, in small steps, on the background writer's thread.
 
 A merge copies the keys of some runs of one hour into a new run, in key order. The new run counts
 once it is complete, and the old ones are dropped in the same transaction. A step takes everything

@@ -1,4 +1,4 @@
-"""Looking for damage in a data folder, and leaving out a damaged entry."""
+"""Finds damage in a data folder, and skips a damaged entry."""
 
 from __future__ import annotations
 

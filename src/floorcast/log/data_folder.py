@@ -47,7 +47,7 @@ class DataFolder:
             raise SettingError(f"data folder {path} cannot be written: {error.strerror}") from error
 
     def release(self) -> None:
-        """Let another process have the folder; again does nothing."""
+        """Release the folder for other processes. Further calls do nothing."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -65,7 +65,7 @@ class DataFolder:
 
 
 def flush_folder(path: Path) -> None:
-    """Have the names in a folder on the disk: a file is only as durable as its name."""
+    """Flush a folder: a new file is durable only when its name is on disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

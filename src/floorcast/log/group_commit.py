@@ -117,7 +117,7 @@ class GroupWriter:
         self._thread.start()
 
     def submit(self, write: Write) -> None:
-        """Have rows stored, after all that were submitted before."""
+        """Queue rows for storage, after all that were submitted before."""
         self._queue.put(write)
 
     def close(self) -> None:

@@ -327,7 +327,7 @@ class LogReader:
         return entries
 
     def stored_row(self, ordinal: int, number: int) -> tuple[Any, ...] | None:
-        """An entry's row as it lies on the disk, damaged or not; None where it cannot be read."""
+        """An entry's row as it is on disk, damaged or not; None where it cannot be read."""
         try:
             row: tuple[Any, ...] | None = fetch_one(
                 self._connection, self._read_one, (first_id(ordinal) + number,)

@@ -130,7 +130,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTuning:
-    """How long a connection may take for what, in seconds."""
+    """The time limits of a connection, in seconds."""
 
     head: float = 10.0  # from its beginning, or the head's first byte, to the head's end
     body: float = 30.0  # for each 16 KiB of a body

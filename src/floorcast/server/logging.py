@@ -1,4 +1,4 @@
-"""The server's own log: structured, one line an event, on standard error."""
+"""The server's own log: structured, one line per event, on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which release of floorcast this is."""
+"""The installed release of floorcast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening what a server must not lose, as the settings say: its log and key-value store."""
+"""Opens the log and the key-value store that the settings name."""
 
 from __future__ import annotations
 

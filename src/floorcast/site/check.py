@@ -27,7 +27,7 @@ _HEADER = re.compile(r"[!-~]+")
 
 
 def problems(clients: Sequence[FileClient]) -> list[str]:
-    """Everything that does not fit, a line each, naming the table and the key."""
+    """Every inconsistency, one line each, naming the table and the key."""
     found = [f"client {double}: the id is used twice" for double in _doubles(_ids(clients))]
     found += [f"client {double!r}: the name is used twice" for double in _doubles(_names(clients))]
     found += _across(clients)

@@ -1,4 +1,4 @@
-"""Which clients are below which."""
+"""The tree of parent and child clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def family(client: int, children: Mapping[int, tuple[int, ...]]) -> tuple[int, .
 
 
 def is_own_ancestor(client: int, parents: Parents) -> bool:
-    """Whether going up from the client leads back to it."""
+    """Whether the client is its own ancestor."""
     seen: set[int] = set()
     at = parents.get(client)
     while at is not None and at not in seen:

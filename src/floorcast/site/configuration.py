@@ -157,7 +157,7 @@ class FloorConfig(_Part, frozen=True):
 
 
 class Limits(_Part, frozen=True):
-    """How many names and open calls the client's events may make, what is declared included."""
+    """The maximum number of names and open calls of a client, including declared ones."""
 
     agents: Limit = 100_000
     services: Limit = 20_000
@@ -167,7 +167,7 @@ class Limits(_Part, frozen=True):
 
 
 class User(_Part, frozen=True):
-    """Somebody who logs in. ``agent`` users are the floor's agents, and log in apart."""
+    """A user who can log in. ``agent`` users are the floor's agents, and log in apart."""
 
     id: Id
     name: Name

@@ -48,7 +48,7 @@ async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
 
 
 async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool = False) -> None:
-    """Take a login away; raises ``NotFound``.
+    """Remove a login; raises ``NotFound``.
 
     One that the site file declares stays away until the file declares another password for it.
     """

@@ -1,4 +1,4 @@
-"""Reading a site file: TOML, of the right shape, whose parts fit together."""
+"""Reads a site file: parses the TOML, checks types, and checks that the parts are consistent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SiteFile(NamedTuple):
 
 
 def read(path: Path) -> SiteFile:
-    """Read and check a site file; raises ``SettingError``, a line for everything wrong."""
+    """Read and check a site file; raises ``SettingError`` with one line per mistake."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

@@ -96,7 +96,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         )
 
     def logins(self) -> Iterator[Login]:
-        """Everybody the file lets log in, by id: users, then the agents that have a password."""
+        """All logins that the file declares, by id: users, then the agents that have a password."""
         for user in sorted(self.user, key=lambda one: one.id):
             yield Login(
                 user.id,

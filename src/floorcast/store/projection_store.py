@@ -128,7 +128,7 @@ class ProjectionStore:
         return self._writer.backlog
 
     def is_full(self) -> bool:
-        """Whether so much waits to be stored that ingest should refuse events."""
+        """Whether the backlog is so large that ingest should refuse events."""
         return self.backlog > self._tuning.backlog_bytes
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:

@@ -50,7 +50,7 @@ class Segment(SegmentHead, gc=False, kw_only=True):
     body: bytes
 
     def size(self) -> int:
-        """About how many bytes of memory it takes."""
+        """Its approximate size in memory, in bytes."""
         return len(self.positions) + len(self.classes) + len(self.offsets) + len(self.body) + 256
 
 

@@ -107,7 +107,7 @@ async def interaction_feed(context: RequestContext) -> Response:
 
 
 async def call_feed(context: RequestContext) -> Response:
-    """Calls alone; deprecated, the interaction feed has them."""
+    """Calls only. Deprecated: the interaction feed includes them."""
     request = await context.json(FeedRequest)
     visibility = matcher(_voice(read_filter(request.filter)), *context.session.limits)
     answer = await _answer(context, "interaction", request.token, visibility, _call_shape)
@@ -126,7 +126,7 @@ async def retired_call_event(_context: RequestContext) -> Response:
 
 
 def read_count(context: RequestContext) -> int:
-    """How many events the caller wants at most; raises InvalidParameter."""
+    """The maximum number of events that the caller requests; raises InvalidParameter."""
     given = context.query.get("count")
     if given is None:
         return MOST
