@@ -59,6 +59,8 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
     """A service with a call that was handled, and one that waits; of ACME alone."""
     with running(tmp_path_factory.mktemp("floor")) as server:
         keys = {name: new_key(server, name) for name in KEYS}
+        server.kill()  # a server that starts knows at once what a command has written
+        server.start()
         first: dict[str, object] = {"transactionId": 1, "sessionId": "s"}
         told = [
             event("agent.state", 1, agent="ANN", eventType="READY", service="PS"),
