@@ -1,0 +1,1 @@
+"""Worker processes: long computations beside the event loop, a few at a time."""

@@ -1,0 +1,99 @@
+"""What a server and its worker process send each other: msgpack, with its length in front."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.model import errors
+from floorcast.model.errors import FloorcastError, Refusal, Unavailable
+
+__all__ = [
+    "HEADER_BYTES",
+    "MAX_FRAME_BYTES",
+    "Job",
+    "Note",
+    "Reply",
+    "failure_of",
+    "frame",
+    "length_of",
+    "read_frame",
+    "refused",
+]
+
+HEADER_BYTES = 4
+MAX_FRAME_BYTES = 256 << 20  # a larger answer is an error of the worker
+
+
+class Job(Struct):
+    """A function, as ``module:name``, and its argument. It takes and returns bytes."""
+
+    function: str
+    argument: bytes
+
+
+class Note(Struct):
+    """A line for the server's log."""
+
+    level: str
+    event: str
+    fields: dict[str, str | int | float | None]
+
+
+class Reply(Struct, omit_defaults=True):
+    """The outcome of a job.
+
+    One of the answer, a refusal (the class of the error, its message, ``Retry-After``) and the
+    traceback of an exception that nobody expected. ``ends``: the process is of no further use.
+    """
+
+    answer: bytes | None = None
+    refusal: str = ""
+    message: str = ""
+    retry_after: int = 1
+    fault: str = ""
+    ends: bool = False
+    notes: list[Note] = []
+
+
+def frame(message: Struct) -> bytes:
+    """The bytes of a message, with their length in front."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def length_of(header: bytes) -> int:
+    """The length that a frame's header tells; raises ValueError beyond ``MAX_FRAME_BYTES``."""
+    length = int.from_bytes(header, "big")
+    if length > MAX_FRAME_BYTES:
+        raise ValueError(f"a message of {length:,} bytes: expected at most {MAX_FRAME_BYTES:,}")
+    return length
+
+
+def read_frame(file: BinaryIO) -> bytes | None:
+    """The body of the next frame; None at the end of the file."""
+    header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        return None
+    length = length_of(header)
+    body = file.read(length)
+    return body if len(body) == length else None
+
+
+def refused(error: FloorcastError) -> Reply:
+    """The reply for an error that the caller gets to read."""
+    name = type(error).__name__ if isinstance(error, Refusal) else Unavailable.__name__
+    retry_after: int = getattr(error, "retry_after", 1)
+    return Reply(refusal=name, message=str(error), retry_after=retry_after)
+
+
+def failure_of(reply: Reply) -> FloorcastError:
+    """The error of a reply that has a ``refusal``."""
+    kind = getattr(errors, reply.refusal)
+    if issubclass(kind, Unavailable | errors.RateLimited):
+        error: FloorcastError = kind(reply.message, reply.retry_after)
+    else:
+        error = kind(reply.message)
+    return error

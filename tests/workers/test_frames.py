@@ -1,0 +1,73 @@
+"""Messages between a server and its worker processes."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.model.errors import (
+    DamagedEntry,
+    FloorcastError,
+    InvalidParameter,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
+from floorcast.workers.frames import (
+    MAX_FRAME_BYTES,
+    Job,
+    failure_of,
+    frame,
+    length_of,
+    read_frame,
+    refused,
+)
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5))
+def test_frames_are_read_as_they_were_written(arguments: list[bytes]) -> None:
+    """Any messages, one after another, and then the end."""
+    file = io.BytesIO(b"".join(frame(Job("a:b", one)) for one in arguments))
+    read = [read_frame(file) for _ in arguments]
+    assert read == [frame(Job("a:b", one))[4:] for one in arguments]
+    assert read_frame(file) is None
+
+
+def test_half_a_frame_is_none() -> None:
+    """A process that dies while it writes has written nothing."""
+    assert read_frame(io.BytesIO(frame(Job("a:b", b"12345"))[:-1])) is None
+
+
+def test_a_length_beyond_the_bound_is_an_error() -> None:
+    """No message makes the reader take memory without a bound."""
+    assert length_of(MAX_FRAME_BYTES.to_bytes(4, "big")) == MAX_FRAME_BYTES
+    with pytest.raises(ValueError, match="at most"):
+        length_of((MAX_FRAME_BYTES + 1).to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidParameter("at is wrong"),
+        NotFound("no such call"),
+        RateLimited("too often", 7),
+        Unavailable("busy", 5),
+    ],
+)
+def test_an_error_comes_through_whole(error: FloorcastError) -> None:
+    """Class, message and Retry-After."""
+    copy = failure_of(refused(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+
+
+def test_a_damaged_entry_is_unavailable() -> None:
+    """Its message and Retry-After are kept."""
+    error = DamagedEntry(1, 2, None, "its checksum differs")
+    copy = failure_of(refused(error))
+    assert type(copy) is Unavailable
+    assert (copy.message, copy.retry_after) == (error.message, 30)

@@ -1,0 +1,205 @@
+"""Worker processes: how many, for whom, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.model.errors import InvalidParameter, Unavailable
+from floorcast.workers.pool import PoolTuning, WorkerFault, WorkerPool
+from tests.workers import jobs
+
+pytestmark = pytest.mark.anyio
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker process finds the functions of the tests."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[WorkerPool]:
+    """A pool of two."""
+    made = WorkerPool()
+    yield made
+    await made.close()
+
+
+def written(file: Path) -> int | None:
+    """The process id that a job wrote to the file, once it has."""
+    text = file.read_text("ascii") if file.exists() else ""
+    return int(text) if text else None
+
+
+async def begun(pool: WorkerPool, client: int, file: Path) -> tuple[asyncio.Task[bytes], int]:
+    """A job that never ends, and the id of its process."""
+    task = asyncio.create_task(pool.run(client, jobs.forever, str(file).encode()))
+    while (pid := written(file)) is None:
+        assert not task.done()
+        await asyncio.sleep(0)
+    return task, pid
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is not just waiting to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def test_the_result_comes_from_another_process(pool: WorkerPool) -> None:
+    """The function runs elsewhere, and what it prints is no part of its result."""
+    assert int(await pool.run(1, jobs.pid, b"")) in pool.processes
+    assert os.getpid() not in pool.processes
+    assert await pool.run(1, jobs.printing, b"") == b"the reply"
+
+
+async def test_a_large_result_comes_whole(pool: WorkerPool) -> None:
+    """Results are larger than the buffer of a pipe."""
+    assert len(await pool.run(1, jobs.large, b"5000000")) == 5_000_000
+
+
+async def test_a_process_near_to_the_job_is_used_again(pool: WorkerPool) -> None:
+    """What a function keeps serves the next job that is near, and no other."""
+    assert await pool.run(1, jobs.echo, b"a", near="x") == b"a"
+    assert await pool.run(1, jobs.echo, b"b", near="y") == b"b"
+    assert await pool.run(1, jobs.echo, b"c", near="x") == b"a c"
+    assert len(pool.processes) == 2
+
+
+async def test_beyond_two_at_a_time_it_is_busy(pool: WorkerPool, tmp_path: Path) -> None:
+    """The third of two gets Unavailable with Retry-After; nobody waits in a queue."""
+    first, _ = await begun(pool, 1, tmp_path / "a")
+    second, _ = await begun(pool, 1, tmp_path / "b")
+    with pytest.raises(Unavailable, match="2 requests about the past") as refusal:
+        await pool.run(1, jobs.pid, b"")
+    assert refusal.value.retry_after == 2
+    await pool.close()
+    for task in (first, second):
+        with pytest.raises(Unavailable):
+            await task
+
+
+async def test_a_client_leaves_a_place_to_a_client_that_was_refused(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    """With a refused client, another one gets one place and not both."""
+    first, _ = await begun(pool, 1, tmp_path / "a")
+    second, _ = await begun(pool, 1, tmp_path / "b")
+    with pytest.raises(Unavailable):
+        await pool.run(2, jobs.pid, b"")
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    with pytest.raises(Unavailable):
+        await pool.run(1, jobs.pid, b"")
+    assert await pool.run(2, jobs.pid, b"")
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_a_cancelled_job_frees_its_place_and_its_process(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    """A caller that goes away leaves nothing running."""
+    task, pid = await begun(pool, 1, tmp_path / "a")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pid not in pool.processes
+    assert await pool.run(1, jobs.printing, b"") == b"the reply"
+    await pool.close()
+    assert not is_running(pid)
+
+
+async def test_a_refusal_comes_through_with_its_log(pool: WorkerPool) -> None:
+    """What the function raises deliberately is raised; its log is the server's."""
+    with (
+        capture_logs() as lines,
+        pytest.raises(InvalidParameter, match="this is wrong"),
+    ):
+        await pool.run(1, jobs.refuse, b"this")
+    assert {"event": "about_to_refuse", "argument": "this", "log_level": "warning"} in lines
+
+
+async def test_a_bug_is_logged_and_ends_the_process(pool: WorkerPool) -> None:
+    """The traceback goes to the log; the next job gets a new process."""
+    before = int(await pool.run(1, jobs.pid, b""))
+    with capture_logs() as lines, pytest.raises(WorkerFault, match="a bug"):
+        await pool.run(1, jobs.fail, b"")
+    assert [line["event"] for line in lines] == ["worker_fault"]
+    assert "KeyError" in lines[0]["traceback"]
+    assert int(await pool.run(1, jobs.pid, b"")) != before
+
+
+async def test_a_process_that_dies_is_an_answer(pool: WorkerPool) -> None:
+    """SIGKILL in the middle of a job: Unavailable, a line in the log, and a new process next."""
+    with capture_logs() as lines, pytest.raises(Unavailable, match="try again"):
+        await pool.run(1, jobs.die, b"")
+    assert lines[0]["event"] == "worker_died"
+    assert lines[0]["code"] == -signal.SIGKILL
+    assert await pool.run(1, jobs.printing, b"") == b"the reply"
+
+
+async def test_memory_is_bounded(pool: WorkerPool) -> None:
+    """A job that takes more memory than it may is refused, and its process ends."""
+    with pytest.raises(Unavailable, match="memory"):
+        await pool.run(1, jobs.grow, b"")
+    assert await pool.run(1, jobs.printing, b"") == b"the reply"
+
+
+async def test_time_is_bounded() -> None:
+    """A job that takes too long is refused, and its process is killed."""
+    pool = WorkerPool(PoolTuning(seconds=0.0))
+    with pytest.raises(Unavailable, match="longer than 0 s"):
+        await pool.run(1, jobs.pid, b"")
+    assert pool.processes == []
+    await pool.close()
+
+
+async def test_an_idle_process_ends() -> None:
+    """A process without a job is not kept."""
+    pool = WorkerPool(PoolTuning(idle_seconds=0.0))
+    await pool.run(1, jobs.pid, b"")
+    while pool.processes:  # noqa: ASYNC110 -- the pool has no event for it
+        await asyncio.sleep(0)
+    await pool.close()
+
+
+async def test_a_closed_pool_starts_nothing() -> None:
+    """After the end of the server no process begins."""
+    pool = WorkerPool()
+    await pool.close()
+    with pytest.raises(Unavailable, match="stopping"):
+        await pool.run(1, jobs.pid, b"")
+
+
+def test_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
+    """After SIGKILL of the server its workers end by themselves, even in the middle of a job."""
+    file = tmp_path / "pid"
+    program = (
+        "import asyncio; from floorcast.workers.pool import WorkerPool;"
+        "from tests.workers import jobs;"
+        f"asyncio.run(WorkerPool().run(1, jobs.forever, {str(file)!r}.encode()))"
+    )
+    server = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    while (worker := written(file)) is None:
+        assert server.poll() is None
+        os.sched_yield()
+    server.kill()
+    server.wait()
+    while is_running(worker):
+        os.sched_yield()

@@ -1,0 +1,61 @@
+"""What a worker process makes of a job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from floorcast.workers.frames import HEADER_BYTES, Job, Reply, frame
+from floorcast.workers.process import reply_to
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def job(name: str, argument: bytes = b"") -> Job:
+    """A job of the tests' functions."""
+    return Job(f"tests.workers.jobs:{name}", argument)
+
+
+def test_each_outcome_has_its_reply() -> None:
+    """An answer, a refusal, too much memory, and a bug; only the first two leave the process."""
+    assert reply_to(job("printing")) == Reply(answer=b"the reply")
+    refusal = reply_to(job("refuse", b"this"))
+    assert (refusal.refusal, refusal.message) == ("InvalidParameter", "this is wrong")
+    assert not refusal.ends
+    large = reply_to(job("grow"))
+    assert (large.refusal, large.ends) == ("Unavailable", True)
+    bug = reply_to(job("fail"))
+    assert "KeyError: 'a bug'" in bug.fault
+    assert bug.ends
+
+
+def test_a_process_serves_jobs_until_its_input_ends() -> None:
+    """Replies go out in the order of the jobs; the log of each goes with its reply."""
+    requests = frame(job("echo", b"1")) + frame(job("refuse", b"2")) + frame(job("echo", b"3"))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "floorcast.workers.process", str(2 << 30)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(requests)
+    process.stdin.flush()
+    replies = []
+    for _ in range(3):
+        length = int.from_bytes(process.stdout.read(HEADER_BYTES), "big")
+        replies.append(msgspec.msgpack.decode(process.stdout.read(length), type=Reply))
+    assert [reply.answer for reply in replies] == [b"1", None, b"1 3"]
+    assert [[note.event for note in reply.notes] for reply in replies] == [
+        [],
+        ["about_to_refuse"],
+        [],
+    ]
+    process.stdin.close()
+    assert process.wait() == 0
+    process.stdout.close()
