@@ -353,6 +353,7 @@ def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
 def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before, and not twice for the same."""
     monkeypatch.setattr(runner, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(runner, "PAST_EVERY", 5)
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -364,6 +365,43 @@ def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) 
                 snapshot = house.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
             assert found == [0, 0, 3, 3]
+
+    run(work)
+
+
+def test_a_slow_floor_leaves_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After fewer events, where so much time has passed since the last one."""
+    monkeypatch.setattr(runner, "PAST_EVERY", 4)
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            found = []
+            for _ in range(5):
+                house.clock.move(100)
+                number = await house.take(house.sms(), house.sms())
+                await floor.until_folded(number)
+                await asyncio.sleep(0)
+                snapshot = house.store.newest_snapshot(CLIENT, number)
+                found.append(snapshot.entry if snapshot else 0)
+            assert found == [0, 0, 3, 3, 3]
+
+    run(work)
+
+
+def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
+    """Exactly the floor before the first entry of the next hour, which retention keeps longer."""
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            for _ in range(3):
+                await house.take(house.sms())
+                last = await house.take(house.sms())
+                house.clock.move(3600)
+                following = await house.take(house.sms())
+                await floor.until_folded(following)
+                snapshot = house.store.newest_snapshot(CLIENT, following)
+                assert snapshot is not None
+                assert snapshot.entry == last
 
     run(work)
 

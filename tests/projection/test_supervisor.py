@@ -299,10 +299,10 @@ def test_a_start_goes_on_from_the_snapshots_that_closing_left(
             await house.serving[client].until_folded(await house.take(client, account="a"))
         write = house.store.write_snapshot
 
-        def falls_over(client: int, entry: int, version: int, blob: bytes) -> None:
+        def falls_over(client: int, entry: int, version: int, blob: bytes, kept_from: int) -> None:
             if client == ACME:
                 raise OverflowError
-            write(client, entry, version, blob)
+            write(client, entry, version, blob, kept_from)
 
         with monkeypatch.context() as patch:
             patch.setattr(house.store, "write_snapshot", falls_over)
@@ -390,10 +390,10 @@ def test_a_snapshot_that_fails_keeps_no_other_floor_from_its_own(
             await house.floors.begin(client, PLAN)
         write = house.store.write_snapshot
 
-        def falls_over(client: int, entry: int, version: int, blob: bytes) -> None:
+        def falls_over(client: int, entry: int, version: int, blob: bytes, kept_from: int) -> None:
             if client == ACME:
                 raise OverflowError
-            write(client, entry, version, blob)
+            write(client, entry, version, blob, kept_from)
 
         monkeypatch.setattr(house.store, "write_snapshot", falls_over)
         await house.loop.passing(3601)

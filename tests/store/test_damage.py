@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -93,11 +94,11 @@ def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
 
 def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
     """And where both are damaged, there is none."""
-    flip(house.path, b"snapshot 20 of 47415")
+    flip(house.path, zlib.compress(b"snapshot 20 of 47415", 1))
     house.open()
     assert house.store.newest_snapshot(ACME, 99) == Snapshot(10, 1, b"snapshot 10 of 47415")
     house.close()
-    flip(house.path, b"snapshot 10 of 47415")
+    flip(house.path, zlib.compress(b"snapshot 10 of 47415", 1))
     house.open()
     assert house.store.newest_snapshot(ACME, 99) is None
     assert house.told == []

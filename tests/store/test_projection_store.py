@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
@@ -221,31 +222,66 @@ def test_many_calls_are_found_at_once(filed: House) -> None:
 
 
 def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
-    """A few at a time, while the store is written to."""
-    for number in range(20):
+    """A few at a time, while the store is written to; calls stay twice as long."""
+    for number in range(40):
         filed.store.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
         filed.store.write_calls(ACME, 1, [(number, "s", 0, b"x")])
         filed.clock.ticks += 2 * HOUR
     filed.flush()
 
     def kept() -> tuple[list[int], list[int]]:
-        calls = [number for number in range(20) if filed.call(ACME, number, "s", 1)]
+        calls = [number for number in range(40) if filed.call(ACME, number, "s", 1)]
         return calls, [head.first for head in filed.store.segments(ACME, "agent", 0, 99)]
 
-    filed.run(until(lambda: kept() == (list(range(7, 20)), list(range(8, 21)))))
+    filed.run(until(lambda: kept() == (list(range(14, 40)), list(range(28, 41)))))
 
 
-def test_the_newest_two_snapshots_are_kept(house: House) -> None:
+def test_snapshots_are_kept_as_far_as_the_log_reaches(house: House) -> None:
     """Of each client; the newest that is not ahead of an entry is found."""
-    for entry in (10, 20, 30):
-        house.store.write_snapshot(ACME, entry, 3, b"%d" % entry)
+    for entry in (10, 20, 30, 40):
+        house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=entry - 25)
     house.store.write_snapshot(OTHER, 5, 3, b"other")
     assert house.store.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
     house.flush()
-    assert house.store.newest_snapshot(ACME, 1000) == Snapshot(30, 3, b"30")
+    assert house.store.newest_snapshot(ACME, 1000) == Snapshot(40, 3, b"40")
     assert house.store.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
     assert house.store.newest_snapshot(ACME, 19) is None
     assert house.store.newest_snapshot(OTHER, 5) == Snapshot(5, 3, b"other")
+
+
+def test_the_newest_two_snapshots_are_kept_in_any_case(house: House) -> None:
+    """Whether the log still reaches to them or not."""
+    for entry in (10, 20, 30):
+        house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=100)
+    house.flush()
+    assert house.store.newest_snapshot(ACME, 29) == Snapshot(20, 3, b"20")
+    assert house.store.newest_snapshot(ACME, 19) is None
+
+
+def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
+    """Beyond it the oldest are deleted; those of others stay."""
+    house = House(tmp_path / "mirror.db", StoreTuning(snapshot_bytes=3_500))
+    noise = random.Random(1).randbytes(1000)
+    house.store.write_snapshot(OTHER, 1, 3, noise)
+    for entry in (10, 20, 30, 40, 50):
+        house.store.write_snapshot(ACME, entry, 3, noise)
+    house.flush()
+    assert house.store.newest_snapshot(ACME, 29) is None
+    assert house.store.newest_snapshot(ACME, 39) == Snapshot(30, 3, noise)
+    assert house.store.newest_snapshot(OTHER, 9) == Snapshot(1, 3, noise)
+    house.close()
+
+
+def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
+    """Which stored its bytes as they are."""
+    assert filed.path is not None
+    blob = b"\x92\xc4\x01a\xc4\x01b"
+    connection = apsw.Connection(str(filed.path))
+    connection.execute(
+        "INSERT INTO snapshots (client, entry, version, blob) VALUES (?, 3, 1, ?)", (ACME, blob)
+    )
+    connection.close()
+    assert filed.store.newest_snapshot(ACME, 9) == Snapshot(3, 1, blob)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from floorcast.floor.state import (
     from_snapshot,
     snapshot_parts,
 )
-from floorcast.log.port import Entry, EventLog
+from floorcast.log.port import HOUR, Entry, EventLog
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.inbound import (
     CallDisposition,
@@ -53,6 +53,8 @@ from floorcast.store.projection_store import ProjectionStore
 __all__ = ["Projection", "Reports", "first_state", "last_state"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: a start folds at most so many again
+PAST_EVERY = 25_000  # the same, from which an answer about the past is folded,
+PAST_SECONDS = 300  # if that much time has passed: a busy floor is not held up more often
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 _SLICE = 256  # events whose calls are brought back together
 _LOOK = 16  # events between two checks of the clock
@@ -120,9 +122,11 @@ class Projection:
         begun, together = time.perf_counter(), 0
         async with aclosing(self._log.follow(self.client, self.folded)) as entries:
             async for entry in entries:
+                if self._ends_an_hour(entry):
+                    await self.snapshot()
                 async with self._turn:
                     await self._take(entry)
-                if self.leaves_snapshots and self._since_snapshot >= SNAPSHOT_EVERY:
+                if self._is_snapshot_due():
                     await self.snapshot()
                 together += 1
                 if together == _ENTRIES or time.perf_counter() - begun > _TURN:
@@ -193,6 +197,23 @@ class Projection:
             if self.floor.state.entry == self.folded:
                 await self._snapshot()
 
+    def _ends_an_hour(self, following: Entry) -> bool:
+        """Whether an entry begins another hour than that of the floor, which needs a snapshot.
+
+        The log removes entries by whole hours: a snapshot between two hours has exactly the floor
+        before the oldest entry.
+        """
+        if not (self.leaves_snapshots and self._since_snapshot):
+            return False
+        return following.recorded_at // HOUR != self.floor.state.recorded_at // HOUR
+
+    def _is_snapshot_due(self) -> bool:
+        since = self._since_snapshot
+        if since < PAST_EVERY or not self.leaves_snapshots:
+            return False
+        waited = self._now() - self._snapshot_at
+        return since >= SNAPSHOT_EVERY or waited >= PAST_SECONDS * TICKS_PER_SECOND
+
     async def _snapshot(self) -> None:
         self._since_snapshot = 0
         self._snapshot_at = self._now()
@@ -207,7 +228,8 @@ class Projection:
         for feed in self.feeds.values():
             feed.seal()
         blob = msgspec.msgpack.encode(parts)
-        self._store.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob)
+        kept_from = self._log.removed(self.client)
+        self._store.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob, kept_from)
         _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob))
 
     async def _take(self, entry: Entry) -> None:

@@ -57,9 +57,13 @@ def _nobody(_client: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoreTuning:
-    """The limits of a store: ingest stops while ``backlog_bytes`` wait for the disk."""
+    """The limits of a store: ingest stops while ``backlog_bytes`` wait for the disk.
+
+    A client's snapshots take at most ``snapshot_bytes`` on disk.
+    """
 
     backlog_bytes: int = 64 << 20
+    snapshot_bytes: int = snapshots.MAX_BYTES
     cache_kib: int = 8192
     retry_seconds: float = 0.5
 
@@ -114,7 +118,9 @@ class ProjectionStore:
         self._remakes = 0
         self._segments = StoredSegments(self._reader, self._writer, self._report)
         self._calls = StoredCalls(self._reader, self._writer, self._report)
-        self._snapshots = StoredSnapshots(self._reader, self._writer, self._report)
+        self._snapshots = StoredSnapshots(
+            self._reader, self._writer, self._report, tuning.snapshot_bytes
+        )
 
     @property
     def healthy(self) -> bool:
@@ -173,9 +179,15 @@ class ProjectionStore:
         self._settle()
         return self._calls.find(client, keys, at_place)
 
-    def write_snapshot(self, client: int, entry: int, version: int, blob: bytes) -> None:
-        """Store a snapshot of the client's floor after ``entry``; keeps the newest two."""
-        self._snapshots.write(client, Snapshot(entry, version, blob))
+    def write_snapshot(
+        self, client: int, entry: int, version: int, blob: bytes, kept_from: int = 0
+    ) -> None:
+        """Store a snapshot of the client's floor after ``entry``.
+
+        Those before entry ``kept_from`` are deleted, and the oldest beyond ``snapshot_bytes``. The
+        newest two stay.
+        """
+        self._snapshots.write(client, Snapshot(entry, version, blob), kept_from)
 
     def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest snapshot at or before an entry. Raises Unavailable."""
@@ -229,7 +241,8 @@ class ProjectionStore:
         return open_derived(path, LAYOUT, cache_kib=cache_kib, identity=self._identity, heads={})
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        before = self._steady_now() - self._retention
-        more_segments = stored_segments.trim(connection, before)
-        more_calls = stored_calls.trim(connection, before)
+        now = self._steady_now()
+        more_segments = stored_segments.trim(connection, now - self._retention)
+        # the floor at a past moment still has the calls that it knew then
+        more_calls = stored_calls.trim(connection, now - 2 * self._retention)
         return more_segments or more_calls

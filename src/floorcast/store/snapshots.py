@@ -1,7 +1,12 @@
-"""The store's snapshots of a client's floor."""
+"""The store's snapshots of a client's floor.
+
+They are kept as far back as the log reaches, because the floor at a past moment is folded from the
+snapshot before it.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -12,10 +17,10 @@ import structlog
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch, reading
+from floorcast.sqlite.files import fetch_one, reading
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report
 
-__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots", "damaged"]
+__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots", "damaged", "oldest", "sound"]
 
 SCHEMA = """
 CREATE TABLE snapshots (
@@ -32,18 +37,24 @@ INSERT = """
 INSERT OR REPLACE INTO snapshots (client, entry, version, blob, checksum) VALUES (?, ?, ?, ?, ?)
 """
 KEEP = """
-DELETE FROM snapshots WHERE client = ?1 AND entry NOT IN (
-    SELECT entry FROM snapshots WHERE client = ?1 ORDER BY entry DESC LIMIT ?2
+DELETE FROM snapshots WHERE id IN (
+    SELECT id FROM (
+        SELECT id, entry, row_number() OVER newest AS row, sum(length(blob)) OVER newest AS size
+        FROM snapshots WHERE client = ?1 WINDOW newest AS (ORDER BY entry DESC)
+    ) WHERE row > ?2 AND (entry < ?3 OR size > ?4)
 )
 """
+OLDEST = "SELECT min(entry) FROM snapshots WHERE client = ? AND entry >= ?"
 ALL = "SELECT id, client, entry, version, blob, checksum FROM snapshots"
 NEWEST = """
 SELECT entry, version, blob, checksum FROM snapshots
-WHERE client = ? AND entry <= ? ORDER BY entry DESC
+WHERE client = ? AND entry <= ? AND entry >= ? ORDER BY entry DESC LIMIT 1
 """
 
-KEPT = 2  # snapshots a client: one that can be read should the newest not be usable
-
+KEPT = 2  # snapshots a client, whatever their size: should the newest not be usable
+MAX_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
+_ZLIB = b"\x78"  # how a compressed blob begins; one of msgpack, as older releases stored it, cannot
+_LEVEL = 1
 
 _log = structlog.get_logger(__name__)
 
@@ -57,20 +68,33 @@ class Snapshot(NamedTuple):
 
 
 class StoredSnapshots:
-    """The newest snapshots by client; what is not stored yet is read from memory."""
+    """The snapshots by client; what is not stored yet is read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+    def __init__(
+        self,
+        reader: apsw.Connection,
+        writer: BackgroundWriter,
+        report: Report,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self.reader = reader
         self._report = report
         self._writer = writer
+        self._max_bytes = max_bytes
         self._pending: dict[int, list[Snapshot]] = {}
 
-    def write(self, client: int, snapshot: Snapshot) -> None:
-        """Hand in a snapshot; older ones than the newest few go with it."""
+    def write(self, client: int, snapshot: Snapshot, kept_from: int) -> None:
+        """Hand in a snapshot.
+
+        Those before entry ``kept_from`` are deleted, and the oldest beyond ``max_bytes``. The
+        newest two stay.
+        """
+        bounds = client, KEPT, kept_from, self._max_bytes
 
         def work(connection: apsw.Connection) -> None:
-            connection.execute(INSERT, (client, *snapshot, _checksum(client, snapshot)))
-            connection.execute(KEEP, (client, KEPT))
+            stored = snapshot._replace(blob=zlib.compress(snapshot.blob, _LEVEL))
+            connection.execute(INSERT, (client, *stored, _checksum(client, stored)))
+            connection.execute(KEEP, bounds)
             reach(connection, client, snapshot.entry)
 
         def done() -> None:
@@ -85,20 +109,39 @@ class StoredSnapshots:
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest sound snapshot at or before an entry. Raises Unavailable."""
         found = [each for each in self._pending.get(client, ()) if each.entry <= at_most_entry]
-        rows: list[tuple[int, int, bytes, int | None]] = []
         try:
-            with reading(*DAMAGED):
-                rows = fetch(self.reader, NEWEST, (client, at_most_entry))
+            found += list(sound(self.reader, client, at_most_entry))[:1]
         except DAMAGED:  # the floor is folded from the log instead
             self._report(None)
-        for entry, version, blob, stored in rows:
-            snapshot = Snapshot(entry, version, blob)
-            with suppress(*UNREADABLE):
-                if stored is None or stored == _checksum(client, snapshot):
-                    found.append(snapshot)
-                    break
-            _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
         return max(found, default=None)
+
+
+def sound(
+    connection: apsw.Connection, client: int, at_most_entry: int, at_least_entry: int = 0
+) -> Iterator[Snapshot]:
+    """The undamaged snapshots in these bounds, newest first. Raises Unavailable and ``DAMAGED``."""
+    while True:
+        with reading(*DAMAGED):
+            row = fetch_one(connection, NEWEST, (client, at_most_entry, at_least_entry))
+        if row is None:
+            return
+        entry, version, blob, stored = row
+        at_most_entry = entry - 1
+        snapshot = Snapshot(entry, version, blob)
+        with suppress(*UNREADABLE, zlib.error):
+            if stored is None or stored == _checksum(client, snapshot):
+                if blob.startswith(_ZLIB):
+                    snapshot = snapshot._replace(blob=zlib.decompress(blob))
+                yield snapshot
+                continue
+        _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
+
+
+def oldest(connection: apsw.Connection, client: int, at_least_entry: int) -> int | None:
+    """The entry of the oldest snapshot at or after an entry. Raises Unavailable and ``DAMAGED``."""
+    with reading(*DAMAGED):
+        found: int | None = fetch_one(connection, OLDEST, (client, at_least_entry))[0]
+    return found
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
