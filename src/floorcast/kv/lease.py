@@ -1,0 +1,166 @@
+"""Leases: one node of several does some work, and another takes over after it dies.
+
+A lease is a key of the store. Its holder renews it with a write that depends on the value it read,
+so two nodes never both succeed. A candidate takes over after it has seen the same value for
+``ttl`` seconds of its own clock; clocks are never compared. The holder stops ``margin`` seconds
+before that.
+
+A process that was suspended, and wakes up after another has taken over, finds ``held`` false. Its
+late writes fail if they name ``Lease.fence`` among the values that they depend on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from floorcast.kv.port import Item, KeyValueStore
+from floorcast.model.ending import ended
+from floorcast.model.errors import FloorcastError
+
+__all__ = ["BUCKET", "Lease", "LeaseTuning", "boot_seconds"]
+
+BUCKET: Final = "leases"
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def boot_seconds() -> float:
+    """Seconds since the machine started, including those for which it was suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(frozen=True)
+class LeaseTuning:
+    """Times of a lease, in seconds. A takeover takes at most ``ttl`` and one ``renewal``."""
+
+    ttl: float = 20.0
+    margin: float = 5.0
+    renewal: float = 4.0
+
+
+class _Held(Struct):
+    """The stored value: the holder, and a random number that each renewal changes."""
+
+    holder: str
+    renewal: str
+
+
+class Lease:
+    """A lease by its ``name``, for one process.
+
+    ``holder`` names the process. If no other process can use the store, it should be the same after
+    every start: a restart then takes the lease back at once. By default it is random. ``clock``
+    gives seconds.
+    """
+
+    def __init__(
+        self,
+        kv: KeyValueStore,
+        name: str,
+        holder: str = "",
+        clock: Callable[[], float] = boot_seconds,
+        tuning: LeaseTuning | None = None,
+    ) -> None:
+        self._kv = kv
+        self._name = name
+        self._holder = holder or secrets.token_hex(8)
+        self._clock = clock
+        self._tuning = tuning or LeaseTuning()
+        self._until = -math.inf
+        self._seen: tuple[bytes | None, float] = (None, -math.inf)
+        self.fence = Item(BUCKET, f"{name}.term", None)
+        """The lease's current term, for ``seen`` of a write that only the holder makes."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lease now. Ask before each step of the work."""
+        return self._clock() < self._until
+
+    async def run(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Run ``work`` whenever this process holds the lease, until cancelled.
+
+        ``work`` is cancelled when the lease is lost. If it returns or raises, it starts again after
+        the next renewal. On cancellation the lease becomes free for others at once.
+        """
+        working: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await self._turn()
+                if self.held and (working is None or working.done()):
+                    working = asyncio.create_task(self._work(work))
+                elif not self.held and working is not None:
+                    _log.warning("lease_lost", lease=self._name)
+                    await ended([working])
+                    working = None
+                await asyncio.sleep(self._pause())
+        finally:
+            if working is not None:
+                await ended([working])
+            await self._give_up()
+
+    def _pause(self) -> float:
+        """Seconds until the next renewal, or until the lease ends."""
+        left = self._until - self._clock()
+        return min(self._tuning.renewal, left) if left > 0 else self._tuning.renewal
+
+    async def _work(self, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 — it starts again after the next renewal
+            _log.exception("leased_work_failed", lease=self._name)
+
+    async def _turn(self) -> None:
+        """Renew the lease, or take it if it is free."""
+        # without a quorum, or when another was first: the next turn sees
+        with suppress(FloorcastError, TimeoutError):
+            there, now = self._kv.get(BUCKET, self._name), self._clock()
+            if there != self._seen[0]:
+                self._seen = (there, now)
+            if there is not None and _holder_of(there) == self._holder:
+                await self._write(there)
+                return
+            self._until = -math.inf
+            if there is None or now - self._seen[1] >= self._tuning.ttl:
+                await self._write(there)
+
+    async def _write(self, there: bytes | None) -> None:
+        begun, renewing = self._clock(), self.held
+        value = msgspec.json.encode(_Held(self._holder, secrets.token_hex(8)))
+        item = Item(BUCKET, self._name, value)
+        fence = self.fence._replace(value=self._kv.get(BUCKET, self.fence.key))
+        term = fence if renewing else fence._replace(value=b"%d" % (int(fence.value or 0) + 1))
+        changes = [item] if renewing else [item, term]
+        # a write that comes too late may still happen: the next turn reads what is there
+        await asyncio.wait_for(
+            self._kv.write(changes, [item._replace(value=there), fence]), self._tuning.renewal
+        )
+        if not renewing:
+            _log.info("lease_taken", lease=self._name)
+        self.fence, self._until = term, begun + self._tuning.ttl - self._tuning.margin
+
+    async def _give_up(self) -> None:
+        if self.held:
+            self._until = -math.inf
+            there = Item(BUCKET, self._name, self._kv.get(BUCKET, self._name))
+            with suppress(FloorcastError, TimeoutError):
+                await asyncio.wait_for(
+                    self._kv.write([there._replace(value=None)], [there, self.fence]),
+                    self._tuning.renewal,
+                )
+
+
+def _holder_of(value: bytes) -> str:
+    with suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(value, type=_Held).holder
+    return ""

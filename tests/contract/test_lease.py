@@ -1,0 +1,45 @@
+"""Leases on every adapter of the key-value store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from floorcast.kv.lease import Lease, LeaseTuning
+from floorcast.kv.port import Conflict, Item, KeyValueStore
+from floorcast.model.ending import ended
+from tests.contract.test_key_value_store import Store, open_kv
+
+__all__ = ["open_kv"]  # the fixture: every kind of store
+
+QUICK = LeaseTuning(ttl=10, margin=1, renewal=0.01)
+
+
+def test_the_next_holder_works_after_the_first_gives_up(open_kv: Store) -> None:
+    """One of two works; the other begins when it has ended, with a fence that ends its writes."""
+    kv = open_kv()
+    open_kv.run(_handed_over(kv))
+
+
+async def _handed_over(kv: KeyValueStore) -> None:
+    first, second = Lease(kv, "work", tuning=QUICK), Lease(kv, "work", tuning=QUICK)
+    working = {first: asyncio.Event(), second: asyncio.Event()}
+
+    async def work(lease: Lease) -> None:
+        working[lease].set()
+        await asyncio.Event().wait()
+
+    one = asyncio.create_task(first.run(lambda: work(first)))
+    await working[first].wait()
+    other = asyncio.create_task(second.run(lambda: work(second)))
+    fence = first.fence
+    await kv.write([Item("work", "done", b"1")], [fence])
+    assert not working[second].is_set()
+    await ended([one])
+    assert not first.held
+    await working[second].wait()
+    assert second.held
+    with pytest.raises(Conflict):
+        await kv.write([Item("work", "done", b"2")], [fence])
+    await ended([other])

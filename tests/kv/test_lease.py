@@ -1,0 +1,164 @@
+"""One holder at a time, and a takeover after the holder dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from floorcast.kv.lease import Lease, LeaseTuning
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.kv.port import Conflict, Item
+from floorcast.model.ending import ended
+from floorcast.model.errors import Unavailable
+from tests.virtual_time import VirtualLoop, run
+
+
+class Link(MemoryKeyValueStore):
+    """One process's way to a store that several share; once ``cut``, nothing can be written."""
+
+    def __init__(self, shared: MemoryKeyValueStore) -> None:
+        super().__init__()
+        self.shared = shared
+        self.cut = False
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        return self.shared.get(bucket, key)
+
+    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+        if self.cut:
+            raise Unavailable("cut off")
+        await self.shared.write(items, seen)
+
+
+class Machine:
+    """A process that works while it has the lease, and writes down when it does."""
+
+    def __init__(self, kv: MemoryKeyValueStore, loop: VirtualLoop, holder: str = "") -> None:
+        self.link = Link(kv)
+        self.lease = Lease(self.link, "work", holder, clock=lambda: loop.elapsed)
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+        self._loop = loop
+        self.task = asyncio.create_task(self.lease.run(self.work))
+
+    async def work(self) -> None:
+        self.begun.append(self._loop.elapsed)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.append(self._loop.elapsed)
+
+
+def test_one_works_and_another_takes_over_within_30_seconds_of_its_death() -> None:
+    """Only one works. After its renewals stop, it stops, and the other begins within 30 s."""
+
+    async def story(loop: VirtualLoop) -> None:
+        kv = MemoryKeyValueStore()
+        first = Machine(kv, loop)
+        await loop.passing(0.5)
+        second = Machine(kv, loop)
+        await loop.passing(100)
+        assert (len(first.begun), len(second.begun)) == (1, 0)
+        first.link.cut = True
+        died = loop.elapsed
+        await loop.passing(40)
+        assert len(second.begun) == 1
+        assert second.begun[0] - died <= 30
+        assert first.ended
+        assert first.ended[0] <= second.begun[0]
+        assert not first.lease.held
+        await ended([first.task, second.task])
+
+    run(story)
+
+
+def test_one_that_stops_leaves_the_lease_to_the_other() -> None:
+    """A holder that ends gives the lease up: the other works after the next look."""
+
+    async def story(loop: VirtualLoop) -> None:
+        kv = MemoryKeyValueStore()
+        first = Machine(kv, loop)
+        await loop.passing(1)
+        second = Machine(kv, loop)
+        await loop.passing(20)
+        await ended([first.task])
+        stopped = loop.elapsed
+        await loop.passing(10)
+        assert second.begun
+        assert second.begun[0] - stopped <= LeaseTuning().renewal
+        await ended([second.task])
+
+    run(story)
+
+
+def test_a_process_of_the_same_name_goes_on_at_once() -> None:
+    """After a crash a single server finds its own lease, and does not wait for it to end."""
+
+    async def story(loop: VirtualLoop) -> None:
+        kv = MemoryKeyValueStore()
+        first = Machine(kv, loop, "only")
+        await loop.passing(10)
+        first.link.cut = True
+        again = Machine(kv, loop, "only")
+        await loop.passing(0.1)
+        assert again.begun
+        await ended([first.task, again.task])
+
+    run(story)
+
+
+def test_a_late_write_of_an_old_holder_fails() -> None:
+    """A write that names the old holder's fence is refused after a takeover."""
+
+    async def story(loop: VirtualLoop) -> None:
+        kv = MemoryKeyValueStore()
+        first = Machine(kv, loop)
+        await loop.passing(10)
+        fence = first.lease.fence
+        await kv.write([Item("work", "done", b"1")], [fence])
+        first.link.cut = True
+        second = Machine(kv, loop)
+        await loop.passing(40)
+        assert second.begun
+        with pytest.raises(Conflict):
+            await kv.write([Item("work", "done", b"2")], [fence])
+        await kv.write([Item("work", "done", b"3")], [second.lease.fence])
+        await ended([first.task, second.task])
+
+    run(story)
+
+
+def test_renewals_do_not_change_the_fence() -> None:
+    """A holder's writes depend on the same value for as long as it holds the lease."""
+
+    async def story(loop: VirtualLoop) -> None:
+        first = Machine(MemoryKeyValueStore(), loop)
+        await loop.passing(1)
+        fence = first.lease.fence
+        await loop.passing(1000)
+        assert first.lease.held
+        assert first.lease.fence == fence
+        await ended([first.task])
+
+    run(story)
+
+
+def test_work_that_fails_starts_again() -> None:
+    """Work that raises is started again after a renewal, by the same holder."""
+
+    async def story(loop: VirtualLoop) -> None:
+        tries: list[float] = []
+
+        async def work() -> None:
+            tries.append(loop.elapsed)
+            raise OSError("once more")
+
+        lease = Lease(MemoryKeyValueStore(), "work", clock=lambda: loop.elapsed)
+        task = asyncio.create_task(lease.run(work))
+        await loop.passing(3 * LeaseTuning().renewal + 1)
+        assert len(tries) == 4
+        await ended([task])
+
+    run(story)
