@@ -34,7 +34,7 @@ from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPD
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
-from floorcast.floor.timeline import Timeline, forget_moments
+from floorcast.floor.timeline import AgentTimes, Timeline, forget_moments
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
@@ -85,6 +85,7 @@ class Floor:
     anything changes. ``too_late`` counts agent events that arrived too late to change a figure.
     Live figures do not include a call or an agent without an event for ``quiet_call_ms`` or
     ``quiet_agent_ms``. An agent's state that is up to ``late_ms`` late counts at its own time.
+    ``times`` are told of every count of an agent's time.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class Floor:
         quiet_call_ms: int = QUIET_CALL_MS,
         quiet_agent_ms: int = QUIET_AGENT_MS,
         late_ms: int = LATE_MS,
+        times: AgentTimes | None = None,
     ) -> None:
+        self._times = times
         self.state = state
         self.too_late = 0
         self.folded = FoldTimes()
@@ -168,7 +171,14 @@ class Floor:
             self.state,
             calls,
             (self.on_duty, self.off_duty),
-            Timeline(self.ledger, calls, self.calendar, self._late_ms, self._quiet_agent_ms),
+            Timeline(
+                self.ledger,
+                calls,
+                self.calendar,
+                self._late_ms,
+                self._quiet_agent_ms,
+                self._times,
+            ),
             self._count_too_late,
             self.folded,
         )

@@ -25,6 +25,7 @@ __all__ = [
     "COLUMNS",
     "MOVED_ON",
     "REQUEUED",
+    "SLOTS_OF_HOUR",
     "SLOT_MS",
     "Column",
     "ServiceIntervals",

@@ -44,7 +44,7 @@ from floorcast.model.states import (
     State,
 )
 
-__all__ = ["CallEffects", "Timeline", "forget_moments", "slices"]
+__all__ = ["AgentTimes", "CallEffects", "Timeline", "forget_moments", "slices"]
 
 STRETCH = 8  # moments
 MOST_STRETCHES = 32
@@ -80,6 +80,18 @@ class CallEffects(Protocol):
         ...
 
 
+class AgentTimes(Protocol):
+    """Is told of every count of an agent's time and visits, with its moment in ms."""
+
+    def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
+        """The agent was in its state from ``begin`` for ``spent`` (+1), or was not (-1)."""
+        ...
+
+    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+        """The agent's visit to its state and service counts at ``at`` (+1), or does not (-1)."""
+        ...
+
+
 def slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[int, int]]:
     """The days that the time from ``begin`` to ``end`` touches, and the ms in each."""
     day = calendar.day_of(begin)
@@ -92,12 +104,21 @@ def slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[int, int]
 class Timeline:
     """Counts agents' moments into a floor's ledger. ``window`` and ``quiet`` are in ms.
 
+    ``times`` are told of what is counted, too.
+
     Before an agent is changed that an agent's hooks want to know of, its caller calls them.
     """
 
     def __init__(
-        self, ledger: Ledger, calls: CallEffects, calendar: Calendar, window: int, quiet: int
+        self,
+        ledger: Ledger,
+        calls: CallEffects,
+        calendar: Calendar,
+        window: int,
+        quiet: int,
+        times: AgentTimes | None = None,
     ) -> None:
+        self._times = times
         self.calendar = calendar
         self._ledger = ledger
         self._calls = calls
@@ -283,7 +304,7 @@ class Timeline:
         agent.last_event = at
         self._take_call(agent, kind, None if told is None else told.call, sign)
         if state is not LOGOFF:
-            self._count_visit(agent, self.calendar.day_of(at), sign)
+            self._count_visit(agent, self.calendar.day_of(at), at, sign)
 
     def _take_call(self, agent: OnFloor, kind: str, call: CallInHand | None, sign: int) -> None:
         state = agent.state
@@ -354,7 +375,7 @@ class Timeline:
 
     # -- counting --------------------------------------------------------------------------
 
-    def _count_visit(self, agent: OnFloor, day: int, sign: int) -> None:
+    def _count_visit(self, agent: OnFloor, day: int, at: int, sign: int) -> None:
         place = (day, agent.service)
         visited = agent.visited
         if place in visited:
@@ -364,6 +385,8 @@ class Timeline:
             counter = self._ledger.agent(day, agent.service, agent.id)
             if counter is not None:
                 counter.visits[agent.state] += sign
+                if self._times is not None:
+                    self._times.visit(agent, at, sign)
 
     def _count_time(self, agent: OnFloor, until: int, sign: int) -> None:
         begin = agent.last_event
@@ -382,7 +405,7 @@ class Timeline:
     def _count_slice(self, agent: OnFloor, day: int, begin: int, spent: int, sign: int) -> None:
         state, service = agent.state, agent.service
         if (day, service) not in agent.visited:
-            self._count_visit(agent, day, sign)
+            self._count_visit(agent, day, begin, sign)
         if not sign:
             return
         counter = self._ledger.agent(day, service, agent.id)
@@ -394,6 +417,8 @@ class Timeline:
             slots.add_time(state, after, after + spent, sign)
             if state is NOT_READY:
                 counter.reasons[agent.slot] += sign * spent
+            if self._times is not None:
+                self._times.spent(agent, begin, spent, sign)
 
 
 def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:

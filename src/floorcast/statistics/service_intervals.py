@@ -29,6 +29,7 @@ from floorcast.statistics.service_stats import service_level
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = [
+    "Carried",
     "IntervalAnswer",
     "IntervalSpan",
     "ServiceInterval",
@@ -132,7 +133,10 @@ class _Intervals:
             owns += some
             yield []
         rows: list[ServiceInterval] = []
-        carried = {own.service.id: _Carried(own, self._days[0].number) for own in owns}
+        carried = {
+            own.service.id: Carried(own.slots, (own.agents, own.waiting), self._days[0].number)
+            for own in owns
+        }
         for day in self._days:
             for first in range(0, _slots_until(day, self._moment.now), self._width):
                 for own in owns:
@@ -148,7 +152,7 @@ class _Intervals:
         """Let the floor go."""
         self._scan.close()
 
-    def _row(self, own: _Own, day: Day, first: int, carried: _Carried) -> ServiceInterval | None:
+    def _row(self, own: _Own, day: Day, first: int, carried: Carried) -> ServiceInterval | None:
         start = day.begin + first * SLOT_MS
         end = min(start + self._width * SLOT_MS, day.end)
         until = min(first + self._width, _slots_until(day, self._moment.now))
@@ -168,13 +172,18 @@ class _Intervals:
         return _shown(own.service, (start, end, complete), counted, sorted(waits), (agents, queue))
 
 
-class _Carried:
-    """The number of agents and of waiting calls of a service, from slot to slot."""
+class Carried:
+    """The number of agents and of waiting calls of a service, from slot to slot.
 
-    def __init__(self, own: _Own, first_day: int) -> None:
-        self._slots = own.slots
-        self._now = {Column.AGENTS_MOST: own.agents, Column.QUEUE_MOST: own.waiting}
-        before = own.slots.get(first_day - 1)
+    ``slots`` are by day; ``now`` are the numbers at the present.
+    """
+
+    def __init__(
+        self, slots: Mapping[int, ServiceIntervals], now: tuple[int, int], first_day: int
+    ) -> None:
+        self._slots = slots
+        self._now = {Column.AGENTS_MOST: now[0], Column.QUEUE_MOST: now[1]}
+        before = slots.get(first_day - 1)
         self._count = {
             most: self._first(most) if before is None else self._last(before, most)
             for most in self._now

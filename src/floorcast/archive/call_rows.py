@@ -1,0 +1,133 @@
+"""The rows of an hour's events and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from floorcast.archive.personal import Treatment, treat_members
+from floorcast.archive.replay import HourReplay
+from floorcast.floor.calls import Call
+from floorcast.floor.directory import NO_SERVICE, Directory
+from floorcast.floor.intervals import MOVED_ON
+from floorcast.floor.queue_segments import QueueSegment
+from floorcast.model.inbound import UnknownEvent, milliseconds
+from floorcast.model.token import encode, to_ms
+
+__all__ = ["Row", "call_rows", "event_rows", "service_columns"]
+
+Row = dict[str, Any]
+"""A row of a file, by the names of its columns; what it has not is null."""
+
+_encode_data = msgspec.json.Encoder().encode
+
+
+def event_rows(replay: HourReplay, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
+    """The events that the log recorded in the hour, in its order."""
+    client = replay.hour.client
+    for position, recorded_at, event in replay.events:
+        row: Row = {
+            "position": position,
+            "token": encode(client, recorded_at, position, token_secret),
+            "recordedAt": to_ms(recorded_at),
+            "source": event.source,
+            "id": event.id,
+        }
+        if not isinstance(event, UnknownEvent):
+            data = treat_members(msgspec.to_builtins(event.data), treat)
+            call = data.get("call", data)
+            transaction = call.get("transactionId")
+            time = event.time
+            row |= {
+                "time": to_ms(recorded_at) if time is None else milliseconds(time),
+                "type": type(event).__struct_config__.tag,
+                "transactionId": None if transaction is None else str(transaction),
+                "sessionId": call.get("sessionId"),
+                "data": _encode_data(data).decode(),
+            }
+        yield row
+
+
+def call_rows(replay: HourReplay, treat: Treatment) -> list[Row]:
+    """The calls that ended in the hour: a row for each queue segment, one for a call without."""
+    directory, hour = replay.floor.state.directory, replay.hour
+    rows = [
+        row
+        for call in replay.calls()
+        if call.ended is not None and hour.start <= call.ended < hour.end
+        for row in _rows_of(call, directory, treat)
+    ]
+    rows.sort(key=_order)
+    return rows
+
+
+def _order(row: Row) -> tuple[int, int, str, int]:
+    return row["ended"], int(row["transactionId"]), row["sessionId"], row["segment"]
+
+
+def _rows_of(call: Call, directory: Directory, treat: Treatment) -> Iterator[Row]:
+    said = call.disposition
+    common = {
+        "transactionId": str(call.transaction),
+        "sessionId": call.session,
+        "campaignId": call.campaign,
+        "direction": call.direction,
+        "phone": treat(call.customer_phone),
+        "account": treat(call.account),
+        "firstName": treat(call.first_name),
+        "lastName": treat(call.last_name),
+        "started": call.started,
+        "ended": call.ended,
+        "lvResult": call.lv_result,
+        "termCode": None if said is None else said.code,
+    }
+    if not call.segments:
+        service = NO_SERVICE if call.service is None else call.service
+        yield common | {"segment": 0, "outcome": "none"} | service_columns(service, directory)
+    for number, segment in enumerate(call.segments):
+        yield common | {"segment": number} | _segment(segment, directory)
+
+
+def _segment(segment: QueueSegment, directory: Directory) -> Row:
+    answered, left = segment.answered, segment.left
+    outcome = _outcome(segment)
+    row = service_columns(segment.service, directory) | {
+        "joined": segment.joined,
+        "answered": answered,
+        "left": left,
+        "outcome": outcome.name,
+        "reason": outcome.reason,
+        "withinSLA": segment.within,
+        "short": segment.short,
+        "transferred": answered is not None and (segment.passed_on or segment.exited),
+        "waitMs": None if segment.joined is None else segment.wait(left or 0),
+        "talkMs": None if answered is None or left is None else left - answered,
+        "wrapupMs": segment.wrap_up,
+    }
+    if segment.agent is not None:
+        row |= {"agentId": segment.agent, "agentLoginId": directory.agents[segment.agent].login}
+    return row
+
+
+class _Outcome(NamedTuple):
+    name: str
+    reason: str | None = None
+
+
+def _outcome(segment: QueueSegment) -> _Outcome:
+    if segment.answered is not None:
+        return _Outcome("handled")
+    if segment.gave_up:
+        return _Outcome("abandoned")
+    reason = "REQUEUED" if segment.reason is None else MOVED_ON[segment.reason]
+    return _Outcome("movedOn", reason)
+
+
+def service_columns(number: int, directory: Directory) -> Row:
+    """The id and the name of a service; nothing where none is known."""
+    if number == NO_SERVICE:
+        return {}
+    known = directory.services.get(number)
+    return {"serviceId": number, "serviceName": None if known is None else known.name}

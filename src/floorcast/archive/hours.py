@@ -1,0 +1,95 @@
+"""The hours of a client's days, and when each is sealed.
+
+Hours are laid out in elapsed time from the client's local midnight, as intervals are, so that a day
+of 23 or 25 hours has the hours 0 to 22 or 0 to 24 and none of them twice. Where the clocks change
+by half an hour, the last hour of the day is half as long or the day has a short one more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import NamedTuple
+
+from floorcast.floor.days import Calendar
+
+__all__ = [
+    "AHEAD_MS",
+    "GRACE_MS",
+    "HOUR_MS",
+    "Hour",
+    "boundary_before",
+    "hour_at",
+    "hours_between",
+    "hours_of",
+]
+
+HOUR_MS = 3_600_000
+GRACE_MS = 10 * 60_000
+"""How long after its end an hour is sealed: with what the log has recorded by then."""
+CORRECTED_AFTER_MS = 22 * HOUR_MS  # the log keeps an hour for at least 26 hours after its start
+AHEAD_MS = 5 * 60_000  # how far ahead of the log an event's time can be (``ingest.decode``)
+
+
+class Hour(NamedTuple):
+    """An hour of a client: its day (an ordinal), its number in the day, and its bounds in ms."""
+
+    client: int
+    day: int
+    number: int
+    start: int
+    end: int
+    day_after_next: int
+    """When the day after its day ends: counters are kept until then."""
+
+    @property
+    def date(self) -> str:
+        """Its date as ISO 8601."""
+        return date.fromordinal(self.day).isoformat()
+
+    @property
+    def name(self) -> str:
+        """Its name among the hours of its client: ``2026-11-26/14``."""
+        return f"{self.date}/{self.number:02d}"
+
+    @property
+    def path(self) -> str:
+        """Its folder in the archive."""
+        return f"client={self.client}/date={self.date}/hour={self.number:02d}"
+
+    def cut(self, revision: int) -> int:
+        """The moment up to which the log's events count, in ms: 1, when sealed; 2, corrected."""
+        if revision == 1:
+            return self.end + GRACE_MS
+        return min(self.end + CORRECTED_AFTER_MS, self.day_after_next)
+
+
+def hours_of(client: int, day: int, calendar: Calendar) -> list[Hour]:
+    """The hours of a day."""
+    begin, end = calendar.bounds(day)
+    last = calendar.bounds(day + 1)[1]
+    return [
+        Hour(client, day, number, start, min(start + HOUR_MS, end), last)
+        for number, start in enumerate(range(begin, end, HOUR_MS))
+    ]
+
+
+def hour_at(client: int, ms: int, calendar: Calendar) -> Hour:
+    """The hour that holds a moment."""
+    day = calendar.day_of(ms)
+    return hours_of(client, day, calendar)[(ms - calendar.bounds(day)[0]) // HOUR_MS]
+
+
+def hours_between(client: int, begin: int, end: int, calendar: Calendar) -> Iterator[Hour]:
+    """The hours that begin before ``end`` and end after ``begin``, in order."""
+    if begin >= end:
+        return
+    for day in range(calendar.day_of(begin), calendar.day_of(end - 1) + 1):
+        for hour in hours_of(client, day, calendar):
+            if hour.start < end and hour.end > begin:
+                yield hour
+
+
+def boundary_before(client: int, ms: int, calendar: Calendar) -> int:
+    """The start of the hour that holds a moment."""
+    return hour_at(client, ms, calendar).start

@@ -1,0 +1,170 @@
+"""The rows of an hour's agent states and five-minute intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from floorcast.archive.call_rows import Row, service_columns
+from floorcast.archive.replay import HourReplay
+from floorcast.archive.schemas import (
+    AGENT_CALLS,
+    COUNTERS,
+    REASONS,
+    STATE_COLUMNS,
+    VISIT_COLUMNS,
+    moved_on_column,
+)
+from floorcast.floor.counters import CATEGORIES
+from floorcast.floor.directory import NO_SERVICE, Directory
+from floorcast.floor.intervals import (
+    COLUMNS,
+    MOVED_ON,
+    SLOT_MS,
+    SLOTS_OF_HOUR,
+    Column,
+    ServiceIntervals,
+)
+from floorcast.model.states import STATE_NAMES, State
+from floorcast.statistics.service_intervals import Carried
+
+__all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
+
+
+def agent_state_rows(replay: HourReplay) -> Iterator[Row]:
+    """What each agent did in the hour, cut at its bounds: by agent and time."""
+    directory = replay.floor.state.directory
+    for period in replay.times.periods():
+        yield {
+            **_agent(period.agent, directory),
+            **service_columns(period.service, directory),
+            "state": STATE_NAMES[State(period.state)],
+            "reason": period.reason,
+            "begin": period.begin,
+            "end": period.end,
+        }
+
+
+def agent_interval_rows(replay: HourReplay) -> Iterator[Row]:
+    """The figures of each agent on each service, by five minutes."""
+    _count_calls(replay)
+    directory, hour = replay.floor.state.directory, replay.hour
+    for (start, service, agent), day in replay.times.figures():
+        calls = (day.inbound, day.outbound, *day.dispositions)
+        yield {
+            **_agent(agent, directory),
+            "agentName": directory.agents[agent].name,
+            **service_columns(service, directory),
+            "start": start,
+            "end": min(start + SLOT_MS, hour.end),
+            **dict(zip(AGENT_CALLS, calls, strict=True)),
+            **{name: day.time[state] for state, name in STATE_COLUMNS.items()},
+            **{
+                f"notReady{reason[0].upper()}{reason[1:]}Ms": day.reasons[index]
+                for index, reason in enumerate(REASONS)
+            },
+            **{name: day.visits[state] for state, name in VISIT_COLUMNS.items()},
+        }
+
+
+def _count_calls(replay: HourReplay) -> None:
+    """Credit agents with the calls that they answered, once per service and day, and dispose."""
+    day_of = replay.floor.calendar.day_of
+    for call in replay.calls():
+        credited: dict[tuple[int, int, int], int] = {}
+        for segment in call.segments:
+            for agent, at in segment.answers():
+                place = (day_of(at), segment.service, agent)
+                credited[place] = min(at, credited.get(place, at))
+        for (_, service, agent), at in credited.items() if call.direction is not None else ():
+            figures = replay.times.slot(at, service, agent)
+            if figures is not None and call.direction == "INBOUND":
+                figures.inbound += 1
+            elif figures is not None:
+                figures.outbound += 1
+        said = call.disposition
+        if said is not None and said.agent is not None:
+            figures = replay.times.slot(said.at, said.service, said.agent)
+            if figures is not None:
+                figures.dispositions[CATEGORIES.index(said.category)] += 1
+
+
+def service_interval_rows(replay: HourReplay) -> Iterator[Row]:
+    """The figures of each service, by five minutes: those of the fold, and states in progress."""
+    floor, hour = replay.floor, replay.hour
+    first = hour.number * SLOTS_OF_HOUR
+    slots = range(first, first + -((hour.start - hour.end) // SLOT_MS))
+    counted = floor.ledger.intervals_on(hour.day)
+    before = floor.ledger.intervals_on(hour.day - 1)
+    added = _in_progress(replay)
+    agents, waiting = _present(replay)
+    rows = []
+    for service in sorted({*counted, *added} - {NO_SERVICE}):
+        known = {
+            day: intervals[service]
+            for day, intervals in ((hour.day - 1, before), (hour.day, counted))
+            if service in intervals
+        }
+        carried = Carried(known, (agents[service], waiting[service]), hour.day)
+        carried.over(hour.day, range(first))
+        for slot in slots:
+            most = carried.over(hour.day, range(slot, slot + 1))
+            parts = [part for part in (known.get(hour.day), added.get(service)) if part is not None]
+            numbers = [sum(row) for row in zip(*(part.row(slot) for part in parts), strict=True)]
+            if not any(numbers[: Column.AGENTS_MOST]) and not any(numbers[Column.MOVED_ON :]):
+                continue
+            start = hour.start + (slot - first) * SLOT_MS
+            rows.append(
+                {
+                    **service_columns(service, floor.state.directory),
+                    "start": start,
+                    "end": min(start + SLOT_MS, hour.end),
+                    **_numbers(numbers),
+                    "agentsMax": most[0],
+                    "queueMax": most[1],
+                    "waits": [wait for part in parts for wait in part.waits_of(slot, slot + 1)],
+                }
+            )
+    rows.sort(key=lambda row: (row["start"], row["serviceId"]))
+    yield from rows
+
+
+def _numbers(numbers: list[int]) -> Row:
+    assert len(numbers) == COLUMNS
+    return {
+        **{name: numbers[column] for name, column in COUNTERS.items()},
+        **{moved_on_column(r): numbers[Column.MOVED_ON + i] for i, r in enumerate(MOVED_ON)},
+    }
+
+
+def _in_progress(replay: HourReplay) -> Mapping[int, ServiceIntervals]:
+    """The time of states that no event has ended yet, and calls that wait since before midnight."""
+    floor, hour = replay.floor, replay.hour
+    midnight = floor.calendar.bounds(hour.day)[0]
+    added: dict[int, ServiceIntervals] = {}
+    for agent, begin, end in replay.present:
+        slots = added.setdefault(agent.service, ServiceIntervals())
+        slots.add_time(agent.state, begin - midnight, end - midnight, 1)
+    if hour.number == 0:
+        for service, calls in floor.call_table.in_progress.items():
+            over = sum(call.waited_over(midnight, replay.quiet_call) for call in calls.values())
+            if over:
+                slots = added.setdefault(service, ServiceIntervals())
+                slots.add(0, Column.OFFERED, over)
+    return added
+
+
+def _present(replay: HourReplay) -> tuple[Counter[int], Counter[int]]:
+    """How many agents each service has at the cut, and how many calls wait there."""
+    agents: Counter[int] = Counter()
+    for agent in replay.floor.state.agents.values():
+        if agent.logged_in:
+            agents.update(agent.logged_in_to)
+    waiting: Counter[int] = Counter()
+    for service, calls in replay.floor.call_table.in_progress.items():
+        waiting[service] = sum(call.waiting for call in calls.values())
+    return agents, waiting
+
+
+def _agent(number: int, directory: Directory) -> Row:
+    return {"agentId": number, "agentLoginId": directory.agents[number].login}

@@ -1,0 +1,82 @@
+"""Personal data in the archive: dropped, masked, hashed with a key, or kept.
+
+Personal are phone numbers, accounts, names and e-mail addresses of callers, and the destinations
+that calls are sent to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Literal
+
+__all__ = ["MEMBERS", "MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatment"]
+
+Mode = Literal["drop", "mask", "hash", "keep"]
+MODES: tuple[Mode, ...] = ("drop", "mask", "hash", "keep")
+
+MEMBERS = frozenset(
+    {
+        "account",
+        "accountNumber",
+        "callerId",
+        "firstName",
+        "fromEmail",
+        "lastName",
+        "operatorPhone",
+        "phoneDialed",
+        "phoneNumber",
+        "to",
+        "toEmail",
+    }
+)
+"""The members of events that are personal data."""
+
+SHOWN = 4  # characters at the end of a masked value
+HASH_BYTES = 16
+
+Treatment = Callable[[Any], str | None]
+"""What the archive has instead of a value."""
+
+
+def treatment(mode: Mode, key: bytes) -> Treatment:
+    """The treatment of a mode; ``key`` is that of hashes."""
+    if mode == "drop":
+        return _drop
+    if mode == "mask":
+        return _mask
+    if mode == "hash":
+        return lambda value: None if value is None else keyed_hash(str(value), key)
+    return lambda value: None if value is None else str(value)
+
+
+def keyed_hash(value: str, key: bytes) -> str:
+    """The keyed hash of a value: the same for the same value, and of no use without the key."""
+    digest = blake2b(value.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
+    return digest.hexdigest()
+
+
+def treat_members(data: dict[str, Any], treat: Treatment) -> dict[str, Any]:
+    """Event data with its personal members treated; members without a value are left out."""
+    treated: dict[str, Any] = {}
+    for name, value in data.items():
+        shown: Any = value
+        if name in MEMBERS:
+            shown = treat(value)
+        elif isinstance(value, dict):
+            shown = treat_members(value, treat)
+        if shown is not None:
+            treated[name] = shown
+    return treated
+
+
+def _drop(_value: object) -> None:
+    return None
+
+
+def _mask(value: object) -> str | None:
+    """The last four characters; a value that is no longer than that shows none."""
+    if value is None:
+        return None
+    text = str(value)
+    return "*" * (len(text) - SHOWN) + text[-SHOWN:] if len(text) > SHOWN else "*" * len(text)

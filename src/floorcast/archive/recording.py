@@ -1,0 +1,111 @@
+"""Records the time and visits of agents in one hour, as the fold counts them.
+
+A late event makes the fold take counts back and count again. What is recorded is the sum, so it
+equals the counters whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from floorcast.archive.hours import Hour
+from floorcast.floor.agents import OnFloor
+from floorcast.floor.counters import AgentDay
+from floorcast.floor.intervals import SLOT_MS
+from floorcast.model.states import NOT_READY
+
+__all__ = ["AgentPeriod", "AgentRecorder", "Slot"]
+
+Slot = tuple[int, int, int]
+"""Where an agent's figures count: the start of five minutes (ms), the service, the agent."""
+
+_Where = tuple[int, int, int, str | None]
+"""An agent, a service, a state, and the reason for Not Ready."""
+
+
+class AgentPeriod(NamedTuple):
+    """An agent was in a state at a service; moments in ms."""
+
+    agent: int
+    begin: int
+    end: int
+    service: int
+    state: int
+    reason: str | None
+
+
+class AgentRecorder:
+    """Records one hour, from ``recording`` on. See ``floorcast.floor.timeline.AgentTimes``."""
+
+    def __init__(self, hour: Hour) -> None:
+        self.recording = False
+        self._hour = hour
+        self._slots: dict[Slot, AgentDay] = {}
+        self._edges: dict[_Where, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+
+    def slot(self, at: int, service: int, agent: int) -> AgentDay | None:
+        """The figures of an agent in the five minutes that hold a moment; None: another hour."""
+        start = self._hour.start
+        if not start <= at < self._hour.end:
+            return None
+        key = (start + (at - start) // SLOT_MS * SLOT_MS, service, agent)
+        try:
+            return self._slots[key]
+        except KeyError:
+            found = self._slots[key] = AgentDay()
+            return found
+
+    def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
+        """Count time in the agent's state."""
+        if not self.recording:
+            return
+        begin, end = max(begin, self._hour.start), min(begin + spent, self._hour.end)
+        if begin >= end:
+            return
+        reason = agent.reason if agent.state is NOT_READY else None
+        edges = self._edges[agent.id, agent.service, int(agent.state), reason]
+        edges[begin] += sign
+        edges[end] -= sign
+        while begin < end:
+            figures = self.slot(begin, agent.service, agent.id)
+            assert figures is not None  # it is within the hour
+            stop = min(end, begin + SLOT_MS - (begin - self._hour.start) % SLOT_MS)
+            figures.time[agent.state] += sign * (stop - begin)
+            if agent.state is NOT_READY:
+                figures.reasons[agent.slot] += sign * (stop - begin)
+            begin = stop
+
+    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+        """Count a visit to the agent's state."""
+        figures = self.slot(at, agent.service, agent.id) if self.recording else None
+        if figures is not None:
+            figures.visits[agent.state] += sign
+
+    def periods(self) -> list[AgentPeriod]:
+        """What the agents did, by agent and time. Adjacent periods of one kind are joined."""
+        return sorted(
+            AgentPeriod(agent, begin, end, service, state, reason)
+            for (agent, service, state, reason), edges in self._edges.items()
+            for begin, end in _covered(edges)
+        )
+
+    def figures(self) -> list[tuple[Slot, AgentDay]]:
+        """The figures of five minutes in which anything was counted, by time, service and agent."""
+        return sorted(
+            ((key, day) for key, day in self._slots.items() if day != AgentDay()),
+            key=lambda pair: pair[0],
+        )
+
+
+def _covered(edges: dict[int, int]) -> Iterator[tuple[int, int]]:
+    depth, begin = 0, 0
+    for at in sorted(edges):
+        if not edges[at]:
+            continue
+        before, depth = depth, depth + edges[at]
+        if before <= 0 < depth:
+            begin = at
+        elif depth <= 0 < before:
+            yield begin, at

@@ -1,0 +1,237 @@
+"""Folds the log for one hour of a client: the same fold, from a snapshot up to a moment.
+
+What an hour holds depends on the log alone, and not on the snapshot at which folding began: what is
+recorded begins with the first entry that can touch the hour.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from floorcast.archive.hours import (
+    AHEAD_MS,
+    GRACE_MS,
+    Hour,
+    boundary_before,
+    hours_between,
+)
+from floorcast.archive.recording import AgentRecorder
+from floorcast.floor.agents import OnFloor
+from floorcast.floor.calls import Call, Key
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState, decode_call, encode_call
+from floorcast.log.port import Entry
+from floorcast.model.errors import FloorcastError
+from floorcast.model.inbound import AgentState, LoggedEvent, UnknownEvent, milliseconds, read_lines
+from floorcast.model.token import TICKS_PER_MS, event_id_maker, position, to_ms
+from floorcast.site.configuration import FloorConfig
+from floorcast.store.stored_calls import CallKey
+
+__all__ = ["Forgotten", "HourReplay", "Limits", "Recorded", "Source", "replay"]
+
+OLDEST_LATE_MS = 30 * 3_600_000  # older hours are not corrected any more
+
+_log = structlog.get_logger(__name__)
+_config_decoder = msgspec.json.Decoder(FloorConfig)
+
+
+class Forgotten(FloorcastError):
+    """The log no longer has what an hour is made of."""
+
+
+class Limits(Struct):
+    """The limits that figures follow, in ms."""
+
+    quiet_call: int
+    quiet_agent: int
+    late_state: int
+
+
+class Source(Protocol):
+    """Where a client's floor is read from; see ``floorcast.archive.stored_floor``."""
+
+    @property
+    def client(self) -> int:
+        """The client."""
+        ...
+
+    def last_before(self, ticks: int) -> int:
+        """The number of the last entry recorded before a tick."""
+        ...
+
+    def entries(self, after: int) -> Iterator[Entry]:
+        """The entries after a number, in order."""
+        ...
+
+    def state(self, at_most_entry: int) -> FloorState | None:
+        """The newest stored state at or before an entry."""
+        ...
+
+    def find_calls(self, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
+        """Calls that had left memory at a position."""
+        ...
+
+
+class Recorded(NamedTuple):
+    """An event that the log recorded in the hour: its position, when (ticks), and itself."""
+
+    position: int
+    recorded_at: int
+    event: LoggedEvent
+
+
+class HourReplay:
+    """A client's floor after the hour's cut, with what was recorded on the way.
+
+    ``late`` counts the hour's events that belong to earlier hours, by the hours' names. ``first``
+    and ``last`` are the numbers of the entries that the hour covers. ``present`` are the agents
+    whose state no event has ended in the hour, each with when it was counted from and to, in ms.
+    """
+
+    def __init__(self, source: Source, hour: Hour, state: FloorState, limits: Limits) -> None:
+        self.hour = hour
+        self.times = AgentRecorder(hour)
+        self.floor = Floor(
+            state, limits.quiet_call, limits.quiet_agent, limits.late_state, self.times
+        )
+        self.events: list[Recorded] = []
+        self.late: Counter[str] = Counter()
+        self.first = self.last = 0
+        self._source = source
+        self.quiet_call = limits.quiet_call
+        self.present: list[tuple[OnFloor, int, int]] = []
+        self._quiet_agent = limits.quiet_agent
+        self._gone: dict[Key, bytes] = {}
+
+    def take(self, entry: Entry) -> None:
+        """Fold an entry."""
+        floor = self.floor
+        floor.begin_entry(entry.number, entry.recorded_at)
+        self._let_go()
+        within = self.hour.start <= to_ms(entry.recorded_at) < self.hour.end
+        if within:
+            self.first, self.last = self.first or entry.number, entry.number
+        if entry.kind == "site":
+            floor.apply(_config_decoder.decode(entry.payload))
+        elif entry.kind == "events":
+            events = read_lines(entry.payload)
+            self._bring_back(events, entry)
+            if within:
+                self._note_late(events, entry)
+            self._fold(events, entry, within=within)
+
+    def finish(self) -> None:
+        """Count the states that agents are still in."""
+        calendar = self.floor.calendar
+        for agent in self.floor.state.agents.values():
+            if not agent.state:
+                continue
+            until = min(self.hour.end, agent.last_event + self._quiet_agent)
+            begin = max(agent.last_event, self.hour.start)
+            if begin < until:
+                day = calendar.day_of(begin)
+                if (day, agent.service) not in agent.visited:
+                    self.times.visit(agent, begin, 1)
+                self.times.spent(agent, begin, until - begin, 1)
+                self.present.append((agent, begin, until))
+
+    def calls(self) -> Iterator[Call]:
+        """Every call that was in memory since recording began."""
+        present = self.floor.call_table.calls
+        yield from present.values()
+        for key, blob in self._gone.items():
+            if key not in present:
+                yield decode_call(blob)
+
+    def _fold(self, events: Sequence[LoggedEvent], entry: Entry, *, within: bool) -> None:
+        event_id = event_id_maker(self.floor.state.client, entry.recorded_at, entry.number)
+        first = position(entry.number, 0)
+        for index, event in enumerate(events):
+            if within:
+                self.events.append(Recorded(first + index, entry.recorded_at, event))
+            if isinstance(event, UnknownEvent):
+                continue
+            try:
+                self.floor.fold(event, entry.recorded_at, event_id(index))
+            except Exception:  # noqa: BLE001 -- as the server: no input may stop the fold
+                _log.exception("fold_failed", client=self._source.client, entry=entry.number)
+
+    def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
+        """Note earlier hours, sealed by now, that the events still change."""
+        hour, calendar = self.hour, self.floor.calendar
+        recorded = to_ms(entry.recorded_at)
+        sealed_until = boundary_before(hour.client, recorded - GRACE_MS, calendar)
+        known = self.floor.call_table.calls
+        for event in events:
+            at = recorded if getattr(event, "time", None) is None else _time_of(event)
+            if at < sealed_until:
+                oldest = max(at, sealed_until - OLDEST_LATE_MS)
+                for one in hours_between(hour.client, oldest, sealed_until, calendar):
+                    self.late[one.name] += 1
+                continue
+            call = known.get(self._wrapped_up(event) or _key_of(event))
+            if call is not None and call.ended is not None and call.ended < sealed_until:
+                for one in hours_between(hour.client, call.ended, call.ended + 1, calendar):
+                    self.late[one.name] += 1
+
+    def _wrapped_up(self, event: LoggedEvent) -> Key | None:
+        """The call whose wrap-up the event may end: it counts where the call ended."""
+        if not isinstance(event, AgentState):
+            return None
+        number = self.floor.state.directory.known_agent(event.data.agent)
+        agent = None if number is None else self.floor.state.agents.get(number)
+        return None if agent is None else agent.wraps_up
+
+    def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
+        unknown = self.floor.unknown_calls(events)
+        stored = [key for key in unknown if key not in self._gone]
+        found = self._source.find_calls(stored, position(entry.number, 0)) if stored else {}
+        for key in unknown:
+            blob = self._gone.get(key) or found.get(key)
+            if blob is not None:
+                self.floor.call_table.reload(decode_call(blob))
+
+    def _let_go(self) -> None:
+        evicted = self.floor.call_table.evicted
+        for call in evicted:
+            self._gone[call.key] = encode_call(call)
+        evicted.clear()
+
+
+def replay(source: Source, hour: Hour, cut: int, limits: Limits) -> HourReplay:
+    """Fold what the log recorded before the moment ``cut`` (ms).
+
+    Raises Forgotten if the log and the snapshots do not reach back to the hour.
+    """
+    begin = source.last_before((hour.start - AHEAD_MS) * TICKS_PER_MS)
+    state = source.state(begin)
+    if state is None:
+        raise Forgotten(f"the log no longer has the events of {hour.name}")
+    done = HourReplay(source, hour, state, limits)
+    stop = cut * TICKS_PER_MS
+    done.times.recording = state.entry >= begin
+    for entry in source.entries(state.entry):
+        if entry.recorded_at >= stop:
+            break
+        done.times.recording = entry.number > begin
+        done.take(entry)
+    done.times.recording = True
+    done.finish()
+    return done
+
+
+def _time_of(event: Any) -> int:  # noqa: ANN401 -- every event but an unknown one has a time
+    return milliseconds(event.time)
+
+
+def _key_of(event: Any) -> Key:  # noqa: ANN401 -- those without a call have no such members
+    data = event.data
+    transaction = getattr(data, "transaction_id", None)
+    session = getattr(data, "session_id", None)
+    return (0, "") if transaction is None or session is None else (int(transaction), session)

@@ -1,0 +1,274 @@
+"""Seals a client's hours: one at a time, in a worker process.
+
+An hour is sealed ten minutes after its end. Once more, 22 hours after its end and before the log
+forgets it, it is written again if later hours noted late events of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from floorcast.archive.call_rows import Row, call_rows, event_rows
+from floorcast.archive.hours import Hour, hours_between, hours_of
+from floorcast.archive.interval_rows import (
+    agent_interval_rows,
+    agent_state_rows,
+    service_interval_rows,
+)
+from floorcast.archive.manifests import (
+    DAY_MANIFEST,
+    HOUR_MANIFEST,
+    DayManifest,
+    HourManifest,
+    Replaced,
+    described,
+    encode_manifest,
+)
+from floorcast.archive.personal import Mode, treatment
+from floorcast.archive.replay import Forgotten, HourReplay, Limits, Source, replay
+from floorcast.archive.storage import Archive, open_archive
+from floorcast.archive.stored_floor import StoredFloor
+from floorcast.archive.tables import WRITER, parquet_bytes
+from floorcast.floor.days import Calendar
+from floorcast.model.token import encode, end_of_entry, position, to_ms
+
+__all__ = ["SealJob", "SealReport", "Sealing", "Stored", "seal"]
+
+DATE_LENGTH = len("2026-11-26")
+SETTLED_MS = 60_000  # after an hour's cut: until then an entry may still be on its way to the disk
+
+
+class SealJob(Struct):
+    """What to seal: the next hour of a client that is due at ``now`` (ms) and not sealed.
+
+    ``folder`` is the data folder, ``archive`` where the archive is.
+    """
+
+    folder: str
+    archive: str
+    client: int
+    time_zone: str
+    now: int
+    limits: Limits
+    personal: Mode = "drop"
+    key: bytes = b""
+    token_secret: bytes = b""
+
+
+class SealReport(Struct):
+    """What was done: the hour that was sealed or corrected, and the files it has.
+
+    ``missing`` are hours that the log no longer has. ``pending`` hours are due and not sealed yet;
+    after 0, nothing is due before ``next_due`` (ms).
+    """
+
+    sealed: str | None = None
+    corrected: bool = False
+    rows: int = 0
+    bytes: int = 0
+    missing: list[str] = field(default_factory=list)
+    pending: int = 0
+    next_due: int = 0
+
+
+def seal(argument: bytes) -> bytes:
+    """Seal one hour: takes a SealJob and returns a SealReport. Raises Unavailable."""
+    job = msgspec.msgpack.decode(argument, type=SealJob)
+    archive = open_archive(job.archive)
+    with StoredFloor(Path(job.folder), job.client) as source:
+        return msgspec.msgpack.encode(Sealing(job, archive, source).next())
+
+
+class Stored(Source, Protocol):
+    """A client's log, and how far it reaches; see ``StoredFloor``."""
+
+    @property
+    def removed(self) -> int:
+        """The number of the last entry that retention removed; 0 for none."""
+        ...
+
+    @property
+    def head_at(self) -> int:
+        """When the newest entry was recorded, in ticks."""
+        ...
+
+    def first_at(self) -> int | None:
+        """When the oldest entry that is stored was recorded, in ticks."""
+        ...
+
+
+class Sealing:
+    """One run over a client's hours."""
+
+    def __init__(self, job: SealJob, archive: Archive, source: Stored) -> None:
+        self._job = job
+        self._archive = archive
+        self._source = source
+        self._calendar = Calendar(job.time_zone)
+
+    def next(self) -> SealReport:
+        """Seal the oldest hour that is due, and say what is left."""
+        job, calendar = self._job, self._calendar
+        first = self._source.first_at()
+        if first is None:
+            return SealReport(next_due=job.now)
+        oldest = to_ms(first)
+        begun = list(hours_between(job.client, oldest, job.now, calendar))
+        known = self._known(begun[0].day)
+        missing = self._missing(known, oldest)
+        due = [hour for hour in begun if hour.name not in known and self._is_due(hour, 1)]
+        late = {name for manifest in known.values() for name in manifest.late}
+        again = [
+            hour
+            for hour in begun
+            if hour.name in late and hour.name in known
+            if known[hour.name].revision == 1 and self._is_due(hour, 2)
+        ]
+        report = SealReport(pending=len(due) + len(again))
+        for hour, revision in [(hour, 2) for hour in again] + [(hour, 1) for hour in due]:
+            try:
+                manifest = self._seal(hour, revision, known.get(hour.name))
+            except Forgotten:
+                if revision == 1:
+                    missing.append(hour)
+                report.pending -= 1
+                continue
+            known[hour.name] = manifest
+            report.sealed, report.corrected = hour.name, revision == 2
+            report.rows = sum(file.rows for file in manifest.files.values())
+            report.bytes = sum(file.bytes for file in manifest.files.values())
+            report.pending -= 1
+            break
+        report.missing = [hour.name for hour in missing]
+        self._end_days(known, set(report.missing), oldest)
+        report.next_due = min(
+            (due_at for hour in begun[-2:] if (due_at := hour.cut(1) + SETTLED_MS) > job.now),
+            default=job.now,
+        )
+        return report
+
+    def _is_due(self, hour: Hour, revision: int) -> bool:
+        """Whether everything that counts for the hour has been recorded."""
+        cut = hour.cut(revision)
+        return self._job.now >= cut + SETTLED_MS or to_ms(self._source.head_at) >= cut
+
+    def _known(self, first_day: int) -> dict[str, HourManifest]:
+        """The sealed hours of the days that the log has, and of the last day before."""
+        client = self._job.client
+        oldest = hours_of(client, first_day, self._calendar)[0].date
+        dates = self._archive.dates(client)
+        before = [date for date in dates if date < oldest][-1:]
+        return {
+            manifest.name: manifest
+            for date in (*before, *(date for date in dates if date >= oldest))
+            for manifest in self._archive.hours(client, date)
+        }
+
+    def _missing(self, known: dict[str, HourManifest], oldest: int) -> list[Hour]:
+        """Hours between the last sealed one and the beginning of the log."""
+        ends = [manifest.end for manifest in known.values()]
+        if self._source.removed == 0:
+            return []
+        begin = max((end for end in ends if end <= oldest), default=None)
+        day_start = self._calendar.bounds(self._calendar.day_of(oldest))[0]
+        hours = hours_between(
+            self._job.client, day_start if begin is None else begin, oldest, self._calendar
+        )
+        return [hour for hour in hours if hour.name not in known and hour.end <= oldest]
+
+    def _seal(self, hour: Hour, revision: int, before: HourManifest | None) -> HourManifest:
+        done = replay(self._source, hour, hour.cut(revision), self._job.limits)
+        contents = dict(self._contents(done))
+        manifest = self._manifest(done, revision, contents, before)
+        for name, (content, _) in contents.items():
+            if before is None or before.files[name].sha256 != manifest.files[name].sha256:
+                self._archive.write(f"{hour.path}/{name}.parquet", content)
+        self._archive.write(f"{hour.path}/{HOUR_MANIFEST}", encode_manifest(manifest))
+        return manifest
+
+    def _contents(self, done: HourReplay) -> Iterator[tuple[str, tuple[bytes, int]]]:
+        job = self._job
+        treat = treatment(job.personal, job.key)
+        rows: list[tuple[str, Iterable[Row]]] = [
+            ("events", event_rows(done, treat, job.token_secret)),
+            ("calls", call_rows(done, treat)),
+            ("agent_states", agent_state_rows(done)),
+            ("service_intervals", service_interval_rows(done)),
+            ("agent_intervals", agent_interval_rows(done)),
+        ]
+        for name, some in rows:
+            yield name, parquet_bytes(name, some)
+
+    def _manifest(
+        self,
+        done: HourReplay,
+        revision: int,
+        contents: dict[str, tuple[bytes, int]],
+        before: HourManifest | None,
+    ) -> HourManifest:
+        hour, secret = done.hour, self._job.token_secret
+        files = {name: described(*content) for name, content in contents.items()}
+        first = last = None
+        if done.events:
+            event, end = done.events[0], done.events[-1]
+            first = encode(hour.client, event.recorded_at, position(done.first, 0), secret)
+            last = encode(hour.client, end.recorded_at, end_of_entry(done.last), secret)
+        replaces = None
+        if before is not None:
+            old = {
+                name: file.sha256
+                for name, file in before.files.items()
+                if file.sha256 != files[name].sha256
+            }
+            replaces = Replaced(before.revision, old)
+        return HourManifest(
+            client=hour.client,
+            date=hour.date,
+            hour=hour.number,
+            start=hour.start,
+            end=hour.end,
+            time_zone=self._job.time_zone,
+            revision=revision,
+            cut=hour.cut(revision),
+            first_token=first,
+            last_token=last,
+            personal=self._job.personal,
+            writer=WRITER,
+            files=files,
+            late=dict(sorted(done.late.items())),
+            replaces=replaces,
+            erased=[] if before is None else before.erased,
+        )
+
+    def _end_days(self, known: dict[str, HourManifest], gone: set[str], oldest: int) -> None:
+        """Write the manifest of each day that is over and has none."""
+        starts = {manifest.start for manifest in known.values()}
+        for day in sorted({self._calendar.day_of(start) for start in starts}):
+            hours = hours_of(self._job.client, day, self._calendar)
+            path = f"client={self._job.client}/date={hours[0].date}/{DAY_MANIFEST}"
+            if self._is_due(hours[-1], 1) and self._archive.read(path) is None:
+                self._end_day(path, hours, known, gone | {h.name for h in hours if h.end <= oldest})
+
+    def _end_day(
+        self, path: str, hours: list[Hour], known: dict[str, HourManifest], gone: set[str]
+    ) -> None:
+        sealed = [hour.number for hour in hours if hour.name in known]
+        begins = self._source.removed == 0 and hours[0].date == min(known)[:DATE_LENGTH]
+        expected = hours[sealed[0] :] if begins else hours
+        missing = [hour for hour in expected if hour.name not in known]
+        if any(hour.name not in gone for hour in missing):
+            return  # it is still to be sealed
+        manifest = DayManifest(
+            client=self._job.client,
+            date=hours[0].date,
+            time_zone=self._job.time_zone,
+            complete=not missing,
+            hours=sealed,
+            missing=[hour.number for hour in missing],
+        )
+        self._archive.write(path, encode_manifest(manifest))

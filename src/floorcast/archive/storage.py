@@ -1,0 +1,159 @@
+"""Where an archive is kept: a folder, or a prefix of a bucket that is compatible with S3.
+
+A file appears whole or not at all. In a folder it is written under a temporary name, flushed and
+renamed; an S3 object appears when its upload is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from floorcast.archive.manifests import HOUR_MANIFEST, HourManifest, read_hour
+from floorcast.model.errors import Unavailable
+
+__all__ = ["Archive", "open_archive"]
+
+CONNECT_SECONDS = 5
+REQUEST_SECONDS = 30
+ATTEMPTS = 2  # of a request to a bucket; the next round tries again
+TEMPORARY = ".part"  # ends the name of a file that is being written
+
+_CLIENT = re.compile(r"client=(\d+)")
+_DATE = re.compile(r"date=(\d{4}-\d\d-\d\d)")
+_HOUR = re.compile(r"hour=(\d\d)")
+
+
+class _Writer(Protocol):
+    def __call__(self, path: str, content: bytes) -> None: ...
+
+
+class Archive:
+    """The files of an archive, by their paths below its root.
+
+    Every method raises Unavailable if the folder or the bucket cannot be used.
+    """
+
+    def __init__(self, files: fs.FileSystem, root: str, write: _Writer) -> None:
+        self.files = files
+        self.root = root
+        self._write = write
+
+    def write(self, path: str, content: bytes) -> None:
+        """Create or replace a file; durable when it returns."""
+        try:
+            self._write(f"{self.root}/{path}", content)
+        except (OSError, pa.ArrowException) as error:
+            raise Unavailable(f"the archive cannot be written: {error}") from error
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content; None if it does not exist."""
+        try:
+            with self.files.open_input_stream(f"{self.root}/{path}") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+        except (OSError, pa.ArrowException) as error:
+            raise Unavailable(f"the archive cannot be read: {error}") from error
+
+    def clients(self) -> list[int]:
+        """The clients that have hours here."""
+        return sorted(int(name) for name in self._folders("", _CLIENT))
+
+    def dates(self, client: int) -> list[str]:
+        """The dates of a client, the oldest first."""
+        return self._folders(f"client={client}", _DATE)
+
+    def hours(self, client: int, date: str) -> list[HourManifest]:
+        """The manifests of a day's hours, in order. Raises DamagedManifest."""
+        day = f"client={client}/date={date}"
+        found = []
+        for number in self._folders(day, _HOUR):
+            path = f"{day}/hour={number}"
+            content = self.read(f"{path}/{HOUR_MANIFEST}")
+            if content is not None:
+                found.append(read_hour(content, path))
+        return found
+
+    def manifest(self, path: str) -> HourManifest | None:
+        """The manifest of an hour's folder; None if the hour is not here."""
+        content = self.read(f"{path}/{HOUR_MANIFEST}")
+        return None if content is None else read_hour(content, path)
+
+    def _folders(self, path: str, pattern: re.Pattern[str]) -> list[str]:
+        selector = fs.FileSelector(f"{self.root}/{path}", allow_not_found=True)
+        try:
+            found = self.files.get_file_info(selector)
+        except (OSError, pa.ArrowException) as error:
+            raise Unavailable(f"the archive cannot be listed: {error}") from error
+        names = [info.base_name for info in found if info.type == fs.FileType.Directory]
+        return sorted(match[1] for name in names if (match := pattern.fullmatch(name)))
+
+
+def open_archive(where: str) -> Archive:
+    """The archive at a folder's path or an ``s3://bucket/prefix``. Raises Unavailable."""
+    if not where.startswith("s3://"):
+        root = str(Path(where).absolute())
+        return Archive(fs.LocalFileSystem(), root, _write_file)
+    parts = urlsplit(where)
+    try:
+        bucket = _bucket()
+    except (OSError, pa.ArrowException) as error:
+        raise Unavailable(f"the bucket of {where} cannot be used: {error}") from error
+
+    def put(path: str, content: bytes) -> None:
+        with bucket.open_output_stream(path) as stream:
+            stream.write(content)
+
+    return Archive(bucket, f"{parts.netloc}{parts.path}".rstrip("/"), put)
+
+
+def _bucket() -> fs.S3FileSystem:
+    """S3, with credentials, region and endpoint from the environment and files that AWS uses."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    split = urlsplit(endpoint) if endpoint else None
+    return fs.S3FileSystem(
+        endpoint_override=None if split is None else split.netloc,
+        scheme="https" if split is None else split.scheme,
+        region=region,
+        connect_timeout=CONNECT_SECONDS,
+        request_timeout=REQUEST_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+    )
+
+
+def _write_file(path: str, content: bytes) -> None:
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = target.with_name(f"{target.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with part.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    for folder in (target.parent, target.parent.parent):
+        _flush(folder)
+    for left in target.parent.glob(f"{target.name}.*{TEMPORARY}"):
+        left.unlink(missing_ok=True)  # of a process that was killed
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,62 @@
+"""Parquet files as bytes: the same rows make the same bytes with the same version of pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from floorcast.archive.call_rows import Row
+from floorcast.archive.schemas import SCHEMAS
+
+__all__ = ["WRITER", "parquet_bytes", "read_parquet", "write_parquet"]
+
+WRITER = f"pyarrow {pa.__version__}"
+BATCH_ROWS = 20_000
+COMPRESSION = "zstd"
+COMPRESSION_LEVEL = 3
+
+
+def parquet_bytes(name: str, rows: Iterable[Row]) -> tuple[bytes, int]:
+    """A file of the schema ``name`` with the rows, and their number."""
+    schema = SCHEMAS[name]
+    batches = [_batch(some, schema) for some in _batches(rows)]
+    table = pa.Table.from_batches(batches, schema).combine_chunks()
+    return write_parquet(table), table.num_rows
+
+
+def write_parquet(table: pa.Table) -> bytes:
+    """A table as a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        version="2.6",
+        compression=COMPRESSION,
+        compression_level=COMPRESSION_LEVEL,
+        store_schema=False,
+    )
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def read_parquet(content: bytes) -> pa.Table:
+    """The table of a Parquet file. Raises pyarrow.ArrowException."""
+    return pq.read_table(pa.BufferReader(content))
+
+
+def _batches(rows: Iterable[Row]) -> Iterable[list[Row]]:
+    some: list[Row] = []
+    for row in rows:
+        some.append(row)
+        if len(some) == BATCH_ROWS:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
+    columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,95 @@
+"""A server's folder with events of some hours, and its archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from floorcast.archive.sealing import SealJob, SealReport, seal
+from floorcast.model.token import TICKS_PER_SECOND, to_ms
+from tests.archive.sources import LIMITS
+from tests.real.nodes import Clock, House
+from tests.real.sites import ACME, event, ndjson
+
+__all__ = ["ZONE", "Floor", "folder"]
+
+ZONE = "America/New_York"
+START = datetime(2026, 11, 24, 15, 0, 5, tzinfo=UTC)  # 10:00:05 in New York
+PHONE = "+1 212 555 0147"
+
+
+class Floor:
+    """A node with an archive beside it. ``minute`` is the time since ten in the morning."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
+        self.house = House(path, self.clock)
+        self.archive = path / "archive"
+        self._number = 0
+
+    def go_on(self, minutes: float) -> None:
+        """Let time pass."""
+        self.clock.move(minutes * 60)
+
+    def send(self, kind: str, ago: float = 0, **data: object) -> None:
+        """An event that is ``ago`` seconds old."""
+        self._number += 1
+        at = datetime.fromtimestamp(to_ms(self.clock()) / 1000, UTC) - timedelta(seconds=ago)
+        self.house.take(ndjson([event(kind, self._number, time=at.isoformat(), **data)]))
+
+    def call(self, number: int, agent: str = "SEBY", *, phone: str = PHONE) -> None:
+        """A call that waits ten seconds, is answered, and ends after a minute."""
+        call = {"transactionId": number, "sessionId": f"S{number}"}
+        self.send(
+            "call.start", 70, **call, service="Sales", direction="INBOUND", callerId=phone,
+            account=f"ACC-{number}", consumer={"firstName": "Ada", "lastName": "Lovelace"},
+        )  # fmt: skip
+        self.send("call.queue", 70, **call, service="Sales")
+        self.send("call.answer", 60, **call, agent=agent)
+        self.send("call.end", 0, **call)
+        self.send("call.disposition", 0, **call, agent=agent, termCode="SALE")
+
+    def seal(self, **changes: object) -> SealReport:
+        """Seal the next hour."""
+        job = SealJob(
+            folder=str(self.house.data),
+            archive=str(self.archive),
+            client=ACME,
+            time_zone=ZONE,
+            now=to_ms(self.clock()),
+            limits=LIMITS,
+            key=b"a key",
+        )
+        for name, value in changes.items():
+            setattr(job, name, value)
+        return msgspec.msgpack.decode(seal(msgspec.msgpack.encode(job)), type=SealReport)
+
+    def seal_all(self, **changes: object) -> list[SealReport]:
+        """Seal everything that is due."""
+        reports = [self.seal(**changes)]
+        while reports[-1].pending:
+            reports.append(self.seal(**changes))
+        return reports
+
+    def files(self) -> dict[str, bytes]:
+        """The archive's files, by their paths."""
+        return {
+            str(file.relative_to(self.archive)): file.read_bytes()
+            for file in sorted(self.archive.rglob("*"))
+            if file.is_file()
+        }
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Floor]:
+    """A floor at work, that ends."""
+    path.mkdir(exist_ok=True)
+    floor = Floor(path)
+    try:
+        yield floor
+    finally:
+        floor.house.end()

@@ -1,0 +1,174 @@
+"""A client's log in memory, as the archive reads it, and random days of one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from floorcast.archive.hours import Hour, hours_of
+from floorcast.archive.replay import Limits
+from floorcast.floor.calls import Key
+from floorcast.floor.days import Calendar
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import (
+    FloorState,
+    decode_call,
+    encode_call,
+    from_snapshot,
+    snapshot_parts,
+)
+from floorcast.log.port import Entry, EntryKind
+from floorcast.model.inbound import read_lines
+from floorcast.model.token import TICKS_PER_MS, position
+from floorcast.site.configuration import FloorConfig
+from tests.floor.random_floors import AGENT_KINDS, AGENTS, CALL_KINDS, PLAN, SERVICES
+
+CLIENT = 47415
+HOUR_MS = 3_600_000
+LIMITS = Limits(4 * HOUR_MS, 16 * HOUR_MS, 15 * 60_000)
+DAY_BEGINS = int(datetime(2026, 11, 23, 5, tzinfo=UTC).timestamp()) * 1000  # in New York
+
+
+class Log:
+    """Entries of one client, and what a store has after each."""
+
+    client = CLIENT
+
+    def __init__(self, plan: FloorConfig = PLAN) -> None:
+        self.stored: list[Entry] = []
+        self.snapshots: dict[int, list[bytes]] = {}
+        self.removed = 0
+        self.floor = Floor(FloorState(client=CLIENT), *_limits())
+        self.gone: dict[Key, list[tuple[int, bytes]]] = {}
+        self._add(DAY_BEGINS - 3 * HOUR_MS, "site", msgspec.json.encode(plan), 0)
+
+    def take(self, recorded: int, *events: dict[str, Any]) -> None:
+        """An entry with these events, recorded at a moment in ms or right after the last one."""
+        lines = b"\n".join(msgspec.json.encode(event) for event in events)
+        self._add(recorded, "events", lines, len(events))
+
+    def snapshot(self) -> None:
+        """Keep a snapshot of the floor as it is."""
+        entry = self.stored[-1].number
+        self.snapshots[entry] = list(snapshot_parts(self.floor.captured()))
+
+    @property
+    def head_at(self) -> int:
+        """See ``Stored``."""
+        return self.stored[-1].recorded_at
+
+    def first_at(self) -> int | None:
+        """See ``Stored``."""
+        return next((entry.recorded_at for entry in self.entries(self.removed)), None)
+
+    def last_before(self, ticks: int) -> int:
+        """See ``Source``."""
+        return max((entry.number for entry in self.stored if entry.recorded_at < ticks), default=0)
+
+    def entries(self, after: int) -> Iterator[Entry]:
+        """See ``Source``."""
+        yield from self.stored[after:]
+
+    def state(self, at_most_entry: int) -> FloorState | None:
+        """See ``Source``."""
+        usable = [e for e in self.snapshots if self.removed <= e <= at_most_entry]
+        if usable:
+            return from_snapshot(self.snapshots[max(usable)])
+        return None if self.removed else FloorState(client=CLIENT)
+
+    def find_calls(self, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:
+        """See ``Source``."""
+        found = {}
+        for key in keys:
+            versions = [blob for place, blob in self.gone.get(key, ()) if place <= at_place]
+            if versions:
+                found[key] = versions[-1]
+        return found
+
+    def _add(self, recorded: int, kind: EntryKind, payload: bytes, count: int) -> None:
+        last = self.stored[-1].recorded_at if self.stored else 0
+        at = max(recorded * TICKS_PER_MS, last + 1)
+        entry = Entry(CLIENT, len(self.stored) + 1, at, kind, count, payload)
+        self.stored.append(entry)
+        self._fold(entry)
+
+    def _fold(self, entry: Entry) -> None:
+        floor = self.floor
+        floor.begin_entry(entry.number, entry.recorded_at)
+        for call in floor.call_table.evicted:
+            versions = self.gone.setdefault(call.key, [])
+            versions.append((position(entry.number, 0), encode_call(call)))
+        floor.call_table.evicted.clear()
+        if entry.kind == "site":
+            floor.apply(msgspec.json.decode(entry.payload, type=FloorConfig))
+            return
+        events = read_lines(entry.payload)
+        for key in floor.unknown_calls(events):
+            for blob in self.find_calls([key], position(entry.number, 0)).values():
+                floor.call_table.reload(decode_call(blob))
+        for event in events:
+            floor.fold(event, entry.recorded_at, "id")  # type: ignore[arg-type]  # all are known
+
+
+def _limits() -> tuple[int, int, int]:
+    return LIMITS.quiet_call, LIMITS.quiet_agent, LIMITS.late_state
+
+
+def hours(zone: str = PLAN.time_zone, begin: int = DAY_BEGINS) -> list[Hour]:
+    """The hours of the day that begins at a moment."""
+    calendar = Calendar(zone)
+    return hours_of(CLIENT, calendar.day_of(begin), calendar)
+
+
+def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]:
+    """An event with its own time in ms."""
+    time = datetime.fromtimestamp(at / 1000, UTC).isoformat()
+    shared = {"specversion": "1.0", "id": f"{kind}-{at}-{number}", "source": "test"}
+    call = {"transactionId": number, "sessionId": f"S{number}"} if number else {}
+    return {**shared, "type": kind, "time": time, "data": {**call, **data}}
+
+
+@st.composite
+def random_logs(draw: st.DrawFn) -> Log:
+    """A log of a few hours at the beginning of a day, with late events and snapshots."""
+    log = Log()
+    recorded = DAY_BEGINS - HOUR_MS // 2
+    for _ in range(draw(st.integers(1, 40))):
+        recorded += draw(st.integers(0, 20 * 60_000))
+        late = draw(st.sampled_from([0, 0, 0, -2 * 60_000, 60_000, 14 * 60_000, 90 * 60_000]))
+        log.take(recorded, draw(_events(recorded - late)))
+        if draw(st.integers(0, 5)) == 0:
+            log.snapshot()
+    return log
+
+
+@st.composite
+def _events(draw: st.DrawFn, at: int) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from(AGENT_KINDS))
+        data["agent"] = draw(AGENTS)
+        if draw(st.booleans()):
+            data["service"] = draw(SERVICES)
+        if kind == "NOT_READY":
+            data["reason"] = draw(st.sampled_from(["LUNCH", "VOICE_MAIL", "?"]))
+        if kind in ("IN_CALL", "WRAP_UP") and draw(st.booleans()):
+            number = draw(st.integers(1, 4))
+            data["call"] = {"transactionId": number, "sessionId": f"S{number}"}
+        return event("agent.state", at, eventType=kind, **data)
+    kind = draw(st.sampled_from(CALL_KINDS))
+    if kind == "call.start":
+        data["service"] = draw(SERVICES)
+        data["direction"] = draw(st.sampled_from(["INBOUND", "OUTBOUND"]))
+        data["callerId"] = "+1 212 555 0147"
+    if kind == "call.queue" and draw(st.booleans()):
+        data["service"] = draw(SERVICES)
+    if kind in ("call.answer", "call.disposition") and draw(st.booleans()):
+        data["agent"] = draw(AGENTS)
+    if kind == "call.disposition":
+        data["termCode"] = draw(st.sampled_from(["RPC", "x"]))
+    return event(kind, at, draw(st.integers(1, 4)), **data)

@@ -1,0 +1,147 @@
+"""The rows of an hour's intervals and agent states: they sum to the day's figures."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from floorcast.archive.interval_rows import (
+    agent_interval_rows,
+    agent_state_rows,
+    service_interval_rows,
+)
+from floorcast.archive.replay import HourReplay, replay
+from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, STATE_COLUMNS, VISIT_COLUMNS
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.intervals import Column
+from floorcast.model.states import STATE_NAMES, State
+from floorcast.model.token import to_ms
+from tests.archive.sources import DAY_BEGINS, LIMITS, Log, hours, random_logs
+
+PATIENT = settings(
+    max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def replays(log: Log) -> list[HourReplay]:
+    """Every hour of the day, with everything that the log has."""
+    cut = to_ms(log.stored[-1].recorded_at) + 1
+    return [replay(log, hour, cut, LIMITS) for hour in hours()]
+
+
+def still_present(log: Log, until: int) -> dict[tuple[int, int, int], int]:
+    """The time of states in progress that no event has ended: by service, agent and state."""
+    found = {}
+    for agent in log.floor.state.agents.values():
+        if agent.state:
+            begin = max(agent.last_event, DAY_BEGINS)
+            end = min(until, agent.last_event + LIMITS.quiet_agent)
+            if begin < end:
+                found[agent.service, agent.id, int(agent.state)] = end - begin
+    return found
+
+
+@PATIENT
+@given(random_logs())
+def test_the_rows_of_services_sum_to_the_day(log: Log) -> None:
+    """Each counter, over all hours, is the day's counter of the fold."""
+    summed: dict[int, Counter[str]] = defaultdict(Counter)
+    for done in replays(log):
+        for row in service_interval_rows(done):
+            summed[row["serviceId"]].update({name: row[name] for name in COUNTERS})
+    floor = log.floor
+    day = hours()[0].day
+    for service, counted in floor.ledger.services_on(day).items():
+        if service == NO_SERVICE:
+            continue
+        row = summed[service]
+        assert row["handled"] == counted.handled
+        assert row["abandoned"] == counted.abandoned
+        assert row["talkMs"] == counted.talk
+        assert row["wrapupMs"] == counted.wrap_up
+        assert row["waitMs"] == counted.handled_wait
+        waiting_over = sum(
+            call.waited_over(DAY_BEGINS, LIMITS.quiet_call)
+            for call in floor.call_table.in_progress.get(service, {}).values()
+        )
+        assert row["offered"] == counted.offered + waiting_over
+
+
+@PATIENT
+@given(random_logs())
+def test_the_rows_of_agents_sum_to_the_day(log: Log) -> None:
+    """Time, visits and calls, over all hours, are the day's counters of the fold."""
+    summed: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    for done in replays(log):
+        for row in agent_interval_rows(done):
+            numbers = {name: row[name] for name in (*AGENT_CALLS, *STATE_COLUMNS.values())}
+            summed[row.get("serviceId", NO_SERVICE), row["agentId"]].update(numbers)
+    day = hours()[0].day
+    more = still_present(log, hours()[-1].end)
+    expected = {
+        (service, agent): counted
+        for service in log.floor.state.counters.agent_days.get(day, {})
+        for agent, counted in log.floor.ledger.agents_on(day, service).items()
+    }
+    for place, counted in expected.items():
+        row = summed[place]
+        assert row["inboundCalls"] == counted.inbound
+        assert row["outboundCalls"] == counted.outbound
+        assert [row[name] for name in AGENT_CALLS[2:]] == counted.dispositions
+        for state, name in STATE_COLUMNS.items():
+            assert row[name] == counted.time[state] + more.get((*place, int(state)), 0)
+
+
+@PATIENT
+@given(random_logs())
+def test_an_hour_is_the_same_from_any_snapshot(log: Log) -> None:
+    """Folding from the beginning and from a snapshot gives the same rows."""
+    cut = to_ms(log.stored[-1].recorded_at) + 1
+    for hour in hours()[:4]:
+        from_snapshot = _all_rows(replay(log, hour, cut, LIMITS))
+        kept, log.snapshots = log.snapshots, {}
+        assert _all_rows(replay(log, hour, cut, LIMITS)) == from_snapshot
+        log.snapshots = kept
+
+
+@PATIENT
+@given(random_logs())
+def test_the_files_of_an_hour_agree(log: Log) -> None:
+    """The time of agents is the same by states, by agents' intervals and by services'."""
+    columns = {STATE_NAMES[state]: name for state, name in STATE_COLUMNS.items()}
+    for done in replays(log):
+        by_states: Counter[tuple[Any, ...]] = Counter()
+        for row in agent_state_rows(done):
+            place = (row["agentId"], row.get("serviceId"), columns[row["state"]])
+            by_states[place] += row["end"] - row["begin"]
+        by_agents: Counter[tuple[Any, ...]] = Counter()
+        by_service: Counter[int] = Counter()
+        for row in agent_interval_rows(done):
+            for name in STATE_COLUMNS.values():
+                by_agents[row["agentId"], row.get("serviceId"), name] += row[name]
+                by_service[row.get("serviceId", NO_SERVICE)] += row[name]
+        assert +by_states == +by_agents
+        of_services: Counter[int] = Counter()
+        for row in service_interval_rows(done):
+            of_services[row["serviceId"]] += sum(
+                row[name] for name in COUNTERS if name.endswith("TimeMs")
+            )
+        del by_service[NO_SERVICE]
+        assert +of_services == +by_service
+
+
+def _all_rows(done: HourReplay) -> list[list[dict[str, Any]]]:
+    return [
+        list(service_interval_rows(done)),
+        list(agent_interval_rows(done)),
+        list(agent_state_rows(done)),
+    ]
+
+
+def test_every_counter_of_the_floor_has_a_column() -> None:
+    """A counter that is added to the floor is added to the archive."""
+    kept = {column for column in Column if column < Column.AGENTS_MOST}
+    assert set(COUNTERS.values()) == kept
+    assert set(VISIT_COLUMNS) == {state for state in State if state}

@@ -1,0 +1,59 @@
+"""Personal data: what each mode leaves of it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+
+from floorcast.archive.personal import MEMBERS, MODES, treat_members, treatment
+from floorcast.model.inbound import InboundEvent
+
+
+def members(kind: type) -> set[str]:
+    """All names of members of a type and of those within it."""
+    found: set[str] = set()
+    for field in msgspec.structs.fields(kind):
+        found.add(field.encode_name)
+        for inner in (field.type, *get_args(field.type)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                found |= members(inner)
+    return found
+
+
+def test_every_member_that_sounds_personal_is_treated() -> None:
+    """A phone number, account, name or address that a new event brings is not forgotten."""
+    known = set()
+    for event in get_args(InboundEvent):
+        (data,) = [field.type for field in msgspec.structs.fields(event) if field.name == "data"]
+        known |= members(data)
+    sounds = {
+        name
+        for name in known
+        if any(word in name.lower() for word in ("phone", "account", "email", "callerid"))
+        or name.lower() in {"firstname", "lastname"}
+    }
+    assert sounds - {"phonePosition"} <= MEMBERS
+    assert known >= MEMBERS
+
+
+def test_each_mode_treats_a_number() -> None:
+    """Numbers that are sent as numbers, too; short ones are hidden altogether."""
+    shown = {mode: treatment(mode, b"key") for mode in MODES}
+    assert shown["drop"]("5550147") is None
+    assert shown["mask"]("5550147") == "***0147"
+    assert shown["mask"](5550147) == "***0147"
+    assert shown["mask"]("147") == "***"
+    assert shown["keep"](5550147) == "5550147"
+    assert shown["hash"]("5550147") == shown["hash"](5550147)
+    assert shown["hash"]("5550147") != treatment("hash", b"other")("5550147")
+    assert all(treat(None) is None for treat in shown.values())
+
+
+def test_members_within_members_are_treated() -> None:
+    """As in the consumer of a call; other members stay."""
+    data = {"service": 1, "consumer": {"firstName": "Ada"}, "callerId": 5550147, "zipCode": "1"}
+    masked = treat_members(data, treatment("mask", b""))
+    assert masked == {
+        "service": 1, "consumer": {"firstName": "***"}, "callerId": "***0147", "zipCode": "1"
+    }  # fmt: skip

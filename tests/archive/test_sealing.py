@@ -1,0 +1,180 @@
+"""Sealing: an hour appears whole, once, with the same bytes whoever writes it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from floorcast.archive.manifests import DayManifest, HourManifest
+from floorcast.archive.schemas import FILES
+from floorcast.archive.sealing import Sealing, SealJob, SealReport
+from floorcast.archive.storage import open_archive
+from floorcast.archive.tables import read_parquet
+from floorcast.model.errors import Unavailable
+from tests.archive.sealed_folders import PHONE, Floor, folder
+from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, event
+from tests.floor.random_floors import PLAN
+
+TEN = "client=47415/date=2026-11-24/hour=10"
+
+
+def manifest_of(floor: Floor, path: str = TEN) -> HourManifest:
+    """The manifest of an hour."""
+    return msgspec.json.decode(floor.files()[f"{path}/manifest.json"], type=HourManifest)
+
+
+def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:
+    """With five files and a manifest that describes them."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(65)
+        assert floor.seal().sealed is None
+        floor.go_on(6.5)
+        report = floor.seal()
+        assert (report.sealed, report.pending) == ("2026-11-24/10", 0)
+        files = floor.files()
+        assert set(files) == {f"{TEN}/manifest.json", *(f"{TEN}/{one}.parquet" for one in FILES)}
+        manifest = manifest_of(floor)
+        assert {name: file.rows for name, file in manifest.files.items()} == {
+            "events": 5, "calls": 1, "agent_states": 0, "service_intervals": 1,
+            "agent_intervals": 1,
+        }  # fmt: skip
+        (call,) = read_parquet(files[f"{TEN}/calls.parquet"]).to_pylist()
+        assert (call["outcome"], call["waitMs"], call["talkMs"]) == ("handled", 10_000, 60_000)
+        assert (call["agentLoginId"], call["termCode"], call["phone"]) == ("SEBY", "SALE", None)
+        assert floor.seal().sealed is None
+
+
+def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    """From the snapshots of a server that was restarted, too."""
+    with folder(tmp_path) as floor:
+        for number in range(5):
+            floor.call(number + 1)
+            floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
+            floor.go_on(20)
+        floor.go_on(60)
+        floor.seal_all()
+        first = floor.files()
+        assert len(first) == 12
+        shutil.rmtree(floor.archive)
+        floor.house.close()
+        floor.house.open()
+        floor.seal_all()
+        assert floor.files() == first
+
+
+@pytest.mark.parametrize("personal", ["drop", "mask", "hash", "keep"])
+def test_personal_data_is_as_the_setting_says(tmp_path: Path, personal: str) -> None:
+    """In no file of the hour is it otherwise."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(75)
+        floor.seal(personal=personal)
+        files = floor.files()
+        (call,) = read_parquet(files[f"{TEN}/calls.parquet"]).to_pylist()
+        events = read_parquet(files[f"{TEN}/events.parquet"]).to_pylist()
+        told = " ".join(str(row["data"]) for row in events)
+        assert (PHONE in told) is (personal == "keep")
+        assert ("Lovelace" in told) is (personal == "keep")
+        shown = {"drop": None, "mask": "***********0147", "keep": PHONE}
+        if personal == "hash":
+            assert len(call["phone"]) == 32
+            assert call["phone"] in told
+        else:
+            assert call["phone"] == shown[personal]
+
+
+def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
+    """After 22 hours the hour is written again, and its manifest says what it replaces."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(75)
+        floor.seal_all()
+        before = manifest_of(floor)
+        floor.send("call.start", 3600, transactionId=9, sessionId="S9", service="Sales",
+                   direction="INBOUND")  # fmt: skip
+        floor.send("call.queue", 3600, transactionId=9, sessionId="S9", service="Sales")
+        floor.send("call.end", 3540, transactionId=9, sessionId="S9")
+        floor.house.run(floor.house.node._floors.snapshot())  # noqa: SLF001 -- no hour passes here
+        for _ in range(22):
+            floor.go_on(60)
+            floor.seal_all()
+        after = manifest_of(floor)
+        assert (before.revision, after.revision) == (1, 2)
+        assert after.replaces is not None
+        assert set(after.replaces.files) == {"calls", "service_intervals"}
+        assert after.files["calls"].rows == 2
+        assert after.replaces.files["calls"] == before.files["calls"].sha256
+        corrected = floor.files()
+        assert not any(report.corrected for report in floor.seal_all())
+        assert floor.files() == corrected
+
+
+def test_a_day_is_complete_when_its_manifest_says_so(tmp_path: Path) -> None:
+    """It is written with the day's last hour."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(60 * 14)
+        floor.seal_all()
+        assert f"{TEN}/manifest.json" in floor.files()
+        day = "client=47415/date=2026-11-24/manifest.json"
+        assert day not in floor.files()
+        floor.go_on(12)
+        floor.seal_all()
+        manifest = msgspec.json.decode(floor.files()[day], type=DayManifest)
+        assert manifest.complete
+        assert manifest.hours == list(range(10, 24))
+
+
+def test_what_the_log_has_forgotten_is_missing(tmp_path: Path) -> None:
+    """A server whose archive was away says which hours are lost, in the report and for the day."""
+    log, archive = Log(), open_archive(str(tmp_path))
+    job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
+
+    def seal_all(now: int) -> list[SealReport]:
+        job.now = now
+        reports = [Sealing(job, archive, log).next()]
+        while reports[-1].pending:
+            reports.append(Sealing(job, archive, log).next())
+        return reports
+
+    for hour in range(27):
+        log.take(DAY_BEGINS + hour * HOUR_MS, event("agent.state", DAY_BEGINS, agent="ANN",
+                 eventType="READY"))  # fmt: skip
+        log.snapshot()
+        if hour == 3:
+            seal_all(DAY_BEGINS + hour * HOUR_MS)
+    log.removed = 8
+    log.snapshots = {entry: parts for entry, parts in log.snapshots.items() if entry >= 8}
+    reports = seal_all(DAY_BEGINS + 26 * HOUR_MS)
+    assert "2026-11-23/04" in reports[0].missing
+    content = archive.read(f"client={CLIENT}/date=2026-11-23/manifest.json")
+    assert content is not None
+    manifest = msgspec.json.decode(content, type=DayManifest)
+    assert not manifest.complete
+    assert manifest.missing == [2, 3, 4, 5, 6]
+    assert manifest.hours == [0, 1, *range(7, 24)]
+
+
+def test_a_failure_leaves_no_half_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up between two files: no manifest, and the next time it is sealed."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(75)
+        left = [2]
+
+        def full(descriptor: int) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", full)
+            with pytest.raises(Unavailable, match="No space left"):
+                floor.seal()
+        assert f"{TEN}/manifest.json" not in floor.files()
+        assert not [name for name in floor.files() if name.endswith(".part")]
+        assert floor.seal().sealed == "2026-11-24/10"

@@ -1,0 +1,113 @@
+"""Where an archive is: a folder and a bucket behave alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from floorcast.archive.manifests import DamagedManifest, HourManifest, encode_manifest
+from floorcast.archive.storage import Archive, open_archive
+from floorcast.model.errors import Unavailable
+from tests.archive.sealed_folders import folder
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The endpoint of an S3 server on this machine."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket, and the environment that AWS's tools read."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="floors")
+    return "s3://floors/archive"
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
+    """An empty archive of each kind."""
+    if request.param == "folder":
+        return open_archive(str(tmp_path / "archive"))
+    return open_archive(request.getfixturevalue("bucket") + f"/{tmp_path.name}")
+
+
+def manifest(hour: int) -> HourManifest:
+    """The manifest of an hour without files."""
+    return HourManifest(
+        client=7, date="2026-11-24", hour=hour, start=0, end=1, time_zone="UTC", revision=1, cut=1,
+        first_token=None, last_token=None, personal="drop", writer="pyarrow", files={},
+    )  # fmt: skip
+
+
+def test_what_is_written_is_read(archive: Archive) -> None:
+    """And replaced; what is not there is nothing."""
+    assert archive.read("client=7/x.parquet") is None
+    archive.write("client=7/x.parquet", b"one")
+    archive.write("client=7/x.parquet", b"other")
+    assert archive.read("client=7/x.parquet") == b"other"
+
+
+def test_only_hours_with_a_manifest_are_there(archive: Archive) -> None:
+    """In order, by client and date."""
+    assert archive.clients() == []
+    archive.write("client=7/date=2026-11-24/hour=09/calls.parquet", b"half")
+    for hour in (11, 10):
+        archive.write(f"{manifest(hour).path}/manifest.json", encode_manifest(manifest(hour)))
+    assert archive.clients() == [7]
+    assert archive.dates(7) == ["2026-11-24"]
+    assert [one.hour for one in archive.hours(7, "2026-11-24")] == [10, 11]
+    assert archive.manifest(manifest(9).path) is None
+
+
+def test_a_damaged_manifest_is_named(archive: Archive) -> None:
+    """The error says which."""
+    archive.write(f"{manifest(9).path}/manifest.json", b"{")
+    with pytest.raises(DamagedManifest, match=r"hour=09/manifest\.json"):
+        archive.hours(7, "2026-11-24")
+
+
+def test_an_hour_is_sealed_in_a_bucket(bucket: str, tmp_path: Path) -> None:
+    """With the bytes that a folder would have."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(75)
+        floor.seal()
+        assert floor.seal(archive=f"{bucket}/other").sealed == "2026-11-24/10"
+        there = open_archive(f"{bucket}/other")
+        assert {name: there.read(name) for name in floor.files()} == floor.files()
+
+
+def test_a_bucket_that_is_away_is_unavailable(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error to try again after, and not the end of the server."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    away = open_archive(bucket)
+    with pytest.raises(Unavailable):
+        away.write("x", b"y")
+    with pytest.raises(Unavailable):
+        away.clients()
+
+
+def test_a_file_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Once the file itself is written."""
+    archive = open_archive(str(tmp_path))
+    (tmp_path / "client=7").mkdir()
+    (tmp_path / "client=7" / "x.parquet.4711.part").write_bytes(b"half")
+    archive.write("client=7/x.parquet", b"whole")
+    assert [file.name for file in (tmp_path / "client=7").iterdir()] == ["x.parquet"]
