@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor.calls import MOST_STEPS, Call, WrapUp
+from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.counters import Counters
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
@@ -50,7 +51,7 @@ class Book:
     def __init__(self) -> None:
         self.counters = Counters(first_day=1)
         calendar = Calendar("UTC")
-        self.tally = Tally(Ledger(self.counters), calendar, EXITS, [])
+        self.tally = Tally(Ledger(self.counters), calendar, EXITS, [], CallsByService())
         self.call = Call(1, "S", direction="INBOUND")
 
     def take(self, story: list[Step]) -> Book:

@@ -151,7 +151,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "late events are appended": (Call, "take", _append),
     "reasons are mixed up": (agent_fold, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
-    "no call is offered": (Tally, "_offers", lambda *_: iter(())),
+    "no call is offered": (Tally, "_count_offered", lambda *_: None),
     "any wait is within the SLA": (Tally, "_service", lambda *_: LENIENT),
     "wrap-ups are not counted": (Tally, "wrap_up", lambda *_: None),
     "visits are not counted": (Timeline, "_count_visit", lambda *_: None),

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from floorcast.floor.calls import Call, Key
+from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.queue_segments import Step
 from floorcast.floor.rosters import CountChange
 from floorcast.floor.tally import Tally
@@ -38,6 +39,7 @@ class CallTable:
         self._hooks = hooks
         self.calls: dict[Key, Call] = {}
         self.in_progress: dict[int, dict[Key, Call]] = {}
+        self.by_service = CallsByService()
         self.evicted: list[Call] = []
         self._quiet_ms = quiet_ms
         self._max_ended = max_ended
@@ -49,6 +51,7 @@ class CallTable:
         for call in calls:
             call.restore()
             self.calls[call.key] = call
+            self.by_service.note_all(call)
             self.locate(call)
         self._ended = deque(
             sorted((c.last_taken, c.key) for c in self.calls.values() if c.ended is not None)
@@ -86,6 +89,7 @@ class CallTable:
         """Reload a call that had left memory; it leaves again unless the entry changes it."""
         call.restore()
         self.calls[call.key] = call
+        self.by_service.note_all(call)
         self.locate(call)
         if call.ended is not None:
             self._ended.appendleft((call.last_taken, call.key))
@@ -116,6 +120,7 @@ class CallTable:
 
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]
+        self.by_service.drop(call)
         self._over.discard(call.key)
         self._move_queue(call.key, None)
         where = self._where.pop(call.key, None)

@@ -13,7 +13,8 @@ too late to be placed, and counts nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from itertools import islice
+from collections.abc import Iterator
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -42,6 +43,7 @@ __all__ = [
     "Change",
     "Disposition",
     "Folded",
+    "FoldedPlace",
     "Key",
     "WrapUp",
 ]
@@ -74,12 +76,18 @@ class WrapUp(Struct, array_like=True, gc=False):
     spent: int
 
 
+FoldedPlace = tuple[tuple[int, int], QueueSegment | None]
+"""A day and a service, and the segment by which a call was counted there."""
+
+
 class Folded(Struct, omit_defaults=True, gc=False):
     """The summary of the oldest steps of a very long call.
 
     ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
     segment and the service that the call had before it. The lists hold where it was counted: day
-    and service, and the agent of ``credited``; ``offered_at`` is when it was offered at each.
+    and service, and the agent of ``credited``; ``offered_at`` is when it was offered at each, and
+    the lists of segments have the segment by which it was counted, None if an earlier release
+    folded it.
     """
 
     until: int
@@ -93,6 +101,21 @@ class Folded(Struct, omit_defaults=True, gc=False):
     gave_up: list[tuple[int, int]] = field(default_factory=list)
     moved_on: list[tuple[int, int]] = field(default_factory=list)
     credited: list[tuple[int, int, int]] = field(default_factory=list)
+    handled_segments: list[QueueSegment | None] = field(default_factory=list)
+    gave_up_segments: list[QueueSegment | None] = field(default_factory=list)
+    moved_on_segments: list[QueueSegment | None] = field(default_factory=list)
+
+    def counted_handled(self) -> Iterator[FoldedPlace]:
+        """Where it was counted as handled."""
+        return zip_longest(self.handled, self.handled_segments)
+
+    def counted_gave_up(self) -> Iterator[FoldedPlace]:
+        """Where it was counted as abandoned."""
+        return zip_longest(self.gave_up, self.gave_up_segments)
+
+    def counted_moved_on(self) -> Iterator[FoldedPlace]:
+        """Where it was counted as moved on."""
+        return zip_longest(self.moved_on, self.moved_on_segments)
 
 
 class Change(NamedTuple):

@@ -32,6 +32,7 @@ from floorcast.floor.intervals import Column, leave_reason
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.rosters import OnDuty, Roster
+from floorcast.floor.segment_index import Places
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.timeline import AgentTimes, Timeline, forget_moments
@@ -127,7 +128,7 @@ class Floor:
         }
         self._use_config(state.config)
         for call in self.call_table.calls.values():
-            self._tally.shorten(call)
+            self.tally.shorten(call)
         for agent in state.agents.values():
             _restore(agent)
             self._agents.locate(agent)
@@ -155,17 +156,19 @@ class Floor:
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)
-        self._tally = Tally(
+        self.places = Places(self.calendar, self.ledger)
+        self.tally = Tally(
             self.ledger,
             self.calendar,
             self.state.directory.services,
             self.hooks.agents,
+            self.call_table.by_service,
             self.state.terms,
         )
-        self._details = CallDetails(self.state.directory, self._tally)
-        self._dispositions = Dispositions(self.state.connects, self._tally, config.term_codes)
+        self._details = CallDetails(self.state.directory, self.tally)
+        self._dispositions = Dispositions(self.state.connects, self.tally, config.term_codes)
         calls = Calls(
-            self.call_table, self._tally, self.hooks, self._step, self._dispositions.follow
+            self.call_table, self.tally, self.hooks, self._step, self._dispositions.follow
         )
         self._agents = AgentFold(
             self.state,
@@ -209,7 +212,7 @@ class Floor:
             self._tidied = now // _TIDY_MS
             self._tidy(now)
         for call in self.call_table.evicted:
-            self._tally.forget(call)
+            self.tally.forget(call)
 
     def _tidy(self, now: int) -> None:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
@@ -242,7 +245,7 @@ class Floor:
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
         now = recorded_at // TICKS_PER_MS
         fed = self._folds[type(event)](event, at, now, event_id)
-        if self._tally.reassigned:
+        if self.tally.reassigned:
             self._agents.reassign(now)
         return fed
 
@@ -258,7 +261,7 @@ class Floor:
     # -- calls -----------------------------------------------------------------------------
 
     def _step(self, call: Call, step: Step) -> None:
-        self.call_table.settle(call, step, self._tally)
+        self.call_table.settle(call, step, self.tally)
         if call.disposition is not None:
             self._dispositions.follow(call)
         if call.campaign is not None:
@@ -337,7 +340,7 @@ class Floor:
             call = self.call_table.touch(key, at, now)
             if data.service is None:
                 service = call.present_service
-        self._tally.count_missed(service, at)
+        self.tally.count_missed(service, at)
 
     def _call_disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str

@@ -12,19 +12,19 @@ wait, talk and wrap-up there are those of the first segment that was answered.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from floorcast.floor.calls import FEW_STEPS, Call, Change, Folded, Key, WrapUp
+from floorcast.floor.calls import FEW_STEPS, Call, Change, Key, WrapUp
+from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import REQUEUED, Column, ServiceIntervals
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, QueueSegment, Step
+from floorcast.floor.segment_index import Kind, Place, Places, SegmentIndex
 from floorcast.floor.service_totals import Total
 from floorcast.site.configuration import Service
 
@@ -35,45 +35,13 @@ MOST_WRAP_UPS = 200  # wrap-ups that a call tells apart
 CACHED_FROM = 8  # segments from which on a call's index is kept
 
 _UNKNOWN_SERVICE = Service(id=0, name="-")
-_OPEN = 2**62
 _T = TypeVar("_T")
-_Place = tuple[int, int]
-"""A day and a service."""
-
-
-class _SegmentIndex:
-    """An index of a call's segments: where it is offered, answered, given up, and credits whom.
-
-    ``offered`` has the moments, in order. ``waits`` counts the segments that waited there at the
-    end of the day, or wait now. ``over`` is where what became of it is counted for good, and
-    ``over_moved`` where it is counted for good that it moved on.
-    """
-
-    __slots__ = (
-        "answered",
-        "credited",
-        "gave_up",
-        "moved_on",
-        "offered",
-        "over",
-        "over_moved",
-        "waits",
-    )
-
-    def __init__(self) -> None:
-        self.offered: dict[_Place, list[int]] = {}
-        self.waits: Counter[_Place] = Counter()
-        self.moved_on: dict[_Place, list[QueueSegment]] = {}
-        self.over_moved: frozenset[_Place] = frozenset()
-        self.answered: dict[_Place, list[QueueSegment]] = {}
-        self.gave_up: dict[_Place, list[QueueSegment]] = {}
-        self.credited: Counter[tuple[int, int, int]] = Counter()
-        self.over: frozenset[_Place] = frozenset()
 
 
 class Tally:
     """Counts calls in one floor's counters; ``hooks`` are called before an agent changes.
 
+    ``by_service`` hears of every service that a call has a segment at.
     ``terms`` identifies the current configuration: a call that was judged by another one is judged
     again at its next step. ``reassigned`` are the agents whose segments of a call have changed, by
     the call's key, until they are taken out.
@@ -85,16 +53,19 @@ class Tally:
         calendar: Calendar,
         services: dict[int, Service],
         hooks: list[Callable[[int | None], None]],
+        by_service: CallsByService,
         terms: int = 0,
     ) -> None:
         self._hooks = hooks
+        self._by_service = by_service
         self._ledger = ledger
         self._day_of = calendar.day_of
         self._same_day = calendar.same_day
         self._bounds = calendar.bounds
+        self._places = Places(calendar, ledger)
         self._services = services
         self._terms = terms
-        self._known: dict[tuple[int, str], _SegmentIndex] = {}
+        self._known: dict[tuple[int, str], SegmentIndex] = {}
         self.reassigned: dict[Key, set[int]] = {}
 
     # -- calls -----------------------------------------------------------------------------
@@ -107,7 +78,7 @@ class Tally:
         if len(call.segments) == 1 and self._go_on(call, call.segments[0], step):
             return
         self._judge_again(call)
-        index = self._index_of(call)
+        index = self.index_of(call)
         self._settle(call, index, call.take(step))
         self.shorten(call)
 
@@ -118,7 +89,7 @@ class Tally:
 
     def amend(self, call: Call, step: Step) -> None:
         """Change the service of a step of the call."""
-        index = self._index_of(call)
+        index = self.index_of(call)
         self._settle(call, index, call.amend(step))
 
     def direct(self, call: Call, direction: str | None) -> None:
@@ -128,7 +99,7 @@ class Tally:
         if not call.segments:
             call.direction = direction
             return
-        index = self._index_of(call)
+        index = self.index_of(call)
         call.charge(len(call.segments))
         self._count_all(call, index, -1)
         call.direction = direction
@@ -148,7 +119,7 @@ class Tally:
                 self._count_wrap_up(segment, segment.left, wrap_up.spent)
             return
         self._judge_again(call)
-        index = self._index_of(call)
+        index = self.index_of(call)
         call.wrap_ups = _with_wrap_up(call.wrap_ups, wrap_up, sign)
         self._settle(call, index, Change([], []), anew=True)
 
@@ -174,11 +145,13 @@ class Tally:
             call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
             call.join(step)
+            self._by_service.note(call, call.segments[0].service)
             self._count_offered((self._day_of(step.at), call.segments[0].service), step.at, 1)
             return
         call.take(step)
         for segment in call.segments:
             day, service = self._day_of(segment.began), segment.service
+            self._by_service.note(call, service)
             self._count_offered((day, service), segment.began, 1)
             if segment.answered is not None:
                 self._count_handled(call, segment, day, service, 1)
@@ -211,18 +184,18 @@ class Tally:
     # -- any other -------------------------------------------------------------------------
 
     def _settle(
-        self, call: Call, index: _SegmentIndex, change: Change, *, anew: bool = False
+        self, call: Call, index: SegmentIndex, change: Change, *, anew: bool = False
     ) -> None:
         """Count a change; the segments that are new are judged, and wrap-ups given to theirs."""
         wrapped = self._wrapped(call) if call.wrap_ups or anew else ()
         removed, added = change
         if not removed and not added and not wrapped:
             return
-        touched = set(self._places(removed))
-        touched.update(self._places(segment for segment, _ in wrapped))
+        touched = set(self._offered_places(removed))
+        touched.update(self._offered_places(segment for segment, _ in wrapped))
         for segment in added:
             self._judge(segment)
-        touched.update(self._places(added))
+        touched.update(self._offered_places(added))
         for place in touched:
             self._count(call, index, place, -1)
         for segment in removed:
@@ -231,6 +204,7 @@ class Tally:
             segment.wrap_up = spent
         for segment in added:
             self._index(call, index, segment, 1)
+        self._by_service.changed(call, removed, added)
         for place in touched:
             self._count(call, index, place, 1)
         agents = {agent for segment in chain(removed, added) for agent, _ in segment.answers()}
@@ -243,125 +217,94 @@ class Tally:
             return
         call.judged = self._terms
         if call.segments:
-            index = self._index_of(call)
+            index = self.index_of(call)
             self._count_all(call, index, -1)
             for segment in call.segments:
-                self._index(call, index, segment, -1, credit=False)
+                index.file(segment, -1)
                 self._judge(segment)
-                self._index(call, index, segment, 1, credit=False)
+                index.file(segment, 1)
             self._count_all(call, index, 1)
 
-    def _count_all(self, call: Call, index: _SegmentIndex, sign: int) -> None:
+    def _count_all(self, call: Call, index: SegmentIndex, sign: int) -> None:
         for place in index.answered.keys() | index.gave_up.keys() | index.moved_on.keys():
             self._count(call, index, place, sign, offers=False)
         for credited, times in index.credited.items():
             if times > 0:
                 self._credit(call, credited, sign)
 
-    def _index_of(self, call: Call) -> _SegmentIndex:
-        """The index of the call for counting."""
+    def index_of(self, call: Call) -> SegmentIndex:
+        """The index of a call in memory; that of a long one is kept."""
         known = self._known.get(call.key)
         if known is not None:
             return known
-        index = _SegmentIndex()
-        for segment in call.segments:
-            self._index(call, index, segment, 1, count=False)
-        if call.folded is not None:
-            self._index_folded(index, call.folded)
-            index.credited.update(call.folded.credited)
-            index.over = frozenset(call.folded.handled + call.folded.gave_up)
-            index.over_moved = frozenset(call.folded.moved_on)
+        index = SegmentIndex(call, self._places)
         if len(call.segments) > CACHED_FROM or call.folded is not None:
             self._known[call.key] = index
         return index
 
-    def _index(
-        self,
-        call: Call,
-        index: _SegmentIndex,
-        segment: QueueSegment,
-        sign: int,
-        *,
-        count: bool = True,
-        credit: bool = True,
-    ) -> None:
-        """Put a segment into the index, or take it out; agents are credited on the way."""
-        end = segment.answered if segment.answered is not None else segment.left
-        over = None if end is None else (self._day_of(end), segment.service)
-        for place in self._offers(segment):
-            _file_moment(index.offered, place, max(segment.began, self._bounds(place[0])[0]), sign)
-            if place != over:
-                index.waits[place] += sign
-        if over is not None:
-            known = index.gave_up if segment.gave_up else index.moved_on
-            _file(known if segment.answered is None else index.answered, over, segment, sign)
-        for agent, at in segment.answers() if credit else ():
+    def _index(self, call: Call, index: SegmentIndex, segment: QueueSegment, sign: int) -> None:
+        """Put a segment into the index, or take it out, and credit its agents."""
+        index.file(segment, sign)
+        for agent, at in segment.answers():
             credited = (self._day_of(at), segment.service, agent)
             before = index.credited[credited]
             index.credited[credited] = before + sign
-            if count and (before > 0) is not (before + sign > 0):
+            if (before > 0) is not (before + sign > 0):
                 self._credit(call, credited, sign)
 
-    def _offers(self, segment: QueueSegment) -> Iterator[_Place]:
-        end = segment.answered if segment.answered is not None else segment.left
-        first = self._day_of(segment.began)
-        last = first if end is None else self._day_of(end)
-        # a call waiting at midnight is offered again; dropped days are not iterated
-        for day in range(max(first, self._ledger.first_day), last + 1):
-            yield day, segment.service
-
-    def _places(self, segments: Iterable[QueueSegment]) -> Iterator[_Place]:
+    def _offered_places(self, segments: Iterable[QueueSegment]) -> Iterator[Place]:
         for segment in segments:
-            yield from self._offers(segment)
+            yield from self._places.offers(segment)
 
     def _count(
-        self, call: Call, index: _SegmentIndex, place: _Place, sign: int, *, offers: bool = True
+        self, call: Call, index: SegmentIndex, place: Place, sign: int, *, offers: bool = True
     ) -> None:
         """Count the call at one service on one day, or take it back."""
         if offers and (moments := index.offered.get(place)):
             self._count_offered(place, moments[0], sign)
-        if place in index.over:
+        outcome = index.outcome(place)
+        if outcome is None:
             return
-        answered = index.answered.get(place)
-        if answered:
-            self._count_handled(call, answered[0], *place, sign)
-            if answered[0].left is not None:
-                self._count_talk(answered[0], sign)
-        elif gave_up := index.gave_up.get(place):
-            self._count_given_up(gave_up[0], *place, sign)
-        elif place in index.moved_on and place not in index.over_moved and not index.waits[place]:
-            self._count_moved_on(index.moved_on[place][-1], *place, sign)
+        kind, segment = outcome
+        if kind is Kind.HANDLED:
+            self._count_handled(call, segment, *place, sign)
+            if segment.left is not None:
+                self._count_talk(segment, sign)
+        elif kind is Kind.ABANDONED:
+            self._count_given_up(segment, *place, sign)
+        else:
+            self._count_moved_on(segment, *place, sign)
 
     def _fold(self, call: Call) -> None:
-        """Keep the newest steps; the counts of the others stay."""
-        index = self._index_of(call)
+        """Keep the newest steps, and of the others the segments by which the call counts."""
+        index = self.index_of(call)
         gone = call.fold(call.most_steps * 3 // 4)
         folded = call.folded
         assert folded is not None
-        handled, moved_on = dict.fromkeys(folded.handled), dict.fromkeys(folded.moved_on)
-        offered = dict(zip(folded.offered, self._folded_moments(folded), strict=True))
-        gave_up, credited = dict.fromkeys(folded.gave_up), dict.fromkeys(folded.credited)
+        moments = self._places.folded_moments(folded)
+        offered = dict(zip(folded.offered, moments, strict=True))
+        credited = dict.fromkeys(folded.credited)
+        handled, gave_up = dict(folded.counted_handled()), dict(folded.counted_gave_up())
+        moved_on = dict(folded.counted_moved_on())
+        of_kind = {Kind.HANDLED: handled, Kind.ABANDONED: gave_up, Kind.MOVED_ON: moved_on}
         for segment in gone:
-            for place in self._offers(segment):
+            for place in self._places.offers(segment):
                 offered[place] = index.offered[place][0]
-            if segment.answered is not None:
-                place = (self._day_of(segment.answered), segment.service)
-                if index.answered[place][0] is segment:
-                    handled[place] = None
-            elif segment.gave_up and segment.left is not None:
-                place = (self._day_of(segment.left), segment.service)
-                if index.gave_up[place][0] is segment and not index.answered.get(place):
-                    gave_up[place] = None
-            elif segment.left is not None:
-                moved_on[self._day_of(segment.left), segment.service] = None
+            over = self._places.over(segment)
+            outcome = None if over is None else index.outcome(over)
+            if over is not None and outcome is not None and outcome.segment is segment:
+                for counted in of_kind.values():
+                    counted.pop(over, None)
+                of_kind[outcome.kind][over] = segment
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
-        folded.offered, folded.handled = _newest(offered), _newest(handled)
+        self._by_service.changed(call, gone, [])
+        folded.offered = _newest(offered)
         folded.offered_at = [offered[place] for place in folded.offered]
-        folded.moved_on = [
-            place for place in _newest(moved_on) if place not in handled and place not in gave_up
-        ]
-        folded.gave_up, folded.credited = _newest(gave_up), _newest(credited)
+        folded.handled, folded.handled_segments = _pairs(handled)
+        folded.gave_up, folded.gave_up_segments = _pairs(gave_up)
+        folded.moved_on, folded.moved_on_segments = _pairs(moved_on)
+        folded.credited = _newest(credited)
         self.forget(call)
 
     # -- counters --------------------------------------------------------------------------
@@ -435,7 +378,7 @@ class Tally:
             slots, after = self._slots(day, segment.service, left)
             slots.add(after, Column.WRAP_UP, spent)
 
-    def _count_offered(self, place: _Place, at: int, sign: int) -> None:
+    def _count_offered(self, place: Place, at: int, sign: int) -> None:
         counter = self._ledger.service(*place)
         if counter is not None:
             counter.offered += sign
@@ -463,16 +406,6 @@ class Tally:
         assert intervals is not None
         assert at is not None
         return intervals, at - self._bounds(day)[0]
-
-    def _folded_moments(self, folded: Folded) -> list[int]:
-        """When the call was offered at each of the folded places."""
-        if len(folded.offered_at) == len(folded.offered):
-            return folded.offered_at
-        return [self._bounds(day)[0] for day, _ in folded.offered]  # of an earlier release
-
-    def _index_folded(self, index: _SegmentIndex, folded: Folded) -> None:
-        for place, at in zip(folded.offered, self._folded_moments(folded), strict=True):
-            _file_moment(index.offered, place, at, 1)
 
     def _count_given_up(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
         counter = self._ledger.service(day, service)
@@ -550,40 +483,11 @@ def _with_wrap_up(wrap_ups: tuple[WrapUp, ...], wrap_up: WrapUp, sign: int) -> t
     return wrap_ups
 
 
-def _file(
-    known: dict[_Place, list[QueueSegment]], place: _Place, segment: QueueSegment, sign: int
-) -> None:
-    """Put a segment among those of its place, which are in the order of time, or take it out."""
-    segments = known.setdefault(place, [])
-    if sign > 0:
-        insort(segments, segment, key=_order)
-        return
-    index = bisect_left(segments, _order(segment), key=_order)
-    while segments[index] is not segment:
-        index += 1
-    del segments[index]
-    if not segments:
-        del known[place]
-
-
-def _file_moment(known: dict[_Place, list[int]], place: _Place, at: int, sign: int) -> None:
-    """Put a moment among those of its place, or take it out."""
-    moments = known.setdefault(place, [])
-    if sign > 0:
-        insort(moments, at)
-        return
-    del moments[bisect_left(moments, at)]
-    if not moments:
-        del known[place]
-
-
-def _order(segment: QueueSegment) -> tuple[int, int, int]:
-    end = segment.answered if segment.answered is not None else segment.left
-    return (
-        _OPEN if end is None else end,
-        -1 if segment.joined is None else segment.joined,
-        _OPEN if segment.left is None else segment.left,
-    )
+def _pairs(
+    counted: dict[Place, QueueSegment | None],
+) -> tuple[list[Place], list[QueueSegment | None]]:
+    places = _newest(counted)
+    return places, [counted[place] for place in places]
 
 
 def _newest(places: Iterable[_T]) -> list[_T]:

@@ -14,10 +14,13 @@ from floorcast.floor.call_data import CallFacts
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.change_hooks import ChangeHooks, IdHooks
+from floorcast.floor.counted_calls import Counted, Result, counted_at, first_offered
 from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
 from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column, ServiceIntervals
+from floorcast.floor.queue_segments import QueueSegment
+from floorcast.floor.segment_index import SegmentIndex
 from floorcast.floor.service_totals import WAIT_BOUNDS, ServiceTotals, Total
 from floorcast.site.configuration import Agent, CallCenter, Service
 
@@ -35,11 +38,14 @@ __all__ = [
     "CallInHand",
     "Campaign",
     "Column",
+    "Counted",
     "Day",
     "FloorView",
     "IdHooks",
     "Key",
     "OnFloor",
+    "QueueSegment",
+    "Result",
     "Service",
     "ServiceDay",
     "ServiceIntervals",
@@ -162,6 +168,32 @@ class FloorView:
             if service in at
             for call in at[service].values()
         ]
+
+    def calls_at(self, service: int) -> list[Call]:
+        """The calls in memory that are or have been at a service, and perhaps others."""
+        return list(self._floor.call_table.by_service.of(service))
+
+    def counted(self, call: Call, day: int, service: int) -> Counted | None:
+        """How a call counts at a service on a day; None if it does not."""
+        floor, index = self._floor, None
+        if len(call.segments) > 1 and floor.call_table.calls.get(call.key) is call:
+            index = floor.tally.index_of(call)
+        return counted_at(call, floor.places, (day, service), index)
+
+    def segment_behind(
+        self, call: Call, day: int, service: int, *, offered: bool
+    ) -> QueueSegment | None:
+        """The segment by which a call counts there, or (``offered``) that was offered first.
+
+        None: it is not kept. The call may be one that has left memory.
+        """
+        floor, place = self._floor, (day, service)
+        index = SegmentIndex(call, floor.places)
+        first = first_offered(call, index, floor.places, place) if offered else None
+        if first is not None:
+            return first
+        outcome = index.outcome(place)
+        return None if outcome is None else outcome.segment
 
     def connects_of(self, service: int) -> Collection[int]:
         """When each right-party contact of the last half hour was dispositioned."""

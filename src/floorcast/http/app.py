@@ -16,6 +16,7 @@ from floorcast.http.error_responses import MethodNotAllowed, error_response, is_
 from floorcast.http.handlers import (
     call_data,
     feeds,
+    figure_calls,
     floor_metrics,
     ingest,
     operation,
@@ -36,6 +37,7 @@ from floorcast.statistics.agent_averages import AgentAveragesAnswer
 from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatisticsExAnswer
 from floorcast.statistics.agent_status import AgentStatusAnswer
 from floorcast.statistics.campaign_stats import CampaignAnswer
+from floorcast.statistics.figure_calls import FigureCallsAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
 from floorcast.statistics.service_intervals import IntervalAnswer
 from floorcast.statistics.service_stats import ServiceAnswer
@@ -136,6 +138,11 @@ ROUTES: tuple[Route, ...] = (
           operation="endedCall",
           methods="call data", query=_CALL, refusals=(NotFound,), answer=call_data.PostCall,
           doc="Get the data of a call that has ended."),
+
+    Route(method="POST", path="/realtime/service/calls", handler=figure_calls.calls_behind,
+          operation="callsBehindFigure", methods="call data", built=True,
+          body=figure_calls.FigureCallsRequest, answer=FigureCallsAnswer,
+          doc="List the calls that a figure of a service counts, a page at a time."),
 
     # statistics
     Route(method="POST", path="/realtime/campaign/stats", handler=statistics.campaigns,
@@ -275,7 +282,7 @@ class Api:
             admit(context, route)
             if route.feed is not None:
                 await self._services.readers.enter(context.session.client)
-            if route.methods in _BUILT:
+            if route.built or route.methods in _BUILT:
                 await context.read_ahead()
                 async with self._services.answer_limits.building(context.session.client):
                     return path, await route.handler(context)

@@ -23,7 +23,6 @@ from floorcast.floor.state import (
     SNAPSHOT_VERSION,
     FloorState,
     decode_call,
-    encode_call,
     from_snapshot,
     snapshot_parts,
 )
@@ -47,6 +46,7 @@ from floorcast.model.token import (
     position,
     to_ms,
 )
+from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
@@ -97,6 +97,7 @@ class Projection:
         self.client = floor.state.client
         self.feeds = feeds
         self.folded = floor.state.entry
+        self._reached = end_of_entry(self.folded)
         self._log = log
         self._store = store
         self._now = now
@@ -177,6 +178,10 @@ class Projection:
             return None
         return facts(call, self.floor.state.directory)
 
+    def left_calls(self, day: int, service: int) -> LeftCalls:
+        """The calls out of memory that count at a service on a day, as of now."""
+        return LeftCalls(self._store, self.client, (day, service), self._reached)
+
     async def snapshot_if_due(self) -> None:
         """Take a snapshot even of a quiet floor.
 
@@ -236,7 +241,7 @@ class Projection:
         floor, begun = self.floor, time.perf_counter()
         floor.folded.now = to_ms(self._now())
         floor.begin_entry(entry.number, entry.recorded_at)
-        self._let_go(entry)
+        let_go(self.floor, self._store, entry.number)
         if entry.kind == "site":
             self._apply_site(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
@@ -287,7 +292,7 @@ class Projection:
         while done < count:
             if done == known:  # nothing leaves the memory before the next entry begins
                 known = min(done + _SLICE, count)
-                self._bring_back(events[done:known], entry)
+                self._bring_back(events[done:known], entry, done)
             records, folded = self._fold(events[done:known], entry, done, deadline)
             done += folded
             last = position(entry.number, done - 1)
@@ -327,25 +332,14 @@ class Projection:
         return records, len(events)
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
+        self._reached = through
         for name, feed in self.feeds.items():
             feed.publish(records.get(name, ()), through, ticks)
 
-    def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
+    def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry, index: int) -> None:
         unknown_calls = self.floor.unknown_calls(events)
         if unknown_calls:
-            found = self._store.find_calls(self.client, unknown_calls, position(entry.number, 0))
-            for blob in found.values():
-                self.floor.call_table.reload(decode_call(blob))
-
-    def _let_go(self, entry: Entry) -> None:
-        evicted = self.floor.call_table.evicted
-        if evicted:
-            rows = [
-                (call.transaction, call.session, call.last_event, encode_call(call))
-                for call in evicted
-            ]
-            self._store.write_calls(self.client, position(entry.number, 0), rows)
-            evicted.clear()
+            bring_back(self.floor, self._store, unknown_calls, entry.number, index)
 
     def _wake(self) -> None:
         still = []

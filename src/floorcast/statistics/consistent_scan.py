@@ -78,13 +78,20 @@ class Scan(Generic[R]):
 class CallScan(Generic[R]):
     """The result of ``read`` for each call in progress of a scope and its service.
 
-    None results are skipped. Close the scan or read it to its end.
+    Or for each of ``calls``. None results are skipped. Close the scan or read it to its end.
     """
 
-    def __init__(self, scope: Scope, read: Callable[[int, Call], R | None]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        read: Callable[[int, Call], R | None],
+        calls: list[tuple[int, Call]] | None = None,
+    ) -> None:
         self._read = read
         self._rows = scope.rows
-        self._calls = scope.view.calls_in_progress(scope.services)
+        if calls is None:
+            calls = scope.view.calls_in_progress(scope.services)
+        self._calls = calls
         self._next = 0
         self._early: dict[Key, R | None] = {}
         self._hooks = scope.view.hooks.calls

@@ -4,32 +4,58 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, tzinfo
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
-from floorcast.model.errors import InvalidParameter
+from msgspec import Meta, Struct
+
+from floorcast.model.errors import InvalidParameter, MissingParameter
 from floorcast.model.filter_parsing import (
+    IdCondition,
     IdConditions,
     ServiceConditions,
     condition,
     read_id,
     read_members,
 )
+from floorcast.model.wording import one_of
 
 __all__ = [
     "DEFAULT_INTERVAL",
     "EVERYTHING",
     "FAR",
+    "FIGURES",
     "INTERVALS",
+    "LIVE_FIGURES",
     "MOST_LAST",
     "CampaignConditions",
     "CampaignFilter",
+    "Figure",
+    "OneService",
     "ServiceFilter",
     "read_campaign_filter",
     "read_changed_after",
+    "read_figure",
     "read_interval",
     "read_last",
+    "read_one_service",
     "read_service_filter",
 ]
+
+Figure = Literal[
+    "totalOffered",
+    "totalHandled",
+    "totalAbandoned",
+    "totalCallsAnsweredWithinSLA",
+    "totalCallsAbandonedWithinSLA",
+    "movedOn",
+    "totalCallsInQueue",
+    "callsWithAgent",
+]
+"""A figure of a service that has calls behind it."""
+
+FIGURES: tuple[Figure, ...] = get_args(Figure)
+LIVE_FIGURES: tuple[Figure, ...] = ("totalCallsInQueue", "callsWithAgent")
+"""The figures of now; the others are of a day."""
 
 INTERVALS = (300, 900, 1800, 3600)  # seconds
 DEFAULT_INTERVAL = 900
@@ -42,6 +68,12 @@ class CampaignConditions(ServiceConditions, rename="camel", forbid_unknown_field
     """Selects campaigns by one of these members, not by several. Each id must exist."""
 
     campaign: IdConditions | None = None
+
+
+class OneService(Struct, forbid_unknown_fields=True):
+    """Selects one service. The id must exist."""
+
+    service: Annotated[list[IdCondition], Meta(min_length=1, max_length=1)]
 
 
 class ServiceFilter(NamedTuple):
@@ -77,6 +109,18 @@ def read_campaign_filter(value: object) -> CampaignFilter:
     return CampaignFilter(_ids(given, "campaign"), _services(given))
 
 
+def read_one_service(value: object) -> ServiceFilter:
+    """Check a ``filter`` of one service; raises InvalidParameter, MissingParameter."""
+    given = read_members(value, *OneService.__struct_encode_fields__)
+    if not given:
+        raise MissingParameter('filter.service is missing: expected [{"id": …}]')
+    services = given["service"]
+    wanted = _services(given)
+    if isinstance(services, list) and len(services) > 1:
+        raise InvalidParameter("filter.service must name one service")
+    return wanted
+
+
 def _services(given: dict[str, object]) -> ServiceFilter:
     return ServiceFilter(_ids(given, "service"), _ids(given, "callCenter"))
 
@@ -90,6 +134,16 @@ def read_interval(value: object) -> int:
     if isinstance(value, int) and value in INTERVALS:
         return value
     raise InvalidParameter("interval must be 300, 900, 1800 or 3600 seconds")
+
+
+def read_figure(value: object) -> Figure:
+    """Check ``figure``; raises InvalidParameter, MissingParameter."""
+    if value is None:
+        raise MissingParameter("figure is missing")
+    for figure in FIGURES:
+        if value == figure:
+            return figure
+    raise InvalidParameter(f"figure must be {one_of(FIGURES)}")
 
 
 def read_last(value: object) -> int | None:

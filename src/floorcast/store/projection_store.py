@@ -9,7 +9,8 @@ everything written before it is also there. Data that is not stored yet is read 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.checksums import checking
 from floorcast.sqlite.derived_files import Layout, open_derived
 from floorcast.sqlite.files import open_reader, remove
-from floorcast.store import snapshots, stored_calls, stored_segments
+from floorcast.store import call_days, snapshots, stored_calls, stored_segments
+from floorcast.store.call_days import CallDay, CallDays
 from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.snapshots import Snapshot, StoredSnapshots
 from floorcast.store.stored_calls import CallKey, StoredCalls
@@ -44,7 +46,7 @@ ALTER TABLE snapshots ADD COLUMN checksum INTEGER;
 LAYOUT = Layout(
     stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA,
     PAGE_BYTES,
-    (CHECKSUMS, derived_files.CHECKS + checking(*CHECKED)),
+    (CHECKSUMS, derived_files.CHECKS + checking(*CHECKED), call_days.STEP),
 )
 
 
@@ -74,8 +76,8 @@ class ProjectionStore:
     ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads`` are
     its newest entries by client. A file that belongs to another log, is ahead of the log, has the
     layout of another release or cannot be read is replaced by an empty one. Rows have checksums,
-    which are verified on reading. Clients in ``mending`` have lost segments or calls, which the
-    callback ``on_damage`` rebuilds.
+    which are verified on reading. Clients in ``mending`` have lost segments or calls, or have calls
+    that an earlier release stored without an index; the callback ``on_damage`` rebuilds them.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class ProjectionStore:
             _log.error("derived_data_damaged", file=path.name)
             connection.close()
             connection = self._remade_file(path)
+        self.mending.update(call_days.unindexed(connection))
         self._reader = connection
         if path is not None:
             self._reader = open_reader(path, cache_kib=tuning.cache_kib)
@@ -118,6 +121,8 @@ class ProjectionStore:
         self._remakes = 0
         self._segments = StoredSegments(self._reader, self._writer, self._report)
         self._calls = StoredCalls(self._reader, self._writer, self._report)
+        self._call_days = CallDays(self._reader, self._writer, self._report)
+        self._forgotten: Counter[int] = Counter()
         self._snapshots = StoredSnapshots(
             self._reader, self._writer, self._report, tuning.snapshot_bytes
         )
@@ -179,6 +184,23 @@ class ProjectionStore:
         self._settle()
         return self._calls.find(client, keys, at_place)
 
+    def write_call_days(
+        self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]
+    ) -> None:
+        """Keep how calls that are out of memory count from ``position`` on: (day, service, how)."""
+        self._call_days.write(client, position, rows)
+
+    def call_days(
+        self, client: int, day: int, service: int, at_place: int
+    ) -> Iterator[list[CallDay]]:
+        """The calls out of memory that count at a service on a day, as of ``at_place``.
+
+        Some per turn of the event loop. Raises Unavailable.
+        """
+        self._settle()
+        found = self._call_days.of(client, day, service, at_place)
+        return self._checked(client, found, self._forgotten[client])
+
     def write_snapshot(
         self, client: int, entry: int, version: int, blob: bytes, kept_from: int = 0
     ) -> None:
@@ -199,9 +221,20 @@ class ProjectionStore:
         for name in self._segments.feeds_of(client):
             self._segments.forget(client, name)
         self._calls.forget(client)
+        self._call_days.forget(client)
+        self._forgotten[client] += 1
         while not await asyncio.to_thread(self._writer.wait):
             pass  # the disk fails: until it works, nothing can be rebuilt
         self._settle()
+
+    def _checked(
+        self, client: int, found: Iterator[list[CallDay]], begun: int
+    ) -> Iterator[list[CallDay]]:
+        """The same, until some of it is lost."""
+        for rows in found:
+            if client in self.mending or self._forgotten[client] != begun:
+                raise Unavailable("the client's older calls are being rebuilt")
+            yield rows
 
     async def close(self) -> None:
         """Store what was handed in, and close the file."""
@@ -218,7 +251,7 @@ class ProjectionStore:
         self._remakes = self._writer.remade
         self._reader.close()
         self._reader = open_reader(path, cache_kib=self._tuning.cache_kib)
-        for shelf in (self._segments, self._calls, self._snapshots):
+        for shelf in (self._segments, self._calls, self._call_days, self._snapshots):
             shelf.reader = self._reader
         for client in self._segments.clients():
             self.mending.add(client)
@@ -245,4 +278,5 @@ class ProjectionStore:
         more_segments = stored_segments.trim(connection, now - self._retention)
         # the floor at a past moment still has the calls that it knew then
         more_calls = stored_calls.trim(connection, now - 2 * self._retention)
-        return more_segments or more_calls
+        more_days = call_days.trim(connection, now - 2 * self._retention)
+        return more_segments or more_calls or more_days

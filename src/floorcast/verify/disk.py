@@ -16,7 +16,7 @@ from floorcast.sqlite import derived_files
 from floorcast.sqlite.checksums import Checked, add_function, changed_rows
 from floorcast.sqlite.derived_files import Layout, schema_of
 from floorcast.sqlite.files import Schema, fetch, open_reader
-from floorcast.store import projection_store, snapshots, stored_calls, stored_segments
+from floorcast.store import call_days, projection_store, snapshots, stored_calls, stored_segments
 
 __all__ = ["Finding", "damaged_files"]
 
@@ -136,6 +136,7 @@ KINDS = {
         _rows_of([*derived_files.CHECKED, *projection_store.CHECKED]),
         stored_segments.damaged,
         stored_calls.damaged,
+        call_days.damaged,
         snapshots.damaged,
     ),
     "keys.db": _derived(

@@ -176,6 +176,9 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:
     wanted = case.body.get("filter") if isinstance(case.body, dict) else None
     if isinstance(case.body, dict) and isinstance(wanted, dict):
         case.body["filter"] = made_findable(wanted, case.path)
+    if isinstance(case.body, dict) and "figure" in case.body:
+        # no schema tells which cursor is that of the request, nor where intervals begin
+        case.body |= dict.fromkeys(("start", "end", "cursor", "client"))
     if isinstance(case.headers.get("Last-Event-ID"), str):
         case.headers["Last-Event-ID"] = token
 
@@ -356,10 +359,16 @@ def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     own = [example for name, example in examples().items() if name.startswith("own_")]
     with running(tmp_path, site=site) as server, Caller(server.url) as caller:
+        session = ""
         for one in own:
-            answer = caller.http.request(
-                one.method, one.target, headers=one.headers, content=json.dumps(one.body)
+            headers = one.headers | (
+                {"LV-Session": session} if "LV-Access" not in one.headers else {}
             )
+            answer = caller.http.request(
+                one.method, one.target, headers=headers, content=json.dumps(one.body)
+            )
+            if one.target == "/session/login":
+                session = answer.json()["sessionId"]
             assert answer.status_code == one.status, answer.text
             assert one.answer is None or like(one.answer, answer.json()) == []
-    assert len(own) == 3
+    assert len(own) == 4

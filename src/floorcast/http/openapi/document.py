@@ -22,7 +22,7 @@ from floorcast.ingest.accept import NothingAccepted
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.outbound import InteractionEvent
-from floorcast.statistics.requests import CampaignConditions
+from floorcast.statistics.requests import CampaignConditions, OneService
 
 __all__ = ["document"]
 
@@ -130,7 +130,8 @@ def _version() -> str:
 
 def _recorded_at(routes: list[Route]) -> list[object]:
     kinds: list[object] = [route.body for route in routes if route.body is not None]
-    return [*kinds, InteractionConditions, ServiceConditions, CampaignConditions, InboundEvent]
+    conditions = [InteractionConditions, ServiceConditions, CampaignConditions, OneService]
+    return [*kinds, *conditions, InboundEvent]
 
 
 def _given(routes: list[Route]) -> list[object]:

@@ -23,7 +23,7 @@ from floorcast.model.outbound import (
     SmsEvent,
 )
 
-__all__ = ["REF", "components", "one_of", "schema", "time_or_ms", "whole_or_null"]
+__all__ = ["REF", "components", "one_of", "schema", "text_or_null", "time_or_ms", "whole_or_null"]
 
 REF = "#/components/schemas/{name}"
 VOICE = "VoiceEvent"
@@ -46,6 +46,12 @@ def whole_or_null(least: int, most: int) -> Meta:
     """A member that holds a whole number within limits, or null."""
     whole = {"type": "integer", "minimum": least, "maximum": most}
     return Meta(extra_json_schema={"anyOf": [whole, {"type": "null"}]})
+
+
+def text_or_null(longest: int) -> Meta:
+    """A member that holds a string of at most so many characters, or null."""
+    text = {"type": "string", "maxLength": longest}
+    return Meta(extra_json_schema={"anyOf": [text, {"type": "null"}]})
 
 
 def schema(kind: object) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""Where one call counts in the figures of services, when, and by which of its segments.
+
+The same index that counts calls (``floorcast.floor.tally``) says it, so that a list of the calls
+of a figure is as long as the figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+from floorcast.floor.calls import Call, Key
+from floorcast.floor.queue_segments import QueueSegment
+from floorcast.floor.segment_index import Kind, Place, Places, SegmentIndex
+
+__all__ = ["CallsByService", "Counted", "Result", "counted", "counted_at", "first_offered"]
+
+
+class Result(IntEnum):
+    """What became of a call at a service on a day, as it is stored."""
+
+    OPEN = 0
+    HANDLED = 1
+    HANDLED_WITHIN = 2
+    ABANDONED = 3
+    ABANDONED_WITHIN = 4
+    MOVED_ON = 5
+
+
+class Counted(NamedTuple):
+    """How a call counts at a service on a day: when it was offered, its result and since when.
+
+    Moments are in ms. A call that is counted for good by an earlier release has no ``at``.
+    """
+
+    day: int
+    service: int
+    offered: int | None
+    result: Result
+    at: int | None
+
+
+def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
+    """Where the call counts, from the first day on; each day and service once."""
+    if len(call.segments) == 1 and call.folded is None:
+        return _counted_once(call.segments[0], places, first_day)
+    if not call.segments and call.folded is None:
+        return []
+    index = SegmentIndex(call, places)
+    return [_counted_in(index, place) for place in index.places if place[0] >= first_day]
+
+
+def counted_at(
+    call: Call, places: Places, place: Place, index: SegmentIndex | None = None
+) -> Counted | None:
+    """How the call counts at one day and service, None if it does not; ``index`` if it is known."""
+    if index is None and len(call.segments) == 1 and call.folded is None:
+        once = _counted_once(call.segments[0], places, place[0])
+        return next((one for one in once if one[:2] == place), None)
+    found = _counted_in(SegmentIndex(call, places) if index is None else index, place)
+    return None if found.offered is None and found.result is Result.OPEN else found
+
+
+def first_offered(
+    call: Call, index: SegmentIndex, places: Places, place: Place
+) -> QueueSegment | None:
+    """The segment that was offered first at a place.
+
+    None: its step is folded, and the call counts by another one there, if by any.
+    """
+    moments = index.offered.get(place)
+    if not moments:
+        return None
+    for segment in call.segments:
+        if place in places.offers(segment):
+            return segment if places.offered_at(segment, place[0]) == moments[0] else None
+    return None
+
+
+def _counted_in(index: SegmentIndex, place: Place) -> Counted:
+    offered = index.offered.get(place)
+    joined = offered[0] if offered else None
+    outcome = index.outcome(place)
+    if outcome is not None:
+        return Counted(*place, joined, *_result(outcome.kind, outcome.segment))
+    kind = index.over.get(place)
+    if kind is Kind.HANDLED:
+        return Counted(*place, joined, Result.HANDLED, None)
+    if kind is Kind.ABANDONED:
+        return Counted(*place, joined, Result.ABANDONED, None)
+    moved_on = place in index.over_moved
+    return Counted(*place, joined, Result.MOVED_ON if moved_on else Result.OPEN, None)
+
+
+def _counted_once(segment: QueueSegment, places: Places, first_day: int) -> list[Counted]:
+    """The same for the only segment of a call."""
+    over = places.over(segment)
+    found = []
+    for place in places.offers(segment):
+        if place[0] >= first_day:
+            result: tuple[Result, int | None] = Result.OPEN, None
+            if place == over:
+                result = _result(_kind(segment), segment)
+            found.append(Counted(*place, places.offered_at(segment, place[0]), *result))
+    return found
+
+
+def _kind(segment: QueueSegment) -> Kind:
+    if segment.answered is not None:
+        return Kind.HANDLED
+    return Kind.ABANDONED if segment.gave_up else Kind.MOVED_ON
+
+
+def _result(kind: Kind, segment: QueueSegment) -> tuple[Result, int | None]:
+    if kind is Kind.HANDLED:
+        within = segment.within and not segment.unqueued
+        return (Result.HANDLED_WITHIN if within else Result.HANDLED), segment.answered
+    if kind is Kind.ABANDONED:
+        return (Result.ABANDONED_WITHIN if segment.within else Result.ABANDONED), segment.left
+    return Result.MOVED_ON, segment.left
+
+
+class CallsByService:
+    """The calls in memory by the services that they are or have been at.
+
+    A call may also be found at a service that a correction has taken away from it.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[int, dict[Key, Call]] = {}
+        self._strays: dict[Key, set[int]] = {}
+
+    def of(self, service: int) -> Iterable[Call]:
+        """The calls of a service."""
+        return self._at.get(service, {}).values()
+
+    def note(self, call: Call, service: int) -> None:
+        """The call has a segment at the service."""
+        try:
+            self._at[service][call.transaction, call.session] = call
+        except KeyError:
+            self._at[service] = {call.key: call}
+
+    def note_all(self, call: Call) -> None:
+        """The same for each service that the call was at."""
+        for service in _services(call):
+            self.note(call, service)
+
+    def changed(
+        self, call: Call, removed: Iterable[QueueSegment], added: Iterable[QueueSegment]
+    ) -> None:
+        """Segments of the call have been replaced."""
+        there = {segment.service for segment in added}
+        for service in there:
+            self.note(call, service)
+        gone = {segment.service for segment in removed} - there
+        if gone:
+            self._strays.setdefault(call.key, set()).update(gone)
+
+    def drop(self, call: Call) -> None:
+        """The call leaves memory."""
+        key = call.key
+        for service in _services(call) | self._strays.pop(key, set()):
+            calls = self._at.get(service)
+            if calls is not None and calls.pop(key, None) is not None and not calls:
+                del self._at[service]
+
+
+def _services(call: Call) -> set[int]:
+    found = {segment.service for segment in call.segments}
+    folded = call.folded
+    if folded is not None:
+        for places in (folded.offered, folded.handled, folded.gave_up, folded.moved_on):
+            found.update(service for _, service in places)
+    return found

@@ -1,0 +1,196 @@
+"""The index of one call's segments: where it counts, by what, and when."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterator
+from enum import IntEnum
+from itertools import chain
+from typing import NamedTuple
+
+from floorcast.floor.calls import Call, Folded
+from floorcast.floor.days import Calendar
+from floorcast.floor.ledger import Ledger
+from floorcast.floor.queue_segments import QueueSegment
+
+__all__ = ["Kind", "Outcome", "Place", "Places", "SegmentIndex"]
+
+_OPEN = 2**62
+
+Place = tuple[int, int]
+"""A day and a service."""
+
+
+class Kind(IntEnum):
+    """What became of a call at a service on a day."""
+
+    HANDLED = 1
+    ABANDONED = 2
+    MOVED_ON = 3
+
+
+class Outcome(NamedTuple):
+    """What became of a call at a place, and the segment by which it counts there."""
+
+    kind: Kind
+    segment: QueueSegment
+
+
+class Places:
+    """Says at which days and services a segment counts; days that were dropped are left out."""
+
+    __slots__ = ("_ledger", "bounds", "day_of")
+
+    def __init__(self, calendar: Calendar, ledger: Ledger) -> None:
+        self.day_of = calendar.day_of
+        self.bounds = calendar.bounds
+        self._ledger = ledger
+
+    def offers(self, segment: QueueSegment) -> Iterator[Place]:
+        """Where it is offered: a call that waits at midnight is offered again."""
+        end = segment.answered if segment.answered is not None else segment.left
+        first = self.day_of(segment.began)
+        last = first if end is None else self.day_of(end)
+        for day in range(max(first, self._ledger.first_day), last + 1):
+            yield day, segment.service
+
+    def offered_at(self, segment: QueueSegment, day: int) -> int:
+        """When it is offered on a day, in ms."""
+        return max(segment.began, self.bounds(day)[0])
+
+    def over(self, segment: QueueSegment) -> Place | None:
+        """Where its wait was over: answered, given up or moved on."""
+        end = segment.answered if segment.answered is not None else segment.left
+        return None if end is None else (self.day_of(end), segment.service)
+
+    def folded_moments(self, folded: Folded) -> list[int]:
+        """When a long call was offered at each of the places that its folded steps counted in."""
+        if len(folded.offered_at) == len(folded.offered):
+            return folded.offered_at
+        return [self.bounds(day)[0] for day, _ in folded.offered]  # of an earlier release
+
+
+class SegmentIndex:
+    """Where a call is offered, answered, given up or moves on, and whom it credits.
+
+    ``offered`` has the moments, in order. ``waits`` counts the segments that waited there at the
+    end of the day, or wait now. ``over`` and ``over_moved`` are the places of folded steps of
+    which an earlier release kept no segment: what became of the call there is counted for good.
+    """
+
+    __slots__ = (
+        "_places",
+        "answered",
+        "credited",
+        "gave_up",
+        "moved_on",
+        "offered",
+        "over",
+        "over_moved",
+        "waits",
+    )
+
+    def __init__(self, call: Call, places: Places) -> None:
+        self._places = places
+        self.offered: dict[Place, list[int]] = {}
+        self.waits: Counter[Place] = Counter()
+        self.moved_on: dict[Place, list[QueueSegment]] = {}
+        self.answered: dict[Place, list[QueueSegment]] = {}
+        self.gave_up: dict[Place, list[QueueSegment]] = {}
+        self.credited: Counter[tuple[int, int, int]] = Counter()
+        self.over: dict[Place, Kind] = {}
+        self.over_moved: set[Place] = set()
+        for segment in call.segments:
+            self.file(segment, 1)
+            for agent, at in segment.answers():
+                self.credited[places.day_of(at), segment.service, agent] += 1
+        if call.folded is not None:
+            self._file_folded(call.folded)
+
+    def file(self, segment: QueueSegment, sign: int) -> None:
+        """Put a segment into the index (+1), or take it out (-1)."""
+        over = self._places.over(segment)
+        for place in self._places.offers(segment):
+            _file_moment(self.offered, place, self._places.offered_at(segment, place[0]), sign)
+            if place != over:
+                self.waits[place] += sign
+        if over is not None:
+            known = self.gave_up if segment.gave_up else self.moved_on
+            _file(known if segment.answered is None else self.answered, over, segment, sign)
+
+    def outcome(self, place: Place) -> Outcome | None:
+        """What became of the call at a place, unless that is counted for good."""
+        if place in self.over:
+            return None
+        if answered := self.answered.get(place):
+            return Outcome(Kind.HANDLED, answered[0])
+        if gave_up := self.gave_up.get(place):
+            return Outcome(Kind.ABANDONED, gave_up[0])
+        moved_on = self.moved_on.get(place)
+        if moved_on and place not in self.over_moved and not self.waits[place]:
+            return Outcome(Kind.MOVED_ON, moved_on[-1])
+        return None
+
+    @property
+    def places(self) -> Iterator[Place]:
+        """Where the call counts, in any way; each place once."""
+        known = chain(self.offered, self.answered, self.gave_up, self.moved_on)
+        return iter(dict.fromkeys(chain(known, self.over, self.over_moved)))
+
+    def _file_folded(self, folded: Folded) -> None:
+        moments = self._places.folded_moments(folded)
+        for place, at in zip(folded.offered, moments, strict=True):
+            _file_moment(self.offered, place, at, 1)
+        self.credited.update(folded.credited)
+        for place, segment in folded.counted_moved_on():
+            if segment is None:
+                self.over_moved.add(place)
+            else:
+                _file(self.moved_on, place, segment, 1)
+        for place, segment in folded.counted_gave_up():
+            if segment is None:
+                self.over[place] = Kind.ABANDONED
+            else:
+                _file(self.gave_up, place, segment, 1)
+        for place, segment in folded.counted_handled():
+            if segment is None:
+                self.over[place] = Kind.HANDLED
+            else:
+                _file(self.answered, place, segment, 1)
+
+
+def _file(
+    known: dict[Place, list[QueueSegment]], place: Place, segment: QueueSegment, sign: int
+) -> None:
+    """Put a segment among those of its place, which are in the order of time, or take it out."""
+    segments = known.setdefault(place, [])
+    if sign > 0:
+        insort(segments, segment, key=_order)
+        return
+    index = bisect_left(segments, _order(segment), key=_order)
+    while segments[index] is not segment:
+        index += 1
+    del segments[index]
+    if not segments:
+        del known[place]
+
+
+def _file_moment(known: dict[Place, list[int]], place: Place, at: int, sign: int) -> None:
+    """Put a moment among those of its place, or take it out."""
+    moments = known.setdefault(place, [])
+    if sign > 0:
+        insort(moments, at)
+        return
+    del moments[bisect_left(moments, at)]
+    if not moments:
+        del known[place]
+
+
+def _order(segment: QueueSegment) -> tuple[int, int, int]:
+    end = segment.answered if segment.answered is not None else segment.left
+    return (
+        _OPEN if end is None else end,
+        -1 if segment.joined is None else segment.joined,
+        _OPEN if segment.left is None else segment.left,
+    )

@@ -1,0 +1,94 @@
+"""The calls behind a figure of a service (section 12 of the contract)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from floorcast.floor.view import FloorView
+from floorcast.http.openapi.schemas import one_of, text_or_null, whole_or_null
+from floorcast.http.page_cursors import LONGEST_CURSOR, PageCursor, read_cursor, write_cursor
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Response
+from floorcast.model.errors import InvalidParameter
+from floorcast.model.filter_parsing import MAX_ID, read_id
+from floorcast.model.token import to_ms
+from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, Wanted
+from floorcast.statistics.figure_days import read_figure_day
+from floorcast.statistics.requests import (
+    FAR,
+    FIGURES,
+    LIVE_FIGURES,
+    OneService,
+    ServiceFilter,
+    read_figure,
+    read_one_service,
+)
+from floorcast.statistics.visibility import Moment, Scope, Visibility
+
+__all__ = ["FigureCallsRequest", "calls_behind"]
+
+
+class FigureCallsRequest(Struct):
+    """One service, the figure, and where to begin.
+
+    ``start`` and ``end`` are those of an interval; without them the figure is today's.
+    """
+
+    required: ClassVar[tuple[str, ...]] = ("filter", "figure")
+
+    filter: Annotated[object, one_of(OneService)] = None
+    figure: Annotated[object, Meta(extra_json_schema={"anyOf": [{"enum": list(FIGURES)}]})] = None
+    start: Annotated[object, whole_or_null(0, FAR)] = None
+    end: Annotated[object, whole_or_null(0, FAR)] = None
+    cursor: Annotated[object, text_or_null(LONGEST_CURSOR)] = None
+    client: Annotated[object, whole_or_null(0, MAX_ID)] = None
+
+
+async def calls_behind(context: RequestContext) -> Response:
+    """The calls that a figure counts, a page at a time."""
+    request = await context.json(FigureCallsRequest)
+    wanted, figure = read_one_service(request.filter), read_figure(request.figure)
+    services, session = context.services, context.session
+    scope = _scope(context, wanted, request.client)
+    client, (service,) = scope.view.client, scope.services
+    moment = Moment(to_ms(services.now()), services.quiet_call_ms, services.quiet_agent_ms)
+    same = (client, service, figure, request.start, request.end)
+    cursor = read_cursor(request.cursor, same, services.token_secret)
+    begun = None if cursor is None else cursor.day
+    day = read_figure_day(scope.view, moment, figure, (request.start, request.end), begun)
+    through = services.floor_of(session.client).feeds["interaction"].through
+    token = services.token_now(session.client, through)
+    live = figure in LIVE_FIGURES
+    left = None if live else services.floor_of(client).left_calls(day.day, service)
+    after = None if cursor is None else cursor.place
+    page = FigureCalls(scope, moment, Wanted(service, figure, *day, after), left)
+    with closing(page):
+        for _ in page:
+            await asyncio.sleep(0)
+    following = None
+    if page.last is not None:
+        following = write_cursor(PageCursor(day.day, page.last), same, services.token_secret)
+    answer = FigureCallsAnswer(page.calls, page.total, following)
+    return Response.of(answer, headers=(("feed-token", token),))
+
+
+def _scope(context: RequestContext, wanted: ServiceFilter, client: object) -> Scope:
+    """The floor that has the service; raises InvalidParameter where several have it."""
+    services, session = context.services, context.session
+    clients = session.clients_seen
+    if client is not None:
+        named = read_id(client, "client")
+        clients = tuple(one for one in clients if one == named)
+        if not clients:
+            raise InvalidParameter(f"client names {named}: there is no such client")
+    views = [FloorView(services.floor_of(one).floor) for one in clients]
+    visibility = Visibility(views, session.call_centers, listed=session.services)
+    found = [scope for scope in visibility.scopes(wanted) if scope.services]
+    if len(found) > 1:
+        names = " and ".join(str(scope.view.client) for scope in found)
+        raise InvalidParameter(f"the clients {names} have this service: name one in client")
+    return found[0]

@@ -1,0 +1,63 @@
+"""Cursors of lists that come page by page: where the next page begins, signed.
+
+A cursor is valid for the request that it was made for and for no other, on every node of an
+installation.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.model.errors import InvalidParameter
+from floorcast.statistics.call_pages import PlaceInList
+
+__all__ = ["LONGEST_CURSOR", "PageCursor", "read_cursor", "write_cursor"]
+
+LONGEST_CURSOR = 4096  # characters; a session's id has at most 256
+_MAC_BYTES = 12
+
+
+class PageCursor(Struct, array_like=True):
+    """The day of the list, and the place of the last row that has been read."""
+
+    day: int
+    place: PlaceInList
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(PageCursor)
+
+
+def write_cursor(cursor: PageCursor, request: tuple[object, ...], secret: bytes) -> str:
+    """A cursor as text, for the members of a request that must stay the same."""
+    said = _encode(cursor)
+    return base64.urlsafe_b64encode(_mac(said, request, secret) + said).decode().rstrip("=")
+
+
+def read_cursor(text: object, request: tuple[object, ...], secret: bytes) -> PageCursor | None:
+    """Check ``cursor``; None is not given. Raises InvalidParameter."""
+    if text is None:
+        return None
+    if isinstance(text, str) and text.isascii() and len(text) <= LONGEST_CURSOR:
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        except binascii.Error:
+            raw = b""
+        mac, said = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if hmac.compare_digest(mac, _mac(said, request, secret)):
+            return _decoder.decode(said)
+    raise InvalidParameter(
+        "cursor must be the cursor of the response before, with the same filter, figure, start and"
+        " end; leave it out for the first page"
+    )
+
+
+def _mac(said: bytes, request: tuple[object, ...], secret: bytes) -> bytes:
+    key = blake2b(secret, digest_size=32, person=b"floorcast-pages").digest()
+    return blake2b(said + _encode(request), digest_size=_MAC_BYTES, key=key).digest()

@@ -1,0 +1,85 @@
+"""The calls that have left the memory of one floor, with how each counts at a service on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from floorcast.floor.calls import Call, Key
+from floorcast.floor.counted_calls import Counted, Result, counted
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import decode_call, encode_call
+from floorcast.model.token import position
+from floorcast.store.call_days import CallDay
+from floorcast.store.projection_store import ProjectionStore
+
+__all__ = ["LeftCalls", "bring_back", "let_go"]
+
+
+class LeftCalls:
+    """The calls out of memory that count at a service on a day, as of one position.
+
+    Iterate in several turns of the event loop: the floor may be folded on in between. Raises
+    Unavailable.
+    """
+
+    def __init__(
+        self, store: ProjectionStore, client: int, place: tuple[int, int], reached: int
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._place = place
+        self._reached = reached
+        self._rows = store.call_days(client, *place, reached)
+
+    def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
+        """Some per turn, in no order."""
+        for rows in self._rows:
+            yield [
+                (
+                    (row.transaction, row.session),
+                    Counted(*self._place, row.offered, Result(row.result or 0), row.at),
+                )
+                for row in rows
+            ]
+
+    def find(self, keys: Collection[Key]) -> dict[Key, Call]:
+        """The calls as they were at the position. Raises Unavailable."""
+        found = self._store.find_calls(self._client, keys, self._reached)
+        return {key: decode_call(body) for key, body in found.items()}
+
+
+def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
+    """Hand the calls that leave memory as entry ``entry`` begins to the store."""
+    evicted = floor.call_table.evicted
+    if not evicted:
+        return
+    client, reached = floor.state.client, position(entry, 0)
+    versions = [
+        (call.transaction, call.session, call.last_event, encode_call(call)) for call in evicted
+    ]
+    store.write_calls(client, reached, versions)
+    store.write_call_days(client, reached, _rows(floor, evicted))
+    evicted.clear()
+
+
+def bring_back(
+    floor: Floor, store: ProjectionStore, keys: Collection[Key], entry: int, index: int
+) -> None:
+    """Bring calls back to memory before the event at ``index`` of an entry. Raises Unavailable."""
+    client = floor.state.client
+    found = store.find_calls(client, keys, position(entry, 0))
+    if not found:
+        return
+    calls = [decode_call(body) for body in found.values()]
+    gone = [(day, service, row._replace(result=None)) for day, service, row in _rows(floor, calls)]
+    store.write_call_days(client, position(entry, index), gone)
+    for call in calls:
+        floor.call_table.reload(call)
+
+
+def _rows(floor: Floor, calls: Iterable[Call]) -> Iterator[tuple[int, int, CallDay]]:
+    places, first_day = floor.places, floor.ledger.first_day
+    for call in calls:
+        transaction, session = call.transaction, call.session
+        for day, service, offered, result, at in counted(call, places, first_day):
+            yield day, service, CallDay(transaction, session, offered, int(result), at)

@@ -1,0 +1,65 @@
+"""One page of a long list that is read in any order, and how long the list is."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+__all__ = ["Page", "PlaceInList"]
+
+R = TypeVar("R")
+
+PlaceInList = tuple[int, int, str]
+"""Where a call stands in a list: a moment in ms, then its transaction and its session."""
+
+_SPARE = 4  # pages that are kept before the rows beyond the first one are dropped
+
+
+class Page(Generic[R]):
+    """The first ``most`` rows after a place; ``total`` counts the rows of all pages.
+
+    The work is near-linear in the rows added, and the memory is that of a few pages.
+    """
+
+    def __init__(self, after: PlaceInList | None, most: int) -> None:
+        self._after = after
+        self._most = most
+        self._kept: dict[PlaceInList, R] = {}
+        self._until: PlaceInList | None = None
+        self._seen_more = False
+        self.total = 0
+
+    def takes(self, place: PlaceInList) -> bool:
+        """Whether a row at this place can be on the page."""
+        if self._after is not None and place <= self._after:
+            return False
+        return self._until is None or place <= self._until
+
+    def add(self, place: PlaceInList, row: R) -> None:
+        """Count a row, and keep it if it can be on the page."""
+        self.total += 1
+        if self._after is not None and place <= self._after:
+            return
+        if self._until is not None and place > self._until:
+            self._seen_more = True
+            return
+        self._kept[place] = row
+        if len(self._kept) > _SPARE * self._most:
+            self._trim()
+
+    def rows(self) -> list[tuple[PlaceInList, R]]:
+        """The page's rows in order, each with its place."""
+        self._trim()
+        return list(self._kept.items())
+
+    @property
+    def last(self) -> PlaceInList | None:
+        """The place of the page's last row, if there are more; after ``rows``."""
+        return next(reversed(self._kept)) if self._seen_more and self._kept else None
+
+    def _trim(self) -> None:
+        ordered = sorted(self._kept)
+        if len(ordered) > self._most:
+            del ordered[self._most :]
+            self._seen_more = True
+            self._until = ordered[-1]
+        self._kept = {place: self._kept[place] for place in ordered}

@@ -1,0 +1,261 @@
+"""The calls behind a figure of a service: as many as the figure says, a page at a time.
+
+Calls in memory are read from the floor, the others from a source that knows how each counts. Both
+show the floor as of the start of the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from floorcast.floor.view import Call, Counted, Key, QueueSegment, Result
+from floorcast.statistics.call_pages import Page, PlaceInList
+from floorcast.statistics.consistent_scan import CallScan
+from floorcast.statistics.requests import LIVE_FIGURES, Figure
+from floorcast.statistics.visibility import Moment, Scope
+
+__all__ = ["FigureCall", "FigureCalls", "FigureCallsAnswer", "LeftCalls", "Wanted"]
+
+_FOUND_AT_ONCE = 50  # calls that are read from the store in one turn of the event loop
+
+_RESULTS: Mapping[Figure, frozenset[Result]] = {
+    "totalHandled": frozenset({Result.HANDLED, Result.HANDLED_WITHIN}),
+    "totalAbandoned": frozenset({Result.ABANDONED, Result.ABANDONED_WITHIN}),
+    "totalCallsAnsweredWithinSLA": frozenset({Result.HANDLED_WITHIN}),
+    "totalCallsAbandonedWithinSLA": frozenset({Result.ABANDONED_WITHIN}),
+    "movedOn": frozenset({Result.MOVED_ON}),
+}
+
+
+class FigureCall(Struct, rename="camel", gc=False):
+    """A call as it counts in the figure. Moments are in ms, ``wait`` and ``talk`` in seconds."""
+
+    transaction_id: int
+    session_id: str
+    campaign_id: int | None
+    direction: str | None
+    phone: str | None
+    account: str | None
+    joined: int | None
+    answered: int | None
+    left: int | None
+    wait: int | None
+    talk: int | None
+    agent_login_id: str | None
+    lv_result: str | None
+    term_code: str | None
+
+
+class FigureCallsAnswer(Struct):
+    """A page of the calls, the figure, and the cursor of the next page; null on the last one."""
+
+    calls: list[FigureCall]
+    total: int
+    cursor: str | None
+
+
+class LeftCalls(Protocol):
+    """The calls out of memory that count at a service on a day, as of one position."""
+
+    def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]: ...
+
+    def find(self, keys: Collection[Key]) -> dict[Key, Call]:
+        """The calls of the keys."""
+        ...
+
+
+class Wanted(NamedTuple):
+    """Which calls: of a figure of one service on a day, or between two moments of it.
+
+    Only those after ``after`` are on the page, at most ``most``.
+    """
+
+    service: int
+    figure: Figure
+    day: int
+    start: int | None = None
+    end: int | None = None
+    after: PlaceInList | None = None
+    most: int = 1000
+
+
+class FigureCalls:
+    """Reads a page. Iterate to the end: the floor may be folded on after each turn.
+
+    Then ``total`` is the figure, ``calls`` are the page, and ``last`` is where the next one
+    begins, None after the last page. Close it or read it to its end.
+    """
+
+    def __init__(
+        self, scope: Scope, moment: Moment, wanted: Wanted, left: LeftCalls | None
+    ) -> None:
+        self._view = scope.view
+        self._sees = scope.sees
+        self._moment = moment
+        self._wanted = wanted
+        self._left = left
+        self._midnight = scope.today(moment).begin
+        self._is_today = scope.today(moment).number == wanted.day
+        self._day_begin = self._midnight
+        if not self._is_today:
+            self._day_begin = scope.view.day_of(self._midnight - 1).begin
+        self._page: Page[FigureCall | None] = Page(wanted.after, wanted.most)
+        self.calls: list[FigureCall] = []
+        self._scan: CallScan[tuple[int, Key, FigureCall | None]]
+        if wanted.figure in LIVE_FIGURES:
+            self._scan = CallScan(scope, self._live)
+        else:
+            calls = [(wanted.service, call) for call in scope.view.calls_at(wanted.service)]
+            self._scan = CallScan(scope, self._counted, calls)
+
+    @property
+    def total(self) -> int:
+        """How many calls the figure has, on all pages."""
+        return self._page.total
+
+    @property
+    def last(self) -> PlaceInList | None:
+        """The place of the page's last call, if there are more."""
+        return self._page.last
+
+    def __iter__(self) -> Iterator[None]:
+        """Read some more per turn."""
+        for some in self._scan:
+            for at, key, row in some:
+                self._page.add((at, *key), row)
+            yield
+        if self._left is not None:
+            for rows in self._left:
+                for key, counted in rows:
+                    moment = self._moment_of(counted)
+                    if moment is not None:
+                        self._page.add((moment, *key), None)
+                yield
+        yield from self._rows()
+
+    def close(self) -> None:
+        """Let the floor go."""
+        self._scan.close()
+
+    def _rows(self) -> Iterator[None]:
+        page = iter(self._page.rows())
+        while some := list(islice(page, _FOUND_AT_ONCE)):
+            keys = [place[1:] for place, row in some if row is None]
+            found = self._left.find(keys) if keys and self._left is not None else {}
+            for place, row in some:
+                self.calls.append(self._found(place, found.get(place[1:])) if row is None else row)
+            yield
+
+    # -- calls in memory -------------------------------------------------------------------
+
+    def _live(self, service: int, call: Call) -> tuple[int, Key, FigureCall | None] | None:
+        """A call that waits, or is with an agent; as service statistics counts them."""
+        quiet = call.last_event <= self._moment.now - self._moment.quiet_call
+        segment = call.segment
+        if quiet or segment is None or service != self._wanted.service:
+            return None
+        if self._wanted.figure == "totalCallsInQueue":
+            at = call.waiting_since
+        else:
+            at = segment.answered if call.connected else None
+        return None if at is None else (at, call.key, self._row(call, segment, at))
+
+    def _counted(self, _service: int, call: Call) -> tuple[int, Key, FigureCall | None] | None:
+        day, service = self._wanted.day, self._wanted.service
+        counted = self._view.counted(call, day, service)
+        if self._wanted.figure == "totalOffered" and (counted is None or counted.offered is None):
+            counted = self._carried_over(call)
+        at = None if counted is None else self._moment_of(counted)
+        if at is None:
+            return None
+        if not self._page.takes((at, *call.key)):
+            return at, call.key, None
+        return at, call.key, self._row(call, self._segment(call), at)
+
+    def _carried_over(self, call: Call) -> Counted | None:
+        """A call that has waited since before midnight is offered again today."""
+        service = self._wanted.service
+        waits = call.ended is None and call.present_service == service
+        over = waits and call.waited_over(self._midnight, self._moment.quiet_call)
+        if not over or not self._is_today:
+            return None
+        return Counted(self._wanted.day, service, self._midnight, Result.OPEN, None)
+
+    def _moment_of(self, counted: Counted) -> int | None:
+        """When the call counts in the figure; None if it does not, or not in the interval."""
+        at = counted.offered
+        if self._wanted.figure != "totalOffered":
+            if counted.result not in _RESULTS[self._wanted.figure]:
+                return None
+            at = self._day_begin if counted.at is None else counted.at
+        start, end = self._wanted.start, self._wanted.end
+        if at is None or start is None or end is None or start <= at < end:
+            return at
+        return None
+
+    # -- rows ------------------------------------------------------------------------------
+
+    def _segment(self, call: Call) -> QueueSegment | None:
+        wanted = self._wanted
+        offered = wanted.figure == "totalOffered"
+        found = self._view.segment_behind(call, wanted.day, wanted.service, offered=offered)
+        if found is None and offered and self._carried_over(call) is not None:
+            return call.segment
+        return found
+
+    def _found(self, place: PlaceInList, call: Call | None) -> FigureCall:
+        if call is None:  # its row has left the store since
+            call = Call(place[1], place[2])
+        return self._row(call, self._segment(call), place[0])
+
+    def _row(self, call: Call, segment: QueueSegment | None, at: int) -> FigureCall:
+        if segment is None:
+            segment = self._unknown_segment(at)
+        # what became of the call later is another service's
+        own = self._sees(call.present_service)
+        disposition = call.disposition if own else None
+        agent = None if segment.agent is None else self._view.agents.get(segment.agent)
+        return FigureCall(
+            call.transaction,
+            call.session,
+            call.campaign,
+            call.direction,
+            call.customer_phone,
+            call.account,
+            segment.joined,
+            segment.answered,
+            segment.left,
+            self._wait(segment),
+            self._talk(segment),
+            None if agent is None else agent.login,
+            call.lv_result if own else None,
+            None if disposition is None else disposition.code,
+        )
+
+    def _unknown_segment(self, at: int) -> QueueSegment:
+        """The segment of a step that a very long call no longer has: only when is known."""
+        offered = self._wanted.figure == "totalOffered"
+        answered = self._wanted.figure in ("totalHandled", "totalCallsAnsweredWithinSLA")
+        segment = QueueSegment(self._wanted.service)
+        if offered:
+            segment.joined = at
+        elif answered:
+            segment.answered = at
+        else:
+            segment.left = at
+        return segment
+
+    def _wait(self, segment: QueueSegment) -> int | None:
+        if segment.joined is None:
+            return 0 if segment.answered is not None else None
+        return max(0, segment.wait(self._moment.now)) // 1000
+
+    def _talk(self, segment: QueueSegment) -> int | None:
+        if segment.answered is None:
+            return None
+        end = self._moment.now if segment.left is None else segment.left
+        return max(0, end - segment.answered) // 1000

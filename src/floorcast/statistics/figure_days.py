@@ -1,0 +1,67 @@
+"""The day and the interval that a request for the calls of a figure names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from floorcast.floor.view import SLOT_MS, FloorView
+from floorcast.model.errors import InvalidParameter
+from floorcast.statistics.requests import FAR, LIVE_FIGURES, MOST_LAST, Figure
+from floorcast.statistics.visibility import Moment
+
+__all__ = ["FigureDay", "read_figure_day"]
+
+_PAGING_MS = 3_600_000  # how long after midnight the pages of the day before can be read on
+
+
+class FigureDay(NamedTuple):
+    """A day's number, and an interval of it, in ms; None: the whole day."""
+
+    day: int
+    start: int | None = None
+    end: int | None = None
+
+
+def read_figure_day(
+    view: FloorView, moment: Moment, figure: Figure, given: tuple[object, object], begun: int | None
+) -> FigureDay:
+    """Check ``start`` and ``end``; ``begun`` is the day on which the first page was read.
+
+    Raises InvalidParameter.
+    """
+    start, end = given
+    today = view.day_of(moment.now)
+    if start is None and end is None:
+        return FigureDay(_day(view, moment, begun))
+    if figure in LIVE_FIGURES:
+        raise InvalidParameter(f"{figure} is a figure of now: leave out start and end")
+    begin, until = _moment("start", start), _moment("end", end)
+    day = view.day_of(begin)
+    fits = day.begin <= begin < until <= day.end and (begin - day.begin) % SLOT_MS == 0
+    if not fits or ((until - day.begin) % SLOT_MS and until != day.end):
+        raise InvalidParameter(
+            "start and end must be those of an interval of service/stats/intervals: multiples of"
+            " 5 minutes after the client's midnight, on one day"
+        )
+    if begin < min(today.begin, moment.now - MOST_LAST * 1000):
+        raise InvalidParameter(f"start must lie within today or the last {MOST_LAST:,} seconds")
+    return FigureDay(day.number, begin, until)
+
+
+def _day(view: FloorView, moment: Moment, begun: int | None) -> int:
+    today = view.day_of(moment.now)
+    if begun is None or begun == today.number:
+        return today.number
+    before = view.day_of(today.begin - 1)
+    if begun == before.number and moment.now - today.begin < _PAGING_MS:
+        return begun
+    raise InvalidParameter("cursor is of a day that is over: leave it out to begin with today")
+
+
+def _moment(name: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < FAR:
+        return value
+    raise InvalidParameter(
+        f"{name} must be milliseconds since 1970, as service/stats/intervals has it; start and end"
+        " come together"
+    )

@@ -1,0 +1,213 @@
+"""The store's index of calls that have left memory: by day and service, with how each counts.
+
+A call may come back to memory and leave again, so a row is true from its position on. A row whose
+``result`` is None says that the call counts there no more: it is in memory, or has been changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.sqlite import bulk_rows
+from floorcast.sqlite.background_writer import BackgroundWriter
+from floorcast.sqlite.checksums import checksum
+from floorcast.sqlite.files import fetch
+from floorcast.store.damage import DamagedRow, Report, reading_derived
+
+__all__ = ["STEP", "CallDay", "CallDays", "damaged", "unindexed"]
+
+STEP = """
+CREATE TABLE call_days (
+    day INTEGER NOT NULL,
+    client INTEGER NOT NULL,
+    service INTEGER NOT NULL,
+    transaction_id INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    offered INTEGER,
+    result INTEGER,
+    at INTEGER,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (day, client, service, transaction_id, session, version)
+) WITHOUT ROWID;
+CREATE TABLE unindexed (client INTEGER PRIMARY KEY);
+INSERT INTO unindexed SELECT DISTINCT client FROM calls;
+"""
+"""The step by which a layout has the index. Clients that had calls before it are ``unindexed``."""
+
+INSERT = """INSERT OR REPLACE INTO call_days
+(day, client, service, transaction_id, session, version, offered, result, at, checksum)"""
+READ = """
+SELECT transaction_id, session, version, offered, result, at, checksum FROM call_days
+WHERE day = ?1 AND client = ?2 AND service = ?3
+    AND (transaction_id, session, version) > (?4, ?5, ?6)
+ORDER BY transaction_id, session, version LIMIT ?7
+"""
+ALL = """SELECT day, client, service, transaction_id, session, version, offered, result, at,
+checksum FROM call_days"""
+FORGET = "DELETE FROM call_days WHERE client = ?"
+INDEXED = "DELETE FROM unindexed WHERE client = ?"
+TRIM = """
+DELETE FROM call_days WHERE (day, client, service, transaction_id, session, version) IN (
+    SELECT day, client, service, transaction_id, session, version FROM call_days
+    WHERE day < ? ORDER BY day, client, service, transaction_id, session, version LIMIT ?)
+"""
+
+TRIM_ROWS = 512  # deleted at a time
+READ_ROWS = 400  # read in one turn of the event loop: about a millisecond
+OVERHEAD = 400  # bytes of memory that a pending row takes
+DAY_SECONDS = 86_400
+EPOCH = 719_163  # the day of 1970-01-01, as ``date.toordinal`` counts
+BEFORE = -(2**63)  # less than any transaction
+
+
+class CallDay(NamedTuple):
+    """How a call counts at a service on a day: a row, as far as its key does not say it.
+
+    ``offered`` and ``at`` are in ms; ``result`` is None where the call counts no more.
+    """
+
+    transaction: int
+    session: str
+    offered: int | None
+    result: int | None
+    at: int | None
+
+
+_Place = tuple[int, int, int]
+"""A day, a client and a service."""
+_Version = tuple[int, str, int]
+"""A transaction, a session and a version, as the index orders them."""
+
+
+class CallDays:
+    """The index; rows that are not stored yet are read from memory."""
+
+    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+        self.reader = reader
+        self._writer = writer
+        self._report = report
+        self._pending: dict[_Place, dict[_Version, CallDay]] = {}
+
+    def write(self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]) -> None:
+        """Hand in how calls count from ``position`` on: (day, service, how).
+
+        At one position, that a call counts no more is newer than that it does.
+        """
+        table, keys = [], []
+        for day, service, row in rows:
+            place = (day, client, service)
+            version = (row.transaction, row.session, position << 1 | (row.result is None))
+            self._pending.setdefault(place, {})[version] = row
+            keys.append((place, version))
+            numbers = (row.offered, row.result, row.at)
+            table.append((*place, *version, *numbers, _checksum(place, version, row)))
+
+        def work(connection: apsw.Connection) -> None:
+            bulk_rows.insert(connection, INSERT, table)
+
+        def done() -> None:
+            for place, version in keys:
+                waiting = self._pending.get(place)
+                if waiting is not None:
+                    waiting.pop(version, None)
+                    if not waiting:
+                        del self._pending[place]
+
+        if table:
+            self._writer.submit(OVERHEAD * len(table), work, done)
+
+    def of(self, client: int, day: int, service: int, through: int) -> Iterator[list[CallDay]]:
+        """The calls that count, as of position ``through``; some per turn of the event loop.
+
+        Raises Unavailable.
+        """
+        place, last = (day, client, service), through << 1 | 1
+        newest: dict[tuple[int, str], tuple[int, CallDay]] = {}
+        for (transaction, session, version), row in self._pending.get(place, {}).items():
+            key = transaction, session
+            if version <= last and (key not in newest or newest[key][0] < version):
+                newest[key] = version, row
+        return self._merged(place, last, newest)
+
+    def _merged(
+        self, place: _Place, last: int, newest: dict[tuple[int, str], tuple[int, CallDay]]
+    ) -> Iterator[list[CallDay]]:
+        """The stored rows and ``newest``, which were not stored when the reading began."""
+        known: CallDay | None = None
+        for rows in self._stored(place):
+            found = []
+            for version, row in rows:
+                key = row.transaction, row.session
+                if known is not None and key != (known.transaction, known.session):
+                    found.append(known)
+                    known = None
+                if version > last or (key in newest and newest[key][0] > version):
+                    continue
+                newest.pop(key, None)
+                known = row
+            yield [row for row in found if row.result is not None]
+        rest = [] if known is None else [known]
+        rest += [row for _, row in newest.values()]
+        yield [row for row in rest if row.result is not None]
+
+    def _stored(self, place: _Place) -> Iterator[list[tuple[int, CallDay]]]:
+        after: _Version = (BEFORE, "", 0)
+        while True:
+            rows = []
+            with reading_derived(place[1], self._report):
+                bindings = (*place, *after, READ_ROWS)
+                for transaction, session, version, *numbers, stored in fetch(
+                    self.reader, READ, bindings
+                ):
+                    row = CallDay(transaction, session, *numbers)
+                    after = transaction, session, version
+                    if stored != _checksum(place, after, row):
+                        raise DamagedRow
+                    rows.append((version, row))
+            yield rows
+            if len(rows) < READ_ROWS:
+                return
+
+    def forget(self, client: int) -> None:
+        """Delete all of a client's rows that were handed in before; the client has an index now."""
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute(FORGET, (client,))
+            connection.execute(INDEXED, (client,))
+
+        self._writer.submit(0, work, _nothing)
+
+
+def unindexed(connection: apsw.Connection) -> list[int]:
+    """The clients whose calls were stored before there was an index. Raises apsw.Error."""
+    return [client for (client,) in connection.execute("SELECT client FROM unindexed")]
+
+
+def trim(connection: apsw.Connection, before: int) -> bool:
+    """Delete rows of days that ended before a tick in every zone. Returns whether there is more."""
+    day = EPOCH + before // TICKS_PER_SECOND // DAY_SECONDS - 1
+    connection.execute(TRIM, (day, TRIM_ROWS))
+    return connection.changes() == TRIM_ROWS
+
+
+def damaged(connection: apsw.Connection) -> Iterator[str]:
+    """The names of damaged rows. Raises apsw.Error."""
+    for *key, offered, result, at, stored in connection.execute(ALL):
+        day, client, service, transaction, session, version = key
+        row = CallDay(transaction, session, offered, result, at)
+        if stored != _checksum((day, client, service), (transaction, session, version), row):
+            yield f"call {transaction} of day {day} of the calls by day"
+
+
+def _checksum(place: _Place, version: _Version, row: CallDay) -> int:
+    numbers = [-1 if one is None else one for one in (row.offered, row.result, row.at)]
+    return checksum(row.session.encode(), *place, version[0], version[2], *numbers)
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""

@@ -1,0 +1,222 @@
+"""The calls behind a figure: as many as the figure says, wherever the calls are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.floor import calls
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.floor.view import FloorView
+from floorcast.model.inbound import InboundEvent
+from floorcast.model.token import end_of_entry
+from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
+from floorcast.statistics.figure_calls import FigureCall, FigureCalls, Wanted
+from floorcast.statistics.requests import FIGURES, LIVE_FIGURES, Figure
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
+from floorcast.statistics.service_stats import service_stats
+from floorcast.statistics.visibility import Moment
+from floorcast.store.projection_store import ProjectionStore
+from tests.floor.random_floors import agent_events, call, call_events, ticks
+from tests.floor.random_floors import new_floor as planned
+from tests.statistics.floors import scopes, seen, visible
+
+DAY_FIGURES = tuple(figure for figure in FIGURES if figure not in LIVE_FIGURES)
+SERVICES = (10, 20)
+LEAVING: dict[str, Any] = {"reason": "OTHER"}
+
+
+@st.composite
+def other_events(draw: st.DrawFn) -> InboundEvent:
+    """A call leaves its service, or is corrected."""
+    number, at = draw(st.integers(1, 4)), draw(st.integers(0, 200))
+    if draw(st.booleans()):
+        reason = draw(st.sampled_from(["TIMEOUT", "OTHER"]))
+        return call("call.leave", at, number, reason=reason)
+    return call("call.update", at, number, service=draw(st.sampled_from(SERVICES)))
+
+
+EVENTS = call_events() | call_events() | agent_events() | other_events()
+STEPS = st.lists(
+    st.tuples(EVENTS, st.sampled_from(["", "", "let go", "restart"])), min_size=15, max_size=60
+)
+
+
+class House:
+    """A floor whose calls come and go between its memory and a store."""
+
+    def __init__(self) -> None:
+        self.store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})
+        self.floor = planned()
+        self.entry = 1
+
+    def take(self, event: InboundEvent, *, let_go_of_ended: bool = False) -> None:
+        """Fold one event as the next entry, as the runner does it."""
+        self.entry += 1
+        self.floor.begin_entry(self.entry, ticks(200 + self.entry))
+        if let_go_of_ended:
+            self.floor.call_table.evict_ended(ticks(9_999) // 10_000)
+        let_go(self.floor, self.store, self.entry)
+        unknown = self.floor.unknown_calls([event])
+        bring_back(self.floor, self.store, unknown, self.entry, 0)
+        self.floor.fold(event, ticks(200 + self.entry), "-")
+
+    def restart(self) -> None:
+        """Go on from a snapshot."""
+        self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
+
+    def live(self, steps: list[tuple[InboundEvent, str]]) -> None:
+        """Take each event, and do what comes after it."""
+        for event, then in steps:
+            self.take(event, let_go_of_ended=then == "let go")
+            if then == "restart":
+                self.restart()
+
+    def left(self, wanted: Wanted) -> LeftCalls | None:
+        """The calls out of memory, as of now."""
+        if wanted.figure in LIVE_FIGURES:
+            return None
+        reached = end_of_entry(self.entry)
+        return LeftCalls(self.store, 1, (wanted.day, wanted.service), reached)
+
+    def page(self, wanted: Wanted, moment: Moment, rows: int = 100) -> FigureCalls:
+        """A page, read to its end."""
+        (scope,) = visible(self.floor, rows=rows).scopes()
+        own = scope._replace(services=[wanted.service])
+        page = FigureCalls(own, moment, wanted, self.left(wanted))
+        with closing(page):
+            for _ in page:
+                pass
+        return page
+
+    def pages(self, wanted: Wanted, moment: Moment) -> Iterator[FigureCalls]:
+        """All pages."""
+        while True:
+            page = self.page(wanted, moment)
+            yield page
+            if page.last is None:
+                return
+            wanted = wanted._replace(after=page.last)
+
+    def figures(self, moment: Moment) -> dict[tuple[int, Figure], int]:
+        """What the statistics say, by service and figure."""
+        found = dict.fromkeys(((service, figure) for service in SERVICES for figure in FIGURES), 0)
+        for row in service_stats(scopes(self.floor, *SERVICES), moment).all():
+            number = int(row.service_id)
+            found[number, "totalOffered"] = row.total_offered
+            found[number, "totalHandled"] = row.total_handled
+            found[number, "totalAbandoned"] = row.total_abandoned
+            found[number, "totalCallsAnsweredWithinSLA"] = row.total_calls_answered_within_sla
+            found[number, "totalCallsAbandonedWithinSLA"] = row.total_calls_abandoned_within_sla
+            found[number, "totalCallsInQueue"] = row.total_calls_in_queue
+            found[number, "callsWithAgent"] = row.calls_with_agent
+        intervals = service_intervals(scopes(self.floor, *SERVICES), moment, IntervalSpan())
+        for interval in intervals.all():
+            found[int(interval.service_id), "movedOn"] += sum(interval.moved_on.values())
+        return found
+
+    def check(self, moment: Moment, most: int = 1000) -> None:
+        """Every figure is the length of its list, by day and by interval."""
+        day = FloorView(self.floor).day_of(moment.now).number
+        for (service, figure), expected in self.figures(moment).items():
+            wanted = Wanted(service, figure, day, most=most)
+            found: list[FigureCall] = []
+            for page in self.pages(wanted, moment):
+                assert page.total == expected, (service, figure)
+                assert len(page.calls) <= most
+                found += page.calls
+            keys = [(row.transaction_id, row.session_id) for row in found]
+            assert len(set(keys)) == len(keys) == expected, (service, figure)
+        self.check_intervals(moment, day)
+
+    def check_intervals(self, moment: Moment, day: int) -> None:
+        """And for each interval in which anything was counted."""
+        rows = service_intervals(scopes(self.floor, *SERVICES), moment, IntervalSpan(300)).all()
+        for row in rows:
+            expected: dict[Figure, int] = {
+                "totalOffered": row.offered,
+                "totalHandled": row.handled,
+                "totalAbandoned": row.abandoned,
+                "totalCallsAnsweredWithinSLA": row.answered_within_sla,
+                "totalCallsAbandonedWithinSLA": row.abandoned_within_sla,
+                "movedOn": sum(row.moved_on.values()),
+            }
+            for figure, count in expected.items():
+                wanted = Wanted(int(row.service_id), figure, day, row.start, row.end)
+                assert self.page(wanted, moment).total == count, (row.start, figure)
+
+
+@settings(max_examples=60)
+@given(STEPS, st.integers(1, 3))
+def test_the_list_is_as_long_as_the_figure(
+    steps: list[tuple[InboundEvent, str]], most: int
+) -> None:
+    """Over late, repeated and reordered events, calls that left memory, and restarts."""
+    house = House()
+    house.live(steps)
+    house.check(seen(400), most)
+
+
+@st.composite
+def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
+    """One call that goes from queue to queue and agent to agent, with some events late."""
+    steps = []
+    for number in range(draw(st.integers(12, 50))):
+        kind = draw(st.sampled_from(["call.queue", "call.queue", "call.answer", "call.leave"]))
+        at = max(0, 5 * number - draw(st.sampled_from([0, 0, 0, 8, 60])))
+        if kind == "call.queue":
+            event = call(kind, at, service=draw(st.sampled_from(SERVICES)))
+        else:
+            event = call(kind, at, **LEAVING if kind == "call.leave" else {})
+        steps.append((event, draw(st.sampled_from(["", "", "let go", "restart"]))))
+    if draw(st.booleans()):
+        steps += [(call("call.end", 300), ""), (call("call.queue", 301, 2, service=10), "let go")]
+    return steps
+
+
+@settings(max_examples=60)
+@given(long_call())
+def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
+    steps: list[tuple[InboundEvent, str]],
+) -> None:
+    """Calls that keep six steps: the figures say how often each counted, and so do the lists."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "MOST_STEPS", 6)
+        house = House()
+        house.live(steps)
+        house.check(seen(400))
+
+
+@pytest.mark.parametrize(("figure", "expected"), [("totalOffered", 40), ("totalAbandoned", 10)])
+def test_a_page_shows_the_floor_as_of_its_beginning(figure: Figure, expected: int) -> None:
+    """Calls that change, leave memory or come back while it is read are where they were."""
+    house = House()
+    for number in range(40):
+        house.take(call("call.queue", number, number, service=10))
+    for number in range(10):
+        house.take(call("call.end", 60, number))
+    house.take(call("call.queue", 61, 99, service=20), let_go_of_ended=True)
+    for number in range(10, 15):
+        house.take(call("call.answer", 62, number))
+    day = FloorView(house.floor).day_of(seen(100).now).number
+    wanted = Wanted(10, figure, day)
+    (scope,) = visible(house.floor, rows=3).scopes()
+    page = FigureCalls(scope._replace(services=[10]), seen(100), wanted, house.left(wanted))
+    with closing(page):
+        for turn, _ in enumerate(page):
+            house.take(call("call.answer", 100 + turn, 39 - turn))
+            house.take(call("call.end", 101 + turn, 39 - turn))
+            house.take(call("call.disposition", 100 + turn, turn, termCode="x"))
+            house.take(call("call.queue", 100, 1000 + turn, service=10), let_go_of_ended=True)
+    assert page.total == len(page.calls) == expected
+    late = [row.transaction_id for row in page.calls if row.answered == seen(100).now]
+    assert late == []
+    if figure == "totalOffered":
+        assert sum(row.answered is not None for row in page.calls) == 5
+        assert [row.transaction_id for row in page.calls] == list(range(40))
