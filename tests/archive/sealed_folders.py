@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from floorcast.archive.sealing import SealJob, SealReport, seal
+from floorcast.archive.jobs import SealJob, SealReport
+from floorcast.archive.work import seal
 from floorcast.model.token import TICKS_PER_SECOND, to_ms
 from tests.archive.sources import LIMITS
 from tests.real.nodes import Clock, House

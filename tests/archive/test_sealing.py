@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.archive.manifests import DayManifest, HourManifest
 from floorcast.archive.schemas import FILES
-from floorcast.archive.sealing import Sealing, SealJob, SealReport
+from floorcast.archive.sealing import Sealing
 from floorcast.archive.storage import open_archive
 from floorcast.archive.tables import read_parquet
 from floorcast.model.errors import Unavailable

@@ -7,11 +7,7 @@ forgets it, it is written again if later hours noted late events of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Protocol
-
-import msgspec
-from msgspec import Struct, field
 
 from floorcast.archive.call_rows import Row, call_rows, event_rows
 from floorcast.archive.hours import Hour, hours_between, hours_of
@@ -20,6 +16,7 @@ from floorcast.archive.interval_rows import (
     agent_state_rows,
     service_interval_rows,
 )
+from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.archive.manifests import (
     DAY_MANIFEST,
     HOUR_MANIFEST,
@@ -29,59 +26,17 @@ from floorcast.archive.manifests import (
     described,
     encode_manifest,
 )
-from floorcast.archive.personal import Mode, treatment
-from floorcast.archive.replay import Forgotten, HourReplay, Limits, Source, replay
-from floorcast.archive.storage import Archive, open_archive
-from floorcast.archive.stored_floor import StoredFloor
+from floorcast.archive.personal import treatment
+from floorcast.archive.replay import Forgotten, HourReplay, Source, replay
+from floorcast.archive.storage import Archive
 from floorcast.archive.tables import WRITER, parquet_bytes
 from floorcast.floor.days import Calendar
 from floorcast.model.token import encode, end_of_entry, position, to_ms
 
-__all__ = ["SealJob", "SealReport", "Sealing", "Stored", "seal"]
+__all__ = ["Sealing", "Stored"]
 
 DATE_LENGTH = len("2026-11-26")
 SETTLED_MS = 60_000  # after an hour's cut: until then an entry may still be on its way to the disk
-
-
-class SealJob(Struct):
-    """What to seal: the next hour of a client that is due at ``now`` (ms) and not sealed.
-
-    ``folder`` is the data folder, ``archive`` where the archive is.
-    """
-
-    folder: str
-    archive: str
-    client: int
-    time_zone: str
-    now: int
-    limits: Limits
-    personal: Mode = "drop"
-    key: bytes = b""
-    token_secret: bytes = b""
-
-
-class SealReport(Struct):
-    """What was done: the hour that was sealed or corrected, and the files it has.
-
-    ``missing`` are hours that the log no longer has. ``pending`` hours are due and not sealed yet;
-    after 0, nothing is due before ``next_due`` (ms).
-    """
-
-    sealed: str | None = None
-    corrected: bool = False
-    rows: int = 0
-    bytes: int = 0
-    missing: list[str] = field(default_factory=list)
-    pending: int = 0
-    next_due: int = 0
-
-
-def seal(argument: bytes) -> bytes:
-    """Seal one hour: takes a SealJob and returns a SealReport. Raises Unavailable."""
-    job = msgspec.msgpack.decode(argument, type=SealJob)
-    archive = open_archive(job.archive)
-    with StoredFloor(Path(job.folder), job.client) as source:
-        return msgspec.msgpack.encode(Sealing(job, archive, source).next())
 
 
 class Stored(Source, Protocol):
@@ -116,9 +71,10 @@ class Sealing:
         job, calendar = self._job, self._calendar
         first = self._source.first_at()
         if first is None:
-            return SealReport(next_due=job.now)
+            return SealReport(next_due=job.now + SETTLED_MS)
         oldest = to_ms(first)
-        begun = list(hours_between(job.client, oldest, job.now, calendar))
+        # the log's time can be a moment ahead
+        begun = list(hours_between(job.client, oldest, max(job.now, oldest) + 1, calendar))
         known = self._known(begun[0].day)
         missing = self._missing(known, oldest)
         due = [hour for hour in begun if hour.name not in known and self._is_due(hour, 1)]
@@ -148,7 +104,7 @@ class Sealing:
         self._end_days(known, set(report.missing), oldest)
         report.next_due = min(
             (due_at for hour in begun[-2:] if (due_at := hour.cut(1) + SETTLED_MS) > job.now),
-            default=job.now,
+            default=job.now + SETTLED_MS,
         )
         return report
 

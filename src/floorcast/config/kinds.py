@@ -17,6 +17,7 @@ from floorcast.model import wording
 from floorcast.model.wording import one_of, whole_number
 
 __all__ = [
+    "ARCHIVE",
     "CLIENTS",
     "HOST",
     "LOG",
@@ -114,6 +115,13 @@ def _log(value: object) -> str:
     return log
 
 
+def _archive(value: object) -> str:
+    archive = _text(value)
+    if "://" in archive and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(?:/[^?#]*)?", archive):
+        raise ValueError(value)
+    return archive
+
+
 def _proxies(value: object) -> tuple[str, ...]:
     given = value if isinstance(value, list | tuple) else str(value).split(",")
     proxies = tuple(_text(proxy) for proxy in given)
@@ -136,5 +144,6 @@ PORT = whole(0, 65_535)._replace(metavar="PORT")
 PATH = Kind("a path", _path, "PATH")
 SIZE = Kind("a size in bytes, KiB, MiB or GiB (such as 256MiB) of at least 1MiB", _size, "SIZE")
 LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log, "embedded|URL")
+ARCHIVE = Kind("a path or s3://BUCKET/PREFIX", _archive, "PATH|URL")
 CLIENTS = Kind("ids of clients, separated by commas", _clients, "ID,…")
 PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies, "NETWORK,…")

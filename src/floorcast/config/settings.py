@@ -12,6 +12,7 @@ from typing import Annotated, Final, NamedTuple, get_type_hints
 from msgspec import Struct, structs
 
 from floorcast.config.kinds import (
+    ARCHIVE,
     CLIENTS,
     HOST,
     LOG,
@@ -200,6 +201,22 @@ class Settings(Struct, frozen=True, kw_only=True):
             "bytes",
         ),
     ] = 256 * 2**20
+    archive: Annotated[
+        str,
+        About(
+            ARCHIVE,
+            "Where each client's past hours are kept as Parquet files: a folder, or a bucket. "
+            "Without it, there is no archive.",
+        ),
+    ] = ""
+    archive_personal: Annotated[
+        str,
+        About(
+            choice("drop", "mask", "hash", "keep"),
+            "What the archive has of callers' phone numbers, accounts, names and e-mail "
+            "addresses: nothing, the last four characters, a keyed hash, or everything.",
+        ),
+    ] = "drop"
     call_quiet_hours: Annotated[
         float,
         About(

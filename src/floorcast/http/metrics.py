@@ -7,6 +7,7 @@ module uses Prometheus.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -110,6 +111,10 @@ class Metrics:
         """Add the metrics of the node's cluster."""
         self.registry.register(_Cluster(cluster))
 
+    def watch_archive(self, state: ArchiveCounts) -> None:
+        """Add the metrics of the archive."""
+        self.registry.register(_Archive(state))
+
     def watch_connections(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
         """Add the number of open connections, and of those closed or refused by reason."""
         self.registry.register(_Connections(look))
@@ -181,6 +186,38 @@ class _Connections(Collector):
         for why, count in closed.items():
             by_reason.add_metric((why,), count)
         yield by_reason
+
+
+class ArchiveCounts(Protocol):
+    """The progress of the archive."""
+
+    pending: int
+    sealed: int
+    corrected: int
+    missing: int
+    failures: int
+
+
+class _Archive(Collector):
+    """Reads the archive's counts on each scrape."""
+
+    def __init__(self, state: ArchiveCounts) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        state = self._state
+        yield GaugeMetricFamily(
+            "floorcast_archive_pending_hours",
+            "Hours of clients that are due to be sealed in the archive.",
+            value=state.pending,
+        )
+        for name, meaning, value in (
+            ("sealed_hours", "Hours sealed in the archive.", state.sealed),
+            ("corrected_hours", "Hours written again because of late events.", state.corrected),
+            ("missing_hours", "Hours that the log had forgotten before.", state.missing),
+            ("failures", "Attempts to seal an hour that failed.", state.failures),
+        ):
+            yield CounterMetricFamily(f"floorcast_archive_{name}", meaning, value=value)
 
 
 class _Cluster(Collector):

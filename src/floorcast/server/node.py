@@ -33,6 +33,7 @@ from floorcast.model.errors import DamagedEntry, FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
+from floorcast.server.archiving import Archiving, check_archive
 from floorcast.server.release import release
 from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
@@ -71,6 +72,7 @@ class Node:
         *,
         accept_loss: bool = False,
     ) -> None:
+        self.archiving: Archiving | None = None
         self._accept_loss = accept_loss
         self._settings = settings
         self._now = now
@@ -83,6 +85,7 @@ class Node:
 
     async def __aenter__(self) -> Self:
         """Open the files."""
+        check_archive(self._settings)
         try:
             await self._open(self._settings.data)
         except BaseException:
@@ -119,6 +122,8 @@ class Node:
         await self._note_log()
         self._every(SNAPSHOTS, self._note_log)
         self._chores.append(asyncio.create_task(self._follow_site()))
+        if self.archiving is not None:
+            self._chores.append(asyncio.create_task(self.archiving.run()))
         self.server.readiness.ready = True
 
     def release(self) -> None:
@@ -206,6 +211,10 @@ class Node:
                 metrics.fold_seconds.observe, metrics.fold_failures.inc, metrics.too_late.inc
             ),
         )
+        if settings.archive:
+            self.archiving = Archiving(settings, self.server)
+            metrics.watch_archive(self.archiving.state)
+            self._stack.push_async_callback(self.archiving.close)
         self._stack.push_async_callback(self._stop)
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:

@@ -1,0 +1,23 @@
+"""The functions of worker processes: pyarrow and duckdb, an extra, are imported in them alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from floorcast.archive.jobs import SealJob
+
+__all__ = ["seal"]
+
+
+def seal(argument: bytes) -> bytes:
+    """Seal one hour: takes a SealJob and returns a SealReport. Raises Unavailable."""
+    from floorcast.archive.sealing import Sealing  # noqa: PLC0415 -- pyarrow is an extra
+    from floorcast.archive.storage import open_archive  # noqa: PLC0415 -- as above
+    from floorcast.archive.stored_floor import StoredFloor  # noqa: PLC0415 -- as above
+
+    job = msgspec.msgpack.decode(argument, type=SealJob)
+    archive = open_archive(job.archive)
+    with StoredFloor(Path(job.folder), job.client) as source:
+        return msgspec.msgpack.encode(Sealing(job, archive, source).next())

@@ -1,0 +1,171 @@
+"""Has each client's hours sealed in a worker process, one after another.
+
+A client whose hour cannot be sealed is tried again and does not delay the others for longer than
+the attempt takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import structlog
+
+from floorcast.archive.jobs import SealJob, SealReport, hash_key
+from floorcast.archive.personal import Mode
+from floorcast.archive.replay import Limits
+from floorcast.archive.work import seal
+from floorcast.config.settings import Settings
+from floorcast.http.services import Services
+from floorcast.kv.folder import IN_MEMORY
+from floorcast.model.errors import FloorcastError, SettingError
+from floorcast.model.token import to_ms
+from floorcast.workers.pool import PoolTuning, WorkerFault, WorkerPool
+
+__all__ = ["ArchiveState", "Archiving", "check_archive"]
+
+LOOK_SECONDS = 15.0  # between two rounds over the clients
+RETRY_MS = 60_000  # after an attempt that failed
+SEAL_SECONDS = 1800.0  # that sealing one hour may take
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ArchiveState:
+    """The archive's progress, for the metrics: ``pending`` hours are due and not sealed yet."""
+
+    pending: int = 0
+    sealed: int = 0
+    corrected: int = 0
+    missing: int = 0
+    failures: int = 0
+
+
+def check_archive(settings: Settings) -> None:
+    """Raise SettingError if the settings ask for an archive that this installation cannot keep."""
+    if not settings.archive:
+        return
+    lacking = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
+    if lacking:
+        raise SettingError(
+            f"archive needs {' and '.join(lacking)}: install them with"
+            " pip install 'floorcast[archive]', or remove the setting"
+        )
+    if settings.data == IN_MEMORY:
+        raise SettingError("archive needs a data folder: give one with --data")
+
+
+class Archiving:
+    """Seals the hours of the clients that a node serves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: Services,
+        pool: WorkerPool | None = None,
+    ) -> None:
+        self.state = ArchiveState()
+        self._settings = settings
+        self._server = server
+        self._pool = pool or WorkerPool(PoolTuning(at_once=1, seconds=SEAL_SECONDS))
+        self._one_round = asyncio.Lock()
+        self._due: dict[int, int] = {}
+        self._pending: dict[int, int] = {}
+        self._missing: set[tuple[int, str]] = set()
+
+    async def run(self) -> None:
+        """Seal until cancelled."""
+        while True:
+            await self.round()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def round(self) -> None:
+        """Seal what is due, an hour of each client in turn; one round at a time."""
+        async with self._one_round:
+            await self._seal_due()
+
+    async def _seal_due(self) -> None:
+        while True:
+            now = to_ms(self._server.now())
+            due = [one for one in list(self._server.floors) if self._due.get(one, 0) <= now]
+            for client in due:
+                await self._seal(client)
+            if not any(self._pending.get(client) for client in due if self._is_due(client)):
+                return
+
+    async def close(self) -> None:
+        """End the worker process. What was being sealed is sealed after the next start."""
+        await self._pool.close()
+
+    def _is_due(self, client: int) -> bool:
+        return self._due.get(client, 0) <= to_ms(self._server.now())
+
+    async def _seal(self, client: int) -> None:
+        floor = self._server.floors.get(client)
+        if floor is None:
+            return
+        now = to_ms(self._server.now())
+        try:
+            answer = await self._pool.run(client, seal, self._job(client, now))
+        except (FloorcastError, WorkerFault) as error:
+            self.state.failures += 1
+            self._due[client] = now + RETRY_MS
+            why = str(error).strip().splitlines()[-1]
+            _log.warning("archive_failed", client=client, why=why, hint="it is tried again")
+            return
+        self._take(client, msgspec.msgpack.decode(answer, type=SealReport))
+
+    def _job(self, client: int, now: int) -> bytes:
+        settings, server = self._settings, self._server
+        config = server.floors[client].floor.state.config
+        return msgspec.msgpack.encode(
+            SealJob(
+                folder=str(Path(settings.data).absolute()),
+                archive=settings.archive,
+                client=client,
+                time_zone=config.time_zone,
+                now=now,
+                limits=Limits(
+                    server.quiet_call_ms,
+                    server.quiet_agent_ms,
+                    int(settings.agent_late_minutes * 60_000),
+                ),
+                personal=cast("Mode", settings.archive_personal),
+                key=hash_key(server.token_secret),
+                token_secret=server.token_secret,
+            )
+        )
+
+    def _take(self, client: int, report: SealReport) -> None:
+        self._pending[client] = report.pending
+        self.state.pending = sum(self._pending.values())
+        if not report.pending:
+            self._due[client] = report.next_due
+        if report.sealed is not None:
+            self.state.corrected += report.corrected
+            self.state.sealed += not report.corrected
+            _log.info(
+                "archive_hour_corrected" if report.corrected else "archive_hour_sealed",
+                client=client,
+                hour=report.sealed,
+                rows=report.rows,
+                bytes=report.bytes,
+                pending=report.pending,
+            )
+        gone = [hour for hour in report.missing if (client, hour) not in self._missing]
+        if gone:
+            self._missing.update((client, hour) for hour in gone)
+            self.state.missing += len(gone)
+            _log.warning(
+                "archive_hours_missing",
+                client=client,
+                first=gone[0],
+                last=gone[-1],
+                hours=len(gone),
+                hint="the log no longer has them: the server or the archive was away for too long",
+            )

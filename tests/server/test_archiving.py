@@ -1,0 +1,145 @@
+"""The server's archive: hours are sealed while it runs, and what fails is tried again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.archive.jobs import SealJob, SealReport
+from floorcast.config.settings import Settings
+from floorcast.model.errors import SettingError, Unavailable
+from floorcast.server import archiving
+from floorcast.server.archiving import Archiving, check_archive
+from floorcast.workers.pool import PoolTuning, WorkerPool
+from tests.real.nodes import MEMORY, Clock, House
+from tests.real.sites import ACME, CHILD, event, ndjson
+
+SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
+
+
+class Pool(WorkerPool):
+    """Answers for worker processes: refuses some clients, and seals an hour of the others."""
+
+    def __init__(self, broken: set[int]) -> None:
+        super().__init__(PoolTuning())
+        self.broken = broken
+        self.asked: list[int] = []
+        self.left = {ACME: 2, CHILD: 1}
+
+    async def run(
+        self, client: int, function: object, argument: bytes, *, near: object = None
+    ) -> bytes:
+        """Do the job of a client."""
+        assert getattr(function, "__name__", "") == "seal"
+        assert near is None
+        job = msgspec.msgpack.decode(argument, type=SealJob)
+        self.asked.append(client)
+        if client in self.broken:
+            raise Unavailable("the archive cannot be written: No space left on device")
+        left = self.left.get(client, 0)
+        self.left[client] = left - 1
+        report = SealReport(pending=max(left - 1, 0), next_due=job.now + 3_600_000)
+        report.sealed = f"2026-11-24/{left:02d}" if left else None
+        report.missing = ["2026-11-23/01", "2026-11-23/02"]
+        return msgspec.msgpack.encode(report)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A node without an archive of its own."""
+    one = House(tmp_path, Clock())
+    yield one
+    one.end()
+
+
+def archive_of(house: House, *broken: int) -> tuple[Archiving, Pool]:
+    """An archive of the node's clients."""
+    pool = Pool(set(broken))
+    return Archiving(Settings(data=house.data, archive="a"), house.node.server, pool), pool
+
+
+def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
+    """In turn, until none is left; then nothing is asked before an hour is due."""
+    sealing, pool = archive_of(house)
+    house.run(sealing.round())
+    assert pool.asked.count(ACME) == 2
+    assert (sealing.state.sealed, sealing.state.pending) == (3, 0)
+    asked = len(pool.asked)
+    house.run(sealing.round())
+    assert len(pool.asked) == asked
+    house.clock.move(3601)
+    house.run(sealing.round())
+    assert len(pool.asked) == asked + 3
+
+
+def test_a_client_that_fails_does_not_stop_the_others(house: House) -> None:
+    """It is tried again after a minute."""
+    sealing, pool = archive_of(house, ACME)
+    with capture_logs() as logs:
+        house.run(sealing.round())
+    assert [one["client"] for one in logs if one["event"] == "archive_failed"] == [ACME]
+    assert sealing.state.sealed == 1
+    assert sealing.state.failures == 1
+    pool.broken.clear()
+    house.clock.move(61)
+    house.run(sealing.round())
+    assert sealing.state.sealed == 3
+
+
+def test_missing_hours_are_logged_once(house: House) -> None:
+    """However often they are found."""
+    sealing, _ = archive_of(house)
+    with capture_logs() as logs:
+        house.run(sealing.round())
+        house.clock.move(3601)
+        house.run(sealing.round())
+    found = [one for one in logs if one["event"] == "archive_hours_missing"]
+    assert sorted(one["client"] for one in found) == sorted(house.node.server.floors)
+    assert sealing.state.missing == 2 * len(found)
+
+
+def test_a_server_seals_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """From the setting to the files; and the metrics tell."""
+    clock = Clock()
+    house = House(tmp_path, clock, archive=str(tmp_path / "archive"))
+    try:
+        house.take(SMS)
+        clock.move(2 * 3600)
+        sealing = house.node.archiving
+        assert sealing is not None
+        house.run(sealing.round())
+        assert list((tmp_path / "archive").rglob("events.parquet"))
+        text = house.node.server.metrics.text().decode()
+        assert "floorcast_archive_failures_total 0.0" in text
+        assert "floorcast_archive_pending_hours 0.0" in text
+        assert f"floorcast_archive_sealed_hours_total {sealing.state.sealed:.1f}" in text
+        assert sealing.state.sealed
+    finally:
+        house.end()
+    assert "pyarrow" not in _imported_by("floorcast.server.node")
+
+
+def _imported_by(module: str) -> str:
+    """The modules that a new interpreter has loaded after importing one."""
+    import subprocess  # noqa: PLC0415 -- for this alone
+
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    return done.stdout
+
+
+def test_without_the_extra_the_setting_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And where the data is kept in memory, what to give."""
+    with pytest.raises(SettingError, match="--data"):
+        check_archive(Settings(data=MEMORY, archive="archive"))
+    monkeypatch.setattr(archiving, "find_spec", lambda _name: None)
+    with pytest.raises(SettingError, match=r"pip install 'floorcast\[archive\]'"):
+        check_archive(Settings(archive="archive"))
+    check_archive(Settings())
