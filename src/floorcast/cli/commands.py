@@ -24,6 +24,7 @@ SUMMARIES = {
     "site": "Apply, check and show the site's clients.",
     "user": "Add, change and remove users.",
     "key": "Create and revoke API tokens and ingest, metrics and screen keys.",
+    "webhook": "Show, test, resume and skip webhooks.",
     "audit": "Print the audit log: logins, refusals and changes.",
     "backup": "Copy the data folder in the state of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",

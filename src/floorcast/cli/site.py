@@ -154,6 +154,7 @@ def _shown(client: Client) -> Iterator[str]:
         ("agents", f"{len(plan.agents)}, of whom {agents} may log in"),
         ("API tokens", str(len(client.api_tokens))),
         ("ingest keys", str(len(client.ingest_keys))),
+        ("webhooks", " ".join(one.name for one in client.webhooks) or "none"),
         ("term codes", " ".join(code.code for code in plan.term_codes) or "the default ones"),
     ]
     yield from aligned(facts, "  ")

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from floorcast.feeds.blocks import Block, Page, PageBuilder, Record, Tail
+from floorcast.feeds.blocks import PAGE_BYTES, Block, Page, PageBuilder, Record, Tail
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings, Waiters
 from floorcast.site.configuration import FeedName
@@ -119,12 +119,16 @@ class Feed:
         self._tail = Tail()
         self._rings.keep(self._ring, Block(segment))
 
-    async def page(self, cursor: int, matcher: Matcher, count: int) -> Page:
+    async def page(
+        self, cursor: int, matcher: Matcher, count: int, space: int = PAGE_BYTES
+    ) -> Page:
         """Up to ``count`` events after ``cursor`` that ``matcher`` sees; at once, maybe empty.
+
+        They have at most ``space`` bytes together, unless a single event has more.
 
         Raises Unavailable when the store cannot be read.
         """
-        builder = PageBuilder(cursor, matcher, count)
+        builder = PageBuilder(cursor, matcher, count, space)
         page = self._kept(builder)
         while page is None:
             if self._looked(builder):

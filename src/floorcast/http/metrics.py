@@ -1,5 +1,7 @@
 """The metrics of ``/metrics``. No label names a client, a user or an id of either.
 
+A webhook is named by an id that only the installation can derive (``floorcast webhook list``).
+
 Lower layers have plain counters (see ``Rings.counts``) or get an ``observe`` callback; only this
 module uses Prometheus.
 """
@@ -23,6 +25,7 @@ from prometheus_client.registry import Collector
 from floorcast.cluster.node_state import ClusterState
 from floorcast.feeds.ring import Rings
 from floorcast.sse.hub import Hub
+from floorcast.webhooks.service import WebhookState
 
 __all__ = ["Metrics"]
 
@@ -106,6 +109,10 @@ class Metrics:
     def watch_feeds(self, rings: Rings, streams: Hub) -> None:
         """Add the metrics of the feeds and of the streams."""
         self.registry.register(_Feeds(rings, streams))
+
+    def watch_webhooks(self, states: Callable[[], Iterable[WebhookState]]) -> None:
+        """Add the metrics of the webhooks that this node sends."""
+        self.registry.register(_Webhooks(states))
 
     def watch(self, cluster: Callable[[], ClusterState]) -> None:
         """Add the metrics of the node's cluster."""
@@ -218,6 +225,27 @@ class _Archive(Collector):
             ("failures", "Attempts to seal an hour that failed.", state.failures),
         ):
             yield CounterMetricFamily(f"floorcast_archive_{name}", meaning, value=value)
+
+
+class _Webhooks(Collector):
+    """Reads the state of the webhooks on each scrape."""
+
+    def __init__(self, states: Callable[[], Iterable[WebhookState]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterable[Metric]:
+        states = list(self._states())
+        for kind, name, meaning, member in (
+            (GaugeMetricFamily, "lag_seconds", "Age of the oldest undelivered event.", "lag"),
+            (GaugeMetricFamily, "suspended", "1 while the webhook is suspended.", "suspended"),
+            (CounterMetricFamily, "events", "Events delivered.", "events"),
+            (CounterMetricFamily, "failures", "Requests that failed.", "failures"),
+            (CounterMetricFamily, "suspensions", "Suspensions.", "suspensions"),
+        ):
+            family = kind(f"floorcast_webhook_{name}", meaning, labels=("webhook",))
+            for state in states:
+                family.add_metric((state.id,), float(getattr(state, member)))
+            yield family
 
 
 class _Cluster(Collector):

@@ -42,6 +42,9 @@ from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.webhooks.delivery import Surroundings
+from floorcast.webhooks.exchange import tls_context
+from floorcast.webhooks.service import Webhooks
 
 __all__ = ["Node"]
 
@@ -50,6 +53,7 @@ LONGEST_PAUSE = 60.0  # seconds between two tries to bring a floor up to the sit
 SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
 LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
 SITE_AGREED = 10.0  # seconds between two checks whether a late node has put an old site in the log
+SINGLE = "single"  # the holder of leases on a data folder, which one server has at a time
 SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -124,6 +128,7 @@ class Node:
         self._chores.append(asyncio.create_task(self._follow_site()))
         if self.archiving is not None:
             self._chores.append(asyncio.create_task(self.archiving.run()))
+        self._webhooks.start()
         self.server.readiness.ready = True
 
     def release(self) -> None:
@@ -215,6 +220,14 @@ class Node:
             self.archiving = Archiving(settings, self.server)
             metrics.watch_archive(self.archiving.state)
             self._stack.push_async_callback(self.archiving.close)
+        self._webhooks = Webhooks(
+            self._site,
+            stores.kv,
+            Surroundings(self.server, now, tls_context()),
+            self.server.serves,
+            "" if stores.shared else SINGLE,
+        )
+        metrics.watch_webhooks(self._webhooks.states)
         self._stack.push_async_callback(self._stop)
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
@@ -253,6 +266,7 @@ class Node:
         self._audit.record("stop")
         tasks = [*self._chores, *self._beginning.values()]
         await ended(tasks)
+        await self._webhooks.close()
         await self._floors.close()
         self._rings.seal()
 

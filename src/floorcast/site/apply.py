@@ -155,6 +155,7 @@ def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
         users=users,
         plan=client.plan(),
         limits=client.limits,
+        webhooks=client.webhooks(),
     )
 
 

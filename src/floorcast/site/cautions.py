@@ -8,7 +8,11 @@ from pathlib import Path
 from floorcast.site.digests import digest
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.file_schema import FileClient
-from floorcast.site.secret_rules import is_example_key, is_example_password
+from floorcast.site.secret_rules import (
+    is_example_key,
+    is_example_password,
+    is_example_secret,
+)
 
 __all__ = ["example_secrets", "readable_by_others"]
 
@@ -29,6 +33,16 @@ def example_secrets(site_file: SiteFile) -> Iterator[str]:
                     f"client {client.id}: {name} has a key of the published example; create "
                     f"another with floorcast key new"
                 )
+        yield from _example_webhooks(client)
+
+
+def _example_webhooks(client: FileClient) -> Iterator[str]:
+    for webhook in client.webhook:
+        if any(map(is_example_secret, webhook.secrets)):
+            yield (
+                f"client {client.id}, webhook {webhook.name}: the secret is that of the published"
+                f" example; create another with floorcast webhook secret"
+            )
 
 
 def readable_by_others(path: Path, site_file: SiteFile) -> Iterator[str]:
@@ -44,7 +58,9 @@ def readable_by_others(path: Path, site_file: SiteFile) -> Iterator[str]:
 def _has_own_secrets(client: FileClient) -> bool:
     passwords = [login.password for login in client.logins() if login.password]
     keys = (*client.api_tokens, *client.ingest_keys)
+    secrets = (secret for webhook in client.webhook for secret in webhook.secrets)
     return not (
         all(map(is_example_password, passwords))
         and all(is_example_key(digest(key)) for key in keys)
+        and all(map(is_example_secret, secrets))
     )

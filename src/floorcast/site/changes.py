@@ -12,6 +12,9 @@ from floorcast.site.digests import fingerprint
 
 __all__ = ["Change", "counted", "differences"]
 
+UNSHOWN = frozenset({"url", "secret", "previous_secret", "template", "filter"})
+"""Members of a webhook whose values are not shown: secrets, a URL that can be one, long texts."""
+
 _Table = Mapping[int | str, Struct]
 Action = Literal["added", "changed", "removed", "kept"]
 
@@ -67,6 +70,7 @@ def _summary(client: Client) -> str:
         "service": len(client.plan.services),
         "agent": len(client.plan.agents),
         "term code": len(client.plan.term_codes),
+        "webhook": len(client.webhooks),
         "user": sum(not user.agent for user in client.users),
         "API token": len(client.api_tokens),
         "ingest key": len(client.ingest_keys),
@@ -78,6 +82,7 @@ def _tables(old: Client, new: Client) -> Iterator[tuple[str, _Table, _Table]]:
     yield "call center", _by("id", old.plan.call_centers), _by("id", new.plan.call_centers)
     yield "service", _by("id", old.plan.services), _by("id", new.plan.services)
     yield "agent", _by("id", old.plan.agents), _by("id", new.plan.agents)
+    yield "webhook", _by("name", old.webhooks), _by("name", new.webhooks)
     yield "term code", _by("code", old.plan.term_codes), _by("code", new.plan.term_codes)
     for agent, name in ((False, "user"), (True, "login of agent")):
         before = [user for user in old.users if user.agent is agent]
@@ -107,7 +112,7 @@ def _parts(old: _Table, new: _Table) -> Iterator[Change]:
 
 def _name(key: object, part: Struct) -> str:
     name = getattr(part, "name", None) or getattr(part, "login", None)
-    return f"{key} {name}" if name else str(key)
+    return f"{key} {name}" if name and name != key else str(key)
 
 
 def _details(pairs: Mapping[str, tuple[object, object]]) -> str:
@@ -117,6 +122,8 @@ def _details(pairs: Mapping[str, tuple[object, object]]) -> str:
             continue
         if name == "password_hash":
             said.append("password")
+        elif name in UNSHOWN:
+            said.append(name)
         else:
             said.append(f"{name} {_shown(before)} → {_shown(after)}")
     return ", ".join(said)

@@ -13,6 +13,7 @@ from floorcast.site.configuration import Center, CenterOf
 from floorcast.site.digests import digest
 from floorcast.site.file_schema import FileAgent, FileClient, FileUser
 from floorcast.site.secret_rules import MIN_KEY_CHARS, password_fault
+from floorcast.site.webhooks import webhook_problems
 
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 
@@ -78,6 +79,9 @@ def _within(client: FileClient, centers: Centers) -> Iterator[str]:
             )
     for user in client.user:
         yield from (f", user {user.id}{problem}" for problem in _user(user, centers))
+    services = {one.name: one.id for one in client.service}
+    named = {one.name: one.id for one in client.call_center}
+    yield from webhook_problems(client.webhook, client.feeds, services, named)
     for agent in client.agent:
         yield from (f", agent {agent.id}{problem}" for problem in _password(agent))
 
@@ -91,6 +95,7 @@ def _twice(client: FileClient) -> Iterator[str]:
         ("agent", "login", [agent.login for agent in client.agent]),
         ("user", "id", _ids(client.user)),
         ("user", "name", _names(client.user)),
+        ("webhook", "name", _names(client.webhook)),
         ("term_code", "code", [code.code for code in client.term_code]),
         ("not_ready_reason", "reason", [one.reason for one in client.not_ready_reason]),
     )

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from floorcast.site.webhooks import Webhook
+
 __all__ = [
     "DEFAULT_TERM_CODES",
     "Agent",
@@ -190,7 +192,10 @@ class ScreenKey(_Part, frozen=True):
 
 
 class Client(_Part, frozen=True):
-    """A client of the site as it is stored, with tokens and keys as SHA-256 in hexadecimal."""
+    """A client of the site as it is stored, with tokens and keys as SHA-256 in hexadecimal.
+
+    The secrets of webhooks are as declared, since they sign.
+    """
 
     id: Id
     name: Name
@@ -202,3 +207,4 @@ class Client(_Part, frozen=True):
     users: tuple[User, ...] = ()
     plan: FloorConfig = FloorConfig()
     limits: Limits = Limits()
+    webhooks: tuple[Webhook, ...] = ()

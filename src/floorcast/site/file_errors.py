@@ -18,11 +18,20 @@ __all__ = ["convert", "explain", "label"]
 
 T = TypeVar("T")
 
-NEEDED = frozenset({"id", "name", "login", "code", "category", "role"})
+NEEDED = frozenset({"id", "name", "login", "code", "category", "role", "url", "secret", "send"})
 """Keys that some table cannot do without."""
 
 
-SECRET = ("password", "password_hash", "api_tokens", "api_token_hashes", "ingest_keys")
+SECRET = (
+    "password",
+    "password_hash",
+    "api_tokens",
+    "api_token_hashes",
+    "ingest_keys",
+    "secret",
+    "previous_secret",
+    "url",
+)
 
 
 def label(table: str, entry: object, number: int) -> str:

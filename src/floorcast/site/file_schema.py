@@ -22,6 +22,7 @@ from floorcast.site.configuration import (
     TermCode,
     in_order,
 )
+from floorcast.site.webhooks import Webhook, resolved
 
 __all__ = ["FileAgent", "FileClient", "FileUser", "Login", "SiteTables"]
 
@@ -79,6 +80,14 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     term_code: tuple[TermCode, ...] = ()
     not_ready_reason: tuple[NotReadyReason, ...] = ()
     user: tuple[FileUser, ...] = ()
+    webhook: tuple[Webhook, ...] = ()
+
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """The webhooks by name, with ids for the names in their filters."""
+        services = {one.name: one.id for one in self.service}
+        centers = {one.name: one.id for one in self.call_center}
+        found = (resolved(one, services, centers) for one in self.webhook)
+        return tuple(sorted(found, key=lambda one: one.name))
 
     def plan(self) -> FloorConfig:
         """The floor's part, in an order that does not depend on the file's."""

@@ -10,6 +10,7 @@ __all__ = [
     "MIN_PASSWORD_CHARS",
     "is_example_key",
     "is_example_password",
+    "is_example_secret",
     "password_fault",
 ]
 
@@ -23,6 +24,10 @@ EXAMPLE_PASSWORDS = frozenset(
 EXAMPLE_KEYS = frozenset(
     map(digest, ("example-api-token-change-me", "example-ingest-key-change-me"))
 )
+
+
+EXAMPLE_SECRETS = frozenset({"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="})
+"""Those of webhooks in the published example site and in the docs."""
 
 
 def password_fault(password: str, user_name: str) -> str:
@@ -42,3 +47,8 @@ def is_example_password(password: str) -> bool:
 def is_example_key(key_digest: str) -> bool:
     """Whether the API token or ingest key with this digest is one of the published example site."""
     return key_digest in EXAMPLE_KEYS
+
+
+def is_example_secret(secret: str) -> bool:
+    """Whether the secret of a webhook is the one of the published example site."""
+    return secret in EXAMPLE_SECRETS

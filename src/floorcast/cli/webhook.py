@@ -1,0 +1,253 @@
+"""``floorcast webhook``: how far the webhooks are, and what an operator does about them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import uuid4
+
+import msgspec
+import typer
+
+from floorcast.cli.admin import (
+    ClientOption,
+    DataOption,
+    LogOption,
+    aligned,
+    audit,
+    client_named,
+    with_kv,
+)
+from floorcast.kv.port import Conflict, Item, KeyValueStore
+from floorcast.kv.token_secret import token_secret
+from floorcast.model.errors import InvalidParameter, SettingError, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
+from floorcast.site.body_template import EXAMPLES, TemplateError, render
+from floorcast.site.configuration import Client
+from floorcast.site.live_site import Site
+from floorcast.site.webhooks import SECRET_PREFIX, Webhook, url_of
+from floorcast.webhooks.addresses import AddressRefused
+from floorcast.webhooks.batches import MEDIA_TYPE
+from floorcast.webhooks.connection import Reply, RequestFailed
+from floorcast.webhooks.delivery import signed
+from floorcast.webhooks.exchange import Exchange, tls_context
+from floorcast.webhooks.progress import (
+    BUCKET,
+    Progress,
+    item_of,
+    key_of,
+    read_progress,
+    resumed,
+    webhook_id,
+)
+from floorcast.webhooks.signatures import signing_key
+
+__all__ = ["app", "register"]
+
+app = typer.Typer(help="Show, test, resume and skip webhooks.", no_args_is_help=True)
+
+SECRET_BYTES = 32
+TRIES = 5  # against the server, which writes at the same moment
+REACH_SECONDS = 24 * 3_600  # that feeds reach back
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The webhook's name.")]
+COLUMNS = ("id", "name", "receiver", "state", "delivered", "failed", "up to", "reason")
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands to the program."""
+    program.add_typer(app, name="webhook")
+
+
+@app.command("list")
+def show(
+    context: typer.Context,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:
+    """Print a client's webhooks: state, events delivered, requests failed, and place.
+
+    The progress of a running server is at most 5 seconds old. /metrics names a webhook by its id.
+    """
+
+    async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
+        owner = client_named(Site(kv), client)
+        secret = await token_secret(kv)
+        return [_row(kv, owner.id, one, secret) for one in owner.webhooks]
+
+    rows = with_kv(context, {"data": data, "log": log}, look)
+    print("\n".join(aligned([COLUMNS, *rows])) if rows else "the client declares no webhook")
+
+
+def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tuple[str, ...]:
+    progress = read_progress(kv.get(BUCKET, key_of(client, webhook.name)))
+    state: str = progress.state
+    if progress.tries and state == "active":
+        state = f"retrying, {progress.tries} tries"
+    place = "now"
+    if progress.token:
+        place = _time(decode(client, progress.token, secret).ticks)
+    return (
+        webhook_id(client, webhook.name, secret),
+        webhook.name,
+        webhook.origin,
+        state,
+        f"{progress.events:,}",
+        f"{progress.failures:,}",
+        place,
+        progress.reason or "-",
+    )
+
+
+def _time(ticks: int) -> str:
+    return datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@app.command("secret")
+def make_secret() -> None:
+    """Print a new secret for the site file."""
+    print(SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode())
+
+
+@app.command("test")
+def send_test(
+    context: typer.Context,
+    name: NameArgument,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:
+    """Send a signed example from this machine, and print the receiver's response.
+
+    The example is an event of type floorcast.test; with a template, it is the template's body for
+    an example event. Nothing else changes.
+    """
+
+    async def post(kv: KeyValueStore) -> Reply:
+        webhook = _declared(client_named(Site(kv), client), name)
+        kind, body = _example(webhook)
+        keys = [signing_key(secret) for secret in webhook.secrets]
+        exchange = Exchange(url_of(webhook), tls_context(), allow_private=webhook.allow_private)
+        message = f"msg_test_{uuid4().hex}"
+        headers = signed(keys, message, system_now(), body) | {"content-type": kind}
+        try:
+            return await exchange.post(headers, body)
+        except (AddressRefused, RequestFailed) as error:
+            raise Unavailable(f"webhook {name}: {error}") from error
+        finally:
+            exchange.close()
+
+    begun = time.monotonic()
+    reply = with_kv(context, {"data": data, "log": log}, post)
+    took = (time.monotonic() - begun) * 1000
+    print(f"the receiver answered {reply.status} in {took:.0f} ms")
+    if not 200 <= reply.status < 300:
+        raise SettingError(f"webhook {name}: only 2xx counts as delivered")
+
+
+def _example(webhook: Webhook) -> tuple[str, bytes]:
+    if webhook.template is None:
+        event = {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "source": "/floorcast",
+            "type": "floorcast.test",
+            "time": _time(system_now()),
+            "data": {"webhook": webhook.name},
+        }
+        return MEDIA_TYPE, msgspec.json.encode([event])
+    try:
+        for sent in webhook.send:
+            if body := render(webhook.template, webhook.content_type, EXAMPLES[sent]):
+                return webhook.content_type, body
+    except TemplateError as error:
+        raise SettingError(f"webhook {webhook.name}: template: {error}") from error
+    raise SettingError(f"webhook {webhook.name}: the template leaves every example event out")
+
+
+@app.command("resume")
+def resume(
+    context: typer.Context,
+    name: NameArgument,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TOKEN", show_default=False,
+            help="Start after this token or eventId of a feed, at most 24 hours old.",
+        ),
+    ] = None,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:  # fmt: skip
+    """Send again now: a suspended webhook from its place, or any webhook from a token."""
+    if start is not None and not start:
+        raise typer.BadParameter(
+            "it is empty; to start now: floorcast webhook skip", param_hint="--from"
+        )
+    store = {"data": data, "log": log}
+    owner, after = with_kv(context, store, lambda kv: _edit(kv, client, name, start))
+    audit(context, store, "webhook_resumed", client=owner.id, webhook=name)
+    place = f" from {start}" if start else ""
+    print(f"webhook {name} of client {owner.name} is {after.state} again{place}")
+
+
+@app.command("skip")
+def skip(
+    context: typer.Context,
+    name: NameArgument,
+    client: ClientOption = None,
+    data: DataOption = None,
+    log: LogOption = None,
+) -> None:
+    """Leave out all events up to now, and send those that follow."""
+    store = {"data": data, "log": log}
+    owner, _ = with_kv(context, store, lambda kv: _edit(kv, client, name, ""))
+    audit(context, store, "webhook_skipped", client=owner.id, webhook=name)
+    print(f"webhook {name} of client {owner.name} starts with the events from now on")
+
+
+def _declared(owner: Client, name: str) -> Webhook:
+    for webhook in owner.webhooks:
+        if webhook.name == name:
+            return webhook
+    names = ", ".join(one.name for one in owner.webhooks) or "none"
+    raise typer.BadParameter(
+        f"client {owner.name} declares no webhook {name}; it declares {names}", param_hint="NAME"
+    )
+
+
+async def _edit(
+    kv: KeyValueStore, client: str | None, name: str, token: str | None
+) -> tuple[Client, Progress]:
+    owner = client_named(Site(kv), client)
+    _declared(owner, name)
+    if token:
+        _check(owner.id, token, await token_secret(kv))
+    key = key_of(owner.id, name)
+    for _ in range(TRIES):
+        seen = Item(BUCKET, key, kv.get(BUCKET, key))
+        after = resumed(read_progress(seen.value), token)
+        try:
+            await kv.write([item_of(owner.id, name, after)], [seen])
+        except Conflict:
+            await asyncio.sleep(0)
+            continue
+        return owner, after
+    raise Unavailable("the webhook's progress is being written by the server; try again")
+
+
+def _check(client: int, token: str, secret: bytes) -> None:
+    try:
+        ticks = decode(client, token, secret).ticks
+    except ValueError as error:
+        raise InvalidParameter("--from: expected a token or an eventId of a feed") from error
+    if system_now() - ticks > REACH_SECONDS * TICKS_PER_SECOND:
+        raise InvalidParameter(
+            "--from: the token is more than 24 hours old; feeds reach back so far"
+        )

@@ -1,0 +1,1 @@
+"""Webhooks: events sent to receivers, each a reader with a durable cursor."""

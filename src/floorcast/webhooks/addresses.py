@@ -1,0 +1,99 @@
+"""The address that a webhook's request goes to: resolved for each connection, and checked.
+
+The connection is made to the address that was checked, and not to the name again, so a name that
+resolves to another address a moment later changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+
+__all__ = ["AddressRefused", "Resolver", "is_public", "resolve", "system_resolver"]
+
+MAX_ADDRESSES = 64  # of a name that are looked at
+
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+"""Gives the addresses of a host name and port, as text. Raises OSError."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+_SIX_TO_FOUR_RELAY = ipaddress.ip_network("192.88.99.0/24")
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class AddressRefused(Exception):
+    """The host has no address that a request may go to."""
+
+
+async def system_resolver(host: str, port: int) -> list[str]:
+    """The addresses that the system gives for the name."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the public internet.
+
+    Private, shared, loopback, link-local (where clouds have their metadata), multicast, reserved
+    and unspecified addresses are not; an IPv6 address that contains an IPv4 address (mapped, 6to4,
+    NAT64, Teredo) is public if all of its parts are.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # with a scope: link-local
+        return False
+    return all(map(_is_global, (parsed, *_embedded(parsed))))
+
+
+def _is_global(address: _Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None or address in _NAT64:
+            return True  # decided by the address that it contains
+        if address in _SITE_LOCAL or address.is_site_local:
+            return False
+    elif address in _SIX_TO_FOUR_RELAY:
+        return False
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not address.is_unspecified
+    )
+
+
+def _embedded(address: _Address) -> list[_Address]:
+    if not isinstance(address, ipaddress.IPv6Address):
+        return []
+    found: list[_Address | None] = [address.ipv4_mapped, address.sixtofour]
+    if address in _NAT64:
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    if address.teredo is not None:
+        found += address.teredo
+    if int(address) >> 32 == 0 and int(address) > 0xFFFF:  # IPv4-compatible, of old
+        found.append(ipaddress.IPv4Address(int(address)))
+    return [one for one in found if one is not None]
+
+
+async def resolve(
+    host: str, port: int, *, allow_private: bool, resolver: Resolver = system_resolver
+) -> list[str]:
+    """The addresses of ``host`` to connect to, in the system's order.
+
+    Raises AddressRefused if one of them is not public, unless ``allow_private``: a name with a
+    public and a private address could be used to reach the private one. Raises OSError if the name
+    has no address.
+    """
+    found = list(dict.fromkeys(await resolver(host, port)))[:MAX_ADDRESSES]
+    if not found:
+        raise OSError(f"{host} has no address")
+    if not allow_private and not all(map(is_public, found)):
+        raise AddressRefused(
+            f"{host} has an address of a private network; set allow_private = true if the receiver"
+            " is in your own network"
+        )
+    return found

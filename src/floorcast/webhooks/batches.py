@@ -1,0 +1,231 @@
+"""Batches of events for webhooks, as CloudEvents.
+
+A webhook reads several feeds of its client in the order of the log. Webhooks that read the same
+feeds with the same filter share their batches: a batch ends where another begins, so that readers
+that start at different positions soon send the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from heapq import merge
+from itertools import chain
+from typing import NamedTuple, Protocol
+
+from floorcast.feeds.blocks import Page
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.filters import Filter, Matcher, matcher
+from floorcast.log.port import EventLog
+from floorcast.model.ending import ended
+from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
+from floorcast.site.configuration import FeedName
+from floorcast.site.webhooks import Webhook
+
+__all__ = ["MAX_BATCH_EVENTS", "MEDIA_TYPE", "Batch", "Floors", "Reading", "reading_of"]
+
+MAX_BATCH_EVENTS = 100
+BATCH_BYTES = 262_144  # of events from one feed; a single larger event is a batch of its own
+KEPT_BATCHES = 16  # of a reading that several webhooks share
+KEPT_BYTES = 1 << 20  # of these, at most
+MEDIA_TYPE = "application/cloudevents-batch+json"
+
+
+class Floors(Protocol):
+    """The floors of this node, as webhooks read them."""
+
+    @property
+    def log(self) -> EventLog:
+        """The log."""
+        ...
+
+    @property
+    def token_secret(self) -> bytes:
+        """The secret of the installation's tokens."""
+        ...
+
+    def feed_of(self, client: int, name: FeedName) -> Feed:
+        """The client's feed. Raises Unavailable, NotFound or FeedNotSwitchedOn."""
+        ...
+
+    async def cursor_of(self, client: int, token: str) -> int:
+        """The cursor of a token. Raises InvalidParameter, Unavailable or NotFound."""
+        ...
+
+    def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
+        """The token of a reader that has seen everything up to ``cursor``."""
+        ...
+
+
+class Event(NamedTuple):
+    """An event: its position, its id, when the log recorded it (ticks), and its CloudEvent."""
+
+    position: int
+    id: str
+    recorded_at: int
+    body: bytes
+
+
+class Batch(NamedTuple):
+    """Up to ``MAX_BATCH_EVENTS`` events after one cursor, and the cursor after them.
+
+    ``at_head``: there was nothing after it when it was made. ``body`` is a CloudEvents batch.
+    """
+
+    events: tuple[Event, ...]
+    through: int
+    at_head: bool
+    body: bytes = b""
+
+    def up_to(self, end: int) -> Batch:
+        """The events up to a position, of which there must be some."""
+        return _batch(tuple(one for one in self.events if one.position <= end), end, at_head=False)
+
+
+class Reading:
+    """What webhooks with the same feeds and filter read of a client."""
+
+    def __init__(
+        self, client: int, feeds: Sequence[tuple[FeedName, Matcher]], floors: Floors
+    ) -> None:
+        self.client = client
+        self._feeds = feeds
+        self._floors = floors
+        self._kept: OrderedDict[int, Batch] = OrderedDict()  # by the cursor before them
+        self._kept_bytes = 0
+        self.webhooks = 0
+        """How many webhooks read this."""
+
+    def head(self) -> int:
+        """The cursor of a reader that starts now. Raises as ``Floors.feed_of`` does."""
+        return min(feed.through for feed, _ in self._readers())
+
+    async def batch(self, cursor: int, end: int | None = None) -> Batch:
+        """The next events after ``cursor``; up to the position ``end``, if it is given.
+
+        Raises as ``Floors.feed_of`` does.
+        """
+        kept = self._kept.get(cursor)
+        if kept is not None and (end is None or end == kept.through):
+            return kept
+        made = await self._read(cursor)
+        if end is not None and cursor < end < made.through:
+            return made.up_to(end)
+        cut = self._cut(cursor, made)
+        if cut is not None:
+            made = made.up_to(cut)
+        if made.events and end is None:
+            self._keep(cursor, made)
+        return made
+
+    async def wait(self, cursor: int, seconds: float) -> None:
+        """Wait after ``cursor`` until there may be an event, for ``seconds`` at most.
+
+        Raises as ``Floors.feed_of`` does.
+        """
+        page = Page(b"", 0, cursor, at_head=True)
+        waits = [
+            asyncio.ensure_future(feed.wait(page, seen, seconds)) for feed, seen in self._readers()
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await ended(waits)
+
+    def _cut(self, cursor: int, made: Batch) -> int | None:
+        """Where the batch of another reader begins within this one."""
+        inside = [one for one in self._kept if cursor < one < made.through]
+        first = min(inside, default=None)
+        if first is None or made.events[0].position > first:
+            return None
+        return first
+
+    def _keep(self, cursor: int, made: Batch) -> None:
+        self._kept_bytes += len(made.body)
+        self._kept[cursor] = made
+        most = KEPT_BATCHES if self.webhooks > 1 else 0
+        while len(self._kept) > most or self._kept_bytes > KEPT_BYTES:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= len(dropped.body)
+
+    def _readers(self) -> list[tuple[Feed, Matcher]]:
+        return [(self._floors.feed_of(self.client, name), seen) for name, seen in self._feeds]
+
+    async def _read(self, cursor: int) -> Batch:
+        pages = [
+            (name, await feed.page(cursor, seen, MAX_BATCH_EVENTS, BATCH_BYTES))
+            for (name, _), (feed, seen) in zip(self._feeds, self._readers(), strict=True)
+        ]
+        reached = min(page.cursor for _, page in pages)  # another feed may have more after it
+        found = list(merge(*(self._events(name, page) for name, page in pages)))
+        fitting = [one for one in found if one.position <= reached]
+        full = len(fitting) > MAX_BATCH_EVENTS
+        if full:  # the events of one position stay together
+            end = fitting[MAX_BATCH_EVENTS].position
+            fitting = [one for one in fitting[:MAX_BATCH_EVENTS] if one.position < end]
+            reached = fitting[-1].position
+        at_head = not full and all(page.at_head for _, page in pages)
+        return _batch(tuple(fitting), reached, at_head=at_head)
+
+    def _events(self, name: FeedName, page: Page) -> Iterator[Event]:
+        key = ("cloudevents", name)
+        made = page.built.get(key)
+        if not isinstance(made, list):
+            made = page.built[key] = list(self._wrapped(name, page))
+        return iter(made)
+
+    def _wrapped(self, name: FeedName, page: Page) -> Iterator[Event]:
+        if not page.count:
+            return
+        log, secret, client = self._floors.log, self._floors.token_secret, self.client
+        head = b'","source":"/clients/%d/%b","type":"floorcast.%b","time":"' % (
+            client,
+            name.encode(),
+            name.encode(),
+        )
+        entry, recorded_at, when = -1, 0, b""
+        positions = chain.from_iterable(page.positions)
+        for position, line in zip(positions, page.lines.split(b"\n"), strict=True):
+            if entry_of(position) != entry:
+                entry = entry_of(position)
+                recorded_at = log.recorded_at(client, entry) or recorded_at
+                when = _rfc3339(recorded_at)
+            event_id = encode(client, recorded_at, position, secret)
+            body = b"".join(
+                (b'{"specversion":"1.0","id":"', event_id.encode(), head, when, _DATA, line, b"}")
+            )
+            yield Event(position, event_id, recorded_at, body)
+
+
+_DATA = b'","datacontenttype":"application/json","data":'
+
+
+def reading_of(client: int, webhook: Webhook, floors: Floors) -> Reading:
+    """What a webhook reads."""
+    chosen = webhook.filter
+    ids = (_set(chosen.service), _set(chosen.call_center))
+    kinds = None if chosen.interaction_type is None else frozenset(chosen.interaction_type)
+    feeds: list[tuple[FeedName, Matcher]] = []
+    for name in webhook.send:
+        if name == "alerts":
+            continue
+        a_filter = Filter(kinds if name == "interaction" else None, *ids)
+        feeds.append((name, matcher(a_filter)))
+    return Reading(client, feeds, floors)
+
+
+def _set(ids: Sequence[int | str] | None) -> frozenset[int] | None:
+    return None if ids is None else frozenset(one for one in ids if isinstance(one, int))
+
+
+def _batch(events: tuple[Event, ...], through: int, *, at_head: bool) -> Batch:
+    body = b"[" + b",".join(one.body for one in events) + b"]"
+    return Batch(events, through, at_head, body)
+
+
+def _rfc3339(ticks: int) -> bytes:
+    moment = datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC)
+    millis = ticks % TICKS_PER_SECOND // 10_000
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z".encode()

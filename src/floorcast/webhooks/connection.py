@@ -1,0 +1,133 @@
+"""A connection to a webhook's receiver.
+
+httptools, which also parses the server's requests, parses the responses. Only the status and
+``Retry-After`` matter. The body is read so that the connection can be used again: the connection is
+closed if the body exceeds ``MAX_RESPONSE_BYTES`` or does not end in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import httptools
+
+__all__ = ["ClosedEarly", "Connection", "Reply", "RequestFailed"]
+
+MAX_RESPONSE_BYTES = 4096  # of a body, before the connection is closed
+MAX_HEAD_BYTES = 32_768
+FIRST_FINAL = 200  # status; one of 1xx precedes another response
+
+
+class RequestFailed(Exception):
+    """The request had no response; the text tells the operator why."""
+
+
+class Reply(NamedTuple):
+    """A response: its status, and its ``Retry-After`` as it was sent, or an empty string."""
+
+    status: int
+    retry_after: str = ""
+
+
+class ClosedEarly(Exception):
+    """The connection was closed before any byte of a response."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection: httptools calls the ``on_`` methods for what it parses."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._reply: asyncio.Future[Reply] = loop.create_future()
+        self._ended: asyncio.Future[bool] = loop.create_future()
+        self._retry_after = ""
+        self._head_bytes = self._body_bytes = 0
+        self.usable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    async def ask(self, request: bytes) -> Reply:
+        """Send a request, and wait for the head of its response."""
+        assert self._transport is not None
+        loop = asyncio.get_running_loop()
+        self._reply, self._ended = loop.create_future(), loop.create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._retry_after = ""
+        self._head_bytes = self._body_bytes = 0
+        if not self.usable:
+            raise ClosedEarly
+        self._transport.write(request)
+        return await self._reply
+
+    async def read_body(self, seconds: float) -> bool:
+        """Wait for the end of the response; returns whether the connection can be used again."""
+        if not self._ended.done():
+            await asyncio.wait([self._ended], timeout=seconds)
+        return self._ended.done() and self.usable
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a piece of the response."""
+        if self._parser is None or self._ended.done():
+            self.abort()  # nothing was asked
+            return
+        if not self._reply.done():
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._fail(RequestFailed("the response is not HTTP"))
+            self.abort()
+        if self._head_bytes > MAX_HEAD_BYTES and not self._reply.done():
+            self._fail(RequestFailed(f"the response's head has more than {MAX_HEAD_BYTES} bytes"))
+            self.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note ``Retry-After``."""
+        if name.lower() == b"retry-after":
+            self._retry_after = value[:64].decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Finish waiting for the head; one of 1xx precedes the one that counts."""
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if status >= FIRST_FINAL and not self._reply.done():
+            self._reply.set_result(Reply(status, self._retry_after))
+
+    def on_body(self, body: bytes) -> None:
+        """Count the body, and close the connection when it is too long."""
+        self._body_bytes += len(body)
+        if self._body_bytes > MAX_RESPONSE_BYTES:
+            self.abort()
+
+    def on_message_complete(self) -> None:
+        """Finish reading."""
+        assert self._parser is not None
+        if self._parser.get_status_code() >= FIRST_FINAL and not self._ended.done():
+            self.usable = self.usable and self._parser.should_keep_alive()
+            self._ended.set_result(True)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Fail a request that waits for its response."""
+        if self._head_bytes:
+            self._fail(RequestFailed("the connection was closed before the end of the response"))
+        else:
+            self._fail(ClosedEarly())
+        self.abort()
+
+    def _fail(self, error: Exception) -> None:
+        if self._parser is not None and not self._reply.done():
+            self._reply.set_exception(error)
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.usable = False
+        if not self._ended.done():
+            self._ended.set_result(False)
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,142 @@
+"""One HTTP request at a time to a webhook's receiver, on a connection that is kept open.
+
+The connection is made to an address that was checked. Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult
+
+from floorcast.webhooks.addresses import Resolver, resolve, system_resolver
+from floorcast.webhooks.connection import ClosedEarly, Connection, Reply, RequestFailed
+
+__all__ = ["Exchange", "ExchangeTuning", "tls_context"]
+
+MAX_TRIES = 4  # addresses of a name that are tried
+
+
+@dataclass(frozen=True)
+class ExchangeTuning:
+    """Time limits in seconds, and what tests replace."""
+
+    connect: float = 5.0  # resolving, connecting and TLS
+    total: float = 15.0  # from the start to the response's head
+    body: float = 1.0  # from the head to the end of the body
+    idle: float = 30.0  # after which an unused connection is not used again
+    resolver: Resolver = system_resolver
+
+
+def tls_context() -> ssl.SSLContext:
+    """TLS as a client has it: certificates and host names are verified."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Exchange:
+    """The connection of one webhook. Its requests must not overlap."""
+
+    def __init__(
+        self,
+        url: SplitResult,
+        tls: ssl.SSLContext,
+        *,
+        allow_private: bool,
+        tuning: ExchangeTuning | None = None,
+    ) -> None:
+        self._host = url.hostname or ""
+        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._tls = tls if url.scheme == "https" else None
+        self._allow_private = allow_private
+        self._tuning = tuning or ExchangeTuning()
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        self._head = (
+            f"POST {target} HTTP/1.1\r\nhost: {url.netloc}\r\nuser-agent: floorcast\r\n"
+        ).encode()
+        self._connection: Connection | None = None
+        self._used = 0.0
+
+    async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Send a request and return the response.
+
+        Raises AddressRefused if the host's address is not allowed, and RequestFailed if there is no
+        response in time, or none that is HTTP.
+        """
+        head = self._head + b"".join(
+            f"{name}: {value}\r\n".encode() for name, value in headers.items()
+        )
+        request = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        try:
+            async with asyncio.timeout(self._tuning.total):
+                reply = await self._post(request)
+        except TimeoutError as error:
+            self.close()
+            raise RequestFailed(f"no response in {self._tuning.total:g} s") from error
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        if self._connection is not None and not await self._connection.read_body(self._tuning.body):
+            self.close()
+        return reply
+
+    async def _post(self, request: bytes) -> Reply:
+        loop = asyncio.get_running_loop()
+        kept = self._connection
+        if kept is not None and loop.time() - self._used < self._tuning.idle and kept.usable:
+            try:
+                return await self._ask(kept, request)
+            except ClosedEarly:  # the receiver closed it as we wrote: once more on a new connection
+                self.close()
+        self.close()
+        self._connection = await self._connect()
+        try:
+            return await self._ask(self._connection, request)
+        except ClosedEarly as error:
+            raise RequestFailed("the connection was closed before the response") from error
+
+    async def _ask(self, connection: Connection, request: bytes) -> Reply:
+        reply = await connection.ask(request)
+        self._used = asyncio.get_running_loop().time()
+        return reply
+
+    async def _connect(self) -> Connection:
+        try:
+            async with asyncio.timeout(self._tuning.connect):
+                addresses = await resolve(
+                    self._host,
+                    self._port,
+                    allow_private=self._allow_private,
+                    resolver=self._tuning.resolver,
+                )
+                return await self._first_of(addresses)
+        except TimeoutError as error:
+            raise RequestFailed(f"no connection in {self._tuning.connect:g} s") from error
+        except ssl.SSLCertVerificationError as error:
+            raise RequestFailed(f"its certificate is not valid: {error.verify_message}") from error
+        except (OSError, UnicodeError) as error:
+            raise RequestFailed(f"no connection: {error}"[:200]) from error
+
+    async def _first_of(self, addresses: list[str]) -> Connection:
+        """Connect to the first address that accepts, each for an equal part of the time."""
+        loop = asyncio.get_running_loop()
+        name = self._host if self._tls else None
+        tried = addresses[:MAX_TRIES]
+        for left in range(len(tried), 0, -1):
+            with contextlib.suppress(*(() if left == 1 else (OSError, TimeoutError))):
+                async with asyncio.timeout(self._tuning.connect / len(tried)):
+                    _, connection = await loop.create_connection(
+                        Connection, tried[-left], self._port, ssl=self._tls, server_hostname=name
+                    )
+                    return connection
+        raise AssertionError("the last address raises")
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None

@@ -1,0 +1,167 @@
+"""How far a webhook is: what the key-value store holds of it, and how that changes.
+
+The functions are pure. Times are in ticks. A command changes a webhook by writing its progress with
+the next ``order``, and the sending node takes that over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from hashlib import blake2b
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct, structs
+
+from floorcast.kv.port import Item, KeyValueStore
+from floorcast.model.token import TICKS_PER_SECOND
+
+__all__ = [
+    "BUCKET",
+    "Progress",
+    "all_progress",
+    "delivered",
+    "failed",
+    "item_of",
+    "key_of",
+    "read_progress",
+    "resumed",
+    "retry_after_seconds",
+    "suspended",
+    "webhook_id",
+]
+
+BUCKET: Final = "webhooks"
+FIRST_PAUSE = 1.0  # seconds before the first retry; each further one is twice as long
+LONGEST_PAUSE = 300.0  # seconds between two tries
+LONGEST_RETRY_AFTER = 3_600.0  # seconds that a receiver may ask for
+PATIENCE = 24 * 3_600 * TICKS_PER_SECOND  # ticks of failures before a webhook is suspended
+SHOWN_CHARS = 300  # of a reason
+
+
+class Progress(Struct, frozen=True, omit_defaults=True):
+    """The durable state of a webhook.
+
+    ``token`` is its place in the feeds; empty: it starts with the events from now on. While
+    deliveries fail, ``end`` is the token of the last event of the batch, so that every retry sends
+    the same batch. ``since`` is the time of the first failure in a row of ``tries``.
+    """
+
+    token: str = ""
+    state: Literal["active", "suspended"] = "active"
+    reason: str = ""
+    end: str = ""
+    tries: int = 0
+    since: int = 0
+    next_try: int = 0
+    delivered_at: int = 0
+    events: int = 0
+    failures: int = 0
+    suspensions: int = 0
+    order: int = 0
+
+
+def key_of(client: int, name: str) -> str:
+    """The key of a webhook's progress."""
+    return f"{client}.{name}"
+
+
+def item_of(client: int, name: str, progress: Progress) -> Item:
+    """The progress as the store keeps it."""
+    return Item(BUCKET, key_of(client, name), msgspec.json.encode(progress))
+
+
+def read_progress(raw: bytes | None) -> Progress:
+    """The stored progress; a new one if there is none."""
+    return Progress() if raw is None else msgspec.json.decode(raw, type=Progress)
+
+
+def all_progress(kv: KeyValueStore, client: int) -> Mapping[str, bytes]:
+    """What the store holds of a client's webhooks, by name."""
+    head = key_of(client, "")
+    found = kv.items(BUCKET).items()
+    return {key.removeprefix(head): raw for key, raw in found if key.startswith(head)}
+
+
+def webhook_id(client: int, name: str, secret: bytes) -> str:
+    """The id by which ``/metrics`` names a webhook. It tells neither the client nor the name."""
+    said = key_of(client, name).encode()
+    return blake2b(said, digest_size=6, key=secret[:64], person=b"webhook-id").hexdigest()
+
+
+def delivered(progress: Progress, events: int, now: int) -> Progress:
+    """The progress after a batch has been taken; ``token`` is brought up to date when saved."""
+    return structs.replace(
+        progress,
+        reason="",
+        end="",
+        tries=0,
+        since=0,
+        next_try=0,
+        delivered_at=now,
+        events=progress.events + events,
+    )
+
+
+def failed(
+    progress: Progress, why: str, now: int, chance: float, retry_after: float = 0.0
+) -> Progress:
+    """The progress after a failed try: the next one follows later, or the webhook is suspended.
+
+    ``chance`` is a random number from 0 to 1, which spreads the retries of many webhooks.
+    """
+    since = progress.since or now
+    tried = structs.replace(
+        progress,
+        reason=why[:SHOWN_CHARS],
+        tries=progress.tries + 1,
+        since=since,
+        failures=progress.failures + 1,
+    )
+    if now - since >= PATIENCE:
+        return suspended(tried, f"no success for 24 hours; the last failure: {why}")
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(progress.tries, 16)) * (0.5 + chance / 2)
+    pause = max(pause, min(retry_after, LONGEST_RETRY_AFTER))
+    return structs.replace(tried, next_try=now + int(pause * TICKS_PER_SECOND))
+
+
+def suspended(progress: Progress, why: str) -> Progress:
+    """The progress of a webhook that sends nothing until it is resumed. It keeps its place."""
+    return structs.replace(
+        progress,
+        state="suspended",
+        reason=why[:SHOWN_CHARS],
+        next_try=0,
+        suspensions=progress.suspensions + 1,
+    )
+
+
+def resumed(progress: Progress, token: str | None = None) -> Progress:
+    """The progress after a command: tried again at once, from ``token`` if it is given.
+
+    An empty token skips everything up to now.
+    """
+    moved = token is not None
+    return structs.replace(
+        progress,
+        token=progress.token if token is None else token,
+        end="" if moved else progress.end,
+        state="active",
+        reason="",
+        tries=0,
+        since=0,
+        next_try=0,
+        order=progress.order + 1,
+    )
+
+
+def retry_after_seconds(header: str, now: int) -> float:
+    """The seconds that a ``Retry-After`` asks for; 0 if it is absent or malformed."""
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now / TICKS_PER_SECOND)
+    return 0.0

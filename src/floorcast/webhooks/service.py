@@ -1,0 +1,104 @@
+"""All webhooks of a node: one lease for each client that has any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from floorcast.kv.lease import Lease, LeaseTuning, boot_seconds
+from floorcast.kv.port import KeyValueStore
+from floorcast.model.ending import ended
+from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.site.live_site import Site, SiteChange
+from floorcast.site.webhooks import Webhook
+from floorcast.webhooks.delivery import Surroundings
+from floorcast.webhooks.progress import BUCKET, webhook_id
+from floorcast.webhooks.sender import ClientSender
+
+__all__ = ["WebhookState", "Webhooks"]
+
+
+class WebhookState(NamedTuple):
+    """A webhook that this node sends, for ``/metrics``. ``lag`` is in seconds."""
+
+    id: str
+    lag: float
+    events: int
+    failures: int
+    suspensions: int
+    suspended: bool
+
+
+class Webhooks:
+    """Sends the webhooks of the clients that this node ``serves``.
+
+    ``holder`` is the node's name in leases; see ``Lease``.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        kv: KeyValueStore,
+        around: Surroundings,
+        serves: Callable[[int], bool],
+        holder: str = "",
+        clock: Callable[[], float] = boot_seconds,
+        lease_tuning: LeaseTuning | None = None,
+    ) -> None:
+        self._site = site
+        self._kv = kv
+        self._around = around
+        self._serves = serves
+        self._holder = holder
+        self._clock = clock
+        self._lease_tuning = lease_tuning
+        self._senders: dict[int, ClientSender] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        """Start sending, and follow the site's changes."""
+        self._site.on_change(self._changed)
+        self._follow()
+
+    async def close(self) -> None:
+        """Stop sending, and give the leases up."""
+        await ended(self._tasks.values())
+        self._tasks.clear()
+        self._senders.clear()
+
+    def states(self) -> Iterator[WebhookState]:
+        """The webhooks that this node sends now."""
+        now, secret = self._around.now(), self._around.floors.token_secret
+        for client, sender in self._senders.items():
+            for name, delivery in sender.deliveries.items():
+                progress, since = delivery.progress, delivery.waiting_since
+                yield WebhookState(
+                    id=webhook_id(client, name, secret),
+                    lag=max(0.0, (now - since) / TICKS_PER_SECOND) if since else 0.0,
+                    events=progress.events,
+                    failures=progress.failures,
+                    suspensions=progress.suspensions,
+                    suspended=progress.state == "suspended",
+                )
+
+    def _changed(self, _change: SiteChange) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        """Have a sender for each client that has webhooks, or had any."""
+        had = {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
+        for client in sorted(had | {one.id for one in self._site.clients.values() if one.webhooks}):
+            if client not in self._tasks and self._serves(client):
+                self._begin(client)
+
+    def _begin(self, client: int) -> None:
+        def declared() -> tuple[Webhook, ...]:
+            found = self._site.clients.get(client)
+            return () if found is None else found.webhooks
+
+        name = f"webhooks.{client}"
+        lease = Lease(self._kv, name, self._holder, self._clock, self._lease_tuning)
+        sender = ClientSender(client, self._kv, lease, self._around, declared)
+        self._senders[client] = sender
+        self._tasks[client] = asyncio.create_task(lease.run(sender.run))

@@ -1,0 +1,35 @@
+"""Signatures of webhook requests, by the Standard Webhooks specification, version 1.
+
+The signature is the HMAC-SHA256 of ``{id}.{timestamp}.{body}``. While a webhook has two secrets,
+the header holds a signature with each of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Sequence
+from hashlib import sha256
+
+__all__ = ["signature", "signing_key"]
+
+PREFIX = "whsec_"
+
+
+def signing_key(secret: str) -> bytes:
+    """The key of a secret, ``whsec_`` and base64. Raises ValueError if it is not one."""
+    if not secret.startswith(PREFIX):
+        raise ValueError(f"a secret starts with {PREFIX}")
+    text = secret.removeprefix(PREFIX)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
+def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """The value of ``webhook-signature``. ``timestamp`` is in seconds since the epoch."""
+    head = f"{message_id}.{timestamp}.".encode()
+    found = []
+    for key in keys:
+        made = hmac.new(key, head, sha256)
+        made.update(body)
+        found.append("v1," + base64.b64encode(made.digest()).decode())
+    return " ".join(found)

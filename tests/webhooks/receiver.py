@@ -1,0 +1,157 @@
+"""A receiver on loopback that answers as a test says, and a floor that sends to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import msgspec
+from standardwebhooks import Webhook as Verifier
+
+from floorcast.kv.lease import Lease
+from floorcast.model.ending import ended
+from floorcast.site.webhooks import Webhook, WebhookFilter
+from floorcast.webhooks.delivery import DeliveryTuning, Surroundings
+from floorcast.webhooks.exchange import ExchangeTuning, tls_context
+from floorcast.webhooks.sender import ClientSender
+from tests.http.servers import ACME, House
+
+__all__ = ["SECRET", "Answer", "Post", "Receiver", "Sending", "hook", "ok", "receiving", "status"]
+
+SECRET = "whsec_" + "QUFB" * 10
+Answer = Callable[["Post", asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Post:
+    """A request as it came."""
+
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The CloudEvents of a batch."""
+        found: list[dict[str, Any]] = msgspec.json.decode(self.body)
+        return found
+
+    def verified(self, secret: str = SECRET) -> None:
+        """Check the signature as Standard Webhooks' own library does, at the time it was made."""
+        head = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}"
+        signer = Verifier(secret)
+        made = signer.sign(
+            self.headers["webhook-id"], _at(self.headers["webhook-timestamp"]), self.body.decode()
+        )
+        assert made in self.headers["webhook-signature"].split(" "), head
+
+
+def _at(timestamp: str) -> datetime:
+    return datetime.fromtimestamp(int(timestamp), UTC)
+
+
+def status(code: int, headers: str = "", body: bytes = b"") -> Answer:
+    """Answer with this status."""
+
+    async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 {code} X\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+        writer.write(head.encode() + body)
+
+    return answer
+
+
+ok = status(204)
+
+
+@dataclass
+class Receiver:
+    """``answer`` decides; ``posts`` are all requests, ``taken`` those that were answered by 2xx."""
+
+    port: int = 0
+    answer: Answer = ok
+    posts: list[Post] = field(default_factory=list)
+    connections: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}/hook?a=1"
+
+    def ids(self) -> list[str]:
+        """The ids of all events, in the order in which they came."""
+        return [event["id"] for post in self.posts for event in post.events]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take requests on one connection."""
+        self.connections += 1
+        self.writers.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = dict(line.split(": ", 1) for line in head[1:] if line)
+                body = await reader.readexactly(int(headers["content-length"]))
+                post = Post(head[0].split(" ")[1], headers, body)
+                self.posts.append(post)
+                await self.answer(post, writer)
+        writer.close()
+
+
+@asynccontextmanager
+async def receiving(answer: Answer = ok) -> AsyncIterator[Receiver]:
+    """A receiver on loopback."""
+    receiver = Receiver(answer=answer)
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, limit=1 << 22)
+    receiver.port = server.sockets[0].getsockname()[1]
+    try:
+        yield receiver
+    finally:
+        server.close()
+        for writer in receiver.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def hook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 — its members
+    """A webhook of a test."""
+    given: dict[str, Any] = {
+        "send": ("agent", "interaction"),
+        "filter": WebhookFilter(),
+        "secret": SECRET,
+        "allow_private": True,
+    }
+    return Webhook(name=name, url=url, **(given | more))
+
+
+class Sending:
+    """The webhooks of one client, sent while this is entered; leaving is a regular stop."""
+
+    def __init__(
+        self,
+        house: House,
+        *webhooks: Webhook,
+        exchange: ExchangeTuning | None = None,
+        look: float = 1.0,
+    ) -> None:
+        self.house = house
+        self.webhooks: Sequence[Webhook] = webhooks
+        clock = lambda: house.loop.elapsed  # noqa: E731 — as short as it is
+        self.lease = Lease(house.kv, f"webhooks.{ACME}", "test", clock)
+        tuning = DeliveryTuning(exchange=exchange or ExchangeTuning(), look=look)
+        around = Surroundings(house.server, house.loop.now, tls_context(), tuning, lambda: 1.0)
+        self.sender = ClientSender(ACME, house.kv, self.lease, around, lambda: self.webhooks)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self.lease.run(self.sender.run))
+        await self.house.loop.passing(1.5)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        await ended([self._task])
