@@ -53,6 +53,30 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
         {"stateChangedAfter": 1767225600000},
     ),
     (methods.waiting_calls(ONE), "POST", "service/calls/status", {}, FILTERED),
+    *(
+        (method(at=at), "POST", path, {}, {"at": sent})
+        for method, path in (
+            (methods.agent_averages, "service/agents/averages"),
+            (methods.agent_statistics, "service/agent/stats"),
+            (methods.agent_statistics_ex, "service/agent/stats/ex"),
+            (methods.agent_status, "service/agents/status"),
+            (methods.waiting_calls, "service/calls/status"),
+            (methods.live_connects, "service/liveConnects"),
+            (methods.service_statistics, "service/stats"),
+            (methods.campaign_statistics, "campaign/stats"),
+        )
+        for at, sent in (
+            (datetime(2026, 1, 1, tzinfo=UTC), 1767225600000),
+            ("cfaf0a70-1c52-11e6-8080-808080808080", "cfaf0a70-1c52-11e6-8080-808080808080"),
+        )
+    ),
+    (
+        methods.service_intervals(at=5),
+        "POST",
+        "service/stats/intervals",
+        {},
+        {"interval": 900, "at": 5},
+    ),
     (methods.live_connects(), "POST", "service/liveConnects", {}, {}),
     (methods.service_statistics(ONE), "POST", "service/stats", {}, FILTERED),
     (

@@ -18,7 +18,8 @@ def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> N
     shown = inspect.signature(vars(client)["interaction_events"])
     assert list(shown.parameters) == ["self", "token", "filter", "store", "stream"]
     assert list(inspect.signature(vars(client)["validate"]).parameters) == ["self"]
-    assert list(inspect.signature(vars(client)["live_connects"]).parameters) == ["self", "filter"]
+    shown = inspect.signature(vars(client)["live_connects"])
+    assert list(shown.parameters) == ["self", "filter", "at"]
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -204,7 +204,7 @@ def test_a_change_is_known_by_when_it_was_folded_too() -> None:
 
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others have their turn in between, and each piece says up to where the feed is whole."""
-    monkeypatch.setattr(runner, "_SLICE", 4)
+    monkeypatch.setattr(runner, "SLICE", 4)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
@@ -430,7 +430,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A start from it would miss the entry's other half."""
-    monkeypatch.setattr(runner, "_SLICE", 1)
+    monkeypatch.setattr(runner, "SLICE", 1)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
@@ -525,7 +525,7 @@ def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A request that comes between two pieces of a long entry finds it, too."""
-    monkeypatch.setattr(runner, "_SLICE", 1)
+    monkeypatch.setattr(runner, "SLICE", 1)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:

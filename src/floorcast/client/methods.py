@@ -49,6 +49,9 @@ __all__ = [
     "waiting_calls",
 ]
 
+At = datetime | int | str | None
+"""The moment of an answer about the past: an aware datetime, ms, or a token. None: now."""
+
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
 
@@ -160,68 +163,67 @@ def post_call(session: str, transaction: int, client: int | None = None) -> Call
     return _answer(_call_data("postCall", session, transaction, client), answers.PostCall)
 
 
-def campaign_statistics(filter: Filter = EVERYTHING) -> Call[answers.CampaignAnswer]:
+def campaign_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.CampaignAnswer]:
     """Records loaded, completed and remaining in each of today's campaigns."""
-    return _answer(_filtered("/realtime/campaign/stats", filter), answers.CampaignAnswer)
+    return _answer(_filtered("/realtime/campaign/stats", filter, at), answers.CampaignAnswer)
 
 
-def agent_averages(filter: Filter = EVERYTHING) -> Call[AgentAveragesAnswer]:
+def agent_averages(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentAveragesAnswer]:
     """Today's average time that agents spend in each state."""
-    request = _filtered("/realtime/service/agents/averages", filter)
+    request = _filtered("/realtime/service/agents/averages", filter, at)
     return _answer(request, AgentAveragesAnswer)
 
 
-def agent_statistics(filter: Filter = EVERYTHING) -> Call[AgentStatisticsAnswer]:
+def agent_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentStatisticsAnswer]:
     """Today's figures of the agents who are logged in now."""
-    request = _filtered("/realtime/service/agent/stats", filter)
+    request = _filtered("/realtime/service/agent/stats", filter, at)
     return _answer(request, AgentStatisticsAnswer)
 
 
-def agent_statistics_ex(filter: Filter = EVERYTHING) -> Call[AgentStatisticsExAnswer]:
+def agent_statistics_ex(
+    filter: Filter = EVERYTHING, at: At = None
+) -> Call[AgentStatisticsExAnswer]:
     """Today's figures of all agents who were logged in today, per service."""
-    request = _filtered("/realtime/service/agent/stats/ex", filter)
+    request = _filtered("/realtime/service/agent/stats/ex", filter, at)
     return _answer(request, AgentStatisticsExAnswer)
 
 
 def agent_status(
-    filter: Filter = EVERYTHING, state_changed_after: datetime | int | None = None
+    filter: Filter = EVERYTHING,
+    state_changed_after: datetime | int | None = None,
+    at: At = None,
 ) -> Call[AgentStatusAnswer]:
     """Each agent's state; only states that began after a moment (ms, or aware), if given."""
-    since = state_changed_after
-    if isinstance(since, datetime):
-        since = int(since.timestamp() * 1000)
-    members = (
-        filter.members() if since is None else {**filter.members(), "stateChangedAfter": since}
-    )
-    return _answer(post("/realtime/service/agents/status", **members), AgentStatusAnswer)
+    request = _filtered("/realtime/service/agents/status", filter, at, state_changed_after)
+    return _answer(request, AgentStatusAnswer)
 
 
-def waiting_calls(filter: Filter = EVERYTHING) -> Call[answers.WaitingCallsAnswer]:
+def waiting_calls(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.WaitingCallsAnswer]:
     """Calls waiting for an agent now, longest first."""
-    request = _filtered("/realtime/service/calls/status", filter)
+    request = _filtered("/realtime/service/calls/status", filter, at)
     return _answer(request, answers.WaitingCallsAnswer)
 
 
-def live_connects(filter: Filter = EVERYTHING) -> Call[answers.LiveConnectsAnswer]:
+def live_connects(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.LiveConnectsAnswer]:
     """Right-party contacts of the last half hour, in intervals of five minutes."""
-    request = _filtered("/realtime/service/liveConnects", filter)
+    request = _filtered("/realtime/service/liveConnects", filter, at)
     return _answer(request, answers.LiveConnectsAnswer)
 
 
-def service_statistics(filter: Filter = EVERYTHING) -> Call[answers.ServiceAnswer]:
+def service_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.ServiceAnswer]:
     """Calls, agents and campaigns of each service, today and now."""
-    return _answer(_filtered("/realtime/service/stats", filter), answers.ServiceAnswer)
+    return _answer(_filtered("/realtime/service/stats", filter, at), answers.ServiceAnswer)
 
 
 def service_intervals(
-    filter: Filter = EVERYTHING, interval: int = 900, last: int | None = None
+    filter: Filter = EVERYTHING, interval: int = 900, last: int | None = None, at: At = None
 ) -> Call[answers.IntervalAnswer]:
     """Calls and agents' time of each service by interval (floorcast's own).
 
     ``interval`` is 300, 900, 1800 or 3600 seconds. Today's intervals, or those that began within
     the ``last`` seconds.
     """
-    members = {**filter.members(), "interval": interval}
+    members = {**filter.members(), **_moments(at=at), "interval": interval}
     if last is not None:
         members["last"] = last
     return _answer(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
@@ -249,8 +251,20 @@ def _answer(request: Request, kind: type[A]) -> Call[A]:
     return Call(request, read)
 
 
-def _filtered(path: str, filter: Filter) -> Request:
-    return post(path, **filter.members())
+def _filtered(
+    path: str, filter: Filter, at: At, state_changed_after: datetime | int | None = None
+) -> Request:
+    moments = _moments(at=at, stateChangedAfter=state_changed_after)
+    return post(path, **filter.members(), **moments)
+
+
+def _moments(**moments: At) -> dict[str, object]:
+    """The moments that are given; an aware datetime as ms."""
+    return {
+        name: int(one.timestamp() * 1000) if isinstance(one, datetime) else one
+        for name, one in moments.items()
+        if one is not None
+    }
 
 
 def _counted(path: str, token: str, filter: Filter, count: int) -> Request:

@@ -15,10 +15,19 @@ from floorcast.log.port import EventLog, Head
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
 
-__all__ = ["REACH", "local_time", "not_here_yet", "resolve", "token_at"]
+__all__ = [
+    "FUTURE",
+    "REACH",
+    "is_token",
+    "local_time",
+    "not_here_yet",
+    "place_of",
+    "resolve",
+    "token_at",
+]
 
 REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
-_SLACK = 5 * TICKS_PER_SECOND  # by which another clock can be ahead of the server's
+FUTURE = 5 * TICKS_PER_SECOND  # by which another clock can be ahead of the server's
 _NEWS = 1 << 20  # entries that another node may be ahead of this one
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -48,7 +57,7 @@ def resolve(
         )
     if position is not None:
         return position
-    if token.ticks - now > _SLACK:
+    if token.ticks - now > FUTURE:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
             "expected a token or an eventId from a feed"
@@ -56,6 +65,27 @@ def resolve(
     entry = log.last_at(client, token.ticks)
     _log.info("token_taken_by_time", client=client, entry=entry)
     return end_of_entry(entry)
+
+
+def is_token(value: object) -> bool:
+    """Whether a value has the form of a token."""
+    return isinstance(value, str) and _UUID.fullmatch(value.strip()) is not None
+
+
+def place_of(client: int, text: str, log: EventLog, now: int, secret: bytes = b"") -> Token:
+    """The time of a token, and the position that it stands for, however long ago.
+
+    Raises InvalidParameter when the token is malformed or from the future.
+    """
+    token, *older = _readings(client, text, secret)
+    position = _known_position(client, token, log)
+    if position is None and older:
+        position = _known_position(client, older[0], log)
+    if position is None:
+        if token.ticks - now > FUTURE:
+            raise InvalidParameter("the token is from the future: expected one from a feed")
+        position = end_of_entry(log.last_at(client, token.ticks))
+    return Token(token.ticks, position)
 
 
 def not_here_yet(client: int, text: str, log: EventLog, secret: bytes = b"") -> int | None:

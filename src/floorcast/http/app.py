@@ -215,7 +215,6 @@ ROUTES: tuple[Route, ...] = (
 )
 # fmt: on
 
-_BUILT = ("campaign statistics", "service methods")  # answers that take many turns of the loop
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -282,7 +281,7 @@ class Api:
             admit(context, route)
             if route.feed is not None:
                 await self._services.readers.enter(context.session.client)
-            if route.built or route.methods in _BUILT:
+            if route.built:
                 await context.read_ahead()
                 async with self._services.answer_limits.building(context.session.client):
                     return path, await route.handler(context)

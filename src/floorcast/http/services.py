@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from floorcast.auth.audit_log import AuditLog
@@ -21,12 +22,14 @@ from floorcast.ingest.admission import Admission
 from floorcast.log.port import EventLog
 from floorcast.model.errors import NotFound, Unavailable
 from floorcast.model.token import Now
+from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 from floorcast.sse.hub import Hub
+from floorcast.workers.pool import WorkerPool
 
-__all__ = ["Readiness", "Services"]
+__all__ = ["Past", "Readiness", "Services"]
 
 CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
 LOOK = 0.25  # seconds between two checks whether it can still come
@@ -39,6 +42,18 @@ class Readiness:
 
     ready: bool = False
     reason: str = "the server is starting"
+
+
+@dataclass(slots=True)
+class Past:
+    """What answers about past moments need; without a ``folder`` there are none.
+
+    ``folder`` is the data folder, and ``limits`` are those of the live floors.
+    """
+
+    folder: Path | None = None
+    limits: FoldLimits = field(default_factory=FoldLimits)
+    workers: WorkerPool = field(default_factory=WorkerPool)
 
 
 @dataclass(slots=True)
@@ -70,6 +85,7 @@ class Services:
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)
     readiness: Readiness = field(default_factory=Readiness)
+    past: Past = field(default_factory=Past)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000
@@ -121,11 +137,11 @@ class Services:
 
         Raises InvalidParameter, Unavailable if that takes long, and as ``floor_of`` does.
         """
-        await self._until_known(client, token)
+        await self.until_known(client, token)
         zone = self.zone(client)
         return resolve(client, token, self.log, self.now(), zone, self.token_secret)
 
-    async def _until_known(self, client: int, token: str) -> None:
+    async def until_known(self, client: int, token: str) -> None:
         """Wait until this node has reached the position of a token from another node.
 
         Raises InvalidParameter if the token is malformed, Unavailable if it takes long, and as

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,6 +209,16 @@ class LogReader:
         columns = COLUMNS if self._checksums else COLUMNS.replace("checksum", "NULL")
         self._read_some = f"SELECT {columns} {READ}"
         self._read_one = f"SELECT {columns} {READ_ONE}"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """In the block all reads see the file as of the first, whatever is removed meanwhile."""
+        with reading():
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
 
     def identity(self) -> str:
         """The identity of this log, which no other log has."""

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -50,13 +50,13 @@ from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["Projection", "Reports", "first_state", "last_state"]
+__all__ = ["SLICE", "Beginning", "Projection", "Reports", "first_state", "last_state"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: a start folds at most so many again
 PAST_EVERY = 25_000  # the same, from which an answer about the past is folded,
 PAST_SECONDS = 300  # if that much time has passed: a busy floor is not held up more often
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
-_SLICE = 256  # events whose calls are brought back together
+SLICE = 256  # events whose calls are brought back together
 _LOOK = 16  # events between two checks of the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
 _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in the next
@@ -291,7 +291,7 @@ class Projection:
         done, known, count = 0, 0, len(events)
         while done < count:
             if done == known:  # nothing leaves the memory before the next entry begins
-                known = min(done + _SLICE, count)
+                known = min(done + SLICE, count)
                 self._bring_back(events[done:known], entry, done)
             records, folded = self._fold(events[done:known], entry, done, deadline)
             done += folded
@@ -369,7 +369,19 @@ def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState
     return first_state(client, log)
 
 
-def first_state(client: int, log: EventLog) -> FloorState:
+class Beginning(Protocol):
+    """What the log tells of the entries that it has removed; see ``EventLog``."""
+
+    def removed(self, client: int) -> int:
+        """The number of the last removed entry."""
+        ...
+
+    def removed_site(self, client: int) -> Entry | None:
+        """The last removed site."""
+        ...
+
+
+def first_state(client: int, log: Beginning) -> FloorState:
     """The floor before the oldest entry that the log has."""
     removed = log.removed(client)
     state = FloorState(client=client, entry=removed)

@@ -22,7 +22,7 @@ from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.limits import RateLimit, ReaderLimits
 from floorcast.http.metrics import Metrics
-from floorcast.http.services import Services
+from floorcast.http.services import Past, Services
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
@@ -31,6 +31,7 @@ from floorcast.kv.token_secret import token_secret
 from floorcast.model.ending import ended
 from floorcast.model.errors import DamagedEntry, FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
+from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
 from floorcast.server.archiving import Archiving, check_archive
@@ -200,6 +201,12 @@ class Node:
             quiet_call_ms=int(settings.call_quiet_hours * 3_600_000),
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
+        late_ms = int(settings.agent_late_minutes * 60_000)
+        self.server.past = Past(
+            None if settings.data == IN_MEMORY else settings.data,
+            FoldLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms),
+        )
+        self._stack.push_async_callback(self.server.past.workers.close)
         self._floors = ProjectionSupervisor(
             log,
             store,
@@ -209,7 +216,7 @@ class Node:
                 self.server.quiet_call_ms,
                 self._token_secret,
                 self.server.quiet_agent_ms,
-                int(settings.agent_late_minutes * 60_000),
+                late_ms,
             ),
             now=now,
             reports=Reports(

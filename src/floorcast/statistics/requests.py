@@ -32,6 +32,7 @@ __all__ = [
     "Figure",
     "OneService",
     "ServiceFilter",
+    "read_at",
     "read_campaign_filter",
     "read_changed_after",
     "read_figure",
@@ -164,6 +165,31 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
         value = value.strip() or None
     if value is None:
         return None
+    moment = _read_time(value, zone)
+    if moment is None:
+        raise InvalidParameter(
+            "stateChangedAfter must be a time: milliseconds since 1970, or ISO 8601"
+            " (2023-06-05T05:33:58.000-04:00)"
+        )
+    return moment
+
+
+def read_at(value: object, zone: tzinfo) -> int:
+    """Check an ``at`` that is no token: a time in ms, as for ``read_changed_after``.
+
+    Raises InvalidParameter.
+    """
+    moment = _read_time(value.strip() if isinstance(value, str) else value, zone)
+    if moment is None:
+        raise InvalidParameter(
+            "at must be a moment: milliseconds since 1970, ISO 8601"
+            " (2023-06-05T05:33:58.000-04:00), or a token from a feed"
+        )
+    return moment
+
+
+def _read_time(value: object, zone: tzinfo) -> int | None:
+    """A time in ms; None if it is none."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
         return value
     if isinstance(value, str):
@@ -175,7 +201,4 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=zone)
             return int(moment.timestamp() * 1000)
-    raise InvalidParameter(
-        "stateChangedAfter must be a time: milliseconds since 1970, or ISO 8601"
-        " (2023-06-05T05:33:58.000-04:00)"
-    )
+    return None

@@ -20,7 +20,7 @@ from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch_one, reading
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report
 
-__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots", "damaged", "oldest", "sound"]
+__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots", "damaged", "newest_entry", "oldest", "sound"]
 
 SCHEMA = """
 CREATE TABLE snapshots (
@@ -44,6 +44,7 @@ DELETE FROM snapshots WHERE id IN (
     ) WHERE row > ?2 AND (entry < ?3 OR size > ?4)
 )
 """
+NEWEST_ENTRY = "SELECT max(entry) FROM snapshots WHERE client = ? AND entry <= ?"
 OLDEST = "SELECT min(entry) FROM snapshots WHERE client = ? AND entry >= ?"
 ALL = "SELECT id, client, entry, version, blob, checksum FROM snapshots"
 NEWEST = """
@@ -135,6 +136,13 @@ def sound(
                 yield snapshot
                 continue
         _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
+
+
+def newest_entry(connection: apsw.Connection, client: int, at_most_entry: int) -> int | None:
+    """The entry of the newest snapshot at or before one. Raises Unavailable and ``DAMAGED``."""
+    with reading(*DAMAGED):
+        found: int | None = fetch_one(connection, NEWEST_ENTRY, (client, at_most_entry))[0]
+    return found
 
 
 def oldest(connection: apsw.Connection, client: int, at_least_entry: int) -> int | None:

@@ -21,7 +21,7 @@ from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
 
-__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged"]
+__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged", "found"]
 
 SCHEMA = """
 CREATE TABLE calls (
@@ -127,22 +127,43 @@ class StoredCalls:
         if self._pending:
             for key in keys:
                 _improve(best, key, at_place, self._pending.get((client, key), ()))
-        fingerprints = array("q", [_fingerprint(client, *key) for key in keys])
-        if fingerprints:
-            wanted = set(keys)
+        if keys:
             with reading_derived(client, self._report):
-                bindings = apsw.carray(fingerprints), client, at_place
-                for stored, *row in fetch(self.reader, FIND, bindings):
-                    version = _Row(*row)
-                    _check(stored, version)
-                    key = version.transaction, version.session
-                    if key in wanted:  # another call may have the same fingerprint
-                        _improve(best, key, at_place, ((version.position, version.body),))
+                _improve_from(self.reader, best, client, keys, at_place)
         return {key: body for key, (_, body) in best.items()}
 
     def forget(self, client: int) -> None:
         """Delete all of a client's versions that were handed in before."""
         self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
+
+
+def found(
+    connection: apsw.Connection, client: int, keys: Collection[CallKey], at_place: int
+) -> dict[CallKey, bytes]:
+    """The newest stored version at or before ``at_place`` of each call that has one.
+
+    Raises apsw.Error, and ``UNREADABLE`` where a row is damaged.
+    """
+    best: dict[CallKey, tuple[int, bytes]] = {}
+    _improve_from(connection, best, client, keys, at_place)
+    return {key: body for key, (_, body) in best.items()}
+
+
+def _improve_from(
+    connection: apsw.Connection,
+    best: dict[CallKey, tuple[int, bytes]],
+    client: int,
+    keys: Collection[CallKey],
+    at_place: int,
+) -> None:
+    wanted = set(keys)
+    fingerprints = array("q", [_fingerprint(client, *key) for key in keys])
+    for stored, *row in fetch(connection, FIND, (apsw.carray(fingerprints), client, at_place)):
+        version = _Row(*row)
+        _check(stored, version)
+        key = version.transaction, version.session
+        if key in wanted:  # another call may have the same fingerprint
+            _improve(best, key, at_place, ((version.position, version.body),))
 
 
 def _improve(

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
+from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
@@ -25,7 +27,6 @@ from floorcast.verify.campaign_pass import add_campaigns
 from floorcast.verify.client_days import Days
 from floorcast.verify.expected_answers import Answers
 from floorcast.verify.records import Records
-from floorcast.verify.refold import Refold
 from floorcast.verify.sums import Sums
 
 __all__ = ["Difference", "StoredEntry", "Verified", "recomputed", "shown", "verify"]
@@ -73,7 +74,8 @@ def verify(
     the floor that is shown; none: what folding these entries gives.
     """
     limits = moment or Moment(0)
-    refold = Refold(client, limits) if floor is None else None
+    fold_limits = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
+    refold = Refold(FloorState(client=client), fold_limits) if floor is None else None
     records = Records(limits.late_state)
     try:
         count = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
@@ -173,6 +174,8 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:
     for given in (case.body, case.query):
         if isinstance(given, dict) and str(given.get("token") or "").strip():
             given["token"] = token
+        if isinstance(given, dict) and given.get("at") is not None:
+            given["at"] = time.time_ns() // 1_000_000  # what the ids belong to is known by now
     wanted = case.body.get("filter") if isinstance(case.body, dict) else None
     if isinstance(case.body, dict) and isinstance(wanted, dict):
         case.body["filter"] = made_findable(wanted, case.path)

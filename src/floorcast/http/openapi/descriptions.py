@@ -183,6 +183,8 @@ MEMBERS = {
     "interactionType": "The channel.",
     "timestamp": "When the event happened, in ISO 8601.",
     "clientId": "The id of the client.",
+    "at": "Answer as of this moment of the last 26 hours: ms since 1970, ISO 8601, or a token."
+    " Null: as of now.",
     "filter": "Limits the response to what matches.",
     "callCenter": "Any of these call centers.",
     # statistics

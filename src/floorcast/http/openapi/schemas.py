@@ -23,7 +23,16 @@ from floorcast.model.outbound import (
     SmsEvent,
 )
 
-__all__ = ["REF", "components", "one_of", "schema", "text_or_null", "time_or_ms", "whole_or_null"]
+__all__ = [
+    "REF",
+    "components",
+    "moment_or_token",
+    "one_of",
+    "schema",
+    "text_or_null",
+    "time_or_ms",
+    "whole_or_null",
+]
 
 REF = "#/components/schemas/{name}"
 VOICE = "VoiceEvent"
@@ -40,6 +49,13 @@ def time_or_ms(far: int) -> Meta:
     digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(far)) - 1}}}$"}
     iso = {"type": "string", "format": "date-time"}
     return Meta(extra_json_schema={"anyOf": [ms, digits, iso, {"type": "null"}]})
+
+
+def moment_or_token(far: int) -> Meta:
+    """A member that holds a time as ``time_or_ms`` does, or a token."""
+    (*times, null) = (time_or_ms(far).extra_json_schema or {})["anyOf"]
+    token = {"type": "string", "format": "uuid"}
+    return Meta(extra_json_schema={"anyOf": [*times, token, null]})
 
 
 def whole_or_null(least: int, most: int) -> Meta:

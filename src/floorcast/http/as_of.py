@@ -1,0 +1,123 @@
+"""Answers about a past moment: from ``at`` to positions in the logs, and to a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import msgspec
+
+from floorcast.feeds.cursors import FUTURE, is_token, local_time, place_of, token_at
+from floorcast.http.bodies import Disconnected
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Headers, Response
+from floorcast.http.services import Services
+from floorcast.model.errors import InvalidParameter
+from floorcast.model.token import TICKS_PER_MS, end_of_entry, entry_of, to_ms
+from floorcast.statistics.answers import Question
+from floorcast.statistics.as_of import PastAnswer, PastQuestion, Place, answer_as_of
+from floorcast.statistics.requests import read_at
+
+__all__ = ["Reached", "answer_about_past", "reached"]
+
+_answer_decoder = msgspec.msgpack.Decoder(PastAnswer)
+
+
+class Reached(NamedTuple):
+    """A past moment in ticks, and the position that the client's log had reached then."""
+
+    ticks: int
+    position: int
+
+
+async def answer_about_past(context: RequestContext, question: Question, at: object) -> Response:
+    """What the method would have answered at a moment, knowing what the log had taken in by then.
+
+    Raises InvalidParameter for a moment before the log begins or in the future, and Unavailable
+    if too many such answers are being computed.
+    """
+    services, session = context.services, context.session
+    past, client = services.past, session.client
+    if past.folder is None:
+        raise InvalidParameter(
+            "at needs a server with a data folder: this one keeps everything in memory"
+        )
+    place = await reached(services, client, at)
+    others = [one for one in session.clients_seen if one != client]
+    places = [Place(client, place.position)]
+    places += [Place(one, end_of_entry(services.log.last_at(one, place.ticks))) for one in others]
+    asked = PastQuestion(
+        folder=str(past.folder),
+        question=question,
+        places=places,
+        moment=to_ms(place.ticks),
+        limits=past.limits,
+        call_centers=session.call_centers,
+        listed=session.services,
+    )
+    near = client, place.position
+    work = past.workers.run(client, answer_as_of, msgspec.msgpack.encode(asked), near=near)
+    answer = _answer_decoder.decode(await _unless_gone(context, asyncio.ensure_future(work)))
+    if answer.body is None:
+        raise _too_long_ago(services, client, place.ticks, answer.since)
+    secret = services.token_secret
+    token = token_at(client, place.position, services.log, place.ticks, at_head=True, secret=secret)
+    headers: Headers = (("feed-token", token),)
+    if answer.newest_event:
+        headers += (("newest-event", str(to_ms(answer.newest_event))),)
+    return Response(200, Content(answer.body), headers=headers)
+
+
+async def reached(services: Services, client: int, at: object) -> Reached:
+    """The position of ``at``: a token, or a time in ms or ISO 8601.
+
+    A token of another node is waited for. Raises InvalidParameter, and Unavailable as
+    ``Services.cursor_of`` does.
+    """
+    log = services.log
+    if isinstance(at, str) and is_token(at):
+        await services.until_known(client, at.strip())
+        found = place_of(client, at.strip(), log, services.now(), services.token_secret)
+        place = Reached(found.ticks, found.position)
+    else:
+        moment, now = read_at(at, services.zone(client)), services.now()
+        ticks = moment * TICKS_PER_MS
+        if ticks > now + FUTURE:
+            text = local_time(now, services.zone(client))
+            raise InvalidParameter(f'at is in the future: expected a moment up to now, "{text}"')
+        ticks = min(ticks, now)
+        # what was recorded within the ms is known
+        entry = log.last_at(client, max(0, ticks) + TICKS_PER_MS - 1)
+        place = Reached(ticks, end_of_entry(entry))
+    first = log.recorded_at(client, log.removed(client) + 1)
+    if first is None or entry_of(place.position) <= log.removed(client):
+        raise _too_long_ago(services, client, place.ticks, first)
+    return place
+
+
+def _too_long_ago(
+    services: Services, client: int, ticks: int, since: int | None
+) -> InvalidParameter:
+    zone = services.zone(client)
+    text = local_time(max(0, ticks), zone)
+    if since is None:
+        return InvalidParameter(f'at is "{text}": nothing is kept of that moment, or of later ones')
+    # the next whole second: the message shows no smaller parts
+    begin = local_time(-(-since // 10_000_000) * 10_000_000, zone)
+    return InvalidParameter(f'at is "{text}": expected a moment from "{begin}" on')
+
+
+async def _unless_gone(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:
+    """The result; raises Disconnected, and ends the work, once the caller has disconnected."""
+    gone = context.gone()
+    either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {work, gone}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Disconnected
+        return work.result()
+    finally:
+        gone.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)

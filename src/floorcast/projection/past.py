@@ -1,0 +1,169 @@
+"""Floors at past moments, folded from the nearest snapshot before them and the log's entries.
+
+For a process of its own, beside the server that writes the files: it reads ``log.db`` and
+``mirror.db`` of a data folder, each as of one moment, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import apsw
+import msgspec
+import structlog
+
+from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, from_snapshot
+from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.port import Entry
+from floorcast.model.errors import Unavailable
+from floorcast.model.token import INDEX_BITS, MAX_INDEX, end_of_entry, entry_of
+from floorcast.projection.refold import FoldLimits, Refold
+from floorcast.projection.runner import first_state
+from floorcast.sqlite.background_writer import DAMAGED
+from floorcast.sqlite.files import open_reader
+from floorcast.store import snapshots, stored_calls
+from floorcast.store.damage import UNREADABLE
+from floorcast.store.snapshots import Snapshot
+from floorcast.store.stored_calls import CallKey
+
+__all__ = ["PastFloors", "TooLongAgo", "past_floors"]
+
+CACHE_KIB = 8192
+_READ_ENTRIES = 1000  # at a time, if they are not large
+_parts_decoder = msgspec.msgpack.Decoder(list[bytes])
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class TooLongAgo(Exception):
+    """Nothing is kept from which the floor could be folded.
+
+    ``since``: the first tick for which there is something, None if there is nothing.
+    """
+
+    def __init__(self, since: int | None) -> None:
+        super().__init__()
+        self.since = since
+
+
+class PastFloors:
+    """The floors of a data folder's clients at past positions. See ``past_floors``."""
+
+    def __init__(self, reader: LogReader, store: apsw.Connection, limits: FoldLimits) -> None:
+        self._reader = reader
+        self._store = store
+        self._limits = limits
+        self._streams = {row.client: row for row in reader.streams()}
+
+    def floor(self, client: int, place: int, kept: Refold | None = None) -> Refold:
+        """The client's floor after the event at a position, or at the end of an entry.
+
+        ``kept`` is an earlier result that is used if it spares work. Raises TooLongAgo, and
+        Unavailable if the files cannot be read.
+        """
+        row = self._streams.get(client)
+        if row is None:
+            return Refold(FloorState(client=client), self._limits)
+        stream = _Stream(self._reader, row)
+        try:
+            refold = self._begun(stream, place, kept)
+        except DAMAGED as error:
+            raise Unavailable("derived data is damaged and is being rebuilt", 5) from error
+        refold.find_calls = partial(self._find_calls, client, end_of_entry(refold.base))
+        _fold(stream, refold, place)
+        return refold
+
+    def recorded_at(self, client: int, number: int) -> int:
+        """When an entry was recorded, in ticks; 0 if it is not stored."""
+        row = self._streams.get(client)
+        return 0 if row is None else self._reader.recorded_at(row.ordinal, number) or 0
+
+    def _begun(self, stream: _Stream, place: int, kept: Refold | None) -> Refold:
+        """A floor at or before the place."""
+        whole = entry_of(place) if place == end_of_entry(entry_of(place)) else entry_of(place) - 1
+        removed = stream.removed(stream.client)
+        nearest = snapshots.newest_entry(self._store, stream.client, whole) or 0
+        if kept is not None and (
+            kept.reached == place
+            or (kept.is_whole() and max(nearest, removed) <= entry_of(kept.reached) <= whole)
+        ):
+            return kept
+        for snapshot in snapshots.sound(self._store, stream.client, whole, removed):
+            state = _state_of(stream.client, snapshot)
+            if state is not None:
+                return Refold(state, self._limits)
+        if removed:
+            oldest = snapshots.oldest(self._store, stream.client, removed)
+            since = (
+                None if oldest is None else self._reader.recorded_at(stream.row.ordinal, oldest + 1)
+            )
+            raise TooLongAgo(since)
+        return Refold(first_state(stream.client, stream), self._limits)
+
+    def _find_calls(
+        self, client: int, at_place: int, keys: Collection[CallKey]
+    ) -> Mapping[CallKey, bytes]:
+        try:
+            return stored_calls.found(self._store, client, keys, at_place)
+        except (apsw.Error, *UNREADABLE) as error:
+            raise Unavailable("derived data cannot be read, or is being rebuilt", 5) from error
+
+
+class _Stream:
+    """One client's stream."""
+
+    def __init__(self, reader: LogReader, row: StreamRow) -> None:
+        self.reader = reader
+        self.row = row
+        self.client = row.client
+
+    def removed(self, _client: int) -> int:
+        """See ``EventLog.removed``."""
+        return self.reader.removed(self.row.ordinal)
+
+    def removed_site(self, _client: int) -> Entry | None:
+        """See ``EventLog.removed_site``."""
+        return self.reader.removed_site(self.row.ordinal)
+
+
+@contextmanager
+def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
+    """Open a data folder's files to read from them. Raises Unavailable."""
+    with ExitStack() as stack:
+        try:
+            reader = LogReader(folder / "log.db")
+            stack.callback(reader.close)
+            store = open_reader(folder / "mirror.db", cache_kib=CACHE_KIB)
+            stack.callback(store.close)
+            # the log first: whatever a snapshot has, the log then has had
+            stack.enter_context(reader.held())
+            store.execute("BEGIN")
+        except apsw.Error as error:
+            raise Unavailable("the data folder cannot be read") from error
+        yield PastFloors(reader, store, limits)
+
+
+def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
+    """The state of a snapshot; None if it is another release's or cannot be decoded."""
+    if snapshot.version != SNAPSHOT_VERSION:
+        return None
+    try:
+        return from_snapshot(_parts_decoder.decode(snapshot.blob))
+    except msgspec.MsgspecError:
+        _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
+        return None
+
+
+def _fold(stream: _Stream, refold: Refold, place: int) -> None:
+    last, index = entry_of(place), place & MAX_INDEX
+    row = stream.row._replace(head=stream.row.head._replace(number=last))
+    while refold.reached < place:
+        after = refold.reached >> INDEX_BITS
+        entries = stream.reader.read(row, after, _READ_ENTRIES)
+        if not entries:  # the operator has skipped a damaged entry at the end
+            return
+        for entry in entries:
+            through = index if entry.number == last else MAX_INDEX
+            refold.take(entry.number, entry.recorded_at, entry.kind, entry.payload, through)

@@ -1,0 +1,111 @@
+"""The floor folded again from entries: for answers about the past, and for ``floorcast verify``.
+
+What leaves the floor meanwhile is kept here, as the store keeps what leaves the live floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from floorcast.floor.floor import LATE_MS, QUIET_AGENT_MS, QUIET_CALL_MS, Floor
+from floorcast.floor.state import FloorState, decode_call, encode_call
+from floorcast.model.inbound import LoggedEvent, UnknownEvent, read_lines
+from floorcast.model.token import MAX_INDEX, end_of_entry, entry_of, event_id_maker, position, to_ms
+from floorcast.projection.runner import SLICE
+from floorcast.site.configuration import FloorConfig
+
+__all__ = ["FoldLimits", "Refold"]
+
+_CallKey = tuple[int, str]
+FindCalls = Callable[[Collection[_CallKey]], Mapping[_CallKey, bytes]]
+_config_decoder = msgspec.json.Decoder(FloorConfig)
+
+
+class FoldLimits(NamedTuple):
+    """What a floor is made with, in ms; see ``Floor``."""
+
+    quiet_call: int = QUIET_CALL_MS
+    quiet_agent: int = QUIET_AGENT_MS
+    late: int = LATE_MS
+
+
+def _nothing(_keys: Collection[_CallKey]) -> Mapping[_CallKey, bytes]:
+    return {}
+
+
+class Refold:
+    """Folds a client's entries after entry ``base``, whose ``state`` it begins with.
+
+    ``reached`` is the position of the last folded event. ``find_calls`` returns, of calls that are
+    not in memory, those that had left it before.
+    """
+
+    def __init__(
+        self, state: FloorState, limits: FoldLimits, find_calls: FindCalls = _nothing
+    ) -> None:
+        self.find_calls = find_calls
+        self.floor = Floor(state, *limits)
+        self.base = state.entry
+        self.reached = end_of_entry(state.entry)
+        self._gone: dict[_CallKey, bytes] = {}
+
+    def take(
+        self, number: int, recorded_at: int, kind: str, payload: bytes, through: int = MAX_INDEX
+    ) -> None:
+        """Fold an entry up to the event of index ``through``; ``recorded_at`` in ticks."""
+        floor = self.floor
+        floor.folded.now = to_ms(recorded_at)
+        floor.begin_entry(number, recorded_at)
+        self._gone.update((call.key, encode_call(call)) for call in floor.call_table.evicted)
+        floor.call_table.evicted.clear()
+        if kind == "site":
+            self._apply_site(payload)
+        elif kind == "events":
+            events = read_lines(payload)
+            if through < len(events) - 1:
+                self._fold(number, recorded_at, events[: through + 1])
+                self.reached = position(number, through)
+                return
+            self._fold(number, recorded_at, events)
+        self.reached = end_of_entry(number)
+
+    def is_whole(self) -> bool:
+        """Whether the last entry is folded to its end."""
+        return self.reached == end_of_entry(entry_of(self.reached))
+
+    def _apply_site(self, payload: bytes) -> None:
+        try:
+            config = _config_decoder.decode(payload)
+        except msgspec.MsgspecError:  # a newer release wrote it: the one before stays
+            return
+        self.floor.apply(config)
+
+    def _fold(self, number: int, recorded_at: int, events: Sequence[LoggedEvent]) -> None:
+        fold = self.floor.fold
+        event_id = event_id_maker(self.floor.state.client, recorded_at, number)
+        for begin in range(0, len(events), SLICE):
+            some = events[begin : begin + SLICE]
+            self._bring_back(some)
+            for index, event in enumerate(some, begin):
+                if isinstance(event, UnknownEvent):
+                    continue
+                try:
+                    fold(event, recorded_at, event_id(index))
+                except Exception:  # noqa: BLE001, S112 -- the live floor logs it and goes on
+                    continue
+
+    def _bring_back(self, events: Sequence[LoggedEvent]) -> None:
+        reload = self.floor.call_table.reload
+        older = []
+        for key in self.floor.unknown_calls(events):
+            blob = self._gone.pop(key, None)
+            if blob is None:
+                older.append(key)
+            else:
+                reload(decode_call(blob))
+        if older:
+            for blob in self.find_calls(older).values():
+                reload(decode_call(blob))

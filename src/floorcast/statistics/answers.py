@@ -1,0 +1,172 @@
+"""Every statistics method as one function: from a question to the bytes of the answer.
+
+The event loop takes a step of it in each turn. A worker process, which answers about the past,
+takes all steps at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.statistics.agent_averages import Totals, agent_averages, averages_answer, summed
+from floorcast.statistics.agent_stats import (
+    AgentStatisticsAnswer,
+    AgentStatisticsExAnswer,
+    agent_statistics,
+    agent_statistics_ex,
+)
+from floorcast.statistics.agent_status import AgentStatusAnswer, agent_status
+from floorcast.statistics.campaign_stats import CampaignAnswer, campaign_statistics
+from floorcast.statistics.consistent_scan import Slices
+from floorcast.statistics.live_connects import live_connects
+from floorcast.statistics.requests import (
+    DEFAULT_INTERVAL,
+    EVERYTHING,
+    CampaignFilter,
+    ServiceFilter,
+)
+from floorcast.statistics.service_intervals import (
+    IntervalAnswer,
+    IntervalSpan,
+    service_intervals,
+)
+from floorcast.statistics.service_stats import ServiceAnswer, service_stats
+from floorcast.statistics.visibility import Moment, Scope, Visibility
+from floorcast.statistics.waiting_calls import WaitingCallsAnswer, waiting_calls
+
+__all__ = ["METHODS", "Method", "Question", "Steps", "answer", "answer_steps"]
+
+Method = Literal[
+    "service/stats",
+    "service/stats/intervals",
+    "service/agent/stats",
+    "service/agent/stats/ex",
+    "service/agents/status",
+    "service/agents/averages",
+    "service/calls/status",
+    "service/liveConnects",
+    "campaign/stats",
+]
+R = TypeVar("R")
+Steps = Generator[None, None, bytes]
+"""The steps of an answer, which take a turn of the event loop each; it returns JSON."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class Question(Struct):
+    """A checked request for statistics; each method reads the members that it takes.
+
+    ``interval`` and ``last`` are in seconds, ``changed_after`` in ms.
+    """
+
+    method: Method
+    filter: ServiceFilter = EVERYTHING
+    campaigns: CampaignFilter = CampaignFilter()
+    interval: int = DEFAULT_INTERVAL
+    last: int | None = None
+    changed_after: int | None = None
+
+
+def answer_steps(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    """Begin an answer about these floors at a moment.
+
+    Read it to its end or close it. Raises InvalidParameter for an id in the filter that the user
+    may not see.
+    """
+    return METHODS[question.method](question, visibility, moment)
+
+
+def answer(question: Question, visibility: Visibility, moment: Moment) -> bytes:
+    """The whole answer at once; raises as ``answer_steps`` does."""
+    steps = answer_steps(question, visibility, moment)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            body: bytes = end.value
+            return body
+
+
+def _services(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    rows = service_stats(visibility.scopes(question.filter), moment)
+    return _rows(ServiceAnswer([]), rows)
+
+
+def _intervals(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    span = IntervalSpan(question.interval, question.last)
+    rows = service_intervals(visibility.scopes(question.filter), moment, span)
+    return _rows(IntervalAnswer([], moment.now), rows)
+
+
+def _agents(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    rows = agent_statistics(visibility.scopes(question.filter), moment)
+    return _rows(AgentStatisticsAnswer([]), rows)
+
+
+def _agents_by_service(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    rows = agent_statistics_ex(visibility.scopes(question.filter), moment)
+    return _rows(AgentStatisticsExAnswer([]), rows)
+
+
+def _status(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    scopes = visibility.scopes(question.filter)
+    rows = agent_status(scopes, moment, question.changed_after)
+    return _rows(AgentStatusAnswer([], moment.now), rows)
+
+
+def _averages(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    return _averages_of(visibility.scopes(question.filter), moment)
+
+
+def _averages_of(scopes: Sequence[Scope], moment: Moment) -> Steps:
+    totals: list[Totals] = []
+    with agent_averages(scopes, moment) as slices:
+        for rows in slices:
+            totals.append(summed(rows))
+            yield
+    return _encoder.encode(averages_answer(totals, moment))
+
+
+def _waiting(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    rows = waiting_calls(visibility.scopes(question.filter), moment)
+    return _rows(WaitingCallsAnswer([], str(moment.now)), rows)
+
+
+def _connects(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    connects = live_connects(visibility.scopes(question.filter), moment)
+    yield from ()
+    return _encoder.encode(connects)
+
+
+def _campaigns(question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    return _rows(CampaignAnswer([]), campaign_statistics(visibility, question.campaigns, moment))
+
+
+METHODS: dict[Method, Callable[[Question, Visibility, Moment], Steps]] = {
+    "service/stats": _services,
+    "service/stats/intervals": _intervals,
+    "service/agent/stats": _agents,
+    "service/agent/stats/ex": _agents_by_service,
+    "service/agents/status": _status,
+    "service/agents/averages": _averages,
+    "service/calls/status": _waiting,
+    "service/liveConnects": _connects,
+    "campaign/stats": _campaigns,
+}
+
+
+def _rows(empty: Struct, slices: Slices[R]) -> Steps:
+    """The answer that is ``empty`` but for its rows."""
+    pieces = []
+    with slices:
+        for rows in slices:
+            if rows:
+                pieces.append(_encoder.encode(rows)[1:-1])
+            yield
+    head, tail = _encoder.encode(empty).split(b"[]", 1)
+    return b"".join((head, b"[", b",".join(pieces), b"]", tail))

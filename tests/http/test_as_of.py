@@ -1,0 +1,229 @@
+"""Answers about past moments are those that the live server gave."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from floorcast.model.token import TICKS_PER_SECOND
+from tests.real.nodes import Clock, House, scratch
+from tests.real.sites import SITE, event, ndjson
+
+HOUR = 3600
+MIDNIGHT = int(datetime(2026, 11, 23, 5, tzinfo=UTC).timestamp())  # in New York
+METHODS = {
+    "/realtime/service/stats": {},
+    "/realtime/service/stats/intervals": {"interval": 300, "last": 7200},
+    "/realtime/service/agent/stats": {},
+    "/realtime/service/agent/stats/ex": {},
+    "/realtime/service/agents/status": {"stateChangedAfter": MIDNIGHT * 1000 - 60_000},
+    "/realtime/service/agents/averages": {},
+    "/realtime/service/calls/status": {},
+    "/realtime/service/liveConnects": {},
+    "/realtime/campaign/stats": {},
+}
+OTHER_SITE = SITE.replace('"Sales"', '"Selling"').replace("sla_seconds = 60", "sla_seconds = 5")
+STATS = "/realtime/service/stats"
+PLACE = ("feed-token", "newest-event")
+
+
+class Answered(NamedTuple):
+    """What a method answered at a moment (ms) and a place."""
+
+    path: str
+    body: dict[str, Any]
+    ms: int
+    headers: tuple[str | None, ...]
+    content: bytes
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder to keep things in."""
+    with scratch() as one:
+        yield one
+
+
+@pytest.fixture
+def house(folder: Path) -> Iterator[House]:
+    """A node that answers, a minute before midnight."""
+    one = House(folder, Clock((MIDNIGHT - 60) * TICKS_PER_SECOND))
+    yield one
+    one.end()
+
+
+class Told:
+    """A simulated floor: random events of a few calls and agents, some of them late."""
+
+    def __init__(self, house: House, seed: int) -> None:
+        self.house = house
+        self.random = random.Random(seed)
+        self.told = 0
+
+    def some(self) -> None:
+        """Send a request with a few events."""
+        self.house.take(ndjson([self._one() for _ in range(self.random.randint(1, 8))]))
+
+    def _one(self) -> dict[str, Any]:
+        choose = self.random.choice
+        self.told += 1
+        late = choose([0, 0, 0, 0, 3, 240, 2 * HOUR])
+        at = datetime.fromtimestamp(self.house.clock.ticks / TICKS_PER_SECOND - late, UTC)
+        number = self.random.randint(1, 12)
+        call = {"transactionId": number, "sessionId": f"S{number}"}
+        service = choose(["Sales", "Help", "Nowhere", "Elsewhere"])
+        agent = choose(["VKUMARK", "SEBY", "NEW"])
+        events: list[tuple[str, dict[str, object]]] = [
+            ("call.start", {**call, "service": service, "direction": "INBOUND"}),
+            ("call.queue", {**call, "service": service}),
+            ("call.answer", {**call, "agent": agent}),
+            ("call.end", {**call, "agent": agent}),
+            ("call.disposition", {**call, "agent": agent, "termCode": "RPC"}),
+            ("agent.state", {"agent": agent, "eventType": "LOGON", "service": service}),
+            ("agent.state", {"agent": agent, "eventType": choose(["READY", "NOT_READY"])}),
+            ("agent.state", {"agent": agent, "eventType": "IN_CALL", "call": call}),
+            ("agent.state", {"agent": agent, "eventType": choose(["WRAP_UP", "LOGOFF"])}),
+            ("campaign.update", {"campaign": 5, "service": "Sales", "loaded": number}),
+        ]
+        kind, data = choose(events)
+        return event(kind, self.told, time=at.isoformat(), **data)
+
+
+def ask(
+    house: House, session: str, path: str, body: dict[str, Any] | None = None, **more: object
+) -> Answered:
+    """One answer."""
+    asked = {**METHODS[path], **(body or {})}
+    answer = house.ask("POST", path, session, json={**asked, **more})
+    assert answer.status_code == 200, (path, more, answer.text)
+    headers = tuple(answer.headers.get(name) for name in PLACE)
+    return Answered(path, asked, house.clock.ticks // 10_000, headers, answer.content)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
+    """With late events, changes of the site, restarts, crashes, quiet hours and a midnight.
+
+    For a user who sees everything and for a limited one, by token and by ms, in any order.
+    """
+    house = House(folder, Clock((MIDNIGHT - 3 * HOUR) * TICKS_PER_SECOND))
+    told = Told(house, seed)
+    choose = told.random.choice
+    answers: list[tuple[str, Answered]] = []
+    sessions = [house.login(), house.login("limited")]
+    for step in range(40):
+        house.clock.move(choose([1, 7, 61, 500, 1300]))
+        told.some()
+        house.clock.move(choose([0.001, 2, 30]))
+        if step % 10 == 4:
+            house.site.write_text(choose([SITE, OTHER_SITE]))
+            house.close()
+            house.open()
+        elif step % 10 == 9:
+            house.crash()
+            house.open()
+        user, path = choose(sessions), choose(list(METHODS))
+        answers.append((user, ask(house, user, path)))
+    told.random.shuffle(answers)
+    for index, (user, then) in enumerate(answers):
+        at = then.headers[0] if index % 2 else then.ms
+        again = ask(house, user, then.path, then.body, at=at)
+        assert (again.path, again.content) == (then.path, then.content)
+        assert again.headers == then.headers
+    house.end()
+
+
+def test_now_is_the_live_answer(house: House) -> None:
+    """For every method, whichever way now is written."""
+    told = Told(house, 7)
+    for _ in range(10):
+        told.some()
+        house.clock.move(3)
+    session = house.login()
+    seconds = house.clock.ticks / TICKS_PER_SECOND
+    iso = datetime.fromtimestamp(seconds, UTC).isoformat()
+    for path in METHODS:
+        live = ask(house, session, path)
+        for at in (
+            live.ms,
+            str(live.ms),
+            iso,
+            live.headers[0],
+            f" {live.headers[0]} ",
+            4000 + live.ms,
+        ):
+            assert ask(house, session, path, at=at)[3:] == live[3:], (path, at)
+
+
+def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> None:
+    """An eventId is a token: the answer knows what came up to that event, and not its request."""
+    session = house.login()
+    house.take(ndjson([event("agent.state", 0, agent="SEBY", eventType="LOGON", service="Sales")]))
+    before = ask(house, session, STATS).headers[0]
+    starts = [
+        event("call.start", n, transactionId=n, sessionId="s", service="Sales", direction="MANUAL")
+        for n in range(1, 6)
+    ]
+    house.take(ndjson(starts))
+    feed = house.ask("POST", "/realtime/event/feed", session, json={"token": before})
+    ids = [one["eventId"] for one in feed.json()["events"]]
+    assert len(ids) == 5
+    for number in (3, 1, 5):
+        answer = ask(house, session, STATS, at=ids[number - 1])
+        assert in_progress(answer) == number
+
+
+def in_progress(answer: Answered) -> int:
+    """The calls in progress of the one service that has any."""
+    (row,) = json.loads(answer.content)["stats"]
+    count: int = row["cip"]
+    return count
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("yesterday", "at must be a moment"),
+        ({"ms": 1}, "at must be a moment"),
+        (True, "at must be a moment"),
+        (MIDNIGHT * 1000 + HOUR * 1000, "at is in the future"),
+        (MIDNIGHT * 1000 - 2 * HOUR * 1000, r"expected a moment from \"2026-11-22 23:59:00-0500\""),
+        (-5, "expected a moment from"),
+        ("ffffffff-ffff-1fff-bfff-ffffffffffff", "the token is from the future"),
+    ],
+)
+def test_a_moment_that_cannot_be_answered_is_refused(house: House, at: object, why: str) -> None:
+    """With what is expected; nothing is answered for another moment in silence."""
+    answer = house.ask("POST", STATS, house.login(), json={"at": at})
+    assert (answer.status_code, answer.json()["code"]) == (400, 202)
+    assert why.replace("\\", "") in answer.json()["message"]
+
+
+def test_an_id_that_was_unknown_then_is_refused(house: House) -> None:
+    """As the live server did then."""
+    session = house.login()
+    then = house.clock.ticks // 10_000
+    house.clock.move(5)
+    house.take(ndjson([event("agent.state", 1, agent="X", eventType="LOGON", service="New")]))
+    rows = house.ask("POST", STATS, session).json()["stats"]
+    (number,) = [int(row["serviceId"]) for row in rows if row["serviceName"] == "New"]
+    wanted = {"filter": {"service": [{"id": number}]}}
+    assert house.ask("POST", STATS, session, json=wanted).status_code == 200
+    refused = house.ask("POST", STATS, session, json={**wanted, "at": then})
+    assert refused.status_code == 400
+    assert f"filter.service names {number}" in refused.json()["message"]
+
+
+def test_a_server_without_a_folder_says_so(folder: Path) -> None:
+    """A worker process has nothing to read there."""
+    house = House(folder, Clock(), keeps=False)
+    answer = house.ask("POST", STATS, house.login(), json={"at": house.clock.ticks // 10_000})
+    assert answer.status_code == 400
+    assert "data folder" in answer.json()["message"]
+    house.end()

@@ -1,0 +1,148 @@
+"""Floors at past positions, read beside the server that writes the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.floor.state import snapshot_parts
+from floorcast.log.log_file import LogReader
+from floorcast.model.errors import Unavailable
+from floorcast.model.token import end_of_entry, position
+from floorcast.projection.past import TooLongAgo, past_floors
+from floorcast.projection.refold import FoldLimits, Refold
+from floorcast.sqlite.checksums import add_function
+from tests.real.nodes import Clock, House, scratch, until
+from tests.real.sites import ACME, CHILD, event, ndjson
+
+LIMITS = FoldLimits()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    """A node with a floor of five requests and, after each, a restart."""
+    with scratch() as folder:
+        one = House(folder, Clock())
+        for number in range(5):
+            one.take(ndjson([call(10 * number + each) for each in range(3)]))
+            one.close()
+            one.clock.move(3600)
+            one.open()
+        one.run(until(lambda: not one.node.server.admission.requests))
+        yield one
+        one.end()
+
+
+def call(number: int) -> dict[str, object]:
+    """A call that begins to wait."""
+    return event("call.queue", number, transactionId=number, sessionId="s", service="Sales")
+
+
+def waiting(refold: Refold) -> list[int]:
+    """The calls that the floor has in memory."""
+    return sorted(transaction for transaction, _ in refold.floor.call_table.calls)
+
+
+def whole(refold: Refold) -> list[bytes]:
+    """All that the floor knows."""
+    return list(snapshot_parts(refold.floor.captured()))
+
+
+def test_each_place_has_its_floor(house: House) -> None:
+    """At the end of an entry, and in the middle of one."""
+    with past_floors(house.data, LIMITS) as floors:
+        assert waiting(floors.floor(ACME, end_of_entry(1))) == []
+        assert waiting(floors.floor(ACME, end_of_entry(3))) == [0, 1, 2, 10, 11, 12]
+        assert waiting(floors.floor(ACME, position(3, 0))) == [0, 1, 2, 10]
+        assert waiting(floors.floor(ACME, position(3, 2))) == [0, 1, 2, 10, 11, 12]
+        assert floors.floor(ACME, end_of_entry(3)).base == 3
+        assert floors.floor(ACME, position(3, 0)).base == 2
+        assert waiting(floors.floor(999, end_of_entry(0))) == []
+        assert floors.floor(CHILD, end_of_entry(1)).floor.state.entry == 1
+
+
+def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
+    """And is the same floor as one from the snapshot."""
+    with past_floors(house.data, LIMITS) as floors:
+        first = floors.floor(ACME, end_of_entry(4))
+        assert floors.floor(ACME, end_of_entry(4), first) is first
+        assert floors.floor(ACME, position(5, 1), first) is first
+        assert waiting(first)[-2:] == [30, 31]
+        after = floors.floor(ACME, end_of_entry(5), first)
+        assert after is not first
+        assert whole(after) == whole(floors.floor(ACME, end_of_entry(5)))
+        assert floors.floor(ACME, end_of_entry(2), after) is not after
+
+
+def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
+    """As at a start; with none left the whole log is folded."""
+    with past_floors(house.data, LIMITS) as floors:
+        expected = whole(floors.floor(ACME, end_of_entry(6)))
+        newest = floors.floor(ACME, end_of_entry(6)).base
+    connection = apsw.Connection(str(house.data / "mirror.db"))
+    add_function(connection)
+    bases = [newest]
+    while bases[-1]:
+        connection.execute(
+            "UPDATE snapshots SET blob = zeroblob(length(blob)) WHERE client = ? AND entry = ?",
+            (ACME, bases[-1]),
+        )
+        with capture_logs() as lines, past_floors(house.data, LIMITS) as floors:
+            refold = floors.floor(ACME, end_of_entry(6))
+            assert whole(refold) == expected
+        assert "snapshot_unreadable" in [line["event"] for line in lines]
+        bases.append(refold.base)
+    assert bases == [6, 5, 4, 3, 2, 0]
+    connection.close()
+
+
+def test_before_what_is_kept_it_says_from_when(house: House) -> None:
+    """Where the log begins later than a snapshot that could be used."""
+    with past_floors(house.data, LIMITS) as floors:
+        third = floors.recorded_at(ACME, 4)
+    house.close()
+    connection = apsw.Connection(str(house.data / "log.db"))
+    add_function(connection)
+    (ordinal,) = connection.execute("SELECT ordinal FROM streams WHERE client = ?", (ACME,))
+    connection.execute("UPDATE streams SET removed = 3 WHERE ordinal = ?", ordinal)
+    connection.close()
+    with past_floors(house.data, LIMITS) as floors:
+        assert waiting(floors.floor(ACME, end_of_entry(3)))[-1] == 12
+        with pytest.raises(TooLongAgo) as refusal:
+            floors.floor(ACME, end_of_entry(2))
+        assert refusal.value.since == third
+    house.open()
+
+
+def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
+    """The files are read as of one moment."""
+    with past_floors(house.data, LIMITS) as floors:
+        before = whole(floors.floor(ACME, end_of_entry(2)))
+        for file, table in (("log.db", "entries"), ("mirror.db", "snapshots")):
+            connection = apsw.Connection(str(house.data / file))
+            add_function(connection)
+            connection.execute(f"DELETE FROM {table}")
+            connection.close()
+        assert whole(floors.floor(ACME, end_of_entry(2))) == before
+
+
+def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
+    """Nothing is created in it."""
+    with pytest.raises(Unavailable), past_floors(tmp_path, LIMITS):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reads_are_held_at_one_moment(house: House) -> None:
+    """A reader within ``held`` does not see what is written meanwhile."""
+    reader = LogReader(house.data / "log.db")
+    with reader.held():
+        before = reader.streams()
+        house.take(ndjson([call(99)]))
+        assert reader.streams() == before
+    assert reader.streams() != before
+    reader.close()
