@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from floorcast.cli import audit, key, options, site, user
+from floorcast.cli import archive, audit, key, options, site, user
 from floorcast.kv.folder import open_kv
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, run
@@ -27,7 +27,7 @@ class Desk:
         (folder / "site.toml").write_text(SMALL)
         self._program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
         self._program.callback()(options.take)
-        for module in (site, user, key, audit):
+        for module in (site, user, key, audit, archive):
             module.register(self._program)
 
     def does(self, *words: str, types: str | None = None) -> Result:
@@ -38,6 +38,12 @@ class Desk:
         """What a command that succeeds prints to standard output."""
         result = self.does(*words, types=types)
         assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def fails(self, *words: str) -> str:
+        """What a command that finds something wrong prints; its exit code is 1."""
+        result = self.does(*words)
+        assert result.exit_code == 1, result.output
         return result.stdout
 
     def refused(self, *words: str, types: str | None = None) -> str:

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from floorcast.archive import extra
 from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.server import archiving
 from floorcast.server.archiving import Archiving, check_archive
 from floorcast.workers.pool import PoolTuning, WorkerPool
 from tests.real.nodes import MEMORY, Clock, House
@@ -139,7 +139,7 @@ def test_without_the_extra_the_setting_says_what_to_install(
     """And where the data is kept in memory, what to give."""
     with pytest.raises(SettingError, match="--data"):
         check_archive(Settings(data=MEMORY, archive="archive"))
-    monkeypatch.setattr(archiving, "find_spec", lambda _name: None)
+    monkeypatch.setattr(extra, "find_spec", lambda _name: None)
     with pytest.raises(SettingError, match=r"pip install 'floorcast\[archive\]'"):
         check_archive(Settings(archive="archive"))
     check_archive(Settings())

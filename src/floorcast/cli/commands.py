@@ -28,6 +28,7 @@ SUMMARIES = {
     "audit": "Print the audit log: logins, refusals and changes.",
     "backup": "Copy the data folder in the state of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",
+    "archive": "List, verify and export the archive.",
     "skip-entry": "Skip one damaged entry, so that its client can be served.",
     "cluster": "Set up, inspect and repair a cluster on NATS JetStream.",
     "version": "Print the versions of floorcast and of its Python.",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import structlog
 
+from floorcast.archive.extra import require_extra
 from floorcast.archive.jobs import SealJob, SealReport, hash_key
 from floorcast.archive.personal import Mode
 from floorcast.archive.replay import Limits
@@ -50,12 +50,7 @@ def check_archive(settings: Settings) -> None:
     """Raise SettingError if the settings ask for an archive that this installation cannot keep."""
     if not settings.archive:
         return
-    lacking = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
-    if lacking:
-        raise SettingError(
-            f"archive needs {' and '.join(lacking)}: install them with"
-            " pip install 'floorcast[archive]', or remove the setting"
-        )
+    require_extra()
     if settings.data == IN_MEMORY:
         raise SettingError("archive needs a data folder: give one with --data")
 

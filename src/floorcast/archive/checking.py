@@ -1,0 +1,207 @@
+"""Compares an hour of the archive with its manifest, and its figures with each other.
+
+The time of agents is computed from ``agent_states`` and must be that of ``agent_intervals`` and of
+``service_intervals``. The calls of ``calls`` must all be counted in ``service_intervals``, which
+also counts calls that have not ended yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from floorcast.archive.call_rows import Row
+from floorcast.archive.manifests import HourManifest
+from floorcast.archive.schemas import FILES, STATE_COLUMNS
+from floorcast.archive.storage import Archive
+from floorcast.archive.tables import read_parquet
+from floorcast.floor.days import Calendar
+from floorcast.floor.intervals import SLOT_MS
+from floorcast.model.states import STATE_NAMES, State
+
+__all__ = ["Checker", "Finding"]
+
+_Slot = tuple[int | None, int]
+"""A service, and the start of five minutes in ms."""
+
+_TIME_COLUMNS = {
+    State.READY: "readyTimeMs",
+    State.IN_CALL: "inCallTimeMs",
+    State.TRANSFERRING: "inCallTimeMs",
+    State.HOLD: "holdTimeMs",
+    State.WRAP_UP: "wrapupTimeMs",
+    State.NOT_READY: "notReadyTimeMs",
+}
+_COLUMN_OF_STATE = {STATE_NAMES[state]: name for state, name in STATE_COLUMNS.items()}
+_COUNTED = ("offered", "handled", "abandoned", "talks", "talkMs")
+
+
+class Finding(NamedTuple):
+    """Something that is not as it should be: the hour, the file, and what."""
+
+    hour: str
+    file: str
+    what: str
+
+
+class Checker:
+    """Checks a client's hours in order: calls that end in one can be counted in an earlier one."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._counted: dict[_Slot, Row] = {}
+        self._calls: dict[_Slot, Counter[str]] = defaultdict(Counter)
+        self._hours: dict[_Slot, str] = {}
+        self._starts: list[tuple[int, int]] = []
+        self.rows = 0
+
+    def check(self, manifest: HourManifest) -> Iterator[Finding]:
+        """What is wrong with an hour. Raises Unavailable."""
+        tables: dict[str, list[Row]] = {}
+        for name in FILES:
+            described = manifest.files.get(name)
+            content = self._archive.read(f"{manifest.path}/{name}.parquet")
+            if content is None or described is None:
+                yield Finding(manifest.name, name, "the file is missing")
+                continue
+            if sha256(content).hexdigest() != described.sha256:
+                yield Finding(manifest.name, name, "its SHA-256 is not that of the manifest")
+                continue
+            try:
+                table = read_parquet(content)
+            except (OSError, pa.ArrowException) as error:
+                yield Finding(manifest.name, name, f"it cannot be read: {error}")
+                continue
+            if table.num_rows != described.rows:
+                yield Finding(manifest.name, name, f"it has {table.num_rows:,} rows")
+            self.rows += table.num_rows
+            if name != "events":
+                tables[name] = _rows(table)
+        if len(tables) == len(FILES) - 1:
+            yield from self._compare(manifest, tables)
+
+    def finish(self) -> Iterator[Finding]:
+        """What calls have that their services' intervals have not."""
+        for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
+            service, start = slot
+            if service is None or not any(begin <= start < end for begin, end in self._starts):
+                continue  # counted in an hour that is not here, or nowhere
+            counted = self._counted.get(slot, {})
+            for name in _COUNTED:
+                if found[name] > counted.get(name, 0):
+                    yield Finding(
+                        self._hours.get(slot, "?"),
+                        "service_intervals",
+                        f"service {service}: {name} is {counted.get(name, 0):,}, and"
+                        f" {found[name]:,} by the calls",
+                    )
+
+    def _compare(self, manifest: HourManifest, tables: dict[str, list[Row]]) -> Iterator[Finding]:
+        agents: Counter[tuple[Any, ...]] = Counter()
+        services: Counter[tuple[Any, ...]] = Counter()
+        for row in tables["agent_intervals"]:
+            for state, name in STATE_COLUMNS.items():
+                agents[row["agentId"], row["serviceId"], name] += row[name]
+                if row["serviceId"] is not None:
+                    column = _TIME_COLUMNS.get(state, "otherTimeMs")
+                    services[row["serviceId"], row["start"], column] += row[name]
+        states: Counter[tuple[Any, ...]] = Counter()
+        for row in tables["agent_states"]:
+            name = _COLUMN_OF_STATE[row["state"]]
+            states[row["agentId"], row["serviceId"], name] += row["end"] - row["begin"]
+        shown: Counter[tuple[Any, ...]] = Counter()
+        for row in tables["service_intervals"]:
+            for column in {*_TIME_COLUMNS.values(), "otherTimeMs"}:
+                shown[row["serviceId"], row["start"], column] += row[column]
+            slot = (row["serviceId"], row["start"])
+            self._counted[slot] = row
+            self._hours[slot] = manifest.name
+        for where, spent, expected in _differing(agents, states):
+            yield Finding(
+                manifest.name,
+                "agent_intervals",
+                f"agent {where[0]}, service {where[1]}: {where[2]} is {spent:,}, and {expected:,}"
+                " by agent_states",
+            )
+        for where, spent, expected in _differing(shown, services):
+            yield Finding(
+                manifest.name,
+                "service_intervals",
+                f"service {where[0]}: {where[2]} is {spent:,}, and {expected:,} by agent_intervals",
+            )
+        self._starts.append((manifest.start, manifest.end))
+        calendar = Calendar(manifest.time_zone)
+        for segments in _by_call(tables["calls"]):
+            _count(segments, calendar, self._calls)
+
+
+def _differing(
+    found: Counter[tuple[Any, ...]], expected: Counter[tuple[Any, ...]]
+) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+    for where in {*found, *expected}:
+        if found[where] != expected[where]:
+            yield where, found[where], expected[where]
+
+
+def _rows(table: pa.Table) -> list[Row]:
+    """The rows; moments in ms."""
+    columns = {}
+    for field in table.schema:
+        column = table.column(field.name)
+        if pa.types.is_timestamp(field.type):
+            column = column.cast(pa.int64())
+        columns[field.name] = column.to_pylist()
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The segments of each call; a file has all of a call together."""
+    some: list[Row] = []
+    for row in rows:
+        key = row["transactionId"], row["sessionId"]
+        if some and key != (some[0]["transactionId"], some[0]["sessionId"]):
+            yield some
+            some = []
+        some.append(row)
+    if some:
+        yield some
+
+
+def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[str]]) -> None:
+    """Count one call at each service and day that it was at (``docs/metrics.md``)."""
+    offered: dict[tuple[int, int | None], int] = {}
+    answered: dict[tuple[int, int | None], Row] = {}
+    gave_up: dict[tuple[int, int | None], Row] = {}
+    for row in segments:
+        if row["outcome"] == "none":
+            continue
+        service = row["serviceId"]
+        began = row["answered"] if row["joined"] is None else row["joined"]
+        end = row["left"] if row["answered"] is None else row["answered"]
+        for day in range(calendar.day_of(began), calendar.day_of(end) + 1):
+            at = max(began, calendar.bounds(day)[0])
+            offered[day, service] = min(at, offered.get((day, service), at))
+        known = {"handled": answered, "abandoned": gave_up}.get(row["outcome"])
+        if known is not None:
+            known.setdefault((calendar.day_of(end), service), row)
+    for (_, service), at in offered.items():
+        into[_slot(service, at, calendar)]["offered"] += 1
+    for (_, service), row in answered.items():
+        into[_slot(service, row["answered"], calendar)]["handled"] += 1
+        if row["left"] is not None:
+            slot = into[_slot(service, row["left"], calendar)]
+            slot["talks"] += 1
+            slot["talkMs"] += row["talkMs"]
+    for (day, service), row in gave_up.items():
+        if (day, service) not in answered:
+            into[_slot(service, row["left"], calendar)]["abandoned"] += 1
+
+
+def _slot(service: int | None, at: int, calendar: Calendar) -> _Slot:
+    midnight = calendar.bounds(calendar.day_of(at))[0]
+    return service, midnight + (at - midnight) // SLOT_MS * SLOT_MS

@@ -1,0 +1,97 @@
+"""Copies hours of the archive into one file for each kind of row, as CSV or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from floorcast.archive.manifests import HourManifest
+from floorcast.archive.schemas import FILES, SCHEMAS
+from floorcast.archive.storage import Archive
+from floorcast.archive.tables import COMPRESSION, read_parquet
+from floorcast.model.errors import Unavailable
+
+__all__ = ["FORMATS", "Format", "export"]
+
+Format = Literal["csv", "parquet"]
+FORMATS: tuple[Format, ...] = ("csv", "parquet")
+
+_HOUR = [("client", pa.int64()), ("date", pa.string()), ("hour", pa.int64())]
+
+
+class _Writer(Protocol):
+    def write_table(self, table: pa.Table) -> None: ...
+
+
+def export(
+    archive: Archive,
+    hours: Iterable[HourManifest],
+    into: Path,
+    form: Format,
+    done: Callable[[int], None],
+) -> dict[str, int]:
+    """Write the hours' rows into a folder; ``done`` is called with the hours that are done.
+
+    Each file has the columns ``client``, ``date`` and ``hour`` in front. Returns the rows of each
+    file. Raises Unavailable if a file of the archive is missing.
+    """
+    rows = dict.fromkeys((f"{name}.{form}" for name in FILES), 0)
+    with ExitStack() as stack:
+        writers = {name: _opened(stack, into / f"{name}.{form}", name, form) for name in FILES}
+        for count, manifest in enumerate(hours, 1):
+            for name, writer in writers.items():
+                content = archive.read(f"{manifest.path}/{name}.parquet")
+                if content is None:
+                    raise Unavailable(f"{manifest.path}/{name}.parquet is missing")
+                table = _with_hour(read_parquet(content), manifest)
+                writer.write_table(_flat(table) if form == "csv" else table)
+                rows[f"{name}.{form}"] += table.num_rows
+            done(count)
+    return rows
+
+
+def _opened(stack: ExitStack, path: Path, name: str, form: Format) -> _Writer:
+    schema = pa.schema([*_HOUR, *SCHEMAS[name]])
+    writer: _Writer
+    if form == "csv":
+        writer = stack.enter_context(csv.CSVWriter(str(path), _flat_schema(schema)))
+    else:
+        writer = stack.enter_context(
+            pq.ParquetWriter(str(path), schema, compression=COMPRESSION, store_schema=False)
+        )
+    return writer
+
+
+def _with_hour(table: pa.Table, manifest: HourManifest) -> pa.Table:
+    for index, value in enumerate((manifest.client, manifest.date, manifest.hour)):
+        name, kind = _HOUR[index]
+        table = table.add_column(index, name, pa.repeat(pa.scalar(value, kind), table.num_rows))
+    return table.cast(pa.schema([*_HOUR, *_columns(table)]))
+
+
+def _columns(table: pa.Table) -> list[pa.Field]:
+    known = next(schema for schema in SCHEMAS.values() if schema.names == table.schema.names[3:])
+    return list(known)
+
+
+def _flat_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema(
+        [(f.name, pa.string() if pa.types.is_list(f.type) else f.type) for f in schema]
+    )
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """CSV has no lists: their numbers are written with spaces between them."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = table.column(field.name).cast(pa.list_(pa.string()))
+            joined = pc.binary_join(texts, " ")
+            table = table.set_column(index, field.name, joined)
+    return table

@@ -1,0 +1,19 @@
+"""Whether the extra ``floorcast[archive]`` is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from floorcast.model.errors import SettingError
+
+__all__ = ["require_extra"]
+
+
+def require_extra() -> None:
+    """Raise SettingError if pyarrow or duckdb is not installed; it says what to install."""
+    lacking = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
+    if lacking:
+        raise SettingError(
+            f"the archive needs {' and '.join(lacking)}: install them with"
+            " pip install 'floorcast[archive]', or do without the setting archive"
+        )

@@ -1,0 +1,16 @@
+"""Without the extra, every command and the server say what to install."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.archive import extra
+from floorcast.model.errors import SettingError
+
+
+def test_what_is_lacking_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it."""
+    extra.require_extra()
+    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "duckdb" else object())
+    with pytest.raises(SettingError, match=r"needs duckdb: .*pip install 'floorcast\[archive\]'"):
+        extra.require_extra()
