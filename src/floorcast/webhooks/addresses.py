@@ -19,8 +19,10 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host name and port, as text. Raises OSError."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
-_SIX_TO_FOUR_RELAY = ipaddress.ip_network("192.88.99.0/24")
+_ALSO_PRIVATE = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10"))
+)
+"""Networks that are public for some releases of Python: IETF assignments, relays, site-local."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -51,15 +53,11 @@ def is_public(address: str) -> bool:
 
 
 def _is_global(address: _Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None or address in _NAT64:
-            return True  # decided by the address that it contains
-        if address in _SITE_LOCAL or address.is_site_local:
-            return False
-    elif address in _SIX_TO_FOUR_RELAY:
-        return False
+    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in _NAT64):
+        return True  # decided by the address that it contains
     return (
         address.is_global
+        and not any(address in network for network in _ALSO_PRIVATE)
         and not address.is_multicast
         and not address.is_reserved
         and not address.is_unspecified

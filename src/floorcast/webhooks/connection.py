@@ -8,7 +8,7 @@ closed if the body exceeds ``MAX_RESPONSE_BYTES`` or does not end in time.
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -49,8 +49,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
 
     async def ask(self, request: bytes) -> Reply:
         """Send a request, and wait for the head of its response."""

@@ -1,0 +1,223 @@
+"""The processor time of webhooks: many of one client, and one receiver that takes everything.
+
+Publishes ``--rate`` events a second to one feed for ``--seconds``, first without webhooks, then
+with ``--webhooks`` of them. Each sends every event, or with ``--services`` those of one of so many
+services. The receiver runs in another process. Prints the difference in processor time as a share
+of one core. ``--compare`` sends a request with httpx, too, and prints the time of each. Run:
+``python -m benchmarks.webhooks``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import re
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import cast
+from urllib.parse import urlsplit
+
+import httpx
+import uvloop
+
+from floorcast.feeds.feed import Feed
+from floorcast.feeds.ring import Rings
+from floorcast.kv.lease import Lease
+from floorcast.kv.memory import MemoryKeyValueStore
+from floorcast.log.memory import MemoryLog
+from floorcast.model.ending import ended
+from floorcast.model.token import (
+    decode,
+    encode,
+    end_of_entry,
+    entry_of,
+    event_id_maker,
+    position,
+    system_now,
+)
+from floorcast.site.configuration import FeedName
+from floorcast.site.webhooks import Webhook, WebhookFilter
+from floorcast.store.projection_store import ProjectionStore
+from floorcast.webhooks.delivery import Surroundings
+from floorcast.webhooks.exchange import Exchange, tls_context
+from floorcast.webhooks.sender import ClientSender
+
+CLIENT = 1
+SLICES = 20  # entries a second
+PAD = "x" * 300
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+class Receiver(asyncio.Protocol):
+    """Answers 204 to each request; ``events`` counts roughly what came."""
+
+    requests = size = 0
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._head = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Count requests, and answer each."""
+        Receiver.size += len(data)
+        while data:
+            if not self._left:
+                head, found, data = (self._head + data).partition(b"\r\n\r\n")
+                if not found:
+                    self._head = head
+                    return
+                self._head = b""
+                length = LENGTH.search(head)
+                assert length is not None
+                self._left = int(length[1])
+            taken = min(self._left, len(data))
+            self._left -= taken
+            data = data[taken:]
+            if not self._left:
+                Receiver.requests += 1
+                assert self._transport is not None
+                self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+def receive(pipe: Connection) -> None:
+    """Run the receiver until something comes by the pipe; then tell its counts."""
+
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(Receiver, "127.0.0.1", 0)
+        pipe.send(server.sockets[0].getsockname()[1])
+        while True:
+            await asyncio.to_thread(pipe.recv)
+            pipe.send((Receiver.requests, Receiver.size))
+
+    with suppress(EOFError, KeyboardInterrupt):
+        uvloop.run(serve())
+
+
+class Floors:
+    """One client with one feed."""
+
+    def __init__(self, services: int) -> None:
+        self.services = services
+        self.log = MemoryLog(system_now)
+        self.token_secret = b"secret"
+        store = ProjectionStore(None, system_now, identity="bench", heads={})
+        self.rings = Rings(store, 64 << 20)
+        self.feed = Feed(CLIENT, "interaction", self.rings)
+
+    def feed_of(self, _client: int, _name: FeedName) -> Feed:
+        """The feed."""
+        return self.feed
+
+    async def cursor_of(self, client: int, token: str) -> int:
+        """A token's cursor."""
+        return decode(client, token, self.token_secret).position
+
+    def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
+        """A cursor's token."""
+        ticks = self.log.recorded_at(client, entry_of(cursor)) or system_now() * at_head
+        return encode(client, ticks, cursor, self.token_secret)
+
+    async def publish(self, events: int) -> None:
+        """An entry with so many events."""
+        number = await self.log.append_site(CLIENT, b"%d" % system_now())
+        ticks = self.log.head(CLIENT).recorded_at
+        event_id = event_id_maker(CLIENT, ticks, number, self.token_secret)
+        records = [
+            (
+                position(number, index),
+                ("VOICE", index % self.services, 1),
+                b'{"eventId":"%b","pad":"%b"}' % (event_id(index).encode(), PAD.encode()),
+            )
+            for index in range(events)
+        ]
+        self.feed.publish(records, end_of_entry(number), ticks)
+
+
+async def busy(floors: Floors, rate: int, seconds: float) -> float:
+    """Publish for so long; the processor time as a share of a core."""
+    begun, used = time.monotonic(), time.process_time()
+    for turn in range(int(seconds * SLICES)):
+        await floors.publish(rate // SLICES)
+        await asyncio.sleep(max(0, begun + (turn + 1) / SLICES - time.monotonic()))
+    return (time.process_time() - used) / (time.monotonic() - begun)
+
+
+async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> None:
+    """Print the shares without and with webhooks."""
+    floors, kv = Floors(options.services), MemoryKeyValueStore()
+    await floors.publish(1)
+    alone = await busy(floors, options.rate, options.seconds / 2)
+    webhooks = [
+        Webhook(
+            name=f"hook-{number}",
+            url=f"http://127.0.0.1:{port}/hook",
+            secret="whsec_" + "QUFB" * 10,
+            send=("interaction",),
+            allow_private=True,
+            filter=WebhookFilter(
+                service=(number % options.services,) if options.services > 1 else None
+            ),
+        )
+        for number in range(options.webhooks)
+    ]
+    lease = Lease(kv, "bench")
+    around = Surroundings(floors, system_now, tls_context())
+    sender = ClientSender(CLIENT, kv, lease, around, lambda: webhooks)
+    task = asyncio.create_task(lease.run(sender.run))
+    await busy(floors, options.rate, 3)
+    pipe.send("count")
+    before = pipe.recv()
+    share = await busy(floors, options.rate, options.seconds)
+    pipe.send("count")
+    requests, size = (now - then for now, then in zip(pipe.recv(), before, strict=True))
+    await ended([task])
+    print(f"without webhooks  {alone:6.1%} of a core")
+    print(f"with {options.webhooks:3} webhooks {share:6.1%} of a core: +{share - alone:.1%}")
+    each = (share - alone) * options.seconds / max(requests, 1) * 1e6
+    print(f"{requests / options.seconds:,.0f} requests/s, {size / options.seconds / 1e6:,.0f} MB/s")
+    print(f"{each:.0f} µs a request")
+
+
+async def compare(port: int) -> None:
+    """Print the time of a request of 30 KB by each library."""
+    url, body, times = f"http://127.0.0.1:{port}/hook", b"x" * 30_000, 2000
+    one = Exchange(urlsplit(url), tls_context(), allow_private=True)
+    async with httpx.AsyncClient() as other:
+        for name, post in (
+            ("floorcast", lambda: one.post({"a": "b"}, body)),
+            ("httpx", lambda: other.post(url, content=body)),
+        ):
+            begun = time.process_time()
+            for _ in range(times):
+                await post()
+            print(f"{name:10} {(time.process_time() - begun) / times * 1e6:5.0f} µs a request")
+    one.close()
+
+
+def main() -> None:
+    """Start the receiver, then measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--webhooks", type=int, default=200)
+    parser.add_argument("--rate", type=int, default=1000, help="events a second")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--services", type=int, default=1)
+    parser.add_argument("--compare", action="store_true", help="compare with httpx")
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe()
+    process = context.Process(target=receive, args=(theirs,), daemon=True)
+    process.start()
+    port = pipe.recv()
+    uvloop.run(compare(port) if options.compare else measure(options, port, pipe))
+    process.terminate()
+
+
+if __name__ == "__main__":
+    main()

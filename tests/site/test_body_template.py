@@ -1,0 +1,78 @@
+"""Templates of webhook bodies: what they make, and what they may not do."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.site.body_template import EXAMPLES, TemplateError, check_template, render
+
+JSON = "application/json"
+
+
+@given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_the_json_filter_writes_any_value(value: object) -> None:
+    """The body is JSON whatever is in an event."""
+    body = render('{"said": {{ event.data.value | json }}}', JSON, {"data": {"value": value}})
+    assert json.loads(body) == {"said": value}
+
+
+def test_a_member_that_is_not_there_is_null() -> None:
+    """As JSON; as text it is nothing."""
+    body = render("[{{ event.data.none | json }}, {{ event.none | json }}]", JSON, {"data": {}})
+    assert json.loads(body) == [None, None]
+    assert render("a{{ event.none }}b", "text/plain", {}) == b"ab"
+
+
+def test_a_template_may_leave_an_event_out() -> None:
+    """A body of white space is none."""
+    template = '{% if event.type == "x" %} {"a": 1} {% endif %}\n'
+    assert render(template, JSON, {"type": "x"}) == b'{"a": 1}'
+    assert render(template, JSON, {"type": "y"}) == b""
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{{ event.id", "expected"),
+        ("{% if %}", ""),
+        ("{{ event.id | shout }}", "shout"),
+        ("{% include 'secrets' %}", "include"),
+        ("{% render 'secrets' %}", "render"),
+        ("{% for i in (1..1000000000) %}x{% endfor %}", "limit"),
+        ("{% for i in (1..9999) %}{% for j in (1..9999) %}x{% endfor %}{% endfor %}", "limit"),
+        ('{"id": {{ event.id }}}', "is not JSON"),
+        ('{"id": "{{ event.data.account }}"}', "write values as {{ value | json }}"),
+    ],
+)
+def test_a_template_that_cannot_be_used_says_why(template: str, why: str) -> None:
+    """Mistakes, and what would read files or take too long."""
+    begun = time.process_time()
+    with pytest.raises(TemplateError) as error:
+        check_template(template, JSON, ["interaction"])
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
+    assert time.process_time() - begun < 5
+
+
+def test_output_is_bounded() -> None:
+    """A long value in a loop ends the template."""
+    grow = "{% for i in (1..9999) %}{{ event.a }}{% endfor %}"
+    with pytest.raises(TemplateError, match="limit"):
+        render(grow, "text/plain", {"a": "x" * 1000})
+
+
+def test_each_kind_of_event_has_an_example() -> None:
+    """Free text in it has quotes, which a template without the filter would not survive."""
+    for name in ("agent", "interaction", "alerts"):
+        check_template("{{ event | json }}", JSON, [name])
+        assert '"' in "".join(one for one in _texts(EXAMPLES[name]["data"]))
+
+
+def _texts(data: object) -> list[str]:
+    assert isinstance(data, dict)
+    return [value for value in data.values() if isinstance(value, str)]

@@ -1,0 +1,286 @@
+"""Requests to receivers that answer well, badly, slowly, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+import uvloop
+
+from floorcast.webhooks.addresses import AddressRefused
+from floorcast.webhooks.connection import Reply, RequestFailed
+from floorcast.webhooks.exchange import Exchange, ExchangeTuning, tls_context
+from tests.virtual_time import VirtualLoop, run
+from tests.webhooks.receiver import Answer, Post, Receiver, ok, receiving, status
+
+HEADERS = {"content-type": "text/plain"}
+
+
+def exchange(
+    url: str,
+    tls: ssl.SSLContext | None = None,
+    *,
+    private: bool = True,
+    **tuning: Any,  # noqa: ANN401 — the members of ExchangeTuning
+) -> Exchange:
+    """A connection to a receiver on loopback."""
+    return Exchange(
+        urlsplit(url),
+        tls or tls_context(),
+        allow_private=private,
+        tuning=ExchangeTuning(**tuning),
+    )
+
+
+def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
+    """What a receiver's answers are taken for."""
+
+    async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
+        async with receiving(answer) as receiver:
+            one = exchange(receiver.url)
+            replies = [await one.post(HEADERS, b"body") for _ in range(times)]
+            one.close()
+            return replies, receiver
+
+    return run(story)
+
+
+def raw(*pieces: bytes, end: bool = True) -> Answer:
+    """Answer with these bytes."""
+
+    async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        if end:
+            writer.close()
+
+    return answer
+
+
+def test_a_connection_is_kept_for_the_next_request() -> None:
+    """Three requests, one connection; each has its body and headers."""
+    replies, receiver = asked(status(200, body=b"thanks"), 3)
+    assert replies == [Reply(200)] * 3
+    assert receiver.connections == 1
+    assert [post.body for post in receiver.posts] == [b"body"] * 3
+    assert receiver.posts[0].headers["content-type"] == "text/plain"
+    assert receiver.posts[0].headers["host"] == f"127.0.0.1:{receiver.port}"
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """Its status is the answer, and the place that it names is not asked."""
+
+    async def story(_loop: VirtualLoop) -> None:
+        async with receiving() as elsewhere:
+            moved = status(307, f"location: {elsewhere.url}\r\n")
+            async with receiving(moved) as receiver:
+                assert await exchange(receiver.url).post(HEADERS, b"x") == Reply(307)
+            assert elsewhere.posts == []
+
+    run(story)
+
+
+def test_retry_after_is_handed_on() -> None:
+    """As it was sent."""
+    replies, _ = asked(status(429, "Retry-After: 17\r\n"))
+    assert replies == [Reply(429, "17")]
+
+
+def test_an_answer_that_ends_in_mid_body_counts_by_its_status() -> None:
+    """The receiver has said 200; the next request gets a new connection."""
+    replies, receiver = asked(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
+    assert replies == [Reply(200)] * 2
+    assert receiver.connections == 2
+
+
+def test_ten_gigabytes_of_answer_are_not_read() -> None:
+    """A few KiB are read, then the connection is closed."""
+    sent = 0
+
+    async def endless(_post: Post, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")
+        while not writer.transport.is_closing() and sent < 100_000_000:
+            writer.write(bytes(65_536))
+            sent += 65_536
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    replies, _ = asked(endless)
+    assert replies == [Reply(200)]
+    assert sent < 20_000_000
+
+
+def test_a_body_that_drips_is_not_waited_for() -> None:
+    """The status is there; after a second the connection is closed."""
+
+    async def drip(_post: Post, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1")
+        await asyncio.Event().wait()
+
+    async def story(loop: VirtualLoop) -> None:
+        async with receiving(drip) as receiver:
+            assert await exchange(receiver.url).post(HEADERS, b"x") == Reply(200)
+            assert loop.elapsed == pytest.approx(1.0)
+
+    run(story)
+
+
+def failing(answer: Answer) -> str:
+    """Why a request to this receiver fails."""
+    with pytest.raises(RequestFailed) as failure:
+        asked(answer)
+    return str(failure.value)
+
+
+async def _silent(_post: Post, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+def test_answers_that_are_none_are_failures() -> None:
+    """Silence, another protocol, an endless head, a connection that is closed."""
+    assert failing(_silent) == "no response in 15 s"
+    assert failing(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
+    assert "before the response" in failing(raw())
+    assert "before the end" in failing(raw(b"HTTP/1.1 200 OK\r\nx: y"))
+    many = b"".join(b"x-%d: %b\r\n" % (n, b"y" * 900) for n in range(60))
+    assert "head" in failing(raw(b"HTTP/1.1 200 OK\r\n" + many, end=False))
+
+
+def test_an_interim_answer_precedes_the_one_that_counts() -> None:
+    """A 103 is passed over."""
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    replies, _ = asked(raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False))
+    assert replies == [Reply(202)]
+
+
+def test_a_kept_connection_that_was_closed_is_replaced() -> None:
+    """A receiver that closes idle connections gets the next request on a new one."""
+
+    async def story(loop: VirtualLoop) -> None:
+        async with receiving() as receiver:
+            one = exchange(receiver.url)
+            await one.post(HEADERS, b"1")
+            receiver.writers[0].close()
+            await one.post(HEADERS, b"2")
+            await loop.passing(60)
+            await one.post(HEADERS, b"3")
+            assert [post.body for post in receiver.posts] == [b"1", b"2", b"3"]
+            assert receiver.connections == 3
+            one.close()
+
+    run(story)
+
+
+def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
+    """Each connection asks the name again; a private address gets no connection."""
+    answers = [["8.8.8.8"], ["127.0.0.1"]]
+    asked_for: list[str] = []
+
+    async def resolver(host: str, _port: int) -> list[str]:
+        asked_for.append(host)
+        return answers[min(len(asked_for), len(answers)) - 1]
+
+    async def story(_loop: VirtualLoop) -> None:
+        async with receiving() as receiver:
+            url = f"http://hook.test:{receiver.port}/"
+            one = exchange(url, private=False, resolver=resolver, connect=0.01)
+            with pytest.raises(RequestFailed):  # 8.8.8.8 is not there
+                await one.post(HEADERS, b"x")
+            with pytest.raises(AddressRefused):
+                await one.post(HEADERS, b"x")
+            assert receiver.connections == 0
+            assert asked_for == ["hook.test"] * 2
+
+    run(story)
+
+
+def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+    """The name is resolved once for a connection, whatever it resolves to a moment later."""
+    calls = 0
+
+    async def resolver(_host: str, _port: int) -> list[str]:
+        nonlocal calls
+        calls += 1
+        assert calls == 1, "resolved again"
+        return ["127.0.0.1"]
+
+    async def story(_loop: VirtualLoop) -> None:
+        async with receiving() as receiver:
+            one = exchange(f"http://hook.test:{receiver.port}/", resolver=resolver)
+            assert await one.post(HEADERS, b"x") == Reply(204)
+            assert receiver.posts[0].headers["host"] == f"hook.test:{receiver.port}"
+            one.close()
+
+    run(story)
+
+
+def test_it_works_on_uvloop_too() -> None:
+    """On which the server runs: its transports are of other classes."""
+
+    async def story() -> None:
+        async with receiving() as receiver:
+            one = exchange(receiver.url)
+            assert await one.post(HEADERS, b"x" * 500_000) == Reply(204)
+            receiver.answer = raw(b"HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n1")
+            assert await one.post(HEADERS, b"x") == Reply(500)
+            receiver.answer = raw(b"no")
+            with pytest.raises(RequestFailed):
+                await one.post(HEADERS, b"x")
+            assert [len(post.body) for post in receiver.posts] == [500_000, 1, 1]
+
+    uvloop.run(story())
+
+
+def over_tls(name: str, work: Callable[[str, trustme.CA], Awaitable[None]]) -> None:
+    """Let ``work`` talk to a receiver whose certificate is for ``name``."""
+
+    async def story() -> None:
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        receiver = Receiver(answer=ok)
+        server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        await work(f"https://hook.test:{port}/", authority)
+        server.close()
+
+    asyncio.run(story())
+
+
+async def _loopback(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """The usual context, with one more authority."""
+    context = tls_context()
+    authority.configure_trust(context)
+    return context
+
+
+def test_a_certificate_is_verified_against_the_name() -> None:
+    """Right name and authority: taken. Another name, or an unknown authority: refused."""
+
+    async def right(url: str, authority: trustme.CA) -> None:
+        one = exchange(url, trusting(authority), resolver=_loopback)
+        assert await one.post(HEADERS, b"x") == Reply(204)
+        one.close()
+
+    async def unknown(url: str, _authority: trustme.CA) -> None:
+        with pytest.raises(RequestFailed, match="certificate is not valid"):
+            await exchange(url, resolver=_loopback).post(HEADERS, b"x")
+
+    async def misnamed(url: str, authority: trustme.CA) -> None:
+        with pytest.raises(RequestFailed, match="certificate is not valid"):
+            await exchange(url, trusting(authority), resolver=_loopback).post(HEADERS, b"x")
+
+    over_tls("hook.test", right)
+    over_tls("hook.test", unknown)
+    over_tls("other.test", misnamed)

@@ -1,0 +1,94 @@
+"""How a webhook's progress changes."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.webhooks.progress import (
+    LONGEST_PAUSE,
+    LONGEST_RETRY_AFTER,
+    PATIENCE,
+    Progress,
+    delivered,
+    failed,
+    item_of,
+    read_progress,
+    resumed,
+    retry_after_seconds,
+    suspended,
+    webhook_id,
+)
+
+NOW = 1_700_000_000 * TICKS_PER_SECOND
+
+
+def pause(progress: Progress, now: int = NOW) -> float:
+    """Seconds until the next try."""
+    return (progress.next_try - now) / TICKS_PER_SECOND
+
+
+@given(tries=st.integers(0, 1_000_000), chance=st.floats(0, 1), asked=st.floats(0, 1e9))
+def test_a_pause_is_bounded(tries: int, chance: float, asked: float) -> None:
+    """However often it failed and whatever the receiver asks for."""
+    after = failed(Progress(tries=tries), "500", NOW, chance, asked)
+    assert 0.5 <= pause(after) <= max(LONGEST_PAUSE, LONGEST_RETRY_AFTER)
+    assert pause(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
+    assert pause(failed(Progress(tries=tries), "500", NOW, chance)) <= LONGEST_PAUSE
+
+
+def test_pauses_double_up_to_five_minutes() -> None:
+    """From one second on, and less by half at random."""
+    progress, pauses = Progress(), []
+    for _ in range(12):
+        progress = failed(progress, "500", NOW, 1.0)
+        pauses.append(pause(progress))
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert pause(failed(Progress(tries=3), "500", NOW, 0.0)) == 4
+
+
+def test_a_day_of_failures_suspends_and_keeps_the_place() -> None:
+    """Counted from the first failure in a row; a success begins anew."""
+    first = failed(Progress(token="t"), "500", NOW, 1.0)
+    late = failed(first, "503", NOW + PATIENCE - 1, 1.0)
+    assert late.state == "active"
+    over = failed(first, "503", NOW + PATIENCE, 1.0)
+    assert (over.state, over.token, over.suspensions) == ("suspended", "t", 1)
+    assert "503" in over.reason
+    again = failed(delivered(first, 3, NOW), "500", NOW + PATIENCE, 1.0)
+    assert (again.state, again.events, again.failures) == ("active", 3, 2)
+
+
+def test_resuming_tries_at_once_and_moves_only_if_told_to() -> None:
+    """Each command is the next in order, so that the sender sees it."""
+    held = suspended(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
+    on = resumed(held)
+    assert (on.state, on.token, on.end, on.tries, on.order) == ("active", "t", "e", 0, 5)
+    assert (resumed(held, "u").token, resumed(held, "u").end) == ("u", "")
+    assert resumed(held, "").token == ""
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    """Anything else is as if it were not there."""
+    assert retry_after_seconds("120", NOW) == 120
+    assert retry_after_seconds("Tue, 14 Nov 2023 22:14:20 GMT", NOW) == 60
+    assert retry_after_seconds("Tue, 14 Nov 2003 22:14:20 GMT", NOW) == 0
+    for odd in ("", "soon", "-5", "1e9", "Tue, 99 Nov 9999999 22:14:20 GMT"):
+        assert retry_after_seconds(odd, NOW) == 0
+
+
+def test_what_is_stored_is_read_again() -> None:
+    """And a member that a later release adds does not hinder an older one."""
+    progress = failed(Progress(token="t", events=7), "500", NOW, 1.0)
+    raw = item_of(1, "ops", progress).value
+    assert read_progress(raw) == progress
+    more = msgspec.json.encode(msgspec.json.decode(raw or b"") | {"later": 1})
+    assert read_progress(more) == progress
+
+
+def test_the_id_in_metrics_tells_neither_client_nor_name() -> None:
+    """It is the same always, and another one for another installation."""
+    assert webhook_id(1, "ops", b"s") == webhook_id(1, "ops", b"s")
+    assert len({webhook_id(c, n, s) for c in (1, 2) for n in ("a", "b") for s in (b"s", b"t")}) == 8

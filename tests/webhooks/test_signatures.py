@@ -1,0 +1,41 @@
+"""Signatures by Standard Webhooks, checked by its own library."""
+
+from __future__ import annotations
+
+import base64
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from floorcast.webhooks.signatures import signature, signing_key
+
+
+@given(key=st.binary(min_size=24, max_size=64), body=st.text(min_size=1, max_size=200))
+def test_its_own_library_verifies_ours(key: bytes, body: str) -> None:
+    """With the right secret, and with no other; also where two secrets sign."""
+    secret = "whsec_" + base64.b64encode(key).decode()
+    other = "whsec_" + base64.b64encode(key[::-1] + b"x").decode()
+    now = int(time.time())
+    keys = [signing_key(other), signing_key(secret)]
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": signature(keys, "msg_1", now, body.encode()),
+    }
+    for one in (secret, other):
+        Webhook(one).verify(body, headers, json_parse=False)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body + " ", headers, json_parse=False)
+    with pytest.raises(WebhookVerificationError):
+        Webhook("whsec_" + base64.b64encode(b"z" * 30).decode()).verify(
+            body, headers, json_parse=False
+        )
+
+
+def test_a_secret_without_its_prefix_is_an_error() -> None:
+    """It is not a secret of Standard Webhooks."""
+    with pytest.raises(ValueError, match="whsec_"):
+        signing_key("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB")
