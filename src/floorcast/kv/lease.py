@@ -44,9 +44,9 @@ def boot_seconds() -> float:
 class LeaseTuning:
     """Times of a lease, in seconds. A takeover takes at most ``ttl`` and one ``renewal``."""
 
-    ttl: float = 20.0
-    margin: float = 5.0
-    renewal: float = 4.0
+    ttl: float = 12.0
+    margin: float = 4.0
+    renewal: float = 3.0
 
 
 class _Held(Struct):

@@ -1,0 +1,174 @@
+"""Webhooks of real servers: through kills of the server, and to another node of a cluster."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from tests.nats_servers import NatsServers
+from tests.real.cluster import Cluster, comes_about, running_cluster
+from tests.real.server import EVENTS, Caller, Server, running
+from tests.real.sites import SITE, event, ndjson
+
+SECRET = "whsec_" + "QUFB" * 10
+KILLS = 3
+
+
+class Receiving(ThreadingHTTPServer):
+    """A receiver; ``fails`` is the share of requests that it answers by 500."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fails = 0.0
+        self.chance = random.Random(7)
+        self.ids: list[str] = []
+        self.turn = threading.Lock()
+
+    @property
+    def site(self) -> str:
+        """The usual site with a webhook to here, which sends the interactions of its client."""
+        table = f"""[[client.webhook]]
+name = "ops"
+url = "http://127.0.0.1:{self.server_port}/hook"
+secret = "{SECRET}"
+send = ["interaction"]
+allow_private = true
+
+[[client]]
+id = 4199"""
+        return SITE.replace("[[client]]\nid = 4199", table, 1)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiving
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        events: list[dict[str, Any]] = Verifier(SECRET).verify(body, dict(self.headers.items()))
+        with self.server.turn:
+            self.server.ids += [one["id"] for one in events]
+            failing = self.server.chance.random() < self.server.fails
+        self.send_response(500 if failing else 204)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the library's
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiving]:
+    """A receiver in a thread."""
+    with Receiving() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def send(caller: Caller, number: int, count: int = 5) -> None:
+    """Some events, with numbers of their own."""
+    caller.take(
+        ndjson(
+            event("sms.attempt", f"{number}.{index}", service="Sales", eventType="Attempt")
+            for index in range(count)
+        )
+    )
+
+
+def all_ids(caller: Caller, token: str, count: int) -> list[str]:
+    """The ids of the interaction feed from a token on."""
+    found: list[str] = []
+    while len(found) < count:
+        page = caller.feed(EVENTS, token)
+        token = page.token
+        found += [one["eventId"] for one in page.events]
+    return found
+
+
+def at_least_once(receiver: Receiving, ids: list[str]) -> bool:
+    """Whether each has come; the first time in order."""
+    with receiver.turn:
+        return list(dict.fromkeys(receiver.ids)) == ids
+
+
+@pytest.mark.long
+def test_each_event_arrives_in_order_through_kills(tmp_path: Path, receiver: Receiving) -> None:
+    """The server is killed again and again, and the receiver fails at times: no event is lost."""
+    receiver.fails = 0.3
+    with running(tmp_path, site=receiver.site) as server, _caller(server) as caller:
+        begin = caller.feed(EVENTS).token
+        comes_about(lambda: caller.counted("floorcast_ready"))
+        comes_about(lambda: "floorcast_webhook_lag_seconds{" in caller.http.get("/metrics").text)
+        sent = 0
+        for _ in range(KILLS):
+            for _ in range(4):
+                send(caller, sent)
+                sent += 1
+            comes_about(lambda: receiver.ids)
+            server.kill()
+            server.start()
+        send(caller, sent)
+        sent += 1
+        receiver.fails = 0.0
+        ids = all_ids(caller, begin, 5 * sent)
+        assert len(ids) == 5 * sent
+        comes_about(lambda: at_least_once(receiver, ids))
+
+
+@contextmanager
+def _caller(server: Server) -> Iterator[Caller]:
+    with Caller(server.url, up=server.up) as caller:
+        caller.login()
+        yield caller
+
+
+def sending(cluster: Cluster) -> list[Server]:
+    """The nodes that run the webhook."""
+    return [
+        node
+        for node in cluster.nodes
+        if node.up.is_set()
+        and "floorcast_webhook_lag_seconds{" in httpx.get(f"{node.url}/metrics").text
+    ]
+
+
+@pytest.mark.long
+def test_another_node_goes_on_when_the_sender_is_killed(
+    three_nats_servers: NatsServers, tmp_path: Path, receiver: Receiving
+) -> None:
+    """One of three nodes sends. It is killed: another one sends what has not come, in order."""
+
+    def prepare(cluster: Cluster) -> None:
+        for node in cluster.nodes:
+            node.site.write_text(receiver.site)
+
+    with running_cluster(tmp_path, three_nats_servers.start(), prepare) as cluster:
+        comes_about(lambda: len(sending(cluster)) == 1)
+        (sender,) = sending(cluster)
+        others = [node for node in cluster.nodes if node is not sender]
+        with _caller(others[0]) as caller:
+            begin = caller.feed(EVENTS).token
+            send(caller, 1)
+            comes_about(lambda: len(receiver.ids) == 5)
+            sender.kill()
+            send(caller, 2)
+            send(caller, 3)
+            ids = all_ids(caller, begin, 15)
+            comes_about(lambda: at_least_once(receiver, ids))
+            assert len(sending(cluster)) == 1
+            assert len(receiver.ids) <= 20, json.dumps(receiver.ids)
