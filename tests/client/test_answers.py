@@ -12,6 +12,7 @@ from floorcast.statistics import (
     agent_stats,
     agent_status,
     campaign_stats,
+    figure_calls,
     live_connects,
     service_intervals,
     service_stats,
@@ -42,6 +43,8 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (service_stats.ServiceAnswer, answers.ServiceAnswer),
     (service_intervals.IntervalAnswer, answers.IntervalAnswer),
     (service_intervals.ServiceInterval, answers.ServiceInterval),
+    (figure_calls.FigureCallsAnswer, answers.FigureCallsAnswer),
+    (figure_calls.FigureCall, answers.FigureCall),
     (service_stats.ServiceStatistics, answers.ServiceStatistics),
     (service_stats.OutboundCall, answers.OutboundCall),
 ]

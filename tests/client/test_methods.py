@@ -86,6 +86,27 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
         {},
         {**FILTERED, "interval": 1800, "last": 7200},
     ),
+    (
+        methods.service_calls(4001, "totalHandled", (900, 1800), "a-cursor", 47415),
+        "POST",
+        "service/calls",
+        {},
+        {
+            "filter": {"service": [{"id": 4001}]},
+            "figure": "totalHandled",
+            "start": 900,
+            "end": 1800,
+            "cursor": "a-cursor",
+            "client": 47415,
+        },
+    ),
+    (
+        methods.service_calls(4001, "movedOn"),
+        "POST",
+        "service/calls",
+        {},
+        {"filter": {"service": [{"id": 4001}]}, "figure": "movedOn"},
+    ),
 ]
 
 

@@ -65,4 +65,4 @@ def test_a_generated_client_compiles_and_reads_the_floor(tmp_path: Path) -> None
         ran([programs / "openapi-typescript", "openapi.json", "-o", "api.d.ts"], tmp_path)
         ran([programs / "tsc", *COMPILED, "client.ts"], tmp_path)
         said = ran([node, "client.js", server.url, TOKENS["ACME"], PASSWORD], tmp_path)
-    assert json.loads(said) == {"waiting": [1], "token": True}
+    assert json.loads(said) == {"waiting": [1], "behind": 1, "phones": 1, "token": True}

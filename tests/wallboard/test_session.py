@@ -57,8 +57,9 @@ def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None
         assert not [url for url in wall.asked[1:] if secret in url]
         wall.page.evaluate("sessionStorage.clear()")
         wall.page.context.clear_cookies()
-        wall.open()
+        wall.open("#desk")
         wall.page.wait_for_selector(NAMES)
+        assert wall.page.locator("#services tbody button").count() == 0  # a screen opens no calls
         key(server, "revoke", digest(secret)[:12])
         until_status(wall, caller, secret, 401)
         wall.until_text("#sign-in-why", "The key of this screen is no longer accepted.")

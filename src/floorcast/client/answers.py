@@ -198,6 +198,33 @@ class IntervalAnswer(Answer, kw_only=True):
     time_stamp: int | None = None
 
 
+class FigureCall(Struct, rename="camel", kw_only=True):
+    """A call that a figure counts (floorcast's own)."""
+
+    transaction_id: int | None = None
+    session_id: str | None = None
+    campaign_id: int | None = None
+    direction: str | None = None
+    phone: str | None = None
+    account: str | None = None
+    joined: int | None = None
+    answered: int | None = None
+    left: int | None = None
+    wait: int | None = None
+    talk: int | None = None
+    agent_login_id: str | None = None
+    lv_result: str | None = None
+    term_code: str | None = None
+
+
+class FigureCallsAnswer(Answer, kw_only=True):
+    """A page of the calls, the figure, and the cursor of the next page (floorcast's own)."""
+
+    calls: list[FigureCall] = []
+    total: int | None = None
+    cursor: str | None = None
+
+
 class OutboundCall(Struct, rename="camel", kw_only=True):
     """An outbound call in progress (floorcast's own)."""
 

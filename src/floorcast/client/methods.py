@@ -44,6 +44,7 @@ __all__ = [
     "live_connects",
     "post",
     "post_call",
+    "service_calls",
     "service_intervals",
     "service_statistics",
     "waiting_calls",
@@ -227,6 +228,29 @@ def service_intervals(
     if last is not None:
         members["last"] = last
     return _answer(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
+
+
+def service_calls(
+    service: int,
+    figure: str,
+    interval: tuple[int, int] | None = None,
+    cursor: str | None = None,
+    client: int | None = None,
+) -> Call[answers.FigureCallsAnswer]:
+    """A page of the calls that a figure of a service counts (floorcast's own).
+
+    ``figure`` is a member of service statistics such as ``totalHandled``, or ``movedOn``.
+    ``interval`` is the start and the end of an interval, in ms; without it, today. ``cursor`` is
+    that of the page before.
+    """
+    members: dict[str, object] = {"filter": {"service": [{"id": service}]}, "figure": figure}
+    if interval is not None:
+        members["start"], members["end"] = interval
+    if cursor is not None:
+        members["cursor"] = cursor
+    if client is not None:
+        members["client"] = client
+    return _answer(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
 
 
 def _page(response: Response) -> Page:

@@ -167,6 +167,7 @@ class Client(Connected):
     live_connects = _answering(methods.live_connects)
     service_statistics = _answering(methods.service_statistics)
     service_intervals = _answering(methods.service_intervals)
+    service_calls = _answering(methods.service_calls)
 
     agent_events = _following(feeds.agent_events)
     interaction_events = _following(feeds.interaction_events)

@@ -15,6 +15,14 @@ const figures = await api.POST("/realtime/service/stats", { headers, body: {} })
 if (!figures.data) throw new Error(JSON.stringify(figures.error));
 const waiting: number[] = figures.data.stats.map((row) => row.totalCallsInQueue);
 
+const calls = await api.POST("/realtime/service/calls", {
+  headers,
+  body: { filter: { service: [{ id: 38049 }] }, figure: "totalCallsInQueue" },
+});
+if (!calls.data) throw new Error(JSON.stringify(calls.error));
+const behind: number = calls.data.total;
+const phones: (string | null)[] = calls.data.calls.map((call) => call.phone);
+
 const feed = await api.POST("/realtime/event/feed", { headers, body: {} });
 if (!feed.data) throw new Error(JSON.stringify(feed.error));
 type InteractionEvent = components["schemas"]["FeedAnswer"]["events"][number];
@@ -25,4 +33,4 @@ function caller(event: InteractionEvent): string | null | undefined {
   return event.interactionType === "SMS" ? event.phoneNumber : event.fromEmail;
 }
 feed.data.events.map(caller);
-console.log(JSON.stringify({ waiting, token: feed.data.token !== "" }));
+console.log(JSON.stringify({ waiting, behind, phones: phones.length, token: feed.data.token !== "" }));

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from floorcast.auth.keys import api_token, bearer
+from floorcast.auth.session import Session
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.http.auditing import audit_failure, audit_login
 from floorcast.http.authorization import SESSION_COOKIE
@@ -81,7 +82,7 @@ async def login(context: RequestContext) -> Response:
         )
     audit_login(context, "login", session)
     logged_in = LoggedIn(session.id, session.client, session.user, DAYS_UNTIL_PASSWORD_EXPIRES)
-    return Response.of(logged_in, headers=_cookie(context, session.id) if with_cookie else ())
+    return Response.of(logged_in, headers=_opened(context, session, with_cookie=with_cookie))
 
 
 class ScreenSession(msgspec.Struct, rename="camel"):
@@ -101,7 +102,7 @@ async def screen(context: RequestContext) -> Response:
     session = await services.sessions.open_screen(client, key or "")
     audit_login(context, "screen_opened", session)
     opened = ScreenSession(session.id, client, services.site.clients[client].name)
-    return Response.of(opened, headers=_cookie(context, session.id) if with_cookie else ())
+    return Response.of(opened, headers=_opened(context, session, with_cookie=with_cookie))
 
 
 async def validate(context: RequestContext) -> Response:
@@ -173,6 +174,12 @@ def _wants_cookie(context: RequestContext) -> bool:
     if wanted not in ("true", "false"):
         raise InvalidParameter("cookie must be true or false")
     return wanted == "true"
+
+
+def _opened(context: RequestContext, session: Session, *, with_cookie: bool) -> Headers:
+    """The headers of a login: the role, so that a page offers no more than it allows."""
+    cookie = _cookie(context, session.id) if with_cookie else ()
+    return (("session-role", session.role), *cookie)
 
 
 def _cookie(context: RequestContext, session_id: str, more: str = "") -> Headers:

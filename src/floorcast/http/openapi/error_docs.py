@@ -48,6 +48,7 @@ HEADERS = {
     "RateLimit": _header("The requests left to the session, if the server has a rate limit."),
     "RateLimit-Policy": _header("The rate limit, if the server has one."),
     "Retry-After": _header("Seconds to wait before the next attempt.", "integer", required=True),
+    "Session-Role": _header("The session's role, which decides the methods that it may use."),
     "Set-Cookie": _header("The session as a cookie, if it was requested."),
     "WebHook-Allowed-Origin": _header("The sender that is allowed to send: the one that asked."),
     "WebHook-Allowed-Rate": _header("Requests per minute: `*`, any number."),

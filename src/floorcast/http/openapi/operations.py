@@ -194,6 +194,6 @@ def _headers(route: Route) -> dict[str, Any]:
     if route.method == "OPTIONS":
         names += ["WebHook-Allowed-Origin", "WebHook-Allowed-Rate"]
     if any(query.name == "cookie" for query in route.query):
-        names.append("Set-Cookie")
+        names += ["Session-Role", "Set-Cookie"]
     refs = {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}
     return {"headers": refs} if refs else {}

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { AgentsPanel } from "./agents_panel.js";
+import { CallsDialog, ROLES } from "./calls_dialog.js";
 import { CampaignsPanel } from "./campaigns_panel.js";
 import { ConnectsChart, QueueChart } from "./charts.js";
 import * as clock from "./clock.js";
@@ -10,7 +11,7 @@ import * as glance from "./glance.js";
 import { Past, QueueHistory } from "./history.js";
 import { Link } from "./link.js";
 import { needs } from "./needs.js";
-import { Refusal, revived, Unreachable } from "./requests.js";
+import { Refusal, revived, send, Unreachable } from "./requests.js";
 import { Roster } from "./roster.js";
 import { ServicesPanel } from "./services_panel.js";
 import { CAMPAIGNS, CONNECTS, INTERVALS, keyOf, SERVICES, WAITING } from "./source.js";
@@ -46,6 +47,7 @@ export class Board {
     this.campaigns = new CampaignsPanel();
     this.roster = new Roster();
     this.chosen = new ViewDialog();
+    this.calls = new CallsDialog((path, body) => this.#ask(path, body));
     this.figures = {
       [SERVICES]: [this.services, this.queue],
       [WAITING]: [this.waiting],
@@ -60,6 +62,8 @@ export class Board {
   start() {
     this.history = new QueueHistory(this.session.who);
     this.services.trends = new Trends(this.session.who);
+    const seesCalls = ROLES.includes(this.session.role);
+    this.services.openCalls = seesCalls ? (...behind) => this.calls.open(...behind) : null;
     this.roster = new Roster();
     this.#hasSnapshot = this.#isFilled = false;
     this.#past = null;
@@ -78,6 +82,7 @@ export class Board {
     if (!this.#isOn) return;
     this.#isOn = false;
     clearInterval(this.#ticks);
+    this.calls.close();
     this.#link.close();
   }
 
@@ -111,6 +116,18 @@ export class Board {
     else if (kind === "trouble") this.#troubled(revived(message.error));
     else if (kind === "renewed") this.session.goOnAs(message.session);
     else if (kind === "expired") this.#renew(message.session);
+  }
+
+  /** Ask a method for this tab alone; a session that has ended is renewed first. */
+  async #ask(path, body) {
+    const post = () => send("POST", path, { headers: { "LV-Session": this.session.id }, body });
+    try {
+      return await post();
+    } catch (error) {
+      if (!(error instanceof Refusal && error.isOfSession && this.session.canRenew)) throw error;
+      if (!(await this.session.renew())) throw error;
+      return await post();
+    }
   }
 
   #showFigures({ path, key, body, token, newest }) {

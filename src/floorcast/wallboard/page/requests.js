@@ -37,8 +37,8 @@ export class Unreachable extends Error {}
 
 /**
  * Send a request; its answer as JSON, the place in the feeds at which that is true, how many
- * seconds should pass for each further request (0: as few as you like), and when the server took
- * the newest event (ms; null: not told).
+ * seconds should pass for each further request (0: as few as you like), the user's role (of a login),
+ * and when the server took the newest event (ms; null: not told).
  * Throws Refusal and Unreachable.
  */
 export async function send(method, path, { headers = {}, body } = {}) {
@@ -60,6 +60,7 @@ export async function send(method, path, { headers = {}, body } = {}) {
     body: said && read(said),
     token: answer.headers.get("Feed-Token"),
     pace: pace(answer),
+    role: answer.headers.get("Session-Role"),
     newest: Number(answer.headers.get("Newest-Event")) || null,
   };
 }

@@ -3,9 +3,10 @@
 import { shows } from "./address.js";
 import * as clock from "./clock.js";
 import { callsInRates, count, duration, percent, plural } from "./figures.js";
+import { BEHIND, titleOf } from "./calls_dialog.js";
 import { handsOf } from "./needs.js";
 import { Panel } from "./panel.js";
-import { figure, mark, room, Rows, write } from "./table.js";
+import { figure, mark, opens, room, Rows, write } from "./table.js";
 import { inNeed, ORDERS, Sorting } from "./services_order.js";
 import { timeOf } from "./tokens.js";
 import { drawTrend } from "./trends.js";
@@ -30,6 +31,8 @@ export class ServicesPanel {
     this.view = { isWall: false, services: new Set(), callCenters: new Set() };
     /** @type {?import("./trends.js").Trends} */
     this.trends = null;
+    /** @type {?(service: object, figure: string) => void} shows calls, to those who may see them */
+    this.openCalls = null;
     /** @type {import("./roster.js").Agent[]} those who are logged in */
     this.present = [];
     this.#search.oninput = () => this.draw();
@@ -166,6 +169,10 @@ export class ServicesPanel {
     const number = (name, member, level = "") => {
       figure(cell(name), count(service[member]), service[member], level);
     };
+    for (const [name, behind] of Object.entries(BEHIND)) {
+      const open = this.openCalls && !this.view.isWall;
+      opens(cell(name), `Show calls: ${titleOf(name)}`, open && (() => this.openCalls(service, behind)));
+    }
     write(row.firstElementChild, service.serviceName);
     mark(row.dataset, "id", service.serviceId);
     rate("level", "serviceLevel", levels.serviceLevel);

@@ -31,6 +31,7 @@ export class Session {
     this.id = "";
     this.client = "";
     this.user = "";
+    this.role = "";
     /** why the session could not be renewed */
     this.whyOver = "Your session has ended. Sign in again to continue.";
     this.#tabs.onmessage = ({ data }) => this.#hear(data);
@@ -68,14 +69,14 @@ export class Session {
 
   /** Sign in; throws what `send` throws. */
   async signIn({ clientName, userName, password, apiToken }) {
-    const { body } = await send("POST", "/session/login?cookie=true", {
+    const { body, role } = await send("POST", "/session/login?cookie=true", {
       headers: { "LV-Access": apiToken.replace(NO_TOKEN_HAS, "?") },
       body: { clientName, userName, password },
     });
     this.#credentials = { clientName, userName, password, apiToken };
     this.#forgetKey(); // a person has taken the screen over
     localStorage.setItem(LAST, JSON.stringify({ clientName, userName }));
-    this.#become({ id: body.sessionId, client: clientName, user: userName });
+    this.#become({ id: body.sessionId, client: clientName, user: userName, role });
     this.#tabs.postMessage(this.#told());
   }
 
@@ -134,17 +135,17 @@ export class Session {
     const { body } = await send("POST", "/session/screen?cookie=true", {
       headers: { Authorization: `Bearer ${this.#key.replace(NO_TOKEN_HAS, "?")}` },
     });
-    this.#become({ id: body.sessionId, client: body.clientName, user: "" });
+    this.#become({ id: body.sessionId, client: body.clientName, user: "", role: "Screen" });
     this.#tabs.postMessage(this.#told());
   }
 
-  #become({ id, client, user }) {
-    Object.assign(this, { id, client, user });
-    sessionStorage.setItem(KEPT, JSON.stringify({ id, client, user }));
+  #become({ id, client, user, role = "" }) {
+    Object.assign(this, { id, client, user, role });
+    sessionStorage.setItem(KEPT, JSON.stringify({ id, client, user, role }));
   }
 
   #told() {
-    return { id: this.id, client: this.client, user: this.user };
+    return { id: this.id, client: this.client, user: this.user, role: this.role };
   }
 
   /** The session of another tab, so that a second tab needs no second login; null: none. */

@@ -7,9 +7,28 @@ export function write(node, text) {
 
 /** Show a figure: as people read it, with the value as the API gave it, and its level. */
 export function figure(node, text, value, level = "") {
-  write(node, text);
+  write(node.querySelector("button") ?? node, text);
   mark(node.dataset, "value", String(value));
   mark(node.dataset, "level", level);
+}
+
+/** Make what a cell shows a button that opens something, or (without `open`) plain text again. */
+export function opens(cell, title, open) {
+  const button = cell.querySelector("button");
+  if (!open) {
+    button?.replaceWith(button.textContent);
+    return;
+  }
+  if (!button) {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.className = "opens";
+    made.ariaHasPopup = "dialog";
+    made.title = title;
+    made.textContent = cell.textContent;
+    cell.replaceChildren(made);
+  }
+  cell.querySelector("button").onclick = open;
 }
 
 /** Set a `data-` attribute, or take it away when there is nothing to say. */

@@ -1,0 +1,90 @@
+"""Where one call counts, and which calls a service has in memory."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.floor.calls import Call
+from floorcast.floor.counted_calls import Counted, Result, counted, counted_at, first_offered
+from floorcast.floor.floor import Floor
+from floorcast.floor.segment_index import SegmentIndex
+from floorcast.model.inbound import InboundEvent
+from tests.floor.random_floors import call, call_events, fold_all, new_floor, ticks
+
+NOON = ticks(0) // 10_000
+HOUR = 3_600_000
+
+
+def one_call(*events: InboundEvent) -> tuple[Floor, Call]:
+    """A floor with one call."""
+    floor = new_floor()
+    fold_all(floor, list(events))
+    (only,) = floor.call_table.calls.values()
+    return floor, only
+
+
+def places_of(floor: Floor, one: Call) -> list[Counted]:
+    """Where the call counts."""
+    return counted(one, floor.places, floor.ledger.first_day)
+
+
+def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
+    """It moves on from one service, and is answered at the next."""
+    floor, one = one_call(
+        call("call.queue", 0, service=10),
+        call("call.queue", 10, service=20),
+        call("call.answer", 40),
+        call("call.end", 60),
+    )
+    day = floor.calendar.day_of(NOON)
+    assert places_of(floor, one) == [
+        (day, 10, NOON, Result.MOVED_ON, NOON + 10_000),
+        (day, 20, NOON + 10_000, Result.HANDLED, NOON + 40_000),
+    ]
+
+
+def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
+    """And abandoned on the second."""
+    late = 12 * 3600
+    floor, one = one_call(call("call.queue", late - 60, service=10), call("call.end", late + 5))
+    day = floor.calendar.day_of(NOON)
+    midnight = NOON + 12 * HOUR
+    assert places_of(floor, one) == [
+        (day, 10, midnight - 60_000, Result.OPEN, None),
+        (day + 1, 10, midnight, Result.ABANDONED, midnight + 5000),
+    ]
+
+
+@given(st.lists(call_events(), min_size=5, max_size=40))
+def test_the_short_way_and_the_index_agree(events: list[InboundEvent]) -> None:
+    """Of a call with one segment too; and a place alone is as in the list."""
+    floor = new_floor()
+    fold_all(floor, events)
+    for one in floor.call_table.calls.values():
+        index = SegmentIndex(one, floor.places)
+        for found in places_of(floor, one):
+            place = found.day, found.service
+            assert counted_at(one, floor.places, place) == found
+            assert counted_at(one, floor.places, place, index) == found
+            if found.offered is not None:
+                first = first_offered(one, index, floor.places, place)
+                assert first is not None
+                assert floor.places.offered_at(first, found.day) == found.offered
+        assert counted_at(one, floor.places, (0, 10)) is None
+
+
+@given(st.lists(call_events(), min_size=5, max_size=60))
+def test_a_service_finds_its_calls_until_they_leave(events: list[InboundEvent]) -> None:
+    """All that have a segment there; none is kept when it has left memory."""
+    floor = new_floor()
+    fold_all(floor, events)
+    table = floor.call_table
+    for one in table.calls.values():
+        for segment in one.segments:
+            assert one in table.by_service.of(segment.service)
+    keys = list(table.calls)
+    table.evict_quiet(10**15, 0)
+    assert [one.key for one in table.evicted] == keys
+    for service in range(40):
+        assert list(table.by_service.of(service)) == []

@@ -1,0 +1,79 @@
+"""The index of a call's segments."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.floor.calls import Call, Folded
+from floorcast.floor.queue_segments import QueueSegment
+from floorcast.floor.segment_index import Kind, Outcome, SegmentIndex
+from floorcast.model.inbound import InboundEvent
+from tests.floor.random_floors import call_events, fold_all, new_floor, ticks
+
+FLOOR = new_floor()
+NOON = ticks(0) // 10_000
+DAY = FLOOR.calendar.day_of(NOON)
+PLACE = (DAY, 10)
+
+
+def left(at: int, **more: object) -> QueueSegment:
+    """A segment at the service that was left ``at`` seconds after noon."""
+    joined = NOON + (at - 5) * 1000
+    return QueueSegment(10, joined=joined, left=NOON + at * 1000, **more)  # type: ignore[arg-type]
+
+
+@given(st.lists(call_events(), min_size=5, max_size=40), st.randoms(use_true_random=False))
+def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: object) -> None:
+    """In whatever order the segments go."""
+    floor = new_floor()
+    fold_all(floor, events)
+    for call in floor.call_table.calls.values():
+        index = SegmentIndex(call, floor.places)
+        segments = list(call.segments)
+        random.shuffle(segments)  # type: ignore[attr-defined]  # hypothesis types it as object
+        for segment in segments:
+            index.file(segment, -1)
+        assert not index.offered
+        assert not index.answered
+        assert not index.gave_up
+        assert not index.moved_on
+        assert not any(index.waits.values())
+
+
+def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> None:
+    """The first of each, but of several moves the last; none while it waits there again."""
+    moved, again = left(10, exited=True), left(20, exited=True)
+    call = Call(1, "S1", segments=[moved, again])
+    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.MOVED_ON, again)
+    waits = QueueSegment(10, joined=NOON + 30_000)
+    call.segments.append(waits)
+    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) is None
+    waits.left, waits.lost, waits.gave_up = NOON + 40_000, True, True
+    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.ABANDONED, waits)
+    again.answered = NOON + 18_000
+    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.HANDLED, again)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_folded_steps_keep_the_segment_by_which_they_count(kind: Kind) -> None:
+    """As if it were still there; what an earlier release folded is counted for good."""
+    folded = Folded(0, offered=[PLACE])
+    segment = left(10, gave_up=kind is Kind.ABANDONED)
+    if kind is Kind.HANDLED:
+        segment.answered = NOON + 8000
+        folded.handled, folded.handled_segments = [PLACE], [segment]
+    elif kind is Kind.ABANDONED:
+        folded.gave_up, folded.gave_up_segments = [PLACE], [segment]
+    else:
+        folded.moved_on, folded.moved_on_segments = [PLACE], [segment]
+    call = Call(1, "S1", folded=folded)
+    index = SegmentIndex(call, FLOOR.places)
+    assert index.outcome(PLACE) == Outcome(kind, segment)
+    assert list(index.places) == [PLACE]
+    folded.handled_segments = folded.gave_up_segments = folded.moved_on_segments = []
+    old = SegmentIndex(call, FLOOR.places)
+    assert old.outcome(PLACE) is None
+    assert old.over.get(PLACE) == (None if kind is Kind.MOVED_ON else kind)
+    assert (PLACE in old.over_moved) is (kind is Kind.MOVED_ON)

@@ -1,0 +1,91 @@
+"""The calls behind a figure over HTTP (section 12 of the contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.real.server import Caller, Server, running
+from tests.real.sites import event, ndjson
+
+PATH = "/realtime/service/calls"
+SERVICE = 38049
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with 1,203 calls that wait, the first three of them answered since."""
+    with running(tmp_path_factory.mktemp("calls")) as one, Caller(one.url) as caller:
+        events = []
+        for number in range(1, 1204):
+            call = {"transactionId": number, "sessionId": f"S{number}"}
+            events.append(
+                event("call.start", f"s{number}", **call, service=SERVICE, direction="INBOUND")
+            )
+            events.append(event("call.queue", f"q{number}", **call))
+        for number in range(1, 4):
+            call = {"transactionId": number, "sessionId": f"S{number}"}
+            events.append(event("call.answer", f"a{number}", **call, agent="ANN"))
+        assert caller.take(ndjson(events))["accepted"] == len(events)
+        yield one
+
+
+def asked(server: Server, body: object, user: str = "sysadmin") -> tuple[int, dict[str, object]]:
+    """The status and the body of an answer."""
+    with Caller(server.url) as caller:
+        caller.login(user)
+        answer = caller.http.post(PATH, json=body)
+        return answer.status_code, answer.json()
+
+
+ONE = {"service": [{"id": SERVICE}]}
+HANDLED = {"filter": ONE, "figure": "totalHandled"}
+
+
+def test_pages_join_and_total_is_the_figure(server: Server) -> None:
+    """A thousand on the first page, the rest on the second, at the figure's own token."""
+    with Caller(server.url) as caller:
+        caller.login()
+        stats = caller.http.post("/realtime/service/stats", json={"filter": ONE})
+        (row,) = stats.json()["stats"]
+        body: dict[str, object] = {"filter": ONE, "figure": "totalOffered"}
+        first = caller.http.post(PATH, json=body)
+        second = caller.http.post(PATH, json={**body, "cursor": first.json()["cursor"]})
+        tokens = (stats.headers["feed-token"], first.headers["feed-token"])
+        assert server.place_of(tokens[0]) == server.place_of(tokens[1])
+        assert first.json()["total"] == second.json()["total"] == row["totalOffered"] == 1203
+        assert second.json()["cursor"] is None
+        calls = first.json()["calls"] + second.json()["calls"]
+        assert len(first.json()["calls"]) == 1000
+        assert sorted(call["transactionId"] for call in calls) == list(range(1, 1204))
+        answered = [call for call in calls if call["agentLoginId"] is not None]
+        assert [call["transactionId"] for call in answered] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"figure": "totalHandled"}, 201),
+        ({"filter": {}, "figure": "totalHandled"}, 201),
+        ({"filter": ONE}, 201),
+        ({"filter": ONE, "figure": "totalAgents"}, 202),
+        ({"filter": {"service": [{"id": 999}]}, "figure": "totalHandled"}, 202),
+        ({"filter": {"service": [{"id": 2}, {"id": 3}]}, "figure": "totalHandled"}, 202),
+        ({"filter": {"callCenter": [{"id": 1623}]}, "figure": "totalHandled"}, 202),
+        ({"filter": ONE, "figure": "totalHandled", "cursor": "x"}, 202),
+        ({"filter": ONE, "figure": "totalHandled", "client": 5}, 202),
+        ({"filter": ONE, "figure": "totalHandled", "start": 0}, 202),
+    ],
+)
+def test_a_request_is_checked(server: Server, body: dict[str, object], code: int) -> None:
+    """One service, a figure that has calls, and a cursor of this request."""
+    status, said = asked(server, body)
+    assert (status, said["code"]) == (400, code)
+
+
+def test_roles_are_those_of_call_data(server: Server) -> None:
+    """A manager sees the figure and not its calls; a user with limits those of its services."""
+    assert asked(server, HANDLED, "manager")[0] == 403
+    status, said = asked(server, HANDLED, "limited")
+    assert (status, said["total"]) == (200, 3)

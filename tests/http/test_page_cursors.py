@@ -1,0 +1,49 @@
+"""Cursors of lists that come page by page."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.http.page_cursors import LONGEST_CURSOR, PageCursor, read_cursor, write_cursor
+from floorcast.model.errors import InvalidParameter
+
+REQUEST = (7, 4001, "totalHandled", None, None)
+SECRET = b"secret"
+CURSOR = PageCursor(739_943, (1_795_531_654_998, 7, "S@1"))
+
+
+@given(st.integers(0, 2**62), st.integers(0, 2**63 - 1), st.text(max_size=256))
+def test_a_cursor_comes_back_as_it_was(at: int, transaction: int, session: str) -> None:
+    """Whatever the call is called; within the length that is read."""
+    cursor = PageCursor(1, (at, transaction, session))
+    text = write_cursor(cursor, REQUEST, SECRET)
+    assert len(text) <= LONGEST_CURSOR
+    assert read_cursor(text, REQUEST, SECRET) == cursor
+
+
+def test_no_cursor_is_the_first_page() -> None:
+    """Null is as good as left out."""
+    assert read_cursor(None, REQUEST, SECRET) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "====", "\N{SNOWMAN}", 7, True, "A" * 40, "A" * (LONGEST_CURSOR + 1)]
+)
+def test_anything_else_is_refused(text: object) -> None:
+    """With what to send instead."""
+    with pytest.raises(InvalidParameter, match="leave it out for the first page"):
+        read_cursor(text, REQUEST, SECRET)
+
+
+@pytest.mark.parametrize("other", [(8, *REQUEST[1:]), (*REQUEST[:4], 5), REQUEST[:4]])
+def test_the_cursor_of_another_request_is_refused(other: tuple[object, ...]) -> None:
+    """Of another client, service, figure or interval, or of another installation."""
+    text = write_cursor(CURSOR, REQUEST, SECRET)
+    for request, secret in ((other, SECRET), (REQUEST, b"other")):
+        with pytest.raises(InvalidParameter):
+            read_cursor(text, request, secret)
+    flipped = text[:-1] + ("A" if text[-1] != "A" else "B")
+    with pytest.raises(InvalidParameter):
+        read_cursor("A" + flipped[1:], REQUEST, SECRET)

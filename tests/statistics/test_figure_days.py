@@ -1,0 +1,80 @@
+"""The day and the interval of a request for the calls of a figure."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.floor.view import FloorView
+from floorcast.model.errors import InvalidParameter
+from floorcast.statistics.figure_days import FigureDay, read_figure_day
+from floorcast.statistics.requests import Figure
+from floorcast.statistics.visibility import Moment
+from tests.floor.random_floors import new_floor
+from tests.statistics.floors import seen
+
+HOUR = 3_600_000
+NOON = seen(0).now
+MIDNIGHT = NOON - 12 * HOUR
+VIEW = FloorView(new_floor())
+TODAY = VIEW.day_of(NOON).number
+
+
+def read(
+    start: object = None,
+    end: object = None,
+    *,
+    figure: Figure = "totalHandled",
+    now: int = NOON,
+    begun: int | None = None,
+) -> FigureDay:
+    """What a request at noon asks for."""
+    return read_figure_day(VIEW, Moment(now), figure, (start, end), begun)
+
+
+def test_without_an_interval_it_is_today() -> None:
+    """Also for a figure of now."""
+    assert read() == (TODAY, None, None)
+    assert read(figure="callsWithAgent") == (TODAY, None, None)
+
+
+def test_an_interval_is_of_its_own_day() -> None:
+    """Of today, or of the last 24 hours."""
+    assert read(NOON - HOUR, NOON) == (TODAY, NOON - HOUR, NOON)
+    assert read(MIDNIGHT - HOUR, MIDNIGHT) == (TODAY - 1, MIDNIGHT - HOUR, MIDNIGHT)
+    assert read(NOON, NOON + 300_000).start == NOON
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (NOON, None),
+        (None, NOON),
+        (NOON, NOON),
+        (NOON + 1, NOON + HOUR),
+        (NOON, NOON + 1),
+        (MIDNIGHT - HOUR, NOON),
+        (NOON - 25 * HOUR, NOON - 24 * HOUR),
+        ("x", NOON),
+        (True, NOON),
+        (-300_000, NOON),
+    ],
+)
+def test_another_interval_is_refused(start: object, end: object) -> None:
+    """Half of one, one that begins within a slot, of two days, or that is too long ago."""
+    with pytest.raises(InvalidParameter, match=r"start|end"):
+        read(start, end)
+
+
+def test_a_figure_of_now_has_no_interval() -> None:
+    """It is of this moment alone."""
+    with pytest.raises(InvalidParameter, match="leave out start and end"):
+        read(NOON, NOON + HOUR, figure="totalCallsInQueue")
+
+
+def test_pages_of_yesterday_can_be_read_on_for_an_hour() -> None:
+    """So that a list that was begun before midnight can be finished."""
+    assert read(now=MIDNIGHT + HOUR - 1, begun=TODAY - 1).day == TODAY - 1
+    assert read(begun=TODAY).day == TODAY
+    for now, begun in ((MIDNIGHT + HOUR, TODAY - 1), (NOON, TODAY - 2), (NOON, TODAY + 1)):
+        with pytest.raises(InvalidParameter, match="cursor is of a day that is over"):
+            read(now=now, begun=begun)

@@ -1,0 +1,167 @@
+"""The store's index of calls by day and service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.model.errors import Unavailable
+from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.store import call_days, projection_store
+from floorcast.store.call_days import CallDay, damaged, trim
+from floorcast.store.projection_store import ProjectionStore
+from tests.log.batches import Clock
+
+ACME, OTHER = 47415, 8
+DAY = 739_943
+
+
+def opened(path: Path | None) -> ProjectionStore:
+    """A store of the log."""
+    return ProjectionStore(path, Clock(), identity="log", heads={ACME: 10**6, OTHER: 10**6})
+
+
+def row(number: int, result: int | None = 1, at: int | None = 5) -> CallDay:
+    """How call ``number`` counts."""
+    return CallDay(number, f"S{number}", 1, result, at)
+
+
+def listed(store: ProjectionStore, through: int, service: int = 1) -> dict[int, int | None]:
+    """The results of the calls at a service, by their numbers."""
+    found: dict[int, int | None] = {}
+    for rows in store.call_days(ACME, DAY, service, through):
+        for one in rows:
+            assert one.transaction not in found
+            found[one.transaction] = one.result
+    return found
+
+
+WRITES = st.lists(
+    st.tuples(st.integers(1, 5), st.integers(1, 2), st.sampled_from([None, 0, 1, 4])), max_size=25
+)
+
+
+@settings(max_examples=40)
+@given(WRITES, st.integers(0, 30), st.integers(1, 3))
+def test_the_newest_version_by_a_position_counts(
+    writes: list[tuple[int, int, int | None]], through: int, page: int
+) -> None:
+    """Versions at later positions are not there yet; one that counts no more takes a call out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(call_days, "READ_ROWS", page)
+        store = opened(None)
+        known: dict[int, dict[int, int | None]] = defaultdict(dict)
+        for position, (number, service, result) in enumerate(writes, 1):
+            store.write_call_days(ACME, position, [(DAY, service, row(number, result))])
+            store.write_call_days(OTHER, position, [(DAY, service, row(number))])
+            store.write_call_days(ACME, position, [(DAY + 1, service, row(number))])
+            if position <= through:
+                known[service][number] = result
+        for service in (1, 2):
+            wanted = {n: result for n, result in known[service].items() if result is not None}
+            assert listed(store, through, service) == wanted
+
+
+def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
+    """As the entry begins, and by the first of its events."""
+    store = opened(None)
+    for result in (1, None):
+        store.write_call_days(ACME, 5, [(DAY, 1, row(1, result))])
+    assert listed(store, 5) == {}
+    assert listed(store, 4) == {}
+
+
+def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
+    """Before the writer has it, while it is stored, and after a restart."""
+    store = opened(tmp_path / "mirror.db")
+    store.write_call_days(ACME, 1, [(DAY, 1, row(number)) for number in range(1000)])
+    reading = store.call_days(ACME, DAY, 1, 9)
+    first = next(reading)
+    store.write_call_days(ACME, 10, [(DAY, 1, row(7, None))])
+    store.write_call_days(ACME, 11, [(DAY, 1, row(8, None))])
+    found = [one.transaction for rows in (first, *reading) for one in rows]
+    assert sorted(found) == list(range(1000))
+    assert sorted(listed(store, 10)) == [n for n in range(1000) if n != 7]
+    asyncio.run(store.close())
+    again = opened(tmp_path / "mirror.db")
+    assert sorted(listed(again, 11)) == [n for n in range(1000) if n not in (7, 8)]
+    asyncio.run(again.close())
+
+
+def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
+    """The reading fails, the client is rebuilt, and ``verify --disk`` names the row."""
+    path = tmp_path / "mirror.db"
+    store = opened(path)
+    store.write_call_days(ACME, 1, [(DAY, 1, row(1)), (DAY, 1, row(2))])
+    asyncio.run(store.close())
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("UPDATE call_days SET result = 4 WHERE transaction_id = 2")
+        assert list(damaged(connection)) == [f"call 2 of day {DAY} of the calls by day"]
+    again = opened(path)
+    told: list[int] = []
+    again.on_damage = told.append
+    with pytest.raises(Unavailable):
+        listed(again, 9)
+    assert told == [ACME]
+    asyncio.run(again.forget(ACME))
+    again.mending.discard(ACME)
+    assert listed(again, 9) == {}
+    asyncio.run(again.close())
+
+
+def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
+    """So that no list is shorter than its figure."""
+    store = opened(None)
+    store.write_call_days(ACME, 1, [(DAY, 1, row(1))])
+    reading = store.call_days(ACME, DAY, 1, 9)
+    asyncio.run(store.forget(ACME))
+    with pytest.raises(Unavailable, match="being rebuilt"):
+        list(reading)
+
+
+def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
+    """Clients that had calls in it are rebuilt at the first start, the others are not."""
+    path = tmp_path / "mirror.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            projection_store,
+            "LAYOUT",
+            projection_store.LAYOUT._replace(steps=projection_store.LAYOUT.steps[:2]),
+        )
+        patch.setattr(call_days, "unindexed", lambda _: [])
+        patch.setattr(call_days, "trim", lambda *_: False)
+        old = opened(path)
+        old.write_calls(ACME, 1, [(1, "S1", 5, b"call")])
+        asyncio.run(old.close())
+    store = opened(path)
+    assert store.mending == {ACME}
+    asyncio.run(store.forget(ACME))
+    asyncio.run(store.close())
+    again = opened(path)
+    assert again.mending == set()
+    asyncio.run(again.close())
+
+
+def test_days_that_are_over_everywhere_are_deleted(tmp_path: Path) -> None:
+    """Some rows at a time, and none of a day that some zone still has."""
+    path = tmp_path / "mirror.db"
+    store = opened(path)
+    asyncio.run(store.close())
+    days = {DAY - 3: 600, DAY - 2: 1, DAY - 1: 1, DAY: 1}
+    store = opened(path)
+    rows = [(day, 1, row(n)) for day, count in days.items() for n in range(count)]
+    store.write_call_days(ACME, 1, rows)
+    asyncio.run(store.close())
+    noon = ((DAY - 719_163) * 86_400 + 43_200) * TICKS_PER_SECOND
+    with closing(apsw.Connection(str(path))) as connection:
+        assert trim(connection, noon)
+        assert not trim(connection, noon)
+        left = {day for (day,) in connection.execute("SELECT DISTINCT day FROM call_days")}
+    assert left == {DAY - 1, DAY}

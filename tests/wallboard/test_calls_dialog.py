@@ -1,0 +1,108 @@
+"""The calls behind a figure, in a dialog."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from floorcast.auth.session import ALLOWED
+from tests.real.server import Caller
+from tests.wallboard.floors import shown, waits
+from tests.wallboard.screen import Screen
+
+ROW = "#services tbody tr[data-id='{}']"
+SERVICE = 38049
+
+
+def opener(service: object, cell: str) -> str:
+    """The selector of a figure's button."""
+    return f"{ROW.format(service)} .{cell} button"
+
+
+def figures(wall: Screen) -> tuple[str, str, int]:
+    """The dialog's title and note, and how many rows it has."""
+    wall.page.wait_for_selector("#calls[open] .scroll:not([hidden]) tbody tr")
+    rows = wall.page.locator("#calls tbody tr").count()
+    title, note = (wall.page.inner_text(f"#calls-{part}") for part in ("title", "note"))
+    return title, note, rows
+
+
+def test_a_figure_opens_its_calls_by_mouse_and_by_keyboard(wall: Screen, source: Caller) -> None:
+    """As many rows as the figure says; Escape closes it, and the focus is back on the figure."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    row = wall.page.locator("#services tbody tr").first
+    service = row.get_attribute("data-id")
+    for cell, title in (("queue", "In queue"), ("handled", "Handled")):
+        number = int(row.locator(f".{cell}").get_attribute("data-value") or "0")
+        if not number:
+            continue
+        wall.page.click(opener(service, cell))
+        told, note, rows = figures(wall)
+        assert told.startswith(f"{title} · ")
+        assert rows == number
+        assert re.match(rf"{number:,} calls? at \d\d:\d\d:\d\d", note)
+        wall.page.keyboard.press("Escape")
+        wall.page.wait_for_selector("#calls", state="hidden")
+    wall.page.focus(opener(service, "handled"))
+    wall.page.keyboard.press("Enter")
+    figures(wall)
+    wall.page.keyboard.press("Escape")
+    assert wall.page.evaluate("document.activeElement.className") == "opens"
+    assert wall.complaints == []
+
+
+def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
+    """A thousand at a time, each once, and the button goes with the last of them."""
+    events = [one for number in range(1, 2302) for one in waits(number, SERVICE)]
+    with shown(tmp_path, browser, events) as (wall, _):
+        wall.page.click(opener(SERVICE, "queue"))
+        assert figures(wall)[1:] == (wall.page.inner_text("#calls-note"), 1000)
+        assert wall.page.inner_text("#calls-note").startswith("1,000 of 2,301 calls")
+        for rows in (2000, 2301):
+            wall.page.click("#calls [value=more]")
+            wall.until(f"document.querySelectorAll('#calls tbody tr').length === {rows}")
+        assert wall.page.is_hidden("#calls [value=more]")
+        ids = wall.page.eval_on_selector_all(
+            "#calls tbody tr", "rows => rows.map(r => r.dataset.id)"
+        )
+        assert len(set(ids)) == 2301
+
+
+def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
+    """Nothing is cut off at the side, and the columns stand below their titles."""
+    events = [one for number in range(1, 40) for one in waits(number, SERVICE)]
+    with shown(tmp_path, browser, events, size=(390, 844)) as (wall, _):
+        wall.page.click(opener(SERVICE, "queue"))
+        figures(wall)
+        wide = wall.page.evaluate("""() => {
+            const dialog = document.querySelector("#calls").getBoundingClientRect();
+            const scroll = document.querySelector("#calls .scroll");
+            const starts = (row) => [...row.children].map((c) => c.getBoundingClientRect().x);
+            return {
+                inside: dialog.x >= 0 && dialog.right <= innerWidth && dialog.bottom <= innerHeight,
+                fits: scroll.scrollWidth <= scroll.clientWidth,
+                aligned: JSON.stringify(starts(scroll.querySelector("thead tr")))
+                    === JSON.stringify(starts(scroll.querySelector("tbody tr"))),
+            };
+        }""")
+        assert wide == {"inside": True, "fits": True, "aligned": True}
+
+
+def test_without_the_right_a_figure_is_no_button(wall: Screen) -> None:
+    """A role that may not read call data is not offered it; nor is a screen (``test_session``)."""
+    wall.sign_in(user="manager")
+    wall.page.wait_for_selector("#services tbody tr")
+    assert wall.page.locator("#services tbody button").count() == 0
+
+
+def test_the_page_knows_the_roles_that_the_server_lets_read_call_data() -> None:
+    """The same list in both."""
+    script = files("floorcast.wallboard").joinpath("page/calls_dialog.js").read_text("utf-8")
+    listed = re.search(r"ROLES = (\[[^\]]*\])", script)
+    assert listed is not None
+    assert tuple(json.loads(listed[1])) == ALLOWED["call data"]
