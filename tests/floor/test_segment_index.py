@@ -18,10 +18,10 @@ DAY = FLOOR.calendar.day_of(NOON)
 PLACE = (DAY, 10)
 
 
-def left(at: int, **more: object) -> QueueSegment:
+def left(at: int, *, exited: bool = False, gave_up: bool = False) -> QueueSegment:
     """A segment at the service that was left ``at`` seconds after noon."""
     joined = NOON + (at - 5) * 1000
-    return QueueSegment(10, joined=joined, left=NOON + at * 1000, **more)  # type: ignore[arg-type]
+    return QueueSegment(10, joined=joined, left=NOON + at * 1000, exited=exited, gave_up=gave_up)
 
 
 @given(st.lists(call_events(), min_size=5, max_size=40), st.randoms(use_true_random=False))
