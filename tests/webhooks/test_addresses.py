@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from floorcast.webhooks.addresses import AddressRefused, is_public, resolve
+from floorcast.webhooks.addresses import AddressRefused, is_public, resolve, system_resolver
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:8.8.8.8"]
 NOT_PUBLIC = [
@@ -74,6 +74,12 @@ def test_a_name_with_any_private_address_is_refused() -> None:
     with pytest.raises(AddressRefused, match="allow_private = true"):
         resolved("8.8.8.8", "10.0.0.1")
     assert resolved("8.8.8.8", "10.0.0.1", allow_private=True) == ["8.8.8.8", "10.0.0.1"]
+
+
+def test_the_system_is_asked_for_names() -> None:
+    """In threads of its own; an address is its own address."""
+    assert set(asyncio.run(system_resolver("localhost", 80))) <= {"127.0.0.1", "::1"}
+    assert asyncio.run(system_resolver("192.0.2.7", 80)) == ["192.0.2.7"]
 
 
 def test_a_name_without_an_address_is_an_error() -> None:

@@ -108,6 +108,10 @@ def test_a_webhook_that_is_removed_leaves_nothing() -> None:
             await house.loop.passing(10)
             assert list(one.states()) == []
             assert house.kv.items(BUCKET) == {}
+            await apply(house.kv, parse(SITE.replace("ACME", "ACME Ltd")), CHEAP)
+            await house.server.site.refresh()
+            await house.loop.passing(1)
+            assert house.kv.get(LEASES, f"webhooks.{ACME}") is None
             await one.close()
             await other.close()
 

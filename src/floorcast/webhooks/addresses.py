@@ -10,10 +10,13 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 __all__ = ["AddressRefused", "Resolver", "is_public", "resolve", "system_resolver"]
 
 MAX_ADDRESSES = 64  # of a name that are looked at
+MAX_LOOKUPS = 32  # names that are resolved at once
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host name and port, as text. Raises OSError."""
@@ -31,10 +34,17 @@ class AddressRefused(Exception):
     """The host has no address that a request may go to."""
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # apart from the threads of the server, which a slow name server must not hold up
+    return ThreadPoolExecutor(MAX_LOOKUPS, "webhook-names")
+
+
 async def system_resolver(host: str, port: int) -> list[str]:
     """The addresses that the system gives for the name."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await loop.run_in_executor(_threads(), look)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 

@@ -230,6 +230,7 @@ class Delivery:
         self.progress = structs.replace(
             failed(before, why, now, self._around.chance(), seconds), end=end
         )
+        self.dirty = True
         if self.progress.state == "suspended":
             _log.error("webhook_suspended", **self._named(), why=self.progress.reason)
         elif not before.tries:
@@ -238,6 +239,7 @@ class Delivery:
 
     async def _suspend(self, why: str) -> None:
         self.progress = suspended(self.progress, why)
+        self.dirty = True
         _log.error("webhook_suspended", **self._named(), why=self.progress.reason)
         await self._save(self)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from floorcast.kv.lease import Lease, LeaseTuning, boot_seconds
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.ending import ended
+from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.site.webhooks import Webhook
@@ -55,6 +57,7 @@ class Webhooks:
         self._lease_tuning = lease_tuning
         self._senders: dict[int, ClientSender] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Start sending, and follow the site's changes."""
@@ -63,7 +66,7 @@ class Webhooks:
 
     async def close(self) -> None:
         """Stop sending, and give the leases up."""
-        await ended(self._tasks.values())
+        await ended([*self._tasks.values(), *self._ending])
         self._tasks.clear()
         self._senders.clear()
 
@@ -87,10 +90,21 @@ class Webhooks:
 
     def _follow(self) -> None:
         """Have a sender for each client that has webhooks, or had any."""
-        had = {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
-        for client in sorted(had | {one.id for one in self._site.clients.values() if one.webhooks}):
-            if client not in self._tasks and self._serves(client):
+        wanted = {one.id for one in self._site.clients.values() if one.webhooks}
+        with contextlib.suppress(FloorcastError):  # what was removed is then forgotten later
+            wanted |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
+        for client in self._tasks.keys() - wanted:
+            self._end(client)
+        for client in sorted(wanted - self._tasks.keys()):
+            if self._serves(client):
                 self._begin(client)
+
+    def _end(self, client: int) -> None:
+        task = self._tasks.pop(client)
+        self._senders.pop(client)
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _begin(self, client: int) -> None:
         def declared() -> tuple[Webhook, ...]:

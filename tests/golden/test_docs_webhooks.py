@@ -1,0 +1,160 @@
+"""docs/webhooks.md: its verifiers verify our signatures, and its recipes make what they promise."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floorcast.site.body_template import EXAMPLES, render
+from floorcast.site.file_reader import parse
+from floorcast.webhooks.delivery import signed
+from floorcast.webhooks.signatures import signing_key
+from tests.site.sites import SMALL
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+SECRET = "whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="
+BODY = '[{"id": "1", "data": {"account": "Ä \\" €"}}]'
+
+
+def blocks(language: str) -> list[str]:
+    """The page's blocks in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    hook["name"]: hook
+    for block in blocks("toml")
+    for client in tomllib.loads("[[client]]\n" + block)["client"]
+    for hook in client["webhook"]
+}
+
+
+def verdicts(command: list[str], code: str, folder: Path, suffix: str) -> list[bool]:
+    """What a verifier says of a good request, a changed one, an old one, and a rotated secret."""
+    now = int(time.time()) * 10_000_000
+    other = signing_key("whsec_" + "QUFB" * 10)
+    keys = [signing_key(SECRET)]
+    old = now - 400 * 10_000_000
+    cases = [
+        {"headers": signed(keys, "msg_1", now, BODY.encode()), "body": BODY},
+        {"headers": signed(keys, "msg_1", now, BODY.encode()), "body": BODY + " "},
+        {"headers": signed(keys, "msg_1", old, BODY.encode()), "body": BODY},
+        {"headers": signed([other, *keys], "msg_1", now, BODY.encode()), "body": BODY},
+        {"headers": signed([other], "msg_1", now, BODY.encode()), "body": BODY},
+    ]
+    file = folder / f"verifier{suffix}"
+    file.write_text(code)
+    given = json.dumps({"secret": SECRET, "cases": cases})
+    made = subprocess.run(
+        [*command, file], input=given, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert made.returncode == 0, made.stderr
+    said: list[bool] = json.loads(made.stdout)
+    return said
+
+
+RIGHT = [True, False, False, True, False]
+
+
+def test_the_verifier_in_python(tmp_path: Path) -> None:
+    """It accepts ours, and nothing that was changed, is old, or has another secret."""
+    (code,) = blocks("python")
+    code += """
+import json, sys
+given = json.load(sys.stdin)
+print(json.dumps([verify(given["secret"], one["headers"], one["body"].encode())
+                  for one in given["cases"]]))
+"""
+    assert verdicts([sys.executable], code, tmp_path, ".py") == RIGHT
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_verifier_in_javascript(tmp_path: Path) -> None:
+    """As that in Python."""
+    (code,) = blocks("js")
+    code += """
+const given = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(given.cases.map((one) =>
+  verify(given.secret, one.headers, Buffer.from(one.body)))));
+"""
+    assert verdicts(["node"], code, tmp_path, ".js") == RIGHT
+
+
+@pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
+def test_the_verifier_in_php(tmp_path: Path) -> None:
+    """As that in Python."""
+    (code,) = blocks("php")
+    code += """
+$given = json_decode(file_get_contents('php://stdin'), true);
+echo json_encode(array_map(fn($one) => verify($given['secret'], $one['headers'], $one['body']),
+                           $given['cases']));
+"""
+    assert verdicts(["php"], code, tmp_path, ".php") == RIGHT
+
+
+def test_each_table_of_the_page_is_valid_in_a_site() -> None:
+    """As it is printed, with the page's services."""
+    tables = "\n".join(blocks("toml"))
+    site = SMALL.replace('name = "Help"', 'name = "Support"')
+    first, second = site.split("[[client]]\nid = 2")
+    (client, _) = parse(f"{first}{tables}\n[[client]]\nid = 2{second}").clients
+    assert [one.name for one in client.webhook] == list(RECIPES)
+
+
+def made(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
+    """The body that a recipe makes of an alert in this state; None if it leaves it out."""
+    event = dict(EXAMPLES["alerts"])
+    data = event["data"]
+    assert isinstance(data, dict)
+    event["data"] = data | {"status": status}
+    body = render(RECIPES[recipe]["template"], "application/json", event)
+    return json.loads(body) if body else None
+
+
+def test_the_message_for_slack() -> None:
+    """A text about an alert that fires, and nothing about the others."""
+    assert made("slack", "firing") == {
+        "text": 'Support: "long" wait at Support "A": longestCallInQueue is 130, above 120'
+    }
+    assert [made("slack", one) for one in ("ok", "pending", "acknowledged")] == [None] * 3
+
+
+def test_the_alert_for_alertmanager() -> None:
+    """The labels stay the same, and the end is now when it is over."""
+    (firing,), (over,) = made("alertmanager", "firing"), made("alertmanager", "ok")
+    assert firing["labels"] == over["labels"]
+    assert firing["labels"]["alertname"] == 'Support: "long" wait'
+    assert all(isinstance(value, str) for value in firing["labels"].values())
+    assert firing["endsAt"] > "2099"
+    assert over["endsAt"] == EXAMPLES["alerts"]["time"]
+    assert made("alertmanager", "pending") is None
+
+
+def test_the_event_for_pagerduty() -> None:
+    """Trigger, acknowledge and resolve have one key."""
+    events = [made("pagerduty", one) for one in ("firing", "acknowledged", "ok")]
+    assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
+    assert len({one["dedup_key"] for one in events}) == 1
+    for one in events:
+        assert one["payload"].keys() >= {"summary", "source", "severity"}
+        assert one["payload"]["severity"] in {"critical", "error", "warning", "info"}
+        assert re.fullmatch("[0-9a-f]{32}", one["routing_key"])
+    assert made("pagerduty", "pending") is None
+
+
+def test_the_line_about_lunch() -> None:
+    """Plain text, for that reason only."""
+    recipe = RECIPES["lunch"]
+    event = dict(EXAMPLES["agent"])
+    assert render(recipe["template"], recipe["content_type"], event) == b""
+    event["data"] = {"notReadyReasonCode": "LUNCH", "agentLoginId": "ANN"}
+    assert render(recipe["template"], recipe["content_type"], event) == b"ANN is at lunch"
