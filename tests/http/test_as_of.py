@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.statistics.requests import FIGURES
 from tests.real.nodes import Clock, House, scratch
 from tests.real.sites import SITE, event, ndjson
 
 HOUR = 3600
 MIDNIGHT = int(datetime(2026, 11, 23, 5, tzinfo=UTC).timestamp())  # in New York
-METHODS = {
+METHODS: dict[str, dict[str, object]] = {
     "/realtime/service/stats": {},
     "/realtime/service/stats/intervals": {"interval": 300, "last": 7200},
     "/realtime/service/agent/stats": {},
@@ -27,7 +28,9 @@ METHODS = {
     "/realtime/service/calls/status": {},
     "/realtime/service/liveConnects": {},
     "/realtime/campaign/stats": {},
+    "/realtime/service/calls": {"filter": {"service": [{"id": 38049}]}},
 }
+CALLS = "/realtime/service/calls"
 OTHER_SITE = SITE.replace('"Sales"', '"Selling"').replace("sla_seconds = 60", "sla_seconds = 5")
 STATS = "/realtime/service/stats"
 PLACE = ("feed-token", "newest-event")
@@ -128,8 +131,9 @@ def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
         elif step % 10 == 9:
             house.crash()
             house.open()
-        user, path = choose(sessions), choose(list(METHODS))
-        answers.append((user, ask(house, user, path)))
+        user, path = choose(sessions), choose([*METHODS, CALLS, CALLS])
+        figure = {"figure": choose(FIGURES)} if path == CALLS else {}
+        answers.append((user, ask(house, user, path, figure)))
     told.random.shuffle(answers)
     for index, (user, then) in enumerate(answers):
         at = then.headers[0] if index % 2 else then.ms
@@ -149,7 +153,8 @@ def test_now_is_the_live_answer(house: House) -> None:
     seconds = house.clock.ticks / TICKS_PER_SECOND
     iso = datetime.fromtimestamp(seconds, UTC).isoformat()
     for path in METHODS:
-        live = ask(house, session, path)
+        figure = {"figure": "totalOffered"} if path == CALLS else {}
+        live = ask(house, session, path, figure)
         for at in (
             live.ms,
             str(live.ms),
@@ -158,7 +163,7 @@ def test_now_is_the_live_answer(house: House) -> None:
             f" {live.headers[0]} ",
             4000 + live.ms,
         ):
-            assert ask(house, session, path, at=at)[3:] == live[3:], (path, at)
+            assert ask(house, session, path, figure, at=at)[3:] == live[3:], (path, at)
 
 
 def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> None:
@@ -184,6 +189,29 @@ def in_progress(answer: Answered) -> int:
     (row,) = json.loads(answer.content)["stats"]
     count: int = row["cip"]
     return count
+
+
+def test_pages_of_calls_go_on_at_the_same_moment(house: House) -> None:
+    """A cursor of the past is followed with the same ``at``, and with no other."""
+    session = house.login()
+    house.take(ndjson([queued(number) for number in range(1, 1_006)]))
+    then = ask(house, session, CALLS, {"figure": "totalOffered"})
+    house.clock.move(9)
+    house.take(ndjson([queued(2_000)]))
+    body = {"figure": "totalOffered", "at": then.headers[0]}
+    first = json.loads(ask(house, session, CALLS, body).content)
+    body["cursor"] = first["cursor"]
+    second = json.loads(ask(house, session, CALLS, body).content)
+    assert (len(first["calls"]), len(second["calls"]), second["cursor"]) == (1_000, 5, None)
+    assert first["total"] == second["total"] == 1_005
+    assert first["calls"] == json.loads(then.content)["calls"]
+    other = {**METHODS[CALLS], **body, "at": house.clock.ticks // 10_000}
+    assert "cursor must be" in house.ask("POST", CALLS, session, json=other).json()["message"]
+
+
+def queued(number: int) -> dict[str, object]:
+    """A call that begins to wait."""
+    return event("call.queue", number, transactionId=number, sessionId="s", service="Sales")
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ ROUTES: tuple[Route, ...] = (
           doc="Get the data of a call that has ended."),
 
     Route(method="POST", path="/realtime/service/calls", handler=figure_calls.calls_behind,
-          operation="callsBehindFigure", methods="call data", built=True,
+          operation="callsBehindFigure", methods="call data",
           body=figure_calls.FigureCallsRequest, answer=FigureCallsAnswer,
           doc="List the calls that a figure of a service counts, a page at a time."),
 
@@ -281,10 +281,6 @@ class Api:
             admit(context, route)
             if route.feed is not None:
                 await self._services.readers.enter(context.session.client)
-            if route.built:
-                await context.read_ahead()
-                async with self._services.answer_limits.building(context.session.client):
-                    return path, await route.handler(context)
             return path, await route.handler(context)
         except MethodNotAllowed as refusal:
             if context.scope["method"] == "OPTIONS":

@@ -15,12 +15,20 @@ from floorcast.http.services import Services
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import TICKS_PER_MS, end_of_entry, entry_of, to_ms
 from floorcast.statistics.answers import Question
-from floorcast.statistics.as_of import PastAnswer, PastQuestion, Place, answer_as_of
+from floorcast.statistics.as_of import (
+    PageAnswer,
+    PageQuestion,
+    PastAnswer,
+    PastQuestion,
+    Place,
+    answer_as_of,
+)
 from floorcast.statistics.requests import read_at
 
-__all__ = ["Reached", "answer_about_past", "reached"]
+__all__ = ["Reached", "answer_about_past", "is_given", "page_of_past", "reached"]
 
 _answer_decoder = msgspec.msgpack.Decoder(PastAnswer)
+_page_decoder = msgspec.msgpack.Decoder(PageAnswer)
 
 
 class Reached(NamedTuple):
@@ -36,27 +44,56 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
     Raises InvalidParameter for a moment before the log begins or in the future, and Unavailable
     if too many such answers are being computed.
     """
+    place = await reached(context.services, context.session.client, at)
+    asked = _asked(context, place)
+    asked.question = question
+    body, headers = await _computed(context, asked, place)
+    return Response(200, Content(body), headers=headers)
+
+
+async def page_of_past(
+    context: RequestContext, page: PageQuestion, at: object
+) -> tuple[PageAnswer, Headers]:
+    """The calls behind a figure as of a moment; raises as ``answer_about_past`` does."""
+    services = context.services
+    place = await reached(services, context.session.client, at)
+    asked = _asked(context, place)
+    asked.page = page
+    for one in asked.places:  # what leaves the floor is stored a moment after it was folded
+        await services.floor_of(one.client).until_folded(entry_of(one.position))
+    await services.past.stored()
+    body, (token, *_) = await _computed(context, asked, place)
+    return _page_decoder.decode(body), (token,)
+
+
+def _asked(context: RequestContext, place: Reached) -> PastQuestion:
     services, session = context.services, context.session
     past, client = services.past, session.client
     if past.folder is None:
         raise InvalidParameter(
             "at needs a server with a data folder: this one keeps everything in memory"
         )
-    place = await reached(services, client, at)
     others = [one for one in session.clients_seen if one != client]
     places = [Place(client, place.position)]
     places += [Place(one, end_of_entry(services.log.last_at(one, place.ticks))) for one in others]
-    asked = PastQuestion(
+    return PastQuestion(
         folder=str(past.folder),
-        question=question,
         places=places,
         moment=to_ms(place.ticks),
         limits=past.limits,
         call_centers=session.call_centers,
         listed=session.services,
     )
+
+
+async def _computed(
+    context: RequestContext, asked: PastQuestion, place: Reached
+) -> tuple[bytes, Headers]:
+    """The body of the answer, and its headers."""
+    services, client = context.services, context.session.client
     near = client, place.position
-    work = past.workers.run(client, answer_as_of, msgspec.msgpack.encode(asked), near=near)
+    argument = msgspec.msgpack.encode(asked)
+    work = services.past.workers.run(client, answer_as_of, argument, near=near)
     answer = _answer_decoder.decode(await _unless_gone(context, asyncio.ensure_future(work)))
     if answer.body is None:
         raise _too_long_ago(services, client, place.ticks, answer.since)
@@ -65,7 +102,12 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
     headers: Headers = (("feed-token", token),)
     if answer.newest_event:
         headers += (("newest-event", str(to_ms(answer.newest_event))),)
-    return Response(200, Content(answer.body), headers=headers)
+    return answer.body, headers
+
+
+def is_given(at: object) -> bool:
+    """Whether a request asks about the past: ``at`` is neither null nor blank."""
+    return at is not None and not (isinstance(at, str) and not at.strip())
 
 
 async def reached(services: Services, client: int, at: object) -> Reached:

@@ -47,7 +47,6 @@ class Route:
     ``needs``: the credential that it needs instead of a session.
     ``events``: the bodies by media type, where ``body`` (one JSON object) does not apply.
     ``operation``: its name in the document, if the handler's own does not make a good function.
-    ``built``: its answer takes many turns of the event loop, so few are built at once.
     ``refusals``: refusals that do not follow from the other members.
     """
 
@@ -70,7 +69,6 @@ class Route:
     events: Mapping[str, object] = field(default_factory=dict)
     refusals: tuple[type[FloorcastError], ...] = ()
     operation: str = ""
-    built: bool = False
 
 
 # Clients in the field put a version after the first segment: /realtime/v6.0/…

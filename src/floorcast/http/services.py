@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -44,16 +45,22 @@ class Readiness:
     reason: str = "the server is starting"
 
 
+async def _at_once() -> None:
+    """Nothing has left anything."""
+
+
 @dataclass(slots=True)
 class Past:
     """What answers about past moments need; without a ``folder`` there are none.
 
-    ``folder`` is the data folder, and ``limits`` are those of the live floors.
+    ``folder`` is the data folder, and ``limits`` are those of the live floors. ``stored`` returns
+    once everything that has left the floors is in the folder.
     """
 
     folder: Path | None = None
     limits: FoldLimits = field(default_factory=FoldLimits)
     workers: WorkerPool = field(default_factory=WorkerPool)
+    stored: Callable[[], Awaitable[None]] = _at_once
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Protocol
 
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counted_calls import Counted, Result, counted
@@ -12,7 +13,21 @@ from floorcast.model.token import position
 from floorcast.store.call_days import CallDay
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["LeftCalls", "bring_back", "let_go"]
+__all__ = ["CallShelf", "LeftCalls", "bring_back", "let_go"]
+
+
+class CallShelf(Protocol):
+    """What is read of the store; see ``ProjectionStore``."""
+
+    def call_days(
+        self, client: int, day: int, service: int, at_place: int
+    ) -> Iterator[list[CallDay]]:
+        """The calls that count at a service on a day."""
+        ...
+
+    def find_calls(self, client: int, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:
+        """The newest version of each call."""
+        ...
 
 
 class LeftCalls:
@@ -22,9 +37,7 @@ class LeftCalls:
     Unavailable.
     """
 
-    def __init__(
-        self, store: ProjectionStore, client: int, place: tuple[int, int], reached: int
-    ) -> None:
+    def __init__(self, store: CallShelf, client: int, place: tuple[int, int], reached: int) -> None:
         self._store = store
         self._client = client
         self._place = place

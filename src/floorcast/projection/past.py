@@ -6,9 +6,8 @@ For a process of its own, beside the server that writes the files: it reads ``lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 import apsw
@@ -20,11 +19,13 @@ from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import INDEX_BITS, MAX_INDEX, end_of_entry, entry_of
+from floorcast.projection.left_calls import LeftCalls
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.projection.runner import first_state
-from floorcast.sqlite.background_writer import DAMAGED
+from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.files import open_reader
 from floorcast.store import snapshots, stored_calls
+from floorcast.store.call_days import CallDay, CallDays
 from floorcast.store.damage import UNREADABLE
 from floorcast.store.snapshots import Snapshot
 from floorcast.store.stored_calls import CallKey
@@ -71,9 +72,33 @@ class PastFloors:
             refold = self._begun(stream, place, kept)
         except DAMAGED as error:
             raise Unavailable("derived data is damaged and is being rebuilt", 5) from error
-        refold.find_calls = partial(self._find_calls, client, end_of_entry(refold.base))
+        base = end_of_entry(refold.base)
+        refold.find_calls = lambda keys: self.find_calls(client, keys, base)
         _fold(stream, refold, place)
         return refold
+
+    def left_calls(self, client: int, day: int, service: int, place: int) -> LeftCalls:
+        """The calls that were out of memory at a position; see ``Projection.left_calls``.
+
+        The store must have all that was handed in up to there. Raises Unavailable.
+        """
+        return LeftCalls(self, client, (day, service), place)
+
+    def call_days(
+        self, client: int, day: int, service: int, at_place: int
+    ) -> Iterator[list[CallDay]]:
+        """See ``ProjectionStore.call_days``."""
+        nobody = BackgroundWriter(apsw.Connection(":memory:"), "nothing", background=False)
+        return CallDays(self._store, nobody, _damaged).of(client, day, service, at_place)
+
+    def find_calls(
+        self, client: int, keys: Collection[CallKey], at_place: int
+    ) -> dict[CallKey, bytes]:
+        """See ``ProjectionStore.find_calls``. Raises Unavailable."""
+        try:
+            return stored_calls.found(self._store, client, keys, at_place)
+        except (apsw.Error, *UNREADABLE) as error:
+            raise Unavailable("derived data cannot be read, or is being rebuilt", 5) from error
 
     def recorded_at(self, client: int, number: int) -> int:
         """When an entry was recorded, in ticks; 0 if it is not stored."""
@@ -101,14 +126,6 @@ class PastFloors:
             )
             raise TooLongAgo(since)
         return Refold(first_state(stream.client, stream), self._limits)
-
-    def _find_calls(
-        self, client: int, at_place: int, keys: Collection[CallKey]
-    ) -> Mapping[CallKey, bytes]:
-        try:
-            return stored_calls.found(self._store, client, keys, at_place)
-        except (apsw.Error, *UNREADABLE) as error:
-            raise Unavailable("derived data cannot be read, or is being rebuilt", 5) from error
 
 
 class _Stream:
@@ -143,6 +160,11 @@ def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
         except apsw.Error as error:
             raise Unavailable("the data folder cannot be read") from error
         yield PastFloors(reader, store, limits)
+
+
+def _damaged(client: int | None) -> None:
+    """The server finds it, too, when it reads there, and rebuilds it."""
+    _log.error("derived_data_damaged", file="mirror.db", client=client)
 
 
 def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:

@@ -205,6 +205,7 @@ class Node:
         self.server.past = Past(
             None if settings.data == IN_MEMORY else settings.data,
             FoldLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms),
+            stored=store.stored,
         )
         self._stack.push_async_callback(self.server.past.workers.close)
         self._floors = ProjectionSupervisor(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,13 @@ from floorcast.floor.view import FloorView
 from floorcast.projection.past import PastFloors, TooLongAgo, past_floors
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.statistics.answers import Question, answer
-from floorcast.statistics.visibility import CallCenterLimits, Listed, Moment, Visibility
+from floorcast.statistics.call_pages import PlaceInList
+from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, Wanted
+from floorcast.statistics.figure_days import read_figure_day
+from floorcast.statistics.requests import LIVE_FIGURES, Figure, ServiceFilter
+from floorcast.statistics.visibility import CallCenterLimits, Listed, Moment, Scope, Visibility
 
-__all__ = ["PastAnswer", "PastQuestion", "Place", "answer_as_of"]
+__all__ = ["PageAnswer", "PageQuestion", "PastAnswer", "PastQuestion", "Place", "answer_as_of"]
 
 
 class Place(Struct):
@@ -24,26 +29,51 @@ class Place(Struct):
     position: int
 
 
+class PageQuestion(Struct):
+    """A checked request for the calls behind a figure of ``client``'s one service in ``filter``.
+
+    ``day`` and ``after`` are those of the cursor, if any.
+    """
+
+    client: int
+    filter: ServiceFilter
+    figure: Figure
+    start: int | None
+    end: int | None
+    day: int | None
+    after: PlaceInList | None
+
+
+class PageAnswer(Struct):
+    """A page of calls, the day of the list, and the place of its last row if there are more."""
+
+    answer: FigureCallsAnswer
+    day: int
+    last: PlaceInList | None
+
+
 class PastQuestion(Struct):
     """A question about floors at a moment, in ms, and what its user may see.
 
-    ``folder`` is the data folder. The first place is that of the user's own client.
+    ``folder`` is the data folder. One of ``question`` and ``page`` is asked.
     """
 
     folder: str
-    question: Question
     places: Sequence[Place]
     moment: int
     limits: FoldLimits
     call_centers: CallCenterLimits
     listed: Listed
+    question: Question | None = None
+    page: PageQuestion | None = None
 
 
 class PastAnswer(Struct):
     """The JSON of an answer, and when the newest event that it knows of was recorded, in ticks.
 
-    If nothing is kept from which it could be computed, ``body`` is None and ``since`` is the first
-    tick of which the past can be asked, if there is any.
+    The answer to a ``page`` is a PageAnswer, as msgpack. If nothing is kept from which it could be
+    computed, ``body`` is None and ``since`` is the first tick of which the past can be asked, if
+    there is any.
     """
 
     body: bytes | None
@@ -65,13 +95,40 @@ def answer_as_of(argument: bytes) -> bytes:
         with past_floors(Path(asked.folder), asked.limits) as floors:
             refolds = _refolded(asked, floors)
             newest = max(_newest_event(refold, floors) for refold in refolds)
+            body = _body(asked, refolds, floors)
     except TooLongAgo as refusal:
         return msgspec.msgpack.encode(PastAnswer(None, since=refusal.since))
-    views = [FloorView(refold.floor) for refold in refolds]
-    visibility = Visibility(views, asked.call_centers, listed=asked.listed)
-    moment = Moment(asked.moment, asked.limits.quiet_call, asked.limits.quiet_agent)
-    body = answer(asked.question, visibility, moment)
     return msgspec.msgpack.encode(PastAnswer(body, newest))
+
+
+def _body(asked: PastQuestion, refolds: Sequence[Refold], floors: PastFloors) -> bytes:
+    views = [FloorView(refold.floor) for refold in refolds]
+    moment = Moment(asked.moment, asked.limits.quiet_call, asked.limits.quiet_agent)
+    if asked.page is not None:
+        views = [view for view in views if view.client == asked.page.client]
+    visibility = Visibility(views, asked.call_centers, listed=asked.listed)
+    if asked.page is not None:
+        (place,) = [one.position for one in asked.places if one.client == asked.page.client]
+        (scope,) = visibility.scopes(asked.page.filter)
+        return msgspec.msgpack.encode(_page(asked.page, scope, moment, floors, place))
+    assert asked.question is not None
+    return answer(asked.question, visibility, moment)
+
+
+def _page(
+    asked: PageQuestion, scope: Scope, moment: Moment, floors: PastFloors, place: int
+) -> PageAnswer:
+    (service,) = scope.services
+    given = (asked.start, asked.end)
+    day = read_figure_day(scope.view, moment, asked.figure, given, asked.day)
+    left = None
+    if asked.figure not in LIVE_FIGURES:
+        left = floors.left_calls(asked.client, day.day, service, place)
+    wanted = Wanted(service, asked.figure, *day, asked.after)
+    with closing(FigureCalls(scope, moment, wanted, left)) as page:
+        for _ in page:
+            pass
+    return PageAnswer(FigureCallsAnswer(page.calls, page.total, None), day.day, page.last)
 
 
 def _refolded(asked: PastQuestion, floors: PastFloors) -> list[Refold]:

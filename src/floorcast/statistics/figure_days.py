@@ -9,7 +9,7 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.requests import FAR, LIVE_FIGURES, MOST_LAST, Figure
 from floorcast.statistics.visibility import Moment
 
-__all__ = ["FigureDay", "read_figure_day"]
+__all__ = ["FigureDay", "read_figure_day", "read_figure_moment"]
 
 _PAGING_MS = 3_600_000  # how long after midnight the pages of the day before can be read on
 
@@ -56,6 +56,11 @@ def _day(view: FloorView, moment: Moment, begun: int | None) -> int:
     if begun == before.number and moment.now - today.begin < _PAGING_MS:
         return begun
     raise InvalidParameter("cursor is of a day that is over: leave it out to begin with today")
+
+
+def read_figure_moment(name: str, value: object) -> int | None:
+    """Check the form of ``start`` or ``end``; None is not given. Raises InvalidParameter."""
+    return None if value is None else _moment(name, value)
 
 
 def _moment(name: str, value: object) -> int:

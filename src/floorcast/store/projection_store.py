@@ -36,6 +36,7 @@ from floorcast.store.stored_segments import StoredSegments
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
 CHECKED = (stored_segments.CHECKED,)
+STORED_SECONDS = 10.0  # that an answer about the past waits for the disk
 PAGE_BYTES = 8192  # segments want large pages, the index of calls small ones
 CHECKSUMS = """
 ALTER TABLE segments ADD COLUMN head_checksum INTEGER;
@@ -215,6 +216,11 @@ class ProjectionStore:
         """The newest snapshot at or before an entry. Raises Unavailable."""
         self._settle()
         return self._snapshots.newest(client, at_most_entry)
+
+    async def stored(self) -> None:
+        """Return once everything that was handed in is stored. Raises Unavailable."""
+        if self.backlog and not await asyncio.to_thread(self._writer.wait, timeout=STORED_SECONDS):
+            raise Unavailable("the disk does not take what has to be stored first: try again", 5)
 
     async def forget(self, client: int) -> None:
         """Delete a client's segments and calls, and return when they are gone; snapshots stay."""

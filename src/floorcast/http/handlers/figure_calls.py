@@ -9,15 +9,17 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from floorcast.floor.view import FloorView
-from floorcast.http.openapi.schemas import one_of, text_or_null, whole_or_null
+from floorcast.http.as_of import is_given, page_of_past
+from floorcast.http.openapi.schemas import moment_or_token, one_of, text_or_null, whole_or_null
 from floorcast.http.page_cursors import LONGEST_CURSOR, PageCursor, read_cursor, write_cursor
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import MAX_ID, read_id
 from floorcast.model.token import to_ms
+from floorcast.statistics.as_of import PageQuestion
 from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, Wanted
-from floorcast.statistics.figure_days import read_figure_day
+from floorcast.statistics.figure_days import read_figure_day, read_figure_moment
 from floorcast.statistics.requests import (
     FAR,
     FIGURES,
@@ -46,11 +48,19 @@ class FigureCallsRequest(Struct):
     end: Annotated[object, whole_or_null(0, FAR)] = None
     cursor: Annotated[object, text_or_null(LONGEST_CURSOR)] = None
     client: Annotated[object, whole_or_null(0, MAX_ID)] = None
+    at: Annotated[object, moment_or_token(FAR)] = None
 
 
 async def calls_behind(context: RequestContext) -> Response:
     """The calls that a figure counts, a page at a time."""
     request = await context.json(FigureCallsRequest)
+    if is_given(request.at):
+        return await _calls_of_past(context, request)
+    async with context.services.answer_limits.building(context.session.client):
+        return await _calls_of_now(context, request)
+
+
+async def _calls_of_now(context: RequestContext, request: FigureCallsRequest) -> Response:
     wanted, figure = read_one_service(request.filter), read_figure(request.figure)
     services, session = context.services, context.session
     scope = _scope(context, wanted, request.client)
@@ -74,6 +84,30 @@ async def calls_behind(context: RequestContext) -> Response:
         following = write_cursor(PageCursor(day.day, page.last), same, services.token_secret)
     answer = FigureCallsAnswer(page.calls, page.total, following)
     return Response.of(answer, headers=(("feed-token", token),))
+
+
+async def _calls_of_past(context: RequestContext, request: FigureCallsRequest) -> Response:
+    wanted, figure = read_one_service(request.filter), read_figure(request.figure)
+    client, secret = _client(context, wanted, request.client), context.services.token_secret
+    (service,) = wanted.services
+    start, end = (read_figure_moment(name, getattr(request, name)) for name in ("start", "end"))
+    same = (client, service, figure, start, end, request.at)
+    cursor = read_cursor(request.cursor, same, secret)
+    day, after = (None, None) if cursor is None else (cursor.day, cursor.place)
+    page, headers = await page_of_past(
+        context, PageQuestion(client, wanted, figure, start, end, day, after), request.at
+    )
+    if page.last is not None:
+        page.answer.cursor = write_cursor(PageCursor(page.day, page.last), same, secret)
+    return Response.of(page.answer, headers=headers)
+
+
+def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> int:
+    """The client that has the service; one that sees no others need not have it any more."""
+    seen = context.session.clients_seen
+    if client is None and len(seen) == 1:
+        return seen[0]
+    return _scope(context, wanted, client).view.client
 
 
 def _scope(context: RequestContext, wanted: ServiceFilter, client: object) -> Scope:

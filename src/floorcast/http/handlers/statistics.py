@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from floorcast.floor.view import FloorView
-from floorcast.http.as_of import answer_about_past
+from floorcast.http.as_of import answer_about_past, is_given
 from floorcast.http.openapi.schemas import moment_or_token, one_of, time_or_ms, whole_or_null
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
@@ -147,7 +147,7 @@ async def _of_services(context: RequestContext, method: Method) -> Response:
 
 
 async def _answered(context: RequestContext, question: Question, at: object) -> Response:
-    if at is not None and not (isinstance(at, str) and not at.strip()):
+    if is_given(at):
         return await answer_about_past(context, question, at)
     async with context.services.answer_limits.building(context.session.client):
         return await _live(context, question)
