@@ -16,7 +16,7 @@ from tests.archive.sources import LIMITS
 from tests.real.nodes import Clock, House
 from tests.real.sites import ACME, event, ndjson
 
-__all__ = ["ZONE", "Floor", "folder"]
+__all__ = ["START", "ZONE", "Floor", "folder"]
 
 ZONE = "America/New_York"
 START = datetime(2026, 11, 24, 15, 0, 5, tzinfo=UTC)  # 10:00:05 in New York
@@ -42,12 +42,14 @@ class Floor:
         at = datetime.fromtimestamp(to_ms(self.clock()) / 1000, UTC) - timedelta(seconds=ago)
         self.house.take(ndjson([event(kind, self._number, time=at.isoformat(), **data)]))
 
-    def call(self, number: int, agent: str = "SEBY", *, phone: str = PHONE) -> None:
+    def call(
+        self, number: int, agent: str = "SEBY", *, phone: str = PHONE, name: str = "Lovelace"
+    ) -> None:
         """A call that waits ten seconds, is answered, and ends after a minute."""
         call = {"transactionId": number, "sessionId": f"S{number}"}
         self.send(
             "call.start", 70, **call, service="Sales", direction="INBOUND", callerId=phone,
-            account=f"ACC-{number}", consumer={"firstName": "Ada", "lastName": "Lovelace"},
+            account=f"ACC-{number}", consumer={"firstName": "Ada", "lastName": name},
         )  # fmt: skip
         self.send("call.queue", 70, **call, service="Sales")
         self.send("call.answer", 60, **call, agent=agent)

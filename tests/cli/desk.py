@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from floorcast.cli import archive, audit, key, options, site, user, webhook
+from floorcast.cli import archive, audit, erase, key, options, site, user, verify, webhook
 from floorcast.kv.folder import open_kv
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, run
@@ -27,7 +27,7 @@ class Desk:
         (folder / "site.toml").write_text(SMALL)
         self._program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
         self._program.callback()(options.take)
-        for module in (site, user, key, audit, archive, webhook):
+        for module in (site, user, key, audit, archive, erase, verify, webhook):
             module.register(self._program)
 
     def does(self, *words: str, types: str | None = None) -> Result:

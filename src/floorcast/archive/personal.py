@@ -10,27 +10,12 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Literal
 
-__all__ = ["MEMBERS", "MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatment"]
+from floorcast.model.person import MEMBERS, normal_phone
+
+__all__ = ["MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatment"]
 
 Mode = Literal["drop", "mask", "hash", "keep"]
 MODES: tuple[Mode, ...] = ("drop", "mask", "hash", "keep")
-
-MEMBERS = frozenset(
-    {
-        "account",
-        "accountNumber",
-        "callerId",
-        "firstName",
-        "fromEmail",
-        "lastName",
-        "operatorPhone",
-        "phoneDialed",
-        "phoneNumber",
-        "to",
-        "toEmail",
-    }
-)
-"""The members of events that are personal data."""
 
 SHOWN = 4  # characters at the end of a masked value
 HASH_BYTES = 16
@@ -51,8 +36,12 @@ def treatment(mode: Mode, key: bytes) -> Treatment:
 
 
 def keyed_hash(value: str, key: bytes) -> str:
-    """The keyed hash of a value: the same for the same value, and of no use without the key."""
-    digest = blake2b(value.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
+    """The keyed hash of a value: the same for the same value, and of no use without the key.
+
+    Phone numbers are the same however they are written.
+    """
+    said = normal_phone(value) or value
+    digest = blake2b(said.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
     return digest.hexdigest()
 
 

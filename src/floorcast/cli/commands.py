@@ -29,6 +29,7 @@ SUMMARIES = {
     "backup": "Copy the data folder in the state of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",
     "archive": "List, verify and export the archive.",
+    "erase": "Remove a person from the log, the feeds, the calls, the snapshots and the archive.",
     "skip-entry": "Skip one damaged entry, so that its client can be served.",
     "cluster": "Set up, inspect and repair a cluster on NATS JetStream.",
     "version": "Print the versions of floorcast and of its Python.",

@@ -23,6 +23,7 @@ __all__ = [
     "Schema",
     "WalSizes",
     "WriteAheadLog",
+    "compact",
     "connect",
     "fetch",
     "fetch_one",
@@ -78,6 +79,22 @@ def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("cache_size", -cache_kib)
     return connection
+
+
+def compact(path: Path) -> None:
+    """Write a file anew without its free pages, and empty its write-ahead log.
+
+    Nobody else may use the file. Raises apsw.Error.
+    """
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        add_function(connection)
+        connection.pragma("secure_delete", 1)
+        connection.execute("VACUUM")
+        connection.pragma("wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
 
 
 def remove(path: Path) -> None:

@@ -7,7 +7,7 @@ snapshot before it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,10 +17,19 @@ import structlog
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch_one, reading
+from floorcast.sqlite.files import fetch, fetch_one, reading
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report
 
-__all__ = ["SCHEMA", "Snapshot", "StoredSnapshots", "damaged", "newest_entry", "oldest", "sound"]
+__all__ = [
+    "SCHEMA",
+    "Snapshot",
+    "StoredSnapshots",
+    "damaged",
+    "newest_entry",
+    "oldest",
+    "rewrite",
+    "sound",
+]
 
 SCHEMA = """
 CREATE TABLE snapshots (
@@ -51,6 +60,9 @@ NEWEST = """
 SELECT entry, version, blob, checksum FROM snapshots
 WHERE client = ? AND entry <= ? AND entry >= ? ORDER BY entry DESC LIMIT 1
 """
+
+ENTRIES = "SELECT entry FROM snapshots WHERE client = ? ORDER BY entry"
+REMOVE = "DELETE FROM snapshots WHERE client = ? AND entry = ?"
 
 KEPT = 2  # snapshots a client, whatever their size: should the newest not be usable
 MAX_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
@@ -150,6 +162,34 @@ def oldest(connection: apsw.Connection, client: int, at_least_entry: int) -> int
     with reading(*DAMAGED):
         found: int | None = fetch_one(connection, OLDEST, (client, at_least_entry))[0]
     return found
+
+
+def rewrite(
+    connection: apsw.Connection,
+    client: int,
+    change: Callable[[bytes], bytes | None],
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Change a client's snapshots (None: it stays); how many changed.
+
+    Snapshots that are damaged are deleted: nobody can say what they hold.
+    """
+    changed = 0
+    readable = {one.entry: one for one in sound(connection, client, 1 << 62)}
+    for (entry,) in fetch(connection, ENTRIES, (client,)):
+        snapshot = readable.get(entry)
+        if snapshot is None:
+            if not dry_run:
+                connection.execute(REMOVE, (client, entry))
+            continue
+        blob = change(snapshot.blob)
+        if blob is not None:
+            changed += 1
+            if not dry_run:
+                stored = snapshot._replace(blob=zlib.compress(blob, _LEVEL))
+                connection.execute(INSERT, (client, *stored, _checksum(client, stored)))
+    return changed
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:

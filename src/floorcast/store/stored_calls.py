@@ -7,7 +7,7 @@ because the floor may be folded again from an older snapshot.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -21,7 +21,7 @@ from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
 
-__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged", "found"]
+__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged", "found", "rewrite"]
 
 SCHEMA = """
 CREATE TABLE calls (
@@ -51,6 +51,11 @@ SELECT c.checksum, c.client, c.place, c.transaction_id, c.session,
 FROM carray(?1) AS k CROSS JOIN calls AS c ON c.mark = k.value
 WHERE c.client = ?2 AND c.place <= ?3
 """
+OF_CLIENT = """
+SELECT id, checksum, client, place, transaction_id, session, last_event_ms, written, body
+FROM calls WHERE client = ?
+"""
+REPLACE = "UPDATE calls SET body = ?, checksum = ? WHERE id = ?"
 TRIM = """
 DELETE FROM calls
 WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
@@ -181,6 +186,28 @@ def trim(connection: apsw.Connection, before: int) -> bool:
     """Delete some versions written before the tick. Returns whether there may be more."""
     connection.execute(TRIM, (TRIM_CALLS, before))
     return connection.changes() == TRIM_CALLS
+
+
+def rewrite(
+    connection: apsw.Connection,
+    client: int,
+    change: Callable[[bytes], bytes | None],
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Change the bodies of a client's calls (None: it stays); how many changed."""
+    changed = 0
+    for row_id, stored, *columns in fetch(connection, OF_CLIENT, (client,)):
+        row = _Row(*columns)
+        body = change(row.body)
+        if body is None:
+            continue
+        changed += 1
+        if not dry_run:
+            _check(stored, row)
+            row = row._replace(body=body)
+            connection.execute(REPLACE, (body, _checksum(row), row_id))
+    return changed
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:

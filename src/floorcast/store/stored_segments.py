@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 import apsw
@@ -17,7 +19,7 @@ from floorcast.sqlite.files import fetch, fetch_one
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
 from floorcast.store.segment import Facets, Segment, SegmentHead
 
-__all__ = ["CHECKED", "SCHEMA", "StoredSegments", "damaged"]
+__all__ = ["CHECKED", "SCHEMA", "StoredSegments", "damaged", "rewrite"]
 
 SCHEMA = """
 CREATE TABLE feeds (
@@ -67,6 +69,9 @@ REST = """
 SELECT classes, places, offsets, body, checksum FROM segments
 WHERE id = ? AND feed = ? AND last = ?
 """
+IDS = "SELECT id FROM segments WHERE feed = ? ORDER BY id"
+ONE = f"{ALL.rstrip()} WHERE id = ?"
+REPLACE = "UPDATE segments SET offsets = ?, body = ?, checksum = ? WHERE id = ?"
 TRIM = """
 DELETE FROM segments
 WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
@@ -194,6 +199,34 @@ class StoredSegments:
             connection.execute(UNCOVER, (row_checksum(feed.id, client, name, 0), feed.id))
 
         self._writer.submit(0, work, _nothing)
+
+
+def rewrite(
+    connection: apsw.Connection,
+    client: int,
+    change: Callable[[str, bytes], bytes | None],
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Change a client's events, given with their feed's name (None: it stays); how many changed."""
+    changed = 0
+    for number, owner, name, _ in fetch(connection, FEEDS):
+        ids = fetch(connection, IDS, (number,)) if owner == client else ()
+        for (row_id,) in ids:
+            row = fetch_one(connection, ONE, (row_id,))
+            segment = _whole(number, _head(number, *row[1:9]), *row[9:])
+            lines = segment.body.split(b"\n")
+            new = [change(name, line) for line in lines]
+            count = sum(line is not None for line in new)
+            changed += count
+            if count and not dry_run:
+                kept = [old if one is None else one for old, one in zip(lines, new, strict=True)]
+                segment.body = b"\n".join(kept)
+                starts = accumulate((len(line) + 1 for line in kept[:-1]), initial=0)
+                segment.offsets = array("I", starts).tobytes()
+                values = (segment.offsets, segment.body, _checksum(number, segment), row_id)
+                connection.execute(REPLACE, values)
+    return changed
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:

@@ -1,0 +1,122 @@
+"""Removes a person from the archive: the files of an hour are written again, and its manifest.
+
+Where personal data was dropped there is nothing to remove. Where it was hashed, the person's
+hashes are. Masked values identify nobody and are removed only from calls known by other means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from floorcast.archive.call_rows import Row
+from floorcast.archive.manifests import (
+    HOUR_MANIFEST,
+    Erasure,
+    HourManifest,
+    described,
+    encode_manifest,
+)
+from floorcast.archive.personal import keyed_hash
+from floorcast.archive.storage import Archive
+from floorcast.archive.tables import parquet_bytes, read_parquet
+from floorcast.model.errors import Unavailable
+from floorcast.model.person import CallKey, Person, call_of, erased
+
+__all__ = ["calls_in_archive", "erase_from_archive", "hashed"]
+
+PERSONAL = ("phone", "account", "firstName", "lastName")
+FILES = ("events", "calls")  # the others have no personal data
+
+
+def hashed(person: Person, key: bytes) -> Person:
+    """The person with the hashes that an archive may have of the same values."""
+    hashes = (keyed_hash(value, key) for value in (*person.phones, *person.accounts))
+    return person._replace(accounts=(*person.accounts, *hashes))
+
+
+def calls_in_archive(archive: Archive, client: int, person: Person) -> set[CallKey]:
+    """The calls in which a value of the person appears. Raises Unavailable."""
+    found: set[CallKey] = set()
+    for manifest in _hours(archive, client):
+        for name in FILES:
+            for row in _rows(archive, manifest, name):
+                key = _key(row)
+                if key is not None and key not in found and _is_of(row, person):
+                    found.add(key)
+    return found
+
+
+def erase_from_archive(
+    archive: Archive,
+    client: int,
+    person: Person,
+    calls: set[CallKey],
+    now: str,
+    *,
+    dry_run: bool,
+) -> int:
+    """Remove the person's data from every hour; the number of rows that change.
+
+    ``now`` (ISO 8601) goes into the manifests. Raises Unavailable.
+    """
+    total = 0
+    for manifest in _hours(archive, client):
+        changed = dict.fromkeys(FILES, 0)
+        for name in FILES:
+            rows = _rows(archive, manifest, name)
+            for row in rows:
+                if _key(row) in calls or _is_of(row, person):
+                    changed[name] += _erase(row, person)
+            if changed[name] and not dry_run:
+                content, count = parquet_bytes(name, rows)
+                archive.write(f"{manifest.path}/{name}.parquet", content)
+                manifest.files[name] = described(content, count)
+        total += sum(changed.values())
+        if any(changed.values()) and not dry_run:
+            manifest.erased.append(Erasure(now, {n: c for n, c in changed.items() if c}))
+            archive.write(f"{manifest.path}/{HOUR_MANIFEST}", encode_manifest(manifest))
+    return total
+
+
+def _hours(archive: Archive, client: int) -> Iterator[HourManifest]:
+    for date in archive.dates(client):
+        for manifest in archive.hours(client, date):
+            if manifest.personal != "drop":
+                yield manifest
+
+
+def _rows(archive: Archive, manifest: HourManifest, name: str) -> list[Row]:
+    path = f"{manifest.path}/{name}.parquet"
+    content = archive.read(path)
+    if content is None:
+        raise Unavailable(f"{path} is missing: 'floorcast archive verify' lists what is")
+    rows: list[Row] = read_parquet(content).to_pylist()
+    return rows
+
+
+def _key(row: Row) -> CallKey | None:
+    return call_of(row)
+
+
+def _is_of(row: Row, person: Person) -> bool:
+    if "data" in row:
+        return row["data"] is not None and person.appears_in(msgspec.json.decode(row["data"]))
+    return person.owns(row["phone"]) or person.owns(row["account"])
+
+
+def _erase(row: Row, person: Person) -> bool:
+    """Remove the person from a row; whether that changed it."""
+    if "data" in row:
+        if row["data"] is None:
+            return False
+        data = msgspec.json.decode(row["data"])
+        changed = msgspec.json.encode(erased(data, person)).decode()
+        if changed == msgspec.json.encode(data).decode():
+            return False
+        row["data"] = changed
+        return True
+    known = [name for name in PERSONAL if row[name] is not None]
+    row.update(dict.fromkeys(known))
+    return bool(known)

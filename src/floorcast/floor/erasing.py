@@ -1,0 +1,48 @@
+"""Removes a person from what a floor knows of calls and agents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.calls import Call, Key
+from floorcast.model.person import Person
+
+__all__ = ["erase_agent", "erase_call", "is_of"]
+
+_PERSONAL = ("phone_dialed", "caller_id", "account", "first_name", "last_name", "operator_phone")
+
+
+def is_of(call: Call, person: Person) -> bool:
+    """Whether a number or the account of a call is the person's."""
+    return any(person.owns(value) for value in (call.phone_dialed, call.caller_id, call.account))
+
+
+def erase_call(call: Call) -> bool:
+    """Remove the person from a call; whether that changed it."""
+    known = [name for name in _PERSONAL if getattr(call, name) is not None]
+    for name in known:
+        setattr(call, name, None)
+    return bool(known)
+
+
+def erase_agent(agent: OnFloor, person: Person, calls: Collection[Key]) -> bool:
+    """Remove the person from the calls that an agent has had; whether that changed anything."""
+    changed = False
+    for call in _calls_of(agent):
+        theirs = call.key in calls or person.owns(call.phone) or person.owns(call.account)
+        if theirs and (call.phone is not None or call.account is not None):
+            call.phone = call.account = None
+            changed = True
+    return changed
+
+
+def _calls_of(agent: OnFloor) -> Iterator[CallInHand]:
+    for state in (agent, *(stretch.before for stretch in agent.past)):
+        for call in (state.call, state.offered):
+            if call is not None:
+                yield call
+    for stretch in agent.past:
+        for moment in stretch.moments:
+            if moment.told is not None and moment.told.call is not None:
+                yield moment.told.call

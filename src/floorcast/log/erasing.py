@@ -1,0 +1,80 @@
+"""Rewrites events of a stopped server's log, in place: numbers, times and keys stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+
+from floorcast.log.log_file import (
+    KINDS,
+    PAGE,
+    LogReader,
+    StreamRow,
+    entry_checksum,
+    first_id,
+    is_sound,
+)
+from floorcast.model.errors import DamagedEntry, Unavailable
+from floorcast.sqlite.files import connect, transaction
+
+__all__ = ["Line", "rewrite_entries", "stored_lines"]
+
+Line = Callable[[bytes], bytes | None]
+"""Changes an event as JSON; None: it stays."""
+
+READ = 64  # entries read at a time
+CACHE_KIB = 4096
+TABLES = ("entries", "restored")
+ROWS = "SELECT id, taken, kind, count, payload, checksum FROM {} WHERE id >= ? AND id < ?"
+UPDATE = "UPDATE {} SET payload = ?, checksum = ? WHERE id = ?"
+
+
+def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
+    """Each event of a client as JSON. Damaged entries are left out. Raises Unavailable."""
+    after = 0
+    while True:
+        try:
+            entries = reader.read(stream, after, READ)
+        except DamagedEntry as error:
+            after = max(after + 1, error.number)
+            continue
+        if not entries:
+            return
+        for entry in entries:
+            if entry.kind == "events":
+                yield from entry.payload.split(b"\n")
+        after = entries[-1].number
+
+
+def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) -> int:
+    """Change events of a stream, all in one transaction; the number of events that change.
+
+    An entry is left alone if it is damaged. Raises Unavailable.
+    """
+    changed = 0
+    try:
+        connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        connection.pragma("secure_delete", 1)
+        reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        with transaction(connection):
+            for table in TABLES:
+                bounds = first_id(ordinal), first_id(ordinal + 1)
+                for row in reader.execute(ROWS.format(table), bounds):
+                    if not is_sound(row) or KINDS[row[2]] != "events":
+                        continue
+                    lines = [(line, change(line)) for line in row[4].split(b"\n")]
+                    count = sum(new is not None for _, new in lines)
+                    if not count:
+                        continue
+                    changed += count
+                    payload = b"\n".join(old if new is None else new for old, new in lines)
+                    if not dry_run:
+                        total = entry_checksum(row[0], row[1], row[2], row[3], payload)
+                        connection.execute(UPDATE.format(table), (payload, total, row[0]))
+        reader.close()
+        connection.close()
+    except (apsw.Error, OSError) as error:
+        raise Unavailable(f"{path} cannot be rewritten: {error}") from error
+    return changed

@@ -1,0 +1,71 @@
+"""Removes a person from a stopped server's ``mirror.db``: calls, feeds and snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.model.errors import Unavailable
+from floorcast.sqlite.files import connect, transaction
+from floorcast.store import snapshots, stored_calls, stored_segments
+
+__all__ = ["Changes", "Rewritten", "rewrite_store", "stored_bodies"]
+
+PAGE_BYTES = 8192
+CACHE_KIB = 8192
+
+CALL_BODIES = "SELECT body FROM calls WHERE client = ?"
+
+
+class Changes(NamedTuple):
+    """What to change; each returns None for what stays.
+
+    ``call`` takes a call's stored form, ``event`` a feed's name and an event of it as JSON,
+    ``snapshot`` a snapshot's blob.
+    """
+
+    call: Callable[[bytes], bytes | None]
+    event: Callable[[str, bytes], bytes | None]
+    snapshot: Callable[[bytes], bytes | None]
+
+
+class Rewritten(NamedTuple):
+    """How many calls, published events and snapshots changed."""
+
+    calls: int
+    events: int
+    snapshots: int
+
+
+def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
+    """The calls (``call``) and snapshots (``snapshot``) of a client. Raises Unavailable."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        for (body,) in connection.execute(CALL_BODIES, (client,)):
+            yield "call", body
+        for snapshot in snapshots.sound(connection, client, 1 << 62):
+            yield "snapshot", snapshot.blob
+    except apsw.Error as error:
+        raise Unavailable(f"{path} cannot be read: {error}") from error
+    finally:
+        connection.close()
+
+
+def rewrite_store(path: Path, client: int, changes: Changes, *, dry_run: bool) -> Rewritten:
+    """Change a client's calls, events and snapshots, in one transaction. Raises Unavailable."""
+    try:
+        connection = connect(path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
+        connection.pragma("secure_delete", 1)
+        with transaction(connection):
+            found = Rewritten(
+                stored_calls.rewrite(connection, client, changes.call, dry_run=dry_run),
+                stored_segments.rewrite(connection, client, changes.event, dry_run=dry_run),
+                snapshots.rewrite(connection, client, changes.snapshot, dry_run=dry_run),
+            )
+        connection.close()
+    except (apsw.Error, OSError) as error:
+        raise Unavailable(f"{path} cannot be rewritten: {error}") from error
+    return found

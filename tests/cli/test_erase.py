@@ -1,0 +1,161 @@
+"""``floorcast erase``: a person is gone from every file, and every figure stays."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.archive.jobs import hash_key
+from floorcast.auth import audit_log
+from floorcast.model.errors import SettingError
+from floorcast.model.token import TICKS_PER_SECOND, encode
+from floorcast.sqlite.checksums import add_function
+from tests.archive.sealed_folders import START as BEGAN
+from tests.archive.sealed_folders import Floor
+from tests.cli.desk import Desk
+from tests.real.sites import event, ndjson
+
+ERASE = ("erase", "--client", "47415", "--data", "server/data")
+WRITTEN = ("+1 (212) 555-0147", "2125550147", "0012125550147")
+TRACES = re.compile(rb"555.?0147|Lovelace|ACC-1\b|ada@example")
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    """A floor on which a person called, was called and written to, and somebody else called."""
+    (tmp_path / "server").mkdir()
+    floor = Floor(tmp_path / "server")
+    floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
+    floor.go_on(5)
+    floor.call(1, phone=WRITTEN[0])
+    floor.call(2, phone="+1 212 555 0999", name="Hopper")
+    floor.go_on(30)
+    call = {"transactionId": 3, "sessionId": "S3"}
+    floor.send("call.start", 5, **call, service="Sales", direction="OUTBOUND",
+               phoneDialed=2125550147, note={"text": WRITTEN[2]})  # fmt: skip
+    floor.send("agent.state", 1, agent="SEBY", eventType="IN_CALL", service="Sales",
+               call={**call, "phoneNumber": WRITTEN[1], "account": "ACC-1"})  # fmt: skip
+    floor.send("sms.attempt", service="Sales", eventType="Attempt", phoneNumber=WRITTEN[2])
+    floor.send("email.attempt", service="Sales", eventType="Attempt", accountNumber="ACC-1",
+               toEmail="ada@example.com")  # fmt: skip
+    yield floor
+    floor.house.end()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A terminal beside it."""
+    return Desk(tmp_path, monkeypatch)
+
+
+def traces(folder: Path) -> set[str]:
+    """The files in which something of the person is."""
+    return {
+        file.name
+        for file in folder.rglob("*")
+        if file.is_file() and TRACES.search(file.read_bytes())
+    }
+
+
+START = encode(47415, int(BEGAN.timestamp()) * TICKS_PER_SECOND, 0)  # of the floor's first second
+
+
+def figures(floor: Floor) -> list[dict[str, object]]:
+    """The figures of services, without the calls' own data."""
+    answer = floor.house.ask("POST", "/realtime/service/stats", floor.house.login(), json={})
+    return [{**row, "calls": len(row["calls"])} for row in answer.json()["stats"]]
+
+
+def feeds(floor: Floor) -> list[dict[str, object]]:
+    """The events of both feeds."""
+    session, found = floor.house.login(), []
+    for name in ("agentEvent", "event"):
+        body = {"token": START}
+        page = floor.house.ask("POST", f"/realtime/{name}/feed", session, json=body)
+        assert page.status_code == 200, page.text
+        found += page.json().get("events") or page.json()["agentEvent"]
+    return found
+
+
+def test_a_person_is_in_no_file_afterwards(floor: Floor, desk: Desk) -> None:
+    """Not in log.db, mirror.db and their free pages; the other caller still is."""
+    before, shown = figures(floor), feeds(floor)
+    floor.house.close()
+    data = floor.house.data
+    assert {"log.db", "mirror.db"} <= traces(data)
+    said = desk.says(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
+    assert "events of the log would be changed: 5" in said
+    assert {"log.db", "mirror.db"} <= traces(data)
+    said = desk.says(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1")
+    assert "events of the log changed: 5" in said
+    assert traces(data) == set()
+    assert b"555 0999" in (data / "log.db").read_bytes()
+    assert "events of the log changed: 0" in desk.says(*ERASE, "--phone", WRITTEN[1])
+    assert "no difference" in desk.says("verify", "--data", "server/data")
+    assert "is not damaged" in desk.says("verify", "--data", "server/data", "--disk")
+    floor.house.open()
+    assert figures(floor) == before
+    erased = feeds(floor)
+    assert [one["eventId"] for one in erased] == [one["eventId"] for one in shown]
+    assert not TRACES.search(json.dumps(erased).encode())
+    assert TRACES.search(json.dumps(shown).encode())
+    lines, _ = audit_log.read(data, last=None, events=frozenset({"erase"}))
+    assert [line["client"] for line in lines] == [47415, 47415]
+    assert not TRACES.search(json.dumps(list(lines)).encode())
+
+
+def test_pages_that_were_free_hold_nothing_either(floor: Floor, desk: Desk) -> None:
+    """A row that retention deleted before is gone from the bytes, too."""
+    floor.house.close()
+    connection = apsw.Connection(str(floor.house.data / "log.db"))
+    add_function(connection)
+    connection.execute("DELETE FROM entries WHERE payload LIKE '%sms.attempt%'")
+    connection.close()
+    desk.says(*ERASE, "--phone", WRITTEN[0], "--account", "ACC-1")
+    assert traces(floor.house.data) == set()
+
+
+@pytest.mark.parametrize("personal", ["keep", "hash"])
+def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal: str) -> None:
+    """Its manifest says so, the figures agree still, and the other caller stays."""
+    floor.go_on(75)
+    secret = floor.house.node.server.token_secret
+    floor.seal_all(personal=personal, key=hash_key(secret))
+    floor.house.close()
+    said = desk.says(*ERASE, "--phone", "+12125550147", "--account", "ACC-1",
+                     "--archive", "server/archive")  # fmt: skip
+    assert "rows of the archive changed: 0" not in said
+    archive = ("--archive", "server/archive")
+    if personal == "keep":
+        desk.says("archive", "export", "out", *archive, "--format", "csv")
+        assert traces(desk.folder / "out") == set()
+        assert "555 0999" in (desk.folder / "out" / "calls.csv").read_text()
+    assert "no findings" in desk.says("archive", "verify", *archive)
+    listed = desk.says("archive", "list", *archive).splitlines()
+    assert listed[1].split()[-1] == "1"
+    again = desk.says(*ERASE, "--phone", "+12125550147", "--account", "ACC-1", *archive)
+    assert "rows of the archive changed: 0" in again
+
+
+def test_a_running_server_is_not_erased_from(floor: Floor, desk: Desk) -> None:
+    """Its memory has what its files have."""
+    with pytest.raises(SettingError, match="stop it first"):
+        desk.does(*ERASE, "--phone", WRITTEN[0])
+    floor.house.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))
+
+
+def test_mistakes_say_what_to_change(floor: Floor, desk: Desk) -> None:
+    """No person, no number, no such client."""
+    floor.house.close()
+    with pytest.raises(SettingError, match="--phone or --account"):
+        desk.does(*ERASE)
+    with pytest.raises(SettingError, match="must be a phone number"):
+        desk.does(*ERASE, "--phone", "Ada")
+    with pytest.raises(SettingError, match="no client 4711"):
+        desk.does("erase", "--client", "4711", "--data", "server/data", "--phone", "2125550147")
+    floor.house.open()

@@ -1,0 +1,81 @@
+"""Which values are a person's, however they are written, and what is left of an event."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.model.person import Person, call_of, erased, names_in_ids, normal_phone
+
+ADA = Person(("12125550147",), ("ACC-1",))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["+1 (212) 555-0147", "2125550147", "0012125550147", "1.212.555.0147", "tel:+12125550147",
+     "sip:2125550147@pbx.example", "call 212 555-0147 back", 2125550147, "ACC-1"],
+)  # fmt: skip
+def test_a_value_is_theirs_however_it_is_written(written: object) -> None:
+    """With and without country code, as a number, as an address."""
+    assert ADA.owns(written)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "+1 212 555 0148",
+        "5550147",
+        "ACC-12",
+        "x12125550148",
+        "2125550147000000",
+        None,
+        True,
+        0.5,
+        "0147",
+        "",
+    ],
+)
+def test_another_value_is_not(other: object) -> None:
+    """Nor is a part of it, which others share."""
+    assert not ADA.owns(other)
+
+
+def test_what_is_no_number_has_no_digits() -> None:
+    """A name, a date, and more digits than a number has."""
+    assert [normal_phone(text) for text in ("Ada", "", "1" * 16, "10:15")] == [""] * 4
+
+
+def test_an_event_without_the_person_keeps_its_shape() -> None:
+    """Null for personal members and wherever the number is; ids and the rest stay."""
+    event = {
+        "id": "2125550147",
+        "data": {
+            "transactionId": 2125550147,
+            "sessionId": "S1",
+            "consumer": {"firstName": "Ada"},
+            "note": ["call +1 212 555 0147", "+12125550147"],
+            "service": 10,
+        },
+    }
+    assert ADA.appears_in(event)
+    assert erased(event, ADA) == {
+        "id": "2125550147",
+        "data": {
+            "transactionId": 2125550147,
+            "sessionId": "S1",
+            "consumer": {"firstName": None},
+            "note": [None, None],
+            "service": 10,
+        },
+    }
+    assert names_in_ids({"id": "x-12125550147", "data": {}}, ADA)
+    assert not names_in_ids({"id": "x"}, ADA)
+
+
+def test_the_call_of_an_event_is_found() -> None:
+    """Of a call's event, of an agent's, of a published one; of none."""
+    call = {"transactionId": "7", "sessionId": "S"}
+    assert call_of({"data": call}) == (7, "S")
+    assert call_of({"data": {"agent": 1, "call": call}}) == (7, "S")
+    assert call_of(call) == (7, "S")
+    assert call_of({"data": {"agent": 1}}) is None
+    assert call_of({"data": {"transactionId": "x", "sessionId": "S"}}) is None
