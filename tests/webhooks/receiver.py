@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 from standardwebhooks import Webhook as Verifier
@@ -16,13 +18,33 @@ from standardwebhooks import Webhook as Verifier
 from floorcast.kv.lease import Lease
 from floorcast.model.ending import ended
 from floorcast.site.webhooks import Webhook, WebhookFilter
+from floorcast.webhooks.connection import Reply
 from floorcast.webhooks.delivery import DeliveryTuning, Surroundings
-from floorcast.webhooks.exchange import ExchangeTuning, tls_context
+from floorcast.webhooks.exchange import Exchange, ExchangeTuning, tls_context
+from floorcast.webhooks.progress import BUCKET, Progress, item_of, key_of, read_progress, resumed
 from floorcast.webhooks.sender import ClientSender
 from tests.http.servers import ACME, House
+from tests.virtual_time import VirtualLoop, run
 
-__all__ = ["SECRET", "Answer", "Post", "Receiver", "Sending", "hook", "ok", "receiving", "status"]
+__all__ = [
+    "HEADERS",
+    "SECRET",
+    "Answer",
+    "Post",
+    "Receiver",
+    "Sending",
+    "asked",
+    "command",
+    "exchange",
+    "hook",
+    "ok",
+    "raw",
+    "receiving",
+    "status",
+    "stored",
+]
 
+HEADERS = {"content-type": "text/plain"}
 SECRET = "whsec_" + "QUFB" * 10
 Answer = Callable[["Post", asyncio.StreamWriter], Awaitable[None]]
 
@@ -155,3 +177,55 @@ class Sending:
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
         await ended([self._task])
+
+
+def stored(house: House, name: str = "ops") -> Progress:
+    """What the store holds of a webhook."""
+    return read_progress(house.kv.get(BUCKET, key_of(ACME, name)))
+
+
+async def command(house: House, token: str | None) -> None:
+    """What ``floorcast webhook resume`` (or ``skip``: an empty token) writes."""
+    await house.kv.write([item_of(ACME, "ops", resumed(stored(house), token))])
+
+
+def exchange(
+    url: str,
+    tls: ssl.SSLContext | None = None,
+    *,
+    private: bool = True,
+    **tuning: Any,  # noqa: ANN401 — the members of ExchangeTuning
+) -> Exchange:
+    """A connection to a receiver on loopback."""
+    return Exchange(
+        urlsplit(url),
+        tls or tls_context(),
+        allow_private=private,
+        tuning=ExchangeTuning(**tuning),
+    )
+
+
+def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
+    """What a receiver's answers are taken for."""
+
+    async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
+        async with receiving(answer) as receiver:
+            one = exchange(receiver.url)
+            replies = [await one.post(HEADERS, b"body") for _ in range(times)]
+            one.close()
+            return replies, receiver
+
+    return run(story)
+
+
+def raw(*pieces: bytes, end: bool = True) -> Answer:
+    """Answer with these bytes."""
+
+    async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        if end:
+            writer.close()
+
+    return answer

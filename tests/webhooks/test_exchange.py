@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -14,53 +12,18 @@ import uvloop
 
 from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.connection import Reply, RequestFailed
-from floorcast.webhooks.exchange import Exchange, ExchangeTuning, tls_context
+from floorcast.webhooks.exchange import tls_context
 from tests.virtual_time import VirtualLoop, run
-from tests.webhooks.receiver import Answer, Post, Receiver, ok, receiving, status
-
-HEADERS = {"content-type": "text/plain"}
-
-
-def exchange(
-    url: str,
-    tls: ssl.SSLContext | None = None,
-    *,
-    private: bool = True,
-    **tuning: Any,  # noqa: ANN401 — the members of ExchangeTuning
-) -> Exchange:
-    """A connection to a receiver on loopback."""
-    return Exchange(
-        urlsplit(url),
-        tls or tls_context(),
-        allow_private=private,
-        tuning=ExchangeTuning(**tuning),
-    )
-
-
-def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
-    """What a receiver's answers are taken for."""
-
-    async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
-        async with receiving(answer) as receiver:
-            one = exchange(receiver.url)
-            replies = [await one.post(HEADERS, b"body") for _ in range(times)]
-            one.close()
-            return replies, receiver
-
-    return run(story)
-
-
-def raw(*pieces: bytes, end: bool = True) -> Answer:
-    """Answer with these bytes."""
-
-    async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        if end:
-            writer.close()
-
-    return answer
+from tests.webhooks.receiver import (
+    HEADERS,
+    Receiver,
+    asked,
+    exchange,
+    ok,
+    raw,
+    receiving,
+    status,
+)
 
 
 def test_a_connection_is_kept_for_the_next_request() -> None:
@@ -90,74 +53,6 @@ def test_retry_after_is_handed_on() -> None:
     """As it was sent."""
     replies, _ = asked(status(429, "Retry-After: 17\r\n"))
     assert replies == [Reply(429, "17")]
-
-
-def test_an_answer_that_ends_in_mid_body_counts_by_its_status() -> None:
-    """The receiver has said 200; the next request gets a new connection."""
-    replies, receiver = asked(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
-    assert replies == [Reply(200)] * 2
-    assert receiver.connections == 2
-
-
-def test_ten_gigabytes_of_answer_are_not_read() -> None:
-    """A few KiB are read, then the connection is closed."""
-    sent = 0
-
-    async def endless(_post: Post, writer: asyncio.StreamWriter) -> None:
-        nonlocal sent
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")
-        while not writer.transport.is_closing() and sent < 100_000_000:
-            writer.write(bytes(65_536))
-            sent += 65_536
-            await writer.drain()
-            await asyncio.sleep(0)
-
-    replies, _ = asked(endless)
-    assert replies == [Reply(200)]
-    assert sent < 20_000_000
-
-
-def test_a_body_that_drips_is_not_waited_for() -> None:
-    """The status is there; after a second the connection is closed."""
-
-    async def drip(_post: Post, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1")
-        await asyncio.Event().wait()
-
-    async def story(loop: VirtualLoop) -> None:
-        async with receiving(drip) as receiver:
-            assert await exchange(receiver.url).post(HEADERS, b"x") == Reply(200)
-            assert loop.elapsed == pytest.approx(1.0)
-
-    run(story)
-
-
-def failing(answer: Answer) -> str:
-    """Why a request to this receiver fails."""
-    with pytest.raises(RequestFailed) as failure:
-        asked(answer)
-    return str(failure.value)
-
-
-async def _silent(_post: Post, _writer: asyncio.StreamWriter) -> None:
-    await asyncio.Event().wait()
-
-
-def test_answers_that_are_none_are_failures() -> None:
-    """Silence, another protocol, an endless head, a connection that is closed."""
-    assert failing(_silent) == "no response in 15 s"
-    assert failing(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
-    assert "before the response" in failing(raw())
-    assert "before the end" in failing(raw(b"HTTP/1.1 200 OK\r\nx: y"))
-    many = b"".join(b"x-%d: %b\r\n" % (n, b"y" * 900) for n in range(60))
-    assert "head" in failing(raw(b"HTTP/1.1 200 OK\r\n" + many, end=False))
-
-
-def test_an_interim_answer_precedes_the_one_that_counts() -> None:
-    """A 103 is passed over."""
-    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
-    replies, _ = asked(raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False))
-    assert replies == [Reply(202)]
 
 
 def test_a_kept_connection_that_was_closed_is_replaced() -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from itertools import pairwise
 
-import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,73 +13,27 @@ from floorcast.site.webhooks import WebhookFilter
 from floorcast.webhooks.progress import (
     BUCKET,
     LONGEST_PAUSE,
-    Progress,
-    item_of,
-    key_of,
-    read_progress,
-    resumed,
 )
-from tests.http.fed import agent_event, call_start, sms
-from tests.http.servers import ACME, House, in_house
-from tests.webhooks.receiver import Answer, Post, Sending, hook, ok, receiving, status
+from tests.http.fed import agent_event, sms
+from tests.http.servers import House, in_house
+from tests.webhooks.receiver import (
+    Answer,
+    Post,
+    Sending,
+    command,
+    hook,
+    ok,
+    receiving,
+    status,
+    stored,
+)
 
 HOUR = 3_600
-
-
-def stored(house: House, name: str = "ops") -> Progress:
-    """What the store holds of a webhook."""
-    return read_progress(house.kv.get(BUCKET, key_of(ACME, name)))
 
 
 def in_order(ids: list[str], want: list[str]) -> None:
     """Each at least once, and each for the first time in order."""
     assert list(dict.fromkeys(ids)) == want
-
-
-def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
-    """Both feeds, in the log's order, with the events' own ids; nothing from before the start."""
-
-    async def story(house: House) -> None:
-        house.publish([sms])
-        async with receiving() as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([agent_event, sms, call_start])
-            await house.loop.passing(2)
-            ids += house.publish([sms])
-            await house.loop.passing(2)
-            assert receiver.ids() == ids
-            first = receiver.posts[0]
-            first.verified()
-            assert first.target == "/hook?a=1"
-            assert first.headers["content-type"] == "application/cloudevents-batch+json"
-            assert [one["type"] for one in first.events] == [
-                "floorcast.agent",
-                "floorcast.interaction",
-                "floorcast.interaction",
-            ]
-            assert all(one["id"] == one["data"]["eventId"] for one in first.events)
-            assert first.events[0]["source"] == f"/clients/{ACME}/agent"
-            assert first.events[0]["time"].startswith("2023-11-14T22:13:")
-            assert receiver.connections == 1
-
-    in_house(story)
-
-
-def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
-    """250 events make three requests at once; single events make no more than one a second."""
-
-    async def story(house: House) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 250)
-            await house.loop.passing(0.2)
-            assert [len(post.events) for post in receiver.posts] == [100, 100, 50]
-            for _ in range(50):
-                ids += house.publish([sms])
-                await house.loop.passing(0.1)
-            await house.loop.passing(2)
-            assert receiver.ids() == ids
-            assert len(receiver.posts) <= 3 + 7
-
-    in_house(story)
 
 
 def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
@@ -98,91 +50,6 @@ def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
             assert receiver.ids() == ids
             async with Sending(house, only):
                 await house.loop.passing(5)
-            assert receiver.ids() == ids
-
-    in_house(story)
-
-
-def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
-    """Tries come at growing intervals of 5 minutes at most, with the same id and body."""
-
-    async def story(house: House) -> None:
-        async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 3)
-            await house.loop.passing(HOUR)
-            ids += house.publish([sms] * 150)
-            tried = receiver.posts[:]
-            assert {post.headers["webhook-id"] for post in tried} == {
-                tried[0].headers["webhook-id"]
-            }
-            assert {post.body for post in tried} == {tried[0].body}
-            times = [int(post.headers["webhook-timestamp"]) for post in tried]
-            pauses = [after - before for before, after in pairwise(times)]
-            assert max(pauses) <= LONGEST_PAUSE + 2
-            assert pauses[:4] == [1, 2, 4, 8]
-            assert 12 <= len(tried) <= 30
-            assert stored(house).tries == len(tried)
-            assert stored(house).reason == "the receiver answered 500"
-            receiver.posts.clear()
-            receiver.answer = ok
-            await house.loop.passing(LONGEST_PAUSE + 5)
-            assert receiver.ids() == ids
-            assert stored(house).tries == 0
-            for post in [*tried, *receiver.posts]:
-                post.verified()
-
-    in_house(story)
-
-
-def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
-    """Nothing is sent until it is resumed; then everything that the feeds still have comes."""
-
-    async def story(house: House) -> None:
-        async with (
-            receiving(status(503)) as receiver,
-            Sending(house, hook(receiver.url), look=60),
-        ):
-            house.publish([sms])
-            await house.loop.passing(25 * HOUR)
-            assert stored(house).state == "suspended"
-            assert stored(house).suspensions == 1
-            assert "24 hours" in stored(house).reason
-            sent = len(receiver.posts)
-            receiver.answer = ok
-            late = house.publish([sms])
-            await house.loop.passing(HOUR)
-            assert len(receiver.posts) == sent
-            await command(house, None)
-            await house.loop.passing(65)
-            assert stored(house).state == "suspended"
-            assert "no longer known" in stored(house).reason
-            receiver.posts.clear()
-            await command(house, late[0])
-            more = house.publish([sms])
-            await house.loop.passing(65)
-            assert receiver.ids() == more
-
-    in_house(story)
-
-
-async def command(house: House, token: str | None) -> None:
-    """What ``floorcast webhook resume`` (or ``skip``: an empty token) writes."""
-    await house.kv.write([item_of(ACME, "ops", resumed(stored(house), token))])
-
-
-def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
-    """As Standard Webhooks has it; no event is lost."""
-
-    async def story(house: House) -> None:
-        async with receiving(status(410)) as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 2)
-            await house.loop.passing(60)
-            assert stored(house).state == "suspended"
-            assert len(receiver.posts) == 1
-            receiver.answer = ok
-            receiver.posts.clear()
-            await command(house, None)
-            await house.loop.passing(5)
             assert receiver.ids() == ids
 
     in_house(story)
@@ -270,67 +137,6 @@ def test_one_that_never_answers_holds_up_no_other() -> None:
     in_house(story)
 
 
-def test_secrets_are_rotated_with_both_signatures() -> None:
-    """While both are declared, a receiver with either of them accepts a request."""
-    old, new = "whsec_" + "b2xk" * 10, "whsec_" + "bmV3" * 10
-
-    async def story(house: House) -> None:
-        async with receiving() as receiver:
-            async with Sending(house, hook(receiver.url, secret=new, previous_secret=old)):
-                house.publish([sms])
-                await house.loop.passing(2)
-            receiver.posts[0].verified(old)
-            receiver.posts[0].verified(new)
-
-    in_house(story)
-
-
-def test_a_template_makes_a_request_of_each_event() -> None:
-    """In order, of its media type; an event of which it makes nothing is left out."""
-    template = (
-        '{% if event.type == "floorcast.interaction" %}'
-        '{"text": {{ event.data.eventId | json }} }{% endif %}'
-    )
-
-    async def story(house: House) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url, template=template)):
-            ids = house.publish([sms, agent_event, call_start])
-            await house.loop.passing(3)
-            said = [msgspec.json.decode(post.body)["text"] for post in receiver.posts]
-            assert said == [ids[0], ids[2]]
-            assert receiver.posts[0].headers["content-type"] == "application/json"
-            receiver.posts[0].verified()
-            await house.loop.passing(10)
-        async with Sending(house, hook(receiver.url, template=template)):
-            await house.loop.passing(3)
-            assert len(receiver.posts) == 2
-
-    in_house(story)
-
-
-def test_a_template_that_fails_suspends_and_names_the_event() -> None:
-    """No event is skipped: after the template is mended, resume sends it."""
-    broken = '{"number": {{ event.data.transactionId }}, "text": "{{ event.data.timestamp }}"}'
-
-    async def story(house: House) -> None:
-        async with receiving() as receiver:
-            sending = Sending(house, hook(receiver.url, template=broken))
-            async with sending:
-                ids = house.publish([call_start, sms])
-                await house.loop.passing(5)
-                assert len(receiver.posts) == 1
-                assert ids[1] in stored(house).reason
-                assert "not JSON" in stored(house).reason
-                sending.webhooks = [hook(receiver.url, template="{{ event.id | json }}")]
-                await house.loop.passing(2)
-                await command(house, None)
-                await house.loop.passing(5)
-                assert msgspec.json.decode(receiver.posts[-1].body) == ids[1]
-                assert len(receiver.posts) == 2
-
-    in_house(story)
-
-
 def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
     """A sender that is killed leaves a place at most some seconds old; ids stay the same."""
 
@@ -350,19 +156,6 @@ def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
                 await house.loop.passing(5)
             in_order(receiver.ids(), ids)
             assert len(receiver.ids()) - len(ids) <= 8
-
-    in_house(story)
-
-
-def test_an_old_holder_that_wakes_up_sends_nothing() -> None:
-    """After another has the lease, a sender neither sends nor writes."""
-
-    async def story(house: House) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url)) as sending:
-            sending.lease._until = 0.0  # noqa: SLF001 — as after a night of suspension
-            house.publish([sms])
-            await house.loop.passing(1)
-            assert receiver.posts == []
 
     in_house(story)
 
@@ -416,24 +209,6 @@ async def _half(_post: Post, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf of it")
     await writer.drain()
     writer.close()
-
-
-def test_a_place_stays_good_over_quiet_days() -> None:
-    """A webhook that has everything starts again where it was, however long nothing came."""
-
-    async def story(house: House) -> None:
-        async with receiving() as receiver:
-            async with Sending(house, hook(receiver.url)):
-                house.publish([sms])
-                await house.loop.passing(60)
-            receiver.posts.clear()
-            await house.loop.passing(100 * HOUR)
-            ids = house.publish([sms] * 2)
-            async with Sending(house, hook(receiver.url)):
-                await house.loop.passing(5)
-            assert receiver.ids() == ids
-
-    in_house(story)
 
 
 def test_the_store_is_written_seldom() -> None:

@@ -93,7 +93,8 @@ class Reading:
         self.client = client
         self._feeds = feeds
         self._floors = floors
-        self._kept: OrderedDict[int, Batch] = OrderedDict()  # by the cursor before them
+        self.kept: OrderedDict[int, Batch] = OrderedDict()
+        """Batches that several webhooks send, by the cursor before them."""
         self._kept_bytes = 0
         self.webhooks = 0
         """How many webhooks read this."""
@@ -107,7 +108,7 @@ class Reading:
 
         Raises as ``Floors.feed_of`` does.
         """
-        kept = self._kept.get(cursor)
+        kept = self.kept.get(cursor)
         if kept is not None and (end is None or end == kept.through):
             return kept
         made = await self._read(cursor)
@@ -136,7 +137,7 @@ class Reading:
 
     def _cut(self, cursor: int, made: Batch) -> int | None:
         """Where the batch of another reader begins within this one."""
-        inside = [one for one in self._kept if cursor < one < made.through]
+        inside = [one for one in self.kept if cursor < one < made.through]
         first = min(inside, default=None)
         if first is None or made.events[0].position > first:
             return None
@@ -144,10 +145,10 @@ class Reading:
 
     def _keep(self, cursor: int, made: Batch) -> None:
         self._kept_bytes += len(made.body)
-        self._kept[cursor] = made
+        self.kept[cursor] = made
         most = KEPT_BATCHES if self.webhooks > 1 else 0
-        while len(self._kept) > most or self._kept_bytes > KEPT_BYTES:
-            _, dropped = self._kept.popitem(last=False)
+        while len(self.kept) > most or self._kept_bytes > KEPT_BYTES:
+            _, dropped = self.kept.popitem(last=False)
             self._kept_bytes -= len(dropped.body)
 
     def _readers(self) -> list[tuple[Feed, Matcher]]:

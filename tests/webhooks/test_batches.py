@@ -1,0 +1,161 @@
+"""Batches against a plain list: whatever the readers, each event once, in the log's order."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floorcast.model.outbound import CallStartEvent
+from floorcast.model.token import decode, end_of_entry
+from floorcast.site.webhooks import WebhookFilter
+from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, Reading, reading_of
+from tests.http.fed import agent_event, call_start, sms
+from tests.http.servers import ACME, House, in_house
+from tests.webhooks.receiver import hook
+
+FACETS = (("VOICE", 1, 10), ("SMS", 2, 10), ("SMS", 2, None))
+MAKERS = (agent_event, call_start, sms)
+
+ENTRIES = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from([0, 1, 2]), max_size=40),
+        st.integers(1, 8),
+        st.sampled_from(range(len(FACETS))),
+    ),
+    max_size=12,
+)
+FILTERS = st.builds(
+    WebhookFilter,
+    service=st.none() | st.sampled_from([(1,), (2,), (1, 2), (9,)]),
+    call_center=st.none() | st.just((10,)),
+    interaction_type=st.none() | st.sampled_from([("VOICE",), ("SMS",)]),
+)
+
+
+def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int | None]) -> bool:
+    """Whether a webhook with this filter gets an event: the model."""
+    kind, service, center = facets
+    return (
+        (chosen.service is None or service in chosen.service)
+        and (chosen.call_center is None or center in chosen.call_center)
+        and (maker == 0 or chosen.interaction_type is None or kind in chosen.interaction_type)
+    )
+
+
+async def read(reading: Reading, cursor: int) -> list[str]:
+    """The ids of everything after a cursor, batch by batch."""
+    found: list[str] = []
+    while True:
+        batch = await reading.batch(cursor)
+        assert len(batch.events) <= MAX_BATCH_EVENTS
+        assert batch.through > cursor or not batch.events
+        found += [one["id"] for one in msgspec.json.decode(batch.body)]
+        if not batch.events and batch.at_head:
+            return found
+        cursor = batch.through
+
+
+@settings(max_examples=40)
+@given(
+    entries=ENTRIES,
+    chosen=FILTERS,
+    send=st.sampled_from([("agent",), ("interaction",), ("agent", "interaction")]),
+    starts=st.lists(st.integers(0, 12), min_size=1, max_size=4),
+)
+def test_every_reader_gets_what_follows_it_once_and_in_order(
+    entries: list[tuple[list[int], int, int]],
+    chosen: WebhookFilter,
+    send: tuple[str, ...],
+    starts: list[int],
+) -> None:
+    """Whatever it sends and selects, wherever it starts, and whoever shares its batches."""
+
+    async def story(house: House) -> None:
+        want: list[tuple[int, str]] = []
+        for number, (makers, times, index) in enumerate(entries, 1):
+            events = makers * times
+            ids = house.publish([MAKERS[one] for one in events], facets=FACETS[index])
+            for one, event_id in zip(events, ids, strict=True):
+                name = "agent" if one == 0 else "interaction"
+                if name in send and seen(chosen, one, FACETS[index]):
+                    want.append((number, event_id))
+        webhook = hook("http://a.test/", send=send, filter=chosen)
+        reading = reading_of(ACME, webhook, house.server)
+        reading.webhooks = len(starts)
+        for start in starts:
+            cursor = end_of_entry(start) if start else 0
+            assert await read(reading, cursor) == [one for at, one in want if at > start]
+
+    in_house(story)
+
+
+def test_readers_that_started_apart_soon_share_their_batches() -> None:
+    """A batch ends where another reader's begins; from then on the bytes are the same object."""
+
+    async def story(house: House) -> None:
+        ids = house.publish([sms] * 50)
+        house.publish([sms] * 350)
+        reading = reading_of(ACME, hook("http://a.test/"), house.server)
+        reading.webhooks = 2
+        first = await reading.batch(0)
+        second = await reading.batch(first.through)
+        later = decode(ACME, ids[29]).position
+        third = await reading.batch(later)
+        assert len(third.events) == 70
+        assert third.through == first.through
+        assert await reading.batch(third.through) is second
+
+    in_house(story)
+
+
+def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
+    """Some batches of a shared reading; none of one that a single webhook reads."""
+
+    async def story(house: House) -> None:
+        house.publish([sms] * 100 * (KEPT_BATCHES + 10))
+        reading = reading_of(ACME, hook("http://a.test/"), house.server)
+        for webhooks, kept in ((1, 0), (2, KEPT_BATCHES)):
+            reading.webhooks = webhooks
+            await read(reading, 0)
+            assert len(reading.kept) == kept
+
+    in_house(story)
+
+
+def test_a_batch_is_made_again_up_to_its_old_end() -> None:
+    """A retry after a restart has the same events, whatever has come since."""
+
+    async def story(house: House) -> None:
+        house.publish([sms] * 30)
+        reading = reading_of(ACME, hook("http://a.test/"), house.server)
+        batch = await reading.batch(0)
+        house.publish([sms] * 30)
+        again = reading_of(ACME, hook("http://a.test/"), house.server)
+        made = await again.batch(0, batch.events[-1].position)
+        assert made.body == batch.body
+        assert len((await again.batch(0)).events) == 60
+
+    in_house(story)
+
+
+def test_large_events_make_smaller_batches() -> None:
+    """A batch has about 256 KiB, and one event at least."""
+
+    async def story(house: House) -> None:
+        big = call_start("x")
+        big.account = "a" * 100_000
+
+        def large(event_id: str) -> CallStartEvent:
+            big.event_id = event_id
+            return big
+
+        house.publish([large] * 5)
+        reading = reading_of(ACME, hook("http://a.test/", send=("interaction",)), house.server)
+        sizes, cursor = [], 0
+        while (batch := await reading.batch(cursor)).events:
+            sizes.append(len(batch.events))
+            cursor = batch.through
+        assert sizes == [2, 2, 1]
+
+    in_house(story)
