@@ -7,7 +7,7 @@ with the reader of ``floorcast.connectors``, nor with anything else of floorcast
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -20,10 +20,13 @@ import pytest
 from msgspec.structs import replace
 
 from floorcast.connectors import anonymous_bank, call_records
+from floorcast.floor.counted_calls import counted
 from floorcast.floor.floor import Floor
-from floorcast.floor.view import FloorView
+from floorcast.floor.view import Call, Counted, FloorView, Key
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
+from floorcast.statistics.figure_calls import FigureCalls, Wanted
+from floorcast.statistics.requests import Figure
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Visibility
@@ -294,3 +297,56 @@ def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
         assert row.average_talk_duration == mean(talks)
         assert row.wait_max == max(waits, default=0)
         assert (row.wait_p50, row.wait_p90) == tuple(nearest_rank(waits, p) for p in (50, 90))
+
+
+class Left:
+    """The calls that have left a floor's memory, as they were."""
+
+    def __init__(self, floor: Floor, service: int, day: int) -> None:
+        self._calls = {call.key: call for call in floor.call_table.evicted}
+        self._counted = [
+            (call.key, one)
+            for call in floor.call_table.evicted
+            for one in counted(call, floor.places, day)
+            if (one.day, one.service) == (day, service)
+        ]
+
+    def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
+        yield self._counted
+
+    def find(self, keys: Collection[Key]) -> dict[Key, Call]:
+        return {key: self._calls[key] for key in keys}
+
+
+@real
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_calls_behind_a_figure_are_the_file_s(day: str, service: str) -> None:
+    """When each joined, was answered and left, in the order of the file's own times."""
+    floor, midnight = floor_at(day, "23:59:59"), clock_ms("00:00:00")
+    number, today = SERVICES.index(service) + 1, FloorView(floor).day_of(midnight).number
+    (scope,) = Visibility([FloorView(floor)]).scopes()
+    scope = scope._replace(services=(number,))
+    moment = Moment(clock_ms("23:59:59") + 999)
+    calls = [one for one in records(day) if one.service == service and one.offered]
+    calls = [one for one in calls if one.over < 86_400]
+    expected: dict[Figure, list[tuple[int | None, int]]] = {
+        "totalHandled": [(one.queued, one.over) for one in calls if one.served],
+        "totalAbandoned": [(one.queued, one.over) for one in calls if not one.served],
+        "totalCallsAnsweredWithinSLA": [
+            (one.queued, one.over) for one in calls if one.served and one.wait <= SLA
+        ],
+    }
+    for figure, listed in expected.items():
+        wanted = Wanted(number, figure, today, most=10_000)
+        page = FigureCalls(scope, moment, wanted, Left(floor, number, today))
+        for _ in page:
+            pass
+        found = []
+        for row in page.calls:
+            at = row.left if figure == "totalAbandoned" else row.answered
+            assert at is not None
+            joined = None if row.joined is None else (row.joined - midnight) // 1000
+            found.append((joined, (at - midnight) // 1000))
+        assert page.total == len(listed)
+        assert sorted(found, key=str) == sorted(listed, key=str)
+        assert [at for _, at in found] == sorted(at for _, at in listed)

@@ -15,6 +15,7 @@ from floorcast.simulator.faults import Faults, Wire
 from floorcast.simulator.report import Row, report
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
+from floorcast.statistics.requests import FIGURES
 from tests.real.nodes import Clock, House
 from tests.real.sites import SITE
 
@@ -111,11 +112,33 @@ class Parity:
     def _services(self, true: Iterable[Row]) -> Iterator[str]:
         shown = {row["serviceName"]: row for row in self._ask("service/stats")}
         self._names = {row["serviceId"]: name for name, row in shown.items()}
+        numbers = {name: number for number, name in self._names.items()}
         for row in true:
             name = row["serviceName"]
             if row["totalOffered"] or row["totalAgents"] or name in shown:
                 yield from compared(f"service {name}", row, shown.pop(name, {}))
+            if name in numbers:
+                behind: Row = {figure: row[figure] for figure in FIGURES if figure in row}
+                listed: Row = {figure: self._listed(numbers[name], figure) for figure in behind}
+                yield from compared(f"calls of {name}", behind, listed)
         yield from (f"service {name}: it does not exist" for name in shown)
+
+    def _listed(self, service: str, figure: str) -> int:
+        """How many calls are listed behind a figure, page by page, each once."""
+        body: dict[str, Any] = {"filter": {"service": [{"id": service}]}, "figure": figure}
+        found: set[tuple[int, str]] = set()
+        while True:
+            answer = self._house.ask("POST", "/realtime/service/calls", self._session, json=body)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            names = {(call["transactionId"], call["sessionId"]) for call in page["calls"]}
+            assert len(names) == len(page["calls"])
+            assert found.isdisjoint(names)
+            found |= names
+            body["cursor"] = page["cursor"]
+            if page["cursor"] is None:
+                assert page["total"] == len(found)
+                return len(found)
 
     def _agents(self, true: Iterable[dict[str, Any]]) -> Iterator[str]:
         shown = {row["agentLoginId"]: row for row in self._ask("service/agent/stats/ex")}

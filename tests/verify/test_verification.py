@@ -16,6 +16,7 @@ from floorcast.floor import agent_fold, campaigns
 from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call, Change
+from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.ledger import Ledger
@@ -152,6 +153,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "reasons are mixed up": (agent_fold, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
     "no call is offered": (Tally, "_count_offered", lambda *_: None),
+    "calls are not found by service": (CallsByService, "of", lambda *_: ()),
     "any wait is within the SLA": (Tally, "_service", lambda *_: LENIENT),
     "wrap-ups are not counted": (Tally, "wrap_up", lambda *_: None),
     "visits are not counted": (Timeline, "_count_visit", lambda *_: None),

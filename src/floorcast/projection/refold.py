@@ -5,11 +5,12 @@ What leaves the floor meanwhile is kept here, as the store keeps what leaves the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from floorcast.floor.calls import Call
 from floorcast.floor.floor import LATE_MS, QUIET_AGENT_MS, QUIET_CALL_MS, Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
 from floorcast.model.inbound import LoggedEvent, UnknownEvent, read_lines
@@ -71,6 +72,10 @@ class Refold:
                 return
             self._fold(number, recorded_at, events)
         self.reached = end_of_entry(number)
+
+    def left_calls(self) -> Iterator[Call]:
+        """The calls that have left memory."""
+        return map(decode_call, self._gone.values())
 
     def is_whole(self) -> bool:
         """Whether the last entry is folded to its end."""

@@ -18,17 +18,18 @@ from floorcast.statistics.consistent_scan import CallScan
 from floorcast.statistics.requests import LIVE_FIGURES, Figure
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["FigureCall", "FigureCalls", "FigureCallsAnswer", "LeftCalls", "Wanted"]
+__all__ = ["RESULTS", "FigureCall", "FigureCalls", "FigureCallsAnswer", "LeftCalls", "Wanted"]
 
 _FOUND_AT_ONCE = 50  # calls that are read from the store in one turn of the event loop
 
-_RESULTS: Mapping[Figure, frozenset[Result]] = {
+RESULTS: Mapping[Figure, frozenset[Result]] = {
     "totalHandled": frozenset({Result.HANDLED, Result.HANDLED_WITHIN}),
     "totalAbandoned": frozenset({Result.ABANDONED, Result.ABANDONED_WITHIN}),
     "totalCallsAnsweredWithinSLA": frozenset({Result.HANDLED_WITHIN}),
     "totalCallsAbandonedWithinSLA": frozenset({Result.ABANDONED_WITHIN}),
     "movedOn": frozenset({Result.MOVED_ON}),
 }
+"""Which results count in a figure of a day; every offered call counts in ``totalOffered``."""
 
 
 class FigureCall(Struct, rename="camel", gc=False):
@@ -189,7 +190,7 @@ class FigureCalls:
         """When the call counts in the figure; None if it does not, or not in the interval."""
         at = counted.offered
         if self._wanted.figure != "totalOffered":
-            if counted.result not in _RESULTS[self._wanted.figure]:
+            if counted.result not in RESULTS[self._wanted.figure]:
                 return None
             at = self._day_begin if counted.at is None else counted.at
         start, end = self._wanted.start, self._wanted.end

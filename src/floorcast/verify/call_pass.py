@@ -50,6 +50,7 @@ class CallPass:
         self._now = now
         self._quiet = quiet
         self._has_left = records.has_left
+        self._name = (0, "")
 
     def add(self, story: Sequence[Told]) -> None:
         """Add a call, of which this was told in the order of the log."""
@@ -63,6 +64,7 @@ class CallPass:
         name = name_of(story[0])
         direction = facts.get("direction")
         self._note_campaign(story)
+        self._name = name
         self._count_offered(way, heard)
         self._count_handled(way, terms, direction, self._records.wrap_ups_of(name))
         self._count_abandoned(way, terms)
@@ -78,6 +80,7 @@ class CallPass:
         touching = [one for one in way.segments if self._touches_today(one, heard)]
         for service in {one.service for one in touching}:
             self._sums.services[service].offered += 1
+            self._list(service, "totalOffered")
             first = min(one.began for one in touching if one.service == service)
             self._interval(service, max(first, self._days.begin)).counts["offered"] += 1
 
@@ -99,12 +102,14 @@ class CallPass:
             if self._days.is_today(segment.answered):
                 wait = segment.wait(segment.answered)
                 sums.handled += 1
+                self._list(segment.service, "totalHandled")
                 interval = self._interval(segment.service, segment.answered)
                 interval.counts["handled"] += 1
                 if segment.joined is not None or direction not in _OUTBOUND:
                     sums.waits.append(wait)
                     within = wait <= terms.thresholds(_number(segment.service))[0]
                     sums.handled_within += within
+                    self._list(segment.service, "totalCallsAnsweredWithinSLA", within)
                     interval.waits.append(wait)
                     interval.counts["answeredWithinSLA"] += within
             if segment.left is not None and self._days.is_today(segment.left):
@@ -138,6 +143,8 @@ class CallPass:
                 sums, wait = self._sums.services[segment.service], segment.wait(segment.left)
                 sla, short = terms.thresholds(_number(segment.service))
                 sums.abandoned.append(wait)
+                self._list(segment.service, "totalAbandoned")
+                self._list(segment.service, "totalCallsAbandonedWithinSLA", wait <= sla)
                 sums.abandoned_within += wait <= sla
                 sums.abandoned_short += wait <= short
                 counts = self._interval(segment.service, segment.left).counts
@@ -168,6 +175,7 @@ class CallPass:
                 assert segment.left is not None
                 moved_on = self._interval(service, segment.left).moved_on
                 moved_on[segment.reason or "REQUEUED"] += 1
+                self._list(service, "movedOn")
 
     def _count_missed(self, story: Sequence[Told]) -> None:
         for told in story:
@@ -180,6 +188,11 @@ class CallPass:
     def _service_then(self, story: Sequence[Told], missed: Told) -> int | None:
         """The service that had the call, by what was known when an offer of it was missed."""
         return course([one for one in story if one.position < missed.position]).present_service
+
+    def _list(self, service: int | None, figure: str, counts: bool = True) -> None:
+        """The call is one of those behind a figure."""
+        if counts:
+            self._sums.calls[service, figure].add(self._name)
 
     def _interval(self, service: int | None, at: int) -> IntervalSums:
         return self._sums.intervals[service, self._days.quarter(at)]

@@ -12,6 +12,7 @@ from floorcast.verify.client_days import QUARTER_MS, Days
 from floorcast.verify.names import Site
 from floorcast.verify.sums import (
     AgentSums,
+    CallList,
     Campaign,
     IntervalSums,
     OpenCall,
@@ -68,6 +69,7 @@ class Answers:
         return {
             "service/stats": self._services(),
             "service/stats/intervals": self._intervals(),
+            "service/calls": self._calls(),
             "service/calls/status": self._waiting(),
             "service/liveConnects": self._connects(),
             "service/agent/stats": self._stats(),
@@ -140,6 +142,20 @@ class Answers:
             if number in self._site.services and _is_counted(sums):
                 rows.append(self._interval(number, quarter, sums))
         return rows
+
+    def _calls(self) -> list[Row]:
+        """Which calls are behind each figure of a service."""
+        lists = dict(self._sums.calls)
+        for call in self._sums.open_calls:
+            if call.since is not None:
+                lists.setdefault((call.service, "totalCallsInQueue"), CallList()).add(call.name)
+            if call.is_with_agent:
+                lists.setdefault((call.service, "callsWithAgent"), CallList()).add(call.name)
+        return [
+            {"name": f"{service} {figure}", "total": listed.total, "sum": listed.sum}
+            for (service, figure), listed in lists.items()
+            if service in self._site.services
+        ]
 
     def _interval(self, number: int, quarter: int, sums: IntervalSums) -> Row:
         start = self._days.begin + quarter * QUARTER_MS

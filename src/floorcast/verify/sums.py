@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
-__all__ = ["AgentSums", "Campaign", "IntervalSums", "OpenCall", "Presence", "ServiceSums", "Sums"]
+__all__ = [
+    "AgentSums",
+    "CallList",
+    "Campaign",
+    "IntervalSums",
+    "OpenCall",
+    "Presence",
+    "ServiceSums",
+    "Sums",
+]
 
 
 @dataclass
@@ -25,6 +35,20 @@ class ServiceSums:
     abandoned_short: int = 0
     talks: list[int] = field(default_factory=list)
     wrap_ups: list[int] = field(default_factory=list)
+
+
+@dataclass
+class CallList:
+    """How many calls a figure counts, and a sum that another list of calls does not have."""
+
+    total: int = 0
+    sum: int = 0
+
+    def add(self, name: tuple[int, str]) -> None:
+        """One more call, by its transaction and its session."""
+        digest = blake2b(f"{name[0]} {name[1]}".encode(), digest_size=6).digest()
+        self.total += 1
+        self.sum = (self.sum + int.from_bytes(digest, "big")) % 2**48
 
 
 @dataclass
@@ -98,6 +122,9 @@ class Sums:
     )
     intervals: defaultdict[tuple[int | None, int], IntervalSums] = field(
         default_factory=lambda: defaultdict(IntervalSums)
+    )
+    calls: defaultdict[tuple[int | None, str], CallList] = field(
+        default_factory=lambda: defaultdict(CallList)
     )
     agents: defaultdict[int, defaultdict[int | None, AgentSums]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(AgentSums))

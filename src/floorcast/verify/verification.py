@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from floorcast.floor.calls import Call
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
@@ -26,6 +27,7 @@ from floorcast.verify.call_pass import CallPass, note_answers
 from floorcast.verify.campaign_pass import add_campaigns
 from floorcast.verify.client_days import Days
 from floorcast.verify.expected_answers import Answers
+from floorcast.verify.listed_calls import listed_calls
 from floorcast.verify.records import Records
 from floorcast.verify.sums import Sums
 
@@ -91,7 +93,8 @@ def verify(
         expected = recomputed(records, limits)
     finally:
         records.close()
-    found = shown(looked_at, limits)
+    left = () if refold is None else refold.left_calls()
+    found = shown(looked_at, limits, left)
     differences = sorted(
         difference
         for method, rows in expected.items()
@@ -118,14 +121,18 @@ def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
     return Answers(sums, records.site, days, moment.now).all()
 
 
-def shown(floor: Floor, moment: Moment) -> dict[str, Rows]:
-    """The rows of every method from the statistics, for a user who sees everything."""
+def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, Rows]:
+    """The rows of every method from the statistics, for a user who sees everything.
+
+    ``left`` are the calls that have left the floor's memory.
+    """
     visibility = Visibility([FloorView(floor)])
     scopes = visibility.scopes()
     averages = averages_answer(agent_averages(scopes, moment).all(), moment)
     answers: dict[str, Iterable[object]] = {
         "service/stats": service_stats(scopes, moment).all(),
         "service/stats/intervals": service_intervals(scopes, moment, IntervalSpan()).all(),
+        "service/calls": listed_calls(floor, left, moment),
         "service/calls/status": waiting_calls(scopes, moment).all(),
         "service/liveConnects": live_connects(scopes, moment).live_connects,
         "service/agent/stats": agent_statistics(scopes, moment).all(),
@@ -150,6 +157,7 @@ def _as_read(rows: Iterable[object]) -> Rows:
 _NAMED_BY = {
     "service/stats": "serviceId",
     "service/stats/intervals": "name",
+    "service/calls": "name",
     "service/calls/status": "timeStamp",
     "service/liveConnects": "timeStamp",
     "service/agent/stats": "agentName",

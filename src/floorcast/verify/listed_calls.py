@@ -1,0 +1,55 @@
+"""The calls behind each figure of a floor: how many, and a sum that says which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from floorcast.floor.calls import Call
+from floorcast.floor.counted_calls import counted
+from floorcast.floor.floor import Floor
+from floorcast.floor.view import FloorView
+from floorcast.statistics.figure_calls import RESULTS, FigureCalls, Wanted
+from floorcast.statistics.requests import FIGURES, Figure
+from floorcast.statistics.visibility import Moment, Visibility
+from floorcast.verify.sums import CallList
+
+__all__ = ["listed_calls"]
+
+_MOST = 2**62  # all on one page
+
+
+def listed_calls(floor: Floor, left: Iterable[Call], moment: Moment) -> list[dict[str, Any]]:
+    """A row for each service and figure with calls; ``left`` are those out of memory."""
+    view = FloorView(floor)
+    today = view.day_of(moment.now).number
+    found: dict[tuple[int, Figure], CallList] = {}
+    for call in left:
+        for one in counted(call, floor.places, today):
+            if one.day == today:
+                for figure in _figures(one.offered, one.result):
+                    listed = found.setdefault((one.service, figure), CallList())
+                    listed.add((call.transaction, call.session))
+    (scope,) = Visibility([view]).scopes()
+    for service in view.services:
+        own = scope._replace(services=(service,))
+        for figure in FIGURES:
+            page = FigureCalls(own, moment, Wanted(service, figure, today, most=_MOST), None)
+            for _ in page:
+                pass
+            for row in page.calls:
+                listed = found.setdefault((service, figure), CallList())
+                listed.add((row.transaction_id, row.session_id))
+    return [
+        {"name": f"{service} {figure}", "total": listed.total, "sum": listed.sum}
+        for (service, figure), listed in found.items()
+        if service in view.services
+    ]
+
+
+def _figures(offered: int | None, result: object) -> Iterable[Figure]:
+    if offered is not None:
+        yield "totalOffered"
+    for figure, results in RESULTS.items():
+        if result in results:
+            yield figure
