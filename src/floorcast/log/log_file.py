@@ -286,7 +286,8 @@ class LogReader:
             with reading(apsw.CorruptError):
                 bounds = start + seen, start + stream.head.number, limit
                 for row in self._connection.execute(self._read_some, bounds):
-                    size += len(row[4])
+                    # a damaged row can hold a payload of another type
+                    size += len(row[4]) if isinstance(row[4], bytes) else 0
                     if entries and size > self._read_bytes:
                         break
                     self._take(stream, row, entries)
