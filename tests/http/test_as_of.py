@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import random
+import signal
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
+from floorcast.http.app import Api
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.statistics.requests import FIGURES
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, House, scratch, until
 from tests.real.sites import SITE, event, ndjson
 
 HOUR = 3600
@@ -255,3 +261,80 @@ def test_a_server_without_a_folder_says_so(folder: Path) -> None:
     assert answer.status_code == 400
     assert "data folder" in answer.json()["message"]
     house.end()
+
+
+def test_beyond_two_at_a_time_there_is_503(house: House) -> None:
+    """With Retry-After; live answers of the same client come meanwhile."""
+    session = house.login()
+    Told(house, 1).some()
+    asked = {"at": house.clock.ticks // 10_000}
+
+    async def work() -> tuple[list[httpx.Response], httpx.Response]:
+        past = [
+            asyncio.create_task(house.request("POST", STATS, session, json=asked))
+            for _ in range(50)
+        ]
+        await until(lambda: sum(task.done() for task in past) == 48)
+        live = await house.request("POST", STATS, session)
+        assert sum(task.done() for task in past) == 48
+        return await asyncio.gather(*past), live
+
+    answers, live = house.run(work())
+    assert live.status_code == 200
+    assert Counter(answer.status_code for answer in answers) == {200: 2, 503: 48}
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert {answer.headers["retry-after"] for answer in refused} == {"2"}
+    assert {answer.json()["code"] for answer in refused} == {101}
+    assert house.ask("POST", STATS, session, json=asked).status_code == 200
+
+
+def test_a_killed_worker_is_a_503(house: House) -> None:
+    """SIGKILL in the middle of a request: try again, and it works."""
+    session = house.login()
+    Told(house, 1).some()
+    asked = {"at": house.clock.ticks // 10_000}
+    workers = house.node.server.past.workers
+
+    async def work() -> httpx.Response:
+        request = asyncio.create_task(house.request("POST", STATS, session, json=asked))
+        await until(lambda: workers.processes)
+        os.kill(workers.processes[0], signal.SIGKILL)
+        return await request
+
+    answer = house.run(work())
+    assert (answer.status_code, answer.json()["code"]) == (503, 101)
+    assert "try again" in answer.json()["message"]
+    assert house.ask("POST", STATS, session, json=asked).status_code == 200
+
+
+def test_a_caller_that_goes_away_leaves_no_process(house: House) -> None:
+    """Its worker is killed, and others have its place."""
+    session = house.login()
+    Told(house, 1).some()
+    body = json.dumps({"at": house.clock.ticks // 10_000}).encode()
+    workers = house.node.server.past.workers
+    messages: list[dict[str, object]] = [{"type": "http.request", "body": body}]
+    sent: list[object] = []
+
+    async def receive() -> dict[str, object]:
+        if messages:
+            return messages.pop()
+        await until(lambda: workers.processes)
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    headers = [(b"lv-session", session.encode()), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": STATS,
+        "query_string": b"",
+        "headers": headers,
+        "client": ("192.0.2.1", 1),
+        "extensions": {},
+    }
+    house.run(Api(house.node.server)(scope, receive, send))
+    assert workers.processes == []
+    assert house.ask("POST", STATS, session, json=json.loads(body)).status_code == 200
