@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.site.body_template import EXAMPLES, TemplateError, check_template, render
@@ -14,6 +14,7 @@ from floorcast.site.body_template import EXAMPLES, TemplateError, check_template
 JSON = "application/json"
 
 
+@settings(max_examples=40)
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_the_json_filter_writes_any_value(value: object) -> None:
     """The body is JSON whatever is in an event."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from standardwebhooks import Webhook as Verifier
 
-from floorcast.kv.lease import Lease
+from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.model.ending import ended
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.webhooks.connection import Reply
@@ -163,7 +163,8 @@ class Sending:
         self.house = house
         self.webhooks: Sequence[Webhook] = webhooks
         clock = lambda: house.loop.elapsed  # noqa: E731 — as short as it is
-        self.lease = Lease(house.kv, f"webhooks.{ACME}", "test", clock)
+        lease_tuning = LeaseTuning(ttl=12 * look, margin=4 * look, renewal=3 * look)
+        self.lease = Lease(house.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
         tuning = DeliveryTuning(exchange=exchange or ExchangeTuning(), look=look)
         around = Surroundings(house.server, house.loop.now, tls_context(), tuning, lambda: 1.0)
         self.sender = ClientSender(ACME, house.kv, self.lease, around, lambda: self.webhooks)

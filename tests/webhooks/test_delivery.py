@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import msgspec
@@ -12,6 +13,7 @@ from floorcast.webhooks.progress import (
 from tests.http.fed import agent_event, call_start, sms
 from tests.http.servers import ACME, House, in_house
 from tests.webhooks.receiver import (
+    Post,
     Sending,
     command,
     hook,
@@ -122,7 +124,7 @@ def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
             await command(house, None)
             await house.loop.passing(65)
             assert stored(house).state == "suspended"
-            assert "no longer known" in stored(house).reason
+            assert "older than the feeds" in stored(house).reason
             receiver.posts.clear()
             await command(house, late[0])
             more = house.publish([sms])
@@ -238,5 +240,27 @@ def test_a_place_stays_good_over_quiet_days() -> None:
             async with Sending(house, hook(receiver.url)):
                 await house.loop.passing(5)
             assert receiver.ids() == ids
+
+    in_house(story)
+
+
+def test_a_place_that_falls_out_of_the_feeds_is_told() -> None:
+    """A receiver that takes one batch a day is suspended for its place: nothing is left out."""
+
+    async def story(house: House) -> None:
+        async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url), look=60):
+
+            async def once(post: Post, writer: asyncio.StreamWriter) -> None:
+                receiver.answer = status(500)
+                await ok(post, writer)
+
+            house.publish([sms] * 250)
+            receiver.answer = status(500)
+            await house.loop.passing(23 * HOUR)
+            receiver.answer = once
+            await house.loop.passing(2 * HOUR)
+            assert stored(house).state == "suspended"
+            assert "older than the feeds" in stored(house).reason
+            assert stored(house).tries
 
     in_house(story)

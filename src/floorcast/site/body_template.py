@@ -22,7 +22,7 @@ __all__ = ["EXAMPLES", "MAX_TEMPLATE_CHARS", "TemplateError", "check_template", 
 
 MAX_TEMPLATE_CHARS = 16_384
 MAX_OUTPUT_BYTES = 262_144
-MAX_STEPS = 10_000  # of all loops
+MAX_STEPS = 1_000  # of all loops
 
 
 class TemplateError(FloorcastError):

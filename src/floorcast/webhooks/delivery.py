@@ -44,6 +44,7 @@ class DeliveryTuning:
 
     gather: float = 1.0  # between two requests, unless 100 events are waiting
     quiet: float = 60.0  # that a reader waits for an event before it looks again
+    refresh: float = 600.0  # between two writes of a place that does not change
     unavailable: float = 2.0  # before another try when the floor or the store is unavailable
     look: float = 1.0  # between two looks for commands and changes of the site
     exchange: ExchangeTuning = field(default_factory=ExchangeTuning)
@@ -88,7 +89,10 @@ class Delivery:
         self._keys = [signing_key(secret) for secret in webhook.secrets]
         self._cursor: int | None = None
         self._at_head = False
-        self._next_read = 0.0
+        self._next_read = self._check_at = self._refresh_at = 0.0
+        if progress.state == "suspended" and progress.token:
+            secret = around.floors.token_secret
+            self.waiting_since = decode(reading.client, progress.token, secret).ticks
         self._exchange = Exchange(
             url_of(webhook),
             around.tls,
@@ -140,36 +144,48 @@ class Delivery:
                 await self._reading.wait(batch.through, self._around.tuning.quiet)
 
     def _moved(self, cursor: int, *, at_head: bool) -> None:
-        self.dirty = self.dirty or cursor != self._cursor or at_head
+        now = asyncio.get_running_loop().time()
+        if cursor != self._cursor or now >= self._refresh_at:  # the token's time goes on, too
+            self.dirty = True
+            self._refresh_at = now + self._around.tuning.refresh
         self._cursor, self._at_head = cursor, at_head
 
     async def _place(self) -> int | None:
         """The cursor to go on from; None if the webhook has been suspended."""
-        if self._cursor is not None:
-            return self._cursor
+        if self._cursor is None:
+            await self._begin()
+        now = asyncio.get_running_loop().time()
+        if self._cursor is not None and now >= self._check_at:
+            self._check_at = now + self._around.tuning.quiet
+            if not self._is_complete(self._cursor):
+                await self._suspend(
+                    "its place is older than the feeds, which reach back 24 hours: resume it with"
+                    " --from, or skip what is missing"
+                )
+                return None
+        return self._cursor
+
+    async def _begin(self) -> None:
+        """Find the cursor: that of the token, or that of now if there is none."""
         floors, client, token = self._around.floors, self._reading.client, self.progress.token
         if not token:
             self._cursor, self._at_head = self._reading.head(), True
             await self._save(self)
-            return self._cursor
+            return
         try:
             self._cursor = await floors.cursor_of(client, token)
-        except InvalidParameter as error:
-            place = decode(client, token, floors.token_secret).position
-            if not self._is_complete(place):
-                await self._suspend(f"its place is no longer known: {error}")
-                return None
-            self._cursor = place
-        return self._cursor
+        except InvalidParameter:  # it is old, but perhaps nothing has come since
+            self._cursor = decode(client, token, floors.token_secret).position
 
-    def _is_complete(self, place: int) -> bool:
-        """Whether the feeds have all that follows a place, although it is old itself."""
+    def _is_complete(self, cursor: int) -> bool:
+        """Whether the feeds still have everything after the cursor."""
         log, client = self._around.floors.log, self._reading.client
-        entry, head = entry_of(place), log.head(client).number
-        if entry > head or place not in {0, end_of_entry(entry)}:
-            return False
-        following = log.recorded_at(client, entry + 1)
-        return entry == head or (following is not None and self._around.now() - following <= REACH)
+        entry, head = entry_of(cursor), log.head(client).number
+        needed = entry + 1 if cursor in {0, end_of_entry(entry)} else entry
+        if needed > head:
+            return needed == head + 1
+        recorded_at = log.recorded_at(client, needed)
+        return recorded_at is not None and self._around.now() - recorded_at <= REACH
 
     def _end(self) -> int | None:
         """The last position of the batch whose delivery failed."""
