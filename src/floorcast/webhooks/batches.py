@@ -13,24 +13,39 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, get_args
+
+import msgspec
+from msgspec import Struct
 
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
-from floorcast.feeds.filters import Filter, Matcher, matcher
+from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.log.port import EventLog
 from floorcast.model.ending import ended
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook
 
-__all__ = ["MAX_BATCH_EVENTS", "MEDIA_TYPE", "Batch", "Floors", "Reading", "reading_of"]
+__all__ = ["ALERTS", "MAX_BATCH_EVENTS", "MEDIA_TYPE", "Batch", "Floors", "Reading", "reading_of"]
 
 MAX_BATCH_EVENTS = 100
+ALERTS = "alerts"
 BATCH_BYTES = 262_144  # of events from one feed; a single larger event is a batch of its own
 KEPT_BATCHES = 16  # of a reading that several webhooks share
 KEPT_BYTES = 1 << 20  # of these, at most
 MEDIA_TYPE = "application/cloudevents-batch+json"
+
+
+class _Alert(Struct):
+    to: tuple[str, ...] = ()
+
+
+class _AlertEvent(Struct):
+    data: _Alert
+
+
+_alert_decoder = msgspec.json.Decoder(_AlertEvent)
 
 
 class Floors(Protocol):
@@ -85,14 +100,22 @@ class Batch(NamedTuple):
 
 
 class Reading:
-    """What webhooks with the same feeds and filter read of a client."""
+    """What webhooks with the same feeds and filter read of a client.
+
+    Of the alerts, only those that name the webhook ``alerts_to``.
+    """
 
     def __init__(
-        self, client: int, feeds: Sequence[tuple[FeedName, Matcher]], floors: Floors
+        self,
+        client: int,
+        feeds: Sequence[tuple[FeedName, Matcher]],
+        floors: Floors,
+        alerts_to: str = "",
     ) -> None:
         self.client = client
         self._feeds = feeds
         self._floors = floors
+        self._alerts_to = alerts_to
         self.kept: OrderedDict[int, Batch] = OrderedDict()
         """Batches that several webhooks send, by the cursor before them."""
         self._kept_bytes = 0
@@ -170,14 +193,18 @@ class Reading:
         at_head = not full and all(page.at_head for _, page in pages)
         return _batch(tuple(fitting), reached, at_head=at_head)
 
-    def _events(self, name: FeedName, page: Page) -> Iterator[Event]:
+    def _events(self, name: str, page: Page) -> Iterator[Event]:
         key = ("cloudevents", name)
         made = page.built.get(key)
         if not isinstance(made, list):
             made = page.built[key] = list(self._wrapped(name, page))
-        return iter(made)
+        return filter(self._is_addressed, made) if name == ALERTS else iter(made)
 
-    def _wrapped(self, name: FeedName, page: Page) -> Iterator[Event]:
+    def _is_addressed(self, event: Event) -> bool:
+        """Whether an alert names the webhook."""
+        return self._alerts_to in _alert_decoder.decode(event.body).data.to
+
+    def _wrapped(self, name: str, page: Page) -> Iterator[Event]:
         if not page.count:
             return
         log, secret, client = self._floors.log, self._floors.token_secret, self.client
@@ -209,12 +236,12 @@ def reading_of(client: int, webhook: Webhook, floors: Floors) -> Reading:
     ids = (_set(chosen.service), _set(chosen.call_center))
     kinds = None if chosen.interaction_type is None else frozenset(chosen.interaction_type)
     feeds: list[tuple[FeedName, Matcher]] = []
-    for name in webhook.send:
-        if name == "alerts":
-            continue
-        a_filter = Filter(kinds if name == "interaction" else None, *ids)
-        feeds.append((name, matcher(a_filter)))
-    return Reading(client, feeds, floors)
+    for name in get_args(FeedName):
+        if name == ALERTS and ALERTS in webhook.send:
+            feeds.append((name, EVERYTHING))  # each alert says where it goes
+        elif name in webhook.send:
+            feeds.append((name, matcher(Filter(kinds if name == "interaction" else None, *ids))))
+    return Reading(client, feeds, floors, webhook.name if ALERTS in webhook.send else "")
 
 
 def _set(ids: Sequence[int | str] | None) -> frozenset[int] | None:

@@ -14,7 +14,7 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.ending import ended
 from floorcast.model.errors import FloorcastError
 from floorcast.site.webhooks import Webhook
-from floorcast.webhooks.batches import Reading, reading_of
+from floorcast.webhooks.batches import ALERTS, Reading, reading_of
 from floorcast.webhooks.delivery import Delivery, Surroundings
 from floorcast.webhooks.progress import BUCKET, all_progress, item_of, key_of, read_progress
 
@@ -90,7 +90,7 @@ class ClientSender:
             self._version = version
 
     def _start(self, webhook: Webhook, raw: bytes | None) -> None:
-        key = (webhook.send, webhook.filter)
+        key = (webhook.send, webhook.filter, webhook.name if ALERTS in webhook.send else "")
         reading = self._readings.get(key)
         if reading is None:
             reading = reading_of(self.client, webhook, self._around.floors)
