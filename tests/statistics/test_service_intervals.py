@@ -69,14 +69,14 @@ def test_percentiles_are_nearest_ranks() -> None:
 
 
 def test_last_has_the_interval_in_progress_and_those_that_began_within_it() -> None:
-    """An interval that began before is left out as a whole."""
+    """The one in progress is there however long ago it began; others are left out as a whole."""
     events = [call("call.queue", 600 * number, number, service=10) for number in range(5)]
     floor = folded(PLAN, [*events])
     spans = (IntervalSpan(900), IntervalSpan(900, 1800), IntervalSpan(900, 1))
     starts = [[row.start for row in rows_of(floor, 2500, span)] for span in spans]
     first = seen(0).now
     quarters = [first, first + 900_000, first + 1_800_000]
-    assert starts == [quarters, quarters[1:], []]
+    assert starts == [quarters, quarters[1:], quarters[2:]]
 
 
 def test_a_call_that_waits_over_midnight_is_offered_in_the_first_interval() -> None:
@@ -128,3 +128,10 @@ def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
     floor.fold(agent("LOGOFF", 5000, "BOB"), seen(5000).now * 10_000, "-")
     rows = rows_of(floor, 12_000, IntervalSpan(3600))
     assert [row.agents_max for row in rows] == [2, 2, 1, 1]
+
+
+def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once() -> None:
+    """Or the intervals would not sum to the day until that interval begins."""
+    floor = folded(PLAN, [call("call.queue", 1000, 1, service=10)])
+    (row,) = rows_of(floor, 800)
+    assert (row.offered, row.start, row.complete) == (1, seen(900).now, False)

@@ -38,6 +38,7 @@ __all__ = [
 
 _SERVICES_OF_TURN = 20  # services that are read in one turn of the event loop
 _ROWS_OF_TURN = 100
+_SLOTS_OF_HOUR = 3_600_000 // SLOT_MS
 
 
 class ServiceInterval(Struct, rename="camel", gc=False):
@@ -123,7 +124,9 @@ class _Intervals:
         self._days = _days(scope, moment, span)
         self._begin = self._days[-1].begin
         if span.last is not None:
-            self._begin = moment.now - span.last * 1000
+            now, width = moment.now, self._width * SLOT_MS
+            in_progress = now - (now - self._days[-1].begin) % width
+            self._begin = min(in_progress, now - span.last * 1000)
         self._scan = _scan(scope, moment, self._days)
 
     def __iter__(self) -> Iterator[list[ServiceInterval]]:
@@ -138,7 +141,7 @@ class _Intervals:
             for own in owns
         }
         for day in self._days:
-            for first in range(0, _slots_until(day, self._moment.now), self._width):
+            for first in range(0, self._last(day, owns), self._width):
                 for own in owns:
                     row = self._row(own, day, first, carried[own.service.id])
                     if row is not None:
@@ -151,6 +154,15 @@ class _Intervals:
     def close(self) -> None:
         """Let the floor go."""
         self._scan.close()
+
+    def _last(self, day: Day, owns: Sequence[_Own]) -> int:
+        """The last slot of the day and one: a source's clock may be ahead of ours."""
+        last = _slots_until(day, self._moment.now)
+        for own in owns:
+            slots = own.slots.get(day.number)
+            if slots is not None and slots.hours:
+                last = max(last, (max(slots.hours) + 1) * _SLOTS_OF_HOUR)
+        return last
 
     def _row(self, own: _Own, day: Day, first: int, carried: Carried) -> ServiceInterval | None:
         start = day.begin + first * SLOT_MS
@@ -223,7 +235,7 @@ class Carried:
 
 def _counted_slots(intervals: ServiceIntervals) -> Iterator[int]:
     for hour in intervals.hours:
-        yield from range(hour * 12, hour * 12 + 12)
+        yield from range(hour * _SLOTS_OF_HOUR, (hour + 1) * _SLOTS_OF_HOUR)
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
