@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct, structs, to_builtins
 
 from floorcast.client import agent_answers, answers
-from floorcast.http.handlers import call_data, sessions
+from floorcast.http.handlers import alerts, call_data, sessions
 from floorcast.statistics import (
     agent_averages,
     agent_stats,
@@ -45,6 +45,8 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (service_intervals.ServiceInterval, answers.ServiceInterval),
     (figure_calls.FigureCallsAnswer, answers.FigureCallsAnswer),
     (figure_calls.FigureCall, answers.FigureCall),
+    (alerts.AlertAnswer, answers.AlertAnswer),
+    (alerts.AlertRow, answers.AlertRow),
     (service_stats.ServiceStatistics, answers.ServiceStatistics),
     (service_stats.OutboundCall, answers.OutboundCall),
 ]

@@ -107,6 +107,8 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
         {},
         {"filter": {"service": [{"id": 4001}]}, "figure": "movedOn"},
     ),
+    (methods.alerts(), "GET", "alerts", {}, None),
+    (methods.acknowledge_alert("0f/"), "POST", "alerts/0f%2F/acknowledge", {}, {}),
 ]
 
 

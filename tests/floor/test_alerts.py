@@ -1,35 +1,43 @@
-"""Tests of alerts against a plain model."""
+"""Tests of alerts on a floor, against a plain model."""
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.floor.alerts import Alert, Rule, Transition, acknowledge, follow, propose
+from floorcast.floor.alerts import NO_ALERT, Alert, alert_id, covers, next_status
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
+from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, AlertTransitionData
+from floorcast.site.configuration import AlertRule, FloorConfig, Service
 
+SERVICE = Service(id=7, name="Support")
 RULES = st.builds(
-    lambda threshold, gap, above, hold, calls: Rule(
+    lambda threshold, gap, above, hold, calls: AlertRule(
+        name="Long wait",
+        figure="longestCallInQueue",
         threshold=threshold,
         clear=threshold - gap if above else threshold + gap,
         above=above,
-        hold_ms=hold * 1000,
+        hold=hold,
         min_calls=calls,
     ),
     st.integers(0, 10), st.integers(0, 5), st.booleans(), st.integers(0, 4), st.integers(0, 2),
 )  # fmt: skip
 FIGURES = st.lists(
-    st.tuples(st.none() | st.integers(-6, 16), st.integers(0, 3), st.integers(1, 3)), max_size=40
+    st.tuples(st.none() | st.integers(-6, 16), st.integers(0, 3), st.integers(1, 3), st.booleans()),
+    max_size=40,
 )
+NUMBER = alert_id("Long wait", SERVICE.id)
 
 
-def model(rule: Rule, figures: list[tuple[int | None, int, int]]) -> list[tuple[str, int]]:
+def model(rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]) -> list[object]:
     """The transitions, from runs of moments at which the figure was beyond the threshold."""
-    found: list[tuple[str, int]] = []
+    found: list[object] = []
     run: int | None = None
-    on = False
-    now = 0
-    sign = 1 if rule.above else -1
-    for value, calls, step in figures:
+    on, now, sign = False, 0, 1 if rule.above else -1
+    for value, calls, step, _ in figures:
         now += step * 1000
         known = value is not None and calls >= rule.min_calls
         excess = sign * (value - rule.threshold) if known and value is not None else -1.0
@@ -41,9 +49,9 @@ def model(rule: Rule, figures: list[tuple[int | None, int, int]]) -> list[tuple[
         elif excess > 0:
             if run is None:
                 run = now
-                if rule.hold_ms:
+                if rule.hold:
                     found.append(("pending", now))
-            if now - run >= rule.hold_ms:
+            if now - run >= rule.hold * 1000:
                 found.append(("firing", now))
                 on = True
         elif run is not None:
@@ -52,42 +60,115 @@ def model(rule: Rule, figures: list[tuple[int | None, int, int]]) -> list[tuple[
     return found
 
 
+def floor_with(rule: AlertRule) -> Floor:
+    """A floor that has the rule since entry 1."""
+    floor = Floor(FloorState(client=1))
+    floor.begin_entry(1, 10_000)
+    floor.apply(FloorConfig(services=(SERVICE,), alerts=(rule,)))
+    return floor
+
+
+def proposal(floor: Floor, rule: AlertRule, value: int | None, calls: int, now: int) -> object:
+    """What a node that sees this floor puts into the log, or None."""
+    alert = floor.state.alerts.get(NUMBER, NO_ALERT)
+    status = next_status(rule, alert, value, calls=calls, now=now)
+    if status == alert.status:
+        return None
+    data = AlertTransitionData(
+        alert=NUMBER,
+        name=rule.name,
+        figure=rule.figure,
+        service=SERVICE.id,
+        status=status,
+        follows=alert.number or floor.state.terms,
+        threshold=rule.threshold,
+        above=rule.above,
+        value=value,
+    )
+    return AlertTransition(id="x", source=ALERT_SOURCE, specversion="1.0", data=data)
+
+
+def restarted(floor: Floor) -> Floor:
+    """The floor after a restart from its snapshot."""
+    return Floor(from_snapshot(list(snapshot_parts(floor.captured()))))
+
+
 @given(RULES, FIGURES)
 def test_any_history_gives_the_transitions_of_the_model(
-    rule: Rule, figures: list[tuple[int | None, int, int]]
+    rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]
 ) -> None:
-    """Two nodes propose at each moment, and each transition is applied once."""
-    alert, now = Alert(), 0
-    log: list[Transition] = []
-    for value, calls, step in figures:
+    """Two nodes propose at each moment, one late; restarts come at any point; each counts once."""
+    floor, now, entry = floor_with(rule), 0, 1
+    fed: list[object] = []
+    late: object = None
+    for value, calls, step, restart in figures:
         now += step * 1000
-        both = [propose(rule, alert, value, calls=calls, now=now) for _ in range(2)]
-        for proposed in both:
-            if proposed is not None:
-                log.append(proposed)
-                alert = follow(alert, proposed)
-    applied, again = [], Alert()
-    for transition in log:
-        after = follow(again, transition)
-        if after is not again:
-            applied.append((after.status, after.since))
-        again = after
-    assert again == alert
-    assert applied == model(rule, figures)
+        both = [proposal(floor, rule, value, calls, now) for _ in range(2)]
+        for transition in (late, *both):
+            if isinstance(transition, AlertTransition):
+                entry += 1
+                ticks = now * 10_000 + entry
+                floor.begin_entry(entry, ticks)
+                out = floor.fold(transition, ticks, "-")
+                if out is not None:
+                    fed.append((transition.data.status, now))
+        late = both[1]
+        if restart:
+            floor = restarted(floor)
+    assert fed == model(rule, figures)
 
 
-def test_a_firing_alert_is_acknowledged_once() -> None:
-    """The state names the user; it is over when the figure is back, and only then."""
-    rule = Rule(threshold=120, clear=60)
-    fired = propose(rule, Alert(), 121, calls=0, now=1000)
-    assert fired is not None
-    firing = follow(Alert(), fired)
-    taken = acknowledge(firing, user=7, now=2000)
-    assert taken is not None
-    known = follow(firing, taken)
-    assert (known.status, known.acknowledged_by, known.since) == ("acknowledged", 7, 2000)
-    assert acknowledge(known, user=8, now=3000) is None
-    assert propose(rule, known, 61, calls=0, now=4000) is None
-    over = propose(rule, known, 60, calls=0, now=5000)
-    assert over is not None
-    assert follow(known, over).acknowledged_by is None
+def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
+    """It names the user, and is over when the figure is back."""
+    rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
+    floor = floor_with(rule)
+    fired = proposal(floor, rule, 121, 0, 1000)
+    assert isinstance(fired, AlertTransition)
+    floor.begin_entry(2, 10_000_001)
+    floor.fold(fired, 10_000_001, "-")
+    data = msgspec.structs.replace(
+        fired.data, status="acknowledged", follows=2, acknowledged_by="ops"
+    )
+    floor.begin_entry(3, 20_000_000)
+    floor.fold(msgspec.structs.replace(fired, data=data), 20_000_000, "-")
+    known = floor.state.alerts[NUMBER]
+    assert (known.status, known.since, known.acknowledged_by, known.acknowledged_at) == (
+        "acknowledged", 1000, "ops", 2000,
+    )  # fmt: skip
+    assert next_status(rule, known, 61, calls=0, now=3000) == "acknowledged"
+    assert next_status(rule, known, 60, calls=0, now=3000) == "ok"
+
+
+def test_an_alert_whose_rule_is_gone_ends_and_is_forgotten() -> None:
+    """One that is not over stays until its last transition, which the feed shows."""
+    rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
+    floor = floor_with(rule)
+    fired = proposal(floor, rule, 121, 0, 1000)
+    assert isinstance(fired, AlertTransition)
+    floor.begin_entry(2, 10_000_001)
+    floor.fold(fired, 10_000_001, "-")
+    floor.begin_entry(3, 20_000_000)
+    floor.apply(FloorConfig(services=(SERVICE,)))
+    assert floor.state.alerts[NUMBER].status == "firing"
+    end = msgspec.structs.replace(fired.data, status="ok", follows=2, value=None)
+    floor.begin_entry(4, 30_000_000)
+    out = floor.fold(msgspec.structs.replace(fired, data=end), 30_000_000, "-")
+    assert out is not None
+    assert out.feed == "alerts"
+    assert floor.state.alerts == {}
+
+
+def test_a_rule_covers_the_services_or_call_centers_that_it_names() -> None:
+    """Without either it covers all services."""
+    plain = AlertRule(name="x", figure="totalAbandoned", threshold=1, clear=1)
+    one = msgspec.structs.replace(plain, services=(7,))
+    center = msgspec.structs.replace(plain, call_centers=(5,))
+    assert [covers(rule, 7, 4) for rule in (plain, one, center)] == [True, True, False]
+    assert [covers(rule, 8, 5) for rule in (plain, one, center)] == [True, False, True]
+
+
+def test_an_alert_has_one_id_whatever_its_threshold() -> None:
+    """The id depends on the rule's name and the service."""
+    assert alert_id("a", 1) == alert_id("a", 1)
+    assert len({alert_id("a", 1), alert_id("a", None), alert_id("b", 1), alert_id("a", 11)}) == 4
+    assert Alert("a", "totalOffered", 1, 5.0, above=True).status == "ok"

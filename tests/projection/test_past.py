@@ -102,8 +102,7 @@ def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
 
 def test_before_what_is_kept_it_says_from_when(house: House) -> None:
     """Where the log begins later than a snapshot that could be used."""
-    with past_floors(house.data, LIMITS) as floors:
-        third = floors.recorded_at(ACME, 4)
+    third = house.node.server.log.recorded_at(ACME, 4)
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
     add_function(connection)

@@ -25,7 +25,7 @@ from floorcast.model.inbound import InboundEvent, read_lines
 from floorcast.model.token import end_of_entry, position, to_ms
 from floorcast.projection import runner
 from floorcast.projection.runner import Projection, Reports, last_state
-from floorcast.site.configuration import FeedName, FloorConfig
+from floorcast.site.configuration import DeclaredFeed, FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from tests.feeds.stores import MemoryStore
 from tests.real.nodes import Clock, until
@@ -33,7 +33,7 @@ from tests.real.sites import event
 
 CLIENT = 7
 HOUR = 3600
-BOTH: tuple[FeedName, ...] = ("agent", "interaction")
+BOTH: tuple[DeclaredFeed, ...] = ("agent", "interaction")
 
 
 class RecordingFeed(Feed):
@@ -93,7 +93,7 @@ class House:
             with suppress(asyncio.CancelledError):
                 await folding
 
-    async def plan(self, *feeds: FeedName) -> int:
+    async def plan(self, *feeds: DeclaredFeed) -> int:
         """A site entry; its number."""
         plan = FloorConfig(time_zone="UTC", feeds=feeds)
         return await self.log.append_site(CLIENT, msgspec.json.encode(plan))

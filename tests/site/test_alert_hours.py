@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from floorcast.floor.alert_hours import MAX_SPANS, parse_hours
+from floorcast.site.alert_hours import MAX_SPANS, parse_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

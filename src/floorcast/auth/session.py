@@ -225,13 +225,16 @@ def proof_of(password_hash: str) -> str:
     return sha256(password_hash.encode()).hexdigest()[:32]
 
 
-Methods = Literal["feeds", "call data", "campaign statistics", "service methods"]
+Methods = Literal[
+    "feeds", "call data", "campaign statistics", "service methods", "acknowledgement of alerts"
+]
 
 ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
     "feeds": ("Sysadmin", "Manager", SCREEN),
     "call data": ("Sysadmin", "Superuser", "Report Admin"),
     "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager", SCREEN),
     "service methods": ("Sysadmin", "Superuser", "Manager", SCREEN),
+    "acknowledgement of alerts": ("Sysadmin", "Superuser", "Manager"),
 }
 """The roles that may call each group of methods."""
 

@@ -25,6 +25,7 @@ SUMMARIES = {
     "user": "Add, change and remove users.",
     "key": "Create and revoke API tokens and ingest, metrics and screen keys.",
     "webhook": "Show, test, resume and skip webhooks.",
+    "alert": "Try alert rules on a stored day.",
     "audit": "Print the audit log: logins, refusals and changes.",
     "backup": "Copy the data folder in the state of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",

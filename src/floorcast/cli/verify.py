@@ -22,7 +22,7 @@ from floorcast.statistics.visibility import Moment
 from floorcast.verify.disk import damaged_files
 from floorcast.verify.verification import Difference, StoredEntry, verify
 
-__all__ = ["register"]
+__all__ = ["limits_of", "log_of", "register", "stored_entries"]
 
 READ = 64  # entries read at a time
 HOUR = 3_600_000  # ms
@@ -55,7 +55,7 @@ def verify_stored(
     if disk:
         _verify_disk(settings.data)
         return
-    log = _log_of(settings.data)
+    log = log_of(settings.data)
     try:
         differences = [
             line for stream in log.streams() for line in _verified(log, stream, settings)
@@ -93,7 +93,8 @@ def _moment(ticks: int | None) -> str:
     return "unknown" if ticks is None else local_time(ticks, UTC)
 
 
-def _log_of(folder: Path) -> LogReader:
+def log_of(folder: Path) -> LogReader:
+    """The log of a data folder; raises SettingError if it has none."""
     _check_folder(folder)
     return LogReader(folder / "log.db")
 
@@ -105,16 +106,20 @@ def _check_folder(folder: Path) -> None:
         raise SettingError(f"{folder} holds no log")
 
 
-def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
-    """Print what a client's log came to; a row of the table for each difference."""
-    limits = Moment(
+def limits_of(settings: Settings) -> Moment:
+    """The limits by which a server with these settings folds."""
+    return Moment(
         0,
         int(settings.call_quiet_hours * HOUR),
         int(settings.agent_quiet_hours * HOUR),
         int(settings.agent_late_minutes * 60_000),
     )
+
+
+def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
+    """Print what a client's log came to; a row of the table for each difference."""
     try:
-        found = verify(stream.client, _entries(log, stream), limits)
+        found = verify(stream.client, stored_entries(log, stream), limits_of(settings))
     except DamagedEntry as error:
         print(f"client {stream.client}: {error.message}")
         return [(str(stream.client), "(none)", f"entry {error.number}", "", error.why, "")]
@@ -131,7 +136,7 @@ def _told(client: int, difference: Difference) -> Sequence[str]:
     return (str(client), method, row, figure or "(the row)", str(shown), str(recomputed))
 
 
-def _entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
+def stored_entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
     """The stored entries, preceded by the site as of the first one."""
     removed = log.removed_site(stream.ordinal)
     if removed is not None:

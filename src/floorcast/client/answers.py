@@ -12,6 +12,8 @@ from floorcast.client.events import AgentEvent, Interaction
 
 __all__ = [
     "AgentEventPage",
+    "AlertAnswer",
+    "AlertRow",
     "Answer",
     "CampaignAnswer",
     "CampaignStatistics",
@@ -189,6 +191,36 @@ class ServiceInterval(Struct, rename="camel", kw_only=True):
     occupancy: float | None = None
     agents_max: int | None = None
     queue_max: int | None = None
+
+
+class AlertRow(Answer, kw_only=True):
+    """A rule at a service (floorcast's own); without ``service_id``, at the client."""
+
+    alert_id: str | None = None
+    client_id: int | None = None
+    name: str | None = None
+    status: str | None = None
+    since: int | None = None
+    figure: str | None = None
+    value: float | None = None
+    condition: str | None = None
+    threshold: float | None = None
+    clear: float | None = None
+    hold: int | None = field(default=None, name="for")
+    service_id: int | None = None
+    service_name: str | None = None
+    call_center_id: int | None = None
+    call_center_name: str | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: int | None = None
+    to: list[str] = []
+
+
+class AlertAnswer(Answer, kw_only=True):
+    """The alerts, firing ones first (floorcast's own)."""
+
+    alerts: list[AlertRow] = []
+    time_stamp: int | None = None
 
 
 class IntervalAnswer(Answer, kw_only=True):

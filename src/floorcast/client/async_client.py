@@ -168,6 +168,8 @@ class AsyncClient(AsyncConnected):
     service_statistics = _answering(methods.service_statistics)
     service_intervals = _answering(methods.service_intervals)
     service_calls = _answering(methods.service_calls)
+    alerts = _answering(methods.alerts)
+    acknowledge_alert = _answering(methods.acknowledge_alert)
 
     agent_events = _following(feeds.agent_events)
     interaction_events = _following(feeds.interaction_events)

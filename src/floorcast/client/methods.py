@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw, Struct
@@ -26,6 +27,7 @@ __all__ = [
     "MOST",
     "Call",
     "Page",
+    "acknowledge_alert",
     "agent_averages",
     "agent_event_feed",
     "agent_page",
@@ -33,6 +35,7 @@ __all__ = [
     "agent_statistics_ex",
     "agent_status",
     "agent_stream",
+    "alerts",
     "call_event_feed",
     "call_page",
     "campaign_statistics",
@@ -251,6 +254,17 @@ def service_calls(
     if client is not None:
         members["client"] = client
     return _answer(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
+
+
+def alerts() -> Call[answers.AlertAnswer]:
+    """The alerts, firing ones first (floorcast's own)."""
+    return _answer(Request("GET", "/realtime/alerts"), answers.AlertAnswer)
+
+
+def acknowledge_alert(alert_id: str) -> Call[answers.AlertRow]:
+    """Acknowledge a firing alert (floorcast's own). Raises InvalidParameter for any other."""
+    path = f"/realtime/alerts/{quote(alert_id, safe='')}/acknowledge"
+    return _answer(post(path), answers.AlertRow)
 
 
 def _page(response: Response) -> Page:

@@ -1,101 +1,119 @@
-"""Alerts: the state of a rule at a service, and the transitions between states.
+"""Alerts: the status of a rule at a service, as the log's transitions have it.
 
-``propose`` is a pure function of the figures, the state and the time. What it returns goes through
-the client's log; ``follow`` applies it only to the state it was made from. So two nodes that
-propose the same transition, or one that is proposed again after a restart, change nothing twice.
+Whoever proposes a transition names the change that it follows; ``follow`` applies it only to that
+one. So two nodes that propose the same transition, or one that proposes it again after a restart,
+change nothing twice.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from hashlib import blake2b
 
 from msgspec import Struct
 
-__all__ = ["Alert", "Rule", "Status", "Transition", "acknowledge", "follow", "propose"]
+from floorcast.floor.directory import Directory
+from floorcast.model.inbound import AlertStatus, AlertTransitionData
+from floorcast.model.outbound import AlertEvent
+from floorcast.site.configuration import AlertRule
 
-Status = Literal["ok", "pending", "firing", "acknowledged"]
-
-
-class Rule(Struct, frozen=True):
-    """When an alert fires: beyond ``threshold`` for ``hold_ms``; over when back at ``clear``."""
-
-    threshold: float
-    clear: float
-    above: bool = True
-    hold_ms: int = 0
-    min_calls: int = 0
-
-    def exceeded(self, value: float) -> bool:
-        """Returns whether the value is beyond the threshold."""
-        return value > self.threshold if self.above else value < self.threshold
-
-    def cleared(self, value: float) -> bool:
-        """Returns whether the value is back at ``clear``."""
-        return value <= self.clear if self.above else value >= self.clear
+__all__ = ["NO_ALERT", "Alert", "alert_event", "alert_id", "covers", "follow", "next_status"]
 
 
 class Alert(Struct, frozen=True):
-    """The state of a rule at a service; ``since`` in epoch ms, ``number`` counts transitions."""
+    """The status of a rule at a service (None: the client), and what its last change said.
 
-    status: Status = "ok"
+    ``number`` is the entry of that change. ``since`` is when the status began, in ms; that of an
+    acknowledged alert is when it fired.
+    """
+
+    name: str
+    figure: str
+    service: int | None
+    threshold: float
+    above: bool
+    status: AlertStatus = "ok"
     since: int = 0
     number: int = 0
-    value: float | None = None
-    acknowledged_by: int | None = None
+    value: int | float | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: int | None = None
+    to: tuple[str, ...] = ()
 
 
-class Transition(Struct, frozen=True):
-    """A change of state at ``at`` (epoch ms); ``follows`` is the number of the state before."""
-
-    status: Status
-    at: int
-    follows: int
-    value: float | None = None
-    user: int | None = None
+NO_ALERT = Alert("", "", None, 0.0, above=True)
+"""Stands for an alert that has never changed."""
 
 
-def propose(
-    rule: Rule, alert: Alert, value: float | None, *, calls: int, now: int
-) -> Transition | None:
-    """Returns the next transition, if one is due.
+def alert_id(name: str, service: int | None) -> str:
+    """Identifies the alert of a rule at a service. A rule whose threshold changes keeps its id."""
+    named = f"{'' if service is None else service}\n{name}"
+    return blake2b(named.encode(), digest_size=8).hexdigest()
 
-    ``value`` is None where there is none: outside the rule's hours, or for a service that has no
-    row today. ``calls`` is what a rate is of.
+
+def covers(rule: AlertRule, service: int, call_center: int | None) -> bool:
+    """Whether the rule is for a service of the client, in this call center."""
+    if rule.services:
+        return service in rule.services
+    return not rule.call_centers or call_center in rule.call_centers
+
+
+def next_status(
+    rule: AlertRule, alert: Alert, value: float | None, *, calls: int, now: int
+) -> AlertStatus:
+    """The status that follows from the figure's value at ``now`` (ms).
+
+    ``value`` is None outside the rule's hours, and where the figure does not exist. ``calls`` is
+    the number of calls that the figure was made of.
     """
-    status = _next(rule, alert, None if calls < rule.min_calls else value, now)
-    if status == alert.status:
-        return None
-    return Transition(status=status, at=now, follows=alert.number, value=value)
-
-
-def _next(rule: Rule, alert: Alert, value: float | None, now: int) -> Status:
-    if value is None:
+    if value is None or calls < rule.min_calls:
         return "ok"
     if alert.status in ("firing", "acknowledged"):
-        return "ok" if rule.cleared(value) else alert.status
-    if not rule.exceeded(value):
+        back = value <= rule.clear if rule.above else value >= rule.clear
+        return "ok" if back else alert.status
+    if not (value > rule.threshold if rule.above else value < rule.threshold):
         return "ok"
     held = now - alert.since if alert.status == "pending" else 0
-    return "firing" if held >= rule.hold_ms else "pending"
+    return "firing" if held >= rule.hold * 1000 else "pending"
 
 
-def acknowledge(alert: Alert, *, user: int, now: int) -> Transition | None:
-    """Returns the transition of a firing alert that a user acknowledges; None for any other."""
-    if alert.status != "firing":
-        return None
-    return Transition(
-        status="acknowledged", at=now, follows=alert.number, value=alert.value, user=user
+def follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
+    """The alert after a transition at ``at`` (ms), which is in entry ``number``."""
+    acknowledged = data.status == "acknowledged"
+    return Alert(
+        data.name,
+        data.figure,
+        data.service,
+        data.threshold,
+        data.above,
+        status=data.status,
+        since=alert.since if acknowledged else at,
+        number=number,
+        value=data.value,
+        acknowledged_by=data.acknowledged_by if acknowledged else None,
+        acknowledged_at=at if acknowledged else None,
+        to=data.to,
     )
 
 
-def follow(alert: Alert, transition: Transition) -> Alert:
-    """Returns the state after the transition; the same state if it follows another."""
-    if transition.follows != alert.number:
-        return alert
-    return Alert(
-        status=transition.status,
-        since=transition.at,
-        number=alert.number + 1,
-        value=transition.value,
-        acknowledged_by=transition.user,
+def alert_event(
+    client: int, data: AlertTransitionData, at: int, event_id: str, directory: Directory
+) -> AlertEvent:
+    """A transition as the feed has it."""
+    service = None if data.service is None else directory.services.get(data.service)
+    return AlertEvent(
+        event_id=event_id,
+        timestamp=at,
+        client_id=client,
+        alert_id=data.alert,
+        name=data.name,
+        status=data.status,
+        figure=data.figure,
+        service_id=data.service,
+        service_name=None if service is None else service.name,
+        call_center_id=directory.call_center_of(data.service),
+        condition="above" if data.above else "below",
+        threshold=data.threshold,
+        value=data.value,
+        acknowledged_by=data.acknowledged_by,
+        to=data.to,
     )

@@ -8,7 +8,7 @@ result is as if none had ever left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_events import agent_event_kind
 from floorcast.floor.agent_fold import AgentFold, Calls, FoldTimes
 from floorcast.floor.agents import OnFloor
+from floorcast.floor.alerts import NO_ALERT, alert_event, follow
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call, Key
@@ -39,6 +40,7 @@ from floorcast.floor.timeline import AgentTimes, Timeline, forget_moments
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
+    AlertTransition,
     CallAnswer,
     CallDisposition,
     CallEnd,
@@ -53,7 +55,7 @@ from floorcast.model.inbound import (
     SmsAttempt,
     milliseconds,
 )
-from floorcast.model.outbound import AgentEvent, InteractionEvent
+from floorcast.model.outbound import AgentEvent, AlertEvent, InteractionEvent
 from floorcast.model.states import NOT_READY
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.configuration import FloorConfig
@@ -73,7 +75,7 @@ class OutboundEvent(Struct, gc=False):
     kind: str
     service: int | None
     call_center: int | None
-    event: AgentEvent | InteractionEvent
+    event: AgentEvent | InteractionEvent | AlertEvent
 
 
 class Floor:
@@ -125,7 +127,10 @@ class Floor:
             CallUpdate: self._call_update,
             AgentMissed: self._agent_missed,
             CampaignUpdate: self._campaign_update,
+            AlertTransition: self._alert,
         }
+        if not state.heard_at and state.entry != state.terms:
+            state.heard_at = state.recorded_at  # an earlier release did not store it
         self._use_config(state.config)
         for call in self.call_table.calls.values():
             self.tally.shorten(call)
@@ -149,6 +154,12 @@ class Floor:
             for agent in self.state.agents.values():
                 forget_moments(agent)  # their days were others
             self.state.counters.intervals.clear()
+        rules = {rule.name for rule in config.alerts}
+        self.state.alerts = {
+            number: alert
+            for number, alert in self.state.alerts.items()
+            if alert.status != "ok" or alert.name in rules
+        }
         self.state.config = config
         self.state.terms = self.state.entry
         self.state.directory.apply(config)
@@ -220,6 +231,11 @@ class Floor:
         self.folded.forget()
         self._ageing.tidy(now)
 
+    def hear(self, events: Sequence[LoggedEvent]) -> None:
+        """Note that a source was heard, before the events of an entry are folded."""
+        if events and type(events[0]) is not AlertTransition:
+            self.state.heard_at = self.state.recorded_at
+
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """The calls that the events speak of and that are not in memory."""
         found: dict[Key, None] = {}
@@ -240,8 +256,10 @@ class Floor:
                 found[key] = None
         return list(found)
 
-    def fold(self, event: InboundEvent, recorded_at: int, event_id: str) -> OutboundEvent | None:
-        """Fold one event; ``event_id`` is the id that it bears in the interaction feed."""
+    def fold(
+        self, event: InboundEvent | AlertTransition, recorded_at: int, event_id: str
+    ) -> OutboundEvent | None:
+        """Fold one event; ``event_id`` is the id that it bears in a feed of tokens."""
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
         now = recorded_at // TICKS_PER_MS
         fed = self._folds[type(event)](event, at, now, event_id)
@@ -382,6 +400,22 @@ class Floor:
             directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
+
+    # -- alerts ----------------------------------------------------------------------------
+
+    def _alert(
+        self, event: AlertTransition, at: int, _now: int, event_id: str
+    ) -> OutboundEvent | None:
+        data, state = event.data, self.state
+        before = state.alerts.get(data.alert, NO_ALERT)
+        if data.follows != (before.number or state.terms):
+            return None
+        if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
+            state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
+        else:
+            state.alerts[data.alert] = follow(before, data, at, state.entry)
+        fed = alert_event(state.client, data, at, event_id, state.directory)
+        return OutboundEvent("alerts", "", data.service, fed.call_center_id, fed)
 
 
 _OF_CALLS = frozenset(

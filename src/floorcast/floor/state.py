@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from floorcast.floor.agents import OnFloor
+from floorcast.floor.alerts import Alert
 from floorcast.floor.calls import Call
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.counters import AgentDay, Counters
@@ -45,7 +46,8 @@ class FloorState(Struct):
 
     ``recorded_at`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
     dispositioned as a right-party contact in the last half hour and when, in ms. ``terms`` is the
-    entry of the configuration in force.
+    entry of the configuration in force. ``alerts`` are those that have changed, by their ids.
+    ``heard_at`` is when the newest event of a source was recorded, in ticks.
     """
 
     client: int
@@ -59,6 +61,8 @@ class FloorState(Struct):
     campaigns: dict[int, Campaign] = field(default_factory=dict)
     connects: dict[int, dict[str, int]] = field(default_factory=dict)
     terms: int = 0
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    heard_at: int = 0
 
 
 class _SnapshotPart(Struct, omit_defaults=True):

@@ -10,6 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.alerts import (
+    NO_ALERT,
+    Alert,
+    alert_id,
+    covers,
+    next_status,
+)
 from floorcast.floor.call_data import CallFacts
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
@@ -18,20 +25,31 @@ from floorcast.floor.counted_calls import Counted, Result, counted_at, first_off
 from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
-from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column, ServiceIntervals
+from floorcast.floor.intervals import (
+    COLUMNS,
+    MOVED_ON,
+    SLOT_MS,
+    SLOTS_OF_HOUR,
+    Column,
+    ServiceIntervals,
+)
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.segment_index import SegmentIndex
 from floorcast.floor.service_totals import WAIT_BOUNDS, ServiceTotals, Total
-from floorcast.site.configuration import Agent, CallCenter, Service
+from floorcast.site.configuration import Agent, AlertRule, CallCenter, Service
 
 __all__ = [
     "COLUMNS",
     "MOVED_ON",
+    "NO_ALERT",
     "NO_SERVICE",
+    "SLOTS_OF_HOUR",
     "SLOT_MS",
     "WAIT_BOUNDS",
     "Agent",
     "AgentDay",
+    "Alert",
+    "AlertRule",
     "Call",
     "CallCenter",
     "CallFacts",
@@ -51,6 +69,9 @@ __all__ = [
     "ServiceIntervals",
     "ServiceTotals",
     "Total",
+    "alert_id",
+    "covers",
+    "next_status",
 ]
 
 
@@ -97,6 +118,31 @@ class FloorView:
     def agents(self) -> Mapping[int, Agent]:
         """Every agent that is known by name, by id."""
         return self._floor.state.directory.agents
+
+    @property
+    def alert_rules(self) -> Sequence[AlertRule]:
+        """The alert rules in force."""
+        return self._floor.state.config.alerts
+
+    @property
+    def alerts(self) -> Mapping[str, Alert]:
+        """The alerts that have ever changed, by id."""
+        return self._floor.state.alerts
+
+    @property
+    def configured_in(self) -> int:
+        """The entry of the configuration in force."""
+        return self._floor.state.terms
+
+    @property
+    def heard_at(self) -> int:
+        """When the newest event of a source was recorded, in ticks; 0: never."""
+        return self._floor.state.heard_at
+
+    @property
+    def time_zone(self) -> str:
+        """The client's time zone."""
+        return self._floor.state.config.time_zone
 
     def call_center_of(self, service: int | None) -> int | None:
         """The call center of a service, or None."""

@@ -14,6 +14,7 @@ from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import admit
 from floorcast.http.error_responses import MethodNotAllowed, error_response, is_event_source
 from floorcast.http.handlers import (
+    alerts,
     call_data,
     feeds,
     figure_calls,
@@ -182,6 +183,19 @@ ROUTES: tuple[Route, ...] = (
           operation="serviceIntervals", methods="service methods",
           body=statistics.IntervalRequest, answer=IntervalAnswer,
           doc="Get the calls and the agents' time of each service by interval of the day."),
+
+    # alerts
+    Route(method="GET", path="/realtime/alerts", handler=alerts.alerts,
+          operation="alerts", methods="service methods", answer=alerts.AlertAnswer,
+          doc="List the alerts, firing ones first, with their values and since when they fire."),
+    Route(method="GET", path="/realtime/alerts/sse", handler=streams.alert_source,
+          operation="alertStream", methods="service methods", feed="alerts", query=_PLACE,
+          cookie=True, media_type="text/event-stream",
+          doc="Stream the alerts' changes of status."),
+    Route(method="POST", path="/realtime/alerts/{alertId}/acknowledge", handler=alerts.acknowledge,
+          operation="acknowledgeAlert", methods="acknowledgement of alerts",
+          refusals=(NotFound, InvalidParameter, Unavailable), answer=alerts.AlertRow,
+          doc="Acknowledge a firing alert."),
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,

@@ -14,7 +14,7 @@ from floorcast.model.errors import (
     RoleNotAllowed,
 )
 
-__all__ = ["audit_failure", "audit_login", "audit_refusal"]
+__all__ = ["audit_acknowledgement", "audit_failure", "audit_login", "audit_refusal"]
 
 SHOWN = 16  # characters of a session's hash: enough to tell sessions apart
 
@@ -24,6 +24,20 @@ _KEYS = {
     "metrics key": "metrics_key",
     "screen key": "screen_key",
 }
+
+
+def audit_acknowledgement(context: RequestContext, client: int, alert: str, name: str) -> None:
+    """Record that a user acknowledged an alert."""
+    session = context.session
+    context.services.audit.record(
+        "alert_acknowledged",
+        client=client,
+        user=session.user,
+        name=session.name,
+        address=context.address,
+        session=session.digest[:SHOWN],
+        what=f"{alert} {name}",
+    )
 
 
 def audit_login(context: RequestContext, event: str, session: Session) -> None:

@@ -112,11 +112,14 @@ class Table:
         parent, _, last = path.rpartition("/")
         if last and (methods := self._paths.get(f"{parent}/{{}}")) is not None:
             return methods, last
+        parent, _, named = parent.rpartition("/")
+        if named and (methods := self._paths.get(f"{parent}/{{}}/{last}")) is not None:
+            return methods, named
         raise NotFound("there is no such path")
 
 
 def _open(path: str) -> str:
-    return re.sub(r"\{\w+\}$", "{}", path)
+    return re.sub(r"\{\w+\}", "{}", path)
 
 
 def _allowed(methods: _Methods) -> list[str]:

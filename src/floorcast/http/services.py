@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -70,7 +70,7 @@ class Services:
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
     counts in no figure of now. ``clients`` are those that this server is for; none named: all.
     ``readers`` of feeds and ``sources`` of events come in by gates of their own, so that neither
-    waits for the others' crowd.
+    waits for the others' crowd. ``alert_values`` has the value of each alert, by client.
     """
 
     now: Now
@@ -94,6 +94,7 @@ class Services:
     readiness: Readiness = field(default_factory=Readiness)
     past: Past = field(default_factory=Past)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
+    alert_values: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000
 
@@ -124,15 +125,11 @@ class Services:
         return self.floor_of(client).feed(name)
 
     def newest_event(self, client: int) -> int:
-        """When the log took the client's newest event, in ticks; 0 if it holds none.
+        """When the client's newest folded event was recorded, in ticks; 0 if there is none.
 
         Raises as ``floor_of`` does.
         """
-        head = self.log.head(client)
-        if head.number != self.floor_of(client).floor.state.terms:
-            return head.recorded_at
-        # the newest entry is a change of the site, which no source sent
-        return self.log.recorded_at(client, head.number - 1) or 0
+        return self.floor_of(client).floor.state.heard_at
 
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
         """The token of a reader that has seen everything up to ``cursor``; see ``token_at``."""

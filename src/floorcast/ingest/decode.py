@@ -17,7 +17,7 @@ import msgspec
 from floorcast.ingest.content_modes import BASE64, on_one_line, with_plain_data
 from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
-from floorcast.model.inbound import InboundEvent
+from floorcast.model.inbound import ALERT_SOURCE, InboundEvent
 from floorcast.model.nesting import check_nesting
 
 __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
@@ -130,6 +130,8 @@ def _checked(line: bytes, latest: datetime) -> InboundEvent:
         event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise why_not(line, error) from error
+    if event.source == ALERT_SOURCE:
+        raise InvalidParameter(f"source {ALERT_SOURCE!r} is reserved for floorcast's own events")
     if event.time is not None:
         if event.time > latest:
             raise InvalidParameter("time is more than 5 minutes in the future")

@@ -19,10 +19,14 @@ from msgspec import Meta, Struct
 from floorcast.model.states import AgentEventType
 
 __all__ = [
+    "ALERT_SOURCE",
     "AgentMissed",
     "AgentMissedData",
     "AgentState",
     "AgentStateData",
+    "AlertStatus",
+    "AlertTransition",
+    "AlertTransitionData",
     "CallAnswer",
     "CallAnswerData",
     "CallDisposition",
@@ -385,7 +389,39 @@ class UnknownEvent(Struct, gc=False):
     data: None = None
 
 
-LoggedEvent = InboundEvent | UnknownEvent
+AlertStatus = Literal["ok", "pending", "firing", "acknowledged"]
+ALERT_SOURCE = "floorcast:alerts"
+"""The source of every ``AlertTransition``; no other event may name it."""
+
+
+class AlertTransitionData(_Data):
+    """An alert changed its status. It counts only if it ``follows`` the alert's last change.
+
+    ``follows`` is the entry of that change, or of the configuration for the first one. ``value`` is
+    the figure's; None outside the rule's hours, and where there is too little to judge.
+    ``acknowledged_by`` is the name of a user.
+    """
+
+    alert: str
+    name: str
+    figure: str
+    service: int | None
+    status: AlertStatus
+    follows: int
+    threshold: float
+    above: bool
+    value: int | float | None = None
+    acknowledged_by: str | None = None
+    to: tuple[str, ...] = ()
+
+
+class AlertTransition(_Event, tag="alert.transition"):
+    """See ``AlertTransitionData``. Only floorcast itself writes it into the log."""
+
+    data: AlertTransitionData
+
+
+LoggedEvent = InboundEvent | AlertTransition | UnknownEvent
 
 
 class _Envelope(Struct, gc=False):
@@ -393,7 +429,7 @@ class _Envelope(Struct, gc=False):
     source: str
 
 
-_event_decoder = msgspec.json.Decoder(InboundEvent)
+_event_decoder = msgspec.json.Decoder(InboundEvent | AlertTransition)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -409,7 +445,7 @@ def read_lines(payload: bytes) -> list[LoggedEvent]:
 
 def _read_line(line: bytes) -> LoggedEvent:
     with suppress(*_UNREADABLE):
-        event: InboundEvent = _event_decoder.decode(line)
+        event: InboundEvent | AlertTransition = _event_decoder.decode(line)
         return event
     with suppress(*_UNREADABLE):
         envelope = _envelope_decoder.decode(line)

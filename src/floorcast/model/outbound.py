@@ -11,11 +11,12 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from floorcast.model.inbound import Direction
+from floorcast.model.inbound import AlertStatus, Direction
 from floorcast.model.states import AgentEventType
 
 __all__ = [
     "AgentEvent",
+    "AlertEvent",
     "CallDispositionEvent",
     "CallEvent",
     "CallStartEvent",
@@ -56,6 +57,30 @@ class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=Fa
     supervisor_phone_number: str | None = None
     seq_num: int
     event_id: str
+
+
+class AlertEvent(Struct, rename="camel", kw_only=True, gc=False):
+    """An alert changed its status. ``timestamp`` is in ms; ``service_id`` is null for a client's.
+
+    ``value`` is that of the figure at the time; null outside the rule's hours, and where there is
+    too little to judge. ``to`` names the webhooks that the rule sends to.
+    """
+
+    event_id: str
+    timestamp: int
+    client_id: int
+    alert_id: str
+    name: str
+    status: AlertStatus
+    figure: str
+    service_id: int | None
+    service_name: str | None
+    call_center_id: int | None
+    condition: Literal["above", "below"]
+    threshold: int | float
+    value: int | float | None
+    acknowledged_by: str | None
+    to: tuple[str, ...]
 
 
 class _Voice(Struct, rename="camel", gc=False):

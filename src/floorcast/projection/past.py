@@ -100,11 +100,6 @@ class PastFloors:
         except (apsw.Error, *UNREADABLE) as error:
             raise Unavailable("derived data cannot be read, or is being rebuilt", 5) from error
 
-    def recorded_at(self, client: int, number: int) -> int:
-        """When an entry was recorded, in ticks; 0 if it is not stored."""
-        row = self._streams.get(client)
-        return 0 if row is None else self._reader.recorded_at(row.ordinal, number) or 0
-
     def _begun(self, stream: _Stream, place: int, kept: Refold | None) -> Refold:
         """A floor at or before the place."""
         whole = entry_of(place) if place == end_of_entry(entry_of(place)) else entry_of(place) - 1

@@ -66,6 +66,7 @@ class Refold:
             self._apply_site(payload)
         elif kind == "events":
             events = read_lines(payload)
+            floor.hear(events)
             if through < len(events) - 1:
                 self._fold(number, recorded_at, events[: through + 1])
                 self.reached = position(number, through)

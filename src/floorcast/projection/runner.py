@@ -29,6 +29,7 @@ from floorcast.floor.state import (
 from floorcast.log.port import HOUR, Entry, EventLog
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
 from floorcast.model.inbound import (
+    AlertTransition,
     CallDisposition,
     CallEnd,
     CallStart,
@@ -61,7 +62,9 @@ _LOOK = 16  # events between two checks of the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
 _ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in the next
 
-_FED_BY_ID = frozenset({CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt})
+_FED_BY_ID = frozenset(
+    {CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt, AlertTransition}
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 _config_decoder = msgspec.json.Decoder(FloorConfig)
@@ -280,13 +283,16 @@ class Projection:
             )
 
     def _switch_feeds(self) -> None:
+        on = (*self.floor.state.config.feeds, "alerts")
+        self._switched_on = frozenset(name for name in self.feeds if name in on)
         for name, feed in self.feeds.items():
-            feed.switched_on = name in self.floor.state.config.feeds
+            feed.switched_on = name in on
 
     async def _fold_events(self, entry: Entry) -> None:
         events = entry.events
         if events is None:
             events = read_lines(entry.payload)
+        self.floor.hear(events)
         deadline = time.perf_counter() + _TURN
         done, known, count = 0, 0, len(events)
         while done < count:
@@ -307,7 +313,7 @@ class Projection:
     ) -> tuple[dict[str, list[Record]], int]:
         """Fold events until the deadline. Returns what they publish, and their number."""
         fold, recorded_at = self.floor.fold, entry.recorded_at
-        switched_on = self.floor.state.config.feeds
+        switched_on = self._switched_on
         event_id = event_id_maker(self.client, recorded_at, entry.number, self._token_secret)
         first = position(entry.number, 0)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}

@@ -23,7 +23,7 @@ from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
-FEEDS: tuple[FeedName, ...] = ("agent", "interaction")
+FEEDS: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
 _AGAIN = 1.0  # seconds before a failed floor is restarted
 DAMAGED_AGAIN_SECONDS = 60.0  # the same where the log is damaged: it seldom heals
 

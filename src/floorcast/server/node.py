@@ -11,6 +11,7 @@ from typing import Self
 
 import structlog
 
+from floorcast.alerts.evaluator import AlertEvaluator, QuietLimits
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import KeyGuesses, Keys
@@ -49,6 +50,7 @@ from floorcast.webhooks.service import Webhooks
 
 __all__ = ["Node"]
 
+ALERTS = 1.0  # seconds between two looks at the alerts
 CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
 LONGEST_PAUSE = 60.0  # seconds between two tries to bring a floor up to the site
 SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
@@ -119,6 +121,7 @@ class Node:
             self._site.on_change(self._audit_site)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
+        self._every(ALERTS, self._alerts.look)
         self._every(SNAPSHOTS, self._floors.snapshot)
         self._every(SESSIONS_KEPT, self.server.sessions.keep)
         self._every(SESSIONS_KEPT, self._flush_audit)
@@ -236,6 +239,13 @@ class Node:
             "" if stores.shared else SINGLE,
         )
         metrics.watch_webhooks(self._webhooks.states)
+        self._alerts = AlertEvaluator(
+            self.server.floors,
+            log,
+            now,
+            QuietLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms),
+        )
+        self.server.alert_values = self._alerts.values
         self._stack.push_async_callback(self._stop)
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
@@ -275,6 +285,7 @@ class Node:
         tasks = [*self._chores, *self._beginning.values()]
         await ended(tasks)
         await self._webhooks.close()
+        await self._alerts.close()
         await self._floors.close()
         self._rings.seal()
 

@@ -71,6 +71,7 @@ def _summary(client: Client) -> str:
         "agent": len(client.plan.agents),
         "term code": len(client.plan.term_codes),
         "webhook": len(client.webhooks),
+        "alert": len(client.plan.alerts),
         "user": sum(not user.agent for user in client.users),
         "API token": len(client.api_tokens),
         "ingest key": len(client.ingest_keys),
@@ -84,6 +85,7 @@ def _tables(old: Client, new: Client) -> Iterator[tuple[str, _Table, _Table]]:
     yield "agent", _by("id", old.plan.agents), _by("id", new.plan.agents)
     yield "webhook", _by("name", old.webhooks), _by("name", new.webhooks)
     yield "term code", _by("code", old.plan.term_codes), _by("code", new.plan.term_codes)
+    yield "alert", _by("name", old.plan.alerts), _by("name", new.plan.alerts)
     for agent, name in ((False, "user"), (True, "login of agent")):
         before = [user for user in old.users if user.agent is agent]
         after = [user for user in new.users if user.agent is agent]

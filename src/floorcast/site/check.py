@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from floorcast.site.alert_file import alert_problems
 from floorcast.site.client_tree import children_of, family, is_own_ancestor
 from floorcast.site.configuration import Center, CenterOf
 from floorcast.site.digests import digest
@@ -84,6 +85,8 @@ def _within(client: FileClient, centers: Centers) -> Iterator[str]:
     yield from webhook_problems(client.webhook, client.feeds, services, named)
     for agent in client.agent:
         yield from (f", agent {agent.id}{problem}" for problem in _password(agent))
+    alerted = [webhook.name for webhook in client.webhook if "alerts" in webhook.send]
+    yield from alert_problems(client.alert, client.service, client.call_center, alerted)
 
 
 def _twice(client: FileClient) -> Iterator[str]:
@@ -98,6 +101,7 @@ def _twice(client: FileClient) -> Iterator[str]:
         ("webhook", "name", _names(client.webhook)),
         ("term_code", "code", [code.code for code in client.term_code]),
         ("not_ready_reason", "reason", [one.reason for one in client.not_ready_reason]),
+        ("alert", "name", _names(client.alert)),
     )
     for table, key, values in tables:
         for double in _doubles(values):

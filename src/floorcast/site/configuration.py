@@ -17,11 +17,13 @@ from floorcast.site.webhooks import Webhook
 __all__ = [
     "DEFAULT_TERM_CODES",
     "Agent",
+    "AlertRule",
     "CallCenter",
     "Category",
     "Center",
     "CenterOf",
     "Client",
+    "DeclaredFeed",
     "Exits",
     "FeedName",
     "FloorConfig",
@@ -42,7 +44,9 @@ Limit = Annotated[int, Meta(ge=0, le=10_000_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Echoed = Annotated[str, Meta(max_length=256)]
 
-FeedName = Literal["agent", "interaction"]
+DeclaredFeed = Literal["agent", "interaction"]
+FeedName = Literal["agent", "interaction", "alerts"]
+"""The feeds. ``alerts`` is on for every client; the others are switched on in the site."""
 Category = Literal["rpcComplete", "rpcIncomplete", "wpc", "nonContacts"]
 Formula = Literal[
     "excluding_abandons_within_sla",
@@ -143,6 +147,29 @@ class NotReadyReason(_Part, frozen=True):
     counts_as: CountedReason
 
 
+class AlertRule(_Part, frozen=True):
+    """When an alert fires at a service, or at the client for ``silence``.
+
+    It fires when the figure has been above (or below) ``threshold`` for ``hold`` seconds, and is
+    over when the figure is back at ``clear``. ``services`` and ``call_centers`` are ids; without
+    either, it is for every service of the client. ``min_calls`` applies to rates and averages.
+    ``interval`` is the length, in seconds, of the interval of an ``interval.…`` figure.
+    """
+
+    name: Name
+    figure: Name
+    threshold: float
+    clear: float
+    above: bool = True
+    hold: Seconds = 0
+    min_calls: Limit = 0
+    hours: str = ""
+    services: tuple[Id, ...] = ()
+    call_centers: tuple[Id, ...] = ()
+    interval: int = 900
+    to: tuple[Name, ...] = ()
+
+
 class FloorConfig(_Part, frozen=True):
     """The configuration of a client's floor, without secrets.
 
@@ -150,12 +177,13 @@ class FloorConfig(_Part, frozen=True):
     """
 
     time_zone: Name = "UTC"
-    feeds: tuple[FeedName, ...] = ()
+    feeds: tuple[DeclaredFeed, ...] = ()
     call_centers: tuple[CallCenter, ...] = ()
     services: tuple[Service, ...] = ()
     agents: tuple[Agent, ...] = ()
     term_codes: tuple[TermCode, ...] = ()
     not_ready_reasons: tuple[NotReadyReason, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
 
 
 class Limits(_Part, frozen=True):

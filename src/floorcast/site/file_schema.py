@@ -7,11 +7,12 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
+from floorcast.site.alert_file import FileAlert, alert_rules
 from floorcast.site.configuration import (
     Agent,
     CallCenter,
     Center,
-    FeedName,
+    DeclaredFeed,
     FloorConfig,
     Id,
     Limits,
@@ -67,7 +68,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     id: Id
     name: Name
     time_zone: Name = "UTC"
-    feeds: tuple[FeedName, ...] = ()
+    feeds: tuple[DeclaredFeed, ...] = ()
     parent: Id | None = None
     limits: Limits = Limits()
     api_tokens: tuple[Key, ...] = ()
@@ -89,6 +90,8 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         found = (resolved(one, services, centers) for one in self.webhook)
         return tuple(sorted(found, key=lambda one: one.name))
 
+    alert: tuple[FileAlert, ...] = ()
+
     def plan(self) -> FloorConfig:
         """The floor's part, in an order that does not depend on the file's."""
         agents = (
@@ -102,6 +105,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
             agents=tuple(sorted(agents, key=lambda one: one.id)),
             term_codes=tuple(sorted(self.term_code, key=lambda one: one.code)),
             not_ready_reasons=tuple(sorted(self.not_ready_reason, key=lambda one: one.reason)),
+            alerts=alert_rules(self.alert, self.service, self.call_center),
         )
 
     def logins(self) -> Iterator[Login]:

@@ -94,7 +94,7 @@ def answer_as_of(argument: bytes) -> bytes:
     try:
         with past_floors(Path(asked.folder), asked.limits) as floors:
             refolds = _refolded(asked, floors)
-            newest = max(_newest_event(refold, floors) for refold in refolds)
+            newest = max(refold.floor.state.heard_at for refold in refolds)
             body = _body(asked, refolds, floors)
     except TooLongAgo as refusal:
         return msgspec.msgpack.encode(PastAnswer(None, since=refusal.since))
@@ -139,12 +139,3 @@ def _refolded(asked: PastQuestion, floors: PastFloors) -> list[Refold]:
     ]
     _kept.update(((asked.folder, refold.floor.state.client), refold) for refold in refolds)
     return refolds
-
-
-def _newest_event(refold: Refold, floors: PastFloors) -> int:
-    """When the newest event was recorded, in ticks; 0 if there is none."""
-    state = refold.floor.state
-    if state.entry != state.terms:
-        return state.recorded_at
-    # the newest entry is a change of the site, which no source sent
-    return floors.recorded_at(state.client, state.entry - 1)

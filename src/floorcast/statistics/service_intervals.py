@@ -15,6 +15,7 @@ from floorcast.floor.view import (
     MOVED_ON,
     NO_SERVICE,
     SLOT_MS,
+    SLOTS_OF_HOUR,
     Column,
     Day,
     FloorView,
@@ -38,7 +39,6 @@ __all__ = [
 
 _SERVICES_OF_TURN = 20  # services that are read in one turn of the event loop
 _ROWS_OF_TURN = 100
-_SLOTS_OF_HOUR = 3_600_000 // SLOT_MS
 
 
 class ServiceInterval(Struct, rename="camel", gc=False):
@@ -161,7 +161,7 @@ class _Intervals:
         for own in owns:
             slots = own.slots.get(day.number)
             if slots is not None and slots.hours:
-                last = max(last, (max(slots.hours) + 1) * _SLOTS_OF_HOUR)
+                last = max(last, (max(slots.hours) + 1) * SLOTS_OF_HOUR)
         return last
 
     def _row(self, own: _Own, day: Day, first: int, carried: Carried) -> ServiceInterval | None:
@@ -235,7 +235,7 @@ class Carried:
 
 def _counted_slots(intervals: ServiceIntervals) -> Iterator[int]:
     for hour in intervals.hours:
-        yield from range(hour * _SLOTS_OF_HOUR, (hour + 1) * _SLOTS_OF_HOUR)
+        yield from range(hour * SLOTS_OF_HOUR, (hour + 1) * SLOTS_OF_HOUR)
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:

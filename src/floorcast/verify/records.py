@@ -263,6 +263,8 @@ class Records:
         self._at = self.recorded_at if moment is None else _ms(moment)
         data = event["data"]
         kind = event["type"]
+        if kind == "alert.transition":
+            return  # it is in no figure
         if kind == "agent.state":
             self._agent_state(data)
         elif kind == "campaign.update":

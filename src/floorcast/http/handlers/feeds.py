@@ -155,7 +155,7 @@ class FeedCaller:
         While the floor is being rebuilt the feed stands still, and its readers wait.
         """
         session = self.services.sessions.find(self.session_id)
-        require("feeds", session.role)
+        require("service methods" if self.name == "alerts" else "feeds", session.role)
         with suppress(Unavailable):
             self.services.feed_of(self.client, self.name)
         return session.limits == self.visibility

@@ -32,6 +32,7 @@ __all__ = [
     "TakeOver",
     "agent_source",
     "agent_stream",
+    "alert_source",
     "interaction_source",
     "interaction_stream",
 ]
@@ -69,6 +70,12 @@ async def agent_source(context: RequestContext) -> Response:
     """The same for an ``EventSource``."""
     visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "agent", _queried_token(context), visibility, ids=True)
+
+
+async def alert_source(context: RequestContext) -> Response:
+    """Transitions of alerts, as they happen."""
+    visibility = matcher(Filter(), *context.session.limits)
+    return await _stream(context, "alerts", _queried_token(context), visibility, ids=True)
 
 
 class _Stream(Response):

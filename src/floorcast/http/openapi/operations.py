@@ -185,9 +185,9 @@ def _headers(route: Route) -> dict[str, Any]:
     names = []
     if route.methods is not None:
         names += ["RateLimit", "RateLimit-Policy"]
-        if route.methods != "feeds":
+        if route.feed is None and route.methods != "acknowledgement of alerts":
             names.append("Feed-Token")
-        if route.methods in ("service methods", "campaign statistics"):
+        if route.body is not None and route.methods in ("service methods", "campaign statistics"):
             names.append("Newest-Event")
     if route.deprecated:
         names += ["Deprecation", "Link"]

@@ -70,7 +70,8 @@ URL=http://127.0.0.1:8080
 API_TOKEN=...   # of the client: floorcast key new --api-token
 KEY=...         # of the client: floorcast key new
 SCREEN_KEY=...  # what follows key= in the link of: floorcast key new --screen
-SESSION=...     # the sessionId of a login"""
+SESSION=...     # the sessionId of a login
+ALERT=...       # the alertId of an alert"""
 
 
 def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
@@ -137,12 +138,16 @@ def _request(path: str, method: str, operation: Json) -> str:
     return request
 
 
+def _value_of(parameter: re.Match[str]) -> str:
+    return "$ALERT" if parameter[0] == "{alertId}" else "$SESSION"
+
+
 def _curl(path: str, method: str, operation: Json) -> str:
     """The request as a command for a shell."""
     named = "" if method in {"get", "post"} else f" -X {method.upper()}"
     stream = "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
     queried = "&".join(_queried(operation))
-    path = re.sub(r"\{\w+\}", "$SESSION", path) + (f"?{queried}" if queried else "")
+    path = re.sub(r"\{\w+\}", _value_of, path) + (f"?{queried}" if queried else "")
     words = [f'curl -s{"N" if stream else ""}{named} "$URL{path}"']
     words += [_OPENED_BY[name] for scheme in operation["security"][:1] for name in scheme]
     return " \\\n  ".join([*words, *_sent(method, operation)])

@@ -1,0 +1,1 @@
+"""Alerts: rules held against the figures, and the transitions that follow."""

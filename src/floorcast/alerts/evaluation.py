@@ -1,0 +1,136 @@
+"""Holds the figures of one client's services against its alert rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, structs
+
+from floorcast.floor.view import AlertRule, FloorView, alert_id, covers
+from floorcast.model.token import to_ms
+from floorcast.site.alert_figures import INTERVAL, SILENCE
+from floorcast.site.alert_file import MAX_ALERTS
+from floorcast.site.alert_hours import Hours, parse_hours
+from floorcast.statistics.requests import ServiceFilter
+from floorcast.statistics.service_intervals import IntervalSpan, ServiceInterval, service_intervals
+from floorcast.statistics.service_stats import ServiceStatistics, service_stats
+from floorcast.statistics.visibility import Moment, Visibility
+
+__all__ = ["Judged", "alerts_of", "judged"]
+
+_TURN = 500  # alerts that are judged in one turn of the event loop
+_ROOTS: Final[Mapping[str, str]] = {
+    **{one.encode_name: one.name for one in structs.fields(ServiceStatistics)},
+    **{INTERVAL + one.encode_name: one.name for one in structs.fields(ServiceInterval)},
+}
+_WITHOUT_DAY: Final = frozenset({"percentComplete"})  # 100, and not 0, where nothing is loaded
+
+
+class Judged(NamedTuple):
+    """A rule at a service (None: the client), and the figure's value there.
+
+    ``value`` is None outside the rule's hours, and where the figure does not exist. ``calls`` is
+    the number of calls that were handled or abandoned in the span of the figure.
+    """
+
+    alert: str
+    rule: AlertRule
+    service: int | None
+    value: float | None
+    calls: int
+
+
+def alerts_of(view: FloorView, rules: Iterable[AlertRule]) -> list[tuple[AlertRule, int | None]]:
+    """Each rule with each service that it is for; at most ``MAX_ALERTS`` and one more."""
+    found: list[tuple[AlertRule, int | None]] = []
+    for rule in rules:
+        if rule.figure == SILENCE:
+            found.append((rule, None))
+            continue
+        for service in rule.services or view.services:
+            if service in view.services and covers(rule, service, view.call_center_of(service)):
+                found.append((rule, service))
+                if len(found) > MAX_ALERTS:
+                    return found
+    return found
+
+
+def judged(view: FloorView, rules: Sequence[AlertRule], moment: Moment) -> Iterator[list[Judged]]:
+    """Every alert with its value, some per turn of the event loop; at most ``MAX_ALERTS``."""
+    zone = ZoneInfo(view.time_zone)
+    counting = {rule.name for rule in rules if _hours(rule.hours).hold(moment.now, zone)}
+    pairs = alerts_of(view, rules)[:MAX_ALERTS]
+    figures = _Figures(view, moment)
+    yield from figures.read([(rule, one) for rule, one in pairs if rule.name in counting])
+    for first in range(0, len(pairs), _TURN):
+        found = []
+        for rule, service in pairs[first : first + _TURN]:
+            value, calls = None, 0
+            if rule.name in counting:
+                value, calls = figures.of(rule, service)
+            found.append(Judged(alert_id(rule.name, service), rule, service, value, calls))
+        yield found
+
+
+class _Figures:
+    """The figures that rules ask for, by service: of the day, and of intervals by their length."""
+
+    def __init__(self, view: FloorView, moment: Moment) -> None:
+        self._view = view
+        self._moment = moment
+        self._rows: dict[int, dict[int, ServiceStatistics | ServiceInterval]] = {}
+
+    def read(self, pairs: Sequence[tuple[AlertRule, int | None]]) -> Iterator[list[Judged]]:
+        """Read them, some per turn."""
+        wanted: dict[int, set[int]] = {}
+        for rule, service in pairs:
+            if service is not None:
+                wanted.setdefault(_length(rule), set()).add(service)
+        for length, services in wanted.items():
+            scopes = Visibility([self._view]).scopes(ServiceFilter(services=frozenset(services)))
+            rows = self._rows[length] = {}
+            slices = (
+                service_intervals(scopes, self._moment, IntervalSpan(length, 1))
+                if length
+                else service_stats(scopes, self._moment)
+            )
+            with slices:
+                for some in slices:
+                    rows.update((int(row.service_id), row) for row in some)
+                    yield []
+
+    def of(self, rule: AlertRule, service: int | None) -> tuple[float | None, int]:
+        """The value of the rule's figure, and the calls that it is of."""
+        if service is None:
+            heard = self._view.heard_at
+            return (max(0, self._moment.now - to_ms(heard)) / 1000 if heard else None), 0
+        row = self._rows[_length(rule)].get(service)
+        if row is None:  # nothing was counted there
+            return (None if rule.figure in _WITHOUT_DAY else 0), 0
+        decided = (
+            row.handled + row.abandoned
+            if isinstance(row, ServiceInterval)
+            else row.total_handled + row.total_abandoned
+        )
+        return _value(row, rule.figure), decided
+
+
+def _value(row: Struct, figure: str) -> float:
+    value: int | float = getattr(row, _ROOTS[figure])
+    return value
+
+
+def _length(rule: AlertRule) -> int:
+    """The interval of the rule's figure, in seconds; 0: the day."""
+    return rule.interval if rule.figure.startswith(INTERVAL) else 0
+
+
+_ALWAYS = "00:00-24:00"
+
+
+@lru_cache(maxsize=1024)
+def _hours(text: str) -> Hours:
+    return parse_hours(text or _ALWAYS)

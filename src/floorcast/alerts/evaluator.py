@@ -1,0 +1,107 @@
+"""Evaluates the alerts of every client once a second, and puts transitions into its log.
+
+Every node evaluates. Of equal proposals the log stores the first, and the fold applies only what
+follows the alert's last change, so none needs to know of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from floorcast.alerts.evaluation import alerts_of, judged
+from floorcast.alerts.transitions import batch_of, due, over
+from floorcast.floor.view import FloorView
+from floorcast.log.port import EventLog
+from floorcast.model.ending import ended
+from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import AlertTransition
+from floorcast.model.token import Now, to_ms
+from floorcast.projection.runner import Projection
+from floorcast.site.alert_file import MAX_ALERTS
+from floorcast.statistics.visibility import Moment
+
+__all__ = ["AlertEvaluator", "QuietLimits"]
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class QuietLimits(NamedTuple):
+    """After how many ms without an event a call and an agent count no more."""
+
+    call: int
+    agent: int
+
+
+class AlertEvaluator:
+    """Evaluates alerts. ``values`` has the figure of each alert at the last look, by client."""
+
+    def __init__(
+        self, floors: Mapping[int, Projection], log: EventLog, now: Now, quiet: QuietLimits
+    ) -> None:
+        self.values: dict[int, dict[str, float | None]] = {}
+        self._floors = floors
+        self._log = log
+        self._now = now
+        self._quiet = quiet
+        self._looking: dict[int, asyncio.Task[None]] = {}
+        self._over_limit: set[int] = set()
+
+    async def look(self) -> None:
+        """Begin a look at every client whose last look has ended."""
+        for client in [*self.values]:
+            if client not in self._floors:
+                del self.values[client]
+        for client, floor in list(self._floors.items()):
+            state = floor.floor.state
+            if client not in self._looking and (state.config.alerts or state.alerts):
+                task = self._looking[client] = asyncio.create_task(self.look_at(floor))
+                task.add_done_callback(partial(self._looked, client))
+
+    async def close(self) -> None:
+        """Stop looking."""
+        await ended(list(self._looking.values()))
+
+    def _looked(self, client: int, _task: asyncio.Task[None]) -> None:
+        del self._looking[client]
+
+    async def look_at(self, floor: Projection) -> None:
+        """Put the transitions of a client that are due into its log."""
+        try:
+            transitions = await self.evaluate(floor)
+            if transitions:
+                await self._log.append(batch_of(floor.client, transitions))
+        except Unavailable as error:  # the next look proposes the same again
+            _log.warning("alerts_not_logged", client=floor.client, why=str(error))
+        except Exception:  # noqa: BLE001 — a fault with one client's figures is not the others'
+            _log.exception("alerts_failed", client=floor.client)
+
+    async def evaluate(self, floor: Projection) -> list[AlertTransition]:
+        """The transitions of a client that are due."""
+        if floor.folded < self._log.head(floor.client).number:
+            return []  # the figures lag behind: the next look has them
+        view = FloorView(floor.floor)
+        moment = Moment(to_ms(self._now()), self._quiet.call, self._quiet.agent)
+        rules = view.alert_rules
+        self._warn(floor.client, len(alerts_of(view, rules)))
+        values: dict[str, float | None] = {}
+        found: list[AlertTransition] = []
+        for some in judged(view, rules, moment):
+            values.update((one.alert, one.value) for one in some)
+            found += due(view, some, moment.now)
+            await asyncio.sleep(0)
+        self.values[floor.client] = values
+        if rules is view.alert_rules:
+            found += over(view, frozenset(values), moment.now)
+        return found
+
+    def _warn(self, client: int, count: int) -> None:
+        if count <= MAX_ALERTS:
+            self._over_limit.discard(client)
+        elif client not in self._over_limit:
+            self._over_limit.add(client)
+            _log.warning("alerts_not_evaluated", client=client, evaluated=MAX_ALERTS)

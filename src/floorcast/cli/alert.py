@@ -1,0 +1,191 @@
+"""``floorcast alert test``: when alert rules would have fired on a stored day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+
+from floorcast.alerts.evaluation import judged
+from floorcast.alerts.transitions import due
+from floorcast.cli.admin import ClientOption, DataOption, aligned
+from floorcast.cli.options import known
+from floorcast.cli.progress_bar import shown
+from floorcast.cli.verify import limits_of, log_of, stored_entries
+from floorcast.config.settings import Settings
+from floorcast.config.sources import load
+from floorcast.floor.days import Calendar
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
+from floorcast.floor.view import FloorView
+from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.model.errors import SettingError
+from floorcast.model.inbound import AlertTransition, AlertTransitionData, read_lines
+from floorcast.model.token import TICKS_PER_MS, to_ms
+from floorcast.projection.refold import FoldLimits, Refold
+from floorcast.site.configuration import FloorConfig
+from floorcast.site.file_reader import read
+from floorcast.statistics.visibility import Moment
+from floorcast.verify.verification import StoredEntry
+
+__all__ = ["register"]
+
+HEADING = ("time", "alert", "service", "status", "value", "threshold")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    alert = typer.Typer(
+        help="Try alert rules on a stored day.", no_args_is_help=True, rich_markup_mode=None
+    )
+    alert.command("test")(try_rules)
+    app.add_typer(alert, name="alert")
+
+
+class _Span(NamedTuple):
+    """A day in ms."""
+
+    begin: int
+    end: int
+
+
+def try_rules(
+    context: typer.Context,
+    day: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="The day, in the client's time zone.")
+    ],
+    data: DataOption = None,
+    client: ClientOption = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take the rules from this site file instead of those in force.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Print when alert rules would have fired on a stored day.
+
+    Folds the stored events of the day and evaluates the rules once a second, as the server does.
+    The log keeps 26 hours: of an earlier day only the rest is known. The server can be running or
+    stopped.
+    """
+    settings = load({"data": data}, known=known(context))
+    given = _day(day)
+    with closing(log_of(settings.data)) as log:
+        stream, config = _chosen(log, client, site)
+        span = _span(given, ZoneInfo(config.time_zone), config)
+        rows = list(_transitions(log, stream, settings, config, span))
+    names = {service.id: service.name for service in config.services}
+    zone = ZoneInfo(config.time_zone)
+    table = [_row(at, data, names, zone) for at, data in rows]
+    for line in aligned([HEADING, *table]) if table else ():
+        print(line)
+    fired = sum(one.status == "firing" for _, one in rows)
+    print(f"{len(config.alerts)} rules; alerts would have fired {fired} times on {day}")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingError(f"--day: must be a date such as 2026-11-26, not {text!r}") from None
+
+
+def _chosen(log: LogReader, client: str | None, site: Path | None) -> tuple[StreamRow, FloorConfig]:
+    """The client's part of the log, and the configuration with the rules to try."""
+    streams = {stream.client: stream for stream in log.streams()}
+    names = {number: str(number) for number in streams}
+    declared: dict[int, FloorConfig] = {}
+    if site is not None:
+        for one in read(site).clients:
+            declared[one.id] = one.plan()
+            names[one.id] = one.name
+    wanted = [
+        number
+        for number in streams
+        if client in (None, str(number), names[number]) and (site is None or number in declared)
+    ]
+    if len(wanted) != 1:
+        has = ", ".join(sorted(str(number) for number in streams)) or "none"
+        raise SettingError(f"--client: name one client of the log by its id; it has {has}")
+    stream = streams[wanted[0]]
+    config = declared.get(stream.client) or _last_config(log, stream)
+    if not config.alerts:
+        raise SettingError("the client has no alert rules; --site FILE tries those of a file")
+    return stream, config
+
+
+def _last_config(log: LogReader, stream: StreamRow) -> FloorConfig:
+    config = FloorConfig()
+    for entry in stored_entries(log, stream):
+        if entry.kind == "site":
+            config = msgspec.json.decode(entry.payload, type=FloorConfig)
+    return config
+
+
+def _span(day: date, zone: ZoneInfo, config: FloorConfig) -> _Span:
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
+    calendar = Calendar(config.time_zone)
+    return _Span(*calendar.bounds(calendar.day_of(int(noon.timestamp() * 1000))))
+
+
+def _transitions(
+    log: LogReader, stream: StreamRow, settings: Settings, config: FloorConfig, span: _Span
+) -> Iterator[tuple[int, AlertTransitionData]]:
+    limits = limits_of(settings)
+    quiet = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
+    refold = Refold(FloorState(client=stream.client), quiet)
+    last = min(span.end, to_ms(stream.head.recorded_at))
+    with shown(max(1, (last - span.begin) // 60_000), "minutes") as bar:
+        now = span.begin
+        for entry in stored_entries(log, stream):
+            until = min(to_ms(entry.recorded_at), span.end)
+            while now < until:
+                yield from _look(refold.floor, limits._replace(now=now))
+                now += 1000
+                if not (now - span.begin) % 60_000:
+                    bar.reached((now - span.begin) // 60_000)
+            if now >= span.end:
+                break
+            _fold(refold, entry, config)
+
+
+def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
+    """Fold an entry, with the rules to try. The transitions of the server itself are left out."""
+    payload = entry.payload
+    if entry.kind == "site":
+        there = msgspec.json.decode(payload, type=FloorConfig)
+        payload = msgspec.json.encode(msgspec.structs.replace(there, alerts=config.alerts))
+    elif entry.kind == "events" and _is_of_alerts(payload):
+        return
+    refold.take(entry.number, entry.recorded_at, entry.kind, payload)
+
+
+def _is_of_alerts(payload: bytes) -> bool:
+    first, _, _ = payload.partition(b"\n")
+    return isinstance(read_lines(first)[0], AlertTransition)
+
+
+def _look(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
+    view = FloorView(floor)
+    for some in judged(view, view.alert_rules, moment):
+        for transition in due(view, some, moment.now):
+            floor.fold(transition, moment.now * TICKS_PER_MS, "")
+            yield moment.now, transition.data
+
+
+def _row(
+    at: int, data: AlertTransitionData, names: dict[int, str], zone: ZoneInfo
+) -> Sequence[str]:
+    clock = datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M:%S")
+    service = "" if data.service is None else names.get(data.service, str(data.service))
+    value = "" if data.value is None else f"{data.value:g}"
+    return (clock, data.name, service, data.status, value, f"{data.threshold:g}")

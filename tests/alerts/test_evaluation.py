@@ -1,0 +1,99 @@
+"""Tests of alert figures: each rule has the value that the statistics answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.alerts.evaluation import Judged, alerts_of, judged
+from floorcast.floor.floor import Floor
+from floorcast.floor.view import FloorView
+from floorcast.site.configuration import AlertRule, CallCenter, FloorConfig, Service
+from floorcast.statistics.visibility import Moment
+from tests.statistics.floors import agent_at, at, call_at, folded
+
+NOON = at("2026-11-24T12:05:00-05:00")
+SERVICES = (
+    Service(id=10, name="Sales", call_center=5),
+    Service(id=11, name="Help", call_center=5),
+    Service(id=12, name="Empty"),
+)
+
+
+def rule(figure: str, **more: object) -> AlertRule:
+    """A rule about a figure."""
+    return AlertRule(name=figure, figure=figure, threshold=1, clear=1, **more)  # type: ignore[arg-type]  # tests give any
+
+
+def floor_with(*rules: AlertRule) -> Floor:
+    """A floor with a call that was answered and one that waits, both of Sales."""
+    plan = FloorConfig(
+        time_zone="America/New_York",
+        call_centers=(CallCenter(id=5, name="North"),),
+        services=SERVICES,
+        alerts=rules,
+    )
+    return folded(
+        plan,
+        [
+            agent_at("READY", NOON - 60_000, service=10),
+            call_at("start", NOON - 50_000, 1, service=10, direction="INBOUND"),
+            call_at("queue", NOON - 50_000, 1),
+            call_at("answer", NOON - 40_000, 1, agent="ANN"),
+            call_at("queue", NOON - 30_000, 2, service=10),
+        ],
+    )
+
+
+def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[object, int]]:
+    """The value of each alert, and its calls."""
+    view = FloorView(floor)
+    found: list[Judged] = []
+    for some in judged(view, view.alert_rules, Moment(now)):
+        found += some
+    return {(one.rule.figure, one.service): (one.value, one.calls) for one in found}
+
+
+def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> None:
+    """At every service of the client; one without calls counts nothing."""
+    floor = floor_with(rule("longestCallInQueue"), rule("interval.offered"), rule("totalHandled"))
+    found = values(floor)
+    assert found["longestCallInQueue", 10] == (30, 1)
+    assert found["interval.offered", 10] == (2, 1)
+    assert found["totalHandled", 10] == (1, 1)
+    assert {found["longestCallInQueue", one] for one in (11, 12)} == {(0, 0)}
+    assert values(floor, NOON + 900_000)["interval.offered", 10] == (0, 0)
+
+
+def test_a_service_that_nobody_works_for_is_judged_too() -> None:
+    """``totalAgents`` below one is worth an alert just then."""
+    assert values(floor_with(rule("totalAgents")))["totalAgents", 12] == (0, 0)
+    assert values(floor_with(rule("percentComplete")))["percentComplete", 12] == (None, 0)
+
+
+def test_silence_is_since_the_newest_event_and_is_of_the_client() -> None:
+    """Before the first event there is none."""
+    floor = floor_with(rule("silence"))
+    floor.state.heard_at = (NOON - 61_000) * 10_000
+    assert values(floor) == {("silence", None): (61, 0)}
+    floor.state.heard_at = 0
+    assert values(floor) == {("silence", None): (None, 0)}
+
+
+def test_outside_its_hours_a_rule_has_no_value() -> None:
+    """Hours are in the client's local time: noon in New York is not noon in UTC."""
+    inside = rule("totalHandled", hours="11:30-12:30", services=(10,))
+    outside = rule("totalOffered", hours="16:30-17:30", services=(10,))
+    found = values(floor_with(inside, outside))
+    assert found == {("totalHandled", 10): (1, 1), ("totalOffered", 10): (None, 0)}
+
+
+@pytest.mark.parametrize(
+    ("more", "services"),
+    [({}, {10, 11, 12}), ({"services": (12, 99)}, {12}), ({"call_centers": (5,)}, {10, 11})],
+)
+def test_a_rule_is_for_the_services_that_it_names(
+    more: dict[str, tuple[int, ...]], services: set[int]
+) -> None:
+    """An id that the floor does not know is left out."""
+    view = FloorView(floor_with(rule("totalOffered", **more)))
+    assert {service for _, service in alerts_of(view, view.alert_rules)} == services

@@ -1,0 +1,129 @@
+"""Tests of the evaluator: two nodes on one log, and one client whose log fails."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import msgspec
+import pytest
+
+from floorcast.alerts.evaluator import AlertEvaluator, QuietLimits
+from floorcast.floor.floor import Floor
+from floorcast.log.memory import MemoryLog
+from floorcast.log.port import Appended, Batch
+from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import AlertTransition, read_lines
+from floorcast.projection.runner import Projection, Reports, last_state
+from floorcast.site.configuration import AlertRule, FloorConfig, Service
+from floorcast.store.projection_store import ProjectionStore
+from tests.real.nodes import Clock
+from tests.statistics.floors import call_at
+
+CLIENT = 7
+QUIET = QuietLimits(4 * 3_600_000, 16 * 3_600_000)
+PLAN = FloorConfig(
+    services=(Service(id=10, name="Sales"),),
+    alerts=(AlertRule(name="Wait", figure="longestCallInQueue", threshold=20, clear=10, hold=2),),
+)
+
+
+class Node:
+    """A projection of the log, and an evaluator that looks at it."""
+
+    def __init__(self, log: MemoryLog, clock: Clock) -> None:
+        store = ProjectionStore(None, clock, identity="a log", heads={})
+        floor = Floor(last_state(CLIENT, store, log))
+        reports = Reports(lambda _seconds: None, lambda: None)
+        self.projection = Projection(floor, log, store, {}, clock, reports)
+        self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, QUIET)
+
+    async def look(self, log: MemoryLog) -> None:
+        """Look once, and wait until what follows is folded."""
+        await self.evaluator.look_at(self.projection)
+        await self.projection.until_folded(log.head(CLIENT).number)
+
+
+async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
+    """An event of call 2, now."""
+    now = clock() // 10_000
+    event = msgspec.structs.replace(call_at(kind, now, 2, service=10), id=f"{kind}{now}")
+    await log.append(Batch(CLIENT, [msgspec.json.encode(event)], [event]))
+
+
+def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
+    """The transitions that the log has."""
+    return [
+        (event.data.status, event.data.value)
+        for entry in log.read(CLIENT, 0, 1000)
+        if entry.kind == "events"
+        for event in read_lines(entry.payload)
+        if isinstance(event, AlertTransition)
+    ]
+
+
+def test_two_nodes_put_each_transition_into_the_log_once() -> None:
+    """One looks later than the other, and one is started anew in between."""
+    asyncio.run(_two_nodes())
+
+
+async def _two_nodes() -> None:
+    clock = Clock()
+    log = MemoryLog(clock)
+    await log.append_site(CLIENT, msgspec.json.encode(PLAN))
+    async with AsyncExitStack() as stack:
+        nodes = []
+        for _ in range(2):
+            node = Node(log, clock)
+            task = asyncio.create_task(node.projection.run())
+            stack.callback(task.cancel)
+            nodes.append(node)
+        await take(log, clock, "queue")
+        for second in range(40):
+            clock.move(1.0)
+            if second == 30:
+                await take(log, clock, "end")
+            if second == 22:
+                nodes[1] = Node(log, clock)
+                task = asyncio.create_task(nodes[1].projection.run())
+                stack.callback(task.cancel)
+            for node in nodes if second % 2 else nodes[::-1]:
+                await node.projection.until_folded(log.head(CLIENT).number)
+                await node.look(log)
+    assert transitions(log) == [("pending", 21), ("firing", 23), ("ok", 0)]
+    for node in nodes:
+        assert [one.status for one in node.projection.floor.state.alerts.values()] == ["ok"]
+        assert node.evaluator.values == {
+            CLIENT: {next(iter(node.projection.floor.state.alerts)): 0}
+        }
+
+
+class Full(MemoryLog):
+    """A log that refuses everything that is appended."""
+
+    async def append(self, batch: Batch) -> Appended:
+        """Refuse."""
+        raise Unavailable("the disk is full")
+
+
+def test_what_the_log_refuses_is_proposed_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The alert does not change meanwhile, and the look ends."""
+    asyncio.run(_refused())
+
+
+async def _refused() -> None:
+    clock = Clock()
+    log = Full(clock)
+    plan = msgspec.structs.replace(
+        PLAN,
+        alerts=(AlertRule(name="Idle", figure="totalAgents", threshold=1, clear=1, above=False),),
+    )
+    await log.append_site(CLIENT, msgspec.json.encode(plan))
+    node = Node(log, clock)
+    task = asyncio.create_task(node.projection.run())
+    await node.projection.until_folded(1)
+    await node.look(log)
+    assert node.projection.floor.state.alerts == {}
+    assert [one.data.status for one in await node.evaluator.evaluate(node.projection)] == ["firing"]
+    await node.evaluator.close()
+    task.cancel()

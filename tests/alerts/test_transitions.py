@@ -1,0 +1,74 @@
+"""Tests of the events that put transitions into the log."""
+
+from __future__ import annotations
+
+import msgspec
+
+from floorcast.alerts.evaluation import judged
+from floorcast.alerts.transitions import acknowledgement, batch_of, due, over
+from floorcast.floor.floor import Floor
+from floorcast.floor.view import FloorView
+from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
+from floorcast.site.configuration import AlertRule, FloorConfig, Service
+from floorcast.statistics.visibility import Moment
+from tests.statistics.floors import at, call_at, folded
+
+NOON = at("2026-11-24T12:00:00-05:00")
+PLAN = FloorConfig(
+    services=(Service(id=10, name="Sales"),),
+    alerts=(
+        AlertRule(name="Wait", figure="longestCallInQueue", threshold=20, clear=20, to=("ops",)),
+    ),
+)
+
+
+def waiting() -> Floor:
+    """A floor on which a call has waited for half a minute."""
+    return folded(PLAN, [call_at("queue", NOON - 30_000, 2, service=10)])
+
+
+def proposed(floor: Floor) -> list[AlertTransition]:
+    """What is due at noon."""
+    view = FloorView(floor)
+    return [
+        one
+        for some in judged(view, view.alert_rules, Moment(NOON))
+        for one in due(view, some, NOON)
+    ]
+
+
+def test_a_transition_names_what_it_follows_and_so_has_one_id() -> None:
+    """Whoever proposes it: the log stores one of them, and it reads as it was written."""
+    floor = waiting()
+    (first,), (second,) = proposed(floor), proposed(floor)
+    assert (first.id, first.source) == (second.id, ALERT_SOURCE)
+    assert first.id == f"{first.data.alert}:{floor.state.terms}"
+    assert (first.data.status, first.data.value, first.data.to) == ("firing", 30, ("ops",))
+    batch = batch_of(7, [first])
+    assert read_lines(b"\n".join(batch.lines)) == [first]
+
+
+def test_after_a_transition_nothing_is_due_until_the_figure_is_back() -> None:
+    """The next one follows the entry of the first."""
+    floor = waiting()
+    (first,) = proposed(floor)
+    floor.begin_entry(9, NOON * 10_000)
+    floor.fold(first, NOON * 10_000, "-")
+    assert proposed(floor) == []
+    view = FloorView(floor)
+    acknowledged = acknowledgement(first.data.alert, view.alerts[first.data.alert], "ops", NOON)
+    assert acknowledged.id == f"{first.data.alert}:9"
+    assert (acknowledged.data.status, acknowledged.data.acknowledged_by) == ("acknowledged", "ops")
+
+
+def test_an_alert_that_no_rule_has_any_more_is_over() -> None:
+    """It ends by a transition like any other."""
+    floor = waiting()
+    (first,) = proposed(floor)
+    floor.begin_entry(9, NOON * 10_000)
+    floor.fold(first, NOON * 10_000, "-")
+    floor.begin_entry(10, NOON * 10_000 + 1)
+    floor.apply(msgspec.structs.replace(PLAN, alerts=()))
+    (end,) = over(FloorView(floor), frozenset(), NOON)
+    assert (end.data.status, end.data.follows) == ("ok", 9)
+    assert list(over(FloorView(floor), frozenset({first.data.alert}), NOON)) == []

@@ -1,0 +1,114 @@
+"""Alerts of a real server: listed, streamed, acknowledged, and invisible to others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.real.server import Caller, Server
+from tests.real.sites import KEYS, SITE, event, ndjson
+
+PATIENCE = 20.0  # seconds: an alert needs two looks, a second apart
+RULE = """
+[[client.alert]]
+name = "Waiting"
+figure = "totalCallsInQueue"
+service = ["Sales", "Help"]
+above = 0
+to = []
+"""
+
+
+@pytest.fixture
+def caller(server: Server) -> Iterator[Caller]:
+    """A user of the client."""
+    with Caller(server.url) as found:
+        found.login()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with an alert about waiting calls, and a call that waits in Sales."""
+    folder: Path = tmp_path_factory.mktemp("alerts")
+    first, second = SITE.split("\n\n[[client]]", 1)
+    with Server(folder, first + RULE + "\n[[client]]" + second) as started:
+        send(started, event("call.queue", 1, service="Sales", transactionId=1, sessionId="s"))
+        yield started
+
+
+def send(server: Server, one: object) -> None:
+    """Have the server take an event."""
+    headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+    answer = httpx.post(f"{server.url}/ingest/v1/events", content=ndjson([one]), headers=headers)  # type: ignore[list-item]  # tests give any
+    assert answer.json()["accepted"] == 1
+
+
+def listed(caller: Caller, status: str = "") -> list[dict[str, object]]:
+    """The alerts, once one of them has the status."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        answer = caller.http.get("/realtime/alerts")
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, object]] = answer.json()["alerts"]
+        if not status or any(row["status"] == status for row in rows):
+            return rows
+        assert time.monotonic() < until, rows
+
+
+def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, caller: Caller) -> None:
+    """The list says since when and by whom; the stream has each transition once, in order."""
+    rows = listed(caller, "firing")
+    assert [(row["serviceName"], row["status"]) for row in rows] == [
+        ("Sales", "firing"), ("Help", "ok"),
+    ]  # fmt: skip
+    firing = rows[0]
+    assert (firing["value"], firing["threshold"], firing["condition"]) == (1, 0, "above")
+    path = f"/realtime/alerts/{firing['alertId']}/acknowledge"
+    answer = caller.http.post(path)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["acknowledgedBy"], answer.json()["since"]) == (
+        "sysadmin", firing["since"],
+    )  # fmt: skip
+    again = caller.http.post(path)
+    assert again.json()["acknowledgedAt"] == answer.json()["acknowledgedAt"]
+    send(server, event("call.end", 2, transactionId=1, sessionId="s"))
+    until = time.monotonic() + PATIENCE
+    while (rows := listed(caller))[0]["status"] != "ok":
+        assert time.monotonic() < until, rows
+    refused = caller.http.post(path)
+    assert refused.status_code == 400
+    assert "the alert is ok" in refused.json()["message"]
+
+
+def test_an_alert_that_does_not_exist_cannot_be_acknowledged(
+    server: Server, caller: Caller
+) -> None:
+    """Nor one of another client, which gets the same response."""
+    alert = listed(caller)[0]["alertId"]
+    with Caller(server.url, "STRANGER") as stranger:
+        stranger.login()
+        assert listed(stranger) == []
+        answers = [
+            who.http.post(f"/realtime/alerts/{number}/acknowledge")
+            for who, number in ((caller, "nothing"), (stranger, alert))
+        ]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json() == answers[1].json()
+
+
+def test_no_source_can_send_a_transition(server: Server) -> None:
+    """Neither by its type nor under floorcast's own source."""
+    forged = event("alert.transition", 9, alert="x") | {"source": "pbx"}
+    own = event("call.queue", 9, transactionId=9, sessionId="s") | {"source": "floorcast:alerts"}
+    headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+    answer = httpx.post(
+        f"{server.url}/ingest/v1/events", content=ndjson([forged, own]), headers=headers
+    )
+    rejected = answer.json()["rejected"]
+    assert [one["index"] for one in rejected] == [0, 1]
+    assert "reserved" in rejected[1]["message"]

@@ -1,0 +1,83 @@
+"""Tests of the alert rules of a site file."""
+
+from __future__ import annotations
+
+import pytest
+
+from floorcast.model.errors import SettingError
+from floorcast.site.alert_file import MAX_RULES
+from floorcast.site.configuration import AlertRule
+from floorcast.site.file_reader import parse
+
+SITE = """
+[[client]]
+id = 1
+name = "ACME"
+call_center = [{id = 5, name = "North"}]
+service = [{id = 7, name = "Support", call_center = 5}, {id = 8, name = "Sales"}]
+"""
+
+
+def rules(text: str) -> tuple[AlertRule, ...]:
+    """The rules of a client with this alert table."""
+    return parse(SITE + text).clients[0].plan().alerts
+
+
+def alert(**keys: str) -> str:
+    """An alert table with these keys, as TOML."""
+    keys = {"name": '"x"', "figure": '"totalAbandoned"', "above": "3"} | keys
+    lines = [f"{key.rstrip('_')} = {value}" for key, value in keys.items() if value]
+    return "[[client.alert]]\n" + "\n".join(lines) + "\n"
+
+
+def test_names_become_ids_and_defaults_are_filled_in() -> None:
+    """Clear is the threshold, and a rate needs one call."""
+    assert rules(alert(service='["Support", 8]', for_="15")) == (
+        AlertRule(
+            name="x", figure="totalAbandoned", threshold=3, clear=3, hold=15, services=(7, 8)
+        ),
+    )
+    (rule,) = rules(
+        alert(figure='"serviceLevel"', above="", below="80", clear="85", call_center='"North"')
+    )
+    assert (rule.above, rule.threshold, rule.clear, rule.min_calls) == (False, 80, 85, 1)
+    assert rule.call_centers == (5,)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"figure": '"totalAbandond"'}, "did you mean totalAbandoned?"),
+        ({"service": '["Suport"]'}, "service 'Suport' is no service; did you mean"),
+        ({"call_center": "9"}, "call_center 9 is no call_center"),
+        ({"to": '["ops"]'}, "to 'ops' is no webhook that sends alerts"),
+        ({"below": "2"}, "give either above or below"),
+        ({"above": ""}, "give either above or below"),
+        ({"clear": "4"}, "clear 4 is above the threshold 3"),
+        ({"above": "", "below": "3", "clear": "2"}, "clear 2 is below the threshold 3"),
+        ({"service": "[7]", "call_center": "5"}, "give either service or call_center"),
+        ({"figure": '"silence"', "service": "[7]"}, "silence is that of the whole client"),
+        ({"interval": "600"}, "interval must be one of 300, 900, 1800, 3600 seconds"),
+        ({"interval": "300"}, "interval is for figures that begin with 'interval.'"),
+        ({"hours": '"Mon-Fry 08:00-20:00"'}, 'hours: "fry" is no day'),
+        ({"hours": '"08:00"'}, "hours: hours are written as"),
+        ({"for_": "-1"}, "for"),
+        ({"abov": "1"}, "did you mean above?"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_be_evaluated_is_an_error_of_the_file(
+    keys: dict[str, str], said: str
+) -> None:
+    """The message names the alert and what is known instead."""
+    with pytest.raises(SettingError) as error:
+        rules(alert(**keys))
+    assert said.lower() in str(error.value).lower()
+    assert "client 1" in str(error.value)
+
+
+def test_rules_have_names_of_their_own_and_a_limit() -> None:
+    """An alert is known by its name."""
+    with pytest.raises(SettingError, match="the name is used twice"):
+        rules(alert() + alert())
+    with pytest.raises(SettingError, match=f"at most {MAX_RULES}"):
+        rules("".join(alert(name=f'"{number}"') for number in range(MAX_RULES + 1)))
