@@ -29,6 +29,7 @@ from floorcast.model.errors import SettingError
 from floorcast.model.inbound import AlertTransition, AlertTransitionData, read_lines
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.projection.refold import FoldLimits, Refold
+from floorcast.site.changes import counted
 from floorcast.site.configuration import FloorConfig
 from floorcast.site.file_reader import read
 from floorcast.statistics.visibility import Moment
@@ -89,7 +90,8 @@ def try_rules(
     for line in aligned([HEADING, *table]) if table else ():
         print(line)
     fired = sum(one.status == "firing" for _, one in rows)
-    print(f"{len(config.alerts)} rules; alerts would have fired {fired} times on {day}")
+    rules = counted(len(config.alerts), "rule")
+    print(f"{rules}; alerts would have fired {counted(fired, 'time')} on {day}")
 
 
 def _day(text: str) -> date:

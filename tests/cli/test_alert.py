@@ -1,0 +1,96 @@
+"""``floorcast alert test`` on a data folder."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from floorcast.cli import alert, options
+from floorcast.log.data_folder import DataFolder
+from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.port import Batch
+from floorcast.model.errors import SettingError
+from floorcast.site.configuration import AlertRule, FloorConfig, Service
+from tests.statistics.floors import at, call_at
+
+NOON = at("2026-11-23T12:00:00-05:00")
+RULE = AlertRule(name="Wait", figure="longestCallInQueue", threshold=20, clear=10, hold=2)
+PLAN = FloorConfig(
+    time_zone="America/New_York", services=(Service(id=10, name="Sales"),), alerts=(RULE,)
+)
+SITE = """
+[[client]]
+id = 7
+name = "ACME"
+time_zone = "America/New_York"
+service = [{id = 10, name = "Sales"}]
+alert = [{name = "Queue", figure = "totalCallsInQueue", service = ["Sales"], above = 0}]
+"""
+
+
+def tried(folder: Path, *more: str) -> Result:
+    """The command on a data folder."""
+    program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    program.callback()(options.take)
+    alert.register(program)
+    given = ["alert", "test", "--data", str(folder), *more]
+    return CliRunner().invoke(program, given, catch_exceptions=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A call that waits from noon on, and ends after half a minute."""
+
+    async def take() -> None:
+        data = DataFolder(tmp_path)
+        clock = [NOON - 60_000]
+        log = EmbeddedLog(data, lambda: clock[0] * 10_000)
+        await log.append_site(7, msgspec.json.encode(PLAN))
+        for kind, when in (("queue", NOON), ("end", NOON + 30_000)):
+            clock[0] = when
+            event = msgspec.structs.replace(call_at(kind, when, service=10), id=kind)
+            await log.append(Batch(7, [msgspec.json.encode(event)], [event]))
+        clock[0] = NOON + 60_000
+        event = msgspec.structs.replace(call_at("queue", NOON + 60_000, 2, service=10), id="last")
+        await log.append(Batch(7, [msgspec.json.encode(event)], [event]))
+        await log.close()
+        data.release()
+
+    asyncio.run(take())
+    return tmp_path
+
+
+def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None:
+    """To the second, in the client's time zone."""
+    result = tried(folder, "--day", "2026-11-23")
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert rows[:4] == [
+        ["time", "alert", "service", "status", "value", "threshold"],
+        ["12:00:21", "Wait", "Sales", "pending", "21", "20"],
+        ["12:00:23", "Wait", "Sales", "firing", "23", "20"],
+        ["12:00:30", "Wait", "Sales", "ok", "0", "20"],
+    ]
+    assert "would have fired 1 time" in result.stdout
+
+
+def test_rules_of_a_site_file_are_tried_instead(folder: Path) -> None:
+    """Before they are applied."""
+    site = folder / "site.toml"
+    site.write_text(SITE)
+    result = tried(folder, "--day", "2026-11-23", "--site", str(site))
+    assert "12:00:00  Queue  Sales" in result.stdout
+    assert "Wait" not in result.stdout
+
+
+def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
+    """The message says what to give instead."""
+    with pytest.raises(SettingError, match="2026-11-26"):
+        tried(folder, "--day", "yesterday")
+    with pytest.raises(SettingError, match="it has 7"):
+        tried(folder, "--day", "2026-11-23", "--client", "8")
