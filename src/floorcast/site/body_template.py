@@ -104,7 +104,7 @@ def _example(name: str, /, **data: object) -> dict[str, object]:
         "specversion": "1.0",
         "id": "5a3c8e00-1a2b-11f0-8000-000000000001",
         "source": f"/clients/1/{name}",
-        "type": f"floorcast.{name}",
+        "type": "floorcast.alert" if name == "alerts" else f"floorcast.{name}",
         "time": "2026-01-31T12:00:00.000Z",
         "datacontenttype": "application/json",
         "data": data,

@@ -208,11 +208,8 @@ class Reading:
         if not page.count:
             return
         log, secret, client = self._floors.log, self._floors.token_secret, self.client
-        head = b'","source":"/clients/%d/%b","type":"floorcast.%b","time":"' % (
-            client,
-            name.encode(),
-            name.encode(),
-        )
+        kind = "alert" if name == ALERTS else name
+        head = f'","source":"/clients/{client}/{name}","type":"floorcast.{kind}","time":"'.encode()
         entry, recorded_at, when = -1, 0, b""
         positions = chain.from_iterable(page.positions)
         for position, line in zip(positions, page.lines.split(b"\n"), strict=True):
