@@ -40,9 +40,9 @@ from floorcast.model.token import (
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.store.projection_store import ProjectionStore
-from floorcast.webhooks.delivery import Surroundings
 from floorcast.webhooks.exchange import Exchange, tls_context
 from floorcast.webhooks.sender import ClientSender
+from floorcast.webhooks.surroundings import Surroundings
 
 CLIENT = 1
 SLICES = 20  # entries a second

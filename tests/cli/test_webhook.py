@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -194,3 +195,35 @@ def test_a_new_secret_fits_the_site_file(desk: Desk, receiver: Receiving) -> Non
     text = with_webhook(receiver.server_port).replace(SECRET, made[0])
     desk.folder.joinpath("site.toml").write_text(text)
     desk.says("site", "apply", "site.toml")
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "webhooks.md"
+RECIPES = [
+    block
+    for block in re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    if "template" in block
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_each_recipe_of_the_docs_reaches_a_receiver(
+    desk: Desk, receiver: Receiving, recipe: str
+) -> None:
+    """With its address replaced, and lunch for the example's reason."""
+    local = f"http://127.0.0.1:{receiver.server_port}/"
+    table = re.sub(r'(?m)^url = ".*"$', f'url = "{local}"', recipe).replace(
+        '"LUNCH"', "'Lunch \"late\"'"
+    )
+    if "allow_private" not in table:
+        table = table.replace("template =", "allow_private = true\ntemplate =")
+    site = SMALL.replace("[[client]]\nid = 2\n", f"{table}\n[[client]]\nid = 2\n")
+    desk.folder.joinpath("site.toml").write_text(site)
+    desk.says("site", "apply", "site.toml")
+    name = re.search(r'name = "(\w+)"', recipe)
+    assert name is not None
+    assert "204" in desk.says("webhook", "test", name[1], "--client", "1")
+    headers, body = receiver.got[0]
+    if headers["content-type"] == "application/json":
+        assert msgspec.json.decode(body)
+    else:
+        assert b"at lunch" in body

@@ -16,8 +16,7 @@ import pytest
 
 from floorcast.site.body_template import EXAMPLES, render
 from floorcast.site.file_reader import parse
-from floorcast.webhooks.delivery import signed
-from floorcast.webhooks.signatures import signing_key
+from floorcast.webhooks.signatures import signed, signing_key
 from tests.site.sites import SMALL
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text("utf-8")

@@ -156,3 +156,19 @@ def site_files(draw: st.DrawFn) -> SiteFile:
     order = draw(st.permutations(clients))
     assert not problems(order)
     return site_file(order)
+
+
+HOOK_SECRET = "whsec_" + "QUFB" * 10
+
+
+def with_webhook(**members: str) -> str:
+    """The small site, whose first client has a webhook with these members, as TOML."""
+    given = {
+        "name": '"ops"',
+        "url": '"https://example.org/a-secret-path"',
+        "secret": f'"{HOOK_SECRET}"',
+        "send": '["interaction"]',
+    }
+    table = "\n".join(f"{key} = {value}" for key, value in (given | members).items() if value)
+    first, second = SMALL.split("[[client]]\nid = 2")
+    return f"{first}[[client.webhook]]\n{table}\n\n[[client]]\nid = 2{second}"

@@ -19,10 +19,10 @@ from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.model.ending import ended
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.webhooks.connection import Reply
-from floorcast.webhooks.delivery import DeliveryTuning, Surroundings
 from floorcast.webhooks.exchange import Exchange, ExchangeTuning, tls_context
 from floorcast.webhooks.progress import BUCKET, Progress, item_of, key_of, read_progress, resumed
 from floorcast.webhooks.sender import ClientSender
+from floorcast.webhooks.surroundings import DeliveryTuning, Surroundings
 from tests.http.servers import ACME, House
 from tests.virtual_time import VirtualLoop, run
 

@@ -6,10 +6,10 @@ from floorcast.kv.lease import BUCKET as LEASES
 from floorcast.kv.port import Item
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
-from floorcast.webhooks.delivery import Surroundings
 from floorcast.webhooks.exchange import tls_context
 from floorcast.webhooks.progress import BUCKET, webhook_id
 from floorcast.webhooks.service import Webhooks
+from floorcast.webhooks.surroundings import Surroundings
 from tests.http.fed import sms
 from tests.http.servers import ACME, SITE, House, in_house
 from tests.site.sites import CHEAP

@@ -8,9 +8,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 from typing import Annotated
-from uuid import uuid4
 
-import msgspec
 import typer
 
 from floorcast.cli.admin import (
@@ -22,19 +20,15 @@ from floorcast.cli.admin import (
     client_named,
     with_kv,
 )
+from floorcast.cli.webhook_example import send_example
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import InvalidParameter, SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
-from floorcast.site.body_template import EXAMPLES, TemplateError, render
 from floorcast.site.configuration import Client
 from floorcast.site.live_site import Site
-from floorcast.site.webhooks import SECRET_PREFIX, Webhook, url_of
-from floorcast.webhooks.addresses import AddressRefused
-from floorcast.webhooks.batches import MEDIA_TYPE
-from floorcast.webhooks.connection import Reply, RequestFailed
-from floorcast.webhooks.delivery import signed
-from floorcast.webhooks.exchange import Exchange, tls_context
+from floorcast.site.webhooks import SECRET_PREFIX, Webhook
+from floorcast.webhooks.connection import Reply
 from floorcast.webhooks.progress import (
     BUCKET,
     Progress,
@@ -44,7 +38,6 @@ from floorcast.webhooks.progress import (
     resumed,
     webhook_id,
 )
-from floorcast.webhooks.signatures import signing_key
 
 __all__ = ["app", "register"]
 
@@ -130,17 +123,7 @@ def send_test(
 
     async def post(kv: KeyValueStore) -> Reply:
         webhook = _declared(client_named(Site(kv), client), name)
-        kind, body = _example(webhook)
-        keys = [signing_key(secret) for secret in webhook.secrets]
-        exchange = Exchange(url_of(webhook), tls_context(), allow_private=webhook.allow_private)
-        message = f"msg_test_{uuid4().hex}"
-        headers = signed(keys, message, system_now(), body) | {"content-type": kind}
-        try:
-            return await exchange.post(headers, body)
-        except (AddressRefused, RequestFailed) as error:
-            raise Unavailable(f"webhook {name}: {error}") from error
-        finally:
-            exchange.close()
+        return await send_example(webhook)
 
     begun = time.monotonic()
     reply = with_kv(context, {"data": data, "log": log}, post)
@@ -148,26 +131,6 @@ def send_test(
     print(f"the receiver answered {reply.status} in {took:.0f} ms")
     if not 200 <= reply.status < 300:
         raise SettingError(f"webhook {name}: only 2xx counts as delivered")
-
-
-def _example(webhook: Webhook) -> tuple[str, bytes]:
-    if webhook.template is None:
-        event = {
-            "specversion": "1.0",
-            "id": str(uuid4()),
-            "source": "/floorcast",
-            "type": "floorcast.test",
-            "time": _time(system_now()),
-            "data": {"webhook": webhook.name},
-        }
-        return MEDIA_TYPE, msgspec.json.encode([event])
-    try:
-        for sent in webhook.send:
-            if body := render(webhook.template, webhook.content_type, EXAMPLES[sent]):
-                return webhook.content_type, body
-    except TemplateError as error:
-        raise SettingError(f"webhook {webhook.name}: template: {error}") from error
-    raise SettingError(f"webhook {webhook.name}: the template leaves every example event out")
 
 
 @app.command("resume")

@@ -44,9 +44,9 @@ from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
-from floorcast.webhooks.delivery import Surroundings
 from floorcast.webhooks.exchange import tls_context
 from floorcast.webhooks.service import Webhooks
+from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["Node"]
 

@@ -14,7 +14,7 @@ from floorcast.site.configuration import Center, CenterOf
 from floorcast.site.digests import digest
 from floorcast.site.file_schema import FileAgent, FileClient, FileUser
 from floorcast.site.secret_rules import MIN_KEY_CHARS, password_fault
-from floorcast.site.webhooks import webhook_problems
+from floorcast.site.webhook_check import webhook_problems
 
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 

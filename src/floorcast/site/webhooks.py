@@ -1,4 +1,4 @@
-"""Webhooks as the site declares them (section 16 of the contract), and the checks of each.
+"""Webhooks as the site declares them (section 16 of the contract).
 
 The secrets are stored as declared, because a signature cannot be made from a hash. Neither they nor
 the path of a URL, which is often a secret too, appear in messages, listings and logs.
@@ -6,30 +6,23 @@ the path of a URL, which is often a secret too, appear in messages, listings and
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Meta, Struct, structs
 
-from floorcast.site.body_template import MAX_TEMPLATE_CHARS, TemplateError, check_template
+from floorcast.site.body_template import MAX_TEMPLATE_CHARS
 
 __all__ = [
-    "MAX_WEBHOOKS",
     "SECRET_PREFIX",
     "Sent",
     "Webhook",
     "WebhookFilter",
     "resolved",
     "url_of",
-    "webhook_problems",
 ]
 
-MAX_WEBHOOKS = 100  # of a client
-MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64  # as Standard Webhooks has it
 SECRET_PREFIX = "whsec_"  # noqa: S105 — how every secret begins
 
 Sent = Literal["alerts", "agent", "interaction"]
@@ -37,10 +30,6 @@ _Id = Annotated[int, Meta(ge=0, le=2**53)]
 _Text = Annotated[str, Meta(min_length=1, max_length=256)]
 _Secret = Annotated[str, Meta(min_length=1, max_length=256)]
 _Chosen = Annotated[tuple[_Id | _Text, ...], Meta(min_length=1, max_length=1_000)]
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_URL = re.compile(r"[!-~]+")
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(?:; ?[a-z]+=[A-Za-z0-9._-]+)?")
 
 
 class WebhookFilter(
@@ -117,101 +106,3 @@ def _ids(chosen: Iterable[int | str] | None, known: Mapping[str, int]) -> tuple[
     if chosen is None:
         return None
     return tuple(sorted({known[one] if isinstance(one, str) else one for one in chosen}))
-
-
-def webhook_problems(
-    webhooks: Collection[Webhook],
-    feeds: Collection[str],
-    services: Mapping[str, int],
-    centers: Mapping[str, int],
-) -> Iterator[str]:
-    """What is wrong with a client's webhooks: one line each, after the client's name.
-
-    ``services`` and ``centers`` are the ids of those that the client declares, by name.
-    """
-    if len(webhooks) > MAX_WEBHOOKS:
-        yield f": {len(webhooks)} webhooks are declared; a client has at most {MAX_WEBHOOKS}"
-    for webhook in webhooks:
-        found = [
-            *_name(webhook),
-            *_url(webhook),
-            *_secrets(webhook),
-            *_sent(webhook, feeds),
-            *_filter(webhook.filter, services, centers),
-            *_body(webhook),
-        ]
-        yield from (f", webhook {webhook.name}: {problem}" for problem in found)
-
-
-def _name(webhook: Webhook) -> Iterator[str]:
-    if not _NAME.fullmatch(webhook.name):
-        yield (
-            "name must have at most 63 lower-case letters, digits, - and _, and start with a letter"
-            " or digit"
-        )
-
-
-def _url(webhook: Webhook) -> Iterator[str]:
-    try:
-        parts = urlsplit(webhook.url)
-        port = parts.port
-    except ValueError:
-        parts, port = SplitResult("", "", "", "", ""), None
-    if parts.scheme not in {"https", "http"} or not parts.hostname or port == 0:
-        yield "url must be an address such as https://example.org/hook"
-        return
-    if not _URL.fullmatch(webhook.url):
-        yield "url must consist of ASCII characters without spaces; encode the others with %"
-    if parts.username is not None or parts.fragment:
-        yield "url must not have a user, a password or a fragment (#)"
-    if parts.scheme == "http" and not webhook.allow_private:
-        yield "url must start with https://; http:// is for your own network: allow_private = true"
-
-
-def _secrets(webhook: Webhook) -> Iterator[str]:
-    for key, secret in (("secret", webhook.secret), ("previous_secret", webhook.previous_secret)):
-        if secret is None:
-            continue
-        try:
-            text = secret.removeprefix(SECRET_PREFIX)
-            size = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
-        except (binascii.Error, ValueError):
-            size = 0
-        if not secret.startswith(SECRET_PREFIX) or not MIN_SECRET_BYTES <= size <= MAX_SECRET_BYTES:
-            yield (
-                f"{key} must be {SECRET_PREFIX} and the base64 of {MIN_SECRET_BYTES} to"
-                f" {MAX_SECRET_BYTES} random bytes; floorcast webhook secret creates one"
-            )
-    if webhook.secret == webhook.previous_secret:
-        yield "previous_secret must be another one than secret"
-
-
-def _sent(webhook: Webhook, feeds: Collection[str]) -> Iterator[str]:
-    for name in webhook.send:
-        if name != "alerts" and name not in feeds:
-            yield f"send: the {name} feed is not in the client's feeds; add it to feeds"
-
-
-def _filter(
-    chosen: WebhookFilter, services: Mapping[str, int], centers: Mapping[str, int]
-) -> Iterator[str]:
-    for key, what, given, known in (
-        ("service", "service", chosen.service, services),
-        ("callCenter", "call_center", chosen.call_center, centers),
-    ):
-        for one in given or ():
-            if one not in known and one not in known.values():
-                yield f"filter.{key}: {one} is not a {what} of this client"
-
-
-def _body(webhook: Webhook) -> Iterator[str]:
-    if not _MEDIA_TYPE.fullmatch(webhook.content_type):
-        yield "content_type must be a media type such as application/json"
-    elif webhook.template is None:
-        if webhook.content_type != "application/json":
-            yield "content_type needs a template; without one it is that of CloudEvents"
-    else:
-        try:
-            check_template(webhook.template, webhook.content_type, webhook.send)
-        except TemplateError as error:
-            yield f"template: {error}"

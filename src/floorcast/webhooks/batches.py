@@ -10,77 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from heapq import merge
-from itertools import chain
-from typing import NamedTuple, Protocol, get_args
-
-import msgspec
-from msgspec import Struct
+from typing import NamedTuple, get_args
 
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
-from floorcast.log.port import EventLog
 from floorcast.model.ending import ended
-from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook
+from floorcast.webhooks.cloud_events import ALERTS, Event, batch_body, cloud_events, is_alert_to
+from floorcast.webhooks.floors import Floors
 
-__all__ = ["ALERTS", "MAX_BATCH_EVENTS", "MEDIA_TYPE", "Batch", "Floors", "Reading", "reading_of"]
+__all__ = ["MAX_BATCH_EVENTS", "Batch", "Reading", "reading_of"]
 
 MAX_BATCH_EVENTS = 100
-ALERTS = "alerts"
 BATCH_BYTES = 262_144  # of events from one feed; a single larger event is a batch of its own
 KEPT_BATCHES = 16  # of a reading that several webhooks share
 KEPT_BYTES = 1 << 20  # of these, at most
-MEDIA_TYPE = "application/cloudevents-batch+json"
-
-
-class _Alert(Struct):
-    to: tuple[str, ...] = ()
-
-
-class _AlertEvent(Struct):
-    data: _Alert
-
-
-_alert_decoder = msgspec.json.Decoder(_AlertEvent)
-
-
-class Floors(Protocol):
-    """The floors of this node, as webhooks read them."""
-
-    @property
-    def log(self) -> EventLog:
-        """The log."""
-        ...
-
-    @property
-    def token_secret(self) -> bytes:
-        """The secret of the installation's tokens."""
-        ...
-
-    def feed_of(self, client: int, name: FeedName) -> Feed:
-        """The client's feed. Raises Unavailable, NotFound or FeedNotSwitchedOn."""
-        ...
-
-    async def cursor_of(self, client: int, token: str) -> int:
-        """The cursor of a token. Raises InvalidParameter, Unavailable or NotFound."""
-        ...
-
-    def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
-        """The token of a reader that has seen everything up to ``cursor``."""
-        ...
-
-
-class Event(NamedTuple):
-    """An event: its position, its id, when the log recorded it (ticks), and its CloudEvent."""
-
-    position: int
-    id: str
-    recorded_at: int
-    body: bytes
 
 
 class Batch(NamedTuple):
@@ -193,38 +140,11 @@ class Reading:
         at_head = not full and all(page.at_head for _, page in pages)
         return _batch(tuple(fitting), reached, at_head=at_head)
 
-    def _events(self, name: str, page: Page) -> Iterator[Event]:
-        key = ("cloudevents", name)
-        made = page.built.get(key)
-        if not isinstance(made, list):
-            made = page.built[key] = list(self._wrapped(name, page))
-        return filter(self._is_addressed, made) if name == ALERTS else iter(made)
-
-    def _is_addressed(self, event: Event) -> bool:
-        """Whether an alert names the webhook."""
-        return self._alerts_to in _alert_decoder.decode(event.body).data.to
-
-    def _wrapped(self, name: str, page: Page) -> Iterator[Event]:
-        if not page.count:
-            return
-        log, secret, client = self._floors.log, self._floors.token_secret, self.client
-        kind = "alert" if name == ALERTS else name
-        head = f'","source":"/clients/{client}/{name}","type":"floorcast.{kind}","time":"'.encode()
-        entry, recorded_at, when = -1, 0, b""
-        positions = chain.from_iterable(page.positions)
-        for position, line in zip(positions, page.lines.split(b"\n"), strict=True):
-            if entry_of(position) != entry:
-                entry = entry_of(position)
-                recorded_at = log.recorded_at(client, entry) or recorded_at
-                when = _rfc3339(recorded_at)
-            event_id = encode(client, recorded_at, position, secret)
-            body = b"".join(
-                (b'{"specversion":"1.0","id":"', event_id.encode(), head, when, _DATA, line, b"}")
-            )
-            yield Event(position, event_id, recorded_at, body)
-
-
-_DATA = b'","datacontenttype":"application/json","data":'
+    def _events(self, name: FeedName, page: Page) -> Iterator[Event]:
+        made = cloud_events(self.client, name, page, self._floors)
+        if str(name) != ALERTS:
+            return iter(made)
+        return (one for one in made if is_alert_to(one, self._alerts_to))
 
 
 def reading_of(client: int, webhook: Webhook, floors: Floors) -> Reading:
@@ -246,11 +166,4 @@ def _set(ids: Sequence[int | str] | None) -> frozenset[int] | None:
 
 
 def _batch(events: tuple[Event, ...], through: int, *, at_head: bool) -> Batch:
-    body = b"[" + b",".join(one.body for one in events) + b"]"
-    return Batch(events, through, at_head, body)
-
-
-def _rfc3339(ticks: int) -> bytes:
-    moment = datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC)
-    millis = ticks % TICKS_PER_SECOND // 10_000
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z".encode()
+    return Batch(events, through, at_head, batch_body(events))

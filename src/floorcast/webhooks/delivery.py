@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import msgspec
 import structlog
 from msgspec import structs
 
-from floorcast.feeds.cursors import REACH
-from floorcast.model.errors import FloorcastError, InvalidParameter
-from floorcast.model.token import TICKS_PER_SECOND, Now, decode, end_of_entry, entry_of
+from floorcast.model.errors import FloorcastError
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.body_template import TemplateError, render
 from floorcast.site.webhooks import Webhook, url_of
 from floorcast.webhooks.addresses import AddressRefused
-from floorcast.webhooks.batches import MEDIA_TYPE, Batch, Event, Floors, Reading
+from floorcast.webhooks.batches import Batch, Reading
+from floorcast.webhooks.cloud_events import MEDIA_TYPE, Event
 from floorcast.webhooks.connection import Reply, RequestFailed
-from floorcast.webhooks.exchange import Exchange, ExchangeTuning
+from floorcast.webhooks.exchange import Exchange
+from floorcast.webhooks.place import Place
 from floorcast.webhooks.progress import (
     Progress,
     delivered,
@@ -29,36 +26,14 @@ from floorcast.webhooks.progress import (
     retry_after_seconds,
     suspended,
 )
-from floorcast.webhooks.signatures import signature, signing_key
+from floorcast.webhooks.signatures import message_id, signed, signing_key
+from floorcast.webhooks.surroundings import Surroundings
 
-__all__ = ["Delivery", "DeliveryTuning", "Surroundings", "message_id"]
+__all__ = ["Delivery"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 GONE = 410
-
-
-@dataclass(frozen=True)
-class DeliveryTuning:
-    """Times of a delivery, in seconds."""
-
-    gather: float = 1.0  # between two requests, unless 100 events are waiting
-    quiet: float = 60.0  # that a reader waits for an event before it looks again
-    refresh: float = 600.0  # between two writes of a place that does not change
-    unavailable: float = 2.0  # before another try when the floor or the store is unavailable
-    look: float = 1.0  # between two looks for commands and changes of the site
-    exchange: ExchangeTuning = field(default_factory=ExchangeTuning)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What the deliveries of a node share. ``chance`` gives random numbers from 0 to 1."""
-
-    floors: Floors
-    now: Now
-    tls: ssl.SSLContext
-    tuning: DeliveryTuning = field(default_factory=DeliveryTuning)
-    chance: Callable[[], float] = random.random
 
 
 class Delivery:
@@ -87,12 +62,10 @@ class Delivery:
         self._save = save
         self._may_send = may_send
         self._keys = [signing_key(secret) for secret in webhook.secrets]
-        self._cursor: int | None = None
-        self._at_head = False
+        self._place = Place(reading, around.floors, around.now)
         self._next_read = self._check_at = self._refresh_at = 0.0
         if progress.state == "suspended" and progress.token:
-            secret = around.floors.token_secret
-            self.waiting_since = decode(reading.client, progress.token, secret).ticks
+            self.waiting_since = self._place.since(progress.token)
         self._exchange = Exchange(
             url_of(webhook),
             around.tls,
@@ -102,12 +75,9 @@ class Delivery:
 
     def current(self) -> Progress:
         """The progress with the token of the current place."""
-        if self._cursor is None:
+        if self._place.cursor is None:
             return self.progress
-        token = self._around.floors.token_now(
-            self._reading.client, self._cursor, at_head=self._at_head
-        )
-        return structs.replace(self.progress, token=token)
+        return structs.replace(self.progress, token=self._place.token())
 
     async def run(self) -> None:
         """Send until cancelled, or until the webhook is suspended."""
@@ -128,7 +98,7 @@ class Delivery:
         if not self._may_send():
             await asyncio.sleep(self._around.tuning.unavailable)
             return
-        cursor = await self._place()
+        cursor = await self._checked_place()
         if cursor is None:
             return
         batch = await self._reading.batch(cursor, self._end())
@@ -145,54 +115,32 @@ class Delivery:
 
     def _moved(self, cursor: int, *, at_head: bool) -> None:
         now = asyncio.get_running_loop().time()
-        if cursor != self._cursor or now >= self._refresh_at:  # the token's time goes on, too
+        if cursor != self._place.cursor or now >= self._refresh_at:  # the token's time goes on, too
             self.dirty = True
             self._refresh_at = now + self._around.tuning.refresh
-        self._cursor, self._at_head = cursor, at_head
+        self._place.cursor, self._place.at_head = cursor, at_head
 
-    async def _place(self) -> int | None:
+    async def _checked_place(self) -> int | None:
         """The cursor to go on from; None if the webhook has been suspended."""
-        if self._cursor is None:
-            await self._begin()
+        cursor = self._place.cursor
+        if cursor is None:
+            cursor = await self._place.begin(self.progress.token)
+            if not self.progress.token:
+                await self._save(self)
         now = asyncio.get_running_loop().time()
-        if self._cursor is not None and now >= self._check_at:
+        if now >= self._check_at:
             self._check_at = now + self._around.tuning.quiet
-            if not self._is_complete(self._cursor):
+            if not self._place.is_complete():
                 await self._suspend(
                     "its place is older than the feeds, which reach back 24 hours: resume it with"
                     " --from, or skip what is missing"
                 )
                 return None
-        return self._cursor
-
-    async def _begin(self) -> None:
-        """Find the cursor: that of the token, or that of now if there is none."""
-        floors, client, token = self._around.floors, self._reading.client, self.progress.token
-        if not token:
-            self._cursor, self._at_head = self._reading.head(), True
-            await self._save(self)
-            return
-        try:
-            self._cursor = await floors.cursor_of(client, token)
-        except InvalidParameter:  # it is old, but perhaps nothing has come since
-            self._cursor = decode(client, token, floors.token_secret).position
-
-    def _is_complete(self, cursor: int) -> bool:
-        """Whether the feeds still have everything after the cursor."""
-        log, client = self._around.floors.log, self._reading.client
-        entry, head = entry_of(cursor), log.head(client).number
-        needed = entry + 1 if cursor in {0, end_of_entry(entry)} else entry
-        if needed > head:
-            return needed == head + 1
-        recorded_at = log.recorded_at(client, needed)
-        return recorded_at is not None and self._around.now() - recorded_at <= REACH
+        return cursor
 
     def _end(self) -> int | None:
         """The last position of the batch whose delivery failed."""
-        if not self.progress.end:
-            return None
-        floors, client = self._around.floors, self._reading.client
-        return decode(client, self.progress.end, floors.token_secret).position
+        return self._place.position(self.progress.end) if self.progress.end else None
 
     async def _send(self, batch: Batch) -> bool:
         self._next_read = 0.0
@@ -261,19 +209,3 @@ class Delivery:
 
     def _named(self) -> dict[str, object]:
         return {"client": self._reading.client, "webhook": self.webhook.name}
-
-
-def message_id(client: int, name: str, first: str, last: str) -> str:
-    """The ``webhook-id`` of the events from ``first`` to ``last``: the same for every try."""
-    said = f"{client} {name} {first} {last}".encode()
-    return "msg_" + blake2b(said, digest_size=16).hexdigest()
-
-
-def signed(keys: list[bytes], message: str, now: int, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks for a request at ``now``, in ticks."""
-    timestamp = now // TICKS_PER_SECOND
-    return {
-        "webhook-id": message,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(keys, message, timestamp, body),
-    }

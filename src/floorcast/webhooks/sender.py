@@ -14,9 +14,11 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.ending import ended
 from floorcast.model.errors import FloorcastError
 from floorcast.site.webhooks import Webhook
-from floorcast.webhooks.batches import ALERTS, Reading, reading_of
-from floorcast.webhooks.delivery import Delivery, Surroundings
+from floorcast.webhooks.batches import Reading, reading_of
+from floorcast.webhooks.cloud_events import ALERTS
+from floorcast.webhooks.delivery import Delivery
 from floorcast.webhooks.progress import BUCKET, all_progress, item_of, key_of, read_progress
+from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["ClientSender"]
 

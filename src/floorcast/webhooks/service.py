@@ -14,9 +14,9 @@ from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.site.webhooks import Webhook
-from floorcast.webhooks.delivery import Surroundings
 from floorcast.webhooks.progress import BUCKET, webhook_id
 from floorcast.webhooks.sender import ClientSender
+from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["WebhookState", "Webhooks"]
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Sequence
-from hashlib import sha256
+from hashlib import blake2b, sha256
 
-__all__ = ["signature", "signing_key"]
+from floorcast.model.token import TICKS_PER_SECOND
+
+__all__ = ["message_id", "signature", "signed", "signing_key"]
 
 PREFIX = "whsec_"
 
@@ -33,3 +35,19 @@ def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: byte
         made.update(body)
         found.append("v1," + base64.b64encode(made.digest()).decode())
     return " ".join(found)
+
+
+def message_id(client: int, name: str, first: str, last: str) -> str:
+    """The ``webhook-id`` of the events from ``first`` to ``last``: the same for every try."""
+    said = f"{client} {name} {first} {last}".encode()
+    return "msg_" + blake2b(said, digest_size=16).hexdigest()
+
+
+def signed(keys: list[bytes], message: str, now: int, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks for a request at ``now``, in ticks."""
+    timestamp = now // TICKS_PER_SECOND
+    return {
+        "webhook-id": message,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature(keys, message, timestamp, body),
+    }

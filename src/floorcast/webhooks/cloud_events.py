@@ -1,0 +1,86 @@
+"""A feed's events as CloudEvents. Webhooks that read the same page share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from floorcast.feeds.blocks import Page
+from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
+from floorcast.webhooks.floors import Floors
+
+__all__ = ["ALERTS", "MEDIA_TYPE", "Event", "batch_body", "cloud_events", "is_alert_to"]
+
+ALERTS = "alerts"
+MEDIA_TYPE = "application/cloudevents-batch+json"
+_DATA = b'","datacontenttype":"application/json","data":'
+
+
+class Event(NamedTuple):
+    """An event: its position, its id, when the log recorded it (ticks), and its CloudEvent."""
+
+    position: int
+    id: str
+    recorded_at: int
+    body: bytes
+
+
+class _Alert(Struct):
+    to: tuple[str, ...] = ()
+
+
+class _AlertEvent(Struct):
+    data: _Alert
+
+
+_alert_decoder = msgspec.json.Decoder(_AlertEvent)
+
+
+def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence[Event]:
+    """The events of a page of the feed ``name``."""
+    key = ("cloudevents", name)
+    made = page.built.get(key)
+    if not isinstance(made, list):
+        made = page.built[key] = list(_wrapped(client, name, page, floors))
+    return made
+
+
+def is_alert_to(event: Event, webhook: str) -> bool:
+    """Whether an alert names the webhook."""
+    return webhook in _alert_decoder.decode(event.body).data.to
+
+
+def batch_body(events: Sequence[Event]) -> bytes:
+    """The body of a CloudEvents batch."""
+    return b"[" + b",".join(one.body for one in events) + b"]"
+
+
+def _wrapped(client: int, name: str, page: Page, floors: Floors) -> Iterator[Event]:
+    if not page.count:
+        return
+    log, secret = floors.log, floors.token_secret
+    kind = "alert" if name == ALERTS else name
+    head = f'","source":"/clients/{client}/{name}","type":"floorcast.{kind}","time":"'.encode()
+    entry, recorded_at, when = -1, 0, b""
+    positions = chain.from_iterable(page.positions)
+    for position, line in zip(positions, page.lines.split(b"\n"), strict=True):
+        if entry_of(position) != entry:
+            entry = entry_of(position)
+            recorded_at = log.recorded_at(client, entry) or recorded_at
+            when = _rfc3339(recorded_at)
+        event_id = encode(client, recorded_at, position, secret)
+        body = b"".join(
+            (b'{"specversion":"1.0","id":"', event_id.encode(), head, when, _DATA, line, b"}")
+        )
+        yield Event(position, event_id, recorded_at, body)
+
+
+def _rfc3339(ticks: int) -> bytes:
+    moment = datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC)
+    millis = ticks % TICKS_PER_SECOND // 10_000
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z".encode()

@@ -1,0 +1,37 @@
+"""The port of the floors that webhooks read."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from floorcast.feeds.feed import Feed
+from floorcast.log.port import EventLog
+from floorcast.site.configuration import FeedName
+
+__all__ = ["Floors"]
+
+
+class Floors(Protocol):
+    """The floors of this node, as webhooks read them."""
+
+    @property
+    def log(self) -> EventLog:
+        """The log."""
+        ...
+
+    @property
+    def token_secret(self) -> bytes:
+        """The secret of the installation's tokens."""
+        ...
+
+    def feed_of(self, client: int, name: FeedName) -> Feed:
+        """The client's feed. Raises Unavailable, NotFound or FeedNotSwitchedOn."""
+        ...
+
+    async def cursor_of(self, client: int, token: str) -> int:
+        """The cursor of a token. Raises InvalidParameter, Unavailable or NotFound."""
+        ...
+
+    def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
+        """The token of a reader that has seen everything up to ``cursor``."""
+        ...

@@ -1,0 +1,37 @@
+"""What the deliveries of a node share."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from floorcast.model.token import Now
+from floorcast.webhooks.exchange import ExchangeTuning
+from floorcast.webhooks.floors import Floors
+
+__all__ = ["DeliveryTuning", "Surroundings"]
+
+
+@dataclass(frozen=True)
+class DeliveryTuning:
+    """Times of a delivery, in seconds."""
+
+    gather: float = 1.0  # between two requests, unless 100 events are waiting
+    quiet: float = 60.0  # that a reader waits for an event before it looks again
+    refresh: float = 600.0  # between two writes of a place that does not change
+    unavailable: float = 2.0  # before another try when the floor or the store is unavailable
+    look: float = 1.0  # between two looks for commands and changes of the site
+    exchange: ExchangeTuning = field(default_factory=ExchangeTuning)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the deliveries of a node share. ``chance`` gives random numbers from 0 to 1."""
+
+    floors: Floors
+    now: Now
+    tls: ssl.SSLContext
+    tuning: DeliveryTuning = field(default_factory=DeliveryTuning)
+    chance: Callable[[], float] = random.random
