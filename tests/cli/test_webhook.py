@@ -112,7 +112,7 @@ def test_list_tells_the_state_and_no_secret(desk: Desk) -> None:
     trying = failed(Progress(token=place, events=1234), "the receiver answered 500", 1, 1.0)
     store(desk, trying)
     said = desk.says("webhook", "list", "--client", "1").splitlines()[1]
-    assert "retrying, 1 tries" in said
+    assert "retrying after 1 failure " in said
     assert "1,234" in said
     assert "2026-02-02T02:40:00Z  the receiver answered 500" in said
     store(desk, suspended(trying, "the receiver answered 410 Gone"))

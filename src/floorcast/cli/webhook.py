@@ -25,6 +25,7 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import InvalidParameter, SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
+from floorcast.site.changes import counted
 from floorcast.site.configuration import Client
 from floorcast.site.live_site import Site
 from floorcast.site.webhooks import SECRET_PREFIX, Webhook
@@ -81,7 +82,7 @@ def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tup
     progress = read_progress(kv.get(BUCKET, key_of(client, webhook.name)))
     state: str = progress.state
     if progress.tries and state == "active":
-        state = f"retrying, {progress.tries} tries"
+        state = f"retrying after {counted(progress.tries, 'failure')}"
     place = "now"
     if progress.token:
         place = _time(decode(client, progress.token, secret).ticks)
