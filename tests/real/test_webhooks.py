@@ -34,18 +34,18 @@ class Receiving(ThreadingHTTPServer):
         self.fails = 0.0
         self.chance = random.Random(7)
         self.ids: list[str] = []
+        self.events: list[dict[str, Any]] = []
         self.turn = threading.Lock()
 
-    @property
-    def site(self) -> str:
+    def site(self, sent: str = "interaction", more: str = "") -> str:
         """The usual site with a webhook to here, which sends the interactions of its client."""
         table = f"""[[client.webhook]]
 name = "ops"
 url = "http://127.0.0.1:{self.server_port}/hook"
 secret = "{SECRET}"
-send = ["interaction"]
+send = ["{sent}"]
 allow_private = true
-
+{more}
 [[client]]
 id = 4199"""
         return SITE.replace("[[client]]\nid = 4199", table, 1)
@@ -60,6 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         events: list[dict[str, Any]] = Verifier(SECRET).verify(body, dict(self.headers.items()))
         with self.server.turn:
             self.server.ids += [one["id"] for one in events]
+            self.server.events += events
             failing = self.server.chance.random() < self.server.fails
         self.send_response(500 if failing else 204)
         self.send_header("content-length", "0")
@@ -110,7 +111,7 @@ def at_least_once(receiver: Receiving, ids: list[str]) -> bool:
 def test_each_event_arrives_in_order_through_kills(tmp_path: Path, receiver: Receiving) -> None:
     """The server is killed again and again, and the receiver fails at times: no event is lost."""
     receiver.fails = 0.3
-    with running(tmp_path, site=receiver.site) as server, _caller(server) as caller:
+    with running(tmp_path, site=receiver.site()) as server, _caller(server) as caller:
         begin = caller.feed(EVENTS).token
         comes_about(lambda: caller.counted("floorcast_ready"))
         comes_about(lambda: "floorcast_webhook_lag_seconds{" in caller.http.get("/metrics").text)
@@ -155,7 +156,7 @@ def test_another_node_goes_on_when_the_sender_is_killed(
 
     def prepare(cluster: Cluster) -> None:
         for node in cluster.nodes:
-            node.site.write_text(receiver.site)
+            node.site.write_text(receiver.site())
 
     with running_cluster(tmp_path, three_nats_servers.start(), prepare) as cluster:
         comes_about(lambda: len(sending(cluster)) == 1)
@@ -172,3 +173,33 @@ def test_another_node_goes_on_when_the_sender_is_killed(
             comes_about(lambda: at_least_once(receiver, ids))
             assert len(sending(cluster)) == 1
             assert len(receiver.ids) <= 20, json.dumps(receiver.ids)
+
+
+SILENCE = """
+[[client.alert]]
+name = "Nothing comes"
+figure = "silence"
+above = 1
+to = ["ops"]
+
+[[client.alert]]
+name = "Nothing comes, for nobody"
+figure = "silence"
+above = 1
+"""
+
+
+def test_an_alert_reaches_the_webhook_that_it_names(tmp_path: Path, receiver: Receiving) -> None:
+    """When it fires and when it is over; an alert that names no webhook is not sent."""
+    with running(tmp_path, site=receiver.site("alerts", SILENCE)) as server, _caller(server) as one:
+        send(one, 1)
+        comes_about(lambda: "firing" in _statuses(receiver))
+        send(one, 2)
+        comes_about(lambda: "ok" in _statuses(receiver)[_statuses(receiver).index("firing") :])
+        assert {event["data"]["name"] for event in receiver.events} == {"Nothing comes"}
+        assert {event["type"] for event in receiver.events} == {"floorcast.alert"}
+
+
+def _statuses(receiver: Receiving) -> list[str]:
+    with receiver.turn:
+        return [event["data"]["status"] for event in receiver.events]

@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 import msgspec
 from standardwebhooks import Webhook as Verifier
 
+from floorcast.feeds.feed import Feed
 from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.model.ending import ended
+from floorcast.model.token import end_of_entry, event_id_maker, position
+from floorcast.site.body_template import EXAMPLES
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.webhooks.connection import Reply
 from floorcast.webhooks.exchange import Exchange, ExchangeTuning, tls_context
@@ -33,11 +36,13 @@ __all__ = [
     "Post",
     "Receiver",
     "Sending",
+    "add_alerts",
     "asked",
     "command",
     "exchange",
     "hook",
     "ok",
+    "publish_alert",
     "raw",
     "receiving",
     "status",
@@ -230,3 +235,26 @@ def raw(*pieces: bytes, end: bool = True) -> Answer:
             writer.close()
 
     return answer
+
+
+def add_alerts(house: House) -> None:
+    """Give ACME's floor the feed of its alerts."""
+    feed = Feed(ACME, "alerts", house.rings)
+    feed.switched_on = True
+    floor = house.floors[ACME]
+    floor.feeds = {**floor.feeds, "alerts": feed}
+
+
+def publish_alert(house: House, to: list[str], status: str = "firing") -> str:
+    """An entry with an alert for these webhooks; its id."""
+    number = house.log.take(ACME, house.loop.now())
+    recorded_at = house.log.head(ACME).recorded_at
+    event_id = event_id_maker(ACME, recorded_at, number)(0)
+    example = EXAMPLES["alerts"]["data"]
+    assert isinstance(example, dict)
+    line = msgspec.json.encode(example | {"eventId": event_id, "to": to, "status": status})
+    for name, feed in house.floors[ACME].feeds.items():
+        records = [(position(number, 0), ("", 10, 20), line)] if name == "alerts" else []
+        feed.publish(records, end_of_entry(number), recorded_at)
+    house.floors[ACME].folded = number
+    return event_id

@@ -12,7 +12,7 @@ from floorcast.site.webhooks import WebhookFilter
 from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, Reading, reading_of
 from tests.http.fed import agent_event, call_start, sms
 from tests.http.servers import ACME, House, in_house
-from tests.webhooks.receiver import hook
+from tests.webhooks.receiver import add_alerts, hook, publish_alert
 
 FACETS = (("VOICE", 1, 10), ("SMS", 2, 10), ("SMS", 2, None))
 MAKERS = (agent_event, call_start, sms)
@@ -157,5 +157,31 @@ def test_large_events_make_smaller_batches() -> None:
             sizes.append(len(batch.events))
             cursor = batch.through
         assert sizes == [2, 2, 1]
+
+    in_house(story)
+
+
+def test_a_webhook_gets_the_alerts_that_name_it() -> None:
+    """Whatever its filter selects of the feeds; others' alerts move its place only."""
+
+    async def story(house: House) -> None:
+        add_alerts(house)
+        for_ops = publish_alert(house, ["ops", "boss"])
+        publish_alert(house, ["boss"])
+        publish_alert(house, [])
+        call = house.publish([sms], facets=("SMS", 2, 10))
+        house.publish([sms], facets=("SMS", 9, 10))
+        last = publish_alert(house, ["ops"])
+        only = WebhookFilter(service=(2,))
+        webhook = hook("http://a.test/", send=("alerts", "interaction"), filter=only)
+        batch = await reading_of(ACME, webhook, house.server).batch(0)
+        events = msgspec.json.decode(batch.body)
+        assert [one["id"] for one in events] == [for_ops, *call, last]
+        assert [one["type"] for one in events][:2] == ["floorcast.alert", "floorcast.interaction"]
+        assert events[0]["data"]["to"] == ["ops", "boss"]
+        other = reading_of(
+            ACME, hook("http://a.test/", name="boss", send=("alerts",)), house.server
+        )
+        assert len((await other.batch(0)).events) == 2
 
     in_house(story)
