@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { AgentsPanel } from "./agents_panel.js";
+import { AlertsBanner } from "./alerts_banner.js";
 import { CallsDialog, ROLES } from "./calls_dialog.js";
 import { CampaignsPanel } from "./campaigns_panel.js";
 import { ConnectsChart, QueueChart } from "./charts.js";
@@ -14,7 +15,7 @@ import { needs } from "./needs.js";
 import { Refusal, revived, send, Unreachable } from "./requests.js";
 import { Roster } from "./roster.js";
 import { ServicesPanel } from "./services_panel.js";
-import { CAMPAIGNS, CONNECTS, INTERVALS, keyOf, SERVICES, WAITING } from "./source.js";
+import { ALERTS, CAMPAIGNS, CONNECTS, INTERVALS, keyOf, SERVICES, WAITING } from "./source.js";
 import { timeOf } from "./tokens.js";
 import { Trends } from "./trends.js";
 import { ViewDialog } from "./view_dialog.js";
@@ -48,12 +49,14 @@ export class Board {
     this.roster = new Roster();
     this.chosen = new ViewDialog();
     this.calls = new CallsDialog((path, body) => this.#ask(path, body));
+    this.alerts = new AlertsBanner((path) => this.#ask(path, {}));
     this.figures = {
       [SERVICES]: [this.services, this.queue],
       [WAITING]: [this.waiting],
       [CONNECTS]: [this.connects],
       [CAMPAIGNS]: [this.campaigns],
       [INTERVALS]: [],
+      [ALERTS]: [this.alerts],
     };
     thresholds.addEventListener("change", () => this.#draw());
   }
@@ -70,6 +73,7 @@ export class Board {
     for (const panel of [...Object.values(this.figures).flat(), this.agents]) {
       panel.explain("loading the first figures");
     }
+    this.alerts.forget(this.session.role);
     this.#isOn = true;
     this.look();
     this.#link.open(this.session);
@@ -83,6 +87,7 @@ export class Board {
     this.#isOn = false;
     clearInterval(this.#ticks);
     this.calls.close();
+    this.alerts.close();
     this.#link.close();
   }
 
@@ -100,6 +105,7 @@ export class Board {
     this.#showRoster(null);
     this.#showQueue();
     this.campaigns.draw();
+    this.alerts.draw();
     this.#draw();
   }
 

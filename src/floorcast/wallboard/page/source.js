@@ -16,6 +16,7 @@ export const SERVICES = "/realtime/service/stats";
 export const WAITING = "/realtime/service/calls/status";
 export const INTERVALS = "/realtime/service/stats/intervals";
 export const CONNECTS = "/realtime/service/liveConnects";
+export const ALERTS = "/realtime/alerts";
 export const CAMPAIGNS = "/realtime/campaign/stats";
 const INTERACTIONS = "/realtime/event/feed";
 const PAST = { interval: 300, last: 2_100 }; // seconds: the half hour that charts begin with
@@ -63,6 +64,7 @@ export class Source {
         this.#figures(SERVICES),
         this.#figures(WAITING),
         this.#figures(CAMPAIGNS, SELDOM),
+        this.#figures(ALERTS, 0, null, null),
         this.#figures(INTERVALS, ONCE, null, PAST),
       ],
       { onTrouble: (error) => this.#troubled(error), onRound: () => this.#well() },
@@ -137,7 +139,9 @@ export class Source {
   }
 
   #post(path, body) {
-    return send("POST", path, { headers: { "LV-Session": this.session }, body });
+    // a method without a body is asked by GET
+    const method = body === null ? "GET" : "POST";
+    return send(method, path, { headers: { "LV-Session": this.session }, body });
   }
 
   /** Many requests find the session over at once: they share one renewal. */

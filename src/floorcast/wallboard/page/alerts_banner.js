@@ -1,0 +1,170 @@
+/**
+ * What fires, in a banner above the figures; all of it, acknowledgement, and how to be told of it
+ * are in a dialog.
+ */
+
+import * as address from "./address.js";
+import { alertSound, Notices } from "./alert_notices.js";
+import { count, duration, percent, plural, timeOfDay } from "./figures.js";
+import { Refusal } from "./requests.js";
+import { mark, Rows, write } from "./table.js";
+
+const ACKNOWLEDGING = ["Sysadmin", "Superuser", "Manager"];
+const STATES = { firing: 0, acknowledged: 1 };
+const NAMES = {
+  silence: "no event",
+  longestCallInQueue: "longest wait",
+  totalCallsInQueue: "in queue",
+  totalAgents: "agents",
+  callsWithAgent: "calls with agent",
+};
+
+export class AlertsBanner {
+  #banner = document.getElementById("alerts");
+  #first = this.#banner.querySelector("p");
+  #open = document.getElementById("show-alerts");
+  #dialog = document.getElementById("alerts-dialog");
+  #none = this.#dialog.querySelector(".explanation");
+  #failure = document.getElementById("alerts-failure");
+  #said = document.getElementById("alert-announcement");
+  #rows = new Rows(this.#dialog.querySelector("tbody"), "alert-row");
+  #all = []; // firing and acknowledged ones, the most urgent first
+  #known = null; // those that fired at the last look, by id and time; null: nothing is known yet
+  #notices = new Notices(this.#dialog, this.#failure);
+
+  /** @param {(path: string) => Promise<object>} post to a method of the API */
+  constructor(post) {
+    this.post = post;
+    this.role = "";
+    const open = () => {
+      write(this.#failure, "");
+      this.#dialog.showModal();
+    };
+    this.#open.onclick = open;
+    this.#banner.querySelector("button").onclick = open;
+  }
+
+  /** Nothing is known: of a session that begins. */
+  forget(role) {
+    this.role = role;
+    this.#all = [];
+    this.#known = null;
+    this.#open.hidden = true;
+    this.draw();
+  }
+
+  /** Show an answer of `alerts`. */
+  show({ alerts }) {
+    this.#open.hidden = !alerts.length;
+    this.#all = alerts
+      .filter((one) => one.status in STATES)
+      .sort((one, other) => STATES[one.status] - STATES[other.status] || one.since - other.since);
+    this.#tell();
+    this.draw();
+  }
+
+  /** Alerts are not for this user. */
+  explain() {
+    this.forget(this.role);
+  }
+
+  /** Leave the dialog. */
+  close() {
+    if (this.#dialog.open) this.#dialog.close();
+  }
+
+  /** Draw what the view shows. */
+  draw() {
+    const shown = this.#shown();
+    const firing = shown.filter((one) => one.status === "firing");
+    this.#banner.hidden = !shown.length;
+    mark(this.#banner.dataset, "level", firing.length ? "act" : "watch");
+    const [first] = shown;
+    if (first) {
+      const more = shown.length > 1 ? ` · and ${count(shown.length - 1)} more` : "";
+      write(this.#first, `${inWords(first)}${whoKnows(first)}${more}`);
+      this.#first.title = inWords(first);
+    }
+    write(this.#open, firing.length ? `Alerts: ${count(firing.length)}` : "Alerts");
+    this.#none.hidden = shown.length > 0;
+    this.#rows.show(shown, (one) => `${one.clientId}/${one.alertId}`, (row, one) => this.#fill(row, one));
+  }
+
+  #shown() {
+    const view = address.view();
+    return this.#all.filter(
+      (one) => one.serviceId === null || address.shows(view, one.serviceId, one.callCenterId),
+    );
+  }
+
+  #fill(row, one) {
+    const [what, value, since, act] = row.children;
+    mark(row.dataset, "level", one.status === "firing" ? "act" : "watch");
+    write(what, named(one));
+    write(value, `${shownValue(one, one.value)} (${one.condition} ${shownValue(one, one.threshold)})`);
+    write(since, timeOfDay(one.since));
+    const button = act.querySelector("button");
+    const may = ACKNOWLEDGING.includes(this.role);
+    button.hidden = !may || one.status !== "firing";
+    button.ariaLabel = `Acknowledge ${named(one)}`;
+    button.onclick = () => this.#acknowledge(one, button);
+    write(act.querySelector("span"), one.status === "firing" ? "" : `seen by ${one.acknowledgedBy}`);
+  }
+
+  async #acknowledge(one, button) {
+    button.disabled = true;
+    try {
+      const { body } = await this.post(`/realtime/alerts/${one.alertId}/acknowledge`);
+      Object.assign(one, body);
+      write(this.#failure, "");
+    } catch (error) {
+      write(this.#failure, error instanceof Refusal ? error.message : "The server does not answer.");
+    } finally {
+      button.disabled = false;
+    }
+    this.draw();
+  }
+
+  /** Say what has begun to fire since the last look; at the first look nothing is new. */
+  #tell() {
+    const firing = this.#shown().filter((one) => one.status === "firing");
+    const known = new Set(firing.map((one) => `${one.clientId}/${one.alertId}/${one.since}`));
+    const fresh = this.#known
+      ? firing.filter((one) => !this.#known.has(`${one.clientId}/${one.alertId}/${one.since}`))
+      : [];
+    this.#known = known;
+    if (!fresh.length) return;
+    const words = fresh.map(inWords).join(". ");
+    write(this.#said, `${plural(fresh.length, "alert")}: ${words}`);
+    if (this.#notices.wantsSound) alertSound();
+    if (this.#notices.wantsNotices) {
+      for (const one of fresh) this.#notices.notify(one.alertId, named(one), inWords(one));
+    }
+  }
+}
+
+function named(one) {
+  return one.serviceName ? `${one.name} · ${one.serviceName}` : one.name;
+}
+
+function inWords(one) {
+  const figure = NAMES[one.figure] ?? spaced(one.figure.replace(/^interval\./, ""));
+  return `${named(one)}: ${figure} ${shownValue(one, one.value)} since ${timeOfDay(one.since)}`;
+}
+
+function whoKnows(one) {
+  return one.acknowledgedBy ? ` · seen by ${one.acknowledgedBy}` : "";
+}
+
+/** `averageTalkDuration` as "average talk duration". */
+function spaced(figure) {
+  return figure.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+}
+
+/** A value with the unit that its figure has. */
+function shownValue({ figure }, value) {
+  if (value === null) return "–";
+  if (/Rate$|Level$|^percent|occupancy$/.test(figure)) return percent(value);
+  if (/^silence$|^longest|[aA]verage|\bwait|Time$/.test(figure)) return duration(value);
+  return count(value);
+}

@@ -1,0 +1,98 @@
+"""The banner of what fires, and the dialog behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.real.sites import event, ndjson
+from tests.wallboard.floors import shown, waits
+from tests.wallboard.screen import Screen
+from tests.wallboard.shifts import WALL_SITE
+
+SERVICE = 38049
+RULE = """
+[[client.alert]]
+name = "Queue"
+figure = "totalCallsInQueue"
+above = 1
+clear = 0
+"""
+
+
+def with_rule() -> str:
+    """The site of the walls, with an alert of two waiting calls at any service of ACME."""
+    first, second = WALL_SITE.split("\n\n[[client]]", 1)
+    return f"{first}\n{RULE}\n[[client]]{second}"
+
+
+def queue(*numbers: int) -> list[dict[str, object]]:
+    """Calls that wait."""
+    return [one for number in numbers for one in waits(number, SERVICE)]
+
+
+def fires(wall: Screen) -> None:
+    """Wait for the banner."""
+    wall.until("!document.getElementById('alerts').hidden")
+
+
+def test_the_banner_names_what_fires_and_a_user_acknowledges_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """It comes and goes with the figure, and says it to whoever does not see it."""
+    with shown(tmp_path, browser, queue(1), site=with_rule()) as (wall, source):
+        wall.page.wait_for_selector("#show-alerts:not([hidden])")
+        assert wall.page.is_hidden("#alerts")
+        source.take(ndjson(queue(2)))
+        fires(wall)
+        said = wall.page.inner_text("#alerts p")
+        assert "Queue · Sales: in queue 2 since " in said
+        assert "Queue · Sales" in wall.page.inner_text("#alert-announcement")
+        assert wall.page.inner_text("#show-alerts") == "Alerts: 1"
+        wall.page.focus("#alerts button")
+        wall.page.keyboard.press("Enter")
+        row = wall.page.locator("#alerts-dialog tbody tr")
+        assert "2 (above 1)" in row.inner_text()
+        row.get_by_role("button", name="Acknowledge").click()
+        wall.until_text("#alerts-dialog tbody tr", "seen by sysadmin")
+        wall.page.keyboard.press("Escape")
+        assert wall.page.get_attribute("#alerts", "data-level") == "watch"
+        assert "seen by sysadmin" in wall.page.inner_text("#alerts p")
+        ended = [
+            event("call.end", f"end {number}", transactionId=number, sessionId=f"S{number}")
+            for number in (1, 2)
+        ]
+        source.take(ndjson(ended))
+        wall.until("document.getElementById('alerts').hidden")
+        assert wall.complaints == []
+
+
+def test_a_sound_and_a_notification_are_off_until_they_are_chosen(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The choice is kept; a browser that allows no notification says so."""
+    with shown(tmp_path, browser, queue(1, 2), site=with_rule()) as (wall, _):
+        fires(wall)
+        wall.page.click("#show-alerts")
+        boxes = {name: f"#alerts-dialog [name={name}]" for name in ("sound", "notices")}
+        assert not any(map(wall.page.is_checked, boxes.values()))
+        wall.page.check(boxes["sound"])
+        wall.page.click(boxes["notices"])
+        wall.until_text("#alerts-failure", "does not allow notifications")
+        assert not wall.page.is_checked(boxes["notices"])
+        wall.page.reload()
+        fires(wall)
+        wall.page.click("#show-alerts")
+        assert wall.page.is_checked(boxes["sound"])
+        assert not wall.page.is_checked(boxes["notices"])
+
+
+def test_a_view_shows_the_alerts_of_its_services(browser: Browser, tmp_path: Path) -> None:
+    """A wall of another service has none."""
+    events = [*queue(1, 2), *waits(3, 38050)]
+    view = "#service=38050"
+    with shown(tmp_path, browser, events, site=with_rule(), view=view) as (wall, _):
+        wall.page.wait_for_selector("#show-alerts:not([hidden])")
+        assert wall.page.is_hidden("#alerts")
+        assert wall.page.inner_text("#show-alerts") == "Alerts"
