@@ -96,6 +96,30 @@ def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
     run(story)
 
 
+def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
+    """A name that has become private in the meantime is noticed, however busy the webhook is."""
+    address = "127.0.0.1"
+
+    async def resolver(_host: str, _port: int) -> list[str]:
+        if address == "private":
+            raise AddressRefused("it is private now")
+        return [address]
+
+    async def story(loop: VirtualLoop) -> None:
+        nonlocal address
+        async with receiving() as receiver:
+            one = exchange(f"http://hook.test:{receiver.port}/", resolver=resolver)
+            for turn in range(30):
+                await one.post(HEADERS, b"x")
+                address = "private" if turn else address
+                await loop.passing(10)
+            with pytest.raises(AddressRefused):
+                await one.post(HEADERS, b"x")
+            assert receiver.connections == 1
+
+    run(story)
+
+
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     """The name is resolved once for a connection, whatever it resolves to a moment later."""
     calls = 0

@@ -27,6 +27,7 @@ class ExchangeTuning:
     connect: float = 5.0  # resolving, connecting and TLS
     total: float = 15.0  # from the start to the response's head
     body: float = 1.0  # from the head to the end of the body
+    age: float = 300.0  # after which a connection is made anew, and its address checked again
     idle: float = 30.0  # after which an unused connection is not used again
     resolver: Resolver = system_resolver
 
@@ -59,7 +60,7 @@ class Exchange:
             f"POST {target} HTTP/1.1\r\nhost: {url.netloc}\r\nuser-agent: floorcast\r\n"
         ).encode()
         self._connection: Connection | None = None
-        self._used = 0.0
+        self._made = self._used = 0.0
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and return the response.
@@ -87,17 +88,22 @@ class Exchange:
     async def _post(self, request: bytes) -> Reply:
         loop = asyncio.get_running_loop()
         kept = self._connection
-        if kept is not None and loop.time() - self._used < self._tuning.idle and kept.usable:
+        if kept is not None and kept.usable and self._is_fresh(loop.time()):
             try:
                 return await self._ask(kept, request)
             except ClosedEarly:  # the receiver closed it as we wrote: once more on a new connection
                 self.close()
         self.close()
         self._connection = await self._connect()
+        self._made = loop.time()
         try:
             return await self._ask(self._connection, request)
         except ClosedEarly as error:
             raise RequestFailed("the connection was closed before the response") from error
+
+    def _is_fresh(self, now: float) -> bool:
+        """Whether the connection may be used for another request."""
+        return now - self._used < self._tuning.idle and now - self._made < self._tuning.age
 
     async def _ask(self, connection: Connection, request: bytes) -> Reply:
         reply = await connection.ask(request)
