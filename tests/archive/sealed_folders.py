@@ -26,9 +26,9 @@ PHONE = "+1 212 555 0147"
 class Floor:
     """A node with an archive beside it. ``minute`` is the time since ten in the morning."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **settings: object) -> None:
         self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
-        self.house = House(path, self.clock)
+        self.house = House(path, self.clock, **settings)  # type: ignore[arg-type]  # settings alone
         self.archive = path / "archive"
         self._number = 0
 

@@ -86,6 +86,8 @@ TABLE = {
     "call data": {"Sysadmin", "Superuser", "Report Admin"},
     "campaign statistics": {"Sysadmin", "Superuser", "IT User", "Auditor", "Manager"},
     "service methods": {"Sysadmin", "Superuser", "Manager"},
+    "acknowledgement of alerts": {"Sysadmin", "Superuser", "Manager"},
+    "reports": {"Sysadmin", "Superuser", "Manager", "Auditor", "Report Admin"},
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import Struct, structs, to_builtins
 
-from floorcast.client import agent_answers, answers
+from floorcast.archive import answers as reports
+from floorcast.client import agent_answers, answers, report_answers
 from floorcast.http.handlers import alerts, call_data, sessions
 from floorcast.statistics import (
     agent_averages,
@@ -47,6 +48,12 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (figure_calls.FigureCall, answers.FigureCall),
     (alerts.AlertAnswer, answers.AlertAnswer),
     (alerts.AlertRow, answers.AlertRow),
+    (reports.ServiceReport, report_answers.ServiceReport),
+    (reports.AgentReport, report_answers.AgentReport),
+    (reports.AgentInterval, report_answers.AgentInterval),
+    (reports.CallReport, report_answers.CallReport),
+    (reports.ArchivedCall, report_answers.ArchivedCall),
+    (reports.MissingHour, report_answers.MissingHour),
     (service_stats.ServiceStatistics, answers.ServiceStatistics),
     (service_stats.OutboundCall, answers.OutboundCall),
 ]

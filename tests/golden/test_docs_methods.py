@@ -23,7 +23,8 @@ SET_UP = [block for block in blocks("api.md", until="Conventions") if block.kind
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on the example site, as the pages want it."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
-    with running(tmp_path_factory.mktemp("docs"), site=site) as server:
+    folder = tmp_path_factory.mktemp("docs")
+    with running(folder, "--archive", folder / "archive", site=site) as server:
         yield server
 
 

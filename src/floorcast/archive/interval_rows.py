@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from floorcast.archive.call_rows import Row, service_columns
+from floorcast.archive.hours import Hour
 from floorcast.archive.replay import HourReplay
 from floorcast.archive.schemas import (
     AGENT_CALLS,
@@ -89,14 +90,17 @@ def _count_calls(replay: HourReplay) -> None:
                 figures.dispositions[CATEGORIES.index(said.category)] += 1
 
 
-def service_interval_rows(replay: HourReplay) -> Iterator[Row]:
-    """The figures of each service, by five minutes: those of the fold, and states in progress."""
-    floor, hour = replay.floor, replay.hour
+def service_interval_rows(replay: HourReplay, hour: Hour | None = None) -> Iterator[Row]:
+    """The figures of each service, by five minutes: those of the fold, and states in progress.
+
+    ``hour`` is one of those of a replay that is longer than an hour.
+    """
+    floor, hour = replay.floor, hour or replay.hour
     first = hour.number * SLOTS_OF_HOUR
     slots = range(first, first + -((hour.start - hour.end) // SLOT_MS))
     counted = floor.ledger.intervals_on(hour.day)
     before = floor.ledger.intervals_on(hour.day - 1)
-    added = _in_progress(replay)
+    added = _in_progress(replay, hour)
     agents, waiting = _present(replay)
     rows = []
     for service in sorted({*counted, *added} - {NO_SERVICE}):
@@ -137,14 +141,16 @@ def _numbers(numbers: list[int]) -> Row:
     }
 
 
-def _in_progress(replay: HourReplay) -> Mapping[int, ServiceIntervals]:
+def _in_progress(replay: HourReplay, hour: Hour) -> Mapping[int, ServiceIntervals]:
     """The time of states that no event has ended yet, and calls that wait since before midnight."""
-    floor, hour = replay.floor, replay.hour
+    floor = replay.floor
     midnight = floor.calendar.bounds(hour.day)[0]
     added: dict[int, ServiceIntervals] = {}
-    for agent, begin, end in replay.present:
-        slots = added.setdefault(agent.service, ServiceIntervals())
-        slots.add_time(agent.state, begin - midnight, end - midnight, 1)
+    for agent, since, until in replay.present:
+        begin, end = max(since, hour.start), min(until, hour.end)
+        if begin < end:
+            slots = added.setdefault(agent.service, ServiceIntervals())
+            slots.add_time(agent.state, begin - midnight, end - midnight, 1)
     if hour.number == 0:
         for service, calls in floor.call_table.in_progress.items():
             over = sum(call.waited_over(midnight, replay.quiet_call) for call in calls.values())

@@ -94,7 +94,16 @@ class HourReplay:
     whose state no event has ended in the hour, each with when it was counted from and to, in ms.
     """
 
-    def __init__(self, source: Source, hour: Hour, state: FloorState, limits: Limits) -> None:
+    def __init__(
+        self,
+        source: Source,
+        hour: Hour,
+        state: FloorState,
+        limits: Limits,
+        *,
+        keeps_events: bool = True,
+    ) -> None:
+        self._keeps_events = keeps_events
         self.hour = hour
         self.times = AgentRecorder(hour)
         self.floor = Floor(
@@ -115,6 +124,7 @@ class HourReplay:
         floor.begin_entry(entry.number, entry.recorded_at)
         self._let_go()
         within = self.hour.start <= to_ms(entry.recorded_at) < self.hour.end
+        within &= self._keeps_events
         if within:
             self.first, self.last = self.first or entry.number, entry.number
         if entry.kind == "site":
@@ -204,8 +214,13 @@ class HourReplay:
         evicted.clear()
 
 
-def replay(source: Source, hour: Hour, cut: int, limits: Limits) -> HourReplay:
+def replay(
+    source: Source, hour: Hour, cut: int, limits: Limits, *, keeps_events: bool = True
+) -> HourReplay:
     """Fold what the log recorded before the moment ``cut`` (ms).
+
+    ``hour`` can be a longer span. Without ``keeps_events``, the result has no ``events`` or
+    ``late``.
 
     Raises Forgotten if the log and the snapshots do not reach back to the hour.
     """
@@ -213,7 +228,7 @@ def replay(source: Source, hour: Hour, cut: int, limits: Limits) -> HourReplay:
     state = source.state(begin)
     if state is None:
         raise Forgotten(f"the log no longer has the events of {hour.name}")
-    done = HourReplay(source, hour, state, limits)
+    done = HourReplay(source, hour, state, limits, keeps_events=keeps_events)
     stop = cut * TICKS_PER_MS
     done.times.recording = state.entry >= begin
     for entry in source.entries(state.entry):

@@ -82,6 +82,22 @@ class Archive:
                 found.append(read_hour(content, path))
         return found
 
+    def sealed(self, client: int, date: str) -> list[str]:
+        """The folders of a day's hours that have a manifest."""
+        selector = fs.FileSelector(
+            f"{self.root}/client={client}/date={date}", allow_not_found=True, recursive=True
+        )
+        try:
+            found = self.files.get_file_info(selector)
+        except (OSError, pa.ArrowException) as error:
+            raise Unavailable(f"the archive cannot be listed: {error}") from error
+        begin = len(self.root) + 1
+        return sorted(
+            info.path[begin:].removesuffix(f"/{HOUR_MANIFEST}")
+            for info in found
+            if info.base_name == HOUR_MANIFEST and "/hour=" in info.path
+        )
+
     def manifest(self, path: str) -> HourManifest | None:
         """The manifest of an hour's folder; None if the hour is not here."""
         content = self.read(f"{path}/{HOUR_MANIFEST}")

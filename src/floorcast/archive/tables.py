@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from floorcast.archive.call_rows import Row
 from floorcast.archive.schemas import SCHEMAS
 
-__all__ = ["WRITER", "parquet_bytes", "read_parquet", "write_parquet"]
+__all__ = ["WRITER", "parquet_bytes", "read_parquet", "table_of", "write_parquet"]
 
 WRITER = f"pyarrow {pa.__version__}"
 BATCH_ROWS = 20_000
@@ -20,10 +20,15 @@ COMPRESSION_LEVEL = 3
 
 def parquet_bytes(name: str, rows: Iterable[Row]) -> tuple[bytes, int]:
     """A file of the schema ``name`` with the rows, and their number."""
+    table = table_of(name, rows)
+    return write_parquet(table), table.num_rows
+
+
+def table_of(name: str, rows: Iterable[Row]) -> pa.Table:
+    """The rows as a table of the schema ``name``."""
     schema = SCHEMAS[name]
     batches = [_batch(some, schema) for some in _batches(rows)]
-    table = pa.Table.from_batches(batches, schema).combine_chunks()
-    return write_parquet(table), table.num_rows
+    return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def write_parquet(table: pa.Table) -> bytes:

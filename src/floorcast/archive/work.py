@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from floorcast.archive.jobs import SealJob
+from floorcast.archive.jobs import ReportJob, ReportReply, SealJob
 
-__all__ = ["seal"]
+__all__ = ["report", "seal"]
 
 
 def seal(argument: bytes) -> bytes:
@@ -21,3 +21,20 @@ def seal(argument: bytes) -> bytes:
     archive = open_archive(job.archive)
     with StoredFloor(Path(job.folder), job.client) as source:
         return msgspec.msgpack.encode(Sealing(job, archive, source).next())
+
+
+def report(argument: bytes) -> bytes:
+    """Answer a report: takes a ReportJob and returns a ReportReply. Raises Unavailable."""
+    from floorcast.archive import reports  # noqa: PLC0415 -- as above
+    from floorcast.archive.storage import open_archive  # noqa: PLC0415 -- as above
+
+    job = msgspec.msgpack.decode(argument, type=ReportJob)
+    archive = open_archive(job.archive)
+    last = None
+    if job.kind == "service":
+        answer: object = reports.service_report(job, archive)
+    elif job.kind == "agent":
+        answer = reports.agent_report(job, archive)
+    else:
+        answer, last = reports.call_report(job, archive)
+    return msgspec.msgpack.encode(ReportReply(msgspec.json.encode(answer), last))

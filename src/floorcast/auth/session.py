@@ -226,7 +226,12 @@ def proof_of(password_hash: str) -> str:
 
 
 Methods = Literal[
-    "feeds", "call data", "campaign statistics", "service methods", "acknowledgement of alerts"
+    "feeds",
+    "call data",
+    "campaign statistics",
+    "service methods",
+    "acknowledgement of alerts",
+    "reports",
 ]
 
 ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
@@ -235,6 +240,7 @@ ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
     "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager", SCREEN),
     "service methods": ("Sysadmin", "Superuser", "Manager", SCREEN),
     "acknowledgement of alerts": ("Sysadmin", "Superuser", "Manager"),
+    "reports": ("Sysadmin", "Superuser", "Manager", "Auditor", "Report Admin"),
 }
 """The roles that may call each group of methods."""
 

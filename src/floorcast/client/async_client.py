@@ -170,6 +170,9 @@ class AsyncClient(AsyncConnected):
     service_calls = _answering(methods.service_calls)
     alerts = _answering(methods.alerts)
     acknowledge_alert = _answering(methods.acknowledge_alert)
+    service_report = _answering(methods.service_report)
+    agent_report = _answering(methods.agent_report)
+    call_report = _answering(methods.call_report)
 
     agent_events = _following(feeds.agent_events)
     interaction_events = _following(feeds.interaction_events)

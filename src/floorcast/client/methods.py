@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -20,17 +20,20 @@ from floorcast.client.agent_answers import (
 from floorcast.client.answers import AgentEventPage, Answer, InteractionPage
 from floorcast.client.events import read_agent_event, read_interaction
 from floorcast.client.filters import EVERYTHING, Filter
+from floorcast.client.report_answers import AgentReport, CallReport, ServiceReport
 from floorcast.client.steps import Broken, Request, Response
 from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
     "MOST",
+    "Bound",
     "Call",
     "Page",
     "acknowledge_alert",
     "agent_averages",
     "agent_event_feed",
     "agent_page",
+    "agent_report",
     "agent_statistics",
     "agent_statistics_ex",
     "agent_status",
@@ -38,6 +41,7 @@ __all__ = [
     "alerts",
     "call_event_feed",
     "call_page",
+    "call_report",
     "campaign_statistics",
     "decoded",
     "in_call",
@@ -49,12 +53,16 @@ __all__ = [
     "post_call",
     "service_calls",
     "service_intervals",
+    "service_report",
     "service_statistics",
     "waiting_calls",
 ]
 
 At = datetime | int | str | None
 """The moment of an answer about the past: an aware datetime, ms, or a token. None: now."""
+
+Bound = date | datetime | int | str
+"""Where a report begins or ends: a day, an aware datetime, ms, or either as ISO 8601."""
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
@@ -231,6 +239,53 @@ def service_intervals(
     if last is not None:
         members["last"] = last
     return _answer(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
+
+
+def service_report(
+    begin: Bound, to: Bound, filter: Filter = EVERYTHING, interval: int | str = "day"
+) -> Call[ServiceReport]:
+    """Services by interval (900, 1800 or 3600 seconds) or day, from the archive and the log.
+
+    ``begin`` and ``to`` are dates, both included, or moments; at most 31 days.
+    """
+    members = {**filter.members(), **_span(begin, to), "interval": interval}
+    return _answer(post("/reporting/service/stats", **members), ServiceReport)
+
+
+def agent_report(
+    begin: Bound, to: Bound, filter: Filter = EVERYTHING, interval: int | str = "day"
+) -> Call[AgentReport]:
+    """Agents by interval or day; see ``service_report``."""
+    members = {**filter.members(), **_span(begin, to), "interval": interval}
+    return _answer(post("/reporting/agent/stats", **members), AgentReport)
+
+
+def call_report(
+    begin: Bound,
+    to: Bound,
+    filter: Filter = EVERYTHING,
+    cursor: str | None = None,
+    *,
+    agent: str | None = None,
+    outcome: str | None = None,
+) -> Call[CallReport]:
+    """A page of the calls that ended in a span; see ``service_report``.
+
+    ``agent`` is a login id, ``outcome`` handled, abandoned, movedOn or none. ``cursor`` is that of
+    the page before.
+    """
+    given = {"agentLoginId": agent, "outcome": outcome, "cursor": cursor}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    members = {**filter.members(), **_span(begin, to), **chosen}
+    return _answer(post("/reporting/calls", **members), CallReport)
+
+
+def _span(begin: Bound, to: Bound) -> dict[str, object]:
+    bounds = {"from": begin, "to": to}
+    return {
+        name: bound.isoformat() if isinstance(bound, date) else bound
+        for name, bound in bounds.items()
+    }
 
 
 def service_calls(

@@ -9,6 +9,7 @@ from contextlib import suppress
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from floorcast.archive.answers import AgentReport, CallReport, ServiceReport
 from floorcast.feeds.filters import InteractionConditions
 from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import admit
@@ -21,6 +22,7 @@ from floorcast.http.handlers import (
     floor_metrics,
     ingest,
     operation,
+    reporting,
     sessions,
     statistics,
     streams,
@@ -196,6 +198,20 @@ ROUTES: tuple[Route, ...] = (
           operation="acknowledgeAlert", methods="acknowledgement of alerts",
           refusals=(NotFound, InvalidParameter, Unavailable), answer=alerts.AlertRow,
           doc="Acknowledge a firing alert."),
+
+    # reports
+    Route(method="POST", path="/reporting/service/stats", handler=reporting.services,
+          operation="serviceReport", methods="reports", refusals=(NotFound,),
+          body=reporting.ReportRequest, answer=ServiceReport,
+          doc="Get the figures of each service by interval or day, for up to 31 days."),
+    Route(method="POST", path="/reporting/agent/stats", handler=reporting.agents,
+          operation="agentReport", methods="reports", refusals=(NotFound,),
+          body=reporting.ReportRequest, answer=AgentReport,
+          doc="Get the figures of each agent by interval or day, for up to 31 days."),
+    Route(method="POST", path="/reporting/calls", handler=reporting.calls,
+          operation="callReport", methods="reports", refusals=(NotFound,),
+          body=reporting.CallRequest, answer=CallReport,
+          doc="List the calls that ended in a span of up to 31 days, a page at a time."),
 
     # taking events in
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,

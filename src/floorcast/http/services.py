@@ -10,6 +10,8 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from floorcast.archive.personal import Mode
+from floorcast.archive.replay import Limits
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
@@ -28,10 +30,11 @@ from floorcast.projection.runner import Projection
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 from floorcast.sse.hub import Hub
-from floorcast.workers.pool import WorkerPool
+from floorcast.workers.pool import PoolTuning, WorkerPool
 
-__all__ = ["Past", "Readiness", "Services"]
+__all__ = ["Past", "Readiness", "Reporting", "Services"]
 
+REPORT_BYTES = 16 << 30  # of address space for a report
 CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
 LOOK = 0.25  # seconds between two checks whether it can still come
 REBUILD_SECONDS = 2  # what ``Retry-After`` says while a floor is being rebuilt
@@ -64,6 +67,24 @@ class Past:
 
 
 @dataclass(slots=True)
+class Reporting:
+    """What reports need; without an ``archive`` there are none.
+
+    ``personal`` and ``key`` say what callers' data looks like in them.
+    """
+
+    archive: str = ""
+    folder: Path | None = None
+    personal: Mode = "drop"
+    key: bytes = b""
+    limits: Limits = field(default_factory=lambda: Limits(0, 0, 0))
+    # duckdb and pyarrow reserve address space that they do not use
+    workers: WorkerPool = field(
+        default_factory=lambda: WorkerPool(PoolTuning(memory_bytes=REPORT_BYTES))
+    )
+
+
+@dataclass(slots=True)
 class Services:
     """Everything that a request can use.
 
@@ -93,6 +114,7 @@ class Services:
     sources: TurnLimiter = field(default_factory=TurnLimiter)
     readiness: Readiness = field(default_factory=Readiness)
     past: Past = field(default_factory=Past)
+    reporting: Reporting = field(default_factory=Reporting)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
     alert_values: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
     quiet_call_ms: int = 4 * 3_600_000

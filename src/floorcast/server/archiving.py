@@ -30,6 +30,7 @@ __all__ = ["ArchiveState", "Archiving", "check_archive"]
 
 LOOK_SECONDS = 15.0  # between two rounds over the clients
 RETRY_MS = 60_000  # after an attempt that failed
+SEAL_BYTES = 16 << 30  # of address space, most of which pyarrow only reserves
 SEAL_SECONDS = 1800.0  # that sealing one hour may take
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +68,9 @@ class Archiving:
         self.state = ArchiveState()
         self._settings = settings
         self._server = server
-        self._pool = pool or WorkerPool(PoolTuning(at_once=1, seconds=SEAL_SECONDS))
+        self._pool = pool or WorkerPool(
+            PoolTuning(at_once=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_BYTES)
+        )
         self._one_round = asyncio.Lock()
         self._due: dict[int, int] = {}
         self._pending: dict[int, int] = {}

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import structlog
 
 from floorcast.alerts.evaluator import AlertEvaluator, QuietLimits
+from floorcast.archive.jobs import hash_key
+from floorcast.archive.personal import Mode
+from floorcast.archive.replay import Limits
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import KeyGuesses, Keys
@@ -23,7 +26,7 @@ from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.limits import RateLimit, ReaderLimits
 from floorcast.http.metrics import Metrics
-from floorcast.http.services import Past, Services
+from floorcast.http.services import Past, Reporting, Services
 from floorcast.ingest.accept import Intake
 from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
@@ -228,6 +231,14 @@ class Node:
             ),
         )
         if settings.archive:
+            self.server.reporting = Reporting(
+                settings.archive,
+                settings.data.absolute(),
+                cast("Mode", settings.archive_personal),
+                hash_key(self._token_secret),
+                Limits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms),
+            )
+            self._stack.push_async_callback(self.server.reporting.workers.close)
             self.archiving = Archiving(settings, self.server)
             metrics.watch_archive(self.archiving.state)
             self._stack.push_async_callback(self.archiving.close)

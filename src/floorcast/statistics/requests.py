@@ -40,6 +40,7 @@ __all__ = [
     "read_last",
     "read_one_service",
     "read_service_filter",
+    "read_time",
 ]
 
 Figure = Literal[
@@ -165,7 +166,7 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
         value = value.strip() or None
     if value is None:
         return None
-    moment = _read_time(value, zone)
+    moment = read_time(value, zone)
     if moment is None:
         raise InvalidParameter(
             "stateChangedAfter must be a time: milliseconds since 1970, or ISO 8601"
@@ -179,7 +180,7 @@ def read_at(value: object, zone: tzinfo) -> int:
 
     Raises InvalidParameter.
     """
-    moment = _read_time(value.strip() if isinstance(value, str) else value, zone)
+    moment = read_time(value.strip() if isinstance(value, str) else value, zone)
     if moment is None:
         raise InvalidParameter(
             "at must be a moment: milliseconds since 1970, ISO 8601"
@@ -188,8 +189,8 @@ def read_at(value: object, zone: tzinfo) -> int:
     return moment
 
 
-def _read_time(value: object, zone: tzinfo) -> int | None:
-    """A time in ms; None if it is none."""
+def read_time(value: object, zone: tzinfo) -> int | None:
+    """A time in ms, given as ms or ISO 8601 (in ``zone`` if it names none); None if it is none."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
         return value
     if isinstance(value, str):

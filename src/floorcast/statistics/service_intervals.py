@@ -35,6 +35,7 @@ __all__ = [
     "IntervalSpan",
     "ServiceInterval",
     "service_intervals",
+    "shown",
 ]
 
 _SERVICES_OF_TURN = 20  # services that are read in one turn of the event loop
@@ -181,7 +182,9 @@ class _Intervals:
         if not any(counted[: Column.AGENTS_MOST]) and not any(counted[Column.MOVED_ON :]):
             return None
         complete = end <= self._moment.now
-        return _shown(own.service, (start, end, complete), counted, sorted(waits), (agents, queue))
+        waits.sort()
+        of_waits = (_percentile(waits, 50), _percentile(waits, 90), waits[-1] if waits else 0)
+        return shown(own.service, (start, end, complete), counted, of_waits, (agents, queue))
 
 
 class Carried:
@@ -305,13 +308,18 @@ def _uncounted(
     return added
 
 
-def _shown(
+def shown(
     service: Service,
     when: tuple[int, int, bool],
     counted: Sequence[int],
-    waits: Sequence[int],
+    waits: tuple[int, int, int],
     most: tuple[int, int],
 ) -> ServiceInterval:
+    """The row of an interval.
+
+    ``when`` is its start, its end and whether it is complete; ``waits`` are the 50th and the 90th
+    percentile and the maximum; ``most`` are the most agents and waiting calls.
+    """
     handled, unqueued = counted[Column.HANDLED], counted[Column.UNQUEUED]
     abandoned, talks = counted[Column.ABANDONED], counted[Column.TALKS]
     talk, wrap_up = counted[Column.TALK], counted[Column.WRAP_UP]
@@ -349,9 +357,9 @@ def _shown(
         average_wrapup_duration=mean_seconds(wrap_up, talks),
         average_handle_duration=mean_seconds(talk + wrap_up, talks),
         average_hold_duration=mean_seconds(counted[Column.HOLD_TIME], talks),
-        wait_p50=_percentile(waits, 50),
-        wait_p90=_percentile(waits, 90),
-        wait_max=waits[-1] if waits else 0,
+        wait_p50=waits[0],
+        wait_p90=waits[1],
+        wait_max=waits[2],
         ready_time=ready // 1000,
         talk_time=talking // 1000,
         wrapup_time=wrapping // 1000,

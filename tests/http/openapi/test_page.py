@@ -95,7 +95,7 @@ def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
     ]
     set_up.append(Block("/docs", "sh", KEYS))
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
-    with running(tmp_path, site=site) as server:
+    with running(tmp_path, "--archive", tmp_path / "archive", site=site) as server:
         outputs = paste([*set_up, *pasted], server.url, tmp_path)[len(set_up) :]
     assert len(outputs) >= len(ROUTES) - 4
     for one, output in zip(pasted, outputs, strict=True):

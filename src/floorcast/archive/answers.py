@@ -1,0 +1,87 @@
+"""The answers of the reporting methods (section 14 of the contract)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from floorcast.statistics.agent_stats import ServiceFigures
+from floorcast.statistics.service_intervals import ServiceInterval
+
+__all__ = [
+    "AgentInterval",
+    "AgentReport",
+    "ArchivedCall",
+    "CallReport",
+    "MissingHour",
+    "ServiceReport",
+]
+
+
+class MissingHour(Struct, rename="camel"):
+    """An hour that is neither in the archive nor in the log any more; in ms."""
+
+    client_id: int
+    start: int
+    end: int
+
+
+class ServiceReport(Struct, rename="camel"):
+    """The intervals in which anything was counted, by start and then by service id."""
+
+    intervals: list[ServiceInterval]
+    missing: list[MissingHour]
+    time_stamp: int
+
+
+class AgentInterval(Struct, rename="camel"):
+    """An agent in one interval, with each service at which anything was counted."""
+
+    start: int
+    end: int
+    complete: bool
+    services: list[ServiceFigures]
+    agent_name: str
+    agent_login_id: str
+
+
+class AgentReport(Struct, rename="camel"):
+    """The intervals in which anything was counted, by start and then by agent id."""
+
+    intervals: list[AgentInterval]
+    missing: list[MissingHour]
+    time_stamp: int
+
+
+class ArchivedCall(Struct, rename="camel"):
+    """A call at one service. Moments are in ms, durations in seconds; null: it did not happen.
+
+    ``phone`` and ``account`` are as the setting ``archive_personal`` says.
+    """
+
+    transaction_id: str
+    session_id: str
+    client_id: int
+    service_id: int | None
+    campaign_id: int | None
+    direction: str | None
+    phone: str | None
+    account: str | None
+    joined: int | None
+    answered: int | None
+    left: int | None
+    ended: int
+    outcome: str
+    wait: int | None
+    talk: int | None
+    agent_login_id: str | None
+    lv_result: str | None
+    term_code: str | None
+
+
+class CallReport(Struct, rename="camel"):
+    """A page of the calls that ended in the span, by their end; no ``cursor``: the last page."""
+
+    calls: list[ArchivedCall]
+    cursor: str | None
+    missing: list[MissingHour]
+    time_stamp: int

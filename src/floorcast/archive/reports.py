@@ -1,0 +1,268 @@
+"""The reports: intervals of services and agents, and calls, past and present in one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from floorcast.archive.answers import (
+    AgentInterval,
+    AgentReport,
+    ArchivedCall,
+    CallReport,
+    MissingHour,
+    ServiceReport,
+)
+from floorcast.archive.gathering import gather
+from floorcast.archive.jobs import CallPlace, ClientSpan, ReportJob
+from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, REASONS, moved_on_column
+from floorcast.archive.storage import Archive
+from floorcast.floor.days import Calendar
+from floorcast.floor.intervals import COLUMNS, MOVED_ON, Column
+from floorcast.site.configuration import Service
+from floorcast.statistics.agent_stats import ServiceFigures
+from floorcast.statistics.service_intervals import ServiceInterval, shown
+
+__all__ = ["agent_report", "call_report", "service_report"]
+
+CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": 2, "memory_limit": "1GB"}
+
+_SUMS = (*COUNTERS, *(moved_on_column(reason) for reason in MOVED_ON))
+_NOT_READY = [f"notReady{reason[0].upper()}{reason[1:]}Ms" for reason in REASONS]
+_AGENT_SUMS = (
+    *AGENT_CALLS, "readyMs", "wrapUpMs", "inCallMs", "holdMs", "transferringMs", *_NOT_READY
+)  # fmt: skip
+
+_BUCKET = """
+    b.dayStart + CASE WHEN $width = 0 THEN 0
+        ELSE (epoch_ms(t.start) - b.dayStart) // $width * $width END
+"""
+_JOIN = """
+    FROM rows t JOIN days b ON epoch_ms(t.start) >= b.dayStart AND epoch_ms(t.start) < b.dayEnd
+    WHERE epoch_ms(t.start) >= $start AND epoch_ms(t.start) < $end
+"""
+
+
+def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
+    """Services by interval. Raises Unavailable."""
+    rows: list[ServiceInterval] = []
+    missing: list[MissingHour] = []
+    for span in job.spans:
+        _widen(span, job.interval * 1000)
+        table, gone = gather(job, span, archive, "service_intervals")
+        missing += gone
+        rows += _services(job, span, table)
+    rows.sort(key=lambda row: (row.start, int(row.service_id)))
+    return ServiceReport(rows, missing, job.now)
+
+
+def _widen(span: ClientSpan, width: int) -> None:
+    """Let the span begin and end with an interval (0: a day)."""
+    calendar = Calendar(span.time_zone)
+    begin = calendar.bounds(calendar.day_of(span.start))[0]
+    last_begin, last_end = calendar.bounds(calendar.day_of(span.end - 1))
+    if width:
+        begin += (span.start - begin) // width * width
+        last_end = min(last_begin - (last_begin - span.end) // width * width, last_end)
+    span.start, span.end = begin, last_end
+
+
+def _services(job: ReportJob, span: ClientSpan, table: pa.Table) -> list[ServiceInterval]:
+    sums = ", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in _SUMS)
+    with _connected(job, span, table) as connection:
+        counted = _fetched(
+            connection,
+            f"SELECT serviceId, {_BUCKET} AS bucket, any_value(b.dayEnd) AS dayEnd, {sums},"
+            f" max(agentsMax) AS agentsMax, max(queueMax) AS queueMax {_JOIN}"
+            " GROUP BY serviceId, bucket ORDER BY bucket, serviceId",
+            job,
+            span,
+        )
+        waits = {
+            (row["serviceId"], row["bucket"]): (row["p50"], row["p90"], row["longest"])
+            for row in _fetched(
+                connection,
+                "SELECT serviceId, bucket, quantile_disc(wait, 0.5) AS p50,"  # noqa: S608 -- as above
+                " quantile_disc(wait, 0.9) AS p90, max(wait) AS longest FROM"
+                f" (SELECT serviceId, {_BUCKET} AS bucket, unnest(t.waits) AS wait {_JOIN})"
+                " GROUP BY serviceId, bucket",
+                job,
+                span,
+            )
+        }
+    services = {service.id: service for service in span.described}
+    found = []
+    for row in counted:
+        service = services.get(row["serviceId"]) or Service(id=row["serviceId"], name="-")
+        numbers = [0] * COLUMNS
+        for name, column in COUNTERS.items():
+            numbers[column] = row[name]
+        for index, reason in enumerate(MOVED_ON):
+            numbers[Column.MOVED_ON + index] = row[moved_on_column(reason)]
+        start, end, complete = _when(job, row)
+        most = (row["agentsMax"], row["queueMax"])
+        of_waits = waits.get((row["serviceId"], row["bucket"]), (0, 0, 0))
+        found.append(shown(service, (start, end, complete), numbers, of_waits, most))
+    return found
+
+
+def agent_report(job: ReportJob, archive: Archive) -> AgentReport:
+    """Agents by interval. Raises Unavailable."""
+    rows: list[tuple[int, int, AgentInterval]] = []
+    missing: list[MissingHour] = []
+    for span in job.spans:
+        _widen(span, job.interval * 1000)
+        table, gone = gather(job, span, archive, "agent_intervals")
+        missing += gone
+        rows += _agents(job, span, table)
+    rows.sort(key=lambda row: row[:2])
+    return AgentReport([row[2] for row in rows], missing, job.now)
+
+
+def _agents(
+    job: ReportJob, span: ClientSpan, table: pa.Table
+) -> list[tuple[int, int, AgentInterval]]:
+    sums = ", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in _AGENT_SUMS)
+    with _connected(job, span, table) as connection:
+        counted = _fetched(
+            connection,
+            f"SELECT agentId, serviceId, {_BUCKET} AS bucket, any_value(b.dayEnd) AS dayEnd,"
+            " arg_max(agentLoginId, t.start) AS login, arg_max(agentName, t.start) AS name,"
+            f" {sums} {_JOIN} GROUP BY agentId, serviceId, bucket"
+            " ORDER BY bucket, agentId, serviceId NULLS FIRST",
+            job,
+            span,
+        )
+    agents: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
+    for row in counted:
+        agents[row["bucket"], row["agentId"]].append(row)
+    found = []
+    for (start, agent), rows in agents.items():
+        services = [_figures(row, span) for row in rows]
+        last = rows[-1]
+        interval = AgentInterval(
+            *_when(job, last), services, last["name"] or last["login"], last["login"]
+        )
+        found.append((start, agent, interval))
+    return found
+
+
+def _figures(row: dict[str, Any], span: ClientSpan) -> ServiceFigures:
+    not_ready = [row[name] // 1000 for name in _NOT_READY]
+    center = span.call_centers.get(row["serviceId"])
+    numbers: tuple[int, ...] = (
+        row["inboundCalls"],
+        row["outboundCalls"],
+        row["readyMs"] // 1000,
+        sum(not_ready),
+        *not_ready,
+        row["wrapUpMs"] // 1000,
+        (row["inCallMs"] + row["holdMs"] + row["transferringMs"]) // 1000,
+        *(row[name] for name in AGENT_CALLS[2:]),
+    )
+    return ServiceFigures(row["serviceId"], None if center is None else str(center), *numbers)
+
+
+def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace | None]:
+    """A page of calls, and the place of its last one if there are more. Raises Unavailable."""
+    missing: list[MissingHour] = []
+    found: list[tuple[CallPlace, ArchivedCall]] = []
+    for span in job.spans:
+        after = job.after
+        if after is not None:
+            span.start = max(span.start, after.ended)
+        table, gone = gather(job, span, archive, "calls")
+        missing += gone
+        found += _calls(job, span, table)
+    found.sort(key=lambda one: one[0].order())
+    page = found[: job.count]
+    more = len(found) > job.count
+    return CallReport([call for _, call in page], None, missing, job.now), (
+        page[-1][0] if more else None
+    )
+
+
+def _calls(
+    job: ReportJob, span: ClientSpan, table: pa.Table
+) -> list[tuple[CallPlace, ArchivedCall]]:
+    connection = duckdb.connect(config=CONFIG)
+    connection.register("rows", table)
+    query = """
+        SELECT * EXCLUDE (started, joined, answered, "left", ended),
+            epoch_ms(ended) AS endedMs, epoch_ms(joined) AS joinedMs,
+            epoch_ms(answered) AS answeredMs, epoch_ms("left") AS leftMs
+        FROM rows
+        WHERE epoch_ms(ended) >= $start AND epoch_ms(ended) < $end
+            AND ($outcome IS NULL OR outcome = $outcome)
+            AND ($agent IS NULL OR agentLoginId = $agent)
+            AND ($after IS NULL OR (epoch_ms(ended), $client, transactionId, sessionId, segment)
+                > ($after, $after_client, $transaction, $session, $segment))
+        ORDER BY endedMs, transactionId, sessionId, segment
+        LIMIT $count
+    """
+    after = job.after or CallPlace(0, 0, "", "", 0)
+    values = {
+        "start": span.start, "end": span.end, "outcome": job.outcome, "agent": job.agent,
+        "after": None if job.after is None else after.ended, "client": span.client,
+        "after_client": after.client, "transaction": after.transaction,
+        "session": after.session, "segment": after.segment, "count": job.count + 1,
+    }  # fmt: skip
+    rows = _named(connection.execute(query, values))
+    connection.close()
+    return [
+        (
+            CallPlace(
+                row["endedMs"], span.client, row["transactionId"], row["sessionId"], row["segment"]
+            ),
+            ArchivedCall(
+                row["transactionId"], row["sessionId"], span.client, row["serviceId"],
+                row["campaignId"], row["direction"], row["phone"], row["account"],
+                row["joinedMs"], row["answeredMs"], row["leftMs"], row["endedMs"], row["outcome"],
+                _seconds(row["waitMs"]), _seconds(row["talkMs"]), row["agentLoginId"],
+                row["lvResult"], row["termCode"],
+            ),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _seconds(ms: int | None) -> int | None:
+    return None if ms is None else ms // 1000
+
+
+def _connected(job: ReportJob, span: ClientSpan, table: pa.Table) -> duckdb.DuckDBPyConnection:
+    """A database with the ``rows`` of a span and its ``days``."""
+    calendar = Calendar(span.time_zone)
+    last = min(span.end, job.now + 1) - 1
+    days = [
+        calendar.bounds(day)
+        for day in range(calendar.day_of(span.start), calendar.day_of(max(last, span.start)) + 1)
+    ]
+    connection = duckdb.connect(config=CONFIG)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.register("rows", table)
+    begins, ends = zip(*days, strict=True)
+    connection.register("days", pa.table({"dayStart": list(begins), "dayEnd": list(ends)}))
+    return connection
+
+
+def _fetched(
+    connection: duckdb.DuckDBPyConnection, query: str, job: ReportJob, span: ClientSpan
+) -> list[dict[str, Any]]:
+    values = {"width": job.interval * 1000, "start": span.start, "end": span.end}
+    return _named(connection.execute(query, values))
+
+
+def _named(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _when(job: ReportJob, row: dict[str, Any]) -> tuple[int, int, bool]:
+    start, end = row["bucket"], row["dayEnd"]
+    if job.interval:
+        end = min(start + job.interval * 1000, end)
+    return start, end, end <= job.now

@@ -1,0 +1,84 @@
+"""Answers of the reporting methods, as tolerant types (see ``floorcast.client.answers``)."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from floorcast.client.agent_answers import ServiceFigures
+from floorcast.client.answers import Answer, ServiceInterval
+
+__all__ = [
+    "AgentInterval",
+    "AgentReport",
+    "ArchivedCall",
+    "CallReport",
+    "MissingHour",
+    "ServiceReport",
+]
+
+
+class MissingHour(Struct, rename="camel", kw_only=True):
+    """An hour that no report has (floorcast's own)."""
+
+    client_id: int | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+class ServiceReport(Answer, kw_only=True):
+    """Services by interval or day (floorcast's own)."""
+
+    intervals: list[ServiceInterval] = field(default_factory=list)
+    missing: list[MissingHour] = field(default_factory=list)
+    time_stamp: int | None = None
+
+
+class ArchivedCall(Struct, rename="camel", kw_only=True):
+    """A call at one service (floorcast's own)."""
+
+    transaction_id: int | None = None
+    session_id: str | None = None
+    client_id: int | None = None
+    service_id: int | None = None
+    campaign_id: int | None = None
+    direction: str | None = None
+    phone: str | None = None
+    account: str | None = None
+    joined: int | None = None
+    answered: int | None = None
+    left: int | None = None
+    ended: int | None = None
+    outcome: str | None = None
+    wait: int | None = None
+    talk: int | None = None
+    agent_login_id: str | None = None
+    lv_result: str | None = None
+    term_code: str | None = None
+
+
+class CallReport(Answer, kw_only=True):
+    """A page of calls, and the cursor of the next page (floorcast's own)."""
+
+    calls: list[ArchivedCall] = field(default_factory=list)
+    cursor: str | None = None
+    missing: list[MissingHour] = field(default_factory=list)
+    time_stamp: int | None = None
+
+
+class AgentInterval(Struct, rename="camel", kw_only=True):
+    """An agent in one interval (floorcast's own)."""
+
+    start: int | None = None
+    end: int | None = None
+    complete: bool | None = None
+    services: list[ServiceFigures] = field(default_factory=list)
+    agent_name: str | None = None
+    agent_login_id: str | None = None
+
+
+class AgentReport(Answer, kw_only=True):
+    """Agents by interval or day (floorcast's own)."""
+
+    intervals: list[AgentInterval] = field(default_factory=list)
+    missing: list[MissingHour] = field(default_factory=list)
+    time_stamp: int | None = None

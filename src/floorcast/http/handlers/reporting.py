@@ -1,0 +1,201 @@
+"""Reports over past and present (section 14 of the contract)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import date, datetime, time, tzinfo
+from typing import Annotated, ClassVar, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from floorcast.archive.jobs import CallPlace, ClientSpan, ReportJob, ReportReply
+from floorcast.archive.work import report
+from floorcast.floor.view import NO_SERVICE, FloorView, Service
+from floorcast.http.openapi.schemas import one_of, text_or_null, time_or_ms
+from floorcast.http.request_context import RequestContext
+from floorcast.http.responses import Content, Response
+from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
+from floorcast.model.filter_parsing import ServiceConditions
+from floorcast.model.token import to_ms
+from floorcast.statistics.requests import FAR, read_service_filter, read_time
+from floorcast.statistics.visibility import Scope, Visibility
+
+__all__ = ["CallRequest", "ReportRequest", "agents", "calls", "services"]
+
+MOST_DAYS = 31
+MOST_SERVICES = 150  # as the vendor's Reporting API has it
+INTERVALS = (900, 1800, 3600, "day")
+DAY_MS = 86_400_000
+LONGER_DAY_MS = 2 * 3_600_000  # by which a month can be longer where the clocks change
+MOST_CALLS = 1000  # in a page
+LONGEST = 1024  # characters of a cursor, and of a login id
+
+Outcome = Literal["handled", "abandoned", "movedOn", "none"]
+_reply = msgspec.msgpack.Decoder(ReportReply)
+_place = msgspec.json.Decoder(CallPlace)
+
+
+class SpanRequest(Struct):
+    """The services to report, all that the user can see without a filter, and the span of time.
+
+    ``from`` and ``to`` are dates in the client's time zone, both included, or moments.
+    """
+
+    required: ClassVar[tuple[str, ...]] = ("from", "to")
+
+    filter: Annotated[object, one_of(ServiceConditions, None)] = None
+    begin: Annotated[object, time_or_ms(FAR)] = msgspec.field(default=None, name="from")
+    to: Annotated[object, time_or_ms(FAR)] = None
+
+
+class ReportRequest(SpanRequest):
+    """The same, and the length of an interval: 900, 1800 or 3600 seconds, or ``day``."""
+
+    interval: Annotated[object, Meta(extra_json_schema={"enum": list(INTERVALS)})] = "day"
+
+
+class CallRequest(SpanRequest, rename="camel"):
+    """The same, further conditions, and where to begin."""
+
+    agent_login_id: Annotated[object, text_or_null(LONGEST)] = None
+    outcome: Annotated[object, Meta(extra_json_schema={"enum": [*get_args(Outcome), None]})] = None
+    cursor: Annotated[object, text_or_null(LONGEST)] = None
+
+
+async def services(context: RequestContext) -> Response:
+    """Services by interval."""
+    request = await context.json(ReportRequest)
+    job = _job(context, request, "service")
+    job.interval = _interval(request.interval)
+    return await _answered(context, job)
+
+
+async def agents(context: RequestContext) -> Response:
+    """Agents by interval."""
+    request = await context.json(ReportRequest)
+    job = _job(context, request, "agent")
+    job.interval = _interval(request.interval)
+    return await _answered(context, job)
+
+
+async def calls(context: RequestContext) -> Response:
+    """Calls, a page at a time."""
+    request = await context.json(CallRequest)
+    job = _job(context, request, "calls")
+    job.agent = _text(request.agent_login_id, "agentLoginId")
+    job.outcome = _text(request.outcome, "outcome")
+    if job.outcome is not None and job.outcome not in get_args(Outcome):
+        raise InvalidParameter("outcome must be handled, abandoned, movedOn or none")
+    job.count = MOST_CALLS
+    job.after = _after(request.cursor)
+    return await _answered(context, job)
+
+
+def _job(
+    context: RequestContext, request: SpanRequest, kind: Literal["service", "agent", "calls"]
+) -> ReportJob:
+    services, session = context.services, context.session
+    reporting = services.reporting
+    if not reporting.archive or reporting.folder is None:
+        raise NotFound("this server keeps no archive: its setting archive switches it on")
+    views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
+    visibility = Visibility(views, session.call_centers, listed=session.services)
+    scopes = visibility.scopes(read_service_filter(request.filter))
+    named = sum(service != NO_SERVICE for scope in scopes for service in scope.services)
+    if named > MOST_SERVICES:
+        raise InvalidParameter(
+            f"the report covers {named:,} services: name at most {MOST_SERVICES} in filter"
+        )
+    now = to_ms(services.now())
+    return ReportJob(
+        kind=kind,
+        folder=str(reporting.folder),
+        archive=reporting.archive,
+        spans=[_span(context, scope, request) for scope in scopes if scope.services],
+        now=now,
+        limits=reporting.limits,
+        personal=reporting.personal,
+        key=reporting.key,
+    )
+
+
+def _span(context: RequestContext, scope: Scope, request: SpanRequest) -> ClientSpan:
+    view = scope.view
+    zone = context.services.zone(view.client)
+    start, end = _moment(request.begin, "from", zone), _moment(request.to, "to", zone, until=True)
+    if end <= start:
+        raise InvalidParameter("to must be after from")
+    if end - start > MOST_DAYS * DAY_MS + LONGER_DAY_MS:
+        raise InvalidParameter(f"from and to are more than {MOST_DAYS} days apart")
+    centers = {service: view.call_center_of(service) for service in scope.services}
+    return ClientSpan(
+        client=view.client,
+        time_zone=str(zone),
+        start=start,
+        end=end,
+        services=list(scope.services),
+        described=_described(scope.services, view),
+        call_centers={service: one for service, one in centers.items() if one is not None},
+    )
+
+
+def _described(services: Sequence[int], view: FloorView) -> list[Service]:
+    return [view.services[service] for service in services if service in view.services]
+
+
+def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> int:
+    """A date's first ms, or with ``until`` that of the next day; or a moment."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise MissingParameter(f"{name} is missing")
+    if isinstance(value, str) and len(value) == len("2026-11-26"):
+        try:
+            day = date.fromisoformat(value).toordinal() + until
+            begin = datetime.combine(date.fromordinal(day), time(), zone)
+            return int(begin.timestamp() * 1000)
+        except (ValueError, OverflowError):
+            pass
+    found = read_time(value, zone)
+    if found is None or abs(found) > FAR // 100:
+        raise InvalidParameter(
+            f"{name} must be a date (2026-11-26) or a moment: milliseconds since 1970, or ISO 8601"
+        )
+    return found
+
+
+def _interval(value: object) -> int:
+    if value == "day":
+        return 0
+    if isinstance(value, int) and value in INTERVALS:
+        return value
+    raise InvalidParameter('interval must be 900, 1800 or 3600 seconds, or "day"')
+
+
+def _text(value: object, name: str) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) <= LONGEST):
+        return value
+    raise InvalidParameter(f"{name} must be a string of at most {LONGEST} characters")
+
+
+def _after(cursor: object) -> CallPlace | None:
+    if cursor is None:
+        return None
+    if isinstance(cursor, str) and cursor.isascii() and len(cursor) <= LONGEST:
+        try:
+            return _place.decode(base64.urlsafe_b64decode(cursor))
+        except (binascii.Error, ValueError, msgspec.MsgspecError):
+            pass
+    raise InvalidParameter("cursor must be that of the page before; without one: the first page")
+
+
+async def _answered(context: RequestContext, job: ReportJob) -> Response:
+    pool = context.services.reporting.workers
+    client = context.session.client
+    reply = _reply.decode(await pool.run(client, report, msgspec.msgpack.encode(job)))
+    body = reply.body
+    if reply.last is not None:
+        cursor = base64.urlsafe_b64encode(msgspec.json.encode(reply.last)).decode()
+        body = msgspec.json.encode({**msgspec.json.decode(body), "cursor": cursor})
+    return Response(200, Content(body))
