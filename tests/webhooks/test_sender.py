@@ -115,6 +115,27 @@ def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
     in_house(story)
 
 
+def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
+    """The other's delivery goes on, without a repetition."""
+
+    async def story(house: House) -> None:
+        async with receiving(status(500)) as failing, receiving() as other:
+            webhooks = [hook(failing.url), hook(other.url, "other")]
+            async with Sending(house, *webhooks) as sending:
+                ids = house.publish([sms] * 3)
+                await house.loop.passing(20)
+                delivery = sending.sender.deliveries["other"]
+                failing.answer = ok
+                failing.posts.clear()
+                await command(house, None)
+                await house.loop.passing(5)
+                assert failing.ids() == ids
+                assert other.ids() == ids
+                assert sending.sender.deliveries["other"] is delivery
+
+    in_house(story)
+
+
 def test_one_that_never_answers_holds_up_no_other() -> None:
     """The other receiver gets each event; the silent one is tried again and again."""
 

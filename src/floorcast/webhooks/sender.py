@@ -52,13 +52,13 @@ class ClientSender:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._readings: WeakValueDictionary[object, Reading] = WeakValueDictionary()
         self._writing = asyncio.Lock()
-        self._version = -1
+        self._version: int | None = None  # None: nothing has been read
 
     async def run(self) -> None:
         """Send until cancelled. The progress is written at the end."""
         loop = asyncio.get_running_loop()
         keep_at = loop.time() + KEEP_SECONDS
-        self._version = -1
+        self._version = None
         try:
             while True:
                 try:
@@ -76,20 +76,19 @@ class ClientSender:
         """Start, stop and restart deliveries after changes of the site or by commands."""
         declared = {webhook.name: webhook for webhook in self._declared()}
         version = self._kv.version(BUCKET)
-        raw = all_progress(self._kv, self.client) if version != self._version else None
+        first, written = self._version is None, self._version != version
         changed = [
             name
             for name, delivery in self.deliveries.items()
-            if delivery.webhook != declared.get(name)
-            or (raw is not None and read_progress(raw.get(name)).order != delivery.progress.order)
+            if delivery.webhook != declared.get(name) or (written and self._has_changed(delivery))
         ]
         await self._stop(changed)
-        if raw is not None or changed or declared.keys() != self.deliveries.keys():
+        if first or changed or declared.keys() != self.deliveries.keys():
             raw = all_progress(self._kv, self.client)
             await self._forget(set(raw) - set(declared), raw)
             for name in declared.keys() - self.deliveries.keys():
                 self._start(declared[name], raw.get(name))
-            self._version = version
+        self._version = version
 
     def _start(self, webhook: Webhook, raw: bytes | None) -> None:
         key = (webhook.send, webhook.filter, webhook.name if ALERTS in webhook.send else "")
