@@ -10,6 +10,7 @@ import * as clock from "./clock.js";
 import * as freshness from "./freshness.js";
 import * as glance from "./glance.js";
 import { Past, QueueHistory } from "./history.js";
+import { IntervalsDialog } from "./intervals_dialog.js";
 import { Link } from "./link.js";
 import { needs } from "./needs.js";
 import { Refusal, revived, send, Unreachable } from "./requests.js";
@@ -49,6 +50,7 @@ export class Board {
     this.roster = new Roster();
     this.chosen = new ViewDialog();
     this.calls = new CallsDialog((path, body) => this.#ask(path, body));
+    this.intervals = new IntervalsDialog((...asked) => this.#ask(...asked), () => this.services.stats);
     this.alerts = new AlertsBanner((path) => this.#ask(path, {}));
     this.figures = {
       [SERVICES]: [this.services, this.queue],
@@ -88,6 +90,7 @@ export class Board {
     clearInterval(this.#ticks);
     this.calls.close();
     this.alerts.close();
+    this.intervals.close();
     this.#link.close();
   }
 

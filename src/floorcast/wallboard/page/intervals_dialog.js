@@ -1,0 +1,112 @@
+/** Today's last hours by interval, of one service or of all that the view shows, in a dialog. */
+
+import * as address from "./address.js";
+import { count, duration, minuteOfDay, percent, plural } from "./figures.js";
+import { Refusal } from "./requests.js";
+import { INTERVALS } from "./source.js";
+import { Rows, write } from "./table.js";
+
+const HOURS = 8;
+const FRESH = 15_000; // ms until what is shown is asked for again
+
+export class IntervalsDialog {
+  #dialog = document.getElementById("intervals");
+  #service = this.#dialog.querySelector("[name=service]");
+  #length = this.#dialog.querySelector("[name=interval]");
+  #note = document.getElementById("intervals-note");
+  #failure = document.getElementById("intervals-failure");
+  #rows = new Rows(this.#dialog.querySelector("tbody"), "interval-row");
+  #timer = 0;
+  #asked = 0; // requests so far: an answer to an earlier one is not shown
+
+  /**
+   * @param {(path: string, body: object) => Promise<object>} ask a method of the API
+   * @param {() => object[]} services those of the view, as service/stats gives them
+   */
+  constructor(ask, services) {
+    this.ask = ask;
+    this.services = services;
+    document.getElementById("show-intervals").onclick = () => this.open();
+    this.#service.onchange = this.#length.onchange = () => this.#load();
+    this.#dialog.onclose = () => this.close();
+  }
+
+  /** Show the intervals. */
+  open() {
+    const options = [["", "All services of this view"]];
+    for (const one of this.services()) options.push([one.serviceId, one.serviceName]);
+    const chosen = this.#service.value;
+    this.#service.replaceChildren(...options.map(([id, name]) => new Option(name, id)));
+    this.#service.value = options.some(([id]) => id === chosen) ? chosen : "";
+    this.#dialog.showModal();
+    this.#load();
+  }
+
+  /** Close it, and ask no more. */
+  close() {
+    clearTimeout(this.#timer);
+    this.#asked += 1;
+    this.#rows.show([], String, () => {});
+    if (this.#dialog.open) this.#dialog.close();
+  }
+
+  async #load() {
+    clearTimeout(this.#timer);
+    const asked = (this.#asked += 1);
+    const id = this.#service.value;
+    const filter = id ? { service: [{ id }] } : address.filterOf(address.view());
+    const body = { interval: Number(this.#length.value), last: HOURS * 3600, ...(filter && { filter }) };
+    try {
+      const { body: answer } = await this.ask(INTERVALS, body);
+      if (asked !== this.#asked) return;
+      write(this.#failure, "");
+      this.#show(answer.intervals);
+    } catch (error) {
+      if (asked !== this.#asked) return;
+      write(this.#failure, error instanceof Refusal ? error.message : "The server does not answer.");
+    }
+    this.#timer = setTimeout(() => this.#load(), FRESH);
+  }
+
+  #show(intervals) {
+    const sums = summed(intervals);
+    const most = Math.max(1, ...sums.map((one) => one.offered));
+    write(this.#note, sums.length ? `the last ${plural(HOURS, "hour")}` : "no call in these hours");
+    this.#rows.show(sums, (one) => String(one.start), (row, one) => fill(row, one, most));
+  }
+}
+
+/** The intervals of several services together, the newest first. */
+export function summed(intervals) {
+  const sums = new Map();
+  for (const one of intervals) {
+    const sum = sums.get(one.start) ?? {
+      start: one.start, end: one.end, complete: one.complete,
+      offered: 0, handled: 0, abandoned: 0, weight: 0, level: 0, wait: 0, longest: 0,
+    };
+    const decided = one.handled + one.abandoned;
+    sum.offered += one.offered;
+    sum.handled += one.handled;
+    sum.abandoned += one.abandoned;
+    sum.weight += decided;
+    sum.level += decided * one.serviceLevel;
+    sum.wait += one.handled * one.averageSpeedOfAnswer;
+    sum.longest = Math.max(sum.longest, one.waitMax);
+    sums.set(one.start, sum);
+  }
+  return [...sums.values()].sort((one, other) => other.start - one.start);
+}
+
+function fill(row, one, most) {
+  const [time, offered, handled, abandoned, level, speed, longest] = row.children;
+  row.dataset.start = one.start;
+  write(time, `${minuteOfDay(one.start)}–${minuteOfDay(one.end)}${one.complete ? "" : " …"}`);
+  write(offered, count(one.offered));
+  offered.style.setProperty("--share", one.offered / most);
+  write(handled, count(one.handled));
+  write(abandoned, count(one.abandoned));
+  write(level, one.weight ? percent(one.level / one.weight) : "–");
+  level.style.setProperty("--share", one.weight ? one.level / one.weight / 100 : 0);
+  write(speed, one.handled ? duration(one.wait / one.handled) : "–");
+  write(longest, one.handled ? duration(one.longest) : "–");
+}

@@ -1,0 +1,58 @@
+"""The last hours by interval, in a dialog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.real.sites import event, ndjson
+from tests.wallboard.floors import shown, waits
+from tests.wallboard.screen import Screen
+
+SALES, HELP = 38049, 38050
+
+
+def told(wall: Screen) -> list[int]:
+    """The sums of what is offered, handled and abandoned over all intervals."""
+    wall.page.wait_for_selector("#intervals[open] tbody tr")
+    rows = wall.page.eval_on_selector_all(
+        "#intervals tbody tr",
+        "rows => rows.map((row) => [...row.children].slice(1, 4).map((one) => +one.textContent))",
+    )
+    return [sum(column) for column in zip(*rows, strict=True)]
+
+
+def test_the_intervals_of_a_view_and_of_one_service_are_those_of_the_api(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The sums stay when the interval changes; new calls come in; Escape closes it."""
+    events = [*waits(1, SALES), *waits(2, SALES), *waits(3, HELP)]
+    events.append(event("call.end", "end 1", transactionId=1, sessionId="S1"))
+    with shown(tmp_path, browser, events) as (wall, source):
+        wall.page.focus("#show-intervals")
+        wall.page.keyboard.press("Enter")
+        assert told(wall) == [3, 0, 1]
+        for length in ("900", "3600"):
+            wall.page.select_option("#intervals [name=interval]", length)
+            wall.until("document.querySelectorAll('#intervals tbody tr').length > 0")
+            assert told(wall) == [3, 0, 1]
+        wall.page.select_option("#intervals [name=service]", str(HELP))
+        wall.until_so(lambda: told(wall) == [1, 0, 0], "one call of Help is offered")
+        source.take(ndjson(waits(4, HELP)))
+        wall.pass_time(20)
+        wall.until_so(lambda: told(wall) == [2, 0, 0], "the new call is offered")
+        wall.page.keyboard.press("Escape")
+        wall.page.wait_for_selector("#intervals", state="hidden")
+        assert wall.complaints == []
+
+
+def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
+    """Nothing is cut off at the side."""
+    with shown(tmp_path, browser, waits(1, SALES), size=(390, 844)) as (wall, _):
+        wall.page.click("#show-intervals")
+        told(wall)
+        assert wall.page.evaluate(
+            "(() => { const one = document.querySelector('#intervals .scroll');"
+            " return one.scrollWidth <= one.clientWidth; })()"
+        )
