@@ -87,7 +87,7 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
         {**FILTERED, "interval": 1800, "last": 7200},
     ),
     (
-        methods.service_calls(4001, "totalHandled", (900, 1800), "a-cursor", 47415),
+        methods.service_calls(4001, "totalHandled", (900, 1800), "a-cursor", 47415, 1000),
         "POST",
         "service/calls",
         {},
@@ -98,6 +98,7 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
             "end": 1800,
             "cursor": "a-cursor",
             "client": 47415,
+            "at": 1000,
         },
     ),
     (

@@ -56,6 +56,19 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.HANDLED, again)
 
 
+def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
+    """As before it was folded: figures are taken back by the segment that they were counted by."""
+    segment, other = (
+        QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
+        for within in (True, False)
+    )
+    folded = Folded(0, handled=[PLACE], handled_segments=[segment])
+    index = SegmentIndex(Call(1, "S1", segments=[other], folded=folded), FLOOR.places)
+    outcome = index.outcome(PLACE)
+    assert outcome is not None
+    assert outcome.segment is segment
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_folded_steps_keep_the_segment_by_which_they_count(kind: Kind) -> None:
     """As if it were still there; what an earlier release folded is counted for good."""

@@ -294,12 +294,13 @@ def service_calls(
     interval: tuple[int, int] | None = None,
     cursor: str | None = None,
     client: int | None = None,
+    at: At = None,
 ) -> Call[answers.FigureCallsAnswer]:
     """A page of the calls that a figure of a service counts (floorcast's own).
 
     ``figure`` is a member of service statistics such as ``totalHandled``, or ``movedOn``.
     ``interval`` is the start and the end of an interval, in ms; without it, today. ``cursor`` is
-    that of the page before.
+    that of the page before. With ``at``, every page shows the floor of the same moment.
     """
     members: dict[str, object] = {"filter": {"service": [{"id": service}]}, "figure": figure}
     if interval is not None:
@@ -308,6 +309,7 @@ def service_calls(
         members["cursor"] = cursor
     if client is not None:
         members["client"] = client
+    members.update(_moments(at=at))
     return _answer(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
 
 

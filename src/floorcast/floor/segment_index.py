@@ -101,12 +101,12 @@ class SegmentIndex:
         self.credited: Counter[tuple[int, int, int]] = Counter()
         self.over: dict[Place, Kind] = {}
         self.over_moved: set[Place] = set()
+        if call.folded is not None:
+            self._file_folded(call.folded)
         for segment in call.segments:
             self.file(segment, 1)
             for agent, at in segment.answers():
                 self.credited[places.day_of(at), segment.service, agent] += 1
-        if call.folded is not None:
-            self._file_folded(call.folded)
 
     def file(self, segment: QueueSegment, sign: int) -> None:
         """Put a segment into the index (+1), or take it out (-1)."""

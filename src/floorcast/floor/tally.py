@@ -103,6 +103,8 @@ class Tally:
         call.charge(len(call.segments))
         self._count_all(call, index, -1)
         call.direction = direction
+        for segment in call.segments:
+            self._judge_answered(call, segment)
         self._count_all(call, index, 1)
 
     def forget(self, call: Call) -> None:
@@ -177,7 +179,7 @@ class Tally:
         elif segment.answered is not None:
             self._count_talk(segment, 1)
         else:
-            self._judge(segment)
+            self._judge(call, segment)
             self._count_given_up(segment, day, segment.service, 1)
         return True
 
@@ -194,7 +196,7 @@ class Tally:
         touched = set(self._offered_places(removed))
         touched.update(self._offered_places(segment for segment, _ in wrapped))
         for segment in added:
-            self._judge(segment)
+            self._judge(call, segment)
         touched.update(self._offered_places(added))
         for place in touched:
             self._count(call, index, place, -1)
@@ -221,7 +223,7 @@ class Tally:
             self._count_all(call, index, -1)
             for segment in call.segments:
                 index.file(segment, -1)
-                self._judge(segment)
+                self._judge(call, segment)
                 index.file(segment, 1)
             self._count_all(call, index, 1)
 
@@ -423,8 +425,10 @@ class Tally:
             if segment.short:
                 slots.add(after, Column.ABANDONED_SHORT, sign)
 
-    def _judge(self, segment: QueueSegment) -> None:
+    def _judge(self, call: Call, segment: QueueSegment) -> None:
         """Whether a segment that ended unanswered was abandoned, and how soon."""
+        if segment.answered is not None:
+            self._judge_answered(call, segment)
         if segment.answered is not None or segment.left is None:
             return
         settings, wait = self._service(segment), segment.wait(0)
@@ -433,6 +437,17 @@ class Tally:
         segment.short = segment.within if short is None else wait <= short * 1000
         exits = segment.exited and settings.count_exits_as == "abandoned"
         segment.gave_up = segment.lost or exits
+
+    def _judge_answered(self, call: Call, segment: QueueSegment) -> None:
+        """How soon a segment was answered, also of one that does not count.
+
+        Of two segments of the same moments either may be the one that counts.
+        """
+        if segment.answered is not None:
+            segment.unqueued = segment.joined is None and call.direction in _OUTBOUND
+            if not segment.unqueued:
+                limit = self._service(segment).sla_seconds * 1000
+                segment.within = segment.wait(segment.answered) <= limit
 
     def _service(self, segment: QueueSegment) -> Service:
         return self._services.get(segment.service, _UNKNOWN_SERVICE)
