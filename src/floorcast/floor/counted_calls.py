@@ -95,6 +95,14 @@ def _counted_in(index: SegmentIndex, place: Place) -> Counted:
 
 def _counted_once(segment: QueueSegment, places: Places, first_day: int) -> list[Counted]:
     """The same for the only segment of a call."""
+    end = segment.answered if segment.answered is not None else segment.left
+    began = end if segment.joined is None else segment.joined
+    if began is not None and end is not None:
+        day = places.same_day(began, end)
+        if day is not None:  # the usual call
+            if day < first_day:
+                return []
+            return [Counted(day, segment.service, began, *_result(_kind(segment), segment))]
     over = places.over(segment)
     found = []
     for place in places.offers(segment):

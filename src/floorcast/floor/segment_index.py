@@ -40,11 +40,12 @@ class Outcome(NamedTuple):
 class Places:
     """Says at which days and services a segment counts; days that were dropped are left out."""
 
-    __slots__ = ("_ledger", "bounds", "day_of")
+    __slots__ = ("_ledger", "bounds", "day_of", "same_day")
 
     def __init__(self, calendar: Calendar, ledger: Ledger) -> None:
         self.day_of = calendar.day_of
         self.bounds = calendar.bounds
+        self.same_day = calendar.same_day
         self._ledger = ledger
 
     def offers(self, segment: QueueSegment) -> Iterator[Place]:

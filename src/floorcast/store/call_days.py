@@ -7,14 +7,15 @@ A call may come back to memory and leave again, so a row is true from its positi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from struct import Struct
 from typing import NamedTuple
 
 import apsw
+from xxhash import xxh3_64_intdigest
 
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import BackgroundWriter
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import fetch
 from floorcast.store.damage import DamagedRow, Report, reading_derived
 
@@ -63,6 +64,7 @@ OVERHEAD = 400  # bytes of memory that a pending row takes
 DAY_SECONDS = 86_400
 EPOCH = 719_163  # the day of 1970-01-01, as ``date.toordinal`` counts
 BEFORE = -(2**63)  # less than any transaction
+_pack = Struct("<8q").pack
 
 
 class CallDay(NamedTuple):
@@ -99,13 +101,16 @@ class CallDays:
         At one position, that a call counts no more is newer than that it does.
         """
         table, keys = [], []
+        pending, shifted = self._pending, position << 1
         for day, service, row in rows:
             place = (day, client, service)
-            version = (row.transaction, row.session, position << 1 | (row.result is None))
-            self._pending.setdefault(place, {})[version] = row
+            version = (row.transaction, row.session, shifted | (row.result is None))
+            try:
+                pending[place][version] = row
+            except KeyError:
+                pending[place] = {version: row}
             keys.append((place, version))
-            numbers = (row.offered, row.result, row.at)
-            table.append((*place, *version, *numbers, _checksum(place, version, row)))
+            table.append((*place, *version, *row[2:], _checksum(place, version, row)))
 
         def work(connection: apsw.Connection) -> None:
             bulk_rows.insert(connection, INSERT, table)
@@ -205,8 +210,16 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _checksum(place: _Place, version: _Version, row: CallDay) -> int:
-    numbers = [-1 if one is None else one for one in (row.offered, row.result, row.at)]
-    return checksum(row.session.encode(), *place, version[0], version[2], *numbers)
+    offered, result, at = row[2:]
+    packed = _pack(
+        *place,
+        version[0],
+        version[2],
+        -1 if offered is None else offered,
+        -1 if result is None else result,
+        -1 if at is None else at,
+    )
+    return xxh3_64_intdigest(version[1].encode(), xxh3_64_intdigest(packed)) >> 1
 
 
 def _nothing() -> None:
