@@ -34,6 +34,7 @@ class Log:
         self.entry += 1
         at = ticks(day * DAY)
         self.floor.begin_entry(self.entry, at)
+        self.floor.hear(events)
         for one in events:
             one.time = None
             self.floor.fold(one, at, f"id-{self.entry}")
