@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.store import call_days, projection_store
+from floorcast.store import call_days
 from floorcast.store.call_days import CallDay, damaged, trim
 from floorcast.store.projection_store import ProjectionStore
 from tests.log.batches import Clock
@@ -111,7 +111,7 @@ def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
         listed(again, 9)
     assert told == [ACME]
     asyncio.run(again.forget(ACME))
-    again.mending.discard(ACME)
+    again.mended(ACME)
     assert listed(again, 9) == {}
     asyncio.run(again.close())
 
@@ -124,29 +124,6 @@ def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
     asyncio.run(store.forget(ACME))
     with pytest.raises(Unavailable, match="being rebuilt"):
         list(reading)
-
-
-def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
-    """Clients that had calls in it are rebuilt at the first start, the others are not."""
-    path = tmp_path / "mirror.db"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            projection_store,
-            "LAYOUT",
-            projection_store.LAYOUT._replace(steps=projection_store.LAYOUT.steps[:2]),
-        )
-        patch.setattr(call_days, "unindexed", lambda _: [])
-        patch.setattr(call_days, "trim", lambda *_: False)
-        old = opened(path)
-        old.write_calls(ACME, 1, [(1, "S1", 5, b"call")])
-        asyncio.run(old.close())
-    store = opened(path)
-    assert store.mending == {ACME}
-    asyncio.run(store.forget(ACME))
-    asyncio.run(store.close())
-    again = opened(path)
-    assert again.mending == set()
-    asyncio.run(again.close())
 
 
 def test_days_that_are_over_everywhere_are_deleted(tmp_path: Path) -> None:

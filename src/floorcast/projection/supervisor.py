@@ -228,7 +228,7 @@ class ProjectionSupervisor:
             await asyncio.gather(folding, whole, return_exceptions=True)
         for feed in feeds.values():
             feed.seal()
-        self._store.mending.discard(client)
+        self._store.mended(client)
         _log.warning("derived_data_remade", file="mirror.db", client=client)
 
     def _make(self, client: int) -> Projection:

@@ -19,7 +19,7 @@ from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.files import fetch
 from floorcast.store.damage import DamagedRow, Report, reading_derived
 
-__all__ = ["STEP", "CallDay", "CallDays", "damaged", "unindexed"]
+__all__ = ["STEP", "CallDay", "CallDays", "damaged"]
 
 STEP = """
 CREATE TABLE call_days (
@@ -35,10 +35,8 @@ CREATE TABLE call_days (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (day, client, service, transaction_id, session, version)
 ) WITHOUT ROWID;
-CREATE TABLE unindexed (client INTEGER PRIMARY KEY);
-INSERT INTO unindexed SELECT DISTINCT client FROM calls;
 """
-"""The step by which a layout has the index. Clients that had calls before it are ``unindexed``."""
+"""The step by which a layout has the index."""
 
 INSERT = """INSERT OR REPLACE INTO call_days
 (day, client, service, transaction_id, session, version, offered, result, at, checksum)"""
@@ -51,7 +49,6 @@ ORDER BY transaction_id, session, version LIMIT ?7
 ALL = """SELECT day, client, service, transaction_id, session, version, offered, result, at,
 checksum FROM call_days"""
 FORGET = "DELETE FROM call_days WHERE client = ?"
-INDEXED = "DELETE FROM unindexed WHERE client = ?"
 TRIM = """
 DELETE FROM call_days WHERE (day, client, service, transaction_id, session, version) IN (
     SELECT day, client, service, transaction_id, session, version FROM call_days
@@ -179,18 +176,8 @@ class CallDays:
                 return
 
     def forget(self, client: int) -> None:
-        """Delete all of a client's rows that were handed in before; the client has an index now."""
-
-        def work(connection: apsw.Connection) -> None:
-            connection.execute(FORGET, (client,))
-            connection.execute(INDEXED, (client,))
-
-        self._writer.submit(0, work, _nothing)
-
-
-def unindexed(connection: apsw.Connection) -> list[int]:
-    """The clients whose calls were stored before there was an index. Raises apsw.Error."""
-    return [client for (client,) in connection.execute("SELECT client FROM unindexed")]
+        """Delete all of a client's rows that were handed in before."""
+        self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:

@@ -26,7 +26,7 @@ from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.checksums import checking
 from floorcast.sqlite.derived_files import Layout, open_derived
 from floorcast.sqlite.files import open_reader, remove
-from floorcast.store import call_days, snapshots, stored_calls, stored_segments
+from floorcast.store import call_days, rebuilding, snapshots, stored_calls, stored_segments
 from floorcast.store.call_days import CallDay, CallDays
 from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.snapshots import Snapshot, StoredSnapshots
@@ -47,7 +47,7 @@ ALTER TABLE snapshots ADD COLUMN checksum INTEGER;
 LAYOUT = Layout(
     stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA,
     PAGE_BYTES,
-    (CHECKSUMS, derived_files.CHECKS + checking(*CHECKED), call_days.STEP),
+    (CHECKSUMS, derived_files.CHECKS + checking(*CHECKED), call_days.STEP + rebuilding.STEP),
 )
 
 
@@ -107,7 +107,7 @@ class ProjectionStore:
             _log.error("derived_data_damaged", file=path.name)
             connection.close()
             connection = self._remade_file(path)
-        self.mending.update(call_days.unindexed(connection))
+        self.mending.update(rebuilding.incomplete(connection))
         self._reader = connection
         if path is not None:
             self._reader = open_reader(path, cache_kib=tuning.cache_kib)
@@ -224,6 +224,7 @@ class ProjectionStore:
 
     async def forget(self, client: int) -> None:
         """Delete a client's segments and calls, and return when they are gone; snapshots stay."""
+        rebuilding.begin(self._writer, client)
         for name in self._segments.feeds_of(client):
             self._segments.forget(client, name)
         self._calls.forget(client)
@@ -241,6 +242,11 @@ class ProjectionStore:
             if client in self.mending or self._forgotten[client] != begun:
                 raise Unavailable("the client's older calls are being rebuilt")
             yield rows
+
+    def mended(self, client: int) -> None:
+        """All of the client's data has been handed in again after ``forget``."""
+        self.mending.discard(client)
+        rebuilding.end(self._writer, client)
 
     async def close(self) -> None:
         """Store what was handed in, and close the file."""

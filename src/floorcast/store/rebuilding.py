@@ -1,0 +1,40 @@
+"""The clients whose stored data is being rebuilt, as the file remembers them over a crash.
+
+Whatever is deleted to be made again is incomplete until the log has been folded to its end.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from floorcast.sqlite.background_writer import BackgroundWriter
+
+__all__ = ["STEP", "begin", "end", "incomplete"]
+
+STEP = """
+CREATE TABLE incomplete (client INTEGER PRIMARY KEY);
+INSERT INTO incomplete SELECT DISTINCT client FROM calls;
+"""
+"""The step by which a layout has them: those whose calls an earlier release did not index."""
+
+BEGIN = "INSERT OR IGNORE INTO incomplete (client) VALUES (?)"
+END = "DELETE FROM incomplete WHERE client = ?"
+
+
+def begin(writer: BackgroundWriter, client: int) -> None:
+    """What is deleted of the client from now on has to be made again."""
+    writer.submit(0, lambda connection: connection.execute(BEGIN, (client,)), _nothing)
+
+
+def end(writer: BackgroundWriter, client: int) -> None:
+    """All that was handed in before completes the client's data."""
+    writer.submit(0, lambda connection: connection.execute(END, (client,)), _nothing)
+
+
+def incomplete(connection: apsw.Connection) -> list[int]:
+    """The clients whose data has to be rebuilt. Raises apsw.Error."""
+    return [client for (client,) in connection.execute("SELECT client FROM incomplete")]
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""

@@ -1,0 +1,60 @@
+"""Clients whose stored data is being rebuilt, over crashes and upgrades."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from floorcast.store import call_days, projection_store, rebuilding
+from floorcast.store.call_days import CallDay
+from floorcast.store.projection_store import ProjectionStore
+from tests.log.batches import Clock
+
+ACME, OTHER = 47415, 8
+
+
+def opened(path: Path) -> ProjectionStore:
+    """A store of the log."""
+    return ProjectionStore(path, Clock(), identity="log", heads={ACME: 10**6, OTHER: 10**6})
+
+
+def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
+    """Clients that had calls in it are rebuilt at the first start, until all is stored again."""
+    path, layout = tmp_path / "mirror.db", projection_store.LAYOUT
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projection_store, "LAYOUT", layout._replace(steps=layout.steps[:2]))
+        patch.setattr(rebuilding, "incomplete", lambda _: [])
+        patch.setattr(call_days, "trim", lambda *_: False)
+        old = opened(path)
+        old.write_calls(ACME, 1, [(1, "S1", 5, b"call")])
+        asyncio.run(old.close())
+    store = opened(path)
+    assert store.mending == {ACME}
+    asyncio.run(store.forget(ACME))
+    store.mended(ACME)
+    asyncio.run(store.close())
+    again = opened(path)
+    assert again.mending == set()
+    asyncio.run(again.close())
+
+
+def test_what_a_crash_interrupts_begins_anew(tmp_path: Path) -> None:
+    """What was rebuilt by then is not taken for all."""
+    path = tmp_path / "mirror.db"
+    store = opened(path)
+    for client in (ACME, OTHER):
+        store.write_call_days(client, 1, [(739_943, 1, CallDay(1, "S1", 1, 1, 1))])
+    asyncio.run(store.forget(ACME))
+    store.write_call_days(ACME, 1, [(739_943, 1, CallDay(1, "S1", 1, 1, 1))])
+    asyncio.run(store.close())
+    again = opened(path)
+    assert again.mending == {ACME}
+    asyncio.run(again.forget(ACME))
+    again.mended(ACME)
+    assert again.mending == set()
+    asyncio.run(again.close())
+    last = opened(path)
+    assert last.mending == set()
+    asyncio.run(last.close())
