@@ -31,6 +31,7 @@ from processes import Running, floorcast
 
 from floorcast.config.settings import Settings
 from floorcast.http.app import Api
+from floorcast.server.logging import set_up_log
 from floorcast.server.node import Node
 
 DAY_SECONDS = 24 * 3600
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=10_000)
     parser.add_argument("--services", type=int, default=500)
     options = parser.parse_args()
+    set_up_log("error", "text")
     dice = random.Random(1)
     with tempfile.TemporaryDirectory() as scratch:
         folder, site = Path(scratch) / "data", Path(scratch) / "site.toml"

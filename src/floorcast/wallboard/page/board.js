@@ -13,6 +13,8 @@ import { Past, QueueHistory } from "./history.js";
 import { IntervalsDialog } from "./intervals_dialog.js";
 import { Link } from "./link.js";
 import { needs } from "./needs.js";
+import { PastFloor } from "./past_floor.js";
+import { PastTime } from "./past_time.js";
 import { Refusal, revived, send, Unreachable } from "./requests.js";
 import { Roster } from "./roster.js";
 import { ServicesPanel } from "./services_panel.js";
@@ -30,7 +32,9 @@ export class Board {
   #hasSnapshot = false;
   #isFilled = false;
   #past = null; // what the charts are filled with
-  #link = new Link((message) => this.#hear(message));
+  #at = null; // the past moment that is shown, ms; null: now
+  #live = new Link((message) => this.#hear(message));
+  #link = this.#live;
 
   /**
    * @param {import("./session.js").Session} session
@@ -49,9 +53,11 @@ export class Board {
     this.campaigns = new CampaignsPanel();
     this.roster = new Roster();
     this.chosen = new ViewDialog();
-    this.calls = new CallsDialog((path, body) => this.#ask(path, body));
-    this.intervals = new IntervalsDialog((...asked) => this.#ask(...asked), () => this.services.stats);
     this.alerts = new AlertsBanner((path) => this.#ask(path, {}));
+    this.time = new PastTime((at) => this.#showAt(at));
+    const ask = (path, body) => this.#ask(path, this.#at === null ? body : { ...body, at: this.#at });
+    this.calls = new CallsDialog(ask);
+    this.intervals = new IntervalsDialog(ask, () => this.services.stats);
     this.figures = {
       [SERVICES]: [this.services, this.queue],
       [WAITING]: [this.waiting],
@@ -65,6 +71,9 @@ export class Board {
 
   /** Follow the floor of the session. */
   start() {
+    clock.stop(this.#at);
+    freshness.begin(this.#at !== null);
+    this.time.show(this.#at);
     this.history = new QueueHistory(this.session.who);
     this.services.trends = new Trends(this.session.who);
     const seesCalls = ROLES.includes(this.session.role);
@@ -87,11 +96,26 @@ export class Board {
   stop() {
     if (!this.#isOn) return;
     this.#isOn = false;
+    this.#at = null;
     clearInterval(this.#ticks);
     this.calls.close();
     this.alerts.close();
     this.intervals.close();
     this.#link.close();
+    this.#link = this.#live;
+  }
+
+  /** Show the floor at a past moment (ms); null: the present again. */
+  #showAt(at) {
+    if (!this.#isOn) return;
+    this.stop();
+    this.#at = at;
+    this.#link = this.#live;
+    if (at !== null) {
+      const ask = (path, body) => this.#ask(path, body);
+      this.#link = new PastFloor(at, ask, (message) => this.#hear(message));
+    }
+    this.start();
   }
 
   /** Colours, sizes or the view have changed. */
@@ -123,6 +147,7 @@ export class Board {
     else if (kind === "heard") freshness.heard(message.at);
     else if (kind === "round") this.#well();
     else if (kind === "trouble") this.#troubled(revived(message.error));
+    else if (kind === "failed") this.#troubled(message.error);
     else if (kind === "renewed") this.session.goOnAs(message.session);
     else if (kind === "expired") this.#renew(message.session);
   }
@@ -179,6 +204,7 @@ export class Board {
     this.#isFilled = true;
     this.history.fill(this.#past);
     this.services.trends.fill(this.#past);
+    this.#showQueue();
   }
 
   /** The queue's past is kept for all services: a view of some of them has its own from trends. */

@@ -8,9 +8,17 @@ const JITTER = 2_000; // ms
 
 let at = 0; // the server's time at the newest answer, ms
 let heard = -Infinity; // when that came, in ms of this page
+let stopped = null; // the moment that is shown instead, ms
+
+/** Show a past moment (ms), at which the time stands still; null: the present again. */
+export function stop(atMs) {
+  stopped = atMs;
+  if (atMs === null) heard = -Infinity;
+}
 
 /** An answer came that speaks for the server's time `serverMs`. */
 export function hear(serverMs) {
+  if (stopped !== null) return;
   const believed = now();
   // answers overtake each other by milliseconds: that is no reason for a time to go back
   const isJitter = serverMs < believed && serverMs > believed - JITTER;
@@ -25,12 +33,12 @@ export function touch() {
 
 /** The server's present, ms; it stands still once nothing has been heard for a while. */
 export function now() {
-  return at + Math.min(silence(), STALE);
+  return stopped ?? at + Math.min(silence(), STALE);
 }
 
 /** How long ago the newest answer came, ms. */
 export function silence() {
-  return performance.now() - heard;
+  return stopped === null ? performance.now() - heard : 0;
 }
 
 /** Whether what is shown is too old to be relied on. */

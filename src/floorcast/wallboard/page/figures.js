@@ -3,6 +3,11 @@
 const grouped = new Intl.NumberFormat("en-US");
 const clockTime = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const hourMinute = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const dayHourMinute = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 
 /** A whole number, its thousands parted. */
 export function count(number) {
@@ -52,6 +57,11 @@ export function timeOfDay(ms) {
 /** A time of day, to the minute. */
 export function minuteOfDay(ms) {
   return hourMinute.format(ms);
+}
+
+/** A day of the week and a time of day, to the minute. */
+export function momentOfDay(ms) {
+  return dayHourMinute.format(ms);
 }
 
 /** "1 call", "2 calls". */

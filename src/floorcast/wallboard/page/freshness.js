@@ -14,12 +14,20 @@ const UNHURRIED = 30_000; // ms between two announcements of what needs a hand
 
 let trouble = "";
 let newest = null; // when the server took the newest event, ms
+let isPast = false;
 let saidNeed = "";
 let saidAt = -Infinity;
 
+/** The board begins with a past moment, or (false) with the present. */
+export function begin(past) {
+  isPast = past;
+  newest = null;
+  trouble = "";
+}
+
 /** All answers came. */
 export function well() {
-  if (trouble) announce("The wallboard is live again.");
+  if (trouble && !isPast) announce("The wallboard is live again.");
   trouble = "";
 }
 
@@ -45,9 +53,9 @@ export function silence(thresholds) {
 /** Draw the ages: each second. */
 export function draw({ seconds, level }) {
   const isOld = clock.isStale();
-  box.dataset.state = trouble || isOld ? "lost" : level ? "silent" : "live";
+  box.dataset.state = trouble || isOld ? "lost" : isPast ? "past" : level ? "silent" : "live";
   document.documentElement.dataset.fresh = String(!isOld);
-  write(state, trouble || (isOld ? "No response" : level ? "No events" : "Live"));
+  write(state, trouble || (isOld ? "No response" : isPast ? "Past" : level ? "No events" : "Live"));
   write(age, told(seconds, isOld));
   write(wallClock, timeOfDay(Date.now()));
 }

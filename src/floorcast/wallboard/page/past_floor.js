@@ -1,0 +1,101 @@
+/**
+ * The floor at a past moment, in the place of a Link: every method is asked once, with `at`.
+ *
+ * The server computes two such answers at a time, so they are asked for one after another, and all
+ * at the place of the first.
+ */
+
+import { Refusal } from "./requests.js";
+import { CAMPAIGNS, CONNECTS, INTERVALS, keyOf, PAST, SERVICES, WAITING } from "./source.js";
+
+const AGENTS = "/realtime/service/agents/status";
+const AGAIN = 2_000; // ms until a request is tried again, if the server says nothing else
+
+export class PastFloor {
+  #isOn = false;
+  #filter = null;
+  #place = null; // the token at which all answers are true
+  #timer = 0;
+
+  /**
+   * @param {number} at the moment, ms
+   * @param {(path: string, body: object) => Promise<object>} ask
+   * @param {(message: object) => void} onMessage the messages of a Source
+   */
+  constructor(at, ask, onMessage) {
+    this.at = at;
+    this.ask = ask;
+    this.onMessage = onMessage;
+  }
+
+  /** Ask. */
+  open() {
+    this.#isOn = true;
+    this.#load();
+  }
+
+  /** Ask no more. */
+  close() {
+    this.#isOn = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** Count live connects for this filter alone. */
+  show(filter) {
+    const isNew = keyOf(filter) !== keyOf(this.#filter);
+    this.#filter = filter;
+    if (isNew && this.#place) this.#showFigures(CONNECTS);
+  }
+
+  /** The session goes on; each request takes the one that there is. */
+  renewed() {}
+
+  async #load() {
+    for (const path of [SERVICES, AGENTS, WAITING, INTERVALS, CAMPAIGNS, CONNECTS]) {
+      if (!this.#isOn) return;
+      await (path === AGENTS ? this.#showAgents() : this.#showFigures(path));
+    }
+    this.#tell({ kind: "round" });
+  }
+
+  async #showAgents() {
+    const answer = await this.#answer(AGENTS, {}, (why) => ({ kind: "agents-refused", why }));
+    if (!answer) return;
+    const { body, token, newest } = answer;
+    this.#tell({ kind: "agents", rows: body.agentDetails, token, newest });
+  }
+
+  async #showFigures(path) {
+    const filter = path === CONNECTS ? this.#filter : null;
+    const key = keyOf(filter);
+    const asked = path === INTERVALS ? PAST : filter ? { filter } : {};
+    const answer = await this.#answer(path, asked, (why) => ({ kind: "refused", path, key, why }));
+    if (answer) this.#tell({ kind: "figures", path, key, ...answer });
+  }
+
+  /** The answer; null if it is refused, which has been told then, or nobody waits for it. */
+  async #answer(path, body, refused) {
+    while (this.#isOn) {
+      try {
+        const answer = await this.ask(path, { ...body, at: this.#place ?? this.at });
+        this.#place ??= answer.token;
+        return answer;
+      } catch (error) {
+        if (error instanceof Refusal && !error.isForNow) {
+          if (error.isOfRights || error.isOfParameters) this.#tell(refused(error.message));
+          else this.#tell({ kind: "failed", error });
+          return null;
+        }
+        this.#tell({ kind: "failed", error });
+        await new Promise((resolve) => {
+          this.#timer = setTimeout(resolve, (error.retryAfter ?? 0) * 1000 || AGAIN);
+        });
+      }
+    }
+    return null;
+  }
+
+  #tell(message) {
+    if (this.#isOn) this.onMessage(message);
+  }
+}

@@ -1,0 +1,127 @@
+"""A past moment on the board: chosen, marked as past, and left by one key."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from playwright.sync_api import Browser, Request
+
+from tests.real.server import Caller, Server
+from tests.real.sites import event, ndjson
+from tests.wallboard.screen import Screen, screen
+
+SERVICES = "#services tbody tr"
+QUEUE = "#services [data-id='38063'] td:nth-child(3)"
+BAR = "#past-bar:not([hidden])"
+
+
+def show(wall: Screen, ago: timedelta) -> None:
+    """Choose a moment of the browser's own time in the dialog."""
+    wall.page.click("#show-past")
+    now = datetime.fromisoformat(wall.page.evaluate("new Date().toISOString()"))
+    offset = wall.page.evaluate("new Date().getTimezoneOffset()")
+    moment = now - timedelta(minutes=offset) - ago
+    wall.page.fill("#past input", moment.strftime("%Y-%m-%dT%H:%M"))
+    wall.page.click("#past [value=show]")
+
+
+def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
+    """The server's words are on the panels; Escape shows the present again."""
+    wall.sign_in()
+    wall.page.wait_for_selector(SERVICES)
+    show(wall, timedelta(hours=20))
+    wall.until_text("#services .explanation", "expected a moment from")
+    assert wall.page.inner_text("#freshness-state") == "Past"
+    wall.page.keyboard.press("Escape")
+    wall.page.wait_for_selector(SERVICES)
+    wall.until_text("#freshness-state", "Live")
+    assert wall.page.is_hidden("#past-bar")
+    failed = "the server responded with a status of 400"
+    assert [one for one in wall.complaints if failed not in one] == []
+
+
+def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) -> None:
+    """Every panel at one place of the past, asked for with it; what happens now is not shown."""
+    with Caller(floor.url) as source, screen(browser, floor.url) as wall:
+        source.login()
+        wall.sign_in()
+        wall.page.wait_for_selector("#agents [data-login]")
+        waiting = wall.page.get_attribute(QUEUE, "data-value")
+        wall.until("new Date().getSeconds() < 55")
+        moment = wall.page.evaluate("Date.now()")
+        asked: list[dict[str, object]] = []
+        wall.page.on("request", lambda request: asked.append(body_of(request)))
+        at_moment(wall, moment)
+        wall.page.wait_for_selector(BAR)
+        wall.page.wait_for_selector("#agents [data-login]")
+        wall.page.wait_for_selector("#connects-chart canvas")
+        call = {"transactionId": 4712, "sessionId": "S4712"}
+        source.take(ndjson([event("call.queue", "p1", **call, service=38063)]))
+        assert wall.page.get_attribute(QUEUE, "data-value") == waiting
+        places = {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
+        assert len(places) == 1
+        since = moment_in(wall.page.inner_text("#queue-chart [data-more]"))
+        assert since != minute_of(wall, moment)  # the half hour before it, by intervals
+        past = [body for body in asked if "at" in body]
+        assert past[0]["at"] == moment
+        assert {body["at"] for body in past[1:]} <= {moment, *places}
+        wall.page.click("#past-bar [value=live]")
+        wall.page.wait_for_selector(f"{QUEUE}[data-value='{int(waiting or 0) + 1}']")
+        assert wall.page.is_hidden("#past-bar")
+        source.take(ndjson([event("call.end", "p2", **call)]))
+        assert wall.complaints == []
+
+
+def test_a_phone_can_step_through_the_past(browser: Browser, floor: Server) -> None:
+    """The bar and its buttons fit, and a step beyond now is the present."""
+    with screen(browser, floor.url, width=390, height=844) as wall:
+        wall.sign_in()
+        wall.page.wait_for_selector(SERVICES)
+        show(wall, timedelta(minutes=10))
+        wall.page.wait_for_selector(BAR)
+        box = wall.page.locator("#past-bar").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        shown = wall.page.inner_text("#past-bar b")
+        wall.page.click("#past-bar [data-step='-1']")
+        wall.until_so(lambda: wall.page.inner_text("#past-bar b") != shown, "an earlier moment")
+        for _ in range(2):
+            wall.page.click("#past-bar [data-step='1']")
+        wall.page.wait_for_selector("#past-bar", state="hidden")
+        wall.until_text("#freshness-state", "Live")
+
+
+def moment_in(note: str) -> str:
+    """The time of day at which the queue's line begins."""
+    return note.rpartition("since ")[2]
+
+
+def minute_of(wall: Screen, ms: int) -> str:
+    """A time of day as the page writes it."""
+    text = "(ms) => new Intl.DateTimeFormat('en-GB', {timeStyle: 'short'}).format(ms)"
+    found: str = wall.page.evaluate(text, ms)
+    return found
+
+
+def at_moment(wall: Screen, ms: int) -> None:
+    """Choose a moment to the ms, which the dialog takes to the minute."""
+    wall.page.click("#show-past")
+    wall.page.evaluate(
+        """(ms) => {
+            const input = document.querySelector("#past input");
+            input.step = "0.001";
+            input.max = "";
+            const offset = new Date(ms).getTimezoneOffset() * 60_000;
+            input.value = new Date(ms - offset).toISOString().slice(0, 23);
+        }""",
+        ms,
+    )
+    wall.page.click("#past [value=show]")
+
+
+def body_of(request: Request) -> dict[str, object]:
+    """The JSON of a request's body."""
+    found: dict[str, object] = json.loads(request.post_data or "{}")
+    return found
