@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from floorcast.feeds.filters import EVERYTHING
 from floorcast.kv.port import Item
+from floorcast.model.token import decode
 from floorcast.site.webhooks import WebhookFilter
+from floorcast.webhooks.batches import KEPT_BYTES
 from floorcast.webhooks.progress import (
     BUCKET,
     LONGEST_PAUSE,
 )
 from tests.http.fed import agent_event, sms
-from tests.http.servers import House, in_house
+from tests.http.servers import ACME, House, in_house
 from tests.webhooks.receiver import (
     Answer,
     Post,
@@ -139,11 +143,8 @@ def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
 def test_one_that_never_answers_holds_up_no_other() -> None:
     """The other receiver gets each event; the silent one is tried again and again."""
 
-    async def never(_post: Post, _writer: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
-
     async def story(house: House) -> None:
-        async with receiving(never) as silent, receiving() as other:
+        async with receiving(_never) as silent, receiving() as other:
             webhooks = [hook(silent.url), hook(other.url, "other")]
             async with Sending(house, *webhooks):
                 ids = []
@@ -179,6 +180,47 @@ def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
             assert len(receiver.ids()) - len(ids) <= 8
 
     in_house(story)
+
+
+def test_bad_receivers_of_every_kind_harm_no_other() -> None:
+    """A good one gets each event in seconds, readers of the feed go on, and memory is bounded."""
+
+    async def story(house: House) -> None:
+        async with AsyncExitStack() as stack:
+            bad = [
+                await stack.enter_async_context(receiving(answer))
+                for answer in (_never, _endless, _cut, _half, status(302), status(500))
+            ]
+            good = await stack.enter_async_context(receiving())
+            hooks = [hook(one.url, f"bad{number}") for number, one in enumerate(bad)]
+            sending = Sending(house, *hooks, hook(good.url, "good"))
+            await stack.enter_async_context(sending)
+            ids: list[str] = []
+            feed = house.floors[ACME].feeds["interaction"]
+            for _ in range(30):
+                ids += house.publish([sms] * 40)
+                await house.loop.passing(2)
+                assert good.ids() == ids
+                page = await feed.page(decode(ACME, ids[-40]).position, EVERYTHING, 1000)
+                assert page.count == 39
+            for delivery in sending.sender.deliveries.values():
+                kept = delivery.reading.kept
+                assert sum(len(batch.body) for batch in kept.values()) <= KEPT_BYTES
+                assert delivery.progress.state == "active"
+
+    in_house(story)
+
+
+async def _never(_post: Post, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 10000000000\r\n\r\n")
+    while not writer.transport.is_closing():
+        writer.write(bytes(65_536))
+        await writer.drain()
+        await asyncio.sleep(0)
 
 
 @settings(max_examples=8)

@@ -57,7 +57,7 @@ class Delivery:
         self.dirty = False
         self.waiting_since = 0
         """When the log recorded the oldest event that is known not to be delivered; 0: none."""
-        self._reading = reading
+        self.reading = reading
         self._around = around
         self._save = save
         self._may_send = may_send
@@ -81,7 +81,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Send until cancelled, or until the webhook is suspended."""
-        self._reading.webhooks += 1
+        self.reading.webhooks += 1
         try:
             while self.progress.state == "active":
                 try:
@@ -89,7 +89,7 @@ class Delivery:
                 except FloorcastError:  # the floor is being rebuilt, or there is no quorum
                     await asyncio.sleep(self._around.tuning.unavailable)
         finally:
-            self._reading.webhooks -= 1
+            self.reading.webhooks -= 1
             self._exchange.close()
 
     async def _step(self) -> None:
@@ -101,7 +101,7 @@ class Delivery:
         cursor = await self._checked_place()
         if cursor is None:
             return
-        batch = await self._reading.batch(cursor, self._end())
+        batch = await self.reading.batch(cursor, self._end())
         if batch.events:
             self.waiting_since = batch.events[0].recorded_at
             if await self._send(batch):
@@ -111,7 +111,7 @@ class Delivery:
             self._moved(batch.through, at_head=batch.at_head)
             self.waiting_since = 0
             if batch.at_head:
-                await self._reading.wait(batch.through, self._around.tuning.quiet)
+                await self.reading.wait(batch.through, self._around.tuning.quiet)
 
     def _moved(self, cursor: int, *, at_head: bool) -> None:
         now = asyncio.get_running_loop().time()
@@ -165,7 +165,7 @@ class Delivery:
         self, events: tuple[Event, ...] | list[Event], content_type: str, body: bytes
     ) -> bool:
         """Send one request; returns whether the receiver took it."""
-        client, now = self._reading.client, self._around.now
+        client, now = self.reading.client, self._around.now
         message = message_id(client, self.webhook.name, events[0].id, events[-1].id)
         try:
             headers = signed(self._keys, message, now(), body) | {"content-type": content_type}
@@ -208,4 +208,4 @@ class Delivery:
         await self._save(self)
 
     def _named(self) -> dict[str, object]:
-        return {"client": self._reading.client, "webhook": self.webhook.name}
+        return {"client": self.reading.client, "webhook": self.webhook.name}
