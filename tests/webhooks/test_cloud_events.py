@@ -1,0 +1,67 @@
+"""A feed's events as CloudEvents, read by CloudEvents' own library."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+
+from cloudevents.core.formats.json import JSONFormat
+
+from floorcast.feeds.filters import EVERYTHING
+from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.webhooks.cloud_events import batch_body, cloud_events, is_alert_to
+from tests.http.fed import sms
+from tests.http.servers import ACME, House, in_house
+from tests.webhooks.receiver import add_alerts, publish_alert
+
+
+def test_the_library_reads_each_event_of_a_batch() -> None:
+    """With the id of the feed, the client and feed as source, and the log's time."""
+
+    async def story(house: House) -> None:
+        ids = house.publish([sms, sms])
+        await house.loop.passing(1.25)
+        ids += house.publish([sms])
+        page = await house.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
+        made = cloud_events(ACME, "interaction", page, house.server)
+        raw = json.loads(batch_body(made))
+        events = [JSONFormat().read(None, json.dumps(one)) for one in raw]
+        assert [one.get_id() for one in events] == ids == [one.id for one in made]
+        for event, one in zip(events, made, strict=True):
+            assert event.get_source() == f"/clients/{ACME}/interaction"
+            assert event.get_type() == "floorcast.interaction"
+            assert event.get_datacontenttype() == "application/json"
+            time = event.get_time()
+            assert time is not None
+            assert time.astimezone(UTC).timestamp() == one.recorded_at // 10_000 / 1_000
+        assert made[2].recorded_at - made[0].recorded_at >= 1.25 * TICKS_PER_SECOND
+
+    in_house(story)
+
+
+def test_readers_of_a_page_share_its_events() -> None:
+    """They are made once."""
+
+    async def story(house: House) -> None:
+        house.publish([sms] * 3)
+        page = await house.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
+        first = cloud_events(ACME, "interaction", page, house.server)
+        assert cloud_events(ACME, "interaction", page, house.server) is first
+
+    in_house(story)
+
+
+def test_an_alert_says_which_webhooks_it_is_for() -> None:
+    """Those that its rule names."""
+
+    async def story(house: House) -> None:
+        add_alerts(house)
+        publish_alert(house, ["ops"])
+        publish_alert(house, [])
+        page = await house.floors[ACME].feeds["alerts"].page(0, EVERYTHING, 10)
+        named, unnamed = cloud_events(ACME, "alerts", page, house.server)
+        assert is_alert_to(named, "ops")
+        assert not is_alert_to(named, "op")
+        assert not is_alert_to(unnamed, "ops")
+
+    in_house(story)

@@ -1,0 +1,77 @@
+"""Where a webhook is: tokens, and whether the feeds still have what follows."""
+
+from __future__ import annotations
+
+from floorcast.model.token import TICKS_PER_SECOND, end_of_entry, position
+from floorcast.webhooks.batches import reading_of
+from floorcast.webhooks.place import Place
+from tests.http.fed import sms
+from tests.http.servers import ACME, House, in_house
+from tests.webhooks.receiver import hook
+
+HOUR = 3_600
+
+
+def place(house: House) -> Place:
+    """A place in ACME's feeds."""
+    reading = reading_of(ACME, hook("http://a.test/"), house.server)
+    return Place(reading, house.server, house.loop.now)
+
+
+def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
+    """The token of a cursor gives the same cursor."""
+
+    async def story(house: House) -> None:
+        house.publish([sms] * 3)
+        one, again = place(house), place(house)
+        assert await one.begin("") == end_of_entry(1)
+        house.publish([sms])
+        assert await again.begin(one.token()) == end_of_entry(1)
+        assert again.position(one.token()) == end_of_entry(1)
+        assert one.since(one.token()) <= house.loop.now() + TICKS_PER_SECOND
+
+    in_house(story)
+
+
+def test_it_is_complete_while_what_follows_is_within_24_hours() -> None:
+    """Its own age does not matter if everything up to it has been read."""
+
+    async def story(house: House) -> None:
+        house.publish([sms] * 3)
+        await house.loop.passing(30 * HOUR)
+        house.publish([sms])
+        one = place(house)
+        for cursor, complete in (
+            (0, False),
+            (position(1, 1), False),
+            (end_of_entry(1), True),
+            (position(2, 0), True),
+            (end_of_entry(2), True),
+            (end_of_entry(9), False),
+        ):
+            one.cursor = cursor
+            assert one.is_complete() is complete, cursor
+        await house.loop.passing(25 * HOUR)
+        one.cursor = end_of_entry(1)
+        assert not one.is_complete()
+        house.log.forgotten = 2
+        one.cursor = end_of_entry(2)
+        assert one.is_complete()
+
+    in_house(story)
+
+
+def test_an_old_token_gives_its_own_position() -> None:
+    """It is judged by what follows it, not by its age."""
+
+    async def story(house: House) -> None:
+        house.publish([sms])
+        one = place(house)
+        await one.begin("")
+        token = one.token()
+        await house.loop.passing(30 * HOUR)
+        again = place(house)
+        assert await again.begin(token) == end_of_entry(1)
+        assert again.is_complete()
+
+    in_house(story)
