@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser
 
+from tests.real.server import Server
 from tests.real.sites import event
 from tests.wallboard.floors import shown, waits
 from tests.wallboard.screen import Screen
@@ -135,3 +136,20 @@ def test_nothing_overflows_whatever_the_screen_and_the_names(
             wall.until(f"() => {CUT_OFF}.length === 0")  # the charts follow a frame later
             assert wall.page.evaluate("document.documentElement.scrollWidth") <= width
             assert max(wall.page.evaluate(LINES)) < 2
+
+
+def test_fingers_have_room(browser: Browser, floor: Server) -> None:
+    """What can be touched is 44 pixels high on a phone, and nothing for walls takes room there."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    context.add_init_script("delete globalThis.SharedWorker")
+    wall = Screen(context, floor.url)
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    assert wall.page.is_hidden("#show-wall")
+    small = wall.page.evaluate(
+        "[...document.querySelectorAll('button:not(.opens), input')]"
+        ".filter((one) => one.checkVisibility() && one.offsetHeight < 44)"
+        ".map((one) => one.outerHTML)"
+    )
+    assert small == []
+    context.close()

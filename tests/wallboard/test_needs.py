@@ -28,6 +28,7 @@ def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser
     """With nobody logged in, then with nobody ready; all is well only once somebody is."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
         until_needs(wall, 2)
+        assert wall.page.get_attribute("[data-tile=ready]", "data-level") == "act"
         assert note(wall) == (
             "Floor: nobody is logged in\nSales: 1 call waiting, nobody is logged in"
         )
@@ -41,6 +42,16 @@ def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser
         source.take(ndjson([event("agent.state", "n2", **{**busy, "eventType": "READY"})]))
         until_needs(wall, 0)
         wall.until_text(f"{TILE} .note", "all is well")
+        assert wall.page.get_attribute("[data-tile=ready]", "data-level") is None
+
+
+def test_a_server_that_does_not_answer_needs_a_hand(tmp_path: Path, browser: Browser) -> None:
+    """The tile does not say that all is well, or that only some data is missing."""
+    with shown(tmp_path, browser, waits(1, 38049)) as (wall, _):
+        until_needs(wall, 2)
+        wall.page.route("**/realtime/**", lambda route: route.abort())
+        wall.pass_time(20)
+        wall.until(f"document.querySelector('{TILE} .note').title.includes('Server: no response')")
 
 
 SILENT = """async (minutes) => {

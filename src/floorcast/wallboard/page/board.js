@@ -246,8 +246,9 @@ export class Board {
     services.draw();
     this.waiting.draw();
     agents.draw();
-    const found = needs(services, agents, silence);
-    const shown = { services, agents, thresholds, needs: found, isStale: clock.isStale() };
+    const isStale = clock.isStale();
+    const found = needs(services, agents, silence, isStale);
+    const shown = { services, agents, thresholds, needs: found, isStale };
     glance.draw(shown, (target) => this.#lead(target));
     freshness.announceNeed(found);
     freshness.draw(silence);

@@ -93,6 +93,7 @@ export function lookOf(plot) {
     fill: style.textDecorationColor,
     font: `${size}px ${style.fontFamily}`,
     size,
+    thin: Math.max(1, size / 14), // lines grow with the type: a wall is read from afar
   };
 }
 
@@ -119,11 +120,11 @@ function options(size, look, paths, onDraw) {
         ...axis,
         size: look.size * 3,
         space: look.size * 2.6,
-        grid: { stroke: look.grid, width: 1 },
+        grid: { stroke: look.grid, width: look.thin },
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
       },
     ],
-    series: [{}, { stroke: look.line, fill: look.fill, width: 2, paths, points: { show: false } }],
+    series: [{}, { stroke: look.line, fill: look.fill, width: 2 * look.thin, paths, points: { show: false } }],
     hooks: { draw: [onDraw] },
   };
 }

@@ -24,7 +24,7 @@ const SHORT = 5; // characters for which a tile always has room
  */
 export function draw(shown, onLead) {
   const [level, ...calls] = ofCalls(shown);
-  const drawn = [level, ofNeeds(shown), ...calls, ofReady(shown.agents)];
+  const drawn = [level, ofNeeds(shown), ...calls, ofReady(shown)];
   const longest = Math.max(SHORT, ...drawn.map(({ value }) => value.length));
   list.style.setProperty("--characters", longest);
   for (const one of drawn) tile(one, onLead);
@@ -115,15 +115,23 @@ function ofCalls({ services, thresholds }) {
 }
 
 /** How many are ready: the panel of the agents has the other states, to click on. */
-function ofReady(agents) {
+function ofReady({ services, agents }) {
   const ready = agents.present.filter(({ state }) => state === READY);
   return {
     name: "ready",
     label: "Ready",
     value: agents.isKnown ? count(ready.length) : UNKNOWN,
     note: agents.isKnown ? `of ${plural(agents.present.length, "agent")}` : "agents",
+    level: ready.length || !agents.isKnown ? "" : levelOfNobody(services),
     leadsTo: { states: [READY] },
   };
+}
+
+/** Nobody is ready: that is a need once a call has waited for it. */
+function levelOfNobody(services) {
+  const rated = services.rated();
+  if (rated.some(({ levels }) => levels.hands === "act")) return "act";
+  return rated.some(({ service }) => service.totalCallsInQueue) ? "watch" : "";
 }
 
 function tile({ name, label, value, note, title = "", level = "", leadsTo }, onLead) {

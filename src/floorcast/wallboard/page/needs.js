@@ -15,15 +15,17 @@ const GRACE = 10; // seconds that a call may wait for a hand that is just gettin
  */
 
 /**
- * All needs, the source's and the floor's first, then the services', then the agents'.
+ * All needs, the server's, the source's and the floor's first, then the services', then the agents'.
  *
  * @param {import("./services_panel.js").ServicesPanel} services
  * @param {import("./agents_panel.js").AgentsPanel} agents
  * @param {{level: string, seconds: ?number}} silence of the source
+ * @param {boolean} isStale whether the server has not answered for too long
  * @returns {Need[]}
  */
-export function needs(services, agents, silence) {
+export function needs(services, agents, silence, isStale) {
   const found = [];
+  if (isStale) found.push({ who: "Server", why: "no response", leadsTo: {} });
   if (silence.level === "act") {
     found.push({ who: "Source", why: `no event for ${spoken(silence.seconds)}`, leadsTo: {} });
   }

@@ -38,6 +38,7 @@ export class ViewDialog {
 
   #fill() {
     const view = address.view();
+    let isEmpty = true;
     for (const [member, selector] of Object.entries(this.#lists)) {
       const list = this.#dialog.querySelector(selector);
       const ids = new Set([...this.#known[member].keys(), ...view[member]]);
@@ -46,7 +47,9 @@ export class ViewDialog {
       const boxes = sorted.map((id) => this.#box(member, id, name(id), view[member].has(id)));
       list.replaceChildren(...boxes);
       list.closest("fieldset").hidden = !boxes.length;
+      isEmpty &&= !boxes.length;
     }
+    this.#dialog.querySelector(".explanation").hidden = !isEmpty;
   }
 
   #box(member, id, name, isChosen) {
