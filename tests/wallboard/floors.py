@@ -38,10 +38,11 @@ def shown(
     site: str = WALL_SITE,
     view: str = "",
     size: tuple[int, int] = (1440, 900),
+    options: Iterable[object] = (),
 ) -> Iterator[tuple[Screen, Caller]]:
     """A screen in front of a floor of its own, and a source to change it."""
     with (
-        running(folder, site=site) as server,
+        running(folder, *options, site=site) as server,
         Caller(server.url) as caller,
         screen(browser, server.url, *size) as wall,
     ):

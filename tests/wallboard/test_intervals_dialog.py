@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
@@ -45,6 +48,36 @@ def test_the_intervals_of_a_view_and_of_one_service_are_those_of_the_api(
         wall.page.keyboard.press("Escape")
         wall.page.wait_for_selector("#intervals", state="hidden")
         assert wall.complaints == []
+
+
+def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
+    """The sums are those of the day, here of today; without a day it is the last hours again."""
+    pytest.importorskip("pyarrow")
+    events = [*waits(1, SALES), *waits(2, SALES)]
+    options = ("--archive", str(tmp_path / "archive"))
+    with shown(tmp_path, browser, events, options=options) as (wall, _):
+        wall.page.click("#show-intervals")
+        assert told(wall) == [2, 0, 0]
+        day = datetime.now(ZoneInfo("America/New_York")).date().isoformat()
+        wall.page.fill("#intervals [name=day]", day)
+        wall.until_text("#intervals-note", day)
+        assert told(wall) == [2, 0, 0]
+        wall.page.fill("#intervals [name=day]", "2020-01-01")
+        wall.until_text("#intervals-note", "no call is known of 2020-01-01")
+        assert wall.page.locator("#intervals tbody tr").count() == 0
+        wall.page.fill("#intervals [name=day]", "")
+        assert told(wall) == [2, 0, 0]
+        assert wall.complaints == []
+
+
+def test_without_an_archive_a_day_says_so(browser: Browser, tmp_path: Path) -> None:
+    """And no figures of other hours are shown for it."""
+    with shown(tmp_path, browser, waits(1, SALES)) as (wall, _):
+        wall.page.click("#show-intervals")
+        told(wall)
+        wall.page.fill("#intervals [name=day]", "2020-01-01")
+        wall.until_text("#intervals-failure", "keeps no archive")
+        assert wall.page.locator("#intervals tbody tr").count() == 0
 
 
 def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-/** Today's last hours by interval, of one service or of all that the view shows, in a dialog. */
+/**
+ * The last hours, or a day of the archive, by interval: of one service or of all that the view
+ * shows, in a dialog.
+ */
 
 import * as address from "./address.js";
 import { count, duration, minuteOfDay, percent, plural } from "./figures.js";
@@ -6,6 +9,7 @@ import { Refusal } from "./requests.js";
 import { INTERVALS } from "./source.js";
 import { Rows, write } from "./table.js";
 
+const REPORT = "/reporting/service/stats";
 const HOURS = 8;
 const FRESH = 15_000; // ms until what is shown is asked for again
 
@@ -13,6 +17,7 @@ export class IntervalsDialog {
   #dialog = document.getElementById("intervals");
   #service = this.#dialog.querySelector("[name=service]");
   #length = this.#dialog.querySelector("[name=interval]");
+  #day = this.#dialog.querySelector("[name=day]");
   #note = document.getElementById("intervals-note");
   #failure = document.getElementById("intervals-failure");
   #rows = new Rows(this.#dialog.querySelector("tbody"), "interval-row");
@@ -27,7 +32,7 @@ export class IntervalsDialog {
     this.ask = ask;
     this.services = services;
     document.getElementById("show-intervals").onclick = () => this.open();
-    this.#service.onchange = this.#length.onchange = () => this.#load();
+    for (const one of [this.#service, this.#length, this.#day]) one.onchange = () => this.#load();
     this.#dialog.onclose = () => this.close();
   }
 
@@ -55,23 +60,29 @@ export class IntervalsDialog {
     const asked = (this.#asked += 1);
     const id = this.#service.value;
     const filter = id ? { service: [{ id }] } : address.filterOf(address.view());
-    const body = { interval: Number(this.#length.value), last: HOURS * 3600, ...(filter && { filter }) };
+    const day = this.#day.value;
+    const span = day ? { from: day, to: day } : { last: HOURS * 3600 };
+    const body = { interval: Number(this.#length.value), ...span, ...(filter && { filter }) };
+    if (day) write(this.#note, "Loading …");
     try {
-      const { body: answer } = await this.ask(INTERVALS, body);
+      const { body: answer } = await this.ask(day ? REPORT : INTERVALS, body);
       if (asked !== this.#asked) return;
       write(this.#failure, "");
-      this.#show(answer.intervals);
+      this.#show(answer.intervals, day);
     } catch (error) {
       if (asked !== this.#asked) return;
       write(this.#failure, error instanceof Refusal ? error.message : "The server does not answer.");
+      if (day) this.#show([], day); // not the figures of another day
     }
-    this.#timer = setTimeout(() => this.#load(), FRESH);
+    if (!day) this.#timer = setTimeout(() => this.#load(), FRESH);
   }
 
-  #show(intervals) {
+  #show(intervals, day) {
     const sums = summed(intervals);
     const most = Math.max(1, ...sums.map((one) => one.offered));
-    write(this.#note, sums.length ? `the last ${plural(HOURS, "hour")}` : "no call in these hours");
+    const when = day || `the last ${plural(HOURS, "hour")}`;
+    const none = day ? `no call is known of ${day}` : "no call in these hours";
+    write(this.#note, sums.length ? when : none);
     this.#rows.show(sums, (one) => String(one.start), (row, one) => fill(row, one, most));
   }
 }
