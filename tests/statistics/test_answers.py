@@ -1,0 +1,55 @@
+"""Each method, from a question to the bytes of its answer."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
+from floorcast.floor.view import FloorView
+from floorcast.model.errors import InvalidParameter
+from floorcast.statistics.answers import METHODS, Question, answer, answer_steps
+from floorcast.statistics.requests import CampaignFilter, ServiceFilter
+from floorcast.statistics.visibility import Moment, Visibility
+from tests.verify.random_days import PLAN
+
+NOWHERE = ServiceFilter(frozenset({404}))
+
+
+@pytest.fixture
+def visibility() -> Visibility:
+    """A floor with a site, on which nothing has happened."""
+    floor = Floor(FloorState(client=1))
+    floor.begin_entry(1, 10_000)
+    floor.apply(PLAN)
+    return Visibility([FloorView(floor)])
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_step_by_step_it_is_the_whole_answer(visibility: Visibility, method: str) -> None:
+    """JSON, whoever takes the steps."""
+    question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
+    steps = answer_steps(question, visibility, Moment(5_000))
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        body: bytes = end.value
+    assert body == answer(question, visibility, Moment(5_000))
+    assert isinstance(msgspec.json.decode(body), dict)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_an_unknown_id_is_refused(visibility: Visibility, method: str) -> None:
+    """By every method, and no floor is held up afterwards."""
+    question = Question(
+        method,  # type: ignore[arg-type]  # each of the methods' names
+        filter=NOWHERE,
+        campaigns=CampaignFilter(of=NOWHERE),
+    )
+    with pytest.raises(InvalidParameter, match="names 404"):
+        answer(question, visibility, Moment(5_000))
+    hooks = visibility.views[0].hooks
+    assert not hooks.agents
+    assert not hooks.calls

@@ -1,0 +1,93 @@
+"""Answers about the past, as a worker process makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apsw
+import msgspec
+import pytest
+
+from floorcast.model.errors import InvalidParameter
+from floorcast.model.token import end_of_entry
+from floorcast.projection.refold import FoldLimits
+from floorcast.sqlite.checksums import add_function
+from floorcast.statistics.answers import METHODS, Question
+from floorcast.statistics.as_of import PastAnswer, PastQuestion, Place, answer_as_of
+from floorcast.statistics.requests import ServiceFilter
+from tests.real.nodes import Clock, House, scratch
+from tests.real.sites import ACME, CHILD, event, ndjson
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    """A node with a call in each of two requests, and a snapshot between them."""
+    with scratch() as folder:
+        one = House(folder, Clock())
+        for number in (1, 2):
+            call = event("call.queue", number, transactionId=number, sessionId="s", service="Sales")
+            one.take(ndjson([call]))
+            one.close()
+            one.clock.move(60)
+            one.open()
+        yield one
+        one.end()
+
+
+def asked(house: House, entry: int, question: Question) -> bytes:
+    """The question about the floor after an entry."""
+    places = [Place(ACME, end_of_entry(entry)), Place(CHILD, end_of_entry(1))]
+    past = PastQuestion(
+        folder=str(house.data),
+        places=places,
+        moment=house.clock.ticks // 10_000,
+        limits=FoldLimits(),
+        call_centers=None,
+        listed=frozenset(),
+        question=question,
+    )
+    return msgspec.msgpack.encode(past)
+
+
+def answered(house: House, entry: int, question: Question) -> PastAnswer:
+    """Its answer."""
+    return msgspec.msgpack.decode(answer_as_of(asked(house, entry, question)), type=PastAnswer)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_what_is_kept_changes_no_answer(house: House, method: str) -> None:
+    """Forward, backward and again: each moment has the same answer in whatever order."""
+    question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
+    first = {entry: answered(house, entry, question) for entry in (1, 2, 3)}
+    for entry in (3, 3, 1, 2, 3, 2):
+        assert answered(house, entry, question) == first[entry]
+
+
+def test_the_newest_event_is_that_of_then(house: House) -> None:
+    """When it was recorded; 0 where the log had only the site."""
+    question = Question("service/stats")
+    newest = [answered(house, entry, question).newest_event for entry in (1, 2, 3)]
+    assert newest[0] == 0
+    assert 0 < newest[1] < newest[2]
+
+
+def test_a_refusal_is_raised_and_leaves_the_next_answer_right(house: House) -> None:
+    """An id that does not exist then; and what is kept is still sound."""
+    before = answered(house, 3, Question("service/stats"))
+    with pytest.raises(InvalidParameter, match=r"filter\.service names 77"):
+        answered(house, 2, Question("service/stats", filter=ServiceFilter(frozenset({77}))))
+    assert answered(house, 3, Question("service/stats")) == before
+
+
+def test_what_cannot_be_computed_says_from_when(house: House) -> None:
+    """The first tick of which the past can be asked."""
+    house.close()
+    connection = apsw.Connection(str(house.data / "log.db"))
+    add_function(connection)
+    connection.execute("UPDATE streams SET removed = 2 WHERE client = ?", (ACME,))
+    connection.close()
+    answer = answered(house, 1, Question("service/stats"))
+    assert answer.body is None
+    assert answer.since is not None
+    assert answered(house, 3, Question("service/stats")).body is not None
+    house.open()
