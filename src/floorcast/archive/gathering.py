@@ -28,8 +28,12 @@ __all__ = ["Gathered", "gather"]
 
 
 class Gathered(NamedTuple):
-    """The rows of a client's span, and the hours that nobody has."""
+    """The rows of a client's span: those of ``files`` on disk, and those of ``table``.
 
+    ``missing`` are the hours that nobody has.
+    """
+
+    files: list[str]
     table: pa.Table
     missing: list[MissingHour]
 
@@ -47,12 +51,13 @@ def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> Gat
     schema = SCHEMAS[name]
     columns = [field.name for field in schema]
     tables = [schema.empty_table()]
-    if sealed:
-        tables.append(_read(archive, sorted(sealed), name, columns, span.services))
+    files = [f"{archive.root}/{path}/{name}.parquet" for path in sorted(sealed)]
+    if files and not archive.in_folder:
+        tables.append(_read(archive, files, name, columns, span.services))
     rows, gone = _of_log(job, span, left, name)
     tables.append(table_of(name, rows))
     missing = [MissingHour(span.client, hour.start, hour.end) for hour in gone]
-    return Gathered(pa.concat_tables(tables), missing)
+    return Gathered(files if archive.in_folder else [], pa.concat_tables(tables), missing)
 
 
 def _sealed(archive: Archive, client: int, dates: Iterable[str]) -> set[str]:
@@ -60,9 +65,8 @@ def _sealed(archive: Archive, client: int, dates: Iterable[str]) -> set[str]:
 
 
 def _read(
-    archive: Archive, paths: list[str], name: str, columns: list[str], services: Collection[int]
+    archive: Archive, files: list[str], name: str, columns: list[str], services: Collection[int]
 ) -> pa.Table:
-    files = [f"{archive.root}/{path}/{name}.parquet" for path in paths]
     wanted = pa.array(sorted(services), pa.int64())
     chosen = ds.field("serviceId").isin(wanted)
     if NO_SERVICE in services:
@@ -80,6 +84,8 @@ def _of_log(
 ) -> tuple[list[Row], list[Hour]]:
     """The rows of hours that are not sealed, folded from the log at once; and those it has not."""
     gone: list[Hour] = []
+    if not left:
+        return [], gone
     with StoredFloor(Path(job.folder), span.client) as source:
         first = source.first_at()
         begins = None if first is None or source.removed else first // 10_000

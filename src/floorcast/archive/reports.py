@@ -16,11 +16,12 @@ from floorcast.archive.answers import (
     MissingHour,
     ServiceReport,
 )
-from floorcast.archive.gathering import gather
+from floorcast.archive.gathering import Gathered, gather
 from floorcast.archive.jobs import CallPlace, ClientSpan, ReportJob
 from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, REASONS, moved_on_column
 from floorcast.archive.storage import Archive
 from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import COLUMNS, MOVED_ON, Column
 from floorcast.site.configuration import Service
 from floorcast.statistics.agent_stats import ServiceFigures
@@ -52,9 +53,9 @@ def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
     missing: list[MissingHour] = []
     for span in job.spans:
         _widen(span, job.interval * 1000)
-        table, gone = gather(job, span, archive, "service_intervals")
-        missing += gone
-        rows += _services(job, span, table)
+        found_rows = gather(job, span, archive, "service_intervals")
+        missing += found_rows.missing
+        rows += _services(job, span, found_rows)
     rows.sort(key=lambda row: (row.start, int(row.service_id)))
     return ServiceReport(rows, missing, job.now)
 
@@ -70,9 +71,9 @@ def _widen(span: ClientSpan, width: int) -> None:
     span.start, span.end = begin, last_end
 
 
-def _services(job: ReportJob, span: ClientSpan, table: pa.Table) -> list[ServiceInterval]:
+def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[ServiceInterval]:
     sums = ", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in _SUMS)
-    with _connected(job, span, table) as connection:
+    with _connected(job, span, gathered) as connection:
         counted = _fetched(
             connection,
             f"SELECT serviceId, {_BUCKET} AS bucket, any_value(b.dayEnd) AS dayEnd, {sums},"
@@ -115,18 +116,18 @@ def agent_report(job: ReportJob, archive: Archive) -> AgentReport:
     missing: list[MissingHour] = []
     for span in job.spans:
         _widen(span, job.interval * 1000)
-        table, gone = gather(job, span, archive, "agent_intervals")
-        missing += gone
-        rows += _agents(job, span, table)
+        found_rows = gather(job, span, archive, "agent_intervals")
+        missing += found_rows.missing
+        rows += _agents(job, span, found_rows)
     rows.sort(key=lambda row: row[:2])
     return AgentReport([row[2] for row in rows], missing, job.now)
 
 
 def _agents(
-    job: ReportJob, span: ClientSpan, table: pa.Table
+    job: ReportJob, span: ClientSpan, gathered: Gathered
 ) -> list[tuple[int, int, AgentInterval]]:
     sums = ", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in _AGENT_SUMS)
-    with _connected(job, span, table) as connection:
+    with _connected(job, span, gathered) as connection:
         counted = _fetched(
             connection,
             f"SELECT agentId, serviceId, {_BUCKET} AS bucket, any_value(b.dayEnd) AS dayEnd,"
@@ -174,9 +175,9 @@ def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace
         after = job.after
         if after is not None:
             span.start = max(span.start, after.ended)
-        table, gone = gather(job, span, archive, "calls")
-        missing += gone
-        found += _calls(job, span, table)
+        found_rows = gather(job, span, archive, "calls")
+        missing += found_rows.missing
+        found += _calls(job, span, found_rows)
     found.sort(key=lambda one: one[0].order())
     page = found[: job.count]
     more = len(found) > job.count
@@ -186,10 +187,11 @@ def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace
 
 
 def _calls(
-    job: ReportJob, span: ClientSpan, table: pa.Table
+    job: ReportJob, span: ClientSpan, gathered: Gathered
 ) -> list[tuple[CallPlace, ArchivedCall]]:
     connection = duckdb.connect(config=CONFIG)
-    connection.register("rows", table)
+    connection.execute("SET TimeZone = 'UTC'")
+    _make_rows(connection, span, gathered)
     query = """
         SELECT * EXCLUDE (started, joined, answered, "left", ended),
             epoch_ms(ended) AS endedMs, epoch_ms(joined) AS joinedMs,
@@ -233,7 +235,7 @@ def _seconds(ms: int | None) -> int | None:
     return None if ms is None else ms // 1000
 
 
-def _connected(job: ReportJob, span: ClientSpan, table: pa.Table) -> duckdb.DuckDBPyConnection:
+def _connected(job: ReportJob, span: ClientSpan, gathered: Gathered) -> duckdb.DuckDBPyConnection:
     """A database with the ``rows`` of a span and its ``days``."""
     calendar = Calendar(span.time_zone)
     last = min(span.end, job.now + 1) - 1
@@ -243,10 +245,22 @@ def _connected(job: ReportJob, span: ClientSpan, table: pa.Table) -> duckdb.Duck
     ]
     connection = duckdb.connect(config=CONFIG)
     connection.execute("SET TimeZone = 'UTC'")
-    connection.register("rows", table)
+    _make_rows(connection, span, gathered)
     begins, ends = zip(*days, strict=True)
     connection.register("days", pa.table({"dayStart": list(begins), "dayEnd": list(ends)}))
     return connection
+
+
+def _make_rows(connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered: Gathered) -> None:
+    """Create the view ``rows``: those of the files that the user may see, and the others."""
+    connection.register("recent", gathered.table)
+    union = ""
+    if gathered.files:
+        connection.read_parquet(gathered.files).create_view("sealed")
+        seen = ", ".join(str(int(service)) for service in span.services)
+        unknown = " OR serviceId IS NULL" if NO_SERVICE in span.services else ""
+        union = f" UNION ALL BY NAME SELECT * FROM sealed WHERE serviceId IN ({seen}){unknown}"  # noqa: S608 -- numbers
+    connection.execute(f"CREATE VIEW rows AS SELECT * FROM recent{union}")  # noqa: S608 -- ours
 
 
 def _fetched(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pyarrow as pa
 
 from floorcast.floor.counters import CATEGORIES
@@ -54,6 +56,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+@cache
 def moved_on_column(reason: str) -> str:
     """The column of a reason for which calls move on."""
     return f"movedOn{_camel(reason).capitalize()}"

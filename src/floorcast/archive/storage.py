@@ -46,6 +46,11 @@ class Archive:
         self.root = root
         self._write = write
 
+    @property
+    def in_folder(self) -> bool:
+        """Whether the files are on a disk of this machine."""
+        return isinstance(self.files, fs.LocalFileSystem)
+
     def write(self, path: str, content: bytes) -> None:
         """Create or replace a file; durable when it returns."""
         try:
