@@ -128,6 +128,30 @@ def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
         schemas.validate(document, schemas.latest_version(), strict=True)
 
 
+def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
+    """Each key belongs to a client; all nodes have the same figures, so one answers for all."""
+    chart = pytest.importorskip("helm_python.chart", reason=MISSING)
+    yaml = pytest.importorskip("yaml", reason=MISSING)
+    values = {"monitor": {"enabled": True, "keySecrets": ["acme-key", "child-key"]}}
+    rendered = chart.Chart.load(str(CHART)).render(values, name="fc", namespace="floor")
+    (text,) = [one for name, one in rendered.items() if name.endswith("monitor.yaml")]
+    monitor = yaml.safe_load(text)
+    nodes, *floors = monitor["spec"]["endpoints"]
+    assert (monitor["kind"], nodes["path"]) == ("ServiceMonitor", "/metrics")
+    found = [one["authorization"]["credentials"] for one in floors]
+    assert found == [{"name": "acme-key", "key": "key"}, {"name": "child-key", "key": "key"}]
+    assert {one["path"] for one in floors} == {"/metrics/floor"}
+    assert {one["relabelings"][0]["regex"] for one in floors} == {"fc-0"}
+    (services,) = [one for name, one in rendered.items() if name.endswith("/service.yaml")]
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    selected = [
+        one["metadata"]["name"]
+        for one in yaml.safe_load_all(services)
+        if wanted.items() <= one["metadata"]["labels"].items()
+    ]
+    assert selected == ["fc-nodes"]
+
+
 def test_the_chart_refuses_servers_that_share_no_log() -> None:
     """Each would hold a part of the events."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
