@@ -1,6 +1,6 @@
 """The archive's costs: sealing an hour, and reporting a month by day.
 
-    python benchmarks/archive.py [--events 100000] [--agents 10000] [--services 500] [--days 31]
+    python benchmarks/archive.py [--events 41667] [--agents 10000] [--services 500] [--days 31]
 
 An hour of a busy client is folded and written as the sealing worker does it. Then a month of hours
 is written to a temporary folder, and reported by day. Both run in this process.
@@ -186,7 +186,12 @@ def report_a_month(days: int) -> None:
 def main() -> None:
     """Run both."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--events", type=int, default=100_000, help="events of the hour")
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=41_667,
+        help="events of the hour: a day of a million has so many",
+    )
     parser.add_argument("--agents", type=int, default=10_000)
     parser.add_argument("--services", type=int, default=500)
     parser.add_argument("--days", type=int, default=31, help="days of the report")
