@@ -272,11 +272,26 @@ def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
     house.close()
 
 
+def test_a_large_snapshot_stops_no_ingest(tmp_path: Path) -> None:
+    """While it waits for the disk; many of them do."""
+    with failing_disk("mirror.db") as disk:
+        house = House(tmp_path / "mirror.db", StoreTuning(backlog_bytes=1_000, retry_seconds=0.001))
+        disk.faults = {"full"}
+        house.store.write_snapshot(ACME, 1, 1, bytes(4_000))
+        assert not house.store.is_full()
+        house.store.write_snapshot(ACME, 2, 1, bytes(4_000))
+        house.store.write_snapshot(ACME, 3, 1, bytes(4_000))
+        assert house.store.is_full()
+        disk.works()
+        house.close()
+
+
 def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
     """Which stored its bytes as they are."""
     assert filed.path is not None
     blob = b"\x92\xc4\x01a\xc4\x01b"
     connection = apsw.Connection(str(filed.path))
+    connection.set_busy_timeout(5_000)  # the writer tidies up
     connection.execute(
         "INSERT INTO snapshots (client, entry, version, blob) VALUES (?, 3, 1, ?)", (ACME, blob)
     )

@@ -68,6 +68,7 @@ KEPT = 2  # snapshots a client, whatever their size: should the newest not be us
 MAX_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
 _ZLIB = b"\x78"  # how a compressed blob begins; one of msgpack, as older releases stored it, cannot
 _LEVEL = 1
+_SHRINKS = 8  # how many times smaller a compressed snapshot is, at least
 
 _log = structlog.get_logger(__name__)
 
@@ -117,7 +118,9 @@ class StoredSnapshots:
                 del self._pending[client]
 
         self._pending.setdefault(client, []).append(snapshot)
-        self._writer.submit(len(snapshot.blob), work, done)
+        # about its stored size: the snapshots of large floors at the end of an hour must not stop
+        # ingest
+        self._writer.submit(len(snapshot.blob) // _SHRINKS + 1, work, done)
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest sound snapshot at or before an entry. Raises Unavailable."""
