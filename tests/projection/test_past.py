@@ -84,6 +84,7 @@ def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
         expected = whole(floors.floor(ACME, end_of_entry(6)))
         newest = floors.floor(ACME, end_of_entry(6)).base
     connection = apsw.Connection(str(house.data / "mirror.db"))
+    connection.set_busy_timeout(5_000)  # the server writes, too
     add_function(connection)
     bases = [newest]
     while bases[-1]:
@@ -105,6 +106,7 @@ def test_before_what_is_kept_it_says_from_when(house: House) -> None:
     third = house.node.server.log.recorded_at(ACME, 4)
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
+    connection.set_busy_timeout(5_000)  # the server writes, too
     add_function(connection)
     (ordinal,) = connection.execute("SELECT ordinal FROM streams WHERE client = ?", (ACME,))
     connection.execute("UPDATE streams SET removed = 3 WHERE ordinal = ?", ordinal)
@@ -123,6 +125,7 @@ def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
         before = whole(floors.floor(ACME, end_of_entry(2)))
         for file, table in (("log.db", "entries"), ("mirror.db", "snapshots")):
             connection = apsw.Connection(str(house.data / file))
+            connection.set_busy_timeout(5_000)  # the server writes, too
             add_function(connection)
             connection.execute(f"DELETE FROM {table}")
             connection.close()

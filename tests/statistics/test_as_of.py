@@ -83,6 +83,7 @@ def test_what_cannot_be_computed_says_from_when(house: House) -> None:
     """The first tick of which the past can be asked."""
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
+    connection.set_busy_timeout(5_000)  # the server writes, too
     add_function(connection)
     connection.execute("UPDATE streams SET removed = 2 WHERE client = ?", (ACME,))
     connection.close()
