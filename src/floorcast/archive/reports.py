@@ -22,7 +22,7 @@ from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, REASONS, moved_on_c
 from floorcast.archive.storage import Archive
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.floor.intervals import COLUMNS, MOVED_ON, Column
+from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column
 from floorcast.site.configuration import Service
 from floorcast.statistics.agent_stats import ServiceFigures
 from floorcast.statistics.service_intervals import ServiceInterval, shown
@@ -37,14 +37,7 @@ _AGENT_SUMS = (
     *AGENT_CALLS, "readyMs", "wrapUpMs", "inCallMs", "holdMs", "transferringMs", *_NOT_READY
 )  # fmt: skip
 
-_BUCKET = """
-    b.dayStart + CASE WHEN $width = 0 THEN 0
-        ELSE (epoch_ms(t.start) - b.dayStart) // $width * $width END
-"""
-_JOIN = """
-    FROM rows t JOIN days b ON epoch_ms(t.start) >= b.dayStart AND epoch_ms(t.start) < b.dayEnd
-    WHERE epoch_ms(t.start) >= $start AND epoch_ms(t.start) < $end
-"""
+_JOIN = "FROM rows t JOIN slots b ON epoch_ms(t.start) = b.slot"
 
 
 def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
@@ -76,11 +69,9 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
     with _connected(job, span, gathered) as connection:
         counted = _fetched(
             connection,
-            f"SELECT serviceId, {_BUCKET} AS bucket, any_value(b.dayEnd) AS dayEnd, {sums},"
+            f"SELECT serviceId, b.bucket AS bucket, any_value(b.dayEnd) AS dayEnd, {sums},"
             f" max(agentsMax) AS agentsMax, max(queueMax) AS queueMax {_JOIN}"
             " GROUP BY serviceId, bucket ORDER BY bucket, serviceId",
-            job,
-            span,
         )
         waits = {
             (row["serviceId"], row["bucket"]): (row["p50"], row["p90"], row["longest"])
@@ -88,10 +79,8 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
                 connection,
                 "SELECT serviceId, bucket, quantile_disc(wait, 0.5) AS p50,"  # noqa: S608 -- as above
                 " quantile_disc(wait, 0.9) AS p90, max(wait) AS longest FROM"
-                f" (SELECT serviceId, {_BUCKET} AS bucket, unnest(t.waits) AS wait {_JOIN})"
+                f" (SELECT serviceId, b.bucket AS bucket, unnest(t.waits) AS wait {_JOIN})"
                 " GROUP BY serviceId, bucket",
-                job,
-                span,
             )
         }
     services = {service.id: service for service in span.described}
@@ -130,12 +119,10 @@ def _agents(
     with _connected(job, span, gathered) as connection:
         counted = _fetched(
             connection,
-            f"SELECT agentId, serviceId, {_BUCKET} AS bucket, any_value(b.dayEnd) AS dayEnd,"
+            f"SELECT agentId, serviceId, b.bucket AS bucket, any_value(b.dayEnd) AS dayEnd,"
             " arg_max(agentLoginId, t.start) AS login, arg_max(agentName, t.start) AS name,"
             f" {sums} {_JOIN} GROUP BY agentId, serviceId, bucket"
             " ORDER BY bucket, agentId, serviceId NULLS FIRST",
-            job,
-            span,
         )
     agents: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for row in counted:
@@ -236,19 +223,28 @@ def _seconds(ms: int | None) -> int | None:
 
 
 def _connected(job: ReportJob, span: ClientSpan, gathered: Gathered) -> duckdb.DuckDBPyConnection:
-    """A database with the ``rows`` of a span and its ``days``."""
-    calendar = Calendar(span.time_zone)
-    last = min(span.end, job.now + 1) - 1
-    days = [
-        calendar.bounds(day)
-        for day in range(calendar.day_of(span.start), calendar.day_of(max(last, span.start)) + 1)
-    ]
+    """A database with the ``rows`` of a span and the ``slots`` of its intervals."""
+    slots = _slots(job, span)
     connection = duckdb.connect(config=CONFIG)
     connection.execute("SET TimeZone = 'UTC'")
     _make_rows(connection, span, gathered)
-    begins, ends = zip(*days, strict=True)
-    connection.register("days", pa.table({"dayStart": list(begins), "dayEnd": list(ends)}))
+    connection.register("slots", slots)
     return connection
+
+
+def _slots(job: ReportJob, span: ClientSpan) -> pa.Table:
+    """Every five minutes of the span, with the start of its interval and the end of its day."""
+    calendar, width = Calendar(span.time_zone), job.interval * 1000
+    found: dict[str, list[int]] = {"slot": [], "bucket": [], "dayEnd": []}
+    last = max(min(span.end, job.now + 1) - 1, span.start)
+    for day in range(calendar.day_of(span.start), calendar.day_of(last) + 1):
+        begin, end = calendar.bounds(day)
+        for slot in range(begin, end, SLOT_MS):
+            if span.start <= slot < span.end:
+                found["slot"].append(slot)
+                found["bucket"].append(begin + (slot - begin) // width * width if width else begin)
+                found["dayEnd"].append(end)
+    return pa.table({name: pa.array(values, pa.int64()) for name, values in found.items()})
 
 
 def _make_rows(connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered: Gathered) -> None:
@@ -263,11 +259,8 @@ def _make_rows(connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered
     connection.execute(f"CREATE VIEW rows AS SELECT * FROM recent{union}")  # noqa: S608 -- ours
 
 
-def _fetched(
-    connection: duckdb.DuckDBPyConnection, query: str, job: ReportJob, span: ClientSpan
-) -> list[dict[str, Any]]:
-    values = {"width": job.interval * 1000, "start": span.start, "end": span.end}
-    return _named(connection.execute(query, values))
+def _fetched(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    return _named(connection.execute(query))
 
 
 def _named(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
