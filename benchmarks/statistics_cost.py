@@ -57,15 +57,16 @@ def floor_of(size: Size) -> Floor:
     """A floor at noon: its agents had four calls each, and some calls are open."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, NOON * 10_000)
-    floor.apply(_plan(size))
+    floor.apply(plan_of(size))
     dice = random.Random(size.agents)
-    for number, event in enumerate(_events(size, dice), 2):
+    for number, one in enumerate(_events(size, dice), 2):
         floor.begin_entry(number, NOON * 10_000 + number)
-        floor.fold(event, NOON * 10_000 + number, "-")
+        floor.fold(one, NOON * 10_000 + number, "-")
     return floor
 
 
-def _plan(size: Size) -> FloorConfig:
+def plan_of(size: Size) -> FloorConfig:
+    """The names of a floor."""
     return FloorConfig(
         time_zone="America/New_York",
         call_centers=tuple(CallCenter(id=n, name=f"Center {n}") for n in range(1, 6)),
@@ -83,40 +84,43 @@ def _events(size: Size, dice: random.Random) -> Iterator[InboundEvent]:
     for agent in range(size.agents):
         service = 1 + agent % size.services
         begin = NOON - 3_600_000
-        yield _agent(agent, "LOGON", begin, service)
+        yield agent_event(agent, "LOGON", begin, service)
         for turn in range(4):
             at = begin + 60_000 * turn + dice.randrange(20_000)
-            call = _name(agent * 4 + turn)
-            yield _event("call.start", at, call, service=service, direction="INBOUND")
-            yield _event("call.queue", at, call)
-            yield _agent(agent, "IN_CALL", at + 5_000, service, call=call)
-            yield _event("call.end", at + 25_000, call)
-            yield _agent(agent, "READY", at + 27_000, service)
-            yield _event("call.disposition", at + 30_000, call, termCode="RPC")
-        yield _agent(agent, dice.choice(STATES), begin + 300_000, service)
+            call = call_name(agent * 4 + turn)
+            yield event("call.start", at, call, service=service, direction="INBOUND")
+            yield event("call.queue", at, call)
+            yield agent_event(agent, "IN_CALL", at + 5_000, service, call=call)
+            yield event("call.end", at + 25_000, call)
+            yield agent_event(agent, "READY", at + 27_000, service)
+            yield event("call.disposition", at + 30_000, call, termCode="RPC")
+        yield agent_event(agent, dice.choice(STATES), begin + 300_000, service)
     for number in range(size.calls):
-        call = _name(1_000_000 + number)
+        call = call_name(1_000_000 + number)
         at = NOON - dice.randrange(600_000)
         direction = "OUTBOUND" if number % 2 else "INBOUND"
         about = {"service": 1 + number % size.services, "campaign": 1 + number % size.services}
-        yield _event("call.start", at, call, direction=direction, account="34964238", **about)
+        yield event("call.start", at, call, direction=direction, account="34964238", **about)
         if number % 4 < 2:
-            yield _event("call.queue", at, call)
+            yield event("call.queue", at, call)
 
 
-def _name(number: int) -> dict[str, object]:
+def call_name(number: int) -> dict[str, object]:
+    """The two members that identify a call."""
     return {"transactionId": number, "sessionId": f"U{number:08X}@10.10.112.81"}
 
 
-def _agent(agent: int, kind: str, at: int, service: int, **more: object) -> InboundEvent:
-    return _event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
+def agent_event(agent: int, kind: str, at: int, service: int, **more: object) -> InboundEvent:
+    """An agent entered a state at ``at`` (ms)."""
+    return event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
 
 
-def _event(kind: str, at: int, data: dict[str, object], **more: object) -> InboundEvent:
+def event(kind: str, at: int, data: dict[str, object], **more: object) -> InboundEvent:
+    """An event at ``at`` (ms)."""
     when = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     raw = {"specversion": "1.0", "id": "-", "source": "-", "type": kind, "time": when}
-    event: InboundEvent = _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
-    return event
+    made: InboundEvent = _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
+    return made
 
 
 Method = Callable[[Visibility, ServiceFilter, Moment], int]

@@ -175,6 +175,21 @@ class ServiceIntervals(Struct):
         cells = self.hours.get(hour)
         return _NOTHING if cells is None else cells[row * COLUMNS : (row + 1) * COLUMNS]
 
+    def sums(self, first: int, width: int) -> Sequence[int] | None:
+        """The counters of some slots of one hour together; None: nothing was counted then."""
+        cells = self.hours.get(first // SLOTS_OF_HOUR)
+        if cells is None:
+            return None
+        begin = first % SLOTS_OF_HOUR * COLUMNS
+        slots = [
+            cells[slot : slot + COLUMNS] for slot in range(begin, begin + width * COLUMNS, COLUMNS)
+        ]
+        return slots[0] if width == 1 else list(map(sum, zip(*slots, strict=True)))
+
+    def waits_from(self, begin: int) -> Numbers:
+        """A copy of ``waits`` without those before slot ``begin``."""
+        return self.waits[bisect_left(self.waits, begin << _SECONDS_BITS) :]
+
     def waits_of(self, begin: int, end: int) -> Sequence[int]:
         """The waits of the calls answered in the slots from ``begin`` to ``end``, in seconds."""
         first = bisect_left(self.waits, begin << _SECONDS_BITS)

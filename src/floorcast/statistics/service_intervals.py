@@ -6,6 +6,7 @@ A day's intervals begin at the client's local midnight and are laid out in elaps
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import add
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -39,7 +40,9 @@ __all__ = [
 ]
 
 _SERVICES_OF_TURN = 20  # services that are read in one turn of the event loop
-_ROWS_OF_TURN = 100
+_ROWS_OF_TURN = 40
+_LOOKED_OF_TURN = 500  # intervals of services, most of which have no row
+_NEVER = 1 << 30  # a slot that no day has
 
 
 class ServiceInterval(Struct, rename="camel", gc=False):
@@ -112,8 +115,7 @@ class _Own(NamedTuple):
     service: Service
     slots: Mapping[int, ServiceIntervals]
     added: Mapping[int, ServiceIntervals]
-    agents: int
-    waiting: int
+    carried: Carried
 
 
 class _Intervals:
@@ -122,13 +124,19 @@ class _Intervals:
     def __init__(self, scope: Scope, moment: Moment, span: IntervalSpan) -> None:
         self._moment = moment
         self._width = span.seconds * 1000 // SLOT_MS
-        self._days = _days(scope, moment, span)
-        self._begin = self._days[-1].begin
+        days = _days(scope, moment, span)
+        begin = days[-1].begin
         if span.last is not None:
             now, width = moment.now, self._width * SLOT_MS
-            in_progress = now - (now - self._days[-1].begin) % width
-            self._begin = min(in_progress, now - span.last * 1000)
-        self._scan = _scan(scope, moment, self._days)
+            in_progress = now - (now - begin) % width
+            begin = min(in_progress, now - span.last * 1000)
+        self._first_slots = [(day, self._slot_after(day, begin)) for day in days]
+        self._scan = _scan(scope, moment, self._first_slots)
+
+    def _slot_after(self, day: Day, begin: int) -> int:
+        """The first slot of the first interval of the day that begins at ``begin`` or later."""
+        width = self._width * SLOT_MS
+        return max(0, -(-(begin - day.begin) // width)) * self._width
 
     def __iter__(self) -> Iterator[list[ServiceInterval]]:
         """The rows, some per turn; none while services are read."""
@@ -137,19 +145,17 @@ class _Intervals:
             owns += some
             yield []
         rows: list[ServiceInterval] = []
-        carried = {
-            own.service.id: Carried(own.slots, (own.agents, own.waiting), self._days[0].number)
-            for own in owns
-        }
-        for day in self._days:
-            for first in range(0, self._last(day, owns), self._width):
+        looked = 0
+        for day, first in self._first_slots:
+            for slot in range(first, self._last(day, owns), self._width):
                 for own in owns:
-                    row = self._row(own, day, first, carried[own.service.id])
+                    row = self._row(own, day, slot)
+                    looked += 1
                     if row is not None:
                         rows.append(row)
-                    if len(rows) >= _ROWS_OF_TURN:
+                    if len(rows) >= _ROWS_OF_TURN or looked >= _LOOKED_OF_TURN:
                         yield rows
-                        rows = []
+                        rows, looked = [], 0
         yield rows
 
     def close(self) -> None:
@@ -165,80 +171,90 @@ class _Intervals:
                 last = max(last, (max(slots.hours) + 1) * SLOTS_OF_HOUR)
         return last
 
-    def _row(self, own: _Own, day: Day, first: int, carried: Carried) -> ServiceInterval | None:
-        start = day.begin + first * SLOT_MS
-        end = min(start + self._width * SLOT_MS, day.end)
+    def _row(self, own: _Own, day: Day, first: int) -> ServiceInterval | None:
         until = min(first + self._width, _slots_until(day, self._moment.now))
-        agents, queue = carried.over(day.number, range(first, until))
-        if start < self._begin:
-            return None
-        counted = [0] * COLUMNS
+        most = own.carried.over(day.number, range(first, until))
+        counted: Sequence[int] | None = None
         waits: list[int] = []
         for slots in (own.slots.get(day.number), own.added.get(day.number)):
-            if slots is not None:
-                for slot in range(first, first + self._width):
-                    counted = [a + b for a, b in zip(counted, slots.row(slot), strict=True)]
-                waits += slots.waits_of(first, first + self._width)
-        if not any(counted[: Column.AGENTS_MOST]) and not any(counted[Column.MOVED_ON :]):
+            sums = None if slots is None else slots.sums(first, self._width)
+            if slots is None or sums is None:
+                continue
+            counted = sums if counted is None else list(map(add, counted, sums))
+            waits += slots.waits_of(first, first + self._width)
+        if counted is None or not (
+            any(counted[: Column.AGENTS_MOST]) or any(counted[Column.MOVED_ON :])
+        ):
             return None
+        start = day.begin + first * SLOT_MS
+        end = min(start + self._width * SLOT_MS, day.end)
         complete = end <= self._moment.now
         waits.sort()
         of_waits = (_percentile(waits, 50), _percentile(waits, 90), waits[-1] if waits else 0)
-        return shown(own.service, (start, end, complete), counted, of_waits, (agents, queue))
+        return shown(own.service, (start, end, complete), counted, of_waits, most)
 
 
 class Carried:
     """The number of agents and of waiting calls of a service, from slot to slot.
 
-    ``slots`` are by day; ``now`` are the numbers at the present.
+    Begins before slot ``first`` of a day. ``slots`` are by day; ``now`` are the numbers at the
+    present.
     """
 
     def __init__(
-        self, slots: Mapping[int, ServiceIntervals], now: tuple[int, int], first_day: int
+        self,
+        slots: Mapping[int, ServiceIntervals],
+        now: tuple[int, int],
+        day: int,
+        first: int = 0,
     ) -> None:
-        self._slots = slots
-        self._now = {Column.AGENTS_MOST: now[0], Column.QUEUE_MOST: now[1]}
-        before = slots.get(first_day - 1)
-        self._count = {
-            most: self._first(most) if before is None else self._last(before, most)
-            for most in self._now
-        }
+        self.slots = slots
+        pairs = zip((Column.AGENTS_MOST, Column.QUEUE_MOST), now, strict=True)
+        self._count = {most: self._before(most, day, first, number) for most, number in pairs}
 
     def over(self, day: int, slots: range) -> tuple[int, int]:
         """The most agents, and the most waiting calls, in some slots; go through all in order."""
-        found = [self._over(most, self._slots.get(day), slots) for most in self._now]
-        return found[0], found[1]
+        intervals = self.slots.get(day)
+        if intervals is None:
+            return self._count[Column.AGENTS_MOST], self._count[Column.QUEUE_MOST]
+        most_agents = self._over(Column.AGENTS_MOST, intervals, slots)
+        return most_agents, self._over(Column.QUEUE_MOST, intervals, slots)
 
-    def _over(self, most: Column, intervals: ServiceIntervals | None, slots: range) -> int:
+    def _over(self, most: Column, intervals: ServiceIntervals, slots: range) -> int:
         found = self._count[most]
-        for slot in slots if intervals is not None else ():
-            assert intervals is not None
-            row = intervals.row(slot)
-            if row[most + 1]:
-                found = max(found, row[most] - 1)
-                self._count[most] = row[most + 1] - 1
+        for slot in slots:
+            cells = intervals.hours.get(slot // SLOTS_OF_HOUR)
+            if cells is None:
+                continue
+            index = slot % SLOTS_OF_HOUR * COLUMNS + most
+            if cells[index + 1]:
+                found = max(found, cells[index] - 1)
+                self._count[most] = cells[index + 1] - 1
         return found
 
-    def _first(self, most: Column) -> int:
-        """What there was before the first change: as now, if there was none."""
+    def _before(self, most: Column, day: int, first: int, now: int) -> int:
+        """What the last change before a slot left; as now, if nothing has ever changed."""
+        for number, end in ((day, first), (day - 1, _NEVER)):
+            intervals = self.slots.get(number)
+            left = None if intervals is None else _last_change(intervals, most, end)
+            if left is not None:
+                return left
         changed = any(
-            intervals.row(slot)[most + 1]
-            for intervals in self._slots.values()
-            for slot in _counted_slots(intervals)
+            _last_change(intervals, most, _NEVER) is not None for intervals in self.slots.values()
         )
-        return 0 if changed else self._now[most]
-
-    def _last(self, intervals: ServiceIntervals, most: Column) -> int:
-        for slot in sorted(_counted_slots(intervals), reverse=True):
-            last = intervals.row(slot)[most + 1]
-            if last:
-                return last - 1
-        return self._first(most)
+        return 0 if changed else now
 
 
-def _counted_slots(intervals: ServiceIntervals) -> Iterator[int]:
-    for hour in intervals.hours:
-        yield from range(hour * SLOTS_OF_HOUR, (hour + 1) * SLOTS_OF_HOUR)
+def _last_change(intervals: ServiceIntervals, most: Column, before: int) -> int | None:
+    """The number after the last change before a slot; None: there was none."""
+    for hour in sorted(intervals.hours, reverse=True):
+        cells = intervals.hours[hour]
+        slots = min(SLOTS_OF_HOUR, before - hour * SLOTS_OF_HOUR)
+        for row in range(slots - 1, -1, -1):
+            left = cells[row * COLUMNS + most + 1]
+            if left:
+                return left - 1
+    return None
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
@@ -254,29 +270,44 @@ def _slots_until(day: Day, now: int) -> int:
     return max(0, min(day.end, now + 1) - day.begin + SLOT_MS - 1) // SLOT_MS
 
 
-def _scan(scope: Scope, moment: Moment, days: Sequence[Day]) -> Scan[_Own]:
+def _scan(scope: Scope, moment: Moment, first_slots: Sequence[tuple[Day, int]]) -> Scan[_Own]:
     view = scope.view
-    numbers = (days[0].number - 1, *(day.number for day in days))
+    days = [day for day, _ in first_slots]
     waiting = _waiting(scope, moment, days[-1])
 
     def read(number: int) -> _Own | None:
         service = view.services.get(number)
         if service is None or number == NO_SERVICE:
             return None
-        slots = {
-            day: ServiceIntervals({h: c[:] for h, c in known.hours.items()}, known.waits[:])
-            for day in numbers
+        live = {
+            day: known
+            for day in (days[0].number - 1, *(day.number for day in days))
             if (known := view.intervals_on(day).get(number)) is not None
         }
-        added = _uncounted(view, number, moment, days)
         count, carried_over = waiting.get(number, (0, 0))
+        now = (len(view.logged_in((number,))), count)
+        carried = Carried(live, now, days[0].number, first_slots[0][1])
+        slots = carried.slots = {
+            day.number: _copied(live[day.number], first)
+            for day, first in first_slots
+            if day.number in live
+        }
+        added = _uncounted(view, number, moment, first_slots)
         if carried_over:
             added.setdefault(days[-1].number, ServiceIntervals()).add(
                 0, Column.OFFERED, carried_over
             )
-        return _Own(service, slots, added, len(view.logged_in((number,))), count)
+        return _Own(service, slots, added, carried)
 
     return Scan(scope.services, read, view.hooks.services, min(scope.rows, _SERVICES_OF_TURN))
+
+
+def _copied(intervals: ServiceIntervals, first: int) -> ServiceIntervals:
+    """The slots from ``first`` on, and the rest of their hour, as they are now."""
+    hours = {
+        hour: cells[:] for hour, cells in intervals.hours.items() if hour >= first // SLOTS_OF_HOUR
+    }
+    return ServiceIntervals(hours, intervals.waits_from(first))
 
 
 def _waiting(scope: Scope, moment: Moment, today: Day) -> dict[int, tuple[int, int]]:
@@ -291,7 +322,7 @@ def _waiting(scope: Scope, moment: Moment, today: Day) -> dict[int, tuple[int, i
 
 
 def _uncounted(
-    view: FloorView, service: int, moment: Moment, days: Sequence[Day]
+    view: FloorView, service: int, moment: Moment, first_slots: Sequence[tuple[Day, int]]
 ) -> dict[int, ServiceIntervals]:
     """The time of agents in their present states, which no event has ended yet."""
     added: dict[int, ServiceIntervals] = {}
@@ -300,8 +331,9 @@ def _uncounted(
         if agent.service != service or not agent.state:
             continue
         until = min(moment.now, agent.last_event + moment.quiet_agent)
-        for day in days:
-            begin, end = max(agent.last_event, day.begin), min(until, day.end)
+        for day, first in first_slots:
+            begin = max(agent.last_event, day.begin + first * SLOT_MS)
+            end = min(until, day.end)
             if begin < end:
                 slots = added.setdefault(day.number, ServiceIntervals())
                 slots.add_time(agent.state, begin - day.begin, end - day.begin, 1)

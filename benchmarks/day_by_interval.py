@@ -1,0 +1,133 @@
+"""What a day by interval costs: the time of an answer, its slices, and the memory.
+
+A floor of 500 services and 10,000 agents is folded from a day of about a million events, at the
+moments of the day. Then the intervals of one service and of all are asked for, alert rules are
+evaluated, and the memory of the intervals is summed. Times are of the processor, in ms, the best
+of several; a turn is what the event loop waits for at most.
+
+    python -m benchmarks.day_by_interval --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from benchmarks.statistics_cost import Size, agent_event, call_name, event, plan_of
+from floorcast.alerts.evaluation import judged
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import FloorState
+from floorcast.floor.view import FloorView
+from floorcast.model.inbound import InboundEvent
+from floorcast.site.configuration import AlertRule
+from floorcast.statistics.requests import EVERYTHING, ServiceFilter
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
+from floorcast.statistics.visibility import Moment, Visibility
+
+MIDNIGHT = 1_780_027_200_000  # ms, in New York
+DAY = 86_000_000  # ms
+ONE = ServiceFilter(services=frozenset({7}))
+FIGURES = ("longestCallInQueue", "serviceLevel", "interval.abandonRate", "totalAgents")
+TIMES = 5
+
+_encoder = msgspec.json.Encoder()
+
+
+def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
+    """The events of a day in their order: each agent has ``calls`` calls, one after the other."""
+    for agent in range(size.agents):
+        yield agent_event(agent, "LOGON", MIDNIGHT + agent, 1 + agent % size.services)
+    step = DAY // (calls * size.agents)
+    for turn in range(calls * size.agents):
+        agent, service = turn % size.agents, 1 + turn % size.services
+        at = MIDNIGHT + 60_000 + turn * step
+        call = call_name(turn)
+        yield event("call.start", at, call, service=service, direction="INBOUND")
+        yield event("call.queue", at, call)
+        yield agent_event(agent, "IN_CALL", at + 5_000 + turn % 40_000, service, call=call)
+        yield event("call.end", at + 90_000, call)
+        yield agent_event(agent, "READY", at + 100_000, service)
+
+
+def folded(size: Size, calls: int) -> tuple[Floor, float]:
+    """The floor after the day, and the microseconds of an event."""
+    floor = Floor(FloorState(client=1))
+    floor.begin_entry(1, MIDNIGHT * 10_000)
+    floor.apply(plan_of(size))
+    spent, count, last = 0.0, 0, MIDNIGHT * 10_000
+    for one in day_of(size, calls):
+        count += 1
+        assert one.time is not None
+        last = max(last + 1, round(one.time.timestamp() * 1000) * 10_000)
+        begun = time.thread_time()
+        floor.begin_entry(count + 1, last)
+        floor.fold(one, last, "-")
+        spent += time.thread_time() - begun
+        floor.call_table.evicted.clear()
+        if count % 100_000 == 0:
+            print(f"{count:,} events", file=sys.stderr)
+    return floor, spent / count * 1e6
+
+
+def timed(slices: Callable[[], Iterable[object]]) -> tuple[float, float]:
+    """The least ms of an answer, and the longest of its turns."""
+    best, longest = float("inf"), 0.0
+    for _ in range(TIMES):
+        begun = last = time.thread_time()
+        worst = 0.0
+        for rows in slices():
+            _encoder.encode(rows)
+            now = time.thread_time()
+            worst, last = max(worst, now - last), now
+        if last - begun < best:
+            best, longest = last - begun, worst
+    return best * 1000, longest * 1000
+
+
+def memory_of(floor: Floor) -> float:
+    """MiB of the intervals of all days."""
+    size = 0
+    for services in floor.state.counters.intervals.values():
+        for intervals in services.values():
+            size += sys.getsizeof(intervals.waits) + sys.getsizeof(intervals.hours)
+            size += sum(sys.getsizeof(cells) for cells in intervals.hours.values())
+    return size / (1 << 20)
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--services", type=int, default=500)
+    parser.add_argument("--agents", type=int, default=10_000)
+    parser.add_argument("--calls", type=int, default=20, help="calls of each agent")
+    parser.add_argument("--rules", type=int, default=20, help="alert rules for every service")
+    options = parser.parse_args()
+    size = Size(options.agents, options.services, 0)
+    floor, fold = folded(size, options.calls)
+    view = FloorView(floor)
+    moment = Moment(floor.state.recorded_at // 10_000)
+    visibility = Visibility([view])
+    rules = [
+        AlertRule(name=str(n), figure=FIGURES[n % len(FIGURES)], threshold=1e9, clear=1e9)
+        for n in range(options.rules)
+    ]
+    print(f"{'':34} {'ms':>8} {'longest turn':>13}")
+    for name, wanted, seconds in (
+        ("intervals of one service, 900 s", ONE, 900),
+        ("intervals of all, 900 s", EVERYTHING, 900),
+        ("intervals of all, 300 s", EVERYTHING, 300),
+    ):
+        span = IntervalSpan(seconds)
+        found = timed(lambda w=wanted, s=span: service_intervals(visibility.scopes(w), moment, s))  # type: ignore[misc]  # bound by its defaults
+        print(f"{name:34} {found[0]:8.2f} {found[1]:13.2f}")
+    found = timed(lambda: judged(view, rules, moment))
+    print(f"{f'a look at {options.rules} alert rules':34} {found[0]:8.2f} {found[1]:13.2f}")
+    print(f"fold: {fold:.1f} us an event; memory of the intervals: {memory_of(floor):.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
