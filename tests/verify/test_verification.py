@@ -204,3 +204,19 @@ def test_an_empty_log_verifies_clean() -> None:
     """Nothing was taken in, so nothing differs; the moment is the log's own last time."""
     assert verify(1, []).differences == []
     assert verify(1, in_entries([])).entries == 1
+
+
+def test_a_call_that_nothing_was_heard_of_for_hours_is_left_for_another_one() -> None:
+    """Its agent answers another call after it has left memory; then something is heard of it."""
+    morning, noon = at("2026-11-23T05:00:00-05:00"), at("2026-11-23T10:00:00-05:00")
+    story = [
+        (morning, call_at("answer", morning, 2, agent=9)),
+        (noon, agent_at("IN_CALL", noon, 9, call={"transactionId": 1, "sessionId": "S1"})),
+        (noon, call_at("start", noon, 2, service=10, direction="INBOUND")),
+    ]
+    entries = [StoredEntry(1, (morning - 1) * 10_000, "site", msgspec.json.encode(PLAN))]
+    for number, (when, event) in enumerate(story, 2):
+        entries.append(
+            StoredEntry(number, when * 10_000 + number, "events", msgspec.json.encode(event))
+        )
+    assert verify(1, entries, Moment(noon)).differences == []

@@ -240,6 +240,10 @@ class AgentFold:
             type(event) is AgentState and event.data.event_type == "WRAP_UP"
         ):
             keys = (agent.wraps_up, agent.answered)
+        elif type(event) is AgentState and event.data.event_type == "IN_CALL":
+            # calls that it leaves for this one; an ended call has been left already
+            quiet = self._calls.table.quiet
+            keys = [key for key in agent.on if key in quiet]
         for key in keys:
             if key is not None and key not in self._calls.table.calls:
                 found[key] = None

@@ -19,13 +19,16 @@ from floorcast.floor.tally import Tally
 __all__ = ["ENDED_STAYS_MS", "CallTable"]
 
 ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follows it
+QUIET_KNOWN_MS = 52 * 3_600_000  # as long as the store keeps a call
+MAX_QUIET = 100_000  # keys; beyond that the oldest are forgotten
 MAX_ENDED = 100_000  # ended calls in memory; beyond that those that ended first leave sooner
 
 
 class CallTable:
     """The calls of one floor that are in memory. Moments are in ms.
 
-    ``hooks`` are called with a call before it changes. At most ``max_ended`` calls that have
+    ``quiet`` has the calls that have left memory without an end, and when. ``hooks`` are called
+    with a call before it changes. At most ``max_ended`` calls that have
     ended stay when an entry begins.
     """
 
@@ -35,12 +38,14 @@ class CallTable:
         quiet_ms: int,
         hooks: Sequence[Callable[[Call], None]] = (),
         max_ended: int = MAX_ENDED,
+        quiet: Iterable[tuple[Key, int]] = (),
     ) -> None:
         self._hooks = hooks
         self.calls: dict[Key, Call] = {}
         self.in_progress: dict[int, dict[Key, Call]] = {}
         self.by_service = CallsByService()
         self.evicted: list[Call] = []
+        self.quiet: dict[Key, int] = dict(quiet)
         self._quiet_ms = quiet_ms
         self._max_ended = max_ended
         self._where: dict[Key, int] = {}
@@ -67,6 +72,7 @@ class CallTable:
         call = self.calls.get(key)
         if call is None:
             call = self.calls[key] = Call(*key, last_event=at)
+            self.quiet.pop(key, None)
         else:
             for hook in self._hooks:
                 hook(call)
@@ -89,6 +95,7 @@ class CallTable:
         """Reload a call that had left memory; it leaves again unless the entry changes it."""
         call.restore()
         self.calls[call.key] = call
+        self.quiet.pop(call.key, None)
         self.by_service.note_all(call)
         self.locate(call)
         if call.ended is not None:
@@ -117,6 +124,13 @@ class CallTable:
         ]
         for call in quiet:
             self._evict(call)
+            if call.ended is None:
+                self.quiet[call.key] = now
+        while self.quiet:
+            key, since = next(iter(self.quiet.items()))
+            if since + QUIET_KNOWN_MS > now and len(self.quiet) <= MAX_QUIET:
+                break
+            del self.quiet[key]
 
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]

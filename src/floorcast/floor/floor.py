@@ -106,7 +106,9 @@ class Floor:
         self._quiet_agent_ms = quiet_agent_ms
         self._late_ms = late_ms
         self.hooks = ChangeHooks()
-        self.call_table = CallTable(state.calls, quiet_call_ms, self.hooks.calls)
+        self.call_table = CallTable(
+            state.calls, quiet_call_ms, self.hooks.calls, quiet=state.quiet_calls
+        )
         self.ledger = Ledger(state.counters, self.hooks.services)
         self.on_duty = OnDuty(self.hooks.services)
         self.off_duty: Roster[OnFloor] = Roster()
@@ -145,6 +147,7 @@ class Floor:
     def captured(self) -> FloorState:
         """All of the floor, ready for a snapshot."""
         self.state.calls = list(self.call_table.calls.values())
+        self.state.quiet_calls = list(self.call_table.quiet.items())
         return self.state
 
     def apply(self, config: FloorConfig) -> None:

@@ -47,7 +47,8 @@ class FloorState(Struct):
     ``recorded_at`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
     dispositioned as a right-party contact in the last half hour and when, in ms. ``terms`` is the
     entry of the configuration in force. ``alerts`` are those that have changed, by their ids.
-    ``heard_at`` is when the newest event of a source was recorded, in ticks.
+    ``heard_at`` is when the newest event of a source was recorded, in ticks. ``quiet_calls`` has
+    the keys of calls that left memory without an end, and when, in ms.
     """
 
     client: int
@@ -63,6 +64,7 @@ class FloorState(Struct):
     terms: int = 0
     alerts: dict[str, Alert] = field(default_factory=dict)
     heard_at: int = 0
+    quiet_calls: list[tuple[tuple[int, str], int]] = field(default_factory=list)
 
 
 class _SnapshotPart(Struct, omit_defaults=True):
