@@ -196,7 +196,7 @@ SMALL = (
     (blocks, "SEAL_EVENTS", 20),
     (feed, "_TURN", 2),
     (feed, "_HEADS", 2),
-    (runner, "_SLICE", 8),
+    (runner, "SLICE", 8),
     (runner, "_TURN", 0),
     (node, "CHORES", 0.001),
     (api_feeds, "LEAST", 1),

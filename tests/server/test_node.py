@@ -151,8 +151,8 @@ def test_who_waits_is_answered_when_it_is_released(
             asyncio.create_task(house.request("POST", path, session, json={"token": token}))
             for path in (EVENTS, AGENTS)
         ]
-        feeds = house.node.server.floors[ACME].feeds.values()
-        await until(lambda: all(feed.waiting for feed in feeds))
+        feeds = house.node.server.floors[ACME].feeds
+        await until(lambda: feeds["interaction"].waiting and feeds["agent"].waiting)
         house.node.release()
         return [await one for one in waiting]
 

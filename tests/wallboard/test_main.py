@@ -39,7 +39,11 @@ def test_the_tools_are_used_by_keyboard(wall: Screen) -> None:
     wall.until("document.documentElement.dataset.view === 'desk'")
     keys.press("Tab")
     assert wall.page.evaluate(FOCUS) == "full-screen"
-    for tool, dialog in (("show-view", "view"), ("show-thresholds", "thresholds")):
+    for tool, dialog in (
+        ("show-past", "past"),
+        ("show-view", "view"),
+        ("show-thresholds", "thresholds"),
+    ):
         keys.press("Tab")
         keys.press("Space")
         wall.until(f"document.getElementById('{dialog}').open")

@@ -42,7 +42,7 @@ def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser
         source.take(ndjson([event("agent.state", "n2", **{**busy, "eventType": "READY"})]))
         until_needs(wall, 0)
         wall.until_text(f"{TILE} .note", "all is well")
-        assert wall.page.get_attribute("[data-tile=ready]", "data-level") is None
+        wall.until("!document.querySelector('[data-tile=ready]').dataset.level")
 
 
 def test_a_server_that_does_not_answer_needs_a_hand(tmp_path: Path, browser: Browser) -> None:
