@@ -17,7 +17,7 @@ const waiting: number[] = figures.data.stats.map((row) => row.totalCallsInQueue)
 
 const calls = await api.POST("/realtime/service/calls", {
   headers,
-  body: { filter: { service: [{ id: 38049 }] }, figure: "totalCallsInQueue" },
+  body: { filter: { service: [{ id: 1 }] }, figure: "totalCallsInQueue" },
 });
 if (!calls.data) throw new Error(JSON.stringify(calls.error));
 const behind: number = calls.data.total;
