@@ -27,7 +27,7 @@ from floorcast.floor.intervals import (
     ServiceIntervals,
 )
 from floorcast.model.states import STATE_NAMES, State
-from floorcast.statistics.service_intervals import Carried
+from floorcast.statistics.carried_counts import Carried
 
 __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 

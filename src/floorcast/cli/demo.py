@@ -13,10 +13,16 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["register"]
 
+TEXTS = {
+    "data": "The folder in which the demo stays. Default: a temporary folder, removed at the end.",
+    "site": "The site file to run. Default: the example site.",
+    "log_level": "The least severe messages in the server's log. Default: warning.",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command("demo")(with_settings(_demo))
+    app.command("demo")(with_settings(_demo, texts=TEXTS))
 
 
 def _demo(read: Read) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import typer
@@ -37,11 +38,16 @@ def register(app: typer.Typer) -> None:
     app.command("serve")(with_settings(_serve, ACCEPT_LOSS))
 
 
-def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Callable[..., None]:
+def with_settings(
+    command: Callable[..., None],
+    *more: inspect.Parameter,
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> Callable[..., None]:
     """Give a command an option for every setting, and the function that reads them all.
 
     The options are text here: ``config`` reads all sources of a setting the same way. ``more`` are
-    options of the command line only, which the command gets as they are.
+    options of the command line only, which the command gets as they are. ``texts`` are the help of
+    settings that have a default of their own in this command.
     """
 
     def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401 -- Typer gives them
@@ -58,7 +64,7 @@ def with_settings(command: Callable[..., None], *more: inspect.Parameter) -> Cal
     )
     parameters = [context]
     parameters += [
-        _option(name, setting.flag, setting.kind.metavar, setting.help)
+        _option(name, setting.flag, setting.kind.metavar, texts.get(name, setting.help))
         for name, setting in SETTINGS.items()
     ]
     parameters.append(

@@ -529,3 +529,16 @@ def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
         assert len(answer.json()["events"]) == 2
 
     in_house(work)
+
+
+@pytest.mark.parametrize("path", [EVENTS, CALLS, f"{EVENTS}/sse"])
+def test_a_filter_in_the_address_of_a_post_is_refused(path: str) -> None:
+    """Ignored, it would answer with everything."""
+
+    async def work(house: House) -> None:
+        session = await house.login()
+        answer = await house.http.post(path, headers=session, params={"filter": "{}"})
+        assert (answer.status_code, answer.json()["code"]) == (400, 202)
+        assert "body" in answer.json()["message"]
+
+    in_house(work)

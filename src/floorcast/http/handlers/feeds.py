@@ -34,6 +34,7 @@ __all__ = [
     "agent_feed",
     "call_feed",
     "interaction_feed",
+    "read_body_filter",
     "read_count",
     "retired_agent_event",
     "retired_call_event",
@@ -102,14 +103,14 @@ async def agent_feed(context: RequestContext) -> Response:
 async def interaction_feed(context: RequestContext) -> Response:
     """Calls, emails and SMS."""
     request = await context.json(FeedRequest)
-    visibility = matcher(read_filter(request.filter), *context.session.limits)
+    visibility = matcher(read_body_filter(context, request.filter), *context.session.limits)
     return await _answer(context, "interaction", request.token, visibility, _event_shape)
 
 
 async def call_feed(context: RequestContext) -> Response:
     """Calls only. Deprecated: the interaction feed includes them."""
     request = await context.json(FeedRequest)
-    visibility = matcher(_voice(read_filter(request.filter)), *context.session.limits)
+    visibility = matcher(_voice(read_body_filter(context, request.filter)), *context.session.limits)
     answer = await _answer(context, "interaction", request.token, visibility, _call_shape)
     answer.headers += _DEPRECATED
     return answer
@@ -123,6 +124,18 @@ async def retired_agent_event(_context: RequestContext) -> Response:
 async def retired_call_event(_context: RequestContext) -> Response:
     """This path is retired."""
     raise Retired("Call Event is retired: use POST /realtime/event/feed")
+
+
+def read_body_filter(context: RequestContext, value: object) -> Filter:
+    """The filter of a body; raises InvalidParameter, also for one in the query.
+
+    Ignoring that one would answer with more than was asked for.
+    """
+    if "filter" in context.query:
+        raise InvalidParameter(
+            "filter belongs into the body of a POST; a GET takes it in the query"
+        )
+    return read_filter(value)
 
 
 def read_count(context: RequestContext) -> int:

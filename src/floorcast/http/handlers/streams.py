@@ -17,7 +17,13 @@ from starlette.types import Send
 
 from floorcast.feeds.cursors import local_time
 from floorcast.feeds.filters import Filter, Matcher, matcher, read_filter
-from floorcast.http.handlers.feeds import AgentFeedRequest, FeedCaller, FeedRequest, read_count
+from floorcast.http.handlers.feeds import (
+    AgentFeedRequest,
+    FeedCaller,
+    FeedRequest,
+    read_body_filter,
+    read_count,
+)
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
@@ -49,7 +55,7 @@ _MEDIA_TYPE = "text/event-stream"
 async def interaction_stream(context: RequestContext) -> Response:
     """Calls, emails and SMS, as they happen."""
     request = await context.json(FeedRequest)
-    visibility = matcher(read_filter(request.filter), *context.session.limits)
+    visibility = matcher(read_body_filter(context, request.filter), *context.session.limits)
     return await _stream(context, "interaction", request.token, visibility)
 
 
