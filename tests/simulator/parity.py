@@ -91,6 +91,7 @@ class Parity:
         """Every figure that both know, where they do not agree at this moment."""
         true: Any = report(self.simulation.truth, self.simulation.now)
         found = list(self._services(true["services"]))
+        found += self._intervals(true["intervals"])
         found += self._agents(true["agents"])
         found += compared("averages", true["averages"], self._ask("service/agents/averages")[0])
         found += self._campaigns(true["campaigns"])
@@ -122,6 +123,20 @@ class Parity:
                 listed: Row = {figure: self._listed(numbers[name], figure) for figure in behind}
                 yield from compared(f"calls of {name}", behind, listed)
         yield from (f"service {name}: it does not exist" for name in shown)
+
+    def _intervals(self, true: Iterable[Row]) -> Iterator[str]:
+        shown: dict[tuple[str, object], dict[str, Any]] = {
+            (self._names[row["serviceId"]], row["start"]): row
+            for row in self._ask("service/stats/intervals")
+        }
+        counted = ("offered", "handled", "abandoned")
+        for row in true:
+            name, start = str(row["serviceName"]), row["start"]
+            known = {what: row[what] for what in counted}
+            yield from compared(f"{name} at {start}", known, shown.pop((name, start), {}))
+        nothing = dict.fromkeys(counted, 0)
+        for (name, start), row in shown.items():
+            yield from compared(f"{name} at {start}", nothing, row)
 
     def _listed(self, service: str, figure: str) -> int:
         """How many calls are listed behind a figure, page by page, each once."""

@@ -46,6 +46,7 @@ def report(truth: Truth, now: int) -> Row:
     truth.until(now)
     return {
         "services": service_rows(truth, now),
+        "intervals": interval_rows(truth),
         "agents": agent_rows(truth),
         "averages": averages(truth.agents.values()),
         "campaigns": campaign_rows(truth),
@@ -57,6 +58,19 @@ def report(truth: Truth, now: int) -> Row:
 def service_rows(truth: Truth, now: int) -> list[Row]:
     """A row a service, as in ``service/stats``, and what only the floor knows."""
     return [_service(name, one, truth, now) for name, one in truth.services.items()]
+
+
+def interval_rows(truth: Truth) -> list[Row]:
+    """A row a quarter of an hour and service, as in ``service/stats/intervals``."""
+    return [
+        {
+            "serviceName": name,
+            "start": start,
+            **{what: counts[what] for what in ("offered", "handled", "abandoned")},
+        }
+        for name, one in truth.services.items()
+        for start, counts in sorted(one.quarters.items())
+    ]
 
 
 def agent_rows(truth: Truth) -> list[Row]:

@@ -48,7 +48,8 @@ class Simulation:
     ) -> None:
         self.start = start
         run = f"{seed}-{len(plan.agents)}-{start:%y%m%d%H%M%S}"
-        self.truth = Truth({name: one.sla_seconds for name, one in plan.services.items()})
+        sla = {name: one.sla_seconds for name, one in plan.services.items()}
+        self.truth = Truth(sla, int(start.timestamp() * 1000))
         self.truth.agents = {
             one.login: AgentTruth(one.service, (one.service, *one.skills)) for one in plan.agents
         }

@@ -16,6 +16,8 @@ from floorcast.simulator.simulated_call import Call, Disposed
 __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]
 
 HALF_AN_HOUR = 1_800_000
+QUARTER = 900_000  # time zones differ by whole quarters, so that these are of every client's day
+MOST_QUARTERS = 104  # of each service: as long as a log is kept
 EXIT_IS_END = 1_000  # an end so soon after the queue was left is an abandon
 HOLDS_CALL = CALL_STATES | {
     State.DIALING,
@@ -34,6 +36,7 @@ class ServiceTruth:
     to another service's queue or to the voice mail, by reason in ``left``; ``passed_on`` those
     that an agent sent to another queue. ``missed`` are offers that an agent did not take.
     ``outbound`` are the outbound calls in progress, ``talking`` those that are with an agent.
+    ``quarters`` has the calls offered, handled and abandoned in each quarter of an hour.
     """
 
     sla: int
@@ -58,6 +61,7 @@ class ServiceTruth:
     outbound: int = 0
     lost: int = 0
     waiting: dict[Call, int] = field(default_factory=dict)
+    quarters: dict[int, Counter[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -132,9 +136,13 @@ class CampaignTruth:
 
 
 class Truth:
-    """All of it. ``connects`` are the right-party contacts of the last half hour."""
+    """All of it, from ``begin`` (epoch ms) on.
 
-    def __init__(self, services: dict[str, int]) -> None:
+    ``connects`` are the right-party contacts of the last half hour.
+    """
+
+    def __init__(self, services: dict[str, int], begin: int = 0) -> None:
+        self._begin = begin
         self.services = {name: ServiceTruth(sla * 1000) for name, sla in services.items()}
         self.agents: dict[str, AgentTruth] = {}
         self.campaigns: dict[str, CampaignTruth] = {}
@@ -160,6 +168,7 @@ class Truth:
         """It was put in a queue."""
         service = self.services[call.service]
         service.offered += 1
+        self._count(service, "offered", now)
         service.waiting[call] = now
 
     def moves(self, call: Call, reason: str) -> None:
@@ -175,7 +184,10 @@ class Truth:
         joined = service.waiting.pop(call, None)
         wait = 0 if joined is None else now - joined
         service.offered += joined is None
+        if joined is None:
+            self._count(service, "offered", now)
         service.answered += 1
+        self._count(service, "handled", now)
         if joined is None and call.direction != "INBOUND":
             service.unqueued += 1
         else:
@@ -213,16 +225,17 @@ class Truth:
             service.gave_up_in_ivr += call.direction == "INBOUND"
             return
         service.abandoned += 1
+        self._count(service, "abandoned", now)
         service.abandoned_wait += now - joined
         service.abandoned_within += now - joined <= service.sla
 
-    @staticmethod
-    def _ends_after_leaving(service: ServiceTruth, call: Call, now: int) -> None:
+    def _ends_after_leaving(self, service: ServiceTruth, call: Call, now: int) -> None:
         assert call.left is not None
         assert call.joined is not None
         if now - call.left <= EXIT_IS_END:
             service.moved -= 1
             service.abandoned += 1
+            self._count(service, "abandoned", call.left)
             service.abandoned_wait += call.left - call.joined
             service.abandoned_within += call.left - call.joined <= service.sla
 
@@ -255,6 +268,15 @@ class Truth:
             now - HALF_AN_HOUR < at <= now and call.disposed is disposed
             for at, call, disposed in self.connects
         )
+
+    def _count(self, service: ServiceTruth, what: str, now: int) -> None:
+        quarter = (self._begin + now) // QUARTER * QUARTER
+        counts = service.quarters.get(quarter)
+        if counts is None:
+            counts = service.quarters[quarter] = Counter()
+            if len(service.quarters) > MOST_QUARTERS:
+                del service.quarters[min(service.quarters)]
+        counts[what] += 1
 
     def _talked(self, call: Call, now: int) -> None:
         assert call.answered is not None
