@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from benchmarks.statistics_cost import Size, agent_event, call_name, event, plan_of
-from floorcast.alerts.evaluation import judged
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import AlertRule
+from floorcast.statistics.alert_evaluation import judged
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.visibility import Moment, Visibility

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from floorcast.alerts.evaluation import judged
 from floorcast.alerts.transitions import acknowledgement, batch_of, due, over
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
+from floorcast.statistics.alert_evaluation import judged
 from floorcast.statistics.visibility import Moment
 from tests.statistics.floors import at, call_at, folded
 

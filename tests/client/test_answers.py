@@ -7,11 +7,12 @@ from msgspec import Struct, structs, to_builtins
 
 from floorcast.archive import answers as reports
 from floorcast.client import agent_answers, answers, report_answers
-from floorcast.http.handlers import alerts, call_data, sessions
+from floorcast.http.handlers import call_data, sessions
 from floorcast.statistics import (
     agent_averages,
     agent_stats,
     agent_status,
+    alert_list,
     campaign_stats,
     figure_calls,
     live_connects,
@@ -46,8 +47,8 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
     (service_intervals.ServiceInterval, answers.ServiceInterval),
     (figure_calls.FigureCallsAnswer, answers.FigureCallsAnswer),
     (figure_calls.FigureCall, answers.FigureCall),
-    (alerts.AlertAnswer, answers.AlertAnswer),
-    (alerts.AlertRow, answers.AlertRow),
+    (alert_list.AlertAnswer, answers.AlertAnswer),
+    (alert_list.AlertRow, answers.AlertRow),
     (reports.ServiceReport, report_answers.ServiceReport),
     (reports.AgentReport, report_answers.AgentReport),
     (reports.AgentInterval, report_answers.AgentInterval),

@@ -109,6 +109,7 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
         {"filter": {"service": [{"id": 4001}]}, "figure": "movedOn"},
     ),
     (methods.alerts(), "GET", "alerts", {}, None),
+    (methods.alerts(at=1401958827016), "GET", "alerts", {"at": "1401958827016"}, None),
     (methods.acknowledge_alert("0f/"), "POST", "alerts/0f%2F/acknowledge", {}, {}),
 ]
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import structlog
 
-from floorcast.alerts.evaluation import alerts_of, judged
 from floorcast.alerts.transitions import batch_of, due, over
 from floorcast.floor.view import FloorView
 from floorcast.log.port import EventLog
@@ -23,6 +22,7 @@ from floorcast.model.inbound import AlertTransition
 from floorcast.model.token import Now, to_ms
 from floorcast.projection.runner import Projection
 from floorcast.site.alert_file import MAX_ALERTS
+from floorcast.statistics.alert_evaluation import alerts_of, judged
 from floorcast.statistics.visibility import Moment
 
 __all__ = ["AlertEvaluator", "QuietLimits"]
@@ -38,12 +38,11 @@ class QuietLimits(NamedTuple):
 
 
 class AlertEvaluator:
-    """Evaluates alerts. ``values`` has the figure of each alert at the last look, by client."""
+    """Looks at the alerts of every client that this node serves."""
 
     def __init__(
         self, floors: Mapping[int, Projection], log: EventLog, now: Now, quiet: QuietLimits
     ) -> None:
-        self.values: dict[int, dict[str, float | None]] = {}
         self._floors = floors
         self._log = log
         self._now = now
@@ -53,9 +52,6 @@ class AlertEvaluator:
 
     async def look(self) -> None:
         """Begin a look at every client whose last look has ended."""
-        for client in [*self.values]:
-            if client not in self._floors:
-                del self.values[client]
         for client, floor in list(self._floors.items()):
             state = floor.floor.state
             if client not in self._looking and (state.config.alerts or state.alerts):
@@ -88,15 +84,14 @@ class AlertEvaluator:
         moment = Moment(to_ms(self._now()), self._quiet.call, self._quiet.agent)
         rules = view.alert_rules
         self._warn(floor.client, len(alerts_of(view, rules)))
-        values: dict[str, float | None] = {}
+        known: set[str] = set()
         found: list[AlertTransition] = []
         for some in judged(view, rules, moment):
-            values.update((one.alert, one.value) for one in some)
+            known.update(one.alert for one in some)
             found += due(view, some, moment.now)
             await asyncio.sleep(0)
-        self.values[floor.client] = values
         if rules is view.alert_rules:
-            found += over(view, frozenset(values), moment.now)
+            found += over(view, frozenset(known), moment.now)
         return found
 
     def _warn(self, client: int, count: int) -> None:

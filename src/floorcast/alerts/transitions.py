@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from floorcast.alerts.evaluation import Judged
 from floorcast.floor.view import NO_ALERT, Alert, FloorView, next_status
 from floorcast.log.port import Batch
 from floorcast.model.inbound import (
@@ -16,6 +15,7 @@ from floorcast.model.inbound import (
     AlertTransition,
     AlertTransitionData,
 )
+from floorcast.statistics.alert_evaluation import Judged
 
 __all__ = ["acknowledgement", "batch_of", "due", "over"]
 

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 
-from floorcast.alerts.evaluation import judged
 from floorcast.alerts.transitions import due
 from floorcast.cli.admin import ClientOption, DataOption, aligned
 from floorcast.cli.options import known
@@ -32,6 +31,7 @@ from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.site.changes import counted
 from floorcast.site.configuration import FloorConfig
 from floorcast.site.file_reader import read
+from floorcast.statistics.alert_evaluation import judged
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import StoredEntry
 

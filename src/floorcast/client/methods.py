@@ -313,9 +313,10 @@ def service_calls(
     return _answer(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
 
 
-def alerts() -> Call[answers.AlertAnswer]:
+def alerts(at: At = None) -> Call[answers.AlertAnswer]:
     """The alerts, firing ones first (floorcast's own)."""
-    return _answer(Request("GET", "/realtime/alerts"), answers.AlertAnswer)
+    query = {name: str(moment) for name, moment in _moments(at=at).items()}
+    return _answer(Request("GET", "/realtime/alerts", query), answers.AlertAnswer)
 
 
 def acknowledge_alert(alert_id: str) -> Call[answers.AlertRow]:

@@ -39,6 +39,7 @@ from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer
 from floorcast.statistics.agent_stats import AgentStatisticsAnswer, AgentStatisticsExAnswer
 from floorcast.statistics.agent_status import AgentStatusAnswer
+from floorcast.statistics.alert_list import AlertAnswer, AlertRow
 from floorcast.statistics.campaign_stats import CampaignAnswer
 from floorcast.statistics.figure_calls import FigureCallsAnswer
 from floorcast.statistics.live_connects import LiveConnectsAnswer
@@ -58,6 +59,7 @@ _PLACE = (
     ),
     _COUNT,
 )
+_AT = Query("at", "A moment of the last 26 hours: ms since 1970, ISO 8601 or a token.", kind=str)
 _COOKIE = Query("cookie", "`true` also sets the session as a cookie.", kind=bool)
 _FILTER = Query(
     "filter",
@@ -187,8 +189,8 @@ ROUTES: tuple[Route, ...] = (
           doc="Get the calls and the agents' time of each service by interval of the day."),
 
     # alerts
-    Route(method="GET", path="/realtime/alerts", handler=alerts.alerts,
-          operation="alerts", methods="service methods", answer=alerts.AlertAnswer,
+    Route(method="GET", path="/realtime/alerts", handler=statistics.alerts,
+          operation="alerts", methods="service methods", query=(_AT,), answer=AlertAnswer,
           doc="List the alerts, firing ones first, with their values and since when they fire."),
     Route(method="GET", path="/realtime/alerts/sse", handler=streams.alert_source,
           operation="alertStream", methods="service methods", feed="alerts", query=_PLACE,
@@ -196,7 +198,7 @@ ROUTES: tuple[Route, ...] = (
           doc="Stream the alerts' changes of status."),
     Route(method="POST", path="/realtime/alerts/{alertId}/acknowledge", handler=alerts.acknowledge,
           operation="acknowledgeAlert", methods="acknowledgement of alerts",
-          refusals=(NotFound, InvalidParameter, Unavailable), answer=alerts.AlertRow,
+          refusals=(NotFound, InvalidParameter, Unavailable), answer=AlertRow,
           doc="Acknowledge a firing alert."),
 
     # reports

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -91,7 +91,7 @@ class Services:
     A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
     counts in no figure of now. ``clients`` are those that this server is for; none named: all.
     ``readers`` of feeds and ``sources`` of events come in by gates of their own, so that neither
-    waits for the others' crowd. ``alert_values`` has the value of each alert, by client.
+    waits for the others' crowd.
     """
 
     now: Now
@@ -116,7 +116,6 @@ class Services:
     past: Past = field(default_factory=Past)
     reporting: Reporting = field(default_factory=Reporting)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
-    alert_values: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000
 

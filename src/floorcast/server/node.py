@@ -256,7 +256,6 @@ class Node:
             now,
             QuietLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms),
         )
-        self.server.alert_values = self._alerts.values
         self._stack.push_async_callback(self._stop)
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:

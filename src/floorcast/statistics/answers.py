@@ -20,6 +20,7 @@ from floorcast.statistics.agent_stats import (
     agent_statistics_ex,
 )
 from floorcast.statistics.agent_status import AgentStatusAnswer, agent_status
+from floorcast.statistics.alert_list import AlertAnswer, alerts
 from floorcast.statistics.campaign_stats import CampaignAnswer, campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
 from floorcast.statistics.live_connects import live_connects
@@ -50,6 +51,7 @@ Method = Literal[
     "service/calls/status",
     "service/liveConnects",
     "campaign/stats",
+    "alerts",
 ]
 R = TypeVar("R")
 Steps = Generator[None, None, bytes]
@@ -90,6 +92,14 @@ def answer(question: Question, visibility: Visibility, moment: Moment) -> bytes:
         except StopIteration as end:
             body: bytes = end.value
             return body
+
+
+def _alerts(_question: Question, visibility: Visibility, moment: Moment) -> Steps:
+    rows = []
+    for some in alerts(visibility, moment):
+        rows = some
+        yield
+    return _encoder.encode(AlertAnswer(rows, moment.now))
 
 
 def _services(question: Question, visibility: Visibility, moment: Moment) -> Steps:
@@ -157,6 +167,7 @@ METHODS: dict[Method, Callable[[Question, Visibility, Moment], Steps]] = {
     "service/calls/status": _waiting,
     "service/liveConnects": _connects,
     "campaign/stats": _campaigns,
+    "alerts": _alerts,
 }
 
 

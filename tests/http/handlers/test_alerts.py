@@ -61,7 +61,7 @@ def listed(caller: Caller, status: str = "") -> list[dict[str, object]]:
 
 
 def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, caller: Caller) -> None:
-    """The list says since when and by whom; the stream has each transition once, in order."""
+    """The list says since when and by whom, and so does the list as of then, when it is over."""
     rows = listed(caller, "firing")
     assert [(row["serviceName"], row["status"]) for row in rows] == [
         ("Sales", "firing"), ("Help", "ok"),
@@ -76,10 +76,15 @@ def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, calle
     )  # fmt: skip
     again = caller.http.post(path)
     assert again.json()["acknowledgedAt"] == answer.json()["acknowledgedAt"]
+    place = caller.http.get("/realtime/alerts").headers["feed-token"]
     send(server, event("call.end", 2, transactionId=1, sessionId="s"))
     until = time.monotonic() + PATIENCE
     while (rows := listed(caller))[0]["status"] != "ok":
         assert time.monotonic() < until, rows
+    past = caller.http.get("/realtime/alerts", params={"at": place}).json()["alerts"]
+    assert [(row["serviceName"], row["status"], row["value"]) for row in past] == [
+        ("Sales", "acknowledged", 1), ("Help", "ok", 0),
+    ]  # fmt: skip
     refused = caller.http.post(path)
     assert refused.status_code == 400
     assert "the alert is ok" in refused.json()["message"]

@@ -38,6 +38,7 @@ __all__ = [
     "IntervalRequest",
     "StatisticsRequest",
     "StatusRequest",
+    "alerts",
     "averages",
     "calls",
     "campaigns",
@@ -144,6 +145,11 @@ async def _of_services(context: RequestContext, method: Method) -> Response:
     request = await context.json(StatisticsRequest)
     question = Question(method, filter=read_service_filter(request.filter))
     return await _answered(context, question, request.at)
+
+
+async def alerts(context: RequestContext) -> Response:
+    """List the alerts."""
+    return await _answered(context, Question("alerts"), context.query.get("at"))
 
 
 async def _answered(context: RequestContext, question: Question, at: object) -> Response:

@@ -415,8 +415,8 @@ MEMBERS = {
     "AlertRow.since": "Since when it has this status, in ms since 1970; for `acknowledged`, since"
     " when it fires. Null if it has never changed.",
     "AlertRow.figure": "The figure that the rule watches.",
-    "AlertRow.value": "The value of the figure, less than two seconds old. Null outside the rule's"
-    " hours, and for `silence` before the first event.",
+    "AlertRow.value": "The value of the figure now, or at `at`. Null outside the rule's hours,"
+    " and for `silence` before the first event.",
     "AlertRow.condition": "On which side of the threshold the alert fires.",
     "AlertRow.threshold": "The threshold of the rule.",
     "AlertRow.clear": "The value at which a firing alert is over.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.alerts.evaluation import Judged, alerts_of, judged
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.site.configuration import AlertRule, CallCenter, FloorConfig, Service
+from floorcast.statistics.alert_evaluation import Judged, alerts_of, judged
 from floorcast.statistics.visibility import Moment
 from tests.statistics.floors import agent_at, at, call_at, folded
 
