@@ -124,7 +124,8 @@ def main() -> None:
         span = IntervalSpan(seconds)
         found = timed(lambda w=wanted, s=span: service_intervals(visibility.scopes(w), moment, s))  # type: ignore[misc]  # bound by its defaults
         print(f"{name:34} {found[0]:8.2f} {found[1]:13.2f}")
-    found = timed(lambda: judged(view, rules, moment))
+    pairs = [(rule, service) for rule in rules for service in view.services]
+    found = timed(lambda: judged(view, pairs, moment))
     print(f"{f'a look at {options.rules} alert rules':34} {found[0]:8.2f} {found[1]:13.2f}")
     print(f"fold: {fold:.1f} us an event; memory of the intervals: {memory_of(floor):.1f} MiB")
 

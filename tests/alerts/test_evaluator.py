@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 
-from floorcast.alerts.evaluator import AlertEvaluator, QuietLimits
+from floorcast.alerts.evaluator import AlertEvaluator
 from floorcast.floor.floor import Floor
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition, read_lines
+from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection, Reports, last_state
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.store.projection_store import ProjectionStore
@@ -21,7 +22,6 @@ from tests.real.nodes import Clock
 from tests.statistics.floors import call_at
 
 CLIENT = 7
-QUIET = QuietLimits(4 * 3_600_000, 16 * 3_600_000)
 PLAN = FloorConfig(
     services=(Service(id=10, name="Sales"),),
     alerts=(AlertRule(name="Wait", figure="longestCallInQueue", threshold=20, clear=10, hold=2),),
@@ -36,7 +36,7 @@ class Node:
         floor = Floor(last_state(CLIENT, store, log))
         reports = Reports(lambda _seconds: None, lambda: None)
         self.projection = Projection(floor, log, store, {}, clock, reports)
-        self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, QUIET)
+        self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
     async def look(self, log: MemoryLog) -> None:
         """Look once, and wait until what follows is folded."""

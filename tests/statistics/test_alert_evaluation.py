@@ -48,7 +48,7 @@ def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[
     """The value of each alert, and its calls."""
     view = FloorView(floor)
     found: list[Judged] = []
-    for some in judged(view, view.alert_rules, Moment(now)):
+    for some in judged(view, alerts_of(view), Moment(now)):
         found += some
     return {(one.rule.figure, one.service): (one.value, one.calls) for one in found}
 
@@ -96,4 +96,4 @@ def test_a_rule_is_for_the_services_that_it_names(
 ) -> None:
     """An id that the floor does not know is left out."""
     view = FloorView(floor_with(rule("totalOffered", **more)))
-    assert {service for _, service in alerts_of(view, view.alert_rules)} == services
+    assert {service for _, service in alerts_of(view)} == services

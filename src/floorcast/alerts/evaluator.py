@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
 
 import structlog
 
@@ -20,33 +19,27 @@ from floorcast.model.ending import ended
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition
 from floorcast.model.token import Now, to_ms
+from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection
 from floorcast.site.alert_file import MAX_ALERTS
 from floorcast.statistics.alert_evaluation import alerts_of, judged
 from floorcast.statistics.visibility import Moment
 
-__all__ = ["AlertEvaluator", "QuietLimits"]
+__all__ = ["AlertEvaluator"]
 
 _log = structlog.stdlib.get_logger(__name__)
-
-
-class QuietLimits(NamedTuple):
-    """After how many ms without an event a call and an agent count no more."""
-
-    call: int
-    agent: int
 
 
 class AlertEvaluator:
     """Looks at the alerts of every client that this node serves."""
 
     def __init__(
-        self, floors: Mapping[int, Projection], log: EventLog, now: Now, quiet: QuietLimits
+        self, floors: Mapping[int, Projection], log: EventLog, now: Now, limits: FoldLimits
     ) -> None:
         self._floors = floors
         self._log = log
         self._now = now
-        self._quiet = quiet
+        self._limits = limits
         self._looking: dict[int, asyncio.Task[None]] = {}
         self._over_limit: set[int] = set()
 
@@ -81,12 +74,12 @@ class AlertEvaluator:
         if floor.folded < self._log.head(floor.client).number:
             return []  # the figures lag behind: the next look has them
         view = FloorView(floor.floor)
-        moment = Moment(to_ms(self._now()), self._quiet.call, self._quiet.agent)
-        rules = view.alert_rules
-        self._warn(floor.client, len(alerts_of(view, rules)))
+        moment = Moment(to_ms(self._now()), self._limits.quiet_call, self._limits.quiet_agent)
+        rules, pairs = view.alert_rules, alerts_of(view)
+        self._warn(floor.client, len(pairs))
         known: set[str] = set()
         found: list[AlertTransition] = []
-        for some in judged(view, rules, moment):
+        for some in judged(view, pairs, moment):
             known.update(one.alert for one in some)
             found += due(view, some, moment.now)
             await asyncio.sleep(0)

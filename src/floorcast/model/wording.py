@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import inspect
 
-__all__ = ["KINDS", "expected_at", "keys_at", "number", "one_of", "whole_number"]
+__all__ = ["KINDS", "did_you_mean", "expected_at", "keys_at", "number", "one_of", "whole_number"]
 
 KINDS: Final[Mapping[str, str]] = {
     "str": "a string",
@@ -110,3 +111,9 @@ def _one(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table o
             return f"a list, each {_words(item, nested)}"
         case _:
             return nested
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that does not exist: the closest one, if any is close."""
+    near = difflib.get_close_matches(given, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -11,7 +11,7 @@ from typing import Self, cast
 
 import structlog
 
-from floorcast.alerts.evaluator import AlertEvaluator, QuietLimits
+from floorcast.alerts.evaluator import AlertEvaluator
 from floorcast.archive.jobs import hash_key
 from floorcast.archive.personal import Mode
 from floorcast.archive.replay import Limits
@@ -208,9 +208,10 @@ class Node:
             quiet_agent_ms=int(settings.agent_quiet_hours * 3_600_000),
         )
         late_ms = int(settings.agent_late_minutes * 60_000)
+        limits = FoldLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms)
         self.server.past = Past(
             None if settings.data == IN_MEMORY else settings.data,
-            FoldLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms),
+            limits,
             stored=store.stored,
         )
         self._stack.push_async_callback(self.server.past.workers.close)
@@ -254,7 +255,7 @@ class Node:
             self.server.floors,
             log,
             now,
-            QuietLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms),
+            limits,
         )
         self._stack.push_async_callback(self._stop)
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from floorcast.model.wording import did_you_mean
 from floorcast.site.alert_figures import FIGURES, INTERVAL, RATES, SILENCE
 from floorcast.site.alert_hours import parse_hours
-from floorcast.site.configuration import AlertRule, CallCenter, Id, Limit, Name, Seconds, Service
+from floorcast.site.configuration import (
+    DEFAULT_INTERVAL,
+    INTERVALS,
+    AlertRule,
+    CallCenter,
+    Id,
+    Limit,
+    Name,
+    Seconds,
+    Service,
+)
 
-__all__ = ["INTERVALS", "MAX_ALERTS", "MAX_RULES", "FileAlert", "alert_problems", "alert_rules"]
+__all__ = ["MAX_ALERTS", "MAX_RULES", "FileAlert", "alert_problems", "alert_rules"]
 
 MAX_RULES = 200  # rules of a client
 MAX_ALERTS = 10_000  # rule by service; evaluated every second
-DEFAULT_INTERVAL = 900  # seconds
-INTERVALS = (300, 900, 1800, 3600)  # seconds, as section 11 of ``beyond.md`` has them
 Named = tuple[Id | Name, ...]
 Threshold = Annotated[float, Meta(ge=-(2**53), le=2**53)]
 
@@ -94,7 +102,7 @@ def alert_problems(
             for name in given:
                 if name not in known:
                     what = "webhook that sends alerts" if key == "to" else key
-                    guess = _did_you_mean(str(name), (str(each) for each in known))
+                    guess = did_you_mean(str(name), (str(each) for each in known))
                     yield f", alert {one.name}: {key} {name!r} is no {what}{guess}"
         count += len(one.service) or len(of_services) // 2
     if count > MAX_ALERTS:
@@ -103,7 +111,7 @@ def alert_problems(
 
 def _problems(one: FileAlert) -> Iterator[str]:
     if one.figure not in FIGURES:
-        guess = _did_you_mean(one.figure, FIGURES)
+        guess = did_you_mean(one.figure, FIGURES)
         yield f"figure {one.figure!r} does not exist{guess}; docs/alerts.md lists the figures"
     yield from _threshold_problems(one)
     if one.service and one.call_centers:
@@ -134,8 +142,3 @@ def _threshold_problems(one: FileAlert) -> Iterator[str]:
 def _ids(parts: Iterable[Service] | Iterable[CallCenter]) -> Mapping[int | str, int]:
     """Ids by id and by name."""
     return {key: part.id for part in parts for key in (part.id, part.name)}
-
-
-def _did_you_mean(given: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(given, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

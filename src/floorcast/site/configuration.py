@@ -15,7 +15,9 @@ from msgspec import Meta, Struct
 from floorcast.site.webhooks import Webhook
 
 __all__ = [
+    "DEFAULT_INTERVAL",
     "DEFAULT_TERM_CODES",
+    "INTERVALS",
     "Agent",
     "AlertRule",
     "CallCenter",
@@ -47,6 +49,11 @@ Echoed = Annotated[str, Meta(max_length=256)]
 DeclaredFeed = Literal["agent", "interaction"]
 FeedName = Literal["agent", "interaction", "alerts"]
 """The feeds. ``alerts`` is on for every client; the others are switched on in the site."""
+INTERVALS = (300, 900, 1800, 3600)
+"""The lengths of intervals, in seconds (section 11 of ``beyond.md``)."""
+
+DEFAULT_INTERVAL = 900
+
 Category = Literal["rpcComplete", "rpcIncomplete", "wpc", "nonContacts"]
 Formula = Literal[
     "excluding_abandons_within_sla",
@@ -166,7 +173,7 @@ class AlertRule(_Part, frozen=True):
     hours: str = ""
     services: tuple[Id, ...] = ()
     call_centers: tuple[Id, ...] = ()
-    interval: int = 900
+    interval: int = DEFAULT_INTERVAL
     to: tuple[Name, ...] = ()
 
 

@@ -6,13 +6,12 @@ derived from the type.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any, TypeVar
 
 import msgspec
 
-from floorcast.model.wording import expected_at, keys_at
+from floorcast.model.wording import did_you_mean, expected_at, keys_at
 
 __all__ = ["convert", "explain", "label"]
 
@@ -110,8 +109,7 @@ def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
 
 def _did_you_mean(key: str, kind: type, path: str) -> str:
     keys = keys_at(kind, re.findall(r"\.(\w+)|\[\d+\]", path))
-    near = difflib.get_close_matches(key, keys, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return did_you_mean(key, keys)
 
 
 def _place(steps: list[tuple[str, str]], raw: object) -> tuple[list[str], str]:

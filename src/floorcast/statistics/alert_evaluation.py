@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -43,10 +43,10 @@ class Judged(NamedTuple):
     calls: int
 
 
-def alerts_of(view: FloorView, rules: Iterable[AlertRule]) -> list[tuple[AlertRule, int | None]]:
+def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
     """Each rule with each service that it is for; at most ``MAX_ALERTS`` and one more."""
     found: list[tuple[AlertRule, int | None]] = []
-    for rule in rules:
+    for rule in view.alert_rules:
         if rule.figure == SILENCE:
             found.append((rule, None))
             continue
@@ -58,11 +58,14 @@ def alerts_of(view: FloorView, rules: Iterable[AlertRule]) -> list[tuple[AlertRu
     return found
 
 
-def judged(view: FloorView, rules: Sequence[AlertRule], moment: Moment) -> Iterator[list[Judged]]:
-    """Every alert with its value, some per turn of the event loop; at most ``MAX_ALERTS``."""
+def judged(
+    view: FloorView, pairs: Sequence[tuple[AlertRule, int | None]], moment: Moment
+) -> Iterator[list[Judged]]:
+    """The value of each alert of ``alerts_of``, some per turn; at most ``MAX_ALERTS``."""
+    pairs = pairs[:MAX_ALERTS]
     zone = ZoneInfo(view.time_zone)
-    counting = {rule.name for rule in rules if _hours(rule.hours).hold(moment.now, zone)}
-    pairs = alerts_of(view, rules)[:MAX_ALERTS]
+    rules = {rule.name: rule for rule, _ in pairs}
+    counting = {name for name, rule in rules.items() if _hours(rule.hours).hold(moment.now, zone)}
     figures = _Figures(view, moment)
     yield from figures.read([(rule, one) for rule, one in pairs if rule.name in counting])
     for first in range(0, len(pairs), _TURN):

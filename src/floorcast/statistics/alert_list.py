@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView
 from floorcast.model.inbound import AlertStatus
-from floorcast.statistics.alert_evaluation import Judged, judged
+from floorcast.statistics.alert_evaluation import Judged, alerts_of, judged
 from floorcast.statistics.visibility import Moment, Visibility
 
 __all__ = ["AlertAnswer", "AlertRow", "alert_row", "alerts"]
@@ -63,7 +63,7 @@ def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
 
 def _of_floor(view: FloorView, visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
     known: set[str] = set()
-    for some in judged(view, view.alert_rules, moment):
+    for some in judged(view, alerts_of(view), moment):
         known.update(one.alert for one in some)
         yield [
             _row(view, one, view.alerts.get(one.alert, NO_ALERT))

@@ -18,6 +18,7 @@ from floorcast.model.filter_parsing import (
     read_members,
 )
 from floorcast.model.wording import one_of
+from floorcast.site.configuration import DEFAULT_INTERVAL, INTERVALS
 
 __all__ = [
     "DEFAULT_INTERVAL",
@@ -59,8 +60,6 @@ FIGURES: tuple[Figure, ...] = get_args(Figure)
 LIVE_FIGURES: tuple[Figure, ...] = ("totalCallsInQueue", "callsWithAgent")
 """The figures of now; the others are of a day."""
 
-INTERVALS = (300, 900, 1800, 3600)  # seconds
-DEFAULT_INTERVAL = 900
 MOST_LAST = 86_400  # seconds that a request for intervals can look back
 FAR = 10**16  # ms: further than any date that is written
 _FAR_DIGITS = 16  # below FAR

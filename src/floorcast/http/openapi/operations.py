@@ -187,8 +187,8 @@ def _headers(route: Route) -> dict[str, Any]:
         names += ["RateLimit", "RateLimit-Policy"]
         if route.feed is None and route.methods != "acknowledgement of alerts":
             names.append("Feed-Token")
-        if route.body is not None and route.methods in ("service methods", "campaign statistics"):
-            names.append("Newest-Event")
+            if route.methods in ("service methods", "campaign statistics"):
+                names.append("Newest-Event")
     if route.deprecated:
         names += ["Deprecation", "Link"]
     if route.method == "OPTIONS":
