@@ -21,7 +21,6 @@ import msgspec
 from floorcast.archive.hours import HOUR_MS, hours_between, hours_of
 from floorcast.archive.jobs import ClientSpan, ReportJob, SealJob
 from floorcast.archive.manifests import HOUR_MANIFEST, HourManifest, described, encode_manifest
-from floorcast.archive.replay import Limits
 from floorcast.archive.reports import service_report
 from floorcast.archive.schemas import COUNTERS
 from floorcast.archive.sealing import Sealing
@@ -32,12 +31,13 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.state import FloorState
 from floorcast.log.port import Entry
 from floorcast.model.token import TICKS_PER_MS
+from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import Agent, FloorConfig, Service
 
 CLIENT = 1
 ZONE = "America/New_York"
 START = int(datetime(2026, 11, 24, 15, tzinfo=UTC).timestamp()) * 1000
-LIMITS = Limits(4 * HOUR_MS, 16 * HOUR_MS, HOUR_MS // 4)
+LIMITS = FoldLimits(4 * HOUR_MS, 16 * HOUR_MS, HOUR_MS // 4)
 PER_ENTRY = 50  # events of a request
 MONTH_SERVICES = 100
 

@@ -10,7 +10,6 @@ import msgspec
 from hypothesis import strategies as st
 
 from floorcast.archive.hours import Hour, hours_of
-from floorcast.archive.replay import Limits
 from floorcast.floor.calls import Key
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
@@ -24,12 +23,13 @@ from floorcast.floor.state import (
 from floorcast.log.port import Entry, EntryKind
 from floorcast.model.inbound import read_lines
 from floorcast.model.token import TICKS_PER_MS, position
+from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import FloorConfig
 from tests.floor.random_floors import AGENT_KINDS, AGENTS, CALL_KINDS, PLAN, SERVICES
 
 CLIENT = 47415
 HOUR_MS = 3_600_000
-LIMITS = Limits(4 * HOUR_MS, 16 * HOUR_MS, 15 * 60_000)
+LIMITS = FoldLimits(4 * HOUR_MS, 16 * HOUR_MS, 15 * 60_000)
 DAY_BEGINS = int(datetime(2026, 11, 23, 5, tzinfo=UTC).timestamp()) * 1000  # in New York
 
 
@@ -115,7 +115,7 @@ class Log:
 
 
 def _limits() -> tuple[int, int, int]:
-    return LIMITS.quiet_call, LIMITS.quiet_agent, LIMITS.late_state
+    return LIMITS.quiet_call, LIMITS.quiet_agent, LIMITS.late
 
 
 def hours(zone: str = PLAN.time_zone, begin: int = DAY_BEGINS) -> list[Hour]:

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from floorcast.archive.personal import Mode
-from floorcast.archive.replay import Limits
+from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import Service
 
 __all__ = [
@@ -33,7 +33,7 @@ class SealJob(Struct):
     client: int
     time_zone: str
     now: int
-    limits: Limits
+    limits: FoldLimits
     personal: Mode = "drop"
     key: bytes = b""
     token_secret: bytes = b""
@@ -97,7 +97,7 @@ class ReportJob(Struct):
     archive: str
     spans: list[ClientSpan]
     now: int
-    limits: Limits
+    limits: FoldLimits
     interval: int = 0
     personal: Mode = "drop"
     key: bytes = b""

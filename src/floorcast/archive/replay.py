@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
-from msgspec import Struct
 
 from floorcast.archive.hours import (
     AHEAD_MS,
@@ -30,10 +29,11 @@ from floorcast.log.port import Entry
 from floorcast.model.errors import FloorcastError
 from floorcast.model.inbound import AgentState, LoggedEvent, UnknownEvent, milliseconds, read_lines
 from floorcast.model.token import TICKS_PER_MS, event_id_maker, position, to_ms
+from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.stored_calls import CallKey
 
-__all__ = ["Forgotten", "HourReplay", "Limits", "Recorded", "Source", "replay"]
+__all__ = ["Forgotten", "HourReplay", "Recorded", "Source", "replay"]
 
 OLDEST_LATE_MS = 30 * 3_600_000  # older hours are not corrected any more
 
@@ -43,14 +43,6 @@ _config_decoder = msgspec.json.Decoder(FloorConfig)
 
 class Forgotten(FloorcastError):
     """The log no longer has what an hour is made of."""
-
-
-class Limits(Struct):
-    """The limits that figures follow, in ms."""
-
-    quiet_call: int
-    quiet_agent: int
-    late_state: int
 
 
 class Source(Protocol):
@@ -99,16 +91,14 @@ class HourReplay:
         source: Source,
         hour: Hour,
         state: FloorState,
-        limits: Limits,
+        limits: FoldLimits,
         *,
         keeps_events: bool = True,
     ) -> None:
         self._keeps_events = keeps_events
         self.hour = hour
         self.times = AgentRecorder(hour)
-        self.floor = Floor(
-            state, limits.quiet_call, limits.quiet_agent, limits.late_state, self.times
-        )
+        self.floor = Floor(state, limits.quiet_call, limits.quiet_agent, limits.late, self.times)
         self.events: list[Recorded] = []
         self.late: Counter[str] = Counter()
         self.first = self.last = 0
@@ -215,7 +205,7 @@ class HourReplay:
 
 
 def replay(
-    source: Source, hour: Hour, cut: int, limits: Limits, *, keeps_events: bool = True
+    source: Source, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
 ) -> HourReplay:
     """Fold what the log recorded before the moment ``cut`` (ms).
 

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Self
 
 import apsw
-import msgspec
 import structlog
 
-from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, from_snapshot
+from floorcast.floor.state import FloorState
 from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.files import open_reader
-from floorcast.store.snapshots import StoredSnapshots
+from floorcast.store.snapshots import StoredSnapshots, state_of
 from floorcast.store.stored_calls import CallKey, StoredCalls
 
 __all__ = ["StoredFloor"]
@@ -28,7 +27,6 @@ READ_ENTRIES = 64
 CACHE_KIB = 8192
 
 _log = structlog.get_logger(__name__)
-_parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
 class StoredFloor:
@@ -92,12 +90,12 @@ class StoredFloor:
         A log that has lost nothing continues the empty floor.
         """
         found = self._snapshots.newest(self.client, at_most_entry)
-        if found is not None and found.version == SNAPSHOT_VERSION and found.entry >= self.removed:
-            try:
-                return from_snapshot(_parts_decoder.decode(found.blob))
-            except msgspec.MsgspecError:
-                _log.warning("snapshot_unreadable", client=self.client, entry=found.entry)
-        return None if self.removed else FloorState(client=self.client)
+        state = None
+        if found is not None and found.entry >= self.removed:
+            state = state_of(self.client, found)
+        if state is None and not self.removed:
+            return FloorState(client=self.client)
+        return state
 
     def find_calls(self, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
         """Calls that had left memory at a position, in stored form."""

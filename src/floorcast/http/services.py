@@ -11,7 +11,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from floorcast.archive.personal import Mode
-from floorcast.archive.replay import Limits
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
@@ -77,7 +76,7 @@ class Reporting:
     folder: Path | None = None
     personal: Mode = "drop"
     key: bytes = b""
-    limits: Limits = field(default_factory=lambda: Limits(0, 0, 0))
+    limits: FoldLimits = field(default_factory=lambda: FoldLimits(0, 0, 0))
     # duckdb and pyarrow reserve address space that they do not use
     workers: WorkerPool = field(
         default_factory=lambda: WorkerPool(PoolTuning(memory_bytes=REPORT_BYTES))

@@ -11,10 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import apsw
-import msgspec
 import structlog
 
-from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, from_snapshot
+from floorcast.floor.state import FloorState
 from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
@@ -27,14 +26,12 @@ from floorcast.sqlite.files import open_reader
 from floorcast.store import snapshots, stored_calls
 from floorcast.store.call_days import CallDay, CallDays
 from floorcast.store.damage import UNREADABLE
-from floorcast.store.snapshots import Snapshot
 from floorcast.store.stored_calls import CallKey
 
 __all__ = ["PastFloors", "TooLongAgo", "past_floors"]
 
 CACHE_KIB = 8192
 _READ_ENTRIES = 1000  # at a time, if they are not large
-_parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -111,7 +108,7 @@ class PastFloors:
         ):
             return kept
         for snapshot in snapshots.sound(self._store, stream.client, whole, removed):
-            state = _state_of(stream.client, snapshot)
+            state = snapshots.state_of(stream.client, snapshot)
             if state is not None:
                 return Refold(state, self._limits)
         if removed:
@@ -160,17 +157,6 @@ def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
 def _damaged(client: int | None) -> None:
     """The server finds it, too, when it reads there, and rebuilds it."""
     _log.error("derived_data_damaged", file="mirror.db", client=client)
-
-
-def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
-    """The state of a snapshot; None if it is another release's or cannot be decoded."""
-    if snapshot.version != SNAPSHOT_VERSION:
-        return None
-    try:
-        return from_snapshot(_parts_decoder.decode(snapshot.blob))
-    except msgspec.MsgspecError:
-        _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
-        return None
 
 
 def _fold(stream: _Stream, refold: Refold, place: int) -> None:

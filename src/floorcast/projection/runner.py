@@ -23,7 +23,6 @@ from floorcast.floor.state import (
     SNAPSHOT_VERSION,
     FloorState,
     decode_call,
-    from_snapshot,
     snapshot_parts,
 )
 from floorcast.log.port import HOUR, Entry, EventLog
@@ -50,6 +49,7 @@ from floorcast.model.token import (
 from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.store.snapshots import state_of
 
 __all__ = ["SLICE", "Beginning", "Projection", "Reports", "first_state", "last_state"]
 
@@ -68,7 +68,6 @@ _FED_BY_ID = frozenset(
 
 _log = structlog.stdlib.get_logger(__name__)
 _config_decoder = msgspec.json.Decoder(FloorConfig)
-_parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
 class Reports(NamedTuple):
@@ -367,11 +366,10 @@ def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState
     """The state for a start: the newest snapshot, else the floor before the oldest entry."""
     removed = log.removed(client)
     found = store.newest_snapshot(client, log.head(client).number)
-    if found is not None and found.version == SNAPSHOT_VERSION and found.entry >= removed:
-        try:
-            return from_snapshot(_parts_decoder.decode(found.blob))
-        except msgspec.MsgspecError:
-            _log.warning("snapshot_unreadable", client=client, entry=found.entry)
+    if found is not None and found.entry >= removed:
+        state = state_of(client, found)
+        if state is not None:
+            return state
     return first_state(client, log)
 
 

@@ -17,7 +17,6 @@ import structlog
 from floorcast.archive.extra import require_extra
 from floorcast.archive.jobs import SealJob, SealReport, hash_key
 from floorcast.archive.personal import Mode
-from floorcast.archive.replay import Limits
 from floorcast.archive.work import seal
 from floorcast.config.settings import Settings
 from floorcast.http.services import Services
@@ -128,11 +127,7 @@ class Archiving:
                 client=client,
                 time_zone=config.time_zone,
                 now=now,
-                limits=Limits(
-                    server.quiet_call_ms,
-                    server.quiet_agent_ms,
-                    int(settings.agent_late_minutes * 60_000),
-                ),
+                limits=server.past.limits,
                 personal=cast("Mode", settings.archive_personal),
                 key=hash_key(server.token_secret),
                 token_secret=server.token_secret,

@@ -14,7 +14,6 @@ import structlog
 from floorcast.alerts.evaluator import AlertEvaluator
 from floorcast.archive.jobs import hash_key
 from floorcast.archive.personal import Mode
-from floorcast.archive.replay import Limits
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.credentials import Credentials
 from floorcast.auth.keys import KeyGuesses, Keys
@@ -237,7 +236,7 @@ class Node:
                 settings.data.absolute(),
                 cast("Mode", settings.archive_personal),
                 hash_key(self._token_secret),
-                Limits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms),
+                limits,
             )
             self._stack.push_async_callback(self.server.reporting.workers.close)
             self.archiving = Archiving(settings, self.server)

@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import apsw
+import msgspec
 import structlog
 
+from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, from_snapshot
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
@@ -29,7 +31,10 @@ __all__ = [
     "oldest",
     "rewrite",
     "sound",
+    "state_of",
 ]
+
+_parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 SCHEMA = """
 CREATE TABLE snapshots (
@@ -207,3 +212,14 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
 
 def _checksum(client: int, snapshot: Snapshot) -> int:
     return checksum(snapshot.blob, client, snapshot.entry, snapshot.version)
+
+
+def state_of(client: int, snapshot: Snapshot) -> FloorState | None:
+    """The state of a snapshot; None if it is another release's or cannot be decoded."""
+    if snapshot.version != SNAPSHOT_VERSION:
+        return None
+    try:
+        return from_snapshot(_parts_decoder.decode(snapshot.blob))
+    except msgspec.MsgspecError:
+        _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
+        return None
