@@ -109,12 +109,13 @@ class Table:
         path = _VERSION.sub("", path.removesuffix("/"), count=1)
         if (methods := self._paths.get(path)) is not None:
             return methods, ""
-        parent, _, last = path.rpartition("/")
-        if last and (methods := self._paths.get(f"{parent}/{{}}")) is not None:
-            return methods, last
-        parent, _, named = parent.rpartition("/")
-        if named and (methods := self._paths.get(f"{parent}/{{}}/{last}")) is not None:
-            return methods, named
+        parts = path.rsplit("/", 2)
+        for place in range(
+            len(parts) - 1, 0, -1
+        ):  # a parameter is the last part, or the one before
+            opened = "/".join((*parts[:place], "{}", *parts[place + 1 :]))
+            if parts[place] and (methods := self._paths.get(opened)) is not None:
+                return methods, parts[place]
         raise NotFound("there is no such path")
 
 
