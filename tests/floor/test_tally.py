@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.calls import MOST_STEPS, Call, WrapUp
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.counters import Counters
@@ -22,6 +23,7 @@ from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.state import decode_call, encode_call
 from floorcast.floor.tally import Tally
+from floorcast.floor.thresholds import Thresholds
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Service
 from tests.floor.random_floors import PLAN, call, fold_all, new_floor, ticks
@@ -51,7 +53,9 @@ class Book:
     def __init__(self) -> None:
         self.counters = Counters(first_day=1)
         calendar = Calendar("UTC")
-        self.tally = Tally(Ledger(self.counters), calendar, EXITS, [], CallsByService())
+        ledger = Ledger(self.counters)
+        counts = CallCounts(ledger, calendar, [])
+        self.tally = Tally(ledger, calendar, counts, Thresholds(EXITS), CallsByService())
         self.call = Call(1, "S", direction="INBOUND")
 
     def take(self, story: list[Step]) -> Book:

@@ -211,7 +211,7 @@ class AgentFold:
         agent = self._state.agents.get(number)
         if agent is None:
             agent = self._state.agents[number] = OnFloor(number)
-            self.locate(agent)
+            self._off_duty.put(number, agent, agent.logged_in_to)
         if hooks.services:
             for service in agent.logged_in_to:
                 for hook in hooks.services:
@@ -302,7 +302,7 @@ class AgentFold:
             self._calls.step(call, Step(at, ANSWER, service, agent.id))
         if agent.several:
             self._calls.tally.reassigned.setdefault(key, set()).add(agent.id)
-        elif key in table.calls:
+        elif kind != "IN_CALL" and key in table.calls:  # else it has been touched
             table.touch(key, at, now)
         if ref.service is None:
             ref.service = self._service_of(key, agent.id)

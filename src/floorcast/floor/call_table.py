@@ -74,8 +74,9 @@ class CallTable:
             call = self.calls[key] = Call(*key, last_event=at)
             self.quiet.pop(key, None)
         else:
-            for hook in self._hooks:
-                hook(call)
+            if self._hooks:
+                for hook in self._hooks:
+                    hook(call)
             call.last_event = max(call.last_event, at)
         if call.last_taken != now:
             if call.ended is not None:
@@ -171,9 +172,13 @@ class CallTable:
             self._waiting_at[key] = waits_at
         if before == waits_at:
             return
-        for service, change in ((before, -1), (waits_at, 1)):
-            if service is not None:
-                size = self._queue_sizes.get(service, 0)
-                self._queue_sizes[service] = size + change
-                if self.on_queue_change is not None:
-                    self.on_queue_change(service, size, size + change)
+        if before is not None:
+            self._resize_queue(before, -1)
+        if waits_at is not None:
+            self._resize_queue(waits_at, 1)
+
+    def _resize_queue(self, service: int, change: int) -> None:
+        size = self._queue_sizes.get(service, 0)
+        self._queue_sizes[service] = size + change
+        if self.on_queue_change is not None:
+            self.on_queue_change(service, size, size + change)

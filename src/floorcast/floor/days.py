@@ -72,15 +72,16 @@ class Calendar:
 
 
 _printed: dict[int, str] = {}
+_MILLISECONDS = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 
 def utc_stamp(ms: int) -> str:
     """The moment in UTC: ``2023-06-05T09:36:00.000Z``."""
-    second, rest = divmod(ms, 1000)
+    second = ms // 1000
     text = _printed.get(second)
     if text is None:
         if len(_printed) >= _SECONDS_PRINTED:
             _printed.clear()
         kept = min(max(second, _FIRST_SECOND), _LAST_SECOND)
         text = _printed[second] = (_EPOCH + timedelta(seconds=kept)).isoformat()[:19]
-    return f"{text}.{rest:03d}Z"
+    return text + _MILLISECONDS[ms % 1000]

@@ -69,9 +69,9 @@ class Dispositions:
         """Count a disposition in place of what the call had."""
         name = f"{call.transaction}/{call.session}"
         before = call.disposition
-        self._tally.count_disposition(call, -1)
+        self._tally.counts.disposition(call, -1)
         call.disposition = said
-        self._tally.count_disposition(call, 1)
+        self._tally.counts.disposition(call, 1)
         if before is not None:
             self._connects.get(before.service, {}).pop(name, None)
         if said.category in _RIGHT_PARTY:

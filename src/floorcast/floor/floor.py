@@ -21,6 +21,7 @@ from floorcast.floor.agent_events import agent_event_kind
 from floorcast.floor.agent_fold import AgentFold, Calls, FoldTimes
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.alerts import NO_ALERT, alert_event, follow
+from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call, Key
@@ -36,6 +37,7 @@ from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.segment_index import Places
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
+from floorcast.floor.thresholds import Thresholds
 from floorcast.floor.timeline import AgentTimes, Timeline, forget_moments
 from floorcast.model.inbound import (
     AgentMissed,
@@ -170,12 +172,13 @@ class Floor:
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)
+        self._recorded_when = (-1, (0, 0))
         self.places = Places(self.calendar, self.ledger)
         self.tally = Tally(
             self.ledger,
             self.calendar,
-            self.state.directory.services,
-            self.hooks.agents,
+            CallCounts(self.ledger, self.calendar, self.hooks.agents),
+            Thresholds(self.state.directory.services),
             self.call_table.by_service,
             self.state.terms,
         )
@@ -204,11 +207,19 @@ class Floor:
         """Note how many agents or waiting calls a service has had, and has now, in this slot."""
         for hook in self.hooks.services:
             hook(service)
-        at = to_ms(self.state.recorded_at)
-        day = self.calendar.day_of(at)
+        day, after = self._recorded()
         intervals = self.ledger.intervals(day, service)
         if intervals is not None:
-            intervals.note(at - self.calendar.bounds(day)[0], most, before, now)
+            intervals.note(after, most, before, now)
+
+    def _recorded(self) -> tuple[int, int]:
+        """The day when the current entry was recorded, and the ms after its midnight."""
+        ticks = self.state.recorded_at
+        if self._recorded_when[0] != ticks:
+            at = to_ms(ticks)
+            day = self.calendar.day_of(at)
+            self._recorded_when = (ticks, (day, at - self.calendar.bounds(day)[0]))
+        return self._recorded_when[1]
 
     def _count_too_late(self) -> None:
         self.too_late += 1
@@ -361,7 +372,7 @@ class Floor:
             call = self.call_table.touch(key, at, now)
             if data.service is None:
                 service = call.present_service
-        self.tally.count_missed(service, at)
+        self.tally.counts.missed(service, at)
 
     def _call_disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str

@@ -90,11 +90,12 @@ class OnDuty(Roster[OnFloor]):
     def put(self, number: int, thing: OnFloor, services: tuple[int, ...]) -> None:
         """See ``Roster.put``. ``on_change`` is called with each service that has more, or fewer."""
         left = self.services_of(number)
-        super().put(number, thing, services)
-        if self.on_change is not None and left != services:
-            for service in set(left) ^ set(services):
-                count = len(self.of(service))
-                self.on_change(service, count + (1 if service in left else -1), count)
+        if left != services:
+            super().put(number, thing, services)
+            if self.on_change is not None:
+                for service in set(left) ^ set(services):
+                    count = len(self.of(service))
+                    self.on_change(service, count + (1 if service in left else -1), count)
         for service in services:
             known = self._all_heard.get(service, _ALWAYS)
             self._all_heard[service] = min(known, thing.last_event)

@@ -12,34 +12,31 @@ wait, talk and wrap-up there are those of the first segment that was answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
+from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.calls import FEW_STEPS, Call, Change, Key, WrapUp
 from floorcast.floor.counted_calls import CallsByService
-from floorcast.floor.counters import CATEGORIES, AgentDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.floor.intervals import REQUEUED, Column, ServiceIntervals
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, QueueSegment, Step
 from floorcast.floor.segment_index import Kind, Place, Places, SegmentIndex
-from floorcast.floor.service_totals import Total
-from floorcast.site.configuration import Service
+from floorcast.floor.thresholds import Thresholds
+from floorcast.floor.wrap_ups import segment_before, with_wrap_up
 
 __all__ = ["Tally"]
 
 MOST_FOLDED = 10_000  # places that a very long call remembers having been counted in
-MOST_WRAP_UPS = 200  # wrap-ups that a call tells apart
 CACHED_FROM = 8  # segments from which on a call's index is kept
 
-_UNKNOWN_SERVICE = Service(id=0, name="-")
 _T = TypeVar("_T")
 
 
 class Tally:
-    """Counts calls in one floor's counters; ``hooks`` are called before an agent changes.
+    """Counts calls by ``counts``, and judges them by ``thresholds``.
 
     ``by_service`` hears of every service that a call has a segment at.
     ``terms`` identifies the current configuration: a call that was judged by another one is judged
@@ -51,19 +48,17 @@ class Tally:
         self,
         ledger: Ledger,
         calendar: Calendar,
-        services: dict[int, Service],
-        hooks: list[Callable[[int | None], None]],
+        counts: CallCounts,
+        thresholds: Thresholds,
         by_service: CallsByService,
         terms: int = 0,
     ) -> None:
-        self._hooks = hooks
+        self.counts = counts
+        self._thresholds = thresholds
         self._by_service = by_service
-        self._ledger = ledger
         self._day_of = calendar.day_of
         self._same_day = calendar.same_day
-        self._bounds = calendar.bounds
         self._places = Places(calendar, ledger)
-        self._services = services
         self._terms = terms
         self._known: dict[tuple[int, str], SegmentIndex] = {}
         self.reassigned: dict[Key, set[int]] = {}
@@ -104,7 +99,8 @@ class Tally:
         self._count_all(call, index, -1)
         call.direction = direction
         for segment in call.segments:
-            self._judge_answered(call, segment)
+            if segment.answered is not None:
+                self._thresholds.judge_answered(call, segment)
         self._count_all(call, index, 1)
 
     def forget(self, call: Call) -> None:
@@ -117,21 +113,12 @@ class Tally:
             segment = call.segments[0]
             call.wrap_ups = (wrap_up,)
             segment.wrap_up = wrap_up.spent
-            if segment.left is not None:
-                self._count_wrap_up(segment, segment.left, wrap_up.spent)
+            self.counts.wrap_up(segment, wrap_up.spent)
             return
         self._judge_again(call)
         index = self.index_of(call)
-        call.wrap_ups = _with_wrap_up(call.wrap_ups, wrap_up, sign)
+        call.wrap_ups = with_wrap_up(call.wrap_ups, wrap_up, sign)
         self._settle(call, index, Change([], []), anew=True)
-
-    def count_disposition(self, call: Call, sign: int) -> None:
-        """Count the call's latest disposition for its agent, or take it back."""
-        said = call.disposition
-        if said is not None and said.agent is not None:
-            day = self._agent(self._day_of(said.at), said.service, said.agent)
-            if day is not None:
-                day.dispositions[CATEGORIES.index(said.category)] += sign
 
     # -- the usual step --------------------------------------------------------------------
 
@@ -148,17 +135,18 @@ class Tally:
         if step.kind == QUEUE and not call.segments and call.ended is None:
             call.join(step)
             self._by_service.note(call, call.segments[0].service)
-            self._count_offered((self._day_of(step.at), call.segments[0].service), step.at, 1)
+            self.counts.offered(self._day_of(step.at), call.segments[0].service, step.at, 1)
             return
         call.take(step)
         for segment in call.segments:
             day, service = self._day_of(segment.began), segment.service
             self._by_service.note(call, service)
-            self._count_offered((day, service), segment.began, 1)
+            self.counts.offered(day, service, segment.began, 1)
             if segment.answered is not None:
-                self._count_handled(call, segment, day, service, 1)
+                self._thresholds.judge_answered(call, segment)
+                self.counts.handled(segment, day, service, 1)
                 if segment.agent is not None:
-                    self._credit(call, (day, service, segment.agent), 1)
+                    self.counts.credit(call, day, service, segment.agent, 1)
 
     def _go_on(self, call: Call, segment: QueueSegment, step: Step) -> bool:
         """Take the usual step if this is one: the only segment is answered, or ends, on its day."""
@@ -173,14 +161,15 @@ class Tally:
             return False
         call.go_on(segment, step)
         if answers:
-            self._count_handled(call, segment, day, segment.service, 1)
+            self._thresholds.judge_answered(call, segment)
+            self.counts.handled(segment, day, segment.service, 1)
             if segment.agent is not None:
-                self._credit(call, (day, segment.service, segment.agent), 1)
+                self.counts.credit(call, day, segment.service, segment.agent, 1)
         elif segment.answered is not None:
-            self._count_talk(segment, 1)
+            self.counts.talk(segment, 1)
         else:
-            self._judge(call, segment)
-            self._count_given_up(segment, day, segment.service, 1)
+            self._thresholds.judge(call, segment)
+            self.counts.abandoned(segment, day, segment.service, 1)
         return True
 
     # -- any other -------------------------------------------------------------------------
@@ -196,7 +185,7 @@ class Tally:
         touched = set(self._offered_places(removed))
         touched.update(self._offered_places(segment for segment, _ in wrapped))
         for segment in added:
-            self._judge(call, segment)
+            self._thresholds.judge(call, segment)
         touched.update(self._offered_places(added))
         for place in touched:
             self._count(call, index, place, -1)
@@ -223,7 +212,7 @@ class Tally:
             self._count_all(call, index, -1)
             for segment in call.segments:
                 index.file(segment, -1)
-                self._judge(call, segment)
+                self._thresholds.judge(call, segment)
                 index.file(segment, 1)
             self._count_all(call, index, 1)
 
@@ -232,7 +221,7 @@ class Tally:
             self._count(call, index, place, sign, offers=False)
         for credited, times in index.credited.items():
             if times > 0:
-                self._credit(call, credited, sign)
+                self.counts.credit(call, *credited, sign)
 
     def index_of(self, call: Call) -> SegmentIndex:
         """The index of a call in memory; that of a long one is kept."""
@@ -252,7 +241,7 @@ class Tally:
             before = index.credited[credited]
             index.credited[credited] = before + sign
             if (before > 0) is not (before + sign > 0):
-                self._credit(call, credited, sign)
+                self.counts.credit(call, *credited, sign)
 
     def _offered_places(self, segments: Iterable[QueueSegment]) -> Iterator[Place]:
         for segment in segments:
@@ -263,19 +252,21 @@ class Tally:
     ) -> None:
         """Count the call at one service on one day, or take it back."""
         if offers and (moments := index.offered.get(place)):
-            self._count_offered(place, moments[0], sign)
+            self.counts.offered(*place, moments[0], sign)
         outcome = index.outcome(place)
         if outcome is None:
             return
         kind, segment = outcome
         if kind is Kind.HANDLED:
-            self._count_handled(call, segment, *place, sign)
+            if sign > 0:
+                self._thresholds.judge_answered(call, segment)
+            self.counts.handled(segment, *place, sign)
             if segment.left is not None:
-                self._count_talk(segment, sign)
+                self.counts.talk(segment, sign)
         elif kind is Kind.ABANDONED:
-            self._count_given_up(segment, *place, sign)
+            self.counts.abandoned(segment, *place, sign)
         else:
-            self._count_moved_on(segment, *place, sign)
+            self.counts.moved_on(segment, *place, sign)
 
     def _fold(self, call: Call) -> None:
         """Keep the newest steps, and of the others the segments by which the call counts."""
@@ -309,193 +300,16 @@ class Tally:
         folded.credited = _newest(credited)
         self.forget(call)
 
-    # -- counters --------------------------------------------------------------------------
-
-    def _count_handled(
-        self, call: Call, segment: QueueSegment, day: int, service: int, sign: int
-    ) -> None:
-        counter = self._ledger.service(day, service)
-        if counter is None:
-            return
-        counter.handled += sign
-        slots, after = self._slots(day, service, segment.answered)
-        slots.add(after, Column.HANDLED, sign)
-        totals = self._ledger.totals_of(service)
-        totals.add(Total.HANDLED, sign)
-        joined, answered = segment.joined, segment.answered
-        if sign > 0:
-            segment.unqueued = joined is None and call.direction in _OUTBOUND
-        if segment.unqueued:
-            counter.unqueued += sign
-            slots.add(after, Column.UNQUEUED, sign)
-            return
-        assert answered is not None
-        wait = 0 if joined is None else answered - joined
-        if sign > 0:
-            segment.within = wait <= self._service(segment).sla_seconds * 1000
-        counter.handled_wait += sign * wait
-        slots.add_wait(after, wait, sign)
-        totals.add_wait(wait, sign)
-        if segment.within:
-            totals.add(Total.ANSWERED_WITHIN, sign)
-            counter.handled_within += sign
-            slots.add(after, Column.ANSWERED_WITHIN, sign)
-
-    def _credit(self, call: Call, credited: tuple[int, int, int], sign: int) -> None:
-        counter = self._agent(*credited)
-        if counter is not None:
-            if call.direction == "INBOUND":
-                counter.inbound += sign
-            elif call.direction is not None:
-                counter.outbound += sign
-
-    def _agent(self, day: int, service: int, agent: int) -> AgentDay | None:
-        for hook in self._hooks:
-            hook(agent)
-        return self._ledger.agent(day, service, agent)
-
-    def _count_talk(self, segment: QueueSegment, sign: int) -> None:
-        """The talk and the wrap-up of a segment count when it is over, on that day."""
-        assert segment.answered is not None
-        assert segment.left is not None
-        day, service = self._day_of(segment.left), segment.service
-        counter = self._ledger.service(day, service)
-        if counter is not None:
-            talk = sign * (segment.left - segment.answered)
-            counter.talks += sign
-            counter.talk += talk
-            slots, after = self._slots(day, service, segment.left)
-            slots.add(after, Column.TALKS, sign)
-            slots.add(after, Column.TALK, talk)
-            if segment.passed_on or segment.exited:
-                slots.add(after, Column.TRANSFERRED, sign)
-            if segment.wrap_up:
-                self._count_wrap_up(segment, segment.left, sign * segment.wrap_up)
-
-    def _count_wrap_up(self, segment: QueueSegment, left: int, spent: int) -> None:
-        day = self._day_of(left)
-        counter = self._ledger.service(day, segment.service)
-        if counter is not None:
-            counter.wrap_up += spent
-            slots, after = self._slots(day, segment.service, left)
-            slots.add(after, Column.WRAP_UP, spent)
-
-    def _count_offered(self, place: Place, at: int, sign: int) -> None:
-        counter = self._ledger.service(*place)
-        if counter is not None:
-            counter.offered += sign
-            slots, after = self._slots(*place, at)
-            slots.add(after, Column.OFFERED, sign)
-            self._ledger.totals_of(place[1]).add(Total.OFFERED, sign)
-
-    def _count_moved_on(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
-        if self._ledger.service(day, service) is not None:
-            slots, after = self._slots(day, service, segment.left)
-            reason = REQUEUED if segment.reason is None else segment.reason
-            slots.add(after, Column.MOVED_ON + reason, sign)
-            self._ledger.totals_of(service).add(Total.MOVED_ON + reason, sign)
-
-    def count_missed(self, service: int, at: int) -> None:
-        """Count an offer that an agent did not take."""
-        day = self._day_of(at)
-        if self._ledger.service(day, service) is not None:
-            slots, after = self._slots(day, service, at)
-            slots.add(after, Column.MISSED, 1)
-
-    def _slots(self, day: int, service: int, at: int | None) -> tuple[ServiceIntervals, int]:
-        """The slots of a service on a day that is kept, and how long after midnight it is."""
-        intervals = self._ledger.intervals(day, service)
-        assert intervals is not None
-        assert at is not None
-        return intervals, at - self._bounds(day)[0]
-
-    def _count_given_up(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
-        counter = self._ledger.service(day, service)
-        if counter is not None:
-            counter.abandoned += sign
-            counter.abandoned_wait += sign * segment.wait(0)
-            counter.abandoned_within += sign * segment.within
-            counter.abandoned_short += sign * segment.short
-            slots, after = self._slots(day, service, segment.left)
-            slots.add(after, Column.ABANDONED, sign)
-            self._ledger.totals_of(service).add(Total.ABANDONED, sign)
-            slots.add(after, Column.ABANDONED_WAIT, sign * segment.wait(0))
-            if segment.within:
-                slots.add(after, Column.ABANDONED_WITHIN, sign)
-            if segment.short:
-                slots.add(after, Column.ABANDONED_SHORT, sign)
-
-    def _judge(self, call: Call, segment: QueueSegment) -> None:
-        """Whether a segment that ended unanswered was abandoned, and how soon."""
-        if segment.answered is not None:
-            self._judge_answered(call, segment)
-        if segment.answered is not None or segment.left is None:
-            return
-        settings, wait = self._service(segment), segment.wait(0)
-        short = settings.short_abandon_seconds
-        segment.within = wait <= settings.sla_seconds * 1000
-        segment.short = segment.within if short is None else wait <= short * 1000
-        exits = segment.exited and settings.count_exits_as == "abandoned"
-        segment.gave_up = segment.lost or exits
-
-    def _judge_answered(self, call: Call, segment: QueueSegment) -> None:
-        """How soon a segment was answered, also of one that does not count.
-
-        Of two segments of the same moments either may be the one that counts.
-        """
-        if segment.answered is not None:
-            segment.unqueued = segment.joined is None and call.direction in _OUTBOUND
-            if not segment.unqueued:
-                limit = self._service(segment).sla_seconds * 1000
-                segment.within = segment.wait(segment.answered) <= limit
-
-    def _service(self, segment: QueueSegment) -> Service:
-        return self._services.get(segment.service, _UNKNOWN_SERVICE)
-
     def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
         """The segments whose wrap-up is not what it should be, and what it should be."""
         call.charge(len(call.segments) + len(call.wrap_ups))
         spent = [0] * len(call.segments)
         for one in call.wrap_ups:
-            number = _segment_before(call.segments, one)
+            number = segment_before(call.segments, one)
             if number is not None:
                 spent[number] += one.spent
         pairs = zip(call.segments, spent, strict=True)
         return [(segment, total) for segment, total in pairs if segment.wrap_up != total]
-
-
-_OUTBOUND = ("OUTBOUND", "MANUAL")
-
-
-def _segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
-    """The segment that a wrap-up followed: the agent's last one by then, else the last answered."""
-    other = later = None
-    for index in range(len(segments) - 1, -1, -1):
-        segment = segments[index]
-        if segment.answered is None:
-            continue
-        at = segment.answered_by(wrap_up.agent)
-        if at is not None:
-            if at <= wrap_up.begin:
-                return index
-            later = index
-        elif other is None and segment.answered <= wrap_up.begin:
-            other = index
-    return later if later is not None else other
-
-
-def _with_wrap_up(wrap_ups: tuple[WrapUp, ...], wrap_up: WrapUp, sign: int) -> tuple[WrapUp, ...]:
-    """The wrap-ups with one more, or less; from ``MOST_WRAP_UPS`` on, the last one has the rest."""
-    for index in range(len(wrap_ups) - 1, -1, -1):
-        known = wrap_ups[index]
-        if (known.agent, known.begin) == (wrap_up.agent, wrap_up.begin):
-            known.spent += sign * wrap_up.spent
-            return wrap_ups if known.spent else wrap_ups[:index] + wrap_ups[index + 1 :]
-    if sign > 0 and len(wrap_ups) < MOST_WRAP_UPS:
-        return (*wrap_ups, wrap_up)
-    if wrap_ups:
-        wrap_ups[-1].spent += sign * wrap_up.spent
-    return wrap_ups
 
 
 def _pairs(

@@ -1,0 +1,48 @@
+"""How soon a call was answered or abandoned, by its service's thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from floorcast.floor.calls import Call
+from floorcast.floor.queue_segments import QueueSegment
+from floorcast.site.configuration import Service
+
+__all__ = ["Thresholds"]
+
+_OUTBOUND = ("OUTBOUND", "MANUAL")
+_UNKNOWN_SERVICE = Service(id=0, name="-")
+
+
+class Thresholds:
+    """Judges queue segments by the configuration of their services."""
+
+    def __init__(self, services: Mapping[int, Service]) -> None:
+        self._services = services
+
+    def judge(self, call: Call, segment: QueueSegment) -> None:
+        """Set how soon it was answered, or whether it was abandoned and how soon."""
+        if segment.answered is not None:
+            self.judge_answered(call, segment)
+        elif segment.left is not None:
+            settings, wait = self._service(segment), segment.wait(0)
+            short = settings.short_abandon_seconds
+            segment.within = wait <= settings.sla_seconds * 1000
+            segment.short = segment.within if short is None else wait <= short * 1000
+            exits = segment.exited and settings.count_exits_as == "abandoned"
+            segment.gave_up = segment.lost or exits
+
+    def judge_answered(self, call: Call, segment: QueueSegment) -> None:
+        """Set how soon an answered segment was answered, also of one that does not count.
+
+        Of two segments of the same moments either may be the one that counts.
+        """
+        assert segment.answered is not None
+        joined = segment.joined
+        segment.unqueued = joined is None and call.direction in _OUTBOUND
+        if not segment.unqueued:
+            wait = 0 if joined is None else segment.answered - joined
+            segment.within = wait <= self._service(segment).sla_seconds * 1000
+
+    def _service(self, segment: QueueSegment) -> Service:
+        return self._services.get(segment.service, _UNKNOWN_SERVICE)
