@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from floorcast.site.alert_figures import FIGURES, INTERVAL, RATES, SILENCE
-from floorcast.statistics.service_intervals import ServiceInterval
+from floorcast.statistics.interval_rows import ServiceInterval
 from floorcast.statistics.service_stats import ServiceStatistics
 
 NOT_FIGURES = {"maxHoldTime", "targetServiceLevel", "targetSeconds", "start", "end"}

@@ -19,7 +19,9 @@ from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_
 from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaign_stats import CampaignStatistics, campaign_statistics
 from floorcast.statistics.consistent_scan import Scan, Slices
+from floorcast.statistics.interval_rows import ServiceInterval
 from floorcast.statistics.requests import CampaignFilter
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Scope, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
@@ -43,6 +45,11 @@ def campaigns(scopes: Sequence[Scope], moment: Moment) -> Slices[CampaignStatist
     return campaign_statistics(visibility, CampaignFilter(), moment)
 
 
+def quarters(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]:
+    """The day by quarters of an hour."""
+    return service_intervals(scopes, moment, IntervalSpan())
+
+
 Method = Callable[[Sequence[Scope], Moment], Slices[object]]
 METHODS: dict[str, Method] = {
     "status": agent_status,  # type: ignore[dict-item]  # rows of any kind
@@ -52,6 +59,7 @@ METHODS: dict[str, Method] = {
     "services": service_stats,  # type: ignore[dict-item]  # as above
     "waiting": waiting_calls,  # type: ignore[dict-item]  # as above
     "campaigns": campaigns,  # type: ignore[dict-item]  # as above
+    "intervals": quarters,  # type: ignore[dict-item]  # as above
 }
 
 

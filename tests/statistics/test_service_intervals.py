@@ -13,11 +13,8 @@ from msgspec.structs import replace
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import InboundEvent
-from floorcast.statistics.service_intervals import (
-    IntervalSpan,
-    ServiceInterval,
-    service_intervals,
-)
+from floorcast.statistics.interval_rows import ServiceInterval
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment
 from tests.floor.random_floors import PLAN, agent, agent_events, call, call_events, fold_all
@@ -57,15 +54,6 @@ def test_the_present_state_counts_up_to_now_and_is_cut_at_boundaries() -> None:
         (900, 0, True),
         (300, 0, False),
     ]
-
-
-def test_percentiles_are_nearest_ranks() -> None:
-    """Of ten waits of 1 to 10 s: the fifth, the ninth and the last."""
-    events = [call("call.queue", 0, number, service=10) for number in range(1, 11)]
-    events += [call("call.answer", number, number) for number in range(1, 11)]
-    (row,) = rows_of(folded(PLAN, events), 1000, IntervalSpan(3600))
-    assert (row.wait_p50, row.wait_p90, row.wait_max) == (5, 9, 10)
-    assert (row.offered, row.handled, row.queue_max) == (10, 10, 10)
 
 
 def test_last_has_the_interval_in_progress_and_those_that_began_within_it() -> None:
@@ -118,20 +106,3 @@ def test_a_day_has_as_many_intervals_as_its_hours(
     assert [row.start for row in rows] == list(range(midnight, end, 900_000))
     assert rows[-1].end == end
     assert sum(row.ready_time for row in rows) in range(quarters * 900 - 2, quarters * 900 + 1)
-
-
-def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
-    """Two logged in before noon, one logs off in the second hour."""
-    events = [agent("READY", 0, "ANN", service=10), agent("READY", 1, "BOB", service=10)]
-    floor = folded(PLAN, events)
-    floor.begin_entry(50, seen(5000).now * 10_000)
-    floor.fold(agent("LOGOFF", 5000, "BOB"), seen(5000).now * 10_000, "-")
-    rows = rows_of(floor, 12_000, IntervalSpan(3600))
-    assert [row.agents_max for row in rows] == [2, 2, 1, 1]
-
-
-def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once() -> None:
-    """Or the intervals would not sum to the day until that interval begins."""
-    floor = folded(PLAN, [call("call.queue", 1000, 1, service=10)])
-    (row,) = rows_of(floor, 800)
-    assert (row.offered, row.start, row.complete) == (1, seen(900).now, False)

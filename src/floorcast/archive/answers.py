@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from floorcast.statistics.agent_stats import ServiceFigures
-from floorcast.statistics.service_intervals import ServiceInterval
+from floorcast.statistics.interval_rows import ServiceInterval
 
 __all__ = [
     "AgentInterval",

@@ -25,7 +25,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column
 from floorcast.site.configuration import Service
 from floorcast.statistics.agent_stats import ServiceFigures
-from floorcast.statistics.service_intervals import ServiceInterval, shown
+from floorcast.statistics.interval_rows import ServiceInterval, shown
 
 __all__ = ["agent_report", "call_report", "service_report"]
 

@@ -30,6 +30,7 @@ __all__ = [
     "Column",
     "ServiceIntervals",
     "leave_reason",
+    "time_column",
 ]
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Column(IntEnum):
 
 COLUMNS = Column.MOVED_ON + len(MOVED_ON)
 
+_SLOTS_OF_QUARTER = 3
 _HOUR_BYTES = SLOTS_OF_HOUR * COLUMNS * array("I").itemsize
 _NOTHING: Sequence[int] = (0,) * COLUMNS
 _HOUR_MS = SLOTS_OF_HOUR * SLOT_MS
@@ -101,6 +103,11 @@ _TIME_OF = {
     WRAP_UP: Column.WRAP_UP_TIME,
     NOT_READY: Column.NOT_READY_TIME,
 }
+
+
+def time_column(state: State) -> int:
+    """The column of an agent's time in a state other than Logoff."""
+    return _TIME_OF.get(state, Column.OTHER_TIME)
 
 
 def _empty() -> Numbers:
@@ -151,7 +158,7 @@ class ServiceIntervals(Struct):
 
     def add_time(self, state: State, begin: int, end: int, sign: int) -> None:
         """Count an agent's time in a state other than Logoff, slot by slot."""
-        column = _TIME_OF.get(state, Column.OTHER_TIME)
+        column = time_column(state)
         while begin < end:
             stop = min(end, (begin // SLOT_MS + 1) * SLOT_MS)
             self.add(begin, column, sign * (stop - begin))
@@ -175,7 +182,7 @@ class ServiceIntervals(Struct):
         cells = self.hours.get(hour)
         return _NOTHING if cells is None else cells[row * COLUMNS : (row + 1) * COLUMNS]
 
-    def sums(self, first: int, width: int) -> Sequence[int] | None:
+    def sums(self, first: int, width: int) -> list[int] | None:
         """The counters of some slots of one hour together; None: nothing was counted then."""
         cells = self.hours.get(first // SLOTS_OF_HOUR)
         if cells is None:
@@ -184,7 +191,11 @@ class ServiceIntervals(Struct):
         slots = [
             cells[slot : slot + COLUMNS] for slot in range(begin, begin + width * COLUMNS, COLUMNS)
         ]
-        return slots[0] if width == 1 else list(map(sum, zip(*slots, strict=True)))
+        if width == 1:
+            return slots[0].tolist()
+        if width == _SLOTS_OF_QUARTER:  # nearly every request; half the time of the other form
+            return [one + two + three for one, two, three in zip(*slots, strict=True)]
+        return list(map(sum, zip(*slots, strict=True)))
 
     def waits_from(self, begin: int) -> Numbers:
         """A copy of ``waits`` without those before slot ``begin``."""

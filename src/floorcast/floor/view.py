@@ -32,6 +32,7 @@ from floorcast.floor.intervals import (
     SLOTS_OF_HOUR,
     Column,
     ServiceIntervals,
+    time_column,
 )
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.segment_index import SegmentIndex
@@ -72,6 +73,7 @@ __all__ = [
     "alert_id",
     "covers",
     "next_status",
+    "time_column",
 ]
 
 
@@ -158,6 +160,10 @@ class FloorView:
     def logged_in(self, services: Iterable[int]) -> set[int]:
         """The agents that are logged in to one of the services, including quiet ones."""
         return set().union(*map(self._floor.on_duty.of, services))
+
+    def logged_in_to(self, service: int) -> Mapping[int, OnFloor]:
+        """The agents that are logged in to a service, by id, including quiet ones."""
+        return self._floor.on_duty.of(service)
 
     def logged_off(self, services: Iterable[int]) -> set[int]:
         """The agents that logged off from one of the services."""

@@ -14,8 +14,9 @@ from floorcast.model.token import to_ms
 from floorcast.site.alert_figures import INTERVAL, SILENCE
 from floorcast.site.alert_file import MAX_ALERTS
 from floorcast.site.alert_hours import Hours, parse_hours
+from floorcast.statistics.interval_rows import ServiceInterval
 from floorcast.statistics.requests import ServiceFilter
-from floorcast.statistics.service_intervals import IntervalSpan, ServiceInterval, service_intervals
+from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 

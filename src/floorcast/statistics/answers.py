@@ -33,7 +33,7 @@ from floorcast.statistics.requests import (
 from floorcast.statistics.service_intervals import (
     IntervalAnswer,
     IntervalSpan,
-    service_intervals,
+    encoded_intervals,
 )
 from floorcast.statistics.service_stats import ServiceAnswer, service_stats
 from floorcast.statistics.visibility import Moment, Scope, Visibility
@@ -109,8 +109,8 @@ def _services(question: Question, visibility: Visibility, moment: Moment) -> Ste
 
 def _intervals(question: Question, visibility: Visibility, moment: Moment) -> Steps:
     span = IntervalSpan(question.interval, question.last)
-    rows = service_intervals(visibility.scopes(question.filter), moment, span)
-    return _rows(IntervalAnswer([], moment.now), rows)
+    rows = encoded_intervals(visibility.scopes(question.filter), moment, span)
+    return _encoded_rows(IntervalAnswer([], moment.now), rows)
 
 
 def _agents(question: Question, visibility: Visibility, moment: Moment) -> Steps:
@@ -179,5 +179,20 @@ def _rows(empty: Struct, slices: Slices[R]) -> Steps:
             if rows:
                 pieces.append(_encoder.encode(rows)[1:-1])
             yield
+    return _joined(empty, pieces)
+
+
+def _encoded_rows(empty: Struct, slices: Slices[bytes]) -> Steps:
+    """The answer that is ``empty`` but for its rows, which are JSON already."""
+    pieces = []
+    with slices:
+        for rows in slices:
+            if rows:
+                pieces.append(b",".join(rows))
+            yield
+    return _joined(empty, pieces)
+
+
+def _joined(empty: Struct, pieces: list[bytes]) -> bytes:
     head, tail = _encoder.encode(empty).split(b"[]", 1)
     return b"".join((head, b"[", b",".join(pieces), b"]", tail))

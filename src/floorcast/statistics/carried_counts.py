@@ -9,47 +9,53 @@ from floorcast.floor.view import COLUMNS, SLOTS_OF_HOUR, Column, ServiceInterval
 __all__ = ["Carried"]
 
 _NEVER = 1 << 30  # a slot that no day has
+_AGENTS, _QUEUE = int(Column.AGENTS_MOST), int(Column.QUEUE_MOST)
 
 
 class Carried:
     """The number of agents and of waiting calls of a service, from slot to slot.
 
-    Begins before slot ``first`` of a day. ``slots`` are by day; ``now`` are the numbers at the
-    present.
+    Begins before slot ``first`` of a day. ``slots`` are by day; ``present`` are the numbers of now.
+    ``now`` has the numbers at the slot that has been reached.
     """
 
     def __init__(
         self,
         slots: Mapping[int, ServiceIntervals],
-        now: tuple[int, int],
+        present: tuple[int, int],
         day: int,
         first: int = 0,
     ) -> None:
         self.slots = slots
-        pairs = zip((Column.AGENTS_MOST, Column.QUEUE_MOST), now, strict=True)
-        self._count = {most: self._before(most, day, first, number) for most, number in pairs}
+        agents, queue = present
+        self.now = (
+            self._before(_AGENTS, day, first, agents),
+            self._before(_QUEUE, day, first, queue),
+        )
 
     def over(self, day: int, slots: range) -> tuple[int, int]:
-        """The most agents, and the most waiting calls, in some slots; go through all in order."""
+        """The most agents, and the most waiting calls, in some slots; go through all in order.
+
+        Slots without a change can be left out.
+        """
         intervals = self.slots.get(day)
         if intervals is None:
-            return self._count[Column.AGENTS_MOST], self._count[Column.QUEUE_MOST]
-        most_agents = self._over(Column.AGENTS_MOST, intervals, slots)
-        return most_agents, self._over(Column.QUEUE_MOST, intervals, slots)
-
-    def _over(self, most: Column, intervals: ServiceIntervals, slots: range) -> int:
-        found = self._count[most]
+            return self.now
+        agents, queue = most_agents, most_queue = self.now
         for slot in slots:
             cells = intervals.hours.get(slot // SLOTS_OF_HOUR)
             if cells is None:
                 continue
-            index = slot % SLOTS_OF_HOUR * COLUMNS + most
-            if cells[index + 1]:
-                found = max(found, cells[index] - 1)
-                self._count[most] = cells[index + 1] - 1
-        return found
+            first = slot % SLOTS_OF_HOUR * COLUMNS + _AGENTS
+            agents_most, agents_last, queue_most, queue_last = cells[first : first + 4]
+            if agents_last:
+                most_agents, agents = max(most_agents, agents_most - 1), agents_last - 1
+            if queue_last:
+                most_queue, queue = max(most_queue, queue_most - 1), queue_last - 1
+        self.now = (agents, queue)
+        return most_agents, most_queue
 
-    def _before(self, most: Column, day: int, first: int, now: int) -> int:
+    def _before(self, most: int, day: int, first: int, present: int) -> int:
         """What the last change before a slot left; as now, if nothing has ever changed."""
         for number, end in ((day, first), (day - 1, _NEVER)):
             intervals = self.slots.get(number)
@@ -57,18 +63,22 @@ class Carried:
             if left is not None:
                 return left
         changed = any(
-            _last_change(intervals, most, _NEVER) is not None for intervals in self.slots.values()
+            any(cells[most + 1 :: COLUMNS])
+            for intervals in self.slots.values()
+            for cells in intervals.hours.values()
         )
-        return 0 if changed else now
+        return 0 if changed else present
 
 
-def _last_change(intervals: ServiceIntervals, most: Column, before: int) -> int | None:
+def _last_change(intervals: ServiceIntervals, most: int, before: int) -> int | None:
     """The number after the last change before a slot; None: there was none."""
+    if not before:
+        return None
     for hour in sorted(intervals.hours, reverse=True):
-        cells = intervals.hours[hour]
         slots = min(SLOTS_OF_HOUR, before - hour * SLOTS_OF_HOUR)
-        for row in range(slots - 1, -1, -1):
-            left = cells[row * COLUMNS + most + 1]
-            if left:
-                return left - 1
+        if slots <= 0:
+            continue
+        left = next(filter(None, reversed(intervals.hours[hour][most + 1 :: COLUMNS][:slots])), 0)
+        if left:
+            return left - 1
     return None

@@ -21,21 +21,29 @@ R = TypeVar("R")
 class Scan(Generic[R]):
     """The result of ``read`` for each of the distinct ``ids``, in order.
 
-    ``hooks`` are called before one of them changes. None results are skipped. Close the scan or
-    read it to its end: until then every change costs the fold a check.
+    ``hooks`` are called before one of them changes, and then ``copy`` reads it, which can leave
+    for later what costs time. None results are skipped. Close the scan or read it to its end:
+    until then every change costs the fold a check.
     """
 
     def __init__(
-        self, ids: Iterable[int], read: Callable[[int], R | None], hooks: IdHooks, rows: int
+        self,
+        ids: Iterable[int],
+        read: Callable[[int], R | None],
+        hooks: IdHooks,
+        rows: int,
+        *,
+        copy: Callable[[int], R | None] | None = None,
     ) -> None:
         self._ids = sorted(ids)
         self._read = read
+        self._copy = read if copy is None else copy
         self._hooks = hooks
         self._rows = rows
         self._next = 0
         self._early: dict[int, R | None] = {}
         if len(self._ids) <= rows:
-            self._read_all()
+            self._read_all(read)
         else:
             self._unread = set(self._ids)
             hooks.append(self._before_change)
@@ -61,18 +69,18 @@ class Scan(Generic[R]):
 
     def _before_change(self, number: int | None) -> None:
         if number is None:
-            self._read_all()
+            self._read_all(self._copy)
             self.close()
         elif number in self._unread and number not in self._early and self._is_ahead(number):
-            self._early[number] = self._read(number)
+            self._early[number] = self._copy(number)
 
     def _is_ahead(self, number: int) -> bool:
         return number >= self._ids[self._next]
 
-    def _read_all(self) -> None:
+    def _read_all(self, read: Callable[[int], R | None]) -> None:
         for one in self._ids[self._next :]:
             if one not in self._early:
-                self._early[one] = self._read(one)
+                self._early[one] = read(one)
 
 
 class CallScan(Generic[R]):

@@ -1,0 +1,69 @@
+"""The rows of a service: percentiles, the most agents, and clocks that are ahead."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floorcast.floor.view import COLUMNS, MOVED_ON, Column, Service
+from floorcast.statistics.interval_rows import shown
+from floorcast.statistics.service_intervals import IntervalSpan
+from tests.floor.random_floors import PLAN, agent, call
+from tests.statistics.floors import folded, seen
+from tests.statistics.test_service_intervals import rows_of
+
+
+def test_percentiles_are_nearest_ranks() -> None:
+    """Of ten waits of 1 to 10 s: the fifth, the ninth and the last."""
+    events = [call("call.queue", 0, number, service=10) for number in range(1, 11)]
+    events += [call("call.answer", number, number) for number in range(1, 11)]
+    (row,) = rows_of(folded(PLAN, events), 1000, IntervalSpan(3600))
+    assert (row.wait_p50, row.wait_p90, row.wait_max) == (5, 9, 10)
+    assert (row.offered, row.handled, row.queue_max) == (10, 10, 10)
+
+
+def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
+    """Two logged in before noon, one logs off in the second hour."""
+    events = [agent("READY", 0, "ANN", service=10), agent("READY", 1, "BOB", service=10)]
+    floor = folded(PLAN, events)
+    floor.begin_entry(50, seen(5000).now * 10_000)
+    floor.fold(agent("LOGOFF", 5000, "BOB"), seen(5000).now * 10_000, "-")
+    rows = rows_of(floor, 12_000, IntervalSpan(3600))
+    assert [row.agents_max for row in rows] == [2, 2, 1, 1]
+
+
+def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once() -> None:
+    """Or the intervals would not sum to the day until that interval begins."""
+    floor = folded(PLAN, [call("call.queue", 1000, 1, service=10)])
+    (row,) = rows_of(floor, 800)
+    assert (row.offered, row.start, row.complete) == (1, seen(900).now, False)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=COLUMNS, max_size=COLUMNS))
+def test_every_counter_is_shown_in_its_own_figure(counted: list[int]) -> None:
+    """The columns are taken apart by their order: each one must be in its place."""
+    row = shown(Service(id=7, name="-"), (0, 900_000, True), counted, (1, 2, 3), (4, 5))
+    assert (row.service_id, row.offered, row.handled) == ("7", counted[0], counted[1])
+    assert (row.missed, row.transferred) == (
+        counted[Column.MISSED],
+        counted[Column.TRANSFERRED],
+    )
+    assert (row.abandoned, row.abandoned_short, row.abandoned_within_sla) == (
+        counted[Column.ABANDONED],
+        counted[Column.ABANDONED_SHORT],
+        counted[Column.ABANDONED_WITHIN],
+    )
+    assert row.answered_within_sla == counted[Column.ANSWERED_WITHIN]
+    times = counted[Column.READY_TIME : Column.AGENTS_MOST]
+    assert row.logged_in_time == sum(times) // 1000
+    assert row.ready_time == counted[Column.READY_TIME] // 1000
+    assert row.talk_time == (counted[Column.IN_CALL_TIME] + counted[Column.HOLD_TIME]) // 1000
+    assert row.wrapup_time == counted[Column.WRAP_UP_TIME] // 1000
+    assert row.not_ready_time == counted[Column.NOT_READY_TIME] // 1000
+    moved_on = counted[Column.MOVED_ON :]
+    assert row.moved_on == {MOVED_ON[i]: count for i, count in enumerate(moved_on) if count}
+    talks = counted[Column.TALKS]
+    talk = (2 * counted[Column.TALK] + 1000 * talks) // (2000 * talks) if talks else 0
+    assert row.average_talk_duration == talk
+    assert (row.wait_p50, row.wait_p90, row.wait_max) == (1, 2, 3)
+    assert (row.agents_max, row.queue_max) == (4, 5)
