@@ -171,7 +171,7 @@ class Sending:
         lease_tuning = LeaseTuning(ttl=12 * look, margin=4 * look, renewal=3 * look)
         self.lease = Lease(house.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
         tuning = DeliveryTuning(exchange=exchange or ExchangeTuning(), look=look)
-        around = Surroundings(house.server, house.loop.now, tls_context(), tuning, lambda: 1.0)
+        around = Surroundings(house.server, house.loop.now, tls_context, tuning, lambda: 1.0)
         self.sender = ClientSender(ACME, house.kv, self.lease, around, lambda: self.webhooks)
         self._task: asyncio.Task[None] | None = None
 
@@ -197,7 +197,7 @@ async def command(house: House, token: str | None) -> None:
 
 def exchange(
     url: str,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ssl.SSLContext] = tls_context,
     *,
     private: bool = True,
     **tuning: Any,  # noqa: ANN401 — the members of ExchangeTuning
@@ -205,7 +205,7 @@ def exchange(
     """A connection to a receiver on loopback."""
     return Exchange(
         urlsplit(url),
-        tls or tls_context(),
+        tls,
         allow_private=private,
         tuning=ExchangeTuning(**tuning),
     )

@@ -177,11 +177,11 @@ async def _loopback(_host: str, _port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
+def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
     """The usual context, with one more authority."""
-    context = tls_context()
+    context = tls_context.__wrapped__()
     authority.configure_trust(context)
-    return context
+    return lambda: context
 
 
 def test_a_certificate_is_verified_against_the_name() -> None:

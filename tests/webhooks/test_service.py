@@ -40,7 +40,7 @@ def node(house: House, clients: frozenset[int] = frozenset()) -> Webhooks:
     webhooks = Webhooks(
         house.server.site,
         house.kv,
-        Surroundings(house.server, house.loop.now, tls_context(), chance=lambda: 1.0),
+        Surroundings(house.server, house.loop.now, tls_context, chance=lambda: 1.0),
         lambda client: not clients or client in clients,
         clock=lambda: house.loop.elapsed,
     )

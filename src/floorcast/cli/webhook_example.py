@@ -27,7 +27,7 @@ async def send_example(webhook: Webhook) -> Reply:
     """
     kind, body = _example(webhook)
     keys = [signing_key(secret) for secret in webhook.secrets]
-    exchange = Exchange(url_of(webhook), tls_context(), allow_private=webhook.allow_private)
+    exchange = Exchange(url_of(webhook), tls_context, allow_private=webhook.allow_private)
     message = f"msg_test_{uuid4().hex}"
     headers = signed(keys, message, system_now(), body) | {"content-type": kind}
     try:

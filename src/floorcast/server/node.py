@@ -245,7 +245,7 @@ class Node:
         self._webhooks = Webhooks(
             self._site,
             stores.kv,
-            Surroundings(self.server, now, tls_context()),
+            Surroundings(self.server, now, tls_context),
             self.server.serves,
             "" if stores.shared else SINGLE,
         )

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import SplitResult
 
 from floorcast.webhooks.addresses import Resolver, resolve, system_resolver
@@ -32,8 +33,9 @@ class ExchangeTuning:
     resolver: Resolver = system_resolver
 
 
+@cache  # reading the system's certificates takes 40 ms
 def tls_context() -> ssl.SSLContext:
-    """TLS as a client has it: certificates and host names are verified."""
+    """TLS as a client has it: certificates and host names are verified. Do not change it."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -45,14 +47,14 @@ class Exchange:
     def __init__(
         self,
         url: SplitResult,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         *,
         allow_private: bool,
         tuning: ExchangeTuning | None = None,
     ) -> None:
         self._host = url.hostname or ""
         self._port = url.port or (443 if url.scheme == "https" else 80)
-        self._tls = tls if url.scheme == "https" else None
+        self._tls = tls() if url.scheme == "https" else None
         self._allow_private = allow_private
         self._tuning = tuning or ExchangeTuning()
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")

@@ -28,10 +28,13 @@ class DeliveryTuning:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the deliveries of a node share. ``chance`` gives random numbers from 0 to 1."""
+    """What the deliveries of a node share. ``chance`` gives random numbers from 0 to 1.
+
+    ``tls`` is called for the first webhook over HTTPS.
+    """
 
     floors: Floors
     now: Now
-    tls: ssl.SSLContext
+    tls: Callable[[], ssl.SSLContext]
     tuning: DeliveryTuning = field(default_factory=DeliveryTuning)
     chance: Callable[[], float] = random.random
