@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.http.app import ROUTES
+from floorcast.http.routes import ROUTES
 from floorcast.http.routing import ANY
 from tests.golden.pages import DOCS, Block, blocks, paste, wrong
 from tests.real.server import Server, running

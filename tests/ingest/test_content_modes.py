@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.ingest.content_modes import is_binary, line_of_binary, with_plain_data
+from floorcast.ingest.content_modes import event_of_binary, is_binary, with_plain_data
 from floorcast.ingest.decode import decode, split
 from floorcast.model.errors import (
     InvalidParameter,
@@ -34,7 +34,7 @@ def headers(**changed: str | None) -> list[tuple[bytes, bytes]]:
 @given(st.text(min_size=1, max_size=40))
 def test_an_attribute_is_percent_decoded(text: str) -> None:
     """As the SDKs encode it: any text survives, whether it needs encoding or not."""
-    line = line_of_binary(headers(id=quote(text, safe="")), b"{}")
+    line = event_of_binary(headers(id=quote(text, safe="")), b"{}")
     assert msgspec.json.decode(line)["id"] == text
 
 
@@ -51,7 +51,7 @@ def test_an_attribute_is_percent_decoded(text: str) -> None:
 )
 def test_how_a_header_is_read(sent: bytes, text: str) -> None:
     """Quoted, raw UTF-8, Latin-1, a lone percent sign; decoded once and not twice."""
-    line = line_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
+    line = event_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
     assert msgspec.json.decode(line)["source"] == text
 
 
@@ -60,7 +60,7 @@ def test_binary_says_the_same_as_structured(time: str | None) -> None:
     """The line has the envelope's members and the body, however that is laid out."""
     body = msgspec.json.format(msgspec.json.encode(DATA), indent=2).replace(b"\n", b"\r\n")
     timed = {} if time is None else {"time": time}
-    line = line_of_binary(headers(**timed), body)
+    (line,) = split(event_of_binary(headers(**timed), body), "one")
     structured = msgspec.json.encode({**ENVELOPE, **timed, "data": DATA})
     decoded = [asyncio.run(decode([one], NOW_MS)) for one in (line, structured)]
     assert decoded[0].events == decoded[1].events != []
@@ -71,15 +71,15 @@ def test_binary_says_the_same_as_structured(time: str | None) -> None:
 def test_a_header_that_is_missing_is_named(name: str) -> None:
     """Each of the four is required."""
     with pytest.raises(MissingParameter, match=f"ce-{name} is required"):
-        line_of_binary(headers(**{name: None}), b"{}")
+        event_of_binary(headers(**{name: None}), b"{}")
 
 
 def test_a_header_that_is_sent_twice() -> None:
     """Two values are refused; the same value twice is one."""
     twice = [*headers(), (b"ce-id", b"1")]
-    assert line_of_binary(twice, b"{}") == line_of_binary(headers(), b"{}")
+    assert event_of_binary(twice, b"{}") == event_of_binary(headers(), b"{}")
     with pytest.raises(InvalidParameter, match="ce-id occurs twice"):
-        line_of_binary([*twice, (b"ce-id", b"2")], b"{}")
+        event_of_binary([*twice, (b"ce-id", b"2")], b"{}")
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_header_that_is_sent_twice() -> None:
 def test_a_body_that_is_not_one_json_value(body: bytes) -> None:
     """It cannot break out of ``data`` into the envelope."""
     with pytest.raises(NotAnObject, match="the body is not JSON"):
-        line_of_binary(headers(), body)
+        event_of_binary(headers(), body)
 
 
 def test_no_body_is_no_data() -> None:
     """Then the verdict says that data is required."""
-    line = line_of_binary(headers(), b" ")
+    line = event_of_binary(headers(), b" ")
     (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
     assert verdict.message == "data is required"
 

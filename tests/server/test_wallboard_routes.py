@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from floorcast.http.app import ROUTES, Api
+from floorcast.http.app import Api
+from floorcast.http.routes import ROUTES
 from floorcast.server.wallboard_routes import page_routes
 from floorcast.wallboard.page_files import SECURITY, page_files
 from tests.real.nodes import Clock, House, scratch

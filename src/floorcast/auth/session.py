@@ -20,6 +20,7 @@ from msgspec import Struct
 from floorcast.model.errors import RateLimited, RoleNotAllowed
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.configuration import Role
+from floorcast.site.digests import digest
 from floorcast.site.live_site import CallCenters
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "NewSessions",
     "Session",
     "SessionRole",
-    "digest_of",
     "id_from",
     "login_key",
     "proof_of",
@@ -189,7 +189,7 @@ def restored(raw: bytes) -> Session | None:
     hashed = found.id.startswith(HASHED)
     return Session(
         id="" if hashed else found.id,
-        digest=found.id.removeprefix(HASHED) if hashed else digest_of(found.id),
+        digest=found.id.removeprefix(HASHED) if hashed else digest(found.id),
         nonce=found.nonce,
         screen=found.screen,
         client=found.client,
@@ -207,11 +207,6 @@ def id_from(nonce: str, api_token: str) -> str:
     """The id (a UUID of version 4) of the session with this nonce, opened with this API token."""
     mac = hmac.digest(api_token.encode("utf-8", "surrogatepass"), nonce.encode(), "sha256")
     return str(uuid.UUID(bytes=mac[:16], version=4))
-
-
-def digest_of(session_id: str) -> str:
-    """The stored form of a session's id."""
-    return sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def login_key(client: int, name: str, token: str, *, agent: bool) -> str:

@@ -25,7 +25,6 @@ from floorcast.auth.session import (
     SCREEN,
     NewSessions,
     Session,
-    digest_of,
     id_from,
     proof_of,
     restored,
@@ -170,7 +169,7 @@ class Sessions:
         """End the session. Returns it, or None if there was none."""
         found = self._alive(session_id)
         # again, if another node wrote a use of it in the meantime
-        while session := self._living.get(digest_of(session_id)):
+        while session := self._living.get(digest(session_id)):
             self._end(session)
             await self._write_ends()
         return found
@@ -229,7 +228,7 @@ class Sessions:
             self._new.count(blank.client, blank.name, agent=blank.agent)
             nonce = token_hex(16)
             new = structs.replace(
-                blank, digest=digest_of(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
+                blank, digest=digest(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
             )
             there = self._kv.get(BUCKET, key)
             # after a conflict another node was first: its session is heard of by now
@@ -246,14 +245,14 @@ class Sessions:
             return None
         if not session.id:
             derived = id_from(session.nonce, secret)
-            if digest_of(derived) != session.digest:  # an earlier release chose its id
+            if digest(derived) != session.digest:  # an earlier release chose its id
                 return None
             session.id = derived
         self._touch(session)
         return session
 
     def _alive(self, session_id: str) -> Session | None:
-        session = self._living.get(digest_of(session_id))
+        session = self._living.get(digest(session_id))
         if session is None or not self._lives(session):
             return None
         session.id = session_id

@@ -1,34 +1,22 @@
-"""Admission: the server is ready, the session is valid, its role is allowed, the feed is on."""
+"""Authorization: the session is valid, its role is allowed, the feed is on."""
 
 from __future__ import annotations
 
 from floorcast.auth.session import Methods, require
-from floorcast.http.request_context import RequestContext, admits
+from floorcast.http.request_context import RequestContext
 from floorcast.http.routing import Route
-from floorcast.model.errors import NotAcceptable, RateLimited, Unavailable
+from floorcast.model.errors import RateLimited
 
-__all__ = ["SESSION_COOKIE", "admit", "session_id"]
+__all__ = ["SESSION_COOKIE", "authorize", "session_id"]
 
 SESSION_COOKIE = "LV-Session"
 LONGEST_COOKIE = 256  # characters; a session's id has 32
 
 
-def admit(context: RequestContext, route: Route) -> None:
-    """Admit the request and set its session, or raise the first refusal that applies."""
+def authorize(context: RequestContext, methods: Methods, route: Route) -> None:
+    """Find a session that may call the methods, or raise the first refusal that applies."""
     services = context.services
-    if not route.always and not services.readiness.ready:
-        raise Unavailable(services.readiness.reason)
-    if route.methods is not None:
-        _admit_session(context, route.methods, cookie=route.cookie)
-        if route.feed is not None:
-            services.feed_of(context.session.client, route.feed)
-    if route.status == 200 and not admits(context.accept, route.media_type):
-        raise NotAcceptable(f"Accept must include {route.media_type}")
-
-
-def _admit_session(context: RequestContext, methods: Methods, *, cookie: bool) -> None:
-    services = context.services
-    session = services.sessions.find(session_id(context, cookie=cookie))
+    session = services.sessions.find(session_id(context, cookie=route.cookie))
     try:
         context.extra = services.rate_limit.count(session.id)
     except RateLimited:
@@ -36,6 +24,8 @@ def _admit_session(context: RequestContext, methods: Methods, *, cookie: bool) -
         raise
     context.admitted = session
     require(methods, session.role)
+    if route.feed is not None:
+        services.feed_of(session.client, route.feed)
 
 
 def session_id(context: RequestContext, *, cookie: bool) -> str:

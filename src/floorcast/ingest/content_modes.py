@@ -1,7 +1,7 @@
 """The ways in which CloudEvents carries data, apart from plain JSON in the event.
 
 In the binary content mode, the attributes are ``ce-`` headers and the data is the body. In the
-structured mode, ``data_base64`` may hold the data. Both become the line that the log stores.
+structured mode, ``data_base64`` may hold the data. Both become an event with plain ``data``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from floorcast.model.nesting import check_nesting
 __all__ = [
     "BASE64",
     "WEBHOOK_ORIGIN",
+    "event_of_binary",
     "is_binary",
-    "line_of_binary",
-    "on_one_line",
     "with_plain_data",
 ]
 
@@ -49,8 +48,8 @@ def is_binary(headers: Headers) -> bool:
     return any(name in _NAMES for name, _ in headers)
 
 
-def line_of_binary(headers: Headers, body: bytes) -> bytes:
-    """The event of a request in binary content mode, as one line of JSON.
+def event_of_binary(headers: Headers, body: bytes) -> bytes:
+    """The event of a request in binary content mode, as JSON.
 
     Raises MissingParameter and InvalidParameter, naming the header, and NotAnObject for a body
     that is not one JSON value.
@@ -61,7 +60,7 @@ def line_of_binary(headers: Headers, body: bytes) -> bytes:
             raise MissingParameter(f"the header ce-{name} is required")
     if body and not body.isspace():
         event["data"] = _json(body, "the body")
-    return on_one_line(msgspec.json.encode(event))
+    return msgspec.json.encode(event)
 
 
 def with_plain_data(line: bytes, why: Refusal) -> bytes:
@@ -84,12 +83,7 @@ def with_plain_data(line: bytes, why: Refusal) -> bytes:
         event["data"] = _json(data, "data_base64")
     except NotAnObject as error:
         raise InvalidParameter(error.message) from None
-    return on_one_line(msgspec.json.encode(event))
-
-
-def on_one_line(text: bytes) -> bytes:
-    """JSON without line breaks: outside a string they are white space, inside one an error."""
-    return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
+    return msgspec.json.encode(event)
 
 
 def _attributes(headers: Headers) -> dict[str, str]:

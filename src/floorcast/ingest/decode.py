@@ -14,11 +14,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from floorcast.ingest.content_modes import BASE64, on_one_line, with_plain_data
+from floorcast.ingest.content_modes import BASE64, with_plain_data
 from floorcast.ingest.verdicts import Rejected, rejected, why_not
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import ALERT_SOURCE, InboundEvent
-from floorcast.model.nesting import check_nesting
+from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
 
 __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
@@ -70,8 +70,13 @@ def split(body: bytes, form: BodyForm) -> list[bytes]:
             raise _too_many()
         return lines
     if form == "batch" or (form == "json" and body.lstrip().startswith(b"[")):
-        return [on_one_line(bytes(raw)) for raw in _elements(body)]
-    return [on_one_line(body)] if body.strip() else []
+        return [_on_one_line(bytes(raw)) for raw in _elements(body)]
+    return [_on_one_line(body)] if body.strip() else []
+
+
+def _on_one_line(text: bytes) -> bytes:
+    """JSON without line breaks: outside a string they are white space, inside one an error."""
+    return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
 
 
 def _elements(body: bytes) -> list[msgspec.Raw]:
@@ -106,7 +111,7 @@ async def decode(lines: list[bytes], now_ms: int) -> Decoded:
             except Refusal as why:
                 if BASE64 not in line:
                     raise
-                lines[index] = with_plain_data(line, why)
+                lines[index] = _on_one_line(with_plain_data(line, why))
                 events.append(_checked(lines[index], latest))
         except Refusal as why:
             out.add(index)
@@ -126,7 +131,8 @@ def _checked(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
             line.decode()  # members that we do not know are not looked into by the decoder
-        check_nesting(line)
+        if len(line) > SHALLOW_BYTES:  # few events are: for the others this saves a call
+            check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise why_not(line, error) from error

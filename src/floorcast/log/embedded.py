@@ -134,6 +134,8 @@ class EmbeddedLog:
         stream = self._streams.get(client)
         if stream is None or not 0 < number <= stream.head.number:
             return None
+        if number == stream.head.number:  # readers of the feeds ask for the newest entry
+            return stream.head.recorded_at
         return self._reader.recorded_at(stream.ordinal, number)
 
     def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
-__all__ = ["MAX_DEPTH", "check_nesting"]
+__all__ = ["MAX_DEPTH", "SHALLOW_BYTES", "check_nesting"]
 
 MAX_DEPTH = 500  # arrays and objects inside each other; half of what Python 3.11 can decode
+SHALLOW_BYTES = 2 * MAX_DEPTH  # a level takes two brackets: no shorter text nests too deeply
 _MAX_BRACKETS = 100_000  # that are looked at one by one: a few milliseconds
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -25,8 +26,7 @@ def check_nesting(text: bytes) -> None:
     Text with more than 100,000 brackets outside strings is also rejected. Malformed JSON is left
     to the decoder.
     """
-    # a level takes two brackets, so an ordinary event is too short to be looked at
-    if len(text) <= 2 * MAX_DEPTH or text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+    if len(text) <= SHALLOW_BYTES or text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return
     brackets = _STRINGS.sub(b"", text).translate(None, _NOT_BRACKETS)
     if len(brackets) > _MAX_BRACKETS or any(

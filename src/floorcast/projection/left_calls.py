@@ -64,8 +64,6 @@ class LeftCalls:
 def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
     """Hand the calls that leave memory as entry ``entry`` begins to the store."""
     evicted = floor.call_table.evicted
-    if not evicted:
-        return
     client, reached = floor.state.client, position(entry, 0)
     versions = [
         (call.transaction, call.session, call.last_event, encode_call(call)) for call in evicted

@@ -243,7 +243,8 @@ class Projection:
         floor, begun = self.floor, time.perf_counter()
         floor.folded.now = to_ms(self._now())
         floor.begin_entry(entry.number, entry.recorded_at)
-        let_go(self.floor, self._store, entry.number)
+        if floor.call_table.evicted:
+            let_go(floor, self._store, entry.number)
         if entry.kind == "site":
             self._apply_site(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)

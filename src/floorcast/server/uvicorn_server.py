@@ -23,7 +23,8 @@ from starlette.types import ASGIApp
 
 from floorcast.auth.networks import is_loopback
 from floorcast.config.settings import Settings
-from floorcast.http.app import ROUTES, Api, StartupApp
+from floorcast.http.app import Api, StartupApp
+from floorcast.http.routes import ROUTES
 from floorcast.http.routing import Route
 from floorcast.model.ending import ended
 from floorcast.model.errors import SettingError

@@ -1,4 +1,4 @@
-"""API tokens and ingest keys: how they are made, kept and named.
+"""API tokens, ingest keys and ids of sessions: how they are made, kept and named.
 
 They are long and random, so a plain SHA-256 keeps them; passwords are neither, and are hashed
 by ``floorcast.auth.passwords``.
@@ -20,7 +20,7 @@ def new_key() -> str:
 
 
 def digest(key: str) -> str:
-    """The digest of a key: its SHA-256 in hexadecimal."""
+    """The digest of a key or a session's id: its SHA-256 in hexadecimal."""
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

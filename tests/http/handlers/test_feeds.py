@@ -9,11 +9,14 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from floorcast.auth.passwords import Hasher
 from floorcast.http.limits import ReaderLimits
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
+from floorcast.site.apply import apply
+from floorcast.site.file_reader import parse
 from tests.http.fed import agent_event, call_start, sms
-from tests.http.servers import ACME, DAY, House, in_house
+from tests.http.servers import ACME, DAY, SITE, House, in_house
 
 AGENT, EVENTS, CALLS = (
     "/realtime/agentEvent/feed",
@@ -379,6 +382,16 @@ def test_a_poll_that_outlasts_its_session_is_told_nothing() -> None:
     in_house(work)
 
 
+UNLIMITED = 'name = "sysadmin", password = "correct horse", role = "Sysadmin"'
+LIMITED = UNLIMITED + ", call_centers = [1700]"
+
+
+async def change_site(house: House, site: str) -> None:
+    """Apply a site file, and let the server read it."""
+    await apply(house.kv, parse(site), Hasher(memory_kib=8, passes=1))
+    await house.server.site.refresh()
+
+
 def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
     """It is answered empty, at the place that it asked from: the next one has the new limits."""
 
@@ -387,11 +400,11 @@ def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
         token = await first_token(house, session)
         poll = asyncio.ensure_future(ask(house, session, {"token": token}))
         await house.loop.passing(1)
-        house.server.sessions.find(session["LV-Session"]).call_centers = frozenset({(ACME, 1700)})
+        await change_site(house, SITE.replace(UNLIMITED, LIMITED, 1))
         house.publish([call_start])
         answer = (await poll).json()
         assert answer["events"] == []
-        house.server.sessions.find(session["LV-Session"]).call_centers = None
+        await change_site(house, SITE)
         again = await ask(house, session, {"token": answer["token"]})
         assert len(again.json()["events"]) == 1
 

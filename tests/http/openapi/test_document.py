@@ -32,12 +32,12 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from floorcast.http.app import ROUTES
 from floorcast.http.error_responses import STATUS, MethodNotAllowed
 from floorcast.http.openapi.descriptions import FIGURES, MEMBERS
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.examples import examples
 from floorcast.http.openapi.schemas import schema
+from floorcast.http.routes import ROUTES
 from floorcast.http.routing import ANY
 from floorcast.model.inbound import CallQueue
 from floorcast.server import protocol_refusals

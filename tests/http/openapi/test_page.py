@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from floorcast.http.app import ROUTES
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
+from floorcast.http.routes import ROUTES
 from tests.golden.pages import Block, blocks, paste
 from tests.http.servers import House, in_house
 from tests.real.server import running

@@ -151,14 +151,25 @@ def read_count(context: RequestContext) -> int:
 class FeedCaller:
     """The caller of a feed, whose rights are checked again after a wait."""
 
-    __slots__ = ("client", "feed", "name", "services", "session_id", "visibility")
+    __slots__ = (
+        "_rights",
+        "_session",
+        "_visibility",
+        "client",
+        "feed",
+        "name",
+        "services",
+        "session_id",
+    )
 
     def __init__(self, context: RequestContext, name: FeedName) -> None:
         session = context.session
         self.services = context.services
         self.client = session.client
         self.session_id = session.id
-        self.visibility = session.limits
+        self._session = session
+        self._rights = session.generation
+        self._visibility = session.limits
         self.name: FeedName = name
         self.feed = self.services.feed_of(session.client, name)
 
@@ -168,10 +179,12 @@ class FeedCaller:
         While the floor is being rebuilt the feed stands still, and its readers wait.
         """
         session = self.services.sessions.find(self.session_id)
-        require("service methods" if self.name == "alerts" else "feeds", session.role)
+        same = session is self._session and session.generation == self._rights
+        if not same:  # the site has changed
+            require("service methods" if self.name == "alerts" else "feeds", session.role)
         with suppress(Unavailable):
             self.services.feed_of(self.client, self.name)
-        return session.limits == self.visibility
+        return same or session.limits == self._visibility
 
 
 async def _answer(

@@ -14,7 +14,7 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Response
 from floorcast.ingest.accept import IngestResult, NothingAccepted
 from floorcast.ingest.admission import Busy
-from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, is_binary, line_of_binary
+from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, event_of_binary, is_binary
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
 from floorcast.ingest.verdicts import Rejected
 from floorcast.model.errors import (
@@ -110,7 +110,7 @@ async def _take(
 ) -> IngestResult:
     if form is None:
         try:
-            body, form = line_of_binary(context.scope["headers"], body), "one"
+            body, form = event_of_binary(context.scope["headers"], body), "one"
         except (MissingParameter, InvalidParameter, NotAnObject) as why:
             verdict = Rejected(0, context.headers.get("ce-id"), why.code, why.message)
             return IngestResult(0, 0, [verdict])

@@ -1,0 +1,14 @@
+"""The table of routes."""
+
+from __future__ import annotations
+
+from floorcast.http.routes import ROUTES
+from floorcast.http.routing import Table
+
+
+def test_every_row_says_what_it_does() -> None:
+    """The documentation is made of the table."""
+    assert len(Table(ROUTES)._paths) >= 15  # noqa: SLF001 - there is no other way to count them
+    for row in ROUTES:
+        assert row.doc.endswith("."), row.path
+        assert row.handler.__doc__, row.path
