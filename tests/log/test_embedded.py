@@ -16,6 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.log import sorted_runs
+from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
@@ -211,11 +212,11 @@ def test_what_is_under_way_is_bounded(tmp_path: Path) -> None:
 
 def test_appends_share_a_commit(tmp_path: Path) -> None:
     """What comes while the disk is busy is stored together."""
-    commits: list[int] = []
+    commits: list[float] = []
     folder, clock = DataFolder(tmp_path), Clock()
 
     async def work() -> None:
-        log = EmbeddedLog(folder, clock, observe=lambda _, events: commits.append(events))
+        log = EmbeddedLog(folder, clock, observe=Observe(lambda _: None, commits.append))
         await log.append(batch(ACME, "a"))
         await asyncio.gather(*(log.append(batch(ACME, [str(n)] * 2)) for n in range(50)))
         await log.close()

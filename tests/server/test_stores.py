@@ -10,6 +10,7 @@ import pytest
 
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY
+from floorcast.log.appender import Observe
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
 from floorcast.server import stores
@@ -19,7 +20,9 @@ from floorcast.server.stores import Stores, open_stores
 async def opened(settings: Settings) -> Stores:
     """The stores, closed again."""
     async with AsyncExitStack() as stack:
-        return await open_stores(stack, settings, system_now, lambda _seconds, _events: None)
+        return await open_stores(
+            stack, settings, system_now, Observe(lambda _: None, lambda _: None)
+        )
 
 
 @pytest.mark.parametrize("keeps", [True, False])

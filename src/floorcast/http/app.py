@@ -49,7 +49,10 @@ class Api:
         response.headers += context.extra
         size = await self._send(context, response, send)
         seconds = time.perf_counter() - began
-        self._services.metrics.answered(path, response.status, seconds, size)
+        metrics = self._services.metrics
+        metrics.requests.labels(path, response.status).inc()
+        metrics.request_seconds.labels(path).observe(seconds)
+        metrics.sent_bytes.labels(path).inc(size)
         session = context.admitted
         log = _log.debug if path in _QUIET else _log.info
         log(

@@ -126,17 +126,6 @@ class Metrics:
         """Add the number of open connections, and of those closed or refused by reason."""
         self.registry.register(_Connections(look))
 
-    def committed(self, seconds: float, events: int) -> None:
-        """Count a commit of the log: the time of its flush, and its events."""
-        self.log_append_seconds.observe(seconds)
-        self.log_commit_events.observe(events)
-
-    def answered(self, path: str, status: int, seconds: float, size: int) -> None:
-        """Count a request: its route's path, its status, its time, the bytes sent."""
-        self.requests.labels(path, status).inc()
-        self.request_seconds.labels(path).observe(seconds)
-        self.sent_bytes.labels(path).inc(size)
-
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from floorcast.floor.directory import Thing, normal
@@ -75,16 +74,6 @@ class FloorNames:
             "campaigns": names.campaign_keys,
             "teams": names.team_keys,
         }
-        self._known: dict[Kind, Mapping[int, object]] = {
-            "agents": names.agents,
-            "services": names.services,
-            "campaigns": names.campaigns,
-            "teams": names.teams,
-        }
-
-    def count(self, kind: Kind) -> int:
-        """How many the floor has."""
-        return self._calls.open_calls if kind == "open_calls" else len(self._known[kind])
 
     def new(self, event: InboundEvent) -> set[New]:
         """The things that the event names and the floor does not have yet."""

@@ -25,7 +25,7 @@ from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.projection.runner import Projection
 from floorcast.site.configuration import Limits
 
-__all__ = ["Quotas"]
+__all__ = ["Quotas", "counts"]
 
 LOGGED_EVERY = 60 * TICKS_PER_SECOND  # ticks between two lines about one client's limit
 _log = structlog.stdlib.get_logger(__name__)
@@ -44,11 +44,13 @@ class _UnderWay:
         self._counts: Counter[Kind] = Counter()  # of what is in ``new``
         self._seen: dict[Kind, tuple[int, int]] = {}  # the floor when ``new`` was compared
 
-    def has_room(self, floor: FloorNames, limits: Limits, most: Counter[Kind]) -> bool:
+    def has_room(self, floor: Projection, limits: Limits, most: Counter[Kind]) -> bool:
         """Whether this number fits in addition to the requests in progress."""
-        return not self.turn.locked() and all(
-            floor.count(kind) + self.reserved[kind] + self._counts[kind] + count
-            <= getattr(limits, kind)
+        if self.turn.locked():
+            return False
+        there = counts(floor)
+        return all(
+            there[kind] + self.reserved[kind] + self._counts[kind] + count <= getattr(limits, kind)
             for kind, count in most.items()
         )
 
@@ -57,7 +59,7 @@ class _UnderWay:
         added = Counter(kind for kind, name in new if (kind, name) not in self.new)
         for kind, count in added.items():
             self._compare(floor, kind)
-            if floor.count(kind) + self._counts[kind] + count > getattr(limits, kind):
+            if counts(floor.projection)[kind] + self._counts[kind] + count > getattr(limits, kind):
                 return kind
         self._counts.update(added)
         self.new.update(new)
@@ -78,7 +80,7 @@ class _UnderWay:
 
     def _compare(self, floor: FloorNames, kind: Kind) -> None:
         """Leave out what has been folded meanwhile, and so counts as the floor's."""
-        state = floor.projection.folded, floor.count(kind)
+        state = floor.projection.folded, counts(floor.projection)[kind]
         if self._seen.get(kind) == state:
             return
         self._seen[kind] = state
@@ -108,10 +110,9 @@ class Quotas:
         """
         under_way = self._clients.setdefault(projection.client, _UnderWay())
         under_way.requests += 1
-        floor = FloorNames(projection)
         most = _most(decoded.events)
         try:
-            if under_way.has_room(floor, limits, most):
+            if under_way.has_room(projection, limits, most):
                 with _reserved(under_way, most):
                     yield decoded
             else:
@@ -121,6 +122,7 @@ class Quotas:
                         while under_way.reserving:
                             under_way.none_reserves.clear()
                             await under_way.none_reserves.wait()
+                        floor = FloorNames(projection)
                         kept = await self._kept(floor, limits, decoded, under_way, new)
                     yield kept
                 finally:
@@ -169,6 +171,18 @@ class Quotas:
                 _log.warning(
                     "client_limit_reached", client=client, limit=kind, most=getattr(limits, kind)
                 )
+
+
+def counts(projection: Projection) -> dict[Kind, int]:
+    """How many of each kind the floor has."""
+    names = projection.floor.state.directory
+    return {
+        "agents": len(names.agents),
+        "services": len(names.services),
+        "campaigns": len(names.campaigns),
+        "teams": len(names.teams),
+        "open_calls": projection.floor.call_table.open_calls,
+    }
 
 
 def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:

@@ -32,8 +32,12 @@ __all__ = [
     "Planned",
 ]
 
-Observe = Callable[[float, int], None]
-"""Told of every commit: the seconds that the disk took, and the events in it."""
+
+class Observe(NamedTuple):
+    """Callbacks for each commit: the seconds that the disk took, and the number of its events."""
+
+    seconds: Callable[[float], None]
+    events: Callable[[float], None]
 
 
 class Load:
@@ -310,7 +314,8 @@ class Appender:
             plan = self._plans.popleft()
             events += self._publish(plan)
         if self._observe is not None:
-            self._observe(outcome.seconds, events)
+            self._observe.seconds(outcome.seconds)
+            self._observe.events(events)
 
     def _publish(self, plan: _Plan) -> int:
         stream = plan.stream

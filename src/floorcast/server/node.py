@@ -31,6 +31,7 @@ from floorcast.ingest.admission import Admission
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
+from floorcast.log.appender import Observe
 from floorcast.model.ending import ended
 from floorcast.model.errors import DamagedEntry, FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
@@ -147,9 +148,10 @@ class Node:
         await self.server.streams.ended(seconds)
 
     async def _open(self, data: Path) -> None:
-        stack = self._stack
+        stack, metrics = self._stack, self._metrics
+        observe = Observe(metrics.log_append_seconds.observe, metrics.log_commit_events.observe)
         stores = await open_stores(
-            stack, self._settings, self._now, self._metrics.committed, accept_loss=self._accept_loss
+            stack, self._settings, self._now, observe, accept_loss=self._accept_loss
         )
         self._stores = stores
         stack.push_async_callback(self._note_log)
