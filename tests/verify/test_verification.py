@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor import agent_fold, campaigns
+from floorcast.floor.agent_counts import AgentCounts
 from floorcast.floor.agent_fold import AgentFold
+from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call, Change
 from floorcast.floor.counted_calls import CallsByService
@@ -23,7 +25,7 @@ from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import QueueSegment, Step
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
-from floorcast.floor.timeline import Timeline
+from floorcast.floor.thresholds import Thresholds
 from floorcast.model.inbound import InboundEvent, milliseconds
 from floorcast.site.configuration import Service
 from floorcast.statistics import service_stats
@@ -152,15 +154,15 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "late events are appended": (Call, "take", _append),
     "reasons are mixed up": (agent_fold, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
-    "no call is offered": (Tally, "_count_offered", lambda *_: None),
+    "no call is offered": (CallCounts, "offered", lambda *_: None),
     "calls are not found by service": (CallsByService, "of", lambda *_: ()),
-    "any wait is within the SLA": (Tally, "_service", lambda *_: LENIENT),
+    "any wait is within the SLA": (Thresholds, "_service", lambda *_: LENIENT),
     "wrap-ups are not counted": (Tally, "wrap_up", lambda *_: None),
-    "visits are not counted": (Timeline, "_count_visit", lambda *_: None),
-    "nobody is credited": (Tally, "_credit", lambda *_: None),
+    "visits are not counted": (AgentCounts, "visit", lambda *_: None),
+    "nobody is credited": (CallCounts, "credit", lambda *_: None),
     "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
     "calls are not located": (CallTable, "locate", lambda *_: None),
-    "dispositions do not count": (Tally, "count_disposition", lambda *_: None),
+    "dispositions do not count": (CallCounts, "disposition", lambda *_: None),
     "agents stay where they were": (AgentFold, "locate", lambda *_: None),
     "counters of agents get lost": (Ledger, "_note", lambda *_: None),
     "the present adds nothing": (AgentDays, "accrued", lambda *_: 0),
@@ -183,7 +185,7 @@ def test_a_wrong_fold_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_difference_names_method_row_and_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that whoever reads the table can ask the API for that very figure."""
-    monkeypatch.setattr(Tally, "_credit", lambda *_: None)
+    monkeypatch.setattr(CallCounts, "credit", lambda *_: None)
     found = verify(1, a_morning(), NOW).differences
     assert Difference("service/agent/stats", "Ann", "outboundCalls", 0, 1) in found
 

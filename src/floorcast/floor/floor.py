@@ -17,8 +17,10 @@ from msgspec import Struct
 from floorcast.floor import message_events, voice_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
+from floorcast.floor.agent_counts import AgentCounts, AgentTimes
 from floorcast.floor.agent_events import agent_event_kind
 from floorcast.floor.agent_fold import AgentFold, Calls, FoldTimes
+from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.alerts import NO_ALERT, alert_event, follow
 from floorcast.floor.call_counts import CallCounts
@@ -38,7 +40,7 @@ from floorcast.floor.segment_index import Places
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.thresholds import Thresholds
-from floorcast.floor.timeline import AgentTimes, Timeline, forget_moments
+from floorcast.floor.timeline import Timeline, forget_moments
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
@@ -187,18 +189,13 @@ class Floor:
         calls = Calls(
             self.call_table, self.tally, self.hooks, self._step, self._dispositions.follow
         )
+        counts = AgentCounts(self.ledger, self.calendar, self._times)
+        states = AgentStates(counts, calls, self.calendar, self._quiet_agent_ms)
         self._agents = AgentFold(
             self.state,
             calls,
             (self.on_duty, self.off_duty),
-            Timeline(
-                self.ledger,
-                calls,
-                self.calendar,
-                self._late_ms,
-                self._quiet_agent_ms,
-                self._times,
-            ),
+            Timeline(states, calls, self._late_ms),
             self._count_too_late,
             self.folded,
         )

@@ -14,116 +14,30 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from copy import copy
-from typing import Protocol
 
 from msgspec.structs import replace
 
-from floorcast.floor.agents import (
-    ANSWERED,
-    LATE_LOGON,
-    AgentMoment,
-    CallInHand,
-    OnFloor,
-    Stretch,
-    Told,
-)
-from floorcast.floor.calls import Key, WrapUp
-from floorcast.floor.counters import reason_index
-from floorcast.floor.days import Calendar
-from floorcast.floor.ledger import Ledger
-from floorcast.floor.queue_segments import ANSWER as ANSWER_STEP
-from floorcast.floor.queue_segments import Step
-from floorcast.model.states import (
-    CALL_STATES,
-    EVENT_STATE,
-    IN_CALL,
-    LOGOFF,
-    NOT_READY,
-    READY,
-    WRAP_UP,
-    State,
-)
+from floorcast.floor.agent_states import AgentStates, CallEffects
+from floorcast.floor.agents import AgentMoment, OnFloor, Stretch
+from floorcast.floor.calls import Key
+from floorcast.floor.queue_segments import ANSWER, Step
 
-__all__ = ["AgentTimes", "CallEffects", "Timeline", "forget_moments", "slices"]
+__all__ = ["Timeline", "forget_moments"]
 
 STRETCH = 8  # moments
 MOST_STRETCHES = 32
-MOST_CALLS = 8  # that an agent has answered and not left
-
-_HOLDS_CALL = CALL_STATES | {
-    State.DIALING,
-    State.MANUAL_DIAL,
-    State.PREVIEW_DIAL,
-    State.RESERVED,
-}
-_WITHOUT_STATE = (ANSWERED, LATE_LOGON)
-_NO_REASON = reason_index(None)
-
-
-class CallEffects(Protocol):
-    """The effects of an agent's states on calls."""
-
-    def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
-        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
-        ...
-
-    def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """Count that the agent left the call for another (+1), or take it back (-1)."""
-        ...
-
-    def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """Count that the agent has returned to the call (+1), or take it back (-1)."""
-        ...
-
-    def amend(self, key: Key, step: Step) -> None:
-        """Change the service of the agent's answer."""
-        ...
-
-
-class AgentTimes(Protocol):
-    """Is told of every count of an agent's time and visits, with its moment in ms."""
-
-    def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
-        """The agent was in its state from ``begin`` for ``spent`` (+1), or was not (-1)."""
-        ...
-
-    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
-        """The agent's visit to its state and service counts at ``at`` (+1), or does not (-1)."""
-        ...
-
-
-def slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[int, int]]:
-    """The days that the time from ``begin`` to ``end`` touches, and the ms in each."""
-    day = calendar.day_of(begin)
-    while begin < end:
-        stop = min(calendar.bounds(day)[1], end)
-        yield day, stop - begin
-        begin, day = stop, day + 1
 
 
 class Timeline:
-    """Counts agents' moments into a floor's ledger. ``window`` and ``quiet`` are in ms.
-
-    ``times`` are told of what is counted, too.
+    """Places agents' moments by their own times. ``window`` is in ms.
 
     Before an agent is changed that an agent's hooks want to know of, its caller calls them.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        calls: CallEffects,
-        calendar: Calendar,
-        window: int,
-        quiet: int,
-        times: AgentTimes | None = None,
-    ) -> None:
-        self._times = times
-        self.calendar = calendar
-        self._ledger = ledger
+    def __init__(self, states: AgentStates, calls: CallEffects, window: int) -> None:
+        self._enter = states.enter
         self._calls = calls
         self._window = window
-        self._quiet = quiet
 
     def places(self, agent: OnFloor, at: int, now: int) -> bool:
         """Whether a moment of ``at``, recorded at ``now``, can be inserted at its time."""
@@ -140,11 +54,11 @@ class Timeline:
         if now - at > self._window:
             if agent.past:
                 forget_moments(agent)  # events from before this are too late
-            self._apply(agent, moment, 1)
+            self._enter(agent, moment, 1)
             return agent
         if not agent.past or len(agent.past[-1].moments) >= STRETCH:
             self._begin_stretch(agent, at)
-        self._apply(agent, moment, 1)
+        self._enter(agent, moment, 1)
         agent.past[-1].moments.append(moment)
         return agent
 
@@ -179,9 +93,9 @@ class Timeline:
         index = bisect_right(stretch.moments, moment.at, key=_at)
         run = _checkpoint(stretch.before)
         for known in stretch.moments[:index]:
-            self._apply(run, known, 0)
+            self._enter(run, known, 0)
         before, after = run, _checkpoint(run)
-        self._apply(after, moment, 1)
+        self._enter(after, moment, 1)
         then = _checkpoint(after)
         rest = stretch.moments[index:]
         stretch.moments.insert(index, moment)
@@ -201,8 +115,8 @@ class Timeline:
     ) -> bool:
         """Take back the moments' counts and count them again; False once nothing changes."""
         for known in moments:
-            self._apply(before, known, -1)
-            self._apply(after, known, 1)
+            self._enter(before, known, -1)
+            self._enter(after, known, 1)
             self._amend(known, number, before, after)
             if before == after:
                 return False
@@ -239,7 +153,7 @@ class Timeline:
         (first, start), last = min(anew), max(anew)
         before = _checkpoint(past[first].before)
         for known in past[first].moments[:start]:
-            self._apply(before, known, 0)
+            self._enter(before, known, 0)
         after = _checkpoint(before)
         for number in range(first, len(past)):
             stretch = past[number]
@@ -248,8 +162,8 @@ class Timeline:
             for index in range(start, len(stretch.moments)):
                 known = stretch.moments[index]
                 moment = stretch.moments[index] = anew.get((number, index), known)
-                self._apply(before, known, -1)
-                self._apply(after, moment, 1)
+                self._enter(before, known, -1)
+                self._enter(after, moment, 1)
                 if (number, index) >= last and before == after:
                     return
         _become(agent, after)
@@ -259,7 +173,7 @@ class Timeline:
         stretch = past[number]
         run = _checkpoint(stretch.before)
         for known in stretch.moments[:STRETCH]:
-            self._apply(run, known, 0)
+            self._enter(run, known, 0)
         past.insert(number + 1, Stretch(run, stretch.moments[STRETCH:]))
         del stretch.moments[STRETCH:]
         if len(past) > MOST_STRETCHES:
@@ -271,213 +185,7 @@ class Timeline:
             return
         call = None if moment.told is None else moment.told.call
         if call is not None and call.key is not None and call.named is None:
-            self._calls.amend(call.key, Step(moment.at, ANSWER_STEP, after.at_hand, agent))
-
-    # -- one moment ------------------------------------------------------------------------
-
-    def _apply(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
-        """Have the agent enter what a moment says; count it (1), take it back (-1) or not (0).
-
-        Members are compared before they are set: to set one costs ten times as much.
-        """
-        at, kind, told = moment.at, moment.kind, moment.told
-        agent.reached = at
-        if kind in _WITHOUT_STATE:
-            self._note(agent, moment, sign)
-            return
-        was, state = agent.state, EVENT_STATE[kind]
-        if state is None:
-            state = agent.state_before_offer
-        until, begins = at, state is not was
-        if kind == "LOGON" and was is not LOGOFF and at - agent.last_event > self._quiet:
-            until, begins = agent.last_event, True  # nothing was heard of it since
-        if was is not LOGOFF:
-            self._count_time(agent, until, sign)
-        if begins and was is WRAP_UP:
-            self._end_wrap_up(agent, until, sign)
-        if told is not None or moment.service is not None:
-            _learn(agent, moment.service, told, at)
-        if begins:
-            _begin_visit(agent, kind, state, at)
-        if state is NOT_READY or was is NOT_READY:
-            _give_reason(agent, told)
-        agent.last_event = at
-        self._take_call(agent, kind, None if told is None else told.call, sign)
-        if state is not LOGOFF:
-            self._count_visit(agent, self.calendar.day_of(at), at, sign)
-
-    def _take_call(self, agent: OnFloor, kind: str, call: CallInHand | None, sign: int) -> None:
-        state = agent.state
-        if state not in _HOLDS_CALL:
-            if agent.call is not None:
-                agent.call = None
-            if agent.offered is not None:
-                agent.offered = None
-        elif call is None and agent.call is None and state in CALL_STATES:
-            agent.call = agent.offered
-        if call is not None and state is not LOGOFF:
-            agent.call = call
-            key = call.key
-            if key is not None:
-                if kind == "IN_CALL":
-                    self._answer(agent, key, sign)
-                elif state is WRAP_UP:
-                    agent.wraps_up = key
-        if agent.services:
-            _at_the_call(agent)
-
-    def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
-        """The agent is in the call and has left all others."""
-        agent.answered = key
-        if agent.on != (key,):
-            if sign:
-                for other in agent.on:
-                    if other != key:
-                        self._calls.leave(other, agent.id, agent.last_event, sign)
-                if key not in agent.on:
-                    self._calls.come_back(key, agent.id, agent.last_event, sign)
-            agent.on = (key,)
-
-    def _note(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
-        """Take a moment that leaves the agent in its state."""
-        told = moment.told
-        if moment.kind == ANSWERED:
-            self._answer_unasked(agent, moment.at, None if told is None else told.call, sign)
-        elif told is not None and agent.service_at <= told.told_at:
-            team = agent.team
-            _learn(agent, moment.service, told, told.told_at)
-            if team is not None:
-                agent.team = team  # it is known already
-        elif told is not None and agent.team is None:
-            agent.team = told.team
-        if agent.services:
-            _at_the_call(agent)
-
-    def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
-        """A ``call.answer`` named the agent; its next In Call that names no call is this one."""
-        if call is None or call.key is None:
-            return
-        agent.answered = call.key
-        if sign and call.key not in agent.on:
-            self._calls.come_back(call.key, agent.id, at, sign)
-        agent.on = (*(key for key in agent.on if key != call.key), call.key)[-MOST_CALLS:]
-        if agent.state in CALL_STATES:
-            if agent.call is None:
-                agent.call = call
-        else:
-            agent.offered = call
-
-    def _end_wrap_up(self, agent: OnFloor, until: int, sign: int) -> None:
-        if sign and agent.wraps_up is not None and until > agent.since:
-            spent = WrapUp(agent.id, agent.since, until - agent.since)
-            self._calls.wrap_up(agent.wraps_up, spent, sign)
-        agent.wraps_up = None
-
-    # -- counting --------------------------------------------------------------------------
-
-    def _count_visit(self, agent: OnFloor, day: int, at: int, sign: int) -> None:
-        place = (day, agent.service)
-        visited = agent.visited
-        if place in visited:
-            return
-        agent.visited = (*visited, place)
-        if sign:
-            counter = self._ledger.agent(day, agent.service, agent.id)
-            if counter is not None:
-                counter.visits[agent.state] += sign
-                if self._times is not None:
-                    self._times.visit(agent, at, sign)
-
-    def _count_time(self, agent: OnFloor, until: int, sign: int) -> None:
-        begin = agent.last_event
-        if begin >= until:
-            return
-        today = self.calendar.same_day(begin, until)
-        if today is not None:
-            self._count_slice(agent, today, begin, until - begin, sign)
-            return
-        # a wrong clock can be decades behind: dropped days are not iterated
-        begin = max(begin, self.calendar.bounds(self._ledger.first_day)[0])
-        for day, spent in slices(begin, until, self.calendar):
-            self._count_slice(agent, day, begin, spent, sign)
-            begin += spent
-
-    def _count_slice(self, agent: OnFloor, day: int, begin: int, spent: int, sign: int) -> None:
-        state, service = agent.state, agent.service
-        if (day, service) not in agent.visited:
-            self._count_visit(agent, day, begin, sign)
-        if not sign:
-            return
-        counter = self._ledger.agent(day, service, agent.id)
-        if counter is not None:
-            counter.time[state] += sign * spent
-            slots = self._ledger.intervals(day, service)
-            assert slots is not None  # as the counter is not
-            after = begin - self.calendar.bounds(day)[0]
-            slots.add_time(state, after, after + spent, sign)
-            if state is NOT_READY:
-                counter.reasons[agent.slot] += sign * spent
-            if self._times is not None:
-                self._times.spent(agent, begin, spent, sign)
-
-
-def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
-    """Take what an event tells beside the state; a service that it names is at hand from now on."""
-    services = None
-    if told is not None:
-        services = told.services
-        if services is not None:
-            agent.services = services if len(services) > 1 else ()
-            service = services[0] if service is None else service
-        if told.team is not None:
-            agent.team, agent.team_at = told.team, at
-        if told.monitored is not None:
-            agent.monitored = told.monitored
-        if told.skill is not None:
-            agent.skill = told.skill
-    if service is not None:
-        if agent.services and services is None and service not in agent.services:
-            agent.services = ()
-        if agent.at_hand != service or agent.service != service:
-            agent.at_hand = agent.service = service
-        agent.service_at = at
-
-
-def _at_the_call(agent: OnFloor) -> None:
-    """If there are several services, time accrues at that of the current call."""
-    call = agent.call if agent.state in _HOLDS_CALL else None
-    service = None if call is None else call.served if call.named is None else call.named
-    if service is not None and service in agent.services:
-        agent.service = service
-    elif agent.at_hand is not None:
-        agent.service = agent.at_hand
-
-
-def _give_reason(agent: OnFloor, told: Told | None) -> None:
-    if agent.state is not NOT_READY:
-        agent.reason, agent.slot = None, -1
-    elif told is None:
-        agent.reason, agent.slot = None, _NO_REASON
-    else:
-        agent.reason, agent.slot = told.reason, told.slot
-
-
-def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
-    if kind == "PREVIEW_DIAL_OFFERED":
-        # an agent that is offered a preview is there: its source was connected late
-        agent.state_before_offer = agent.state or READY
-    visited: tuple[tuple[int, int], ...] = ()
-    if state not in CALL_STATES:
-        if agent.call_visited is not None:
-            agent.call_visited = None
-    elif agent.state is IN_CALL:
-        agent.call_visited = agent.visited
-    elif state is IN_CALL and agent.call_visited is not None:
-        visited = agent.call_visited  # back from hold or transfer: the visit continues
-    agent.visited = visited
-    agent.state, agent.since = state, at
-    if state is WRAP_UP:
-        agent.wraps_up = agent.answered
+            self._calls.amend(call.key, Step(moment.at, ANSWER, after.at_hand, agent))
 
 
 _HISTORY = ("past", "seq", "changed_at", "several")

@@ -1,0 +1,231 @@
+"""What an agent's event changes: the state, the service, the call in hand, and what these count."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from floorcast.floor.agent_counts import AgentCounts
+from floorcast.floor.agents import (
+    ANSWERED,
+    LATE_LOGON,
+    AgentMoment,
+    CallInHand,
+    OnFloor,
+    Told,
+)
+from floorcast.floor.calls import Key, WrapUp
+from floorcast.floor.counters import reason_index
+from floorcast.floor.days import Calendar
+from floorcast.floor.queue_segments import Step
+from floorcast.model.states import (
+    CALL_STATES,
+    EVENT_STATE,
+    IN_CALL,
+    LOGOFF,
+    NOT_READY,
+    READY,
+    WRAP_UP,
+    State,
+)
+
+__all__ = ["AgentStates", "CallEffects"]
+
+MOST_CALLS = 8  # that an agent has answered and not left
+
+_HOLDS_CALL = CALL_STATES | {
+    State.DIALING,
+    State.MANUAL_DIAL,
+    State.PREVIEW_DIAL,
+    State.RESERVED,
+}
+_WITHOUT_STATE = (ANSWERED, LATE_LOGON)
+_NO_REASON = reason_index(None)
+
+
+class CallEffects(Protocol):
+    """The effects of an agent's states on calls."""
+
+    def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
+        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
+        ...
+
+    def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
+        """Count that the agent left the call for another (+1), or take it back (-1)."""
+        ...
+
+    def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
+        """Count that the agent has returned to the call (+1), or take it back (-1)."""
+        ...
+
+    def amend(self, key: Key, step: Step) -> None:
+        """Change the service of the agent's answer."""
+        ...
+
+
+class AgentStates:
+    """Has agents enter their states. An agent without an event for ``quiet`` ms was not there."""
+
+    def __init__(
+        self, counts: AgentCounts, calls: CallEffects, calendar: Calendar, quiet: int
+    ) -> None:
+        self._counts = counts
+        self._calls = calls
+        self._day_of = calendar.day_of
+        self._quiet = quiet
+
+    def enter(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
+        """Have the agent enter what a moment says; count it (1), take it back (-1) or not (0).
+
+        Members are compared before they are set: to set one costs ten times as much.
+        """
+        at, kind, told = moment.at, moment.kind, moment.told
+        agent.reached = at
+        if kind in _WITHOUT_STATE:
+            self._note(agent, moment, sign)
+            return
+        was, state = agent.state, EVENT_STATE[kind]
+        if state is None:
+            state = agent.state_before_offer
+        until, begins = at, state is not was
+        if kind == "LOGON" and was is not LOGOFF and at - agent.last_event > self._quiet:
+            until, begins = agent.last_event, True  # nothing was heard of it since
+        if was is not LOGOFF:
+            self._counts.time(agent, until, sign)
+        if begins and was is WRAP_UP:
+            self._end_wrap_up(agent, until, sign)
+        if told is not None or moment.service is not None:
+            _learn(agent, moment.service, told, at)
+        if begins:
+            _begin_visit(agent, kind, state, at)
+        if state is NOT_READY or was is NOT_READY:
+            _give_reason(agent, told)
+        agent.last_event = at
+        self._take_call(agent, kind, None if told is None else told.call, sign)
+        if state is not LOGOFF:
+            self._counts.visit(agent, self._day_of(at), at, sign)
+
+    def _take_call(self, agent: OnFloor, kind: str, call: CallInHand | None, sign: int) -> None:
+        state = agent.state
+        if state not in _HOLDS_CALL:
+            if agent.call is not None:
+                agent.call = None
+            if agent.offered is not None:
+                agent.offered = None
+        elif call is None and agent.call is None and state in CALL_STATES:
+            agent.call = agent.offered
+        if call is not None and state is not LOGOFF:
+            agent.call = call
+            key = call.key
+            if key is not None:
+                if kind == "IN_CALL":
+                    self._answer(agent, key, sign)
+                elif state is WRAP_UP:
+                    agent.wraps_up = key
+        if agent.services:
+            _at_the_call(agent)
+
+    def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
+        """The agent is in the call and has left all others."""
+        agent.answered = key
+        if agent.on != (key,):
+            if sign:
+                for other in agent.on:
+                    if other != key:
+                        self._calls.leave(other, agent.id, agent.last_event, sign)
+                if key not in agent.on:
+                    self._calls.come_back(key, agent.id, agent.last_event, sign)
+            agent.on = (key,)
+
+    def _note(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
+        """Take a moment that leaves the agent in its state."""
+        told = moment.told
+        if moment.kind == ANSWERED:
+            self._answer_unasked(agent, moment.at, None if told is None else told.call, sign)
+        elif told is not None and agent.service_at <= told.told_at:
+            team = agent.team
+            _learn(agent, moment.service, told, told.told_at)
+            if team is not None:
+                agent.team = team  # it is known already
+        elif told is not None and agent.team is None:
+            agent.team = told.team
+        if agent.services:
+            _at_the_call(agent)
+
+    def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
+        """A ``call.answer`` named the agent; its next In Call that names no call is this one."""
+        if call is None or call.key is None:
+            return
+        agent.answered = call.key
+        if sign and call.key not in agent.on:
+            self._calls.come_back(call.key, agent.id, at, sign)
+        agent.on = (*(key for key in agent.on if key != call.key), call.key)[-MOST_CALLS:]
+        if agent.state in CALL_STATES:
+            if agent.call is None:
+                agent.call = call
+        else:
+            agent.offered = call
+
+    def _end_wrap_up(self, agent: OnFloor, until: int, sign: int) -> None:
+        if sign and agent.wraps_up is not None and until > agent.since:
+            spent = WrapUp(agent.id, agent.since, until - agent.since)
+            self._calls.wrap_up(agent.wraps_up, spent, sign)
+        agent.wraps_up = None
+
+
+def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
+    """Take what an event tells beside the state; a service that it names is at hand from now on."""
+    services = None
+    if told is not None:
+        services = told.services
+        if services is not None:
+            agent.services = services if len(services) > 1 else ()
+            service = services[0] if service is None else service
+        if told.team is not None:
+            agent.team, agent.team_at = told.team, at
+        if told.monitored is not None:
+            agent.monitored = told.monitored
+        if told.skill is not None:
+            agent.skill = told.skill
+    if service is not None:
+        if agent.services and services is None and service not in agent.services:
+            agent.services = ()
+        if agent.at_hand != service or agent.service != service:
+            agent.at_hand = agent.service = service
+        agent.service_at = at
+
+
+def _at_the_call(agent: OnFloor) -> None:
+    """If there are several services, time accrues at that of the current call."""
+    call = agent.call if agent.state in _HOLDS_CALL else None
+    service = None if call is None else call.served if call.named is None else call.named
+    if service is not None and service in agent.services:
+        agent.service = service
+    elif agent.at_hand is not None:
+        agent.service = agent.at_hand
+
+
+def _give_reason(agent: OnFloor, told: Told | None) -> None:
+    if agent.state is not NOT_READY:
+        agent.reason, agent.slot = None, -1
+    elif told is None:
+        agent.reason, agent.slot = None, _NO_REASON
+    else:
+        agent.reason, agent.slot = told.reason, told.slot
+
+
+def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
+    if kind == "PREVIEW_DIAL_OFFERED":
+        # an agent that is offered a preview is there: its source was connected late
+        agent.state_before_offer = agent.state or READY
+    visited: tuple[tuple[int, int], ...] = ()
+    if state not in CALL_STATES:
+        if agent.call_visited is not None:
+            agent.call_visited = None
+    elif agent.state is IN_CALL:
+        agent.call_visited = agent.visited
+    elif state is IN_CALL and agent.call_visited is not None:
+        visited = agent.call_visited  # back from hold or transfer: the visit continues
+    agent.visited = visited
+    agent.state, agent.since = state, at
+    if state is WRAP_UP:
+        agent.wraps_up = agent.answered
