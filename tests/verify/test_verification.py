@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.floor import agent_fold, campaigns
+from floorcast.floor import agent_fold, call_steps, campaigns, tally
 from floorcast.floor.agent_counts import AgentCounts
 from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.call_counts import CallCounts
+from floorcast.floor.call_steps import Change
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import Call, Change
+from floorcast.floor.calls import Call
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
@@ -139,7 +140,7 @@ def test_a_morning_verifies_clean() -> None:
 
 def _append(call: Call, step: Step) -> Change:
     call.steps.append(step)
-    return call._follow(step)  # noqa: SLF001 — the mistake is made inside
+    return call_steps._follow(call, step)  # noqa: SLF001 — the mistake is made inside
 
 
 _WAIT = QueueSegment.wait
@@ -151,7 +152,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
         "wait",
         lambda segment, _: 1000 + _WAIT(segment, _),
     ),
-    "late events are appended": (Call, "take", _append),
+    "late events are appended": (tally, "take", _append),
     "reasons are mixed up": (agent_fold, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
     "no call is offered": (CallCounts, "offered", lambda *_: None),

@@ -1,9 +1,7 @@
 """One call: what is known of it, and its segments at the queues of services.
 
-A call's ``segments`` follow the events' own times, not the order in which they came: a step that
-arrives late is put where it belongs, and what follows from it is worked out again, as far as it
-changes anything. So a call's figures are the same whatever the order of arrival (events of one
-time: in the order taken).
+A call's ``segments`` follow the events' own times, not the order in which they came
+(``floorcast.floor.call_steps``).
 
 A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once it has cost ``MOST_WORK``. The
 oldest are then folded into what they counted (``Folded``): a step from before that time arrives
@@ -12,27 +10,18 @@ too late to be placed, and counts nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import islice, zip_longest
-from typing import NamedTuple
+from itertools import zip_longest
 
 from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.queue_segments import (
-    ANSWER,
     END,
     MOST_OTHERS,
-    QUEUE,
     START,
-    UPDATE,
-    Course,
     QueueSegment,
     Step,
-    as_of,
-    copy,
-    is_same,
 )
 from floorcast.site.configuration import Category
 
@@ -40,7 +29,6 @@ __all__ = [
     "FEW_STEPS",
     "MOST_STEPS",
     "Call",
-    "Change",
     "Disposition",
     "Folded",
     "FoldedPlace",
@@ -116,13 +104,6 @@ class Folded(Struct, omit_defaults=True, gc=False):
     def counted_moved_on(self) -> Iterator[FoldedPlace]:
         """Where it was counted as moved on."""
         return zip_longest(self.moved_on, self.moved_on_segments)
-
-
-class Change(NamedTuple):
-    """The segments that a step replaced, and their replacements."""
-
-    removed: list[QueueSegment]
-    added: list[QueueSegment]
 
 
 class Call(Struct, omit_defaults=True, gc=False):
@@ -353,198 +334,6 @@ class Call(Struct, omit_defaults=True, gc=False):
         if last is not None and last.answered is None and not last.exited:
             last.lost = last.gave_up = True
 
-    def _declare(self, step: Step) -> Change:
-        """Set the declared service from a start or update event; the latest one counts."""
-        corrects = step.kind == UPDATE
-        if not corrects and (self.started is None or step.at < self.started):
-            self.started = step.at
-        if step.service is None or not self._declares(step.at, corrects):
-            return _NOTHING
-        before = self.declared
-        self.declared, self.declared_at, self.corrected = step.service, step.at, corrects
-        if before == step.service:
-            return _NOTHING
-        if not self.steps:
-            self.service = step.service
-            return _NOTHING
-        return self._replace(0, None)
-
-    def _declares(self, at: int, corrects: bool) -> bool:
-        if self.declared_at is None:
-            return True
-        if corrects:
-            return not self.corrected or at >= self.declared_at
-        return not self.corrected and at < self.declared_at
-
-    def take(self, step: Step) -> Change:
-        """Add a step; steps can arrive in any order of time."""
-        steps, at = self.steps, step.at
-        if step.kind in (START, UPDATE):
-            return self._declare(step)
-        if self.ended is not None and at >= self.ended:
-            return _NOTHING  # nothing that follows its end ever counts
-        if self.folded is not None and at < self.folded.until:
-            return _NOTHING
-        if not steps or at >= steps[-1].at:
-            steps.append(step)
-            self.last_step = at
-            return self._follow(step)
-        index = bisect_right(steps, at, key=_at)
-        steps.insert(index, step)
-        return self._replace(self._restart(at), index)
-
-    def join(self, step: Step) -> None:
-        """Take the usual first step: it begins to wait, and nothing is known before."""
-        self.steps.append(step)
-        self.last_step = step.at
-        if self.service is None:
-            self.service = step.service
-        service = step.service if step.service is not None else self.service
-        self.segments.append(
-            QueueSegment(NO_SERVICE if service is None else service, joined=step.at)
-        )
-
-    def go_on(self, segment: QueueSegment, step: Step) -> None:
-        """Take the usual step: the answer or the end of the only segment, after everything else."""
-        self.steps.append(step)
-        self.last_step = step.at
-        if step.kind == ANSWER:
-            segment.answered, segment.agent = step.at, step.agent
-            if self.service is None:
-                self.service = step.service
-        else:
-            self.ended = segment.left = step.at
-            segment.lost = segment.answered is None
-
-    def amend(self, step: Step) -> Change:
-        """Change the service of an existing step."""
-        for index in range(bisect_left(self.steps, step.at, key=_at), len(self.steps)):
-            known = self.steps[index]
-            if known.at != step.at:
-                break
-            if known.kind == step.kind and known.agent == step.agent:
-                if known.service == step.service:
-                    break
-                self.steps[index] = step
-                return self._replace(0, None)
-        return _NOTHING
-
-    def fold(self, most: int) -> list[QueueSegment]:
-        """Keep only the newest ``most`` steps; the segments that go with the others."""
-        course = self._begin()
-        count = max(0, len(self.steps) - most)
-        for step in islice(self.steps, count):
-            course.take(step)
-        until = self.steps[count].at if count < len(self.steps) else self.steps[-1].at
-        gone = self.segments[: max(0, len(course.built) - 1)]
-        folded = self.folded or Folded(until)
-        folded.until = until
-        folded.segment = course.built[-1] if course.built else None
-        folded.service = course.service
-        folded.waited += sum(segment.wait(until) for segment in gone)
-        if folded.first_answer is None:
-            folded.first_answer = next(
-                (segment.answered for segment in gone if segment.answered), None
-            )
-        self.folded = folded
-        del self.steps[:count], self.segments[: len(gone)]
-        return gone
-
-    # -- working out the segments -------------------------------------------------------------
-
-    def _follow(self, step: Step) -> Change:
-        """The usual step: after everything else. At most the present segment changes."""
-        last = self.segments[-1:]
-        course = Course([copy(segment) for segment in last], self.service)
-        course.take(step)
-        self.service, self.ended = course.service, course.ended
-        if last and len(course.built) == 1 and is_same(course.built[0], last[0]):
-            return _NOTHING
-        self.segments[len(self.segments) - len(last) :] = course.built
-        return Change(last, course.built)
-
-    def _restart(self, at: int) -> int:
-        """The first step of the segment that a step of ``at`` falls into."""
-        number = bisect_right(self.segments, at, key=_began) - 1
-        return 0 if number < 0 else bisect_left(self.steps, self.segments[number].began, key=_at)
-
-    def _replace(self, start: int, new: int | None) -> Change:
-        """Recompute the queue segments from step ``start`` on, after the step ``new`` was inserted.
-
-        Stops when the result is the same as before. Without ``new``, recomputes everything.
-        """
-        steps, old = self.steps, self.segments
-        first, course = self._course_before(start)
-        before, end, index = course.service, None, start
-        for index in range(start, len(steps)):
-            step, count = steps[index], len(course.built)
-            course.take(step)
-            if course.ended is not None:
-                del steps[index + 1 :]
-                break
-            if new is None or index <= new:
-                continue
-            if before is None and step.kind in _NAMING:
-                before = step.service
-            segment = course.built[-1] if len(course.built) > count else None
-            # the call's own service matters only until a segment has one
-            if segment is not None and (before == course.service or segment.service != NO_SERVICE):
-                end = self._same_segment(index, segment)
-                if end is not None:
-                    del course.built[-1]
-                    break
-        self.charge(index - start)
-        if end is None:
-            end = len(old)
-            self.ended, self.service = course.ended, course.service
-        elif course.service is not None:
-            self.service = course.service
-        self.last_step = steps[-1].at
-        removed = old[first:end]
-        old[first:end] = course.built
-        return Change(removed, course.built)
-
-    def _course_before(self, start: int) -> tuple[int, Course]:
-        """How the call was just before step ``start``, and which of its segments is open there."""
-        if start == 0:
-            return 0, self._begin()
-        at = self.steps[start].at
-        first = bisect_left(self.segments, at, key=_began)
-        service = self._declared_or_folded()
-        if service is None:
-            named = (step.service for step in islice(self.steps, start) if step.kind in _NAMING)
-            service = next((one for one in named if one is not None), None)
-        if first == 0:
-            return 0, Course([], service)
-        return first - 1, Course([as_of(self.segments[first - 1], at)], service)
-
-    def _begin(self) -> Course:
-        known = None if self.folded is None else self.folded.segment
-        return Course([] if known is None else [copy(known)], self._declared_or_folded())
-
-    def _declared_or_folded(self) -> int | None:
-        if self.declared is not None or self.folded is None:
-            return self.declared
-        return self.folded.service
-
-    def _same_segment(self, index: int, segment: QueueSegment) -> int | None:
-        """Where the segment stood that step ``index`` began, if it began the same way."""
-        steps, at = self.steps, segment.began
-        if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
-            return None  # of several steps of one time, which one began it is not known
-        place = bisect_left(self.segments, at, key=_began)
-        if place == len(self.segments):
-            return None
-        known = self.segments[place]
-        alike = known.service == segment.service and (known.joined is None) is (
-            segment.joined is None
-        )
-        return place if alike and known.began == at else None
-
-
-_NAMING = (QUEUE, ANSWER)
-_NOTHING = Change([], [])
-
 
 def _without(
     gone: tuple[tuple[int, int, bool], ...], one: tuple[int, int, bool]
@@ -554,10 +343,6 @@ def _without(
         return gone
     index = gone.index(one)
     return gone[:index] + gone[index + 1 :]
-
-
-def _began(segment: QueueSegment) -> int:
-    return segment.began
 
 
 def _at(step: Step) -> int:

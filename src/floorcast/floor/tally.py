@@ -17,7 +17,8 @@ from itertools import chain
 from typing import TypeVar
 
 from floorcast.floor.call_counts import CallCounts
-from floorcast.floor.calls import FEW_STEPS, Call, Change, Key, WrapUp
+from floorcast.floor.call_steps import Change, amend, fold, go_on, join, take
+from floorcast.floor.calls import FEW_STEPS, Call, Key, WrapUp
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
@@ -74,7 +75,7 @@ class Tally:
             return
         self._judge_again(call)
         index = self.index_of(call)
-        self._settle(call, index, call.take(step))
+        self._settle(call, index, take(call, step))
         self.shorten(call)
 
     def shorten(self, call: Call) -> None:
@@ -85,7 +86,7 @@ class Tally:
     def amend(self, call: Call, step: Step) -> None:
         """Change the service of a step of the call."""
         index = self.index_of(call)
-        self._settle(call, index, call.amend(step))
+        self._settle(call, index, amend(call, step))
 
     def direct(self, call: Call, direction: str | None) -> None:
         """Set the direction, under which the call counts for its agents and services."""
@@ -133,11 +134,11 @@ class Tally:
         if call.judged != self._terms:
             call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
-            call.join(step)
+            join(call, step)
             self._by_service.note(call, call.segments[0].service)
             self.counts.offered(self._day_of(step.at), call.segments[0].service, step.at, 1)
             return
-        call.take(step)
+        take(call, step)
         for segment in call.segments:
             day, service = self._day_of(segment.began), segment.service
             self._by_service.note(call, service)
@@ -159,7 +160,7 @@ class Tally:
         day = self._same_day(segment.began, at)
         if day is None or not (answers or kind == END):
             return False
-        call.go_on(segment, step)
+        go_on(call, segment, step)
         if answers:
             self._thresholds.judge_answered(call, segment)
             self.counts.handled(segment, day, segment.service, 1)
@@ -271,7 +272,7 @@ class Tally:
     def _fold(self, call: Call) -> None:
         """Keep the newest steps, and of the others the segments by which the call counts."""
         index = self.index_of(call)
-        gone = call.fold(call.most_steps * 3 // 4)
+        gone = fold(call, call.most_steps * 3 // 4)
         folded = call.folded
         assert folded is not None
         moments = self._places.folded_moments(folded)

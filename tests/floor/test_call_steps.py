@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from floorcast.floor.call_steps import take
 from floorcast.floor.calls import Call
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, Step
 
@@ -13,7 +14,7 @@ from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, Step
 def segments(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:
     call = Call(1, "S")
     for step in steps:
-        call.take(step)
+        take(call, step)
     return [
         (segment.service, segment.joined, segment.answered, segment.left)
         for segment in call.segments
@@ -58,7 +59,7 @@ def test_the_first_beginning_says_the_service() -> None:
 def test_the_end_says_the_service_only_when_nothing_else_did() -> None:
     """A call of which only the end is known has that service."""
     call = Call(1, "S")
-    call.take(Step(5, END, 20, None))
+    take(call, Step(5, END, 20, None))
     assert call.present_service == 20
-    call.take(Step(1, START, 10, None))
+    take(call, Step(1, START, 10, None))
     assert call.present_service == 10

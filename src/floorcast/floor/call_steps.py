@@ -1,0 +1,242 @@
+"""How steps, in any order of arrival, make a call's queue segments.
+
+A step that arrives late is put where it belongs, and what follows from it is worked out again, as
+far as it changes anything. So a call's figures are the same whatever the order of arrival (events
+of one time: in the order taken).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from itertools import islice
+from typing import NamedTuple
+
+from floorcast.floor.calls import Call, Folded
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.queue_segments import (
+    ANSWER,
+    QUEUE,
+    START,
+    UPDATE,
+    Course,
+    QueueSegment,
+    Step,
+    as_of,
+    copy,
+    is_same,
+)
+
+__all__ = ["Change", "amend", "fold", "go_on", "join", "take"]
+
+
+class Change(NamedTuple):
+    """The segments that a step replaced, and their replacements."""
+
+    removed: list[QueueSegment]
+    added: list[QueueSegment]
+
+
+_NAMING = (QUEUE, ANSWER)
+_NOTHING = Change([], [])
+
+
+def _declare(call: Call, step: Step) -> Change:
+    """Set the declared service from a start or update event; the latest one counts."""
+    corrects = step.kind == UPDATE
+    if not corrects and (call.started is None or step.at < call.started):
+        call.started = step.at
+    if step.service is None or not _declares(call, step.at, corrects):
+        return _NOTHING
+    before = call.declared
+    call.declared, call.declared_at, call.corrected = step.service, step.at, corrects
+    if before == step.service:
+        return _NOTHING
+    if not call.steps:
+        call.service = step.service
+        return _NOTHING
+    return _replace(call, 0, None)
+
+
+def _declares(call: Call, at: int, corrects: bool) -> bool:
+    if call.declared_at is None:
+        return True
+    if corrects:
+        return not call.corrected or at >= call.declared_at
+    return not call.corrected and at < call.declared_at
+
+
+def take(call: Call, step: Step) -> Change:
+    """Add a step; steps can arrive in any order of time."""
+    steps, at = call.steps, step.at
+    if step.kind in (START, UPDATE):
+        return _declare(call, step)
+    if call.ended is not None and at >= call.ended:
+        return _NOTHING  # nothing that follows its end ever counts
+    if call.folded is not None and at < call.folded.until:
+        return _NOTHING
+    if not steps or at >= steps[-1].at:
+        steps.append(step)
+        call.last_step = at
+        return _follow(call, step)
+    index = bisect_right(steps, at, key=_at)
+    steps.insert(index, step)
+    return _replace(call, _restart(call, at), index)
+
+
+def join(call: Call, step: Step) -> None:
+    """Take the usual first step: it begins to wait, and nothing is known before."""
+    call.steps.append(step)
+    call.last_step = step.at
+    if call.service is None:
+        call.service = step.service
+    service = step.service if step.service is not None else call.service
+    call.segments.append(QueueSegment(NO_SERVICE if service is None else service, joined=step.at))
+
+
+def go_on(call: Call, segment: QueueSegment, step: Step) -> None:
+    """Take the usual step: the answer or the end of the only segment, after everything else."""
+    call.steps.append(step)
+    call.last_step = step.at
+    if step.kind == ANSWER:
+        segment.answered, segment.agent = step.at, step.agent
+        if call.service is None:
+            call.service = step.service
+    else:
+        call.ended = segment.left = step.at
+        segment.lost = segment.answered is None
+
+
+def amend(call: Call, step: Step) -> Change:
+    """Change the service of an existing step."""
+    for index in range(bisect_left(call.steps, step.at, key=_at), len(call.steps)):
+        known = call.steps[index]
+        if known.at != step.at:
+            break
+        if known.kind == step.kind and known.agent == step.agent:
+            if known.service == step.service:
+                break
+            call.steps[index] = step
+            return _replace(call, 0, None)
+    return _NOTHING
+
+
+def fold(call: Call, most: int) -> list[QueueSegment]:
+    """Keep only the newest ``most`` steps; the segments that go with the others."""
+    course = _begin(call)
+    count = max(0, len(call.steps) - most)
+    for step in islice(call.steps, count):
+        course.take(step)
+    until = call.steps[count].at if count < len(call.steps) else call.steps[-1].at
+    gone = call.segments[: max(0, len(course.built) - 1)]
+    folded = call.folded or Folded(until)
+    folded.until = until
+    folded.segment = course.built[-1] if course.built else None
+    folded.service = course.service
+    folded.waited += sum(segment.wait(until) for segment in gone)
+    if folded.first_answer is None:
+        folded.first_answer = next((segment.answered for segment in gone if segment.answered), None)
+    call.folded = folded
+    del call.steps[:count], call.segments[: len(gone)]
+    return gone
+
+
+def _follow(call: Call, step: Step) -> Change:
+    """The usual step: after everything else. At most the present segment changes."""
+    last = call.segments[-1:]
+    course = Course([copy(segment) for segment in last], call.service)
+    course.take(step)
+    call.service, call.ended = course.service, course.ended
+    if last and len(course.built) == 1 and is_same(course.built[0], last[0]):
+        return _NOTHING
+    call.segments[len(call.segments) - len(last) :] = course.built
+    return Change(last, course.built)
+
+
+def _restart(call: Call, at: int) -> int:
+    """The first step of the segment that a step of ``at`` falls into."""
+    number = bisect_right(call.segments, at, key=_began) - 1
+    return 0 if number < 0 else bisect_left(call.steps, call.segments[number].began, key=_at)
+
+
+def _replace(call: Call, start: int, new: int | None) -> Change:
+    """Recompute the queue segments from step ``start`` on, after the step ``new`` was inserted.
+
+    Stops when the result is the same as before. Without ``new``, recomputes everything.
+    """
+    steps, old = call.steps, call.segments
+    first, course = _course_before(call, start)
+    before, end, index = course.service, None, start
+    for index in range(start, len(steps)):
+        step, count = steps[index], len(course.built)
+        course.take(step)
+        if course.ended is not None:
+            del steps[index + 1 :]
+            break
+        if new is None or index <= new:
+            continue
+        if before is None and step.kind in _NAMING:
+            before = step.service
+        segment = course.built[-1] if len(course.built) > count else None
+        # the call's own service matters only until a segment has one
+        if segment is not None and (before == course.service or segment.service != NO_SERVICE):
+            end = _same_segment(call, index, segment)
+            if end is not None:
+                del course.built[-1]
+                break
+    call.charge(index - start)
+    if end is None:
+        end = len(old)
+        call.ended, call.service = course.ended, course.service
+    elif course.service is not None:
+        call.service = course.service
+    call.last_step = steps[-1].at
+    removed = old[first:end]
+    old[first:end] = course.built
+    return Change(removed, course.built)
+
+
+def _course_before(call: Call, start: int) -> tuple[int, Course]:
+    """How the call was just before step ``start``, and which of its segments is open there."""
+    if start == 0:
+        return 0, _begin(call)
+    at = call.steps[start].at
+    first = bisect_left(call.segments, at, key=_began)
+    service = _declared_or_folded(call)
+    if service is None:
+        named = (step.service for step in islice(call.steps, start) if step.kind in _NAMING)
+        service = next((one for one in named if one is not None), None)
+    if first == 0:
+        return 0, Course([], service)
+    return first - 1, Course([as_of(call.segments[first - 1], at)], service)
+
+
+def _begin(call: Call) -> Course:
+    known = None if call.folded is None else call.folded.segment
+    return Course([] if known is None else [copy(known)], _declared_or_folded(call))
+
+
+def _declared_or_folded(call: Call) -> int | None:
+    if call.declared is not None or call.folded is None:
+        return call.declared
+    return call.folded.service
+
+
+def _same_segment(call: Call, index: int, segment: QueueSegment) -> int | None:
+    """Where the segment stood that step ``index`` began, if it began the same way."""
+    steps, at = call.steps, segment.began
+    if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
+        return None  # of several steps of one time, which one began it is not known
+    place = bisect_left(call.segments, at, key=_began)
+    if place == len(call.segments):
+        return None
+    known = call.segments[place]
+    alike = known.service == segment.service and (known.joined is None) is (segment.joined is None)
+    return place if alike and known.began == at else None
+
+
+def _began(segment: QueueSegment) -> int:
+    return segment.began
+
+
+def _at(step: Step) -> int:
+    return step.at
