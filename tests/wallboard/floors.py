@@ -16,6 +16,8 @@ from tests.wallboard.shifts import WALL_SITE
 
 __all__ = ["shown", "waits"]
 
+PHONE = 600  # pixels; what is narrower is one
+
 
 def waits(
     number: int, service: int, time: str | None = None, **who: object
@@ -40,11 +42,11 @@ def shown(
     size: tuple[int, int] = (1440, 900),
     options: Iterable[object] = (),
 ) -> Iterator[tuple[Screen, Caller]]:
-    """A screen in front of a floor of its own, and a source to change it."""
+    """A screen in front of a floor of its own, and a source to change it; a phone is touched."""
     with (
         running(folder, *options, site=site) as server,
         Caller(server.url) as caller,
-        screen(browser, server.url, *size) as wall,
+        screen(browser, server.url, *size, touch=size[0] < PHONE) as wall,
     ):
         caller.login()
         caller.take(ndjson(events))

@@ -78,6 +78,13 @@ class Screen:
         self.fill(client, user)
         self.page.wait_for_selector("#board:not([hidden])")
 
+    def tool(self, selector: str) -> None:
+        """Click a tool of the header, which is behind the menu on a narrow screen."""
+        menu = self.page.locator("#show-menu")
+        if menu.is_visible() and menu.get_attribute("aria-expanded") == "false":
+            menu.click()
+        self.page.click(selector)
+
     def until(self, condition: str, argument: object = None) -> None:
         """Wait until a JavaScript condition holds.
 
@@ -142,14 +149,17 @@ def screen(
     *,
     dark: bool = False,
     shared: bool = False,
+    touch: bool = False,
 ) -> Iterator[Screen]:
     """A screen with cookies and storage of its own.
 
     Its page follows the floor by itself, where the test can see and hold its requests, or by the
-    browser's worker, if ``shared``.
+    browser's worker, if ``shared``. With ``touch``, fingers point on it.
     """
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        has_touch=touch,
     )
     if not shared:
         context.add_init_script("delete globalThis.SharedWorker")

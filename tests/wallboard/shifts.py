@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.real.sites import SITE, event
 
-__all__ = ["SERVICES", "WALL_SITE", "campaigns", "shift"]
+__all__ = ["SERVICES", "WALL_SITE", "campaigns", "shift", "with_rule"]
 
 SERVICES = {38049: "Sales", 38050: "Help", 38061: "Claims", 38062: "Collections", 38063: "Français"}
 WALL_SITE = SITE.replace(
@@ -20,10 +20,23 @@ WALL_SITE = SITE.replace(
     '{id = 38063, name = "Français", call_center = 1700, sla_seconds = 45},'
     '{id = 38064, name = "Retention and win-back", call_center = 1700, sla_seconds = 45},',
 )
+RULE = """
+[[client.alert]]
+name = "Queue"
+figure = "totalCallsInQueue"
+above = 1
+clear = 0
+"""
 STATES = ("READY", "IN_CALL", "IN_CALL", "IN_CALL", "WRAP_UP", "NOT_READY", "AGENT_HOLD")
 REASONS = ("LUNCH", "BREAK", "TRAINING", "MEETING")
 FIRST = ("Ana", "Bo", "Chidi", "Dana", "Emre", "Fay", "Goran", "Hana", "Idris", "Jun", "Kai", "Lea")
 LAST = ("Okafor", "Nowak", "Silva", "Haddad", "Lind", "Marsh", "Ito", "Berg", "Costa", "Reyes")
+
+
+def with_rule() -> str:
+    """The site of the walls, with an alert of two waiting calls at any service of ACME."""
+    first, second = WALL_SITE.split("\n\n[[client]]", 1)
+    return f"{first}\n{RULE}\n[[client]]{second}"
 
 
 def shift(

@@ -9,22 +9,9 @@ from playwright.sync_api import Browser
 from tests.real.sites import event, ndjson
 from tests.wallboard.floors import shown, waits
 from tests.wallboard.screen import Screen
-from tests.wallboard.shifts import WALL_SITE
+from tests.wallboard.shifts import with_rule
 
 SERVICE = 38049
-RULE = """
-[[client.alert]]
-name = "Queue"
-figure = "totalCallsInQueue"
-above = 1
-clear = 0
-"""
-
-
-def with_rule() -> str:
-    """The site of the walls, with an alert of two waiting calls at any service of ACME."""
-    first, second = WALL_SITE.split("\n\n[[client]]", 1)
-    return f"{first}\n{RULE}\n[[client]]{second}"
 
 
 def queue(*numbers: int) -> list[dict[str, object]]:

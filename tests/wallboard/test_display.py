@@ -13,8 +13,8 @@ from playwright.sync_api import Browser
 from tests.real.server import Server
 from tests.real.sites import event
 from tests.wallboard.floors import shown, waits
-from tests.wallboard.screen import Screen
-from tests.wallboard.shifts import WALL_SITE, campaigns, shift
+from tests.wallboard.screen import Screen, screen
+from tests.wallboard.shifts import WALL_SITE, campaigns, shift, with_rule
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"], str]] = {
@@ -138,18 +138,96 @@ def test_nothing_overflows_whatever_the_screen_and_the_names(
             assert max(wall.page.evaluate(LINES)) < 2
 
 
+def test_a_name_is_read_whole_on_a_wall(tmp_path: Path, browser: Browser) -> None:
+    """The names of services take two lines where one is too short, and no more."""
+    with shown(tmp_path, browser, trying(), site=SITE, view="#wall", size=(1920, 1080)) as (
+        wall,
+        _,
+    ):
+        wall.page.wait_for_selector("#agents [data-login]")
+        cut = wall.page.evaluate(
+            """[...document.querySelectorAll("#services .name, [data-tile=waiting] .note")]
+                .filter((one) => one.scrollHeight > one.clientHeight + 1
+                    || one.scrollWidth > one.clientWidth)
+                .map((one) => one.textContent)"""
+        )
+        assert cut == []
+        assert wall.page.locator("#queue-chart .u-axis").count() == 2
+        assert wall.page.locator("#connects-chart .u-axis").count() == 1  # numbers are on the bars
+
+
+SMALL = """[...document.querySelectorAll(
+        "button, input:not([type=checkbox]), select, summary, .boxes label")]
+    .filter((one) => one.checkVisibility() && !one.closest(".visually-hidden"))
+    .filter((one) => matchMedia("(pointer: coarse)").matches)
+    .filter((one) => one.offsetHeight < 44 || one.offsetWidth < 44)
+    .map((one) => one.outerHTML)"""
+
+
 def test_fingers_have_room(browser: Browser, floor: Server) -> None:
-    """What can be touched is 44 pixels high on a phone, and nothing for walls takes room there."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    context.add_init_script("delete globalThis.SharedWorker")
-    wall = Screen(context, floor.url)
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
-    assert wall.page.is_hidden("#show-wall")
-    small = wall.page.evaluate(
-        "[...document.querySelectorAll('button:not(.opens), input')]"
-        ".filter((one) => one.checkVisibility() && one.offsetHeight < 44)"
-        ".map((one) => one.outerHTML)"
-    )
-    assert small == []
-    context.close()
+    """What can be touched has 44 pixels each way on a phone, and nothing for walls takes room."""
+    with screen(browser, floor.url, 360, 800, touch=True) as wall:
+        wall.open()
+        wall.page.wait_for_selector("#sign-in")
+        assert wall.page.evaluate(SMALL) == []
+        wall.fill()
+        wall.page.wait_for_selector("#services tbody tr")
+        wall.page.wait_for_selector("#agents [data-login]")
+        assert wall.page.is_hidden("#show-wall")
+        tiles = wall.page.locator("#glance").bounding_box()
+        assert tiles is not None
+        assert tiles["y"] < 100, "the header takes the room of the figures"
+        wall.tool("#show-view")
+        wall.page.keyboard.press("Escape")
+        assert wall.page.is_hidden("#show-wall")
+        assert wall.page.evaluate(SMALL) == []
+        wall.page.focus("#show-past")
+        wall.page.keyboard.press("Escape")
+        assert wall.page.is_hidden("#show-past")
+        assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+
+
+DIALOGS = {
+    "past": "#show-past",
+    "view": "#show-view",
+    "thresholds": "#show-thresholds",
+    "alerts-dialog": "#show-alerts",
+    "intervals": "#show-intervals",
+    "calls": "#services .queue .opens",
+    "agent": "#agents .opens",
+}
+INSIDE = """(id) => {
+    const dialog = document.getElementById(id);
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    const wide = [dialog, ...dialog.querySelectorAll(".scroll, .boxes")]
+        .filter((one) => one.scrollWidth > one.clientWidth);
+    return left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight && !wide.length;
+}"""
+
+
+@pytest.mark.parametrize(("size", "scheme"), [((360, 800), "dark"), ((1440, 900), "light")])
+def test_each_dialog_is_for_everybody(
+    tmp_path: Path, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
+) -> None:
+    """For eyes, fingers and keyboards: it fits, Escape closes it, and the focus comes back."""
+    site = with_rule().replace('"Sales"', '"Claims and damages, new policies"')
+    late = {"agent": "x" * 60, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
+    events = [*waits(1, 38049, callerId=SIP), *waits(2, 38049), event("agent.state", "a", **late)]
+    with shown(tmp_path, browser, events, site=site, size=size) as (wall, _):
+        wall.page.emulate_media(color_scheme=scheme)
+        wall.page.wait_for_selector("#agents [data-login]")
+        wall.until("!document.getElementById('alerts').hidden")
+        for dialog, opener in DIALOGS.items():
+            wall.tool(f"{opener} >> nth=0")
+            wall.page.wait_for_selector(f"#{dialog}[open]")
+            if dialog in {"intervals", "calls"}:
+                wall.page.wait_for_selector(f"#{dialog} tbody tr")
+            wall.page.screenshot(path=tmp_path / f"{dialog}.png")
+            assert (dialog, violations(wall)) == (dialog, [])
+            assert (dialog, wall.page.evaluate(INSIDE, dialog)) == (dialog, True)
+            assert (dialog, wall.page.evaluate(SMALL)) == (dialog, [])
+            wall.page.keyboard.press("Escape")
+            wall.page.wait_for_selector(f"#{dialog}", state="hidden")
+            assert wall.page.evaluate("(one) => document.activeElement.matches(one)", opener)
+        assert wall.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert wall.complaints == []

@@ -18,7 +18,7 @@ BAR = "#past-bar:not([hidden])"
 
 def show(wall: Screen, ago: timedelta) -> None:
     """Choose a moment of the browser's own time in the dialog."""
-    wall.page.click("#show-past")
+    wall.tool("#show-past")
     now = datetime.fromisoformat(wall.page.evaluate("new Date().toISOString()"))
     offset = wall.page.evaluate("new Date().getTimezoneOffset()")
     moment = now - timedelta(minutes=offset) - ago
@@ -27,12 +27,13 @@ def show(wall: Screen, ago: timedelta) -> None:
 
 
 def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
-    """The server's words are on the panels; Escape shows the present again."""
+    """The server says why beside the services; Escape shows the present again."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     show(wall, timedelta(hours=20))
     wall.until_text("#services .explanation", "expected a moment from")
-    assert wall.page.inner_text("#freshness-state") == "Past"
+    assert wall.page.inner_text("#freshness") == "Past"
+    wall.until_text("#agents .explanation", "No figures of this moment.")
     wall.page.keyboard.press("Escape")
     wall.page.wait_for_selector(SERVICES)
     wall.until_text("#freshness-state", "Live")
@@ -61,7 +62,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         assert wall.page.get_attribute(QUEUE, "data-value") == waiting
         places = {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
         assert len(places) == 1
-        since = moment_in(wall.page.inner_text("#queue-chart [data-more]"))
+        since = moment_in(wall.page.get_attribute("#queue-chart .plot", "aria-label") or "")
         assert since != minute_of(wall, moment)  # the half hour before it, by intervals
         past = [body for body in asked if "at" in body]
         assert past[0]["at"] == moment
@@ -93,9 +94,9 @@ def test_a_phone_can_step_through_the_past(browser: Browser, floor: Server) -> N
         wall.until_text("#freshness-state", "Live")
 
 
-def moment_in(note: str) -> str:
+def moment_in(description: str) -> str:
     """The time of day at which the queue's line begins."""
-    return note.rpartition("since ")[2]
+    return description.rpartition("since ")[2].partition(": ")[0]
 
 
 def minute_of(wall: Screen, ms: int) -> str:

@@ -14,7 +14,7 @@ def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
     wall.page.focus("#show-thresholds")
     wall.page.keyboard.press("Enter")
     for label, value in (("watch", "1"), ("act", "2")):
-        wall.page.focus(f"[aria-label='Calls in queue, calls: {label}']")
+        wall.page.focus(f"[aria-label='In queue, calls: {label}']")
         wall.page.keyboard.press("ControlOrMeta+A")
         wall.page.keyboard.type(value)
     wall.page.keyboard.press("Escape")
@@ -51,9 +51,9 @@ def test_thresholds_that_are_inverted_are_refused(wall: Screen) -> None:
     """In words, and nothing of them is kept; a service level is worse the lower it is."""
     wall.sign_in()
     wall.page.click("#show-thresholds")
-    wall.page.fill("[aria-label='Calls in queue, calls: act']", "3")
+    wall.page.fill("[aria-label='In queue, calls: act']", "3")
     wall.until_text("#thresholds-failure", "“act” must not be below “watch”. Not kept.")
-    wall.page.fill("[aria-label='Calls in queue, calls: act']", "7")
+    wall.page.fill("[aria-label='In queue, calls: act']", "7")
     wall.until("document.getElementById('thresholds-failure').textContent === ''")
     wall.page.fill("[aria-label='Service level below, %: act']", "90")
     wall.until_text("#thresholds-failure", "“act” must not be above “watch”. Not kept.")

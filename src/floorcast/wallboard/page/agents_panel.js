@@ -1,5 +1,6 @@
 /** The agents by state, with the time in it: as many rows as can be seen, however many there are. */
 
+import { AgentDialog } from "./agent_dialog.js";
 import { listed } from "./agents_order.js";
 import { shows } from "./address.js";
 import * as clock from "./clock.js";
@@ -8,7 +9,7 @@ import { Panel } from "./panel.js";
 import { reasonName, stateName } from "./roster.js";
 import { HOLD, IN_CALL, NOT_READY, WRAP_UP } from "./states.js";
 import { StatesBar } from "./states_bar.js";
-import { figure, mark, room, Rows, write } from "./table.js";
+import { figure, mark, opens, room, Rows, write } from "./table.js";
 
 const MEASURE = {
   [NOT_READY]: "notReady",
@@ -31,6 +32,7 @@ export class AgentsPanel {
   #choice = { states: this.#states.chosen, search: "", order: "need", descending: false };
   #listed = [];
   #isListed = false;
+  #details = new AgentDialog();
   #nothing = this.#find(".nothing");
   #frame = 0;
 
@@ -43,6 +45,7 @@ export class AgentsPanel {
     this.view = null;
     this.#scroll.addEventListener("scroll", () => this.#later(), { passive: true });
     new ResizeObserver(() => this.#later()).observe(this.#scroll);
+    this.#scroll.onkeydown = (event) => this.#step(event);
     this.#find("input").oninput = ({ target }) => this.#choose({ search: target.value });
     for (const button of this.#panel.section.querySelectorAll("[data-order]")) {
       button.onclick = () => this.#orderBy(button.dataset.order);
@@ -68,6 +71,7 @@ export class AgentsPanel {
   explain(why) {
     this.present = [];
     this.#listed = [];
+    this.#details.close();
     this.#panel.explain(why);
   }
 
@@ -96,9 +100,22 @@ export class AgentsPanel {
     this.#scroll.scrollTop = Math.max(0, (place - 2) * this.#rowHeight());
   }
 
+  /** The list is one stop of the Tab key; within it the arrow keys go from agent to agent. */
+  #step(event) {
+    const way = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    if (!way) return;
+    const row = document.activeElement.closest("[data-login]");
+    const top = this.#scroll.getBoundingClientRect().top + this.#table.tHead.offsetHeight;
+    const inView = (one) => one.getBoundingClientRect().bottom > top;
+    const next = row ? row[way] : [...this.#rows.body.children].find(inView);
+    next?.querySelector("button")?.focus();
+    event.preventDefault();
+  }
+
   /** Choose and order anew, and draw: what time alone changes (levels) included. */
   draw() {
     if (this.#panel.isExplained) return;
+    this.#details.draw(this.present);
     this.#isListed = false;
     this.#later();
   }
@@ -197,13 +214,16 @@ export class AgentsPanel {
   #fill(row, { agent, level }) {
     const [name, state, time, service] = row.children;
     const reason = reasonName(agent);
-    write(name, agent.name);
-    if (name.title !== agent.name) name.title = agent.name;
+    opens(name, agent.name, this.view.isWall ? null : () => this.#details.open(agent));
+    const opener = name.querySelector("button");
+    write(opener ?? name, agent.name);
+    if (opener) opener.tabIndex = -1;
     mark(row.dataset, "login", agent.login);
     write(state.firstElementChild, reason ? `${stateName(agent)} · ` : "");
     write(state.lastElementChild, reason || stateName(agent));
     mark(state.dataset, "state", String(agent.state));
     figure(time, duration((clock.now() - agent.since) / 1000), agent.since, level);
     write(service, agent.service);
+    if (service.title !== agent.service) service.title = agent.service;
   }
 }

@@ -102,7 +102,7 @@ export class AlertsBanner {
     mark(row.dataset, "level", one.status === "firing" ? "act" : "watch");
     write(what, named(one));
     write(value, `${shownValue(one, one.value)} (${one.condition} ${shownValue(one, one.threshold)})`);
-    write(since, timeOfDay(one.since));
+    write(since, `since ${timeOfDay(one.since)}`);
     const button = act.querySelector("button");
     const may = ACKNOWLEDGING.includes(this.role);
     button.hidden = !may || one.status !== "firing";

@@ -7,6 +7,7 @@ import { Panel } from "./panel.js";
 import uPlot from "./uplot/uPlot.esm.js";
 
 const TICK = 600; // seconds between two marks of the time axis
+const CORNER = 120; // seconds at its beginning where a mark would meet the other axis
 
 /** What is drawn, on a canvas; and in words, for who cannot see it. */
 export class Chart {
@@ -21,9 +22,9 @@ export class Chart {
   /**
    * @param {string} id its panel's
    * @param {uPlot.Series.PathBuilder} paths how values become a line, or bars
-   * @param {(chart: uPlot) => void} onDraw what is drawn over it
+   * @param {?(chart: uPlot) => void} onDraw writes the values on it, in the place of an axis of them
    */
-  constructor(id, paths, onDraw = () => {}) {
+  constructor(id, paths, onDraw = null) {
     this.#panel = new Panel(id);
     this.#plot = this.#panel.section.querySelector(".plot");
     this.#paths = paths;
@@ -103,7 +104,7 @@ function options(size, look, paths, onDraw) {
     ...size,
     cursor: { show: false },
     legend: { show: false },
-    padding: [look.size * 0.9, look.size * 1.6, 0, 0],
+    padding: [look.size * 0.9, look.size * 1.6, 0, onDraw ? look.size * 1.6 : 0],
     scales: {
       x: { time: true, range: () => [clock.now() / 1000 - SPAN, clock.now() / 1000] },
       y: { range: (_, __, most) => [0, Math.max(4, (most ?? 0) * 1.2)] },
@@ -118,19 +119,20 @@ function options(size, look, paths, onDraw) {
       },
       {
         ...axis,
+        show: !onDraw,
         size: look.size * 3,
-        space: look.size * 2.6,
+        space: look.size * 1.8,
         grid: { stroke: look.grid, width: look.thin },
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
       },
     ],
     series: [{}, { stroke: look.line, fill: look.fill, width: 2 * look.thin, paths, points: { show: false } }],
-    hooks: { draw: [onDraw] },
+    hooks: { draw: onDraw ? [onDraw] : [] },
   };
 }
 
 function marks(_, __, from, to) {
-  const first = Math.ceil(from / TICK) * TICK;
+  const first = Math.ceil((from + CORNER) / TICK) * TICK;
   return Array.from(
     { length: Math.floor((to - first) / TICK) + 1 },
     (_unused, index) => first + index * TICK,

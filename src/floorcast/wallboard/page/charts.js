@@ -19,9 +19,9 @@ export class QueueChart extends Chart {
     const [times, calls] = history.columns((token ? timeOf(token) : clock.now()) / 1000);
     if (!times.length) return;
     const [now, most] = [history.waiting, Math.max(0, ...calls)];
-    const since = `since ${minuteOfDay(times[0] * 1000)}`; // when this page began to look
+    const since = `since ${minuteOfDay(times[0] * 1000)}`;
     this.draw([times, calls], token);
-    this.note(`${count(now)} now, peak ${count(most)} ${since}`);
+    this.note(`${count(now)} now, peak ${count(most)}`);
     this.describe(`Calls in queue ${since}: ${now} now, peak ${most}`);
   }
 }
@@ -53,6 +53,7 @@ function drawNumbers(chart) {
   ctx.font = look.font.replace(/^[\d.]+/, (size) => size * devicePixelRatio);
   ctx.fillStyle = look.text;
   ctx.textAlign = "center";
+  ctx.textBaseline = "alphabetic";
   times.forEach((at, index) => {
     const y = chart.valToPos(totals[index], "y", true) - look.size * 0.4 * devicePixelRatio;
     ctx.fillText(count(totals[index]), chart.valToPos(at, "x", true), y);

@@ -8,6 +8,8 @@ const THEMES = ["auto", "light", "dark"];
 const page = document.documentElement;
 const theme = document.getElementById("theme");
 const wall = document.getElementById("show-wall");
+const menu = document.getElementById("show-menu");
+const tools = document.getElementById("menu");
 const fullScreen = document.getElementById("full-screen");
 let lock = null;
 
@@ -32,6 +34,7 @@ export function bind(onChange) {
   });
   document.addEventListener("visibilitychange", keepAwake);
   bindFullScreen();
+  bindMenu();
   turn();
 }
 
@@ -49,6 +52,20 @@ function bindFullScreen() {
   document.addEventListener("fullscreenchange", () => {
     fullScreen.ariaPressed = String(Boolean(document.fullscreenElement));
   });
+}
+
+/** On a narrow screen the tools are behind a button. */
+function bindMenu() {
+  const open = (isOpen) => {
+    menu.ariaExpanded = String(isOpen);
+    tools.dataset.open = String(isOpen);
+  };
+  menu.onclick = () => open(menu.ariaExpanded !== "true");
+  tools.onkeydown = ({ key }) => {
+    if (key !== "Escape" || !menu.checkVisibility()) return;
+    open(false);
+    menu.focus();
+  };
 }
 
 function applyTheme(name) {

@@ -7,6 +7,7 @@ import { write } from "./table.js";
 
 const box = document.getElementById("freshness");
 const state = document.getElementById("freshness-state");
+const what = document.getElementById("freshness-what");
 const age = document.getElementById("freshness-age");
 const announcement = document.getElementById("announcement");
 const wallClock = document.getElementById("wall-clock");
@@ -56,7 +57,9 @@ export function draw({ seconds, level }) {
   box.dataset.state = trouble || isOld ? "lost" : isPast ? "past" : level ? "silent" : "live";
   document.documentElement.dataset.fresh = String(!isOld);
   write(state, trouble || (isOld ? "No response" : isPast ? "Past" : level ? "No events" : "Live"));
-  write(age, told(seconds, isOld));
+  const [of, old] = told(seconds, isOld);
+  write(what, of);
+  write(age, old);
   write(wallClock, timeOfDay(Date.now()));
 }
 
@@ -70,13 +73,15 @@ export function announceNeed(needs) {
   if (words) announce(words);
 }
 
+/** What the age is of, and the age. */
 function told(seconds, isOld) {
   const gap = clock.silence();
   if (isOld) {
-    if (!Number.isFinite(gap)) return "";
-    return `· as of ${timeOfDay(Date.now() - gap)}, ${spoken(gap / 1000)} ago`;
+    if (!Number.isFinite(gap)) return ["", ""];
+    return [`· as of ${timeOfDay(Date.now() - gap)},`, `${spoken(gap / 1000)} ago`];
   }
-  return seconds === null ? "· no event yet" : `· newest event ${spoken(seconds)} ago`;
+  if (seconds !== null) return ["· newest event", `${spoken(seconds)} ago`];
+  return isPast ? ["", ""] : ["· no event yet", ""];
 }
 
 function inWords(error) {

@@ -139,6 +139,7 @@ function tile({ name, label, value, note, title = "", level = "", leadsTo }, onL
   figure(one.value, value, "", level);
   mark(one.button.dataset, "level", level);
   write(one.note, note);
+  one.note.style.setProperty("--letters", note.length);
   if (one.note.title !== (title || note)) one.note.title = title || note;
   one.button.onclick = () => onLead(leadsTo ?? {});
 }

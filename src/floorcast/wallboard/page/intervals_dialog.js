@@ -4,6 +4,7 @@
  */
 
 import * as address from "./address.js";
+import * as clock from "./clock.js";
 import { count, duration, minuteOfDay, percent, plural } from "./figures.js";
 import { Refusal } from "./requests.js";
 import { INTERVALS } from "./source.js";
@@ -80,8 +81,8 @@ export class IntervalsDialog {
   #show(intervals, day) {
     const sums = summed(intervals);
     const most = Math.max(1, ...sums.map((one) => one.offered));
-    const when = day || `the last ${plural(HOURS, "hour")}`;
-    const none = day ? `no call is known of ${day}` : "no call in these hours";
+    const when = day || `The last ${plural(HOURS, "hour")}`;
+    const none = day ? `No call is known of ${day}.` : `No call in the last ${plural(HOURS, "hour")}.`;
     write(this.#note, sums.length ? when : none);
     this.#rows.show(sums, (one) => String(one.start), (row, one) => fill(row, one, most));
   }
@@ -111,7 +112,7 @@ export function summed(intervals) {
 function fill(row, one, most) {
   const [time, offered, handled, abandoned, level, speed, longest] = row.children;
   row.dataset.start = one.start;
-  write(time, `${minuteOfDay(one.start)}–${minuteOfDay(one.end)}${one.complete ? "" : " …"}`);
+  write(time, `${minuteOfDay(one.start)}–${minuteOfDay(one.complete ? one.end : clock.now())}`);
   write(offered, count(one.offered));
   offered.style.setProperty("--share", one.offered / most);
   write(handled, count(one.handled));

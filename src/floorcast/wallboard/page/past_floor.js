@@ -15,6 +15,7 @@ export class PastFloor {
   #isOn = false;
   #filter = null;
   #place = null; // the token at which all answers are true
+  #isRefused = false; // the moment itself: no other answer would differ
   #timer = 0;
 
   /**
@@ -75,13 +76,15 @@ export class PastFloor {
 
   /** The answer; null if it is refused, which has been told then, or nobody waits for it. */
   async #answer(path, body, refused) {
-    while (this.#isOn) {
+    if (this.#isRefused) this.#tell(refused("no figures of this moment"));
+    while (this.#isOn && !this.#isRefused) {
       try {
         const answer = await this.ask(path, { ...body, at: this.#place ?? this.at });
         this.#place ??= answer.token;
         return answer;
       } catch (error) {
         if (error instanceof Refusal && !error.isForNow) {
+          this.#isRefused = error.isOfParameters && !this.#place;
           if (error.isOfRights || error.isOfParameters) this.#tell(refused(error.message));
           else this.#tell({ kind: "failed", error });
           return null;

@@ -107,6 +107,7 @@ export class ServicesPanel {
     );
     const some = shown.length < rated.length ? `${shown.length} of ` : "";
     this.#panel.note(some + plural(rated.length, "service") + note);
+    document.documentElement.style.setProperty("--services", Math.max(2, rated.length));
   }
 
   /** Lead to a service, by default the first: its row is in focus, and lit up for a moment. */
@@ -174,6 +175,7 @@ export class ServicesPanel {
       opens(cell(name), `Show calls: ${titleOf(name)}`, open && (() => this.openCalls(service, behind)));
     }
     write(row.firstElementChild, service.serviceName);
+    row.firstElementChild.style.setProperty("--letters", service.serviceName.length);
     mark(row.dataset, "id", service.serviceId);
     rate("level", "serviceLevel", levels.serviceLevel);
     const share = decided ? service.serviceLevel / 100 : 0;

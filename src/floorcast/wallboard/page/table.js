@@ -24,11 +24,12 @@ export function opens(cell, title, open) {
     made.type = "button";
     made.className = "opens";
     made.ariaHasPopup = "dialog";
-    made.title = title;
     made.textContent = cell.textContent;
     cell.replaceChildren(made);
   }
-  cell.querySelector("button").onclick = open;
+  const opener = cell.querySelector("button");
+  if (opener.title !== title) opener.title = title;
+  opener.onclick = open;
 }
 
 /** Set a `data-` attribute, or take it away when there is nothing to say. */
@@ -72,18 +73,24 @@ export class Rows {
 
   /** Show `items` in this order. */
   show(items, keyOf, fill) {
+    const focused = document.activeElement;
     const kept = new Map();
-    let next = this.body.firstElementChild;
     for (const item of items) {
       let key = keyOf(item);
       while (kept.has(key)) key += "+";
-      const row = this.#rows.get(key) ?? this.template.cloneNode(true);
-      kept.set(key, row);
-      fill(row, item);
-      if (row === next) next = row.nextElementSibling;
-      else this.body.insertBefore(row, next);
+      kept.set(key, this.#rows.get(key) ?? this.template.cloneNode(true));
+      fill(kept.get(key), item);
     }
     for (const [key, row] of this.#rows) if (kept.get(key) !== row) row.remove();
     this.#rows = kept;
+    let next = this.body.firstElementChild;
+    for (const row of kept.values()) {
+      if (row === next) next = row.nextElementSibling;
+      else this.body.insertBefore(row, next);
+    }
+    // a row that is moved loses the focus
+    if (focused !== document.activeElement && this.body.contains(focused)) {
+      focused.focus({ preventScroll: true });
+    }
   }
 }

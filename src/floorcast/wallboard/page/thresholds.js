@@ -7,7 +7,7 @@ const BELOW = (value, limit) => value < limit;
 /** What can be watched: in which unit, which way is worse, and the values it is shipped with. */
 export const MEASURES = {
   serviceLevel: { label: "Service level below", unit: "%", isPast: BELOW, shipped: [80, 70] },
-  inQueue: { label: "Calls in queue", unit: "calls", isPast: ABOVE, shipped: [5, 10] },
+  inQueue: { label: "In queue", unit: "calls", isPast: ABOVE, shipped: [5, 10] },
   longestWait: { label: "Longest wait", unit: "s", isPast: ABOVE, shipped: [60, 120] },
   abandonRate: { label: "Abandoned", unit: "%", isPast: ABOVE, shipped: [5, 10] },
   notReady: { label: "Not Ready for", unit: "min", isPast: ABOVE, shipped: [15, 30] },

@@ -2,7 +2,7 @@
 
 import { shows } from "./address.js";
 import * as clock from "./clock.js";
-import { count, duration } from "./figures.js";
+import { count, duration, plural } from "./figures.js";
 import { Panel } from "./panel.js";
 import { figure, room, Rows, write } from "./table.js";
 
@@ -51,6 +51,7 @@ export class WaitingPanel {
     const [service, caller, waits] = row.children;
     const seconds = Math.max(0, clock.now() / 1000 - Number(call.timeStamp));
     write(service, call.serviceName ?? "no service");
+    if (service.title !== service.textContent) service.title = service.textContent;
     const who = call.name ?? call.phone ?? call.account ?? "unknown";
     write(caller, who);
     if (caller.title !== who) caller.title = who;
@@ -66,5 +67,5 @@ function looksOf(call) {
 }
 
 function note(waiting, shown) {
-  return shown < waiting ? `${count(shown)} of ${count(waiting)}` : count(waiting);
+  return (shown < waiting ? `${count(shown)} of ` : "") + plural(waiting, "call");
 }

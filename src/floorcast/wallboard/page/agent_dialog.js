@@ -1,0 +1,55 @@
+/** One agent, in a dialog: whole, where a row of the list cuts long names. */
+
+import * as clock from "./clock.js";
+import { duration, timeOfDay } from "./figures.js";
+import { reasonName, stateName } from "./roster.js";
+import { mark, write } from "./table.js";
+
+export class AgentDialog {
+  #dialog = document.getElementById("agent");
+  #title = document.getElementById("agent-title");
+  #find = (name) => this.#dialog.querySelector(`[data-part=${name}]`);
+  #login = null;
+
+  constructor() {
+    this.#dialog.onclose = () => this.close();
+  }
+
+  /** Show an agent. */
+  open(agent) {
+    this.#login = agent.login;
+    this.#fill(agent);
+    this.#dialog.showModal();
+  }
+
+  /** Close it. */
+  close() {
+    this.#login = null;
+    if (this.#dialog.open) this.#dialog.close();
+  }
+
+  /** Draw the agent anew, found among those who are logged in. */
+  draw(present) {
+    if (this.#login === null) return;
+    const agent = present.find(({ login }) => login === this.#login);
+    if (agent) this.#fill(agent);
+    else this.#leave();
+  }
+
+  #fill(agent) {
+    const reason = reasonName(agent);
+    const seconds = (clock.now() - agent.since) / 1000;
+    write(this.#title, agent.name);
+    write(this.#find("login"), agent.login);
+    write(this.#find("state"), reason ? `${stateName(agent)} · ${reason}` : stateName(agent));
+    mark(this.#find("state").dataset, "state", String(agent.state));
+    write(this.#find("since"), `${duration(seconds)}, since ${timeOfDay(agent.since)}`);
+    write(this.#find("service"), agent.service || "–");
+  }
+
+  #leave() {
+    write(this.#find("state"), "Logged out");
+    mark(this.#find("state").dataset, "state", "0");
+    write(this.#find("since"), "–");
+  }
+}

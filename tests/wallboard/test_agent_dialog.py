@@ -1,0 +1,64 @@
+"""One agent, in a dialog: whatever the list cuts is read whole there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.real.sites import event, ndjson
+from tests.wallboard.floors import shown, waits
+from tests.wallboard.screen import Screen
+
+LOGIN = "x" * 60
+STATE = {"agent": LOGIN, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
+
+
+def test_an_agent_is_read_whole_and_followed(browser: Browser, tmp_path: Path) -> None:
+    """By the keyboard: login, state, time and service; the state follows the agent."""
+    events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
+    with shown(tmp_path, browser, events) as (wall, source):
+        opener = f"#agents [data-login={LOGIN}] button"
+        wall.page.wait_for_selector(opener)
+        wall.page.focus("#agents .scroll")
+        wall.page.keyboard.press("ArrowDown")
+        assert wall.page.evaluate("(one) => document.activeElement.matches(one)", opener)
+        wall.page.keyboard.press("Enter")
+        part = "#agent[open] [data-part={}]".format
+        assert wall.page.inner_text(part("login")) == LOGIN
+        assert wall.page.inner_text(part("state")) == "Not Ready · Lunch"
+        assert wall.page.inner_text(part("service")) == "Sales"
+        assert ", since " in wall.page.inner_text(part("since"))
+        source.take(ndjson([event("agent.state", "a2", **{**STATE, "eventType": "READY"})]))
+        wall.until_text(part("state"), "Ready")
+        source.take(ndjson([event("agent.state", "a3", agent=LOGIN, eventType="LOGOFF")]))
+        wall.until_text(part("state"), "Logged out")
+        wall.page.keyboard.press("Escape")
+        wall.page.wait_for_selector("#agent", state="hidden")
+        assert wall.complaints == []
+
+
+def test_the_arrow_keys_go_from_agent_to_agent(wall: Screen) -> None:
+    """Beyond what can be seen, too."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#agents [data-login]")
+    wall.page.click("#agents [data-order=name]")
+    wall.page.focus("#agents .scroll")
+    name = "document.activeElement.textContent"
+    names = []
+    for _ in range(40):
+        wall.page.keyboard.press("ArrowDown")
+        names.append(wall.page.evaluate(name))
+        wall.page.evaluate("new Promise(requestAnimationFrame)")
+    assert names == sorted(names)
+    assert len(set(names)) == 40
+    wall.page.keyboard.press("ArrowUp")
+    assert wall.page.evaluate(name) == names[-2]
+
+
+def test_on_a_wall_an_agent_is_no_button(browser: Browser, tmp_path: Path) -> None:
+    """Nobody touches a wall."""
+    events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
+    with shown(tmp_path, browser, events, view="#wall") as (wall, _):
+        wall.page.wait_for_selector("#agents [data-login]")
+        assert wall.page.locator("#agents tbody button").count() == 0
