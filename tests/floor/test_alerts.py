@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from floorcast.floor.alerts import NO_ALERT, Alert, alert_id, covers, next_status
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
-from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, AlertTransitionData
+from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
+from floorcast.model.inbound_data import AlertTransitionData
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 
 SERVICE = Service(id=7, name="Support")

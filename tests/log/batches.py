@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from floorcast.log.port import Batch
-from floorcast.model.inbound import CallQueue, CallQueueData
+from floorcast.model.inbound import CallQueue
+from floorcast.model.inbound_data import CallQueueData
 from floorcast.model.token import TICKS_PER_SECOND
 
 HOUR = 3600 * TICKS_PER_SECOND

@@ -10,12 +10,8 @@ import msgspec
 
 from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView, next_status
 from floorcast.log.port import Batch
-from floorcast.model.inbound import (
-    ALERT_SOURCE,
-    AlertStatus,
-    AlertTransition,
-    AlertTransitionData,
-)
+from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
+from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
 from floorcast.statistics.alert_evaluation import Judged
 
 __all__ = ["acknowledgement", "batch_of", "due", "over"]

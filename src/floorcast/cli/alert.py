@@ -25,7 +25,8 @@ from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
 from floorcast.log.log_file import LogReader, StreamRow
 from floorcast.model.errors import SettingError
-from floorcast.model.inbound import AlertTransition, AlertTransitionData, read_lines
+from floorcast.model.inbound import AlertTransition, read_lines
+from floorcast.model.inbound_data import AlertTransitionData
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.site.changes import counted

@@ -8,7 +8,7 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import Roster
-from floorcast.model.inbound import CampaignUpdateData
+from floorcast.model.inbound_data import CampaignUpdateData
 
 __all__ = ["ActiveCampaigns"]
 

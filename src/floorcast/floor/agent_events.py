@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.floor.agents import CallInHand, OnFloor
 from floorcast.floor.directory import Directory
-from floorcast.model.inbound import AgentStateData
+from floorcast.model.inbound_data import AgentStateData
 from floorcast.model.outbound import AgentEvent
 
 __all__ = ["CALL_OF", "agent_event", "agent_event_kind"]

@@ -18,12 +18,8 @@ from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.timeline import Timeline
-from floorcast.model.inbound import (
-    AgentState,
-    AgentStateData,
-    CallAnswer,
-    CallRef,
-)
+from floorcast.model.inbound import AgentState, CallAnswer
+from floorcast.model.inbound_data import AgentStateData, CallRef
 from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from floorcast.floor.directory import Directory
-from floorcast.model.inbound import AlertStatus, AlertTransitionData
+from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
 from floorcast.model.outbound import AlertEvent
 from floorcast.site.configuration import AlertRule
 

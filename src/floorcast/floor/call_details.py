@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from floorcast.floor.calls import Call
 from floorcast.floor.directory import Directory
 from floorcast.floor.tally import Tally
-from floorcast.model.inbound import (
+from floorcast.model.inbound_data import (
     CallDispositionData,
     CallEndData,
     CallQueueData,

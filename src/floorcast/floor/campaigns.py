@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from floorcast.model.inbound import CampaignUpdateData
+from floorcast.model.inbound_data import CampaignUpdateData
 
 __all__ = ["Campaign", "update"]
 

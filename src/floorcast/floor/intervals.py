@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, get_args
 
 from msgspec import Struct, field
 
-from floorcast.model.inbound import LeaveReason
+from floorcast.model.inbound_data import LeaveReason
 from floorcast.model.states import IN_CALL, NOT_READY, READY, WRAP_UP, State
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from floorcast.floor.directory import Directory
-from floorcast.model.inbound import EmailAttemptData, SmsAttemptData
+from floorcast.model.inbound_data import EmailAttemptData, SmsAttemptData
 from floorcast.model.outbound import EmailEvent, SmsEvent
 
 __all__ = ["email_event", "sms_event"]

@@ -14,12 +14,8 @@ from datetime import datetime
 from floorcast.floor.calls import Call
 from floorcast.floor.days import utc_stamp
 from floorcast.floor.directory import NO_SERVICE, Directory
-from floorcast.model.inbound import (
-    CallDispositionData,
-    CallEndData,
-    CallStartData,
-    milliseconds,
-)
+from floorcast.model.inbound import milliseconds
+from floorcast.model.inbound_data import CallDispositionData, CallEndData, CallStartData
 from floorcast.model.outbound import CallDispositionEvent, CallStartEvent, CallTerminationEvent
 
 __all__ = ["Named", "call_disposition", "call_start", "call_termination", "prefer_sent"]

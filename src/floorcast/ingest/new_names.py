@@ -8,13 +8,11 @@ from floorcast.floor.directory import Thing, normal
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
-    AgentStateData,
     CallAnswer,
     CallDisposition,
     CallEnd,
     CallLeave,
     CallQueue,
-    CallRef,
     CallStart,
     CallUpdate,
     CampaignUpdate,
@@ -22,6 +20,7 @@ from floorcast.model.inbound import (
     InboundEvent,
     SmsAttempt,
 )
+from floorcast.model.inbound_data import AgentStateData, CallRef
 from floorcast.projection.runner import Projection
 
 __all__ = ["MOST_PER_EVENT", "FloorNames", "Kind", "New", "ended_call"]

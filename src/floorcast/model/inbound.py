@@ -16,64 +16,46 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from floorcast.model.states import AgentEventType
+from floorcast.model.inbound_data import (
+    AgentMissedData,
+    AgentStateData,
+    AlertTransitionData,
+    CallAnswerData,
+    CallDispositionData,
+    CallEndData,
+    CallLeaveData,
+    CallQueueData,
+    CallStartData,
+    CallUpdateData,
+    CampaignUpdateData,
+    EmailAttemptData,
+    SmsAttemptData,
+    Time,
+)
 
 __all__ = [
     "ALERT_SOURCE",
     "AgentMissed",
-    "AgentMissedData",
     "AgentState",
-    "AgentStateData",
-    "AlertStatus",
     "AlertTransition",
-    "AlertTransitionData",
     "CallAnswer",
-    "CallAnswerData",
     "CallDisposition",
-    "CallDispositionData",
     "CallEnd",
-    "CallEndData",
     "CallLeave",
-    "CallLeaveData",
     "CallQueue",
-    "CallQueueData",
-    "CallRef",
     "CallStart",
-    "CallStartData",
     "CallUpdate",
-    "CallUpdateData",
     "CampaignUpdate",
-    "CampaignUpdateData",
-    "Consumer",
     "EmailAttempt",
-    "EmailAttemptData",
     "InboundEvent",
     "LoggedEvent",
     "SmsAttempt",
-    "SmsAttemptData",
-    "Supervisor",
     "UnknownEvent",
     "milliseconds",
     "read_lines",
 ]
 
 Identity = Annotated[str, Meta(min_length=1, max_length=1024)]
-Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
-Number = Id | Digits
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Thing = Id | Name
-Text = Annotated[str, Meta(max_length=4096)]
-Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
-LeaveReason = Literal[
-    "TIMEOUT", "KEY", "EMPTY", "FULL", "WITHDRAWN", "OVERFLOW", "CALLBACK", "VOICEMAIL", "TRANSFER",
-    "OTHER",
-]  # fmt: skip
-MissedReason = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
-MOST_SERVICES = 1000  # that one agent is logged in to
-Time = Annotated[datetime, Meta(tz=True)]
 
 
 class _Event(Struct, tag_field="type", kw_only=True, gc=False):
@@ -81,213 +63,6 @@ class _Event(Struct, tag_field="type", kw_only=True, gc=False):
     source: Identity
     specversion: Literal["1.0"]
     time: Time | None = None
-
-
-class _Data(Struct, rename="camel", kw_only=True, gc=False):
-    pass
-
-
-class CallRef(_Data):
-    """The call that an agent's event is about."""
-
-    transaction_id: Number | None = None
-    session_id: Name | None = None
-    service: Thing | None = None
-    phone_number: Text | None = None
-    account: Text | None = None
-    campaign_type: Text | None = None
-    direction: Direction | None = None
-
-
-class Supervisor(_Data):
-    """The supervisor that an agent's transfer is about."""
-
-    session_id: Text | None = None
-    phone_number: Text | None = None
-
-
-class AgentStateData(_Data):
-    """An agent entered a state."""
-
-    agent: Thing
-    event_type: AgentEventType
-    service: Thing | None = None
-    services: Annotated[list[Thing], Meta(min_length=1, max_length=MOST_SERVICES)] | None = None
-    reason: Text | None = None
-    line_number: Text | None = None
-    team: Thing | None = None
-    skill: Text | None = None
-    monitored: bool | None = None
-    call: CallRef | None = None
-    result: Text | None = None
-    agent2: Thing | None = None
-    supervisor: Supervisor | None = None
-
-
-class Consumer(_Data):
-    """The person at the other end of a call."""
-
-    first_name: Text | None = None
-    last_name: Text | None = None
-
-
-class _CallData(_Data):
-    transaction_id: Number
-    session_id: Name
-
-
-class CallStartData(_CallData):
-    """A call began."""
-
-    service: Thing
-    direction: Direction
-    campaign: Thing | None = None
-    campaign_type: Text | None = None
-    phone_dialed: Text | Whole | None = None
-    caller_id: Text | Whole | None = None
-    account: Text | None = None
-    consumer: Consumer | None = None
-    total_due: float | None = None
-    zip_code: Text | None = None
-    area_code_state: Text | None = None
-    phone_position: Text | Whole | None = None
-    priority: Whole | None = None
-    operator_phone: Text | None = None
-
-
-class CallQueueData(_CallData):
-    """A call started to wait for an agent."""
-
-    service: Thing | None = None
-    skill: Text | Whole | None = None
-    priority: Whole | None = None
-
-
-class CallAnswerData(_CallData):
-    """A call was answered. Without ``agent``, the agent is unknown."""
-
-    agent: Thing | None = None
-
-
-class CallEndData(_CallData):
-    """A call ended. Members that are sent take precedence over derived ones."""
-
-    lv_result: Text | None = None
-    lv_result_id: Whole | None = None
-    rounded_ivr_duration: Whole | None = None
-    transfer_hold_duration: Whole | None = None
-    duration: Whole | None = None
-    operator_transfer: Whole | None = None
-    operator_transfer_successful: Whole | None = None
-    service_level_threshold: Whole | None = None
-    agent: Thing | None = None
-    agent_id: Thing | None = None
-    agent_login_id: Text | None = None
-    agent_skill_id: Text | Whole | None = None
-    service: Thing | None = None
-    campaign: Thing | None = None
-    campaign_type: Text | None = None
-    call_direction: Direction | None = None
-    phone_dialed: Text | Whole | None = None
-    caller_id: Text | Whole | None = None
-    account: Text | None = None
-    operator_phone: Text | None = None
-    area_code_state: Text | None = None
-    zip_code: Text | None = None
-    phone_position: Text | Whole | None = None
-    priority: Whole | None = None
-    start: Time | None = None
-    end: Time | None = None
-
-
-class CallDispositionData(_CallData):
-    """An agent's term code was set."""
-
-    term_code: Text | None = None
-    agent: Thing | None = None
-    account: Text | None = None
-    agent_action_type: Text | None = None
-    call_outcome1: Text | None = None
-    call_outcome2: Text | None = None
-    call_outcome3: Text | None = None
-
-
-class CallLeaveData(_CallData):
-    """A call left its service without having ended. ``key`` is the key that the caller pressed."""
-
-    reason: LeaveReason
-    key: Text | None = None
-    to: Text | None = None
-
-
-class CallUpdateData(_CallData):
-    """Data of a call became known late: any member of ``call.start`` except the direction."""
-
-    service: Thing | None = None
-    campaign: Thing | None = None
-    campaign_type: Text | None = None
-    phone_dialed: Text | Whole | None = None
-    caller_id: Text | Whole | None = None
-    account: Text | None = None
-    consumer: Consumer | None = None
-    total_due: float | None = None
-    zip_code: Text | None = None
-    area_code_state: Text | None = None
-    phone_position: Text | Whole | None = None
-    priority: Whole | None = None
-    operator_phone: Text | None = None
-
-
-class AgentMissedData(_CallData):
-    """A call was offered to an agent who did not take it."""
-
-    agent: Thing
-    reason: MissedReason
-    service: Thing | None = None
-    ring_seconds: Annotated[float, Meta(ge=0)] | None = None
-
-
-class _MessageData(_Data):
-    service: Thing
-    event_type: Text
-    campaign: Thing | None = None
-    session_id: Text | None = None
-    acct_transaction_id: Text | Whole | None = None
-    thread_id: Text | Whole | None = None
-    account_number: Text | Whole | None = None
-    campaign_type: Text | None = None
-    campaign_type_id: Text | Whole | None = None
-    call_start_time: Text | Whole | None = None
-    carrier: Text | None = None
-
-
-class EmailAttemptData(_MessageData):
-    """An outbound email was attempted, delivered and so on."""
-
-    from_email: Text | None = None
-    to_email: Text | None = None
-
-
-class SmsAttemptData(_MessageData):
-    """An outbound SMS was attempted, delivered and so on."""
-
-    phone_number: Text | None = None
-    sms_code: Text | Whole | None = None
-
-
-class CampaignUpdateData(_Data):
-    """A campaign's counts or state changed. An omitted count does not change."""
-
-    campaign: Thing
-    service: Thing | None = None
-    name: Text | None = None
-    state: Text | None = None
-    uploaded: Count | None = None
-    loaded: Count | None = None
-    completed: Count | None = None
-    remaining: Count | None = None
-    dialable: Count | None = None
-    timezones: dict[str, Count] | None = None
 
 
 class AgentState(_Event, tag="agent.state"):
@@ -389,30 +164,8 @@ class UnknownEvent(Struct, gc=False):
     data: None = None
 
 
-AlertStatus = Literal["ok", "pending", "firing", "acknowledged"]
 ALERT_SOURCE = "floorcast:alerts"
 """The source of every ``AlertTransition``; no other event may name it."""
-
-
-class AlertTransitionData(_Data):
-    """An alert changed its status. It counts only if it ``follows`` the alert's last change.
-
-    ``follows`` is the entry of that change, or of the configuration for the first one. ``value`` is
-    the figure's; None outside the rule's hours, and where there is too little to judge.
-    ``acknowledged_by`` is the name of a user.
-    """
-
-    alert: str
-    name: str
-    figure: str
-    service: int | None
-    status: AlertStatus
-    follows: int
-    threshold: float
-    above: bool
-    value: int | float | None = None
-    acknowledged_by: str | None = None
-    to: tuple[str, ...] = ()
 
 
 class AlertTransition(_Event, tag="alert.transition"):

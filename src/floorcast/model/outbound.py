@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from floorcast.model.inbound import AlertStatus, Direction
+from floorcast.model.inbound_data import AlertStatus, Direction
 from floorcast.model.states import AgentEventType
 
 __all__ = [

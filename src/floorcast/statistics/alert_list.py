@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView
-from floorcast.model.inbound import AlertStatus
+from floorcast.model.inbound_data import AlertStatus
 from floorcast.statistics.alert_evaluation import Judged, alerts_of, judged
 from floorcast.statistics.visibility import Moment, Visibility
 
