@@ -84,7 +84,7 @@ class AgentCounts:
         counter = self._ledger.agent(day, service, agent.id)
         if counter is not None:
             counter.time[state] += sign * spent
-            slots = self._ledger.intervals(day, service)
+            slots = self._ledger.intervals(day, service, begin)
             assert slots is not None  # as the counter is not
             after = begin - self._calendar.bounds(day)[0]
             slots.add_time(state, after, after + spent, sign)

@@ -205,7 +205,7 @@ class Floor:
         for hook in self.hooks.services:
             hook(service)
         day, after = self._recorded()
-        intervals = self.ledger.intervals(day, service)
+        intervals = self.ledger.intervals(day, service, to_ms(self.state.recorded_at))
         if intervals is not None:
             intervals.note(after, most, before, now)
 

@@ -27,10 +27,10 @@ __all__ = [
     "REQUEUED",
     "SLOTS_OF_HOUR",
     "SLOT_MS",
+    "TIME_COLUMN",
     "Column",
     "ServiceIntervals",
     "leave_reason",
-    "time_column",
 ]
 
 if TYPE_CHECKING:
@@ -105,9 +105,8 @@ _TIME_OF = {
 }
 
 
-def time_column(state: State) -> int:
-    """The column of an agent's time in a state other than Logoff."""
-    return _TIME_OF.get(state, Column.OTHER_TIME)
+TIME_COLUMN: Sequence[int] = [int(_TIME_OF.get(state, Column.OTHER_TIME)) for state in State]
+"""The column of an agent's time, by the number of a state other than Logoff."""
 
 
 def _empty() -> Numbers:
@@ -158,7 +157,7 @@ class ServiceIntervals(Struct):
 
     def add_time(self, state: State, begin: int, end: int, sign: int) -> None:
         """Count an agent's time in a state other than Logoff, slot by slot."""
-        column = time_column(state)
+        column = TIME_COLUMN[state]
         while begin < end:
             stop = min(end, (begin // SLOT_MS + 1) * SLOT_MS)
             self.add(begin, column, sign * (stop - begin))

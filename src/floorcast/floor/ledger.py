@@ -30,6 +30,8 @@ class Ledger:
         self._intervals = counters.intervals
         self.totals = counters.totals
         self._by_agent: dict[int, _AgentDays] = {}
+        self._settled = 0
+        self._recounted: dict[int, dict[int, int]] = {}
         for day, services in counters.agent_days.items():
             for service, agents in services.items():
                 for agent, counter in agents.items():
@@ -44,7 +46,13 @@ class Ledger:
         if day - 1 <= self.first_day:
             return False
         self.first_day = self._counters.first_day = day - 1
-        for days in (self._service_days, self._agent_days, self._by_agent, self._intervals):
+        for days in (
+            self._service_days,
+            self._agent_days,
+            self._by_agent,
+            self._intervals,
+            self._recounted,
+        ):
             for old in [known for known in days if known < self.first_day]:
                 del days[old]
         return True
@@ -75,15 +83,32 @@ class Ledger:
             self._note(day, service, agent, counter)
             return counter
 
-    def intervals(self, day: int, service: int) -> ServiceIntervals | None:
-        """The slots of a service for a day; None if the day was dropped. Calls no hook."""
+    def intervals(self, day: int, service: int, at: int) -> ServiceIntervals | None:
+        """The slots of a service for a day, to be changed from a moment on; in ms.
+
+        None if the day was dropped. Calls no hook.
+        """
         if day < self.first_day:
             return None
+        if at < self._settled:
+            recounted = self._recounted.setdefault(day, {})
+            recounted[service] = min(at, recounted.get(service, at))
         try:
             return self._intervals[day][service]
         except KeyError:
             intervals = self._intervals.setdefault(day, {})[service] = ServiceIntervals()
             return intervals
+
+    def settle(self, until: int) -> None:
+        """Slots before a moment were read: remember where they change from now on."""
+        self._settled = max(self._settled, until)
+
+    def take_recounted(self, day: int, service: int) -> int | None:
+        """The first moment of a day from which on slots were changed after they were settled.
+
+        None: they were not, since this was last asked.
+        """
+        return self._recounted.get(day, {}).pop(service, None)
 
     def totals_of(self, service: int) -> ServiceTotals:
         """The counts of a service that never start again. Calls no hook."""

@@ -30,9 +30,9 @@ from floorcast.floor.intervals import (
     MOVED_ON,
     SLOT_MS,
     SLOTS_OF_HOUR,
+    TIME_COLUMN,
     Column,
     ServiceIntervals,
-    time_column,
 )
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.segment_index import SegmentIndex
@@ -46,6 +46,7 @@ __all__ = [
     "NO_SERVICE",
     "SLOTS_OF_HOUR",
     "SLOT_MS",
+    "TIME_COLUMN",
     "WAIT_BOUNDS",
     "Agent",
     "AgentDay",
@@ -73,7 +74,6 @@ __all__ = [
     "alert_id",
     "covers",
     "next_status",
-    "time_column",
 ]
 
 
@@ -260,6 +260,14 @@ class FloorView:
     def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
         """The five-minute slots of a day, by service."""
         return self._floor.ledger.intervals_on(day)
+
+    def settle(self, until: int) -> None:
+        """Intervals before a moment have been read, by the one that keeps them."""
+        self._floor.ledger.settle(until)
+
+    def take_recounted(self, day: int, service: int) -> int | None:
+        """The first moment of a settled interval that has changed since; None: none has."""
+        return self._floor.ledger.take_recounted(day, service)
 
     def totals_of(self, service: int) -> ServiceTotals | None:
         """The counts of a service that never start again; None: nothing was counted."""

@@ -28,7 +28,7 @@ class Content:
 
     __slots__ = ("_packed", "plain")
 
-    def __init__(self, plain: bytes) -> None:
+    def __init__(self, plain: bytes | bytearray) -> None:
         self.plain = plain
         self._packed: bytes | asyncio.Future[bytes] | None = None
 
@@ -76,7 +76,7 @@ class Response:
         ]
         if not any(name == b"cache-control" for name, _ in headers):
             headers.insert(0, _NO_STORE)
-        body = b""
+        body: bytes | bytearray = b""
         if self.content is not None:
             body = await self.content.packed() if gzip else self.content.plain
             headers.append((b"content-type", self.media_type.encode("latin-1")))
@@ -94,7 +94,7 @@ class Response:
         return len(body)
 
 
-def _gzip(plain: bytes) -> bytes:
+def _gzip(plain: bytes | bytearray) -> bytes:
     if len(plain) > _STORED:
         return zlib.compress(plain, GZIP_LEVEL, wbits=31)
     size = len(plain)

@@ -72,13 +72,16 @@ class Carried:
 
 def _last_change(intervals: ServiceIntervals, most: int, before: int) -> int | None:
     """The number after the last change before a slot; None: there was none."""
-    if not before:
+    if not before or not intervals.hours:
         return None
-    for hour in sorted(intervals.hours, reverse=True):
-        slots = min(SLOTS_OF_HOUR, before - hour * SLOTS_OF_HOUR)
-        if slots <= 0:
-            continue
-        left = next(filter(None, reversed(intervals.hours[hour][most + 1 :: COLUMNS][:slots])), 0)
-        if left:
-            return left - 1
+    hour, slots = divmod(before, SLOTS_OF_HOUR)
+    if hour > (last := max(intervals.hours)):
+        hour, slots = last, SLOTS_OF_HOUR
+    for number in range(hour, -1, -1):
+        cells = intervals.hours.get(number)
+        if cells is not None:
+            left = cells[most + 1 : slots * COLUMNS : COLUMNS]
+            if any(left):
+                return next(filter(None, reversed(left))) - 1
+        slots = SLOTS_OF_HOUR
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import add
 from typing import NamedTuple
 
@@ -23,14 +23,26 @@ from floorcast.statistics.carried_counts import Carried
 from floorcast.statistics.rounding import mean_seconds, rate
 from floorcast.statistics.service_stats import service_level
 
-__all__ = ["DayOfService", "ServiceInterval", "Times", "rows_of", "shown", "slots_until"]
+__all__ = [
+    "AgentState",
+    "DayOfService",
+    "ServiceInterval",
+    "ServiceNow",
+    "Times",
+    "rows_of",
+    "shown",
+]
 
 Times = dict[int, list[int]]
 """Agents' time by interval of the day, in the order of the columns; in ms."""
 
+AgentState = tuple[int, int, int]
+"""An agent's id, its state, and since when its time is not counted; in ms."""
+
 _FIRST_TIME, _LAST_TIME = int(Column.READY_TIME), int(Column.AGENTS_MOST)
 _AGENTS_LAST, _QUEUE_LAST = int(Column.AGENTS_LAST), int(Column.QUEUE_LAST)
 _MOVED_ON = int(Column.MOVED_ON)
+_OFFERED, _HANDLED = int(Column.OFFERED), int(Column.HANDLED)
 
 
 class ServiceInterval(Struct, rename="camel", gc=False):
@@ -72,6 +84,24 @@ class ServiceInterval(Struct, rename="camel", gc=False):
     queue_max: int
 
 
+class ServiceNow(NamedTuple):
+    """A service when it is read: its slots by day, and how many agents and waiting calls it has.
+
+    ``carried_over`` are the calls that have waited since before midnight. ``states`` are those of
+    the agents whose time is not counted yet.
+    """
+
+    service: Service
+    slots: Mapping[int, ServiceIntervals]
+    present: tuple[int, int]
+    carried_over: int
+    states: list[AgentState]
+
+    def carried(self, day: Day, first: int) -> Carried:
+        """The agents and waiting calls before a slot."""
+        return Carried(self.slots, self.present, day.number, first)
+
+
 class DayOfService(NamedTuple):
     """What the rows of a service are made of, on one day.
 
@@ -87,7 +117,7 @@ class DayOfService(NamedTuple):
     carried: Carried
 
 
-def slots_until(day: Day, now: int) -> int:
+def _slots_until(day: Day, now: int) -> int:
     """How many slots of the day have begun."""
     return max(0, min(day.end, now + 1) - day.begin + SLOT_MS - 1) // SLOT_MS
 
@@ -100,7 +130,7 @@ def rows_of(
     The last is the one in progress, or a later one: a source's clock may be ahead of ours.
     """
     day, slots, carried = own.day, own.slots, own.carried
-    begun = last = slots_until(day, now)
+    begun = last = _slots_until(day, now)
     if slots is not None and slots.hours:
         last = max(last, (max(slots.hours) + 1) * SLOTS_OF_HOUR)
     for slot in range(first, last, width):
@@ -116,7 +146,7 @@ def rows_of(
             yield None
             continue
         waits: Sequence[int] = ()
-        if slots is not None and counted[Column.HANDLED]:
+        if slots is not None and counted[_HANDLED]:
             waits = sorted(slots.waits_of(slot, slot + width))
         start = day.begin + slot * SLOT_MS
         end = min(start + width * SLOT_MS, day.end)
@@ -136,7 +166,7 @@ def _counted(own: DayOfService, slot: int, width: int) -> list[int] | None:
     if times is not None:
         counted[_FIRST_TIME:_LAST_TIME] = map(add, counted[_FIRST_TIME:_LAST_TIME], times)
     if offered:
-        counted[Column.OFFERED] += offered
+        counted[_OFFERED] += offered
     return counted
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.json import Encoder
@@ -16,15 +16,22 @@ from floorcast.floor.view import (
     NO_SERVICE,
     SLOT_MS,
     SLOTS_OF_HOUR,
+    TIME_COLUMN,
     Column,
     Day,
     FloorView,
     ServiceIntervals,
-    time_column,
 )
-from floorcast.statistics.carried_counts import Carried
 from floorcast.statistics.consistent_scan import Scan, Slices
-from floorcast.statistics.interval_rows import DayOfService, ServiceInterval, Times, rows_of
+from floorcast.statistics.interval_rows import (
+    AgentState,
+    DayOfService,
+    ServiceInterval,
+    ServiceNow,
+    Times,
+    rows_of,
+)
+from floorcast.statistics.kept_intervals import KeptIntervals, KeptReading
 from floorcast.statistics.requests import DEFAULT_INTERVAL
 from floorcast.statistics.visibility import Moment, Scope
 
@@ -56,24 +63,49 @@ def service_intervals(
     scopes: Sequence[Scope], moment: Moment, span: IntervalSpan
 ) -> Slices[ServiceInterval]:
     """A row for each service in view and each interval in which anything was counted."""
-    return Slices([_Intervals(scope, moment, span, list) for scope in scopes])
+    return Slices([_Rows(scope, moment, span, list) for scope in scopes])
 
 
-def encoded_intervals(scopes: Sequence[Scope], moment: Moment, span: IntervalSpan) -> Slices[bytes]:
-    """The same rows, each as JSON."""
-    return Slices([_Intervals(scope, moment, span, _encoded) for scope in scopes])
+def encoded_intervals(
+    scopes: Sequence[Scope],
+    moment: Moment,
+    span: IntervalSpan,
+    kept: KeptIntervals | None = None,
+) -> Slices[bytes]:
+    """The same rows, each as JSON; those that are ``kept`` are not made again."""
+    if kept is None:
+        return Slices([_Rows(scope, moment, span, _encoded) for scope in scopes])
+    return Slices(
+        [
+            _Rows(scope, moment, span, _encoded, KeptReading(kept, scope.view, moment))
+            for scope in scopes
+        ]
+    )
 
 
 def _encoded(rows: Iterable[ServiceInterval | None]) -> list[bytes | None]:
     return [None if row is None else _encoder.encode(row) for row in rows]
 
 
-_Rows = list[list[R | None]]
-"""The rows of a service by day and interval; None: nothing was counted."""
+class _Kept(Protocol[R]):
+    def rows(
+        self,
+        own: ServiceNow,
+        day: Day,
+        slots: tuple[int, int],
+        make: Callable[[int], list[R | None]],
+    ) -> list[R | None]: ...
 
 
-class _Intervals(Generic[R]):
-    """The rows of one floor, in the order of the intervals: a service is read at once."""
+_Made = list[list[R | None]] | Callable[[], list[list[R | None]]]
+"""The rows of a service by day, or what makes them; a false one: nothing was counted."""
+
+
+class _Rows(Generic[R]):
+    """The rows of one floor, in the order of the intervals: a service is read at once.
+
+    ``form`` makes of each row what is wanted. ``kept`` has the rows that need not be made.
+    """
 
     def __init__(
         self,
@@ -81,22 +113,24 @@ class _Intervals(Generic[R]):
         moment: Moment,
         span: IntervalSpan,
         form: Callable[[Iterable[ServiceInterval | None]], list[R | None]],
+        kept: _Kept[R] | None = None,
     ) -> None:
         self._moment = moment
         self._form = form
+        self._kept = kept
         self._width = span.seconds * 1000 // SLOT_MS
         self._view = scope.view
-        self._days = _days(scope, moment, span)
-        begin = self._days[-1].begin
+        days = _days(scope, moment, span)
+        begin = days[-1].begin
         if span.last is not None:
             now, width = moment.now, self._width * SLOT_MS
             in_progress = now - (now - begin) % width
             begin = min(in_progress, now - span.last * 1000)
-        self._first = [self._slot_after(day, begin) for day in self._days]
-        self._waiting = _waiting(scope, moment, self._days[-1])
-        self._scan: Scan[_Rows[R] | Callable[[], _Rows[R]]] = Scan(
+        self._days = [(day, self._slot_after(day, begin)) for day in days]
+        self._waiting = _waiting(scope, moment, days[-1])
+        self._scan: Scan[_Made[R]] = Scan(
             scope.services,
-            self._rows,
+            self._made,
             scope.view.hooks.services,
             min(scope.rows, _SERVICES_OF_TURN),
             copy=self._copy,
@@ -109,70 +143,71 @@ class _Intervals(Generic[R]):
 
     def __iter__(self) -> Iterator[list[R]]:
         """The rows, some per turn; none while services are read."""
-        services: list[_Rows[R]] = []
+        services: list[list[list[R | None]]] = []
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
             yield []
         for rows in zip(*services, strict=True):
             for interval in zip_longest(*rows):
-                yield [row for row in interval if row is not None]
+                yield list(filter(None, interval))
 
     def close(self) -> None:
         """Let the floor go."""
         self._scan.close()
 
-    def _rows(self, number: int) -> _Rows[R] | None:
-        """The rows of a service, as it is now."""
-        read = self._read(number)
-        return None if read is None else self._made(read)
+    def _made(self, number: int) -> list[list[R | None]] | None:
+        """The rows of a service by day, as it is now."""
+        own = self._own(number)
+        if own is None:
+            return None
+        return [self._of_day(own, day, first) for day, first in self._days]
 
-    def _copy(self, number: int) -> Callable[[], _Rows[R]] | None:
+    def _of_day(self, own: ServiceNow, day: Day, first: int) -> list[R | None]:
+        def made(slot: int) -> list[R | None]:
+            return self._rows(self._read(own, day, slot))
+
+        if self._kept is None:
+            return made(first)
+        return self._kept.rows(own, day, (first, self._width), made)
+
+    def _copy(self, number: int) -> Callable[[], list[list[R | None]]] | None:
         """What makes the rows of a service that is about to change."""
-        read = self._read(number, _copied)
-        return None if read is None else lambda: self._made(read)
+        own = self._own(number)
+        if own is None:
+            return None
+        read = [self._read(own, *day, copied=True) for day in self._days]
+        return lambda: [self._rows(day) for day in read]
 
-    def _made(self, read: Sequence[DayOfService]) -> _Rows[R]:
-        now, width = self._moment.now, self._width
-        return [
-            self._form(rows_of(day, first, width, now))
-            for day, first in zip(read, self._first, strict=True)
-        ]
+    def _rows(self, read: tuple[DayOfService, int]) -> list[R | None]:
+        day, first = read
+        return self._form(rows_of(day, first, self._width, self._moment.now))
 
-    def _read(
-        self,
-        number: int,
-        copied: Callable[[ServiceIntervals, int], ServiceIntervals] | None = None,
-    ) -> Sequence[DayOfService] | None:
-        view = self._view
-        service = view.services.get(number)
+    def _own(self, number: int) -> ServiceNow | None:
+        service = self._view.services.get(number)
         if service is None or number == NO_SERVICE:
             return None
-        days = self._days
-        live = {
+        first = self._days[0][0].number
+        slots = {
             day: known
-            for day in (days[0].number - 1, *(day.number for day in days))
-            if (known := view.intervals_on(day).get(number)) is not None
+            for day in (first - 1, *(day.number for day, _ in self._days))
+            if (known := self._view.intervals_on(day).get(number)) is not None
         }
-        waiting, carried_over = self._waiting.get(number, (0, 0))
-        present = (len(view.logged_in_to(number)), waiting)
-        carried = Carried(live, present, days[0].number, self._first[0])
-        if copied is not None:
-            carried.slots = {
-                day.number: copied(live[day.number], first)
-                for day, first in zip(days, self._first, strict=True)
-                if day.number in live
-            }
-        return [
-            DayOfService(
-                service,
-                day,
-                carried.slots.get(day.number),
-                _times(view, number, self._moment, day, (first, self._width)),
-                carried_over if day is days[-1] else 0,
-                carried,
-            )
-            for day, first in zip(days, self._first, strict=True)
-        ]
+        waiting, over = self._waiting.get(number, (0, 0))
+        present = (len(self._view.logged_in_to(number)), waiting)
+        return ServiceNow(service, slots, present, over, _states(self._view, number))
+
+    def _read(
+        self, own: ServiceNow, day: Day, first: int, *, copied: bool = False
+    ) -> tuple[DayOfService, int]:
+        """What a service's rows of a day are made of, from slot ``first`` on."""
+        carried = own.carried(day, first)
+        slots = own.slots.get(day.number)
+        if slots is not None and copied:
+            slots = _copied(slots, first)
+            carried.slots = {day.number: slots}
+        times = _times(own.states, self._moment, day, (first, self._width))
+        over = own.carried_over if day is self._days[-1][0] else 0
+        return DayOfService(own.service, day, slots, times, over, carried), first
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
@@ -202,28 +237,38 @@ def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int
     return found
 
 
+def _states(view: FloorView, service: int) -> list[AgentState]:
+    """Those of the agents at the service; no event has ended them yet."""
+    return [
+        (agent.id, agent.state, agent.last_event)
+        for agent in view.logged_in_to(service).values()
+        if agent.service == service and agent.state
+    ]
+
+
 def _times(
-    view: FloorView, service: int, moment: Moment, day: Day, intervals: tuple[int, int]
+    states: Sequence[AgentState], moment: Moment, day: Day, intervals: tuple[int, int]
 ) -> Times:
-    """The time of agents in their present states, which no event has ended yet.
+    """The time of agents in their present states.
 
     ``intervals`` are their first slot, and how many slots each one has.
     """
     first, width = intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
+    quiet = moment.quiet_agent - day.begin
+    until = min(moment.now, day.end) - day.begin
     times: Times = {}
-    for agent in view.logged_in_to(service).values():
-        if agent.service != service or not agent.state:
-            continue
-        begin = max(agent.last_event - day.begin, first)
-        end = min(moment.now, agent.last_event + moment.quiet_agent, day.end) - day.begin
-        column = time_column(agent.state) - _FIRST_TIME
+    for _, state, last_event in states:
+        begin, end = last_event - day.begin, last_event + quiet
+        begin = max(begin, first)
+        end = min(end, until)
         while begin < end:
             interval = begin // width
-            stop = min(end, (interval + 1) * width)
+            stop = (interval + 1) * width
+            stop = min(stop, end)
             try:
-                times[interval][column] += stop - begin
+                times[interval][TIME_COLUMN[state] - _FIRST_TIME] += stop - begin
             except KeyError:
                 times[interval] = [0] * _TIMES
-                times[interval][column] = stop - begin
+                times[interval][TIME_COLUMN[state] - _FIRST_TIME] = stop - begin
             begin = stop
     return times

@@ -1,0 +1,302 @@
+"""Keeps finished rows of intervals, so that a repeated request makes only those that have changed.
+
+Kept are the rows of intervals that are over, as JSON, by service, day and length of interval. A
+row is dropped when its interval is counted in again (the floor's ledger tells), when an agent
+whose present state reaches into it changes, and when the site does. A floor has one keeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import lz4.block
+
+from floorcast.floor.view import SLOT_MS, Day, FloorView, Service
+from floorcast.statistics.interval_rows import AgentState, ServiceNow
+from floorcast.statistics.visibility import Moment
+
+__all__ = ["KeptFloor", "KeptIntervals", "KeptLimits", "KeptReading", "KeptService", "Run"]
+
+_BLOCK = 16  # rows that are compressed together
+_MOST_PLAIN = 24  # rows of a run that are not compressed: those that change and are asked for most
+_ROW_BYTES = 41  # of a row's object, and of its place in a list
+_RUN_BYTES = 700  # of a run without rows
+_NEVER = 1 << 62
+
+Begun = tuple[int, int, int]
+"""The agents and the waiting calls before a run, and the calls that it counts from before."""
+
+
+class KeptLimits(NamedTuple):
+    """The most bytes of a client's rows and of all; what has not been asked for is dropped first.
+
+    A client that has reached its limit gives up services that were not asked for in ``idle_ms``,
+    or else keeps no more. At the limit of all, the client that has most gives up what has not
+    been asked for the longest.
+    """
+
+    client_bytes: int = 12 << 20
+    all_bytes: int = 64 << 20
+    idle_ms: int = 600_000
+
+
+class Run:
+    """The rows of successive intervals of one service and day; ``b""``: nothing was counted.
+
+    ``begin`` is the day's first ms and ``length`` that of an interval, in ms. ``first`` is the
+    number of the first interval in the day, and ``end`` that of the one after the last.
+    """
+
+    __slots__ = ("begin", "begun", "blocks", "first", "length", "plain", "size")
+
+    def __init__(self, day: Day, length: int, first: int) -> None:
+        self.begin = day.begin
+        self.length = length
+        self.first = first
+        self.begun: Begun | None = None
+        self.blocks: list[bytes] = []
+        self.plain: list[bytes] = []
+        self.size = _RUN_BYTES
+
+    @property
+    def end(self) -> int:
+        """The number of the interval after the last."""
+        return self.first + len(self.blocks) * _BLOCK + len(self.plain)
+
+    def rows(self, first: int, end: int) -> list[bytes]:
+        """The rows of the intervals from ``first`` on, before ``end``."""
+        skipped = min((first - self.first) // _BLOCK, len(self.blocks))
+        rows = [row for block in self.blocks[skipped:] for row in _unpacked(block)]
+        rows += self.plain
+        before = self.first + skipped * _BLOCK
+        return rows[first - before : max(0, end - before)]
+
+    def add(self, rows: Iterable[bytes]) -> int:
+        """Add the rows of the next intervals; returns by how many bytes it has grown."""
+        self.plain += rows
+        while len(self.plain) >= _MOST_PLAIN:
+            self.blocks.append(lz4.block.compress(b"\n".join(self.plain[:_BLOCK])))
+            del self.plain[:_BLOCK]
+        return -self._shrunk()
+
+    def cut(self, moment: int) -> int:
+        """Drop the rows of the interval of a moment and later ones; returns the bytes given up."""
+        left = max(0, (moment - self.begin) // self.length - self.first)
+        if left >= self.end - self.first:
+            return 0
+        whole = left // _BLOCK
+        if whole < len(self.blocks):
+            self.plain = _unpacked(self.blocks[whole])
+            del self.blocks[whole:]
+        del self.plain[left - len(self.blocks) * _BLOCK :]
+        return self._shrunk()
+
+    def clear(self) -> int:
+        """Drop all rows; returns the bytes given up."""
+        self.blocks, self.plain = [], []
+        return self._shrunk()
+
+    def _shrunk(self) -> int:
+        before = self.size
+        rows = sum(map(len, self.plain)) + sum(map(len, self.blocks))
+        self.size = _RUN_BYTES + rows + _ROW_BYTES * (len(self.plain) + len(self.blocks))
+        return before - self.size
+
+
+class KeptService:
+    """The runs of one service, by day and length of interval, and when it was last asked for.
+
+    ``states`` are those of the agents whose time is not counted yet: id, state and last event.
+    """
+
+    __slots__ = ("runs", "service", "states", "used")
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.states: tuple[int, ...] = ()
+        self.runs: dict[tuple[int, int], Run] = {}
+        self.used = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of the runs."""
+        return sum(run.size for run in self.runs.values())
+
+    def first_change(self, view: FloorView, states: tuple[int, ...]) -> int:
+        """From which moment on rows have changed since this was last asked."""
+        number, changed = self.service.id, _NEVER
+        if states != self.states:
+            changed = _first_change(self.states, states)
+            self.states = states
+        for day in {day for day, _ in self.runs}:
+            recounted = view.take_recounted(day, number)
+            if recounted is not None:
+                changed = min(changed, recounted)
+        return changed
+
+
+class KeptFloor:
+    """The rows of one floor by service, in the order in which they were last asked for.
+
+    ``made_for`` is what all of them depend on.
+    """
+
+    def __init__(self, keeper: KeptIntervals, made_for: object) -> None:
+        self._keeper = keeper
+        self.made_for = made_for
+        self.services: dict[int, KeptService] = {}
+        self.size = 0
+
+    def of(self, view: FloorView, own: ServiceNow, today: Day, now: int) -> KeptService:
+        """The rows of a service that are as they would be made now."""
+        service = own.service
+        kept = self.services.pop(service.id, None)
+        if kept is not None and kept.service is not service:
+            self.size -= kept.size
+            kept = None
+        if kept is None:
+            kept = KeptService(service)
+        self.services[service.id] = kept
+        kept.used = now
+        for old in [key for key in kept.runs if key[0] < today.number - 1]:
+            self.size -= kept.runs.pop(old).size
+        changed = kept.first_change(view, tuple(chain.from_iterable(own.states)))
+        if changed < _NEVER:
+            for run in kept.runs.values():
+                self.size -= run.cut(changed)
+        return kept
+
+    def run(self, kept: KeptService, day: Day, length: int, ends: tuple[int, int]) -> Run:
+        """The run that has the intervals from a first one on, or to which they can be added.
+
+        ``ends`` are the first interval, and that after the last. A run that lies apart from them
+        and is longer remains: these are then not kept.
+        """
+        key, (first, end) = (day.number, length), ends
+        known = kept.runs.get(key)
+        if known is not None and known.first <= first <= known.end:
+            return known
+        run = Run(day, length, first)
+        if known is None or known.end - known.first <= end - first:
+            self.size += run.size - (known.size if known is not None else 0)
+            kept.runs[key] = run
+        return run
+
+    def begin(self, kept: KeptService, run: Run, begun: Begun) -> None:
+        """Begin a run anew: its rows begin with something else."""
+        size = kept.size
+        run.clear()
+        run.begun = begun
+        self.size += kept.size - size
+
+    def add(self, view: FloorView, kept: KeptService, run: Run, rows: Sequence[bytes]) -> None:
+        """Add rows to a run of a service, and keep to the limits."""
+        if not any(one is run for one in kept.runs.values()):
+            return
+        self.size += run.add(rows)
+        view.settle(run.begin + run.end * run.length)
+        while self._keeper.has_too_much(self):
+            if not self.drop_oldest(kept.used - self._keeper.limits.idle_ms):
+                self.size -= run.clear()
+                return
+
+    def drop_oldest(self, before: int) -> bool:
+        """Drop the service that was not asked for the longest, if not since a moment."""
+        number, kept = next(iter(self.services.items()))
+        if kept.used >= before:
+            return False
+        del self.services[number]
+        self.size -= kept.size
+        return True
+
+
+class KeptIntervals:
+    """The kept rows of all floors, by client."""
+
+    def __init__(self, limits: KeptLimits | None = None) -> None:
+        self.limits = limits or KeptLimits()
+        self.floors: dict[int, KeptFloor] = {}
+
+    def of(self, view: FloorView, moment: Moment) -> KeptFloor:
+        """The rows of a floor, by its present site."""
+        made_for = (view.hooks, view.configured_in, moment.quiet_call, moment.quiet_agent)
+        kept = self.floors.get(view.client)
+        if kept is None or kept.made_for != made_for:
+            kept = self.floors[view.client] = KeptFloor(self, made_for)
+        return kept
+
+    def has_too_much(self, floor: KeptFloor) -> bool:
+        """Whether a floor must give up rows, after the floors that have more than it."""
+        if floor.size > self.limits.client_bytes:
+            return True
+        floors = self.floors.values()
+        while sum(one.size for one in floors) > self.limits.all_bytes:
+            largest = max(floors, key=_size)
+            if largest.size <= floor.size or not largest.drop_oldest(_NEVER):
+                return True
+        return False
+
+
+class KeptReading:
+    """The kept rows of one floor, for one answer."""
+
+    def __init__(self, kept: KeptIntervals, view: FloorView, moment: Moment) -> None:
+        self._floor = kept.of(view, moment)
+        self._view = view
+        self._now = moment.now
+        self._today = view.day_of(moment.now)
+
+    def rows(
+        self,
+        own: ServiceNow,
+        day: Day,
+        slots: tuple[int, int],
+        make: Callable[[int], list[bytes | None]],
+    ) -> list[bytes | None]:
+        """A service's rows of a day; ``make`` makes those from a slot on.
+
+        ``slots`` are the first slot, and how many an interval has.
+        """
+        first, width = slots
+        length = width * SLOT_MS
+        until = day.end + length - 1 if self._now >= day.end else self._now
+        over = (until - day.begin) // length  # the intervals that are over
+        wanted = (first // width, max(over, first // width))
+        kept = self._floor.of(self._view, own, self._today, self._now)
+        run = self._floor.run(kept, day, length, wanted)
+        begun = self._begun(own, day, run, width)
+        if run.begun != begun:
+            self._floor.begin(kept, run, begun)
+        found: list[bytes | None] = [*run.rows(*wanted)]
+        reached = wanted[0] + len(found)
+        fresh = make(reached * width)
+        if reached == run.end and over > reached:
+            rows = [row or b"" for row in fresh[: over - reached]]
+            self._floor.add(self._view, kept, run, rows)
+        return found + fresh
+
+    def _begun(self, own: ServiceNow, day: Day, run: Run, width: int) -> Begun:
+        """What the rows of a run begin with, and no change of theirs tells."""
+        carried_over = own.carried_over if day == self._today and not run.first else 0
+        return (*own.carried(day, run.first * width).now, carried_over)
+
+
+def _size(floor: KeptFloor) -> int:
+    return floor.size
+
+
+def _triples(states: tuple[int, ...]) -> Iterable[AgentState]:
+    return zip(states[::3], states[1::3], states[2::3], strict=True)
+
+
+def _first_change(before: tuple[int, ...], now: tuple[int, ...]) -> int:
+    """From when on the time of agents in two lists of states differs; in ms."""
+    apart = set(_triples(before)) ^ set(_triples(now))
+    return min((last_event for _, _, last_event in apart), default=_NEVER)
+
+
+def _unpacked(block: bytes) -> list[bytes]:
+    rows: list[bytes] = lz4.block.decompress(block).split(b"\n")
+    return rows

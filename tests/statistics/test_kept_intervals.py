@@ -1,0 +1,262 @@
+"""Answers with kept rows equal those without, whatever happens, and keep to their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
+
+from floorcast.floor.floor import Floor
+from floorcast.model.inbound import InboundEvent
+from floorcast.site.configuration import FloorConfig, Service
+from floorcast.statistics import interval_rows
+from floorcast.statistics import service_intervals as module
+from floorcast.statistics.kept_intervals import KeptIntervals, KeptLimits
+from floorcast.statistics.requests import EVERYTHING, ServiceFilter
+from floorcast.statistics.service_intervals import IntervalSpan, encoded_intervals
+from floorcast.statistics.visibility import Moment, Visibility
+from tests.floor.random_floors import (
+    PLAN,
+    agent,
+    agent_events,
+    call,
+    call_events,
+    new_floor,
+    ticks,
+)
+from tests.statistics.floors import seen, visible
+
+SALES, SUPPORT = PLAN.services
+PLANS: Sequence[FloorConfig] = (
+    PLAN,
+    replace(PLAN, time_zone="Australia/Lord_Howe"),
+    replace(PLAN, services=(replace(SALES, service_level="answered_of_answered"), SUPPORT)),
+    replace(PLAN, services=(SALES, Service(id=30, name="Elsewhere", sla_seconds=1))),
+)
+WANTED = (
+    EVERYTHING,
+    ServiceFilter(services=frozenset({10})),
+    ServiceFilter(call_centers=frozenset({1})),
+)
+SPANS = st.builds(
+    IntervalSpan,
+    st.sampled_from([300, 900, 900, 900, 1800, 3600]),
+    st.sampled_from([None, None, None, 1, 3600, 7200, 86_400]),
+)
+EVENING = 9.5 * 3600  # half past nine, in seconds after midday
+
+
+def shifted(event: InboundEvent, seconds: float) -> InboundEvent:
+    """The same so much later."""
+    assert event.time is not None
+    return replace(event, time=event.time + timedelta(seconds=seconds))
+
+
+def rows_of(
+    visibility: Visibility,
+    moment: Moment,
+    span: IntervalSpan,
+    kept: KeptIntervals | None = None,
+    wanted: ServiceFilter = EVERYTHING,
+) -> list[bytes]:
+    """The rows of an answer."""
+    return encoded_intervals(visibility.scopes(wanted), moment, span, kept).all()
+
+
+class Requests(RuleBasedStateMachine):
+    """A floor to which anything happens, and requests of several users in between."""
+
+    @initialize(most=st.sampled_from([0, 3_000, 20_000, 1 << 20]))
+    def begin(self, most: int) -> None:
+        """Begin in the evening, with a limit that may not hold a day's rows."""
+        self.floor = new_floor()
+        self.kept = KeptIntervals(KeptLimits(most, most, idle_ms=600_000))
+        self.seconds, self.entry, self.most = EVENING, 1, most
+
+    def fold(self, event: InboundEvent) -> None:
+        """Fold it as the next entry."""
+        self.entry += 1
+        self.floor.begin_entry(self.entry, ticks(self.seconds))
+        self.floor.hear([event])
+        self.floor.fold(event, ticks(self.seconds), f"id-{self.entry}")
+
+    @rule(
+        events=st.lists(call_events() | agent_events(), min_size=1, max_size=8),
+        late=st.sampled_from([0, 0, 0, 60, 600, 1200, 4000, 9000, -400, -1000]),
+    )
+    def happen(self, events: list[InboundEvent], late: int) -> None:
+        """Events arrive in time, late or from a clock that is ahead, and some of them twice."""
+        for event in [*events, events[0]]:
+            self.fold(shifted(event, self.seconds - 200 - late))
+
+    @rule(seconds=st.sampled_from([1, 300, 900, 900, 3600, 5 * 3600]))
+    def wait(self, seconds: int) -> None:
+        """Time passes; an entry is logged now and then."""
+        self.seconds += seconds
+        self.entry += 1
+        self.floor.begin_entry(self.entry, ticks(self.seconds))
+
+    @rule(plan=st.sampled_from(PLANS))
+    def change_site(self, plan: FloorConfig) -> None:
+        """Thresholds, formulas, names, services or the time zone change."""
+        self.entry += 1
+        self.floor.begin_entry(self.entry, ticks(self.seconds))
+        self.floor.apply(plan)
+
+    @rule(
+        span=SPANS,
+        wanted=st.sampled_from(WANTED),
+        limited=st.booleans(),
+        ahead=st.sampled_from([0, 0, 1, 400, -400]),
+    )
+    def ask(self, span: IntervalSpan, wanted: ServiceFilter, ahead: int, *, limited: bool) -> None:
+        """Of all that a user sees or of a part of it, at a clock that may have been set."""
+        visibility = visible(self.floor, limits=frozenset({(1, 1)}) if limited else None)
+        moment = seen(self.seconds + ahead)
+        expected = rows_of(visibility, moment, span, wanted=wanted)
+        assert rows_of(visibility, moment, span, self.kept, wanted) == expected
+
+    @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4))
+    def ask_while_events_come(self, span: IntervalSpan, meanwhile: list[InboundEvent]) -> None:
+        """The fold continues between two turns of an answer."""
+        moment = seen(self.seconds)
+        expected = rows_of(visible(self.floor), moment, span)
+        rows: list[bytes] = []
+        scopes = visible(self.floor, rows=1).scopes()
+        with encoded_intervals(scopes, moment, span, self.kept) as slices:
+            for some in slices:
+                rows += some
+                if meanwhile:
+                    self.fold(shifted(meanwhile.pop(), self.seconds - 1500))
+        assert rows == expected
+
+    @invariant()
+    def sizes_are_right_and_within_the_limits(self) -> None:
+        """Each floor's size is that of its runs."""
+        for floor in self.kept.floors.values() if hasattr(self, "kept") else ():
+            runs = [run for one in floor.services.values() for run in one.runs.values()]
+            assert floor.size == sum(run.size for run in runs)
+            assert sum(run.size for run in runs if run.plain or run.blocks) <= self.most
+
+
+TestRequests = Requests.TestCase
+TestRequests.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+
+
+class Made:
+    """Counts the rows that are made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows = 0
+        rows_of = interval_rows.rows_of
+
+        def counted(*values: object) -> list[object]:
+            rows = list(rows_of(*values))  # type: ignore[arg-type]  # as it is called
+            self.rows += len(rows)
+            return rows  # type: ignore[return-value]  # rows of any kind
+
+        monkeypatch.setattr(module, "rows_of", counted)
+
+    def of(self, floor: Floor, seconds: float, kept: KeptIntervals) -> int:
+        """How many rows a request for the day makes."""
+        before = self.rows
+        rows_of(visible(floor), seen(seconds), IntervalSpan(), kept)
+        return self.rows - before
+
+
+def busy_floor(services: int) -> Floor:
+    """Services with calls from midday to five o'clock, an agent each who is ready since."""
+    plan = replace(
+        PLAN, services=tuple(Service(id=n, name=f"S{n}") for n in range(1, services + 1))
+    )
+    floor = new_floor(plan)
+    for quarter in range(20):
+        at = 900.0 * quarter
+        floor.begin_entry(2 + quarter, ticks(at))
+        for service in range(1, services + 1):
+            number = 100 * quarter + service
+            for event in (
+                call("call.queue", at, number, service=service),
+                call("call.end", at + 10, number),
+                agent("READY", at + 20, f"A{service}", service=service),
+            ):
+                floor.fold(event, ticks(at), "-")
+    return floor
+
+
+def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20 quarters and 4 services: those in progress, and one that a late event corrects."""
+    made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(4)
+    now = 900.0 * 20 - 1
+    first = made.of(floor, now, kept)
+    assert first == 4 * 68  # from midnight on
+    assert made.of(floor, now, kept) == 4
+    assert made.of(floor, now + 900, kept) == 2 * 4
+    floor.fold(call("call.queue", now - 2 * 900, 7777, service=3), ticks(now + 900), "-")
+    assert made.of(floor, now + 900, kept) == 4 + 3
+    floor.apply(replace(PLAN, services=tuple(floor.state.directory.services.values())))
+    assert made.of(floor, now + 900, kept) == 4 * 69
+
+
+def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are kept by service, whoever asks."""
+    made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(3)
+    now = seen(900.0 * 20 - 1)
+    rows_of(visible(floor), now, IntervalSpan(), kept, ServiceFilter(services=frozenset({2})))
+    assert made.of(floor, 900.0 * 20 - 1, kept) == 2 * 68 + 1
+
+
+def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit of all, the client that has most gives up first, and then keeps no more."""
+    made, floors = Made(monkeypatch), [busy_floor(6), busy_floor(1)]
+    floors[1].state.client = 2
+    kept = KeptIntervals(KeptLimits(client_bytes=60_000, all_bytes=60_000))
+    now = 900.0 * 20 - 1
+    for _ in range(3):
+        made.of(floors[0], now, kept)
+    assert made.of(floors[1], now, kept) == 68
+    for _ in range(3):
+        made.of(floors[0], now, kept)
+    assert made.of(floors[1], now, kept) == 1
+    assert sum(floor.size for floor in kept.floors.values()) <= 60_000 + 6 * 700
+    assert made.of(floors[0], now, kept) < 6 * 68
+
+
+def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests for all services go through them in turn: the last ones must not drop the first."""
+    made, floor = Made(monkeypatch), busy_floor(6)
+    kept = KeptIntervals(KeptLimits(client_bytes=40_000))
+    now = 900.0 * 20 - 1
+    made.of(floor, now, kept)
+    (size,) = [one.size for one in kept.floors.values()]
+    again = made.of(floor, now, kept)
+    assert 6 < again < 6 * 68
+    assert made.of(floor, now, kept) == again
+    only = ServiceFilter(services=frozenset({6}))
+    rows_of(visible(floor), seen(now), IntervalSpan(), kept, only)
+    before = made.rows
+    later = seen(now + 700)
+    for _ in range(2):
+        before = made.rows
+        rows_of(visible(floor), later, IntervalSpan(), kept, only)
+    assert made.rows - before <= 2  # those that nobody asked for in ten minutes made room
+    assert size <= 40_000 + 6 * 700
+
+
+def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:
+    """The day before yesterday is dropped, and with it how many agents there were since."""
+    kept, floor = KeptIntervals(), new_floor()
+    day = 86_400
+    story = ((0, "ANN"), (day - 40_000, "ANN"), (day, "ANN"), (day + 43_300, "BOB"))
+    for number, (at, who) in enumerate(story, 2):
+        floor.begin_entry(number, ticks(at))
+        floor.fold(agent("READY", at, who, service=10), ticks(at), "-")
+        for moment in (seen(at + 100), seen(at + 1000)):
+            for span in (IntervalSpan(), IntervalSpan(900, 86_400)):
+                rows = rows_of(visible(floor), moment, span, kept)
+                assert rows == rows_of(visible(floor), moment, span)
