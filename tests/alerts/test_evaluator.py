@@ -14,8 +14,9 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition, read_lines
+from floorcast.projection.beginning import last_state
 from floorcast.projection.refold import FoldLimits
-from floorcast.projection.runner import Projection, Reports, last_state
+from floorcast.projection.runner import Projection, Reports
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.store.projection_store import ProjectionStore
 from tests.real.nodes import Clock

@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
-from floorcast.log.log_file import LogReader
+from floorcast.log.log_reader import LogReader
 from floorcast.log.retention import kept_since
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import WalSizes

@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.log.log_file import (
-    APPLICATION,
-    Follows,
-    LogReader,
-    StreamPosition,
-    first_id,
-    open_log,
-)
+from floorcast.log.log_file import APPLICATION, Follows, StreamPosition, first_id, open_log
+from floorcast.log.log_reader import LogReader
 from floorcast.log.schema import STEPS
 from floorcast.sqlite.files import Schema, connect, migrate
 

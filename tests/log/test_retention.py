@@ -8,7 +8,8 @@ from pathlib import Path
 import apsw
 from structlog.testing import capture_logs
 
-from floorcast.log.log_file import SITE, LogReader, first_id, open_log
+from floorcast.log.log_file import SITE, first_id, open_log
+from floorcast.log.log_reader import LogReader
 from floorcast.log.retention import Retention, SteadyClock
 from floorcast.log.tuning import Tuning
 from floorcast.model.token import TICKS_PER_SECOND

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.floor.state import snapshot_parts
-from floorcast.log.log_file import LogReader
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection.past import TooLongAgo, past_floors

@@ -24,7 +24,8 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent, read_lines
 from floorcast.model.token import end_of_entry, position, to_ms
 from floorcast.projection import runner
-from floorcast.projection.runner import Projection, Reports, last_state
+from floorcast.projection.beginning import last_state
+from floorcast.projection.runner import Projection, Reports
 from floorcast.site.configuration import DeclaredFeed, FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from tests.feeds.stores import MemoryStore

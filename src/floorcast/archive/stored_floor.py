@@ -13,7 +13,8 @@ import apsw
 import structlog
 
 from floorcast.floor.state import FloorState
-from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.background_writer import BackgroundWriter

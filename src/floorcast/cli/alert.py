@@ -23,7 +23,8 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
-from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import AlertTransition, read_lines
 from floorcast.model.inbound_data import AlertTransitionData

@@ -24,7 +24,8 @@ from floorcast.kv.folder import open_kv
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.erasing import rewrite_entries, stored_lines
-from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.person import CallKey, Person, call_of, erased, names_in_ids, normal_phone
 from floorcast.sqlite.files import compact

@@ -16,7 +16,8 @@ from floorcast.config.sources import load
 from floorcast.feeds.cursors import local_time
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.log.damage import damaged_entries
-from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.disk import damaged_files

@@ -12,14 +12,8 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.folder_copy import FolderContents, contents_of
-from floorcast.log.log_file import (
-    CACHE_KIB,
-    PAGE,
-    Follows,
-    LogReader,
-    StreamPosition,
-    open_log,
-)
+from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamPosition, open_log
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import connect, transaction
 

@@ -48,7 +48,8 @@ from floorcast.cluster.streams import (
 from floorcast.config.settings import Settings
 from floorcast.kv.port import Item
 from floorcast.log.folder_copy import FolderContents
-from floorcast.log.log_file import LogReader, StreamPosition
+from floorcast.log.log_file import StreamPosition
+from floorcast.log.log_reader import LogReader
 from floorcast.log.port import Batch, Entry
 from floorcast.model.errors import SettingError
 from floorcast.model.inbound import read_lines

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import apsw
 import msgspec
 
-from floorcast.log.log_file import LogReader, StreamRow, first_id, open_log
+from floorcast.log.log_file import StreamRow, first_id, open_log
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 from floorcast.model.inbound import InboundEvent
 

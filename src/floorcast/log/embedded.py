@@ -17,15 +17,8 @@ from floorcast.log.appender import Appender, NumberedStream, Observe, Origin, Pl
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
-from floorcast.log.log_file import (
-    CACHE_KIB,
-    PAGE,
-    Follows,
-    LogReader,
-    StreamRow,
-    first_id,
-    open_log,
-)
+from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamRow, first_id, open_log
+from floorcast.log.log_reader import LogReader
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.restoring import Before, Suspects, before, restore_entries, suspects
 from floorcast.log.retention import Retention, SteadyClock, kept_since

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.data_folder import flush_folder
-from floorcast.log.log_file import Follows, LogReader, StreamPosition
+from floorcast.log.log_file import Follows, StreamPosition
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
 

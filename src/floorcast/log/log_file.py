@@ -1,4 +1,4 @@
-"""``log.db``: its schema, how entries are numbered in it, and what is read from it.
+"""``log.db``: its schema, how entries are numbered in it, and how it is opened.
 
 One row an entry, in one B-tree: a row's id packs its stream's ordinal (a small number that
 each client gets) and the entry's number, so that a stream is a range of ids. A stream's row
@@ -7,27 +7,22 @@ remembers what the retention removed from its front.
 
 from __future__ import annotations
 
-import struct
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apsw
 
-from floorcast.log.port import Entry, EntryKind, Head
-from floorcast.log.schema import CHECKSUMS_SINCE, RESTORED_SINCE, STEPS
-from floorcast.model.errors import DamagedEntry, SettingError
+from floorcast.log.port import EntryKind, Head
+from floorcast.log.schema import STEPS
+from floorcast.model.errors import SettingError
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import (
     Schema,
     connect,
     fetch,
-    fetch_one,
     migrate,
-    open_reader,
-    reading,
     transaction,
 )
 
@@ -36,12 +31,10 @@ __all__ = [
     "SCHEMA",
     "SITE",
     "Follows",
-    "LogReader",
     "StreamPosition",
     "StreamRow",
     "entry_checksum",
     "first_id",
-    "is_sound",
     "open_log",
     "ordinal_of",
 ]
@@ -51,20 +44,10 @@ APPLICATION = 0x666C6361  # "flca", which identifies the file
 SCHEMA = Schema(APPLICATION, STEPS)
 PAGE = 16384  # bytes: a thousand events are 25 pages and not 100
 CACHE_KIB = 4096
-READ_BYTES = 2 << 20  # of payload read at a time, so that no turn of the event loop becomes long
 
 SITE = 1
 KINDS: tuple[EntryKind, ...] = ("events", "site", "other")
 
-HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
-LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
-COLUMNS = "id, taken, kind, count, payload, checksum"
-READ = "FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-READ_ONE = "FROM entries WHERE id = ?"
-READ_RESTORED = f"SELECT {COLUMNS} FROM restored WHERE id = ?"  # noqa: S608 -- names of ours
-SKIPPED = "SELECT 1 FROM skipped WHERE id = ?"
-TAKEN = "SELECT taken FROM entries WHERE id = ?"
-TAKEN_UNTIL = "SELECT taken FROM entries WHERE id <= ? AND id > ? ORDER BY id DESC LIMIT 1"
 BEGIN_FOLLOWING = """
 INSERT INTO following (stream, clients, seq, checksum)
 VALUES (?1, ?2, 0, floorcast_checksum(?1, 0, 0, x''))
@@ -74,9 +57,6 @@ LAST_SITE = """
 SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
 """
 FOLLOWING = "SELECT stream, clients FROM following"
-POSITIONS = "SELECT stream, seq, taken, digest, generation FROM following"
-REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
-REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
 
 class StreamRow(NamedTuple):
@@ -177,218 +157,3 @@ def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | No
 def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload: bytes) -> int:
     """The checksum that is stored with an entry."""
     return checksum(payload, row_id, recorded_at, kind, count)
-
-
-def is_sound(row: tuple[Any, ...]) -> bool:
-    """Whether an entry's row is what was written, as far as its checksum can say."""
-    *values, stored = row
-    if not (type(row[2]) is int and 0 <= row[2] < len(KINDS) and isinstance(row[4], bytes)):
-        return False
-    try:
-        return stored is None or stored == entry_checksum(*values)
-    except (struct.error, TypeError):  # a number that is none
-        return False
-
-
-def _entry(stream: StreamRow, row: tuple[Any, ...]) -> Entry:
-    row_id, recorded_at, kind, count, payload, _ = row
-    number = row_id - first_id(stream.ordinal)
-    return Entry(stream.client, number, recorded_at, KINDS[kind], count, payload)
-
-
-class LogReader:
-    """Reads what is durable; every method raises Unavailable when the disk fails."""
-
-    def __init__(self, path: Path, *, read_bytes: int = READ_BYTES) -> None:
-        self._connection = open_reader(path, cache_kib=CACHE_KIB)
-        self._read_bytes = read_bytes
-        # a folder that this release has not served yet may be read all the same
-        version = self._connection.pragma("user_version")
-        self._checksums = version >= CHECKSUMS_SINCE
-        self._restores = version >= RESTORED_SINCE
-        columns = COLUMNS if self._checksums else COLUMNS.replace("checksum", "NULL")
-        self._read_some = f"SELECT {columns} {READ}"
-        self._read_one = f"SELECT {columns} {READ_ONE}"
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """In the block all reads see the file as of the first, whatever is removed meanwhile."""
-        with reading():
-            self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("ROLLBACK")
-
-    def identity(self) -> str:
-        """The identity of this log, which no other log has."""
-        return str(self._connection.execute("SELECT identity FROM origin").get)
-
-    def streams(self) -> list[StreamRow]:
-        """All streams with their heads."""
-        with reading():
-            rows = fetch(self._connection, HEADS)
-            return [self._found(*row) for row in rows]
-
-    def _found(
-        self, ordinal: int, client: int, removed: int, removed_taken: int, site: bytes | None
-    ) -> StreamRow:
-        start, end = first_id(ordinal), first_id(ordinal + 1)
-        head = Head(removed, removed_taken)
-        try:
-            newer_site = fetch_one(self._connection, LAST_SITE, (start, end))
-            last = fetch_one(self._connection, LAST, (start, end))
-        except apsw.CorruptError:
-            return StreamRow(ordinal, client, self._last_readable(ordinal, head), site, True)
-        if last is not None:
-            head = Head(last[0] - start, last[1])
-        return StreamRow(ordinal, client, head, site if newer_site is None else newer_site[0])
-
-    def _last_readable(self, ordinal: int, head: Head) -> Head:
-        """The newest entry before a stream's damaged end."""
-        low, high = head.number, 1 << NUMBER_BITS
-        while high - low > 1:
-            middle = (low + high) // 2
-            try:
-                row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + middle,))
-            except apsw.CorruptError:
-                row = None
-            if row is None:
-                high = middle
-            else:
-                low, head = middle, Head(middle, row[0])
-        return head
-
-    def following(self) -> dict[str, StreamPosition]:
-        """How far each stream that is followed has been copied, by its name."""
-        with reading():
-            found = [StreamPosition(*row) for row in fetch(self._connection, POSITIONS)]
-        return {each.stream: each for each in found}
-
-    def follows(self) -> Follows:
-        """The log that this one follows, if any."""
-        with reading():
-            rows = fetch(self._connection, FOLLOWING)
-        return Follows(self.identity(), [stream for stream, _ in rows], rows[0][1])
-
-    def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
-        """Entries after ``after`` up to the stream's head, oldest first: the port's ``read``.
-
-        Raises DamagedEntry where the next entry is not what was written, unless it has been
-        restored or the operator has decided to skip it.
-        """
-        start = first_id(stream.ordinal)
-        entries: list[Entry] = []
-        # rows next to a damaged page that retention could not delete do not count
-        seen = after = max(after, self.removed(stream.ordinal))
-        size = 0
-        try:
-            with reading(apsw.CorruptError):
-                bounds = start + seen, start + stream.head.number, limit
-                for row in self._connection.execute(self._read_some, bounds):
-                    # a damaged row can hold a payload of another type
-                    size += len(row[4]) if isinstance(row[4], bytes) else 0
-                    if entries and size > self._read_bytes:
-                        break
-                    self._take(stream, row, entries)
-                    seen = row[0] - start
-        except apsw.CorruptError:
-            if not entries:
-                return self._read_singly(stream, after)
-        except DamagedEntry:
-            if not entries:
-                raise
-        if not entries and seen > after:  # all of them are skipped
-            return self.read(stream, seen, limit)
-        return entries
-
-    def _take(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
-        """Append a row's entry to ``entries``, unless it is skipped. Raises DamagedEntry."""
-        if is_sound(row):
-            entries.append(_entry(stream, row))
-        elif not self._replaced(stream, row[0], entries):
-            number = row[0] - first_id(stream.ordinal)
-            raise DamagedEntry(stream.client, number, row[1], "its checksum differs")
-
-    def _replaced(self, stream: StreamRow, row_id: int, entries: list[Entry]) -> bool:
-        """Whether a damaged entry is skipped, or has been restored: then it is appended."""
-        if self._restores:
-            row = fetch_one(self._connection, READ_RESTORED, (row_id,))
-            if row is not None and is_sound(row):
-                entries.append(_entry(stream, row))
-                return True
-        return self._skipped(row_id)
-
-    def _read_singly(self, stream: StreamRow, after: int) -> list[Entry]:
-        """The next entry, found by its number if a page before it is damaged."""
-        entries: list[Entry] = []
-        for number in range(after + 1, stream.head.number + 1):
-            row_id = first_id(stream.ordinal) + number
-            try:
-                with reading(apsw.CorruptError):
-                    row = fetch_one(self._connection, self._read_one, (row_id,))
-            except apsw.CorruptError as error:
-                if not self._replaced(stream, row_id, entries):
-                    why = "its page is damaged"
-                    raise DamagedEntry(stream.client, number, None, why) from error
-                row = None
-            if row is not None:
-                self._take(stream, row, entries)
-            if entries:
-                break
-        return entries
-
-    def stored_row(self, ordinal: int, number: int) -> tuple[Any, ...] | None:
-        """An entry's row as it is on disk, damaged or not; None where it cannot be read."""
-        try:
-            row: tuple[Any, ...] | None = fetch_one(
-                self._connection, self._read_one, (first_id(ordinal) + number,)
-            )
-        except apsw.Error:
-            return None
-        return row
-
-    def _skipped(self, row_id: int) -> bool:
-        if not self._checksums:
-            return False
-        return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
-
-    def recorded_at(self, ordinal: int, number: int) -> int | None:
-        """When an entry was taken; None when it is not stored."""
-        with reading():
-            row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
-        return None if row is None else int(row[0])
-
-    def last_at(self, stream: StreamRow, ticks: int) -> int:
-        """The last entry taken at or before ``ticks``; removed ones count as taken then."""
-        low, high = self.removed(stream.ordinal), stream.head.number
-        start = first_id(stream.ordinal)
-        while low < high:
-            middle = (low + high + 1) // 2
-            with reading():
-                # a number in between may be missing: removed while we search, or damaged
-                row = fetch_one(self._connection, TAKEN_UNTIL, (start + middle, start + low))
-            if row is None or row[0] <= ticks:
-                low = middle
-            else:
-                high = middle - 1
-        return low
-
-    def removed(self, ordinal: int) -> int:
-        """The last entry that the retention removed, 0 for none."""
-        with reading():
-            row = fetch_one(self._connection, REMOVED, (ordinal,))
-        return 0 if row is None else int(row[0])
-
-    def removed_site(self, ordinal: int) -> Entry | None:
-        """The last site entry that the retention removed."""
-        with reading():
-            row = fetch_one(self._connection, REMOVED_SITE, (ordinal,))
-        if row is None or row[1] is None:
-            return None
-        client, number, recorded_at, payload = row
-        return Entry(client, number, recorded_at, "site", 0, payload)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()

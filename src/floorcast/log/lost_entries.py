@@ -11,7 +11,8 @@ import apsw
 import structlog
 from msgspec import Struct
 
-from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.derived_files import Source, source_of
 

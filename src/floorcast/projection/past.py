@@ -14,13 +14,14 @@ import apsw
 import structlog
 
 from floorcast.floor.state import FloorState
-from floorcast.log.log_file import LogReader, StreamRow
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import INDEX_BITS, MAX_INDEX, end_of_entry, entry_of
+from floorcast.projection.beginning import first_state
 from floorcast.projection.left_calls import LeftCalls
 from floorcast.projection.refold import FoldLimits, Refold
-from floorcast.projection.runner import first_state
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.files import open_reader
 from floorcast.store import snapshots, stored_calls

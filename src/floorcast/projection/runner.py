@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -21,7 +21,6 @@ from floorcast.floor.call_data import CallFacts, facts, is_of_day
 from floorcast.floor.floor import Floor, OutboundEvent
 from floorcast.floor.state import (
     SNAPSHOT_VERSION,
-    FloorState,
     decode_call,
     snapshot_parts,
 )
@@ -46,12 +45,12 @@ from floorcast.model.token import (
     position,
     to_ms,
 )
+from floorcast.projection.beginning import config_decoder
 from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
-from floorcast.site.configuration import FeedName, FloorConfig
+from floorcast.site.configuration import FeedName
 from floorcast.store.projection_store import ProjectionStore
-from floorcast.store.snapshots import state_of
 
-__all__ = ["SLICE", "Beginning", "Projection", "Reports", "first_state", "last_state"]
+__all__ = ["SLICE", "Projection", "Reports"]
 
 SNAPSHOT_EVERY = 200_000  # events folded between snapshots: a start folds at most so many again
 PAST_EVERY = 25_000  # the same, from which an answer about the past is folded,
@@ -67,7 +66,6 @@ _FED_BY_ID = frozenset(
 )
 
 _log = structlog.stdlib.get_logger(__name__)
-_config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 class Reports(NamedTuple):
@@ -264,7 +262,7 @@ class Projection:
 
     def _apply_site(self, entry: Entry) -> None:
         try:
-            config = _config_decoder.decode(entry.payload)
+            config = config_decoder.decode(entry.payload)
         except msgspec.MsgspecError:  # a newer release wrote it: the one before stays
             self._pass_over(entry)
             return
@@ -361,37 +359,3 @@ class Projection:
 
 def _folds_no_more() -> Unavailable:
     return Unavailable("the floor is being restarted: send this again")
-
-
-def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
-    """The state for a start: the newest snapshot, else the floor before the oldest entry."""
-    removed = log.removed(client)
-    found = store.newest_snapshot(client, log.head(client).number)
-    if found is not None and found.entry >= removed:
-        state = state_of(client, found)
-        if state is not None:
-            return state
-    return first_state(client, log)
-
-
-class Beginning(Protocol):
-    """What the log tells of the entries that it has removed; see ``EventLog``."""
-
-    def removed(self, client: int) -> int:
-        """The number of the last removed entry."""
-        ...
-
-    def removed_site(self, client: int) -> Entry | None:
-        """The last removed site."""
-        ...
-
-
-def first_state(client: int, log: Beginning) -> FloorState:
-    """The floor before the oldest entry that the log has."""
-    removed = log.removed(client)
-    state = FloorState(client=client, entry=removed)
-    site = log.removed_site(client)
-    if site is not None:
-        state.config = _config_decoder.decode(site.payload)
-        state.directory.apply(state.config)
-    return state

@@ -17,7 +17,8 @@ from floorcast.log.port import EventLog
 from floorcast.model.ending import ended
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
-from floorcast.projection.runner import Projection, Reports, first_state, last_state
+from floorcast.projection.beginning import first_state, last_state
+from floorcast.projection.runner import Projection, Reports
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 

@@ -1,0 +1,54 @@
+"""The state from which a client's projection begins to fold the log."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from floorcast.floor.state import (
+    FloorState,
+)
+from floorcast.log.port import Entry, EventLog
+from floorcast.site.configuration import FloorConfig
+from floorcast.store.projection_store import ProjectionStore
+from floorcast.store.snapshots import state_of
+
+__all__ = ["Beginning", "config_decoder", "first_state", "last_state"]
+
+config_decoder = msgspec.json.Decoder(FloorConfig)
+"""Decodes a site entry of the log."""
+
+
+def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
+    """The state for a start: the newest snapshot, else the floor before the oldest entry."""
+    removed = log.removed(client)
+    found = store.newest_snapshot(client, log.head(client).number)
+    if found is not None and found.entry >= removed:
+        state = state_of(client, found)
+        if state is not None:
+            return state
+    return first_state(client, log)
+
+
+class Beginning(Protocol):
+    """What the log tells of the entries that it has removed; see ``EventLog``."""
+
+    def removed(self, client: int) -> int:
+        """The number of the last removed entry."""
+        ...
+
+    def removed_site(self, client: int) -> Entry | None:
+        """The last removed site."""
+        ...
+
+
+def first_state(client: int, log: Beginning) -> FloorState:
+    """The floor before the oldest entry that the log has."""
+    removed = log.removed(client)
+    state = FloorState(client=client, entry=removed)
+    site = log.removed_site(client)
+    if site is not None:
+        state.config = config_decoder.decode(site.payload)
+        state.directory.apply(state.config)
+    return state
