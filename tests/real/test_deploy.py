@@ -6,10 +6,12 @@ Images are neither pulled nor built here, and no chart is installed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,11 @@ MISSING = "pip install -e '.[deploy]' brings it"
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "floorcast"
 SECONDS = 60
+BUCKET = {
+    "settings": {"archive": "s3://floor/archive"},
+    "envSecrets": ["bucket"],
+    "serviceAccountName": "floor",
+}
 LOGON = (
     b'{"specversion": "1.0", "id": "1", "source": "s", "type": "agent.state",'
     b' "data": {"agent": "ANN", "eventType": "LOGON", "service": 1}}'
@@ -104,8 +111,9 @@ def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
             {"replicas": 3, "cluster": {"secret": "nats"}},
             ["PodDisruptionBudget", "Service", "Service", "StatefulSet"],
         ),
+        (BUCKET, ["Service", "Service", "StatefulSet"]),
     ],
-    ids=["one server", "with an ingress", "a cluster"],
+    ids=["one server", "with an ingress", "a cluster", "with an archive"],
 )
 def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
     """Helm's own linter and renderer, and the schemas of Kubernetes, find nothing."""
@@ -126,6 +134,27 @@ def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
     assert sorted(document["kind"] for document in made) == kinds
     for document in made:
         schemas.validate(document, schemas.latest_version(), strict=True)
+
+
+def test_the_chart_gives_an_archive_its_bucket_and_its_credentials() -> None:
+    """The address is a setting; the credentials come from a secret, or from a role."""
+    chart = pytest.importorskip("helm_python.chart", reason=MISSING)
+    yaml = pytest.importorskip("yaml", reason=MISSING)
+    rendered = chart.Chart.load(str(CHART)).render(BUCKET, name="fc", namespace="floor")
+    (text,) = [one for name, one in rendered.items() if name.endswith("statefulset.yaml")]
+    pod = yaml.safe_load(text)["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    assert {"name": "FLOORCAST_ARCHIVE", "value": "s3://floor/archive"} in server["env"]
+    assert server["envFrom"] == [{"secretRef": {"name": "bucket"}}]
+    assert pod["serviceAccountName"] == "floor"
+
+
+def test_the_image_has_what_an_archive_and_a_cluster_need() -> None:
+    """Its extras are those of the package."""
+    text = (DEPLOY / "Containerfile").read_text("utf-8")
+    (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", text, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {"archive", "cluster"} <= set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
 def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
