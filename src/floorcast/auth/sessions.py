@@ -19,10 +19,9 @@ from typing import Final
 from msgspec import structs
 
 from floorcast.auth.credentials import Claim, Credentials, Proven
-from floorcast.auth.keys import is_api_token
 from floorcast.auth.passwords import Passwords
+from floorcast.auth.rights import permit
 from floorcast.auth.session import (
-    SCREEN,
     NewSessions,
     Session,
     id_from,
@@ -267,47 +266,10 @@ class Sessions:
 
     def _allow(self, session: Session) -> bool:
         """Update the session's rights from the site; False if it has ended."""
-        if session.generation == self._site.generation or self._permit(session):
+        if session.generation == self._site.generation or permit(session, self._site):
             return True
         # a session can arrive before the change of the site that allows it
-        return self._site.reload() is not None and self._permit(session)
-
-    def _permit(self, session: Session) -> bool:
-        if session.screen:
-            return self._permit_screen(session)
-        directory = self._site.directory
-        client = directory.clients.get(session.client)
-        user = directory.user(session.client, session.name, agent=session.agent)
-        if user is None or not is_api_token(client, session.token):
-            return False
-        if session.proof != proof_of(user.password_hash):
-            return False
-        session.user, session.role = user.id, user.role
-        limits = user.call_centers
-        session.call_centers = (
-            None if limits is None else directory.call_centers_of(session.client, limits)
-        )
-        session.clients_seen = (
-            (session.client,) if session.agent else directory.family(session.client)
-        )
-        session.generation = self._site.generation
-        return True
-
-    def _permit_screen(self, session: Session) -> bool:
-        directory = self._site.directory
-        found = directory.screen(session.token)
-        if found is None or found[0] != session.client:
-            return False
-        _, key = found
-        limited = bool(key.call_centers or key.services)
-        session.role = SCREEN
-        session.call_centers = (
-            directory.call_centers_of(session.client, key.call_centers) if limited else None
-        )
-        session.services = directory.services_of(session.client, key.services)
-        session.clients_seen = directory.family(session.client)
-        session.generation = self._site.generation
-        return True
+        return self._site.reload() is not None and permit(session, self._site)
 
     def _touch(self, session: Session) -> None:
         session.last_used = self._now()
