@@ -9,7 +9,8 @@ from typing import Any
 from floorcast.verify.call_pass import known_facts
 from floorcast.verify.client_days import QUARTER_MS, Days
 from floorcast.verify.queue_segments import course, of_agent
-from floorcast.verify.records import Heard, Records, WrapUp
+from floorcast.verify.record_types import Heard, WrapUp
+from floorcast.verify.records import Records
 from floorcast.verify.sums import Presence, Sums
 
 __all__ = ["AgentPass", "tell_states"]

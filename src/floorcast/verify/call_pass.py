@@ -8,7 +8,8 @@ from typing import Any
 
 from floorcast.verify.client_days import Days
 from floorcast.verify.queue_segments import Course, QueueSegment, course, is_step, of_agent
-from floorcast.verify.records import Known, Records, Report, Terms, Told, WrapUp, name_of
+from floorcast.verify.record_types import Known, Report, Terms, Told, WrapUp, name_of
+from floorcast.verify.records import Records
 from floorcast.verify.sums import IntervalSums, OpenCall, Sums
 
 __all__ = ["CallPass", "known_facts", "note_answers"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from floorcast.verify.records import Report
+from floorcast.verify.record_types import Report
 from floorcast.verify.sums import Sums
 
 __all__ = ["add_campaigns"]

@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from floorcast.verify.agent_pass import customer_phone
 from floorcast.verify.client_days import QUARTER_MS, Days
+from floorcast.verify.expected_agents import AgentAnswers, Labels, Row, text
+from floorcast.verify.formulas import level, mean, percent, rank
 from floorcast.verify.names import Site
 from floorcast.verify.sums import (
-    AgentSums,
     CallList,
     Campaign,
     IntervalSums,
     OpenCall,
-    Presence,
     ServiceSums,
     Sums,
 )
 
 __all__ = ["Answers"]
 
-Row = dict[str, Any]
-
-_REASONS = {
-    "Lunch": "LUNCH",
-    "Training": "TRAINING",
-    "Break": "BREAK",
-    "Meeting": "MEETING",
-    "TechDiff": "TECH_DIFFICULTIES",
-    "Other": "OTHER",
-}
-_AVERAGES = {
-    "Ready": "Ready",
-    "NotReady": "Not Ready",
-    "Talk": "In Call",
-    "Wrapup": "Wrapup",
-    "PreviewDial": "Preview Dial",
-    "ManualDial": "Manual Dial",
-    "Hold": "Hold",
-    "Transferring": "Transferring",
-    "Registering": "Registering",
-    "Dialing": "Dialing",
-    "Reserved": "Reserved",
-}
-_STATE_IDS = (
-    "Logoff", "Logon", "Ready", "Not Ready", "In Call", "Wrapup", "Transferring", "Manual Dial",
-    "Preview Dial", "Dialing", "Registering", "Hold", "Reserved",
-)  # fmt: skip
-_CATEGORIES = ("rpcComplete", "rpcIncomplete", "wpc", "nonContacts")
 _ZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
 _COUNTS = ("loaded", "uploaded", "remaining", "completed")
 
@@ -61,21 +32,23 @@ class Answers:
     def __init__(self, sums: Sums, site: Site, days: Days, now: int) -> None:
         self._sums = sums
         self._site = site
+        self._labels = Labels(site)
         self._days = days
         self._now = now
 
     def all(self) -> dict[str, list[Row]]:
         """Every method's rows; those of agents in the order of their ids."""
+        agents = AgentAnswers(self._sums, self._site, self._now)
         return {
             "service/stats": self._services(),
             "service/stats/intervals": self._intervals(),
             "service/calls": self._calls(),
             "service/calls/status": self._waiting(),
             "service/liveConnects": self._connects(),
-            "service/agent/stats": self._stats(),
-            "service/agent/stats/ex": self._ex(),
-            "service/agents/status": self._status(),
-            "service/agents/averages": self._averages(),
+            "service/agent/stats": agents.stats(),
+            "service/agent/stats/ex": agents.ex(),
+            "service/agents/status": agents.status(),
+            "service/agents/averages": agents.averages(),
             "campaign/stats": self._campaigns(),
         }
 
@@ -108,13 +81,13 @@ class Answers:
             "totalOffered": sums.offered,
             "totalHandled": sums.handled,
             "totalAbandoned": len(sums.abandoned),
-            "abandonRate": _percent(len(sums.abandoned), decided),
-            "serviceLevel": _level(known.get("service_level"), sums),
-            "averageSpeedOfAnswer": _mean(sum(sums.waits), len(sums.waits)),
-            "averageDurationToAbandon": _mean(sum(sums.abandoned), len(sums.abandoned)),
-            "averageTalkDuration": _mean(sum(sums.talks), talks),
-            "averageWrapupDuration": _mean(sum(sums.wrap_ups), talks),
-            "averageHandleDuration": _mean(sum(sums.talks) + sum(sums.wrap_ups), talks),
+            "abandonRate": percent(len(sums.abandoned), decided),
+            "serviceLevel": level(known.get("service_level"), sums),
+            "averageSpeedOfAnswer": mean(sum(sums.waits), len(sums.waits)),
+            "averageDurationToAbandon": mean(sum(sums.abandoned), len(sums.abandoned)),
+            "averageTalkDuration": mean(sum(sums.talks), talks),
+            "averageWrapupDuration": mean(sum(sums.wrap_ups), talks),
+            "averageHandleDuration": mean(sum(sums.talks) + sum(sums.wrap_ups), talks),
             "totalCallsAnsweredWithinSLA": sums.handled_within,
             "totalCallsAbandonedWithinSLA": sums.abandoned_within,
             "pacingMethod": known.get("pacing_method"),
@@ -129,7 +102,7 @@ class Answers:
             "longestCallInQueue": max([0, *waits]) // 1000,
             "maxHoldTime": known.get("max_hold_time"),
             **self._of_campaigns(number),
-            **self._call_center(number),
+            **self._labels.call_center(number),
             **_targets(known),
         }
 
@@ -180,18 +153,18 @@ class Answers:
             "complete": end <= self._now,
             **{name: counts[name] for name in (*shown, "abandonedWithinSLA", "abandonedShort")},
             "movedOn": {name: count for name, count in sums.moved_on.items() if count},
-            "serviceLevel": _level(self._site.services[number].get("service_level"), of_service),
-            "abandonRate": _percent(counts["abandoned"], len(sums.waits) + counts["abandoned"]),
-            "averageSpeedOfAnswer": _mean(sum(sums.waits), len(sums.waits)),
-            "averageTalkDuration": _mean(spent["talk"], talks),
-            "averageWrapupDuration": _mean(spent["wrapUp"], talks),
-            "averageHandleDuration": _mean(spent["talk"] + spent["wrapUp"], talks),
-            "averageHoldDuration": _mean(spent["holdTime"], talks),
-            "waitP50": _rank(seconds, Decimal("0.5")),
-            "waitP90": _rank(seconds, Decimal("0.9")),
+            "serviceLevel": level(self._site.services[number].get("service_level"), of_service),
+            "abandonRate": percent(counts["abandoned"], len(sums.waits) + counts["abandoned"]),
+            "averageSpeedOfAnswer": mean(sum(sums.waits), len(sums.waits)),
+            "averageTalkDuration": mean(spent["talk"], talks),
+            "averageWrapupDuration": mean(spent["wrapUp"], talks),
+            "averageHandleDuration": mean(spent["talk"] + spent["wrapUp"], talks),
+            "averageHoldDuration": mean(spent["holdTime"], talks),
+            "waitP50": rank(seconds, Decimal("0.5")),
+            "waitP90": rank(seconds, Decimal("0.9")),
             "waitMax": max(seconds, default=0),
             **{name: spent[name] // 1000 for name in times},
-            "occupancy": _percent(busy, busy + spent["readyTime"]),
+            "occupancy": percent(busy, busy + spent["readyTime"]),
         }
 
     def _of_campaigns(self, service: int) -> Row:
@@ -207,7 +180,7 @@ class Answers:
             "loaded": loaded,
             "remaining": remaining,
             "playingDialable": sum(counts.get("dialable", 0) for counts in playing),
-            "percentComplete": _percent(loaded - remaining, loaded) if loaded else 100,
+            "percentComplete": percent(loaded - remaining, loaded) if loaded else 100,
         }
 
     def _outbound(self, call: OpenCall) -> Row:
@@ -229,14 +202,14 @@ class Answers:
             facts, consumer = call.facts, call.facts.get("consumer") or {}
             names = [consumer.get("firstName"), consumer.get("lastName")]
             row = {
-                "serviceName": self._service_name(call.service),
-                "serviceId": _text(call.service),
+                "serviceName": self._labels.service_name(call.service),
+                "serviceId": text(call.service),
                 "name": " ".join(name for name in names if name) or _first(names),
                 "account": facts.get("account"),
                 "phone": customer_phone(facts),
                 "timeStamp": str((call.since or 0) // 1000),
-                "agentSkill": _text(facts.get("skill", call.service)),
-                "priority": _text(facts.get("priority")),
+                "agentSkill": text(facts.get("skill", call.service)),
+                "priority": text(facts.get("priority")),
             }
             rows.append(row)
         return rows
@@ -249,117 +222,15 @@ class Answers:
             rows.append({"total": str(total), "timeStamp": str(end)})
         return rows
 
-    # -- agents ----------------------------------------------------------------------------
-
-    def _stats(self) -> list[Row]:
-        rows: list[Row] = []
-        for agent, presence in sorted(self._sums.presences.items()):
-            if presence.state == "Logoff":
-                continue
-            sums: Counter[str] = Counter()
-            for one in self._sums.agents[agent].values():
-                sums.update(_figures(one))
-            row: Row = {
-                "agentName": self._agent_name(agent),
-                "agentStatus": presence.state,
-                "stateChangedTime": presence.since,
-                **{name: sums[name] for name in _figures(AgentSums())},
-            }
-            rows.append(row)
-        return rows
-
-    def _ex(self) -> list[Row]:
-        rows: list[Row] = []
-        for agent, services in sorted(self._sums.agents.items()):
-            if not any(one.was_there or one.is_present for one in services.values()):
-                continue
-            entries = []
-            for service in sorted(services, key=lambda one: -1 if one is None else one):
-                one, figures = services[service], _figures(services[service])
-                if one.was_there or one.is_present or any(figures.values()):
-                    center = self._call_center(service)["callCenterId"]
-                    entries.append({"id": service, "callCenterId": center, **figures})
-            row: Row = {
-                "services": entries,
-                "agentName": self._agent_name(agent),
-                "agentLoginId": self._site.agents[agent][0],
-            }
-            rows.append(row)
-        return rows
-
-    def _status(self) -> list[Row]:
-        return [
-            self._details(agent, presence)
-            for agent, presence in sorted(self._sums.presences.items())
-            if presence.state != "Logoff"
-        ]
-
-    def _details(self, agent: int, presence: Presence) -> Row:
-        calls: Counter[str] = Counter()
-        for one in self._sums.agents[agent].values():
-            calls.update(one.calls)
-        return {
-            "serviceId": presence.service,
-            "serviceName": self._service_name(presence.service),
-            "agentLoginId": self._site.agents[agent][0],
-            "agentName": self._agent_name(agent),
-            "state": presence.state,
-            "stateId": _STATE_IDS.index(presence.state),
-            "reasonCode": presence.reason or "",
-            "callType": presence.call.get("direction"),
-            "stateChangedAfter": presence.since,
-            "inboundCalls": calls["inbound"] or None,
-            "outboundCalls": calls["outbound"] or None,
-            "isAgentMonitored": presence.monitored,
-            "transactionId": presence.call.get("transactionId"),
-            "sessionId": presence.call.get("sessionId"),
-            "account": presence.call.get("account"),
-            "agentSkill": presence.skill,
-            "phone": presence.call.get("phone"),
-            **self._call_center(presence.service),
-        }
-
-    def _averages(self) -> list[Row]:
-        time: Counter[str] = Counter()
-        visits: Counter[str] = Counter()
-        for services in self._sums.agents.values():
-            for one in services.values():
-                time.update(one.time)
-                visits.update(one.visits)
-        row: Row = {
-            f"average{name}Time": str(_mean(time[state], visits[state]))
-            for name, state in _AVERAGES.items()
-        }
-        return [{**row, "timeStamp": str(self._now)}]
-
     # -- campaigns -------------------------------------------------------------------------
 
     def _campaigns(self) -> list[Row]:
         left_out = ("DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT")
         return [
-            _campaign(number, one) | self._campaign_name(number)
+            _campaign(number, one) | self._labels.campaign_name(number)
             for number, one in sorted(self._sums.campaigns.items())
             if one.last >= self._days.begin and one.counts.get("state", "").upper() not in left_out
         ]
-
-    # -- names -----------------------------------------------------------------------------
-
-    def _agent_name(self, agent: int) -> str:
-        login, name = self._site.agents[agent]
-        return name or login
-
-    def _campaign_name(self, campaign: int) -> Row:
-        """Its name, unless no source has named it."""
-        name = self._site.names.campaigns[campaign]
-        return {} if name == f"Campaign {campaign}" else {"name": name}
-
-    def _service_name(self, service: int | None) -> str | None:
-        return None if service is None else self._site.services[service]["name"]
-
-    def _call_center(self, service: int | None) -> Row:
-        center = None if service is None else self._site.services[service].get("call_center")
-        name = None if center is None else self._site.call_centers.get(center)
-        return {"callCenterId": _text(center), "callCenterName": name}
 
 
 def _targets(service: Mapping[str, Any]) -> Row:
@@ -382,45 +253,6 @@ def _campaign(number: int, campaign: Campaign) -> Row:
     }
 
 
-def _figures(sums: AgentSums) -> Row:
-    reasons = {name: sums.reasons[reason] // 1000 for name, reason in _REASONS.items()}
-    talk = sum(sums.time[state] for state in ("In Call", "Hold", "Transferring"))
-    return {
-        "inboundCalls": sums.calls["inbound"],
-        "outboundCalls": sums.calls["outbound"],
-        "readyDuration": sums.time["Ready"] // 1000,
-        "totalNotReadyDuration": sum(reasons.values()),
-        **{f"notReady{name}Duration": seconds for name, seconds in reasons.items()},
-        "wrapupDuration": sums.time["Wrapup"] // 1000,
-        "talkDuration": talk // 1000,
-        **{category: sums.categories[category] for category in _CATEGORIES},
-    }
-
-
-def _level(formula: str | None, sums: ServiceSums) -> int | float:
-    handled, abandoned = len(sums.waits), len(sums.abandoned)
-    if formula == "answered_of_offered":
-        return _percent(sums.handled_within, handled + abandoned)
-    if formula == "with_abandons_within_sla":
-        return _percent(sums.handled_within + sums.abandoned_within, handled + abandoned)
-    if formula == "answered_of_answered":
-        return _percent(sums.handled_within, handled)
-    return _percent(sums.handled_within, handled + abandoned - sums.abandoned_short)
-
-
-def _percent(part: int, whole: int) -> int | float:
-    if whole == 0:
-        return 0
-    value = (Decimal(100) * part / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return float(value)
-
-
-def _mean(total_ms: int, count: int) -> int:
-    if count == 0:
-        return 0
-    return int((Decimal(total_ms) / count / 1000).quantize(Decimal(1), ROUND_HALF_UP))
-
-
 def _beginning(call: OpenCall) -> tuple[int, int, str]:
     return (call.began or 0, *call.name)
 
@@ -429,16 +261,6 @@ def _first(values: Sequence[str | None]) -> str | None:
     return next((value for value in values if value is not None), None)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
 def _is_counted(sums: IntervalSums) -> bool:
     counted = (sums.counts, sums.spent, sums.moved_on)
     return bool(sums.talks) or any(count for counts in counted for count in counts.values())
-
-
-def _rank(ordered: Sequence[int], share: Decimal) -> int:
-    """The nearest rank."""
-    rank = int((share * len(ordered)).to_integral_value(ROUND_CEILING))
-    return ordered[rank - 1] if rank else 0

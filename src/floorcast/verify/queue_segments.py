@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from floorcast.verify.records import Told
+from floorcast.verify.record_types import Told
 
 __all__ = ["Course", "QueueSegment", "course", "is_step", "of_agent"]
 

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from math import inf
 from operator import itemgetter
-from typing import Any, NamedTuple
 
 import apsw
 import msgspec
 
-from floorcast.verify.names import Site, categories
+from floorcast.verify.names import Site
+from floorcast.verify.record_types import Heard, Json, Known, Report, Terms, Told, WrapUp, name_of
 
-__all__ = ["Heard", "Json", "Known", "Records", "Report", "Terms", "Told", "WrapUp", "name_of"]
+__all__ = ["Records"]
 
 _SCHEMA = """
 CREATE TABLE calls (number INT, session TEXT, position INT, record TEXT);
@@ -37,115 +37,6 @@ CREATE TABLE campaigns (position INT, record TEXT);
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LATE_MS = 15 * 60_000  # an agent's state out of order that arrives later counts nothing
-
-Json = dict[str, Any]
-
-
-class Told(NamedTuple):
-    """Something about a call: where in the log, when by its own time (ms), what, and of whom.
-
-    ``counts_at`` is when it was taken if its own time is later. ``kind`` is what follows ``call.``
-    in an event's type, ``missed`` for ``agent.missed``, or ``state`` for an agent's event that
-    names the call; ``terms`` numbers the site entry in force. ``recorded_at`` is when it was taken.
-    """
-
-    position: int
-    at: int
-    counts_at: int
-    kind: str
-    service: int | None
-    agent: int | None
-    campaign: int | None
-    terms: int
-    data: Json
-    recorded_at: int
-
-
-class Heard(NamedTuple):
-    """Something about an agent: where in the log, when by its own time (ms), and what it says.
-
-    ``at`` is when it was taken if its own time, ``told_at``, is later. ``service`` is the one that
-    it names, ``services`` all that it lists, and ``named`` that of its call. ``kind`` is ``state``,
-    ``answered`` for a ``call.answer`` that names the agent, or ``late`` for a LOGON that came too
-    late for anything but its service; ``at`` is then when the newest state began. ``recorded_at``
-    is when it was taken.
-    """
-
-    kind: str
-    position: int
-    at: int
-    told_at: int
-    terms: int
-    service: int | None
-    services: list[int] | None
-    named: int | None
-    data: Json
-    recorded_at: int
-
-    @property
-    def call(self) -> tuple[int, str] | None:
-        """The call that it names, if it names it whole."""
-        said = self.data.get("call") or {}
-        if said.get("transactionId") is None or said.get("sessionId") is None:
-            return None
-        return int(said["transactionId"]), said["sessionId"]
-
-
-class Terms:
-    """The rules of a site entry for judging calls."""
-
-    def __init__(self, plan: Json) -> None:
-        self._services = {one["id"]: one for one in plan.get("services", ())}
-        self._reasons = {
-            one["reason"]: one["counts_as"] for one in plan.get("not_ready_reasons", ())
-        }
-        self._categories = categories(plan)
-
-    def thresholds(self, service: int) -> tuple[int, int]:
-        """The SLA and the short-abandon threshold of a service, in ms."""
-        known = self._services.get(service, {})
-        sla = known.get("sla_seconds", 20)
-        return sla * 1000, known.get("short_abandon_seconds", sla) * 1000
-
-    def counts_exits(self, service: int) -> bool:
-        """Whether a call that leaves the service's queue counts as abandoned."""
-        return bool(self._services.get(service, {}).get("count_exits_as") == "abandoned")
-
-    def reason(self, said: str | None) -> str | None:
-        """The figure in which a Not Ready reason counts."""
-        return self._reasons.get(said or "", said)
-
-    def category(self, code: str | None) -> str:
-        """The category of a term code."""
-        return self._categories.get(code or "", "nonContacts")
-
-
-class Known(NamedTuple):
-    """An agent answered a call, at a service."""
-
-    position: int
-    at: int
-    service: int | None
-    number: int
-    session: str
-
-
-class WrapUp(NamedTuple):
-    """A wrap-up that belongs to a call: whose, when it began, and how long it took; in ms."""
-
-    agent: int
-    begin: int
-    spent: int
-
-
-class Report(NamedTuple):
-    """Something about a campaign: an update, or (no ``data``) something in one of its calls."""
-
-    position: int
-    campaign: int
-    at: int
-    service: int | None
-    data: Json | None
 
 
 class Records:
@@ -354,11 +245,6 @@ class Records:
     def _keep(self, told: Told) -> None:
         row = (*name_of(told), told.position, json.dumps(told))
         self._base.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
-
-
-def name_of(told: Told) -> tuple[int, str]:
-    """A call's name."""
-    return int(told.data["transactionId"]), told.data["sessionId"]
 
 
 def _ms(moment: str) -> int:
