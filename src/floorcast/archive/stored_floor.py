@@ -6,28 +6,19 @@ It is read beside a running server, which alone writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-import apsw
-import structlog
-
 from floorcast.floor.state import FloorState
 from floorcast.log.log_file import StreamRow
-from floorcast.log.log_reader import LogReader
 from floorcast.log.port import Entry
-from floorcast.model.errors import Unavailable
-from floorcast.sqlite.background_writer import BackgroundWriter
-from floorcast.sqlite.files import open_reader
-from floorcast.store.snapshots import StoredSnapshots, state_of
-from floorcast.store.stored_calls import CallKey, StoredCalls
+from floorcast.projection.stored_folder import stored_folder
+from floorcast.store.stored_calls import CallKey
 
 __all__ = ["StoredFloor"]
 
 READ_ENTRIES = 64
-CACHE_KIB = 8192
-
-_log = structlog.get_logger(__name__)
 
 
 class StoredFloor:
@@ -35,17 +26,12 @@ class StoredFloor:
 
     def __init__(self, folder: Path, client: int) -> None:
         self.client = client
-        try:
-            self._log = LogReader(folder / "log.db")
-            reader = open_reader(folder / "mirror.db", cache_kib=CACHE_KIB)
-        except apsw.Error as error:
-            raise Unavailable(f"the log in {folder} cannot be read: {error}") from error
-        self._reader = reader
-        rows = {row.client: row for row in self._log.streams()}
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(stored_folder(folder))
+            self._log = self._folder.log
+            rows = {row.client: row for row in self._log.streams()}
+            self._open = stack.pop_all()
         self.stream: StreamRow | None = rows.get(client)
-        nobody = BackgroundWriter(apsw.Connection(":memory:"), "nothing", background=False)
-        self._calls = StoredCalls(reader, nobody, self._damaged)
-        self._snapshots = StoredSnapshots(reader, nobody, self._damaged)
 
     def __enter__(self) -> Self:
         """Use the files until the block ends."""
@@ -53,8 +39,7 @@ class StoredFloor:
 
     def __exit__(self, *_error: object) -> None:
         """Close the files."""
-        self._log.close()
-        self._reader.close()
+        self._open.close()
 
     @property
     def removed(self) -> int:
@@ -88,19 +73,13 @@ class StoredFloor:
     def state(self, at_most_entry: int) -> FloorState | None:
         """The newest stored state at or before an entry that the log continues; None for none.
 
-        A log that has lost nothing continues the empty floor.
+        A log that has lost nothing continues the empty floor. Raises Unavailable.
         """
-        found = self._snapshots.newest(self.client, at_most_entry)
-        state = None
-        if found is not None and found.entry >= self.removed:
-            state = state_of(self.client, found)
+        state = self._folder.newest_state(self.client, at_most_entry, self.removed)
         if state is None and not self.removed:
             return FloorState(client=self.client)
         return state
 
     def find_calls(self, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
         """Calls that had left memory at a position, in stored form."""
-        return self._calls.find(self.client, keys, at_place)
-
-    def _damaged(self, client: int | None) -> None:
-        _log.error("derived_data_damaged", file="mirror.db", client=client)
+        return self._folder.find_calls(self.client, keys, at_place)

@@ -7,7 +7,7 @@ For a process of its own, beside the server that writes the files: it reads ``lo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -22,16 +22,15 @@ from floorcast.model.token import INDEX_BITS, MAX_INDEX, end_of_entry, entry_of
 from floorcast.projection.beginning import first_state
 from floorcast.projection.left_calls import LeftCalls
 from floorcast.projection.refold import FoldLimits, Refold
+from floorcast.projection.stored_folder import StoredFolder, stored_folder
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.files import open_reader
-from floorcast.store import snapshots, stored_calls
+from floorcast.sqlite.files import reading
+from floorcast.store import snapshots
 from floorcast.store.call_days import CallDay, CallDays
-from floorcast.store.damage import UNREADABLE
 from floorcast.store.stored_calls import CallKey
 
 __all__ = ["PastFloors", "TooLongAgo", "past_floors"]
 
-CACHE_KIB = 8192
 _READ_ENTRIES = 1000  # at a time, if they are not large
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -50,11 +49,11 @@ class TooLongAgo(Exception):
 class PastFloors:
     """The floors of a data folder's clients at past positions. See ``past_floors``."""
 
-    def __init__(self, reader: LogReader, store: apsw.Connection, limits: FoldLimits) -> None:
-        self._reader = reader
-        self._store = store
+    def __init__(self, folder: StoredFolder, limits: FoldLimits) -> None:
+        self._folder = folder
+        self._reader, self._store = folder
         self._limits = limits
-        self._streams = {row.client: row for row in reader.streams()}
+        self._streams = {row.client: row for row in folder.log.streams()}
 
     def floor(self, client: int, place: int, kept: Refold | None = None) -> Refold:
         """The client's floor after the event at a position, or at the end of an entry.
@@ -93,10 +92,7 @@ class PastFloors:
         self, client: int, keys: Collection[CallKey], at_place: int
     ) -> dict[CallKey, bytes]:
         """See ``ProjectionStore.find_calls``. Raises Unavailable."""
-        try:
-            return stored_calls.found(self._store, client, keys, at_place)
-        except (apsw.Error, *UNREADABLE) as error:
-            raise Unavailable("derived data cannot be read, or is being rebuilt", 5) from error
+        return self._folder.find_calls(client, keys, at_place)
 
     def _begun(self, stream: _Stream, place: int, kept: Refold | None) -> Refold:
         """A floor at or before the place."""
@@ -108,10 +104,9 @@ class PastFloors:
             or (kept.is_whole() and max(nearest, removed) <= entry_of(kept.reached) <= whole)
         ):
             return kept
-        for snapshot in snapshots.sound(self._store, stream.client, whole, removed):
-            state = snapshots.state_of(stream.client, snapshot)
-            if state is not None:
-                return Refold(state, self._limits)
+        state = self._folder.newest_state(stream.client, whole, removed)
+        if state is not None:
+            return Refold(state, self._limits)
         if removed:
             oldest = snapshots.oldest(self._store, stream.client, removed)
             since = (
@@ -141,18 +136,11 @@ class _Stream:
 @contextmanager
 def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
     """Open a data folder's files to read from them. Raises Unavailable."""
-    with ExitStack() as stack:
-        try:
-            reader = LogReader(folder / "log.db")
-            stack.callback(reader.close)
-            store = open_reader(folder / "mirror.db", cache_kib=CACHE_KIB)
-            stack.callback(store.close)
-            # the log first: whatever a snapshot has, the log then has had
-            stack.enter_context(reader.held())
-            store.execute("BEGIN")
-        except apsw.Error as error:
-            raise Unavailable("the data folder cannot be read") from error
-        yield PastFloors(reader, store, limits)
+    # the log first: whatever a snapshot has, the log then has had
+    with stored_folder(folder) as files, files.log.held():
+        with reading():
+            files.store.execute("BEGIN")
+        yield PastFloors(files, limits)
 
 
 def _damaged(client: int | None) -> None:

@@ -1,0 +1,76 @@
+"""A data folder's ``log.db`` and ``mirror.db``, read beside the server that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from floorcast.floor.state import FloorState
+from floorcast.log.log_reader import LogReader
+from floorcast.model.errors import Unavailable
+from floorcast.sqlite.background_writer import DAMAGED
+from floorcast.sqlite.files import open_reader
+from floorcast.store import snapshots, stored_calls
+from floorcast.store.damage import UNREADABLE
+from floorcast.store.stored_calls import CallKey
+
+__all__ = ["StoredFolder", "stored_folder"]
+
+CACHE_KIB = 8192
+
+
+class StoredFolder(NamedTuple):
+    """The log, and the store of snapshots and of calls that left memory."""
+
+    log: LogReader
+    store: apsw.Connection
+
+    def newest_state(self, client: int, at_most_entry: int, removed: int) -> FloorState | None:
+        """The floor of the newest usable snapshot at or before an entry; None if there is none.
+
+        ``removed`` is the last entry that retention removed: the log continues no older snapshot.
+        A snapshot that is damaged, or another release's, gives way to an older one. Raises
+        Unavailable.
+        """
+        try:
+            for snapshot in snapshots.sound(self.store, client, at_most_entry, removed):
+                state = snapshots.state_of(client, snapshot)
+                if state is not None:
+                    return state
+        except DAMAGED as error:
+            raise _being_rebuilt() from error
+        return None
+
+    def find_calls(
+        self, client: int, keys: Collection[CallKey], at_place: int
+    ) -> dict[CallKey, bytes]:
+        """See ``ProjectionStore.find_calls``. Raises Unavailable."""
+        try:
+            return stored_calls.found(self.store, client, keys, at_place)
+        except (apsw.Error, *UNREADABLE) as error:
+            raise _being_rebuilt() from error
+
+
+@contextmanager
+def stored_folder(folder: Path) -> Iterator[StoredFolder]:
+    """Open a data folder's files to read from them. Raises Unavailable."""
+    with ExitStack() as stack:
+        try:  # the log first: whatever a snapshot has, the log then has had
+            log = LogReader(folder / "log.db")
+        except apsw.Error as error:
+            raise Unavailable(f"the log in {folder} cannot be read: {error}") from error
+        stack.callback(log.close)
+        try:
+            store = open_reader(folder / "mirror.db", cache_kib=CACHE_KIB)
+        except apsw.Error as error:
+            raise _being_rebuilt() from error
+        stack.callback(store.close)
+        yield StoredFolder(log, store)
+
+
+def _being_rebuilt() -> Unavailable:
+    return Unavailable("derived data cannot be read, or is being rebuilt", 5)

@@ -1,0 +1,79 @@
+"""A data folder's files, read beside the server that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from floorcast.model.errors import Unavailable
+from floorcast.projection.stored_folder import stored_folder
+from floorcast.sqlite.checksums import add_function
+from tests.real.nodes import Clock, House, scratch
+from tests.real.sites import ACME, event, ndjson
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A folder with four snapshots of a client: after entries 1 to 4."""
+    with scratch() as folder:
+        house = House(folder, Clock())
+        for number in range(3):
+            house.take(ndjson([event("call.queue", number, transactionId=number, sessionId="s",
+                                     service="Sales")]))  # fmt: skip
+            house.close()
+            house.clock.move(3600)
+            house.open()
+        house.end()
+        yield house.data
+
+
+def change(data: Path, sql: str, *bindings: object) -> None:
+    """Change the store as a disk or another release would."""
+    connection = apsw.Connection(str(data / "mirror.db"))
+    add_function(connection)
+    connection.execute(sql, bindings)  # type: ignore[arg-type]  # numbers alone
+    connection.close()
+
+
+def entry_of_newest(data: Path, at_most: int = 100, removed: int = 0) -> int | None:
+    """The entry of the newest usable state."""
+    with stored_folder(data) as files:
+        state = files.newest_state(ACME, at_most, removed)
+    return None if state is None else state.entry
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE snapshots SET blob = zeroblob(length(blob)) WHERE client = ? AND entry = 4",
+        "UPDATE snapshots SET version = 999, checksum = NULL WHERE client = ? AND entry = 4",
+        "UPDATE snapshots SET blob = x'00', checksum = NULL WHERE client = ? AND entry = 4",
+    ],
+)
+def test_a_snapshot_that_cannot_be_used_gives_way_to_an_older_one(data: Path, fault: str) -> None:
+    """Damaged, written by another release, or not to be decoded; the log then has the rest."""
+    assert [entry_of_newest(data), entry_of_newest(data, 3), entry_of_newest(data, 0)] == [
+        4, 3, None,
+    ]  # fmt: skip
+    change(data, fault, ACME)
+    assert entry_of_newest(data) == 3
+    assert entry_of_newest(data, removed=4) is None
+
+
+def test_a_store_that_is_damaged_is_being_rebuilt(data: Path) -> None:
+    """Its reader is told to come back."""
+    store = data / "mirror.db"
+    content = bytearray(store.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    store.write_bytes(content)
+    with pytest.raises(Unavailable, match="rebuilt"):
+        entry_of_newest(data)
+
+
+def test_a_folder_without_a_log_cannot_be_read(tmp_path: Path) -> None:
+    """The message names the folder."""
+    with pytest.raises(Unavailable, match=str(tmp_path)), stored_folder(tmp_path):
+        pass
