@@ -11,13 +11,15 @@ import apsw
 import pytest
 
 from floorcast.archive.jobs import hash_key
+from floorcast.archive.tables import read_parquet
 from floorcast.auth import audit_log
 from floorcast.model.errors import SettingError
-from floorcast.model.token import TICKS_PER_SECOND, encode
+from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.sqlite.checksums import add_function
 from tests.archive.sealed_folders import START as BEGAN
 from tests.archive.sealed_folders import Floor
 from tests.cli.desk import Desk
+from tests.nats_servers import NatsServers
 from tests.real.sites import event, ndjson
 
 ERASE = ("erase", "--client", "47415", "--data", "server/data")
@@ -140,6 +142,35 @@ def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal:
     assert listed[1].split()[-1] == "1"
     again = desk.says(*ERASE, "--phone", "+12125550147", "--account", "ACC-1", *archive)
     assert "rows of the archive changed: 0" in again
+
+
+def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
+    tmp_path: Path, desk: Desk, nats_server: NatsServers
+) -> None:
+    """Without the cluster's address nothing is changed, and the message says what to give."""
+    url = nats_server.account()
+    (tmp_path / "server").mkdir()
+    floor = Floor(tmp_path / "server", log=url)
+    floor.clock.move((system_now() - floor.clock()) / TICKS_PER_SECOND)  # as NATS stamps entries
+    floor.call(1)
+    floor.call(2, phone="+1 212 555 0999", name="Hopper")
+    floor.go_on(75)
+    floor.seal_all(personal="hash", key=hash_key(floor.house.node.server.token_secret))
+    floor.house.end()
+    asked = (*ERASE, "--phone", WRITTEN[1], "--archive", "server/archive")
+    before = (floor.house.data / "log.db").read_bytes(), floor.files()
+    with pytest.raises(SettingError, match="--log nats://"):
+        desk.does(*asked)
+    assert ((floor.house.data / "log.db").read_bytes(), floor.files()) == before
+    # whom the log no longer has, the hash alone finds
+    said = desk.says(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
+    assert "rows of the archive would be changed: 0" not in said
+    said = desk.says(*asked, "--log", url)
+    assert "Erase on every node" in said
+    calls = [file for name, file in floor.files().items() if name.endswith("/calls.parquet")]
+    rows = [row for file in calls for row in read_parquet(file).to_pylist()]
+    assert {row["sessionId"]: row["phone"] is None for row in rows} == {"S1": True, "S2": False}
+    assert "rows of the archive changed: 0" in desk.says(*asked, "--log", url)
 
 
 def test_a_running_server_is_not_erased_from(floor: Floor, desk: Desk) -> None:

@@ -34,7 +34,7 @@ def change(data: Path, sql: str, *bindings: object) -> None:
     """Change the store as a disk or another release would."""
     connection = apsw.Connection(str(data / "mirror.db"))
     add_function(connection)
-    connection.execute(sql, bindings)  # type: ignore[arg-type]  # numbers alone
+    connection.execute(sql, bindings)
     connection.close()
 
 

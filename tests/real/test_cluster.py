@@ -90,6 +90,8 @@ def _check(
     sources: list[Source],
     following: dict[str, Future[list[dict[str, Any]]]],
 ) -> None:
+    middle = following[EVENTS].result(PATIENCE)
+    moments = begin, middle[len(middle) // 2]["eventId"]
     for path, found in following.items():
         events = found.result(PATIENCE)
         assert_all_once(path, events, sources)
@@ -102,6 +104,15 @@ def _check(
         for path in STATISTICS:
             # seconds that a call waits are told, too, and may be one more in the next answer
             assert any(_alike(cluster, callers, path) for _ in range(3))
+            for moment in moments:
+                _assert_same_past(callers, path, moment)
+
+
+def _assert_same_past(callers: list[Caller], path: str, moment: str) -> None:
+    """All nodes say the same of a past moment, to the byte."""
+    answers = [caller.http.post(path, json={"at": moment}) for caller in callers]
+    assert [answer.status_code for answer in answers] == [200] * len(answers), answers[0].text
+    assert len({(answer.content, answer.headers["feed-token"]) for answer in answers}) == 1
 
 
 def _alike(cluster: Cluster, callers: list[Caller], path: str) -> bool:

@@ -24,10 +24,15 @@ from floorcast.archive.tables import parquet_bytes, read_parquet
 from floorcast.model.errors import Unavailable
 from floorcast.model.person import CallKey, Person, call_of, erased
 
-__all__ = ["calls_in_archive", "erase_from_archive", "hashed"]
+__all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "hashed"]
 
 PERSONAL = ("phone", "account", "firstName", "lastName")
 FILES = ("events", "calls")  # the others have no personal data
+
+
+def has_hashes(archive: Archive, client: int) -> bool:
+    """Whether an hour of the client has hashes of personal data. Raises Unavailable."""
+    return any(manifest.personal == "hash" for manifest in _hours(archive, client))
 
 
 def hashed(person: Person, key: bytes) -> Person:

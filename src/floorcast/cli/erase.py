@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,10 @@ from floorcast.auth.audit_log import AuditLog
 from floorcast.cli.admin import DataOption, by
 from floorcast.cli.archive import ArchiveOption
 from floorcast.cli.options import known
+from floorcast.config.settings import Settings
 from floorcast.config.sources import load
 from floorcast.floor.erasing import erase_agent, erase_call, is_of
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
-from floorcast.kv.folder import open_kv
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.erasing import rewrite_entries, stored_lines
@@ -28,10 +29,13 @@ from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.person import CallKey, Person, call_of, erased, names_in_ids, normal_phone
+from floorcast.server.admin_store import visit
 from floorcast.sqlite.files import compact
 from floorcast.store.erasing import Changes, Rewritten, rewrite_store, stored_bodies
 
 __all__ = ["register"]
+
+EMBEDDED = "embedded"  # the setting ``log`` of a server that is in no cluster
 
 _parts = msgspec.msgpack.Decoder(list[bytes])
 
@@ -54,22 +58,31 @@ def erase(
     ] = None,
     data: DataOption = None,
     archive: ArchiveOption = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NATS-URL", show_default=False,
+            help="The cluster of the data folder; it has the key of hashes in the archive.",
+        ),
+    ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
-) -> None:
+) -> None:  # fmt: skip
     """Remove a person from the log, the feeds, the calls, the snapshots and the archive.
 
     Finds every call and message with the phone number or account, and replaces phone numbers,
     accounts, names and e-mail addresses in all of their events by null. Ids, times and figures
     stay. Phone numbers match however they are written. The server must be stopped.
+
+    On a node of a cluster whose archive has hashes, --log (or the setting) names the cluster.
     """
-    settings = load({"data": data, "archive": archive}, known=known(context))
+    settings = load({"data": data, "archive": archive, "log": log}, known=known(context))
     person = _person(phone or [], account or [])
     folder = settings.data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     with DataFolder(folder):
-        found = _Erasing(folder, settings.archive, client, person, dry_run=dry_run)
+        found = _Erasing(settings, client, person, dry_run=dry_run)
         counts = found.run()
         if not dry_run:
             AuditLog(folder).record("erase", client=client, **by(context), **counts)
@@ -80,8 +93,8 @@ def erase(
         print(f"{found.named:,} events have the number or account in an id, which stays")
     if found.follows and not dry_run:
         print(
-            "This folder is a node's of a cluster. Erase on every node. The cluster's streams keep"
-            " their copies of the events for up to 28 hours."
+            "This folder is a node's of a cluster. Erase on every node, each time from the archive,"
+            " too. The cluster's streams keep their copies of the events for up to 28 hours."
         )
 
 
@@ -98,11 +111,10 @@ def _person(phones: list[str], accounts: list[str]) -> Person:
 class _Erasing:
     """One run: finds the person's calls everywhere first, and then rewrites everything."""
 
-    def __init__(
-        self, folder: Path, archive: str, client: int, person: Person, *, dry_run: bool
-    ) -> None:
-        self._folder = folder
-        self._archive = archive
+    def __init__(self, settings: Settings, client: int, person: Person, *, dry_run: bool) -> None:
+        self._settings = settings
+        self._folder = settings.data
+        self._archive = settings.archive
         self._client = client
         self._person = person
         self._dry_run = dry_run
@@ -171,13 +183,26 @@ class _Erasing:
 
         archive = open_archive(self._archive)
         person = self._person
-        if not self.follows:
-            person = erasing.hashed(person, hash_key(asyncio.run(_secret(self._folder))))
+        if erasing.has_hashes(archive, self._client):
+            person = erasing.hashed(person, hash_key(asyncio.run(self._secret())))
         self._calls |= erasing.calls_in_archive(archive, self._client, person)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return erasing.erase_from_archive(
             archive, self._client, person, self._calls, now, dry_run=self._dry_run
         )
+
+    async def _secret(self) -> bytes:
+        """The secret of the installation: of the folder, or of the cluster that it follows."""
+        settings = self._settings
+        if not self.follows:
+            settings = msgspec.structs.replace(settings, log=EMBEDDED)
+        elif settings.log == EMBEDDED:
+            raise SettingError(
+                "the archive has hashes, and their key is in the cluster that"
+                f" {self._folder} follows: name it with --log nats://HOST,…"
+            )
+        async with AsyncExitStack() as stack:
+            return await token_secret(await visit(stack, settings, make=False))
 
     def _event(self, line: bytes) -> bytes | None:
         """An event of the log without the person; None if it is not of the person."""
@@ -213,14 +238,6 @@ class _Erasing:
         if not any(changed):
             return None
         return msgspec.msgpack.encode(list(snapshot_parts(state)))
-
-
-async def _secret(folder: Path) -> bytes:
-    kv = open_kv(folder)
-    try:
-        return await token_secret(kv)
-    finally:
-        await kv.close()
 
 
 def _stream(reader: LogReader, client: int) -> StreamRow:
