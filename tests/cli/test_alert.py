@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,18 +12,34 @@ import typer
 from typer.testing import CliRunner, Result
 
 from floorcast.cli import alert, options
+from floorcast.cli.verify import stored_entries
+from floorcast.kv.folder import open_kv
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.log_file import StreamRow
+from floorcast.log.log_reader import LogReader
 from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
-from floorcast.site.configuration import AlertRule, FloorConfig, Service
+from floorcast.site.apply import apply
+from floorcast.site.file_reader import parse
+from floorcast.site.live_site import Site
+from floorcast.verify.verification import StoredEntry
+from tests.site.sites import CHEAP
 from tests.statistics.floors import at, call_at
 
 NOON = at("2026-11-23T12:00:00-05:00")
-RULE = AlertRule(name="Wait", figure="longestCallInQueue", threshold=20, clear=10, hold=2)
-PLAN = FloorConfig(
-    time_zone="America/New_York", services=(Service(id=10, name="Sales"),), alerts=(RULE,)
-)
+IN_FORCE = """
+[[client]]
+id = 7
+name = "ACME"
+time_zone = "America/New_York"
+service = [{id = 10, name = "Sales"}]
+alert = [{name = "Wait", figure = "longestCallInQueue", above = 20, clear = 10, for = 2}]
+
+[[client]]
+id = 8
+name = "Quiet"
+"""
 SITE = """
 [[client]]
 id = 7
@@ -47,10 +64,14 @@ def folder(tmp_path: Path) -> Path:
     """A call that waits from noon on, and ends after half a minute."""
 
     async def take() -> None:
+        kv = open_kv(tmp_path)
+        await apply(kv, parse(IN_FORCE), CHEAP)
+        acme = Site(kv).by_name["ACME"]
+        await kv.close()
         data = DataFolder(tmp_path)
         clock = [NOON - 60_000]
         log = EmbeddedLog(data, lambda: clock[0] * 10_000)
-        await log.append_site(7, msgspec.json.encode(PLAN))
+        await log.append_site(7, msgspec.json.encode(acme.plan))
         for kind, when in (("queue", NOON), ("end", NOON + 30_000)):
             clock[0] = when
             event = msgspec.structs.replace(call_at(kind, when, service=10), id=kind)
@@ -67,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None:
     """To the second, in the client's time zone."""
-    result = tried(folder, "--day", "2026-11-23")
+    result = tried(folder, "--client", "ACME", "--day", "2026-11-23")
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
     assert rows[:4] == [
@@ -83,7 +104,7 @@ def test_rules_of_a_site_file_are_tried_instead(folder: Path) -> None:
     """Before they are applied."""
     site = folder / "site.toml"
     site.write_text(SITE)
-    result = tried(folder, "--day", "2026-11-23", "--site", str(site))
+    result = tried(folder, "--client", "7", "--day", "2026-11-23", "--site", str(site))
     assert "12:00:00  Queue  Sales" in result.stdout
     assert "Wait" not in result.stdout
 
@@ -92,5 +113,32 @@ def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
     """The message says what to give instead."""
     with pytest.raises(SettingError, match="2026-11-26"):
         tried(folder, "--day", "yesterday")
-    with pytest.raises(SettingError, match="it has 7"):
-        tried(folder, "--day", "2026-11-23", "--client", "8")
+    day = ("--day", "2026-11-23")
+    unnamed = tried(folder, *day)
+    assert unnamed.exit_code == 2
+    assert "name one of the clients: ACME, Quiet" in unnamed.output
+    assert "there is no client 9" in tried(folder, *day, "--client", "9").output
+    with pytest.raises(SettingError, match="no alert rules"):
+        tried(folder, *day, "--client", "Quiet")
+    site = folder / "site.toml"
+    site.write_text(SITE)
+    with pytest.raises(SettingError, match="declares no client Quiet"):
+        tried(folder, *day, "--client", "Quiet", "--site", str(site))
+    site.write_text(SITE.replace("7", "8").replace("ACME", "Quiet"))
+    with pytest.raises(SettingError, match="no events of client Quiet"):
+        tried(folder, *day, "--client", "Quiet", "--site", str(site))
+
+
+def test_the_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site has the rules; the log is only folded."""
+    read: list[int] = []
+    entries = stored_entries
+
+    def counted(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
+        for entry in entries(log, stream):
+            read.append(entry.number)
+            yield entry
+
+    monkeypatch.setattr("floorcast.cli.alert.stored_entries", counted)
+    tried(folder, "--client", "ACME", "--day", "2026-11-23")
+    assert read == [1, 2, 3, 4]

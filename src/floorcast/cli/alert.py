@@ -13,7 +13,14 @@ import msgspec
 import typer
 
 from floorcast.alerts.transitions import due
-from floorcast.cli.admin import ClientOption, DataOption, aligned
+from floorcast.cli.admin import (
+    ClientOption,
+    DataOption,
+    LogOption,
+    aligned,
+    client_named,
+    with_kv,
+)
 from floorcast.cli.options import known
 from floorcast.cli.progress_bar import shown
 from floorcast.cli.verify import limits_of, log_of, stored_entries
@@ -23,6 +30,7 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
+from floorcast.kv.port import KeyValueStore
 from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError
@@ -31,8 +39,9 @@ from floorcast.model.inbound_data import AlertTransitionData
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.site.changes import counted
-from floorcast.site.configuration import FloorConfig
+from floorcast.site.configuration import Client, FloorConfig
 from floorcast.site.file_reader import read
+from floorcast.site.live_site import Site
 from floorcast.statistics.alert_evaluation import alerts_of, judged
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import StoredEntry
@@ -64,6 +73,7 @@ def try_rules(
         str, typer.Option(metavar="YYYY-MM-DD", help="The day, in the client's time zone.")
     ],
     data: DataOption = None,
+    log: LogOption = None,
     client: ClientOption = None,
     site: Annotated[
         Path | None,
@@ -80,12 +90,18 @@ def try_rules(
     The log keeps 26 hours: of an earlier day only the rest is known. The server can be running or
     stopped.
     """
-    settings = load({"data": data}, known=known(context))
+    store = {"data": data, "log": log}
+    settings = load(store, known=known(context))
     given = _day(day)
-    with closing(log_of(settings.data)) as log:
-        stream, config = _chosen(log, client, site)
+    with closing(log_of(settings.data)) as reader:
+
+        async def named(kv: KeyValueStore) -> Client:
+            return client_named(Site(kv), client)
+
+        owner = with_kv(context, store, named)
+        config = _config(owner, site)
         span = _span(given, ZoneInfo(config.time_zone), config)
-        rows = list(_transitions(log, stream, settings, config, span))
+        rows = list(_transitions(reader, _stream(reader, owner), settings, config, span))
     names = {service.id: service.name for service in config.services}
     zone = ZoneInfo(config.time_zone)
     table = [_row(at, data, names, zone) for at, data in rows]
@@ -103,36 +119,25 @@ def _day(text: str) -> date:
         raise SettingError(f"--day: must be a date such as 2026-11-26, not {text!r}") from None
 
 
-def _chosen(log: LogReader, client: str | None, site: Path | None) -> tuple[StreamRow, FloorConfig]:
-    """The client's part of the log, and the configuration with the rules to try."""
-    streams = {stream.client: stream for stream in log.streams()}
-    names = {number: str(number) for number in streams}
-    declared: dict[int, FloorConfig] = {}
+def _config(owner: Client, site: Path | None) -> FloorConfig:
+    """The configuration with the rules to try: that in force, or the site file's."""
+    config = owner.plan
     if site is not None:
-        for one in read(site).clients:
-            declared[one.id] = one.plan()
-            names[one.id] = one.name
-    wanted = [
-        number
-        for number in streams
-        if client in (None, str(number), names[number]) and (site is None or number in declared)
-    ]
-    if len(wanted) != 1:
-        has = ", ".join(sorted(str(number) for number in streams)) or "none"
-        raise SettingError(f"--client: name one client of the log by its id; it has {has}")
-    stream = streams[wanted[0]]
-    config = declared.get(stream.client) or _last_config(log, stream)
+        declared = {one.id: one for one in read(site).clients}
+        if owner.id not in declared:
+            raise SettingError(f"--site: {site} declares no client {owner.name} ({owner.id})")
+        config = declared[owner.id].plan()
     if not config.alerts:
-        raise SettingError("the client has no alert rules; --site FILE tries those of a file")
-    return stream, config
-
-
-def _last_config(log: LogReader, stream: StreamRow) -> FloorConfig:
-    config = FloorConfig()
-    for entry in stored_entries(log, stream):
-        if entry.kind == "site":
-            config = msgspec.json.decode(entry.payload, type=FloorConfig)
+        where = "the client" if site is None else f"client {owner.name} in {site}"
+        raise SettingError(f"{where} has no alert rules; --site FILE tries those of a file")
     return config
+
+
+def _stream(log: LogReader, owner: Client) -> StreamRow:
+    for stream in log.streams():
+        if stream.client == owner.id:
+            return stream
+    raise SettingError(f"the log has no events of client {owner.name} ({owner.id})")
 
 
 def _span(day: date, zone: ZoneInfo, config: FloorConfig) -> _Span:
