@@ -16,9 +16,15 @@ from floorcast.client.conversation import Conversation, Credentials
 from floorcast.client.following import Followed, Following
 from floorcast.client.methods import Call
 from floorcast.client.signatures import look_like
-from floorcast.client.steps import Next, Open, Response, Shut, Step, Steps
+from floorcast.client.steps import Next, Open, Request, Response, Shut, Step, Steps
 from floorcast.client.timing import Timing
-from floorcast.client.wire import STREAM_OPEN, request_of, response_of, translated
+from floorcast.client.wire import (
+    MAX_ANSWER_BYTES,
+    STREAM_OPEN,
+    Bounded,
+    response_of,
+    translated,
+)
 
 __all__ = ["AsyncClient", "AsyncFeed"]
 
@@ -37,7 +43,7 @@ class AsyncFeed(Followed[E]):
     def __init__(self, io: AsyncIo, following: Following[E]) -> None:
         super().__init__(following)
         self._io = io
-        self._response: httpx.Response | None = None
+        self._response: Bounded | None = None
         self._messages: AsyncIterator[ServerSentEvent] | None = None
 
     async def aclose(self, *, handled: bool = True) -> None:
@@ -65,25 +71,27 @@ class AsyncFeed(Followed[E]):
         match step:
             case Open(request):
                 await self._shut()
-                asked = request_of(self._io.http, self._io.url, request)
                 with translated():
-                    return await self._open(asked)
+                    return await self._open(request)
             case Next():
                 assert self._messages is not None
                 with translated():
-                    return await anext(self._messages, None)
+                    message = await anext(self._messages, None)
+                if self._response is not None:
+                    self._response.begin_event()
+                return message
             case Shut():
                 await self._shut()
                 return None
             case _:
                 return await self._io.perform(step)
 
-    async def _open(self, asked: httpx.Request) -> Response:
-        answer = self._response = await self._io.http.send(asked, stream=True)
+    async def _open(self, request: Request) -> Response:
+        answer = self._response = await self._io.open(request)
         if answer.status_code == STREAM_OPEN:
             self._messages = EventSource(answer).aiter_sse()
             return response_of(answer, b"")
-        return response_of(answer, await answer.aread())
+        return await self._io.read(answer)
 
     async def _shut(self) -> None:
         response, self._response = self._response, None
@@ -132,7 +140,8 @@ class AsyncClient(AsyncConnected):
     """A client of the Real-Time Reporting API, for asyncio; any number of tasks may share it.
 
     ``url`` is the server's; it logs in with ``credentials`` when it has to, or uses ``session``
-    while that lives. ``transport`` (httpx's) and ``sleep`` are replaceable.
+    while that lives. ``transport`` (httpx's) and ``sleep`` are replaceable. A larger answer
+    than ``max_answer_bytes`` (uncompressed) is refused with UnexpectedAnswer while it is read.
     """
 
     def __init__(
@@ -144,9 +153,10 @@ class AsyncClient(AsyncConnected):
         timing: Timing | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._conversation = Conversation(url, credentials, session, timing or Timing())
-        super().__init__(AsyncIo(self._conversation.url, transport, sleep))
+        super().__init__(AsyncIo(self._conversation.url, transport, sleep, max_answer_bytes))
 
     log_in = _saying(Conversation.log_in)
     log_out = _saying(Conversation.log_out)

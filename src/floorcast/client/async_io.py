@@ -9,8 +9,18 @@ from typing import Self, TypeVar
 
 import httpx
 
-from floorcast.client.steps import Alone, Broken, Pause, Send, Step, Steps, Work
-from floorcast.client.wire import LIMITS, TIMEOUT, request_of, response_of, translated
+from floorcast.client.steps import (
+    Alone,
+    Broken,
+    Pause,
+    Request,
+    Response,
+    Send,
+    Step,
+    Steps,
+    Work,
+)
+from floorcast.client.wire import LIMITS, TIMEOUT, Bounded, request_of, response_of, translated
 from floorcast.model.errors import FloorcastError
 
 __all__ = ["AsyncConnected", "AsyncIo"]
@@ -26,8 +36,10 @@ class AsyncIo:
         url: str,
         transport: httpx.AsyncBaseTransport | None,
         sleep: Callable[[float], Awaitable[object]],
+        max_answer_bytes: int,
     ) -> None:
         self.url = url
+        self._max_answer_bytes = max_answer_bytes
         self.http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, transport=transport)
         self._sleep = sleep
         self._alone = asyncio.Lock()
@@ -58,8 +70,7 @@ class AsyncIo:
         match step:
             case Send(request):
                 with translated():
-                    answer = await self.http.send(request_of(self.http, self.url, request))
-                    return response_of(answer, answer.content)
+                    return await self.read(await self.open(request))
             case Pause(seconds):
                 return await self._sleep(seconds)
             case Alone(steps):
@@ -69,6 +80,18 @@ class AsyncIo:
                 return await asyncio.to_thread(what)
             case _:
                 raise TypeError(step)
+
+    async def open(self, request: Request) -> Bounded:
+        """Send a request; the answer is still to be read and closed."""
+        asked = request_of(self.http, self.url, request)
+        return Bounded(await self.http.send(asked, stream=True), self._max_answer_bytes)
+
+    async def read(self, answer: Bounded) -> Response:
+        """The whole answer, whose connection is then free. Raises UnexpectedAnswer."""
+        try:
+            return response_of(answer, await answer.aread())
+        finally:
+            await answer.aclose()
 
 
 class AsyncConnected:

@@ -19,7 +19,7 @@ from floorcast.client.conversation import Conversation
 from floorcast.client.events import event_id
 from floorcast.client.methods import Call, Page
 from floorcast.client.steps import Broken, Next, Request, Shut, Silent, Steps, Work
-from floorcast.model.errors import Refusal
+from floorcast.model.errors import Refusal, UnexpectedAnswer
 
 __all__ = ["Followed", "Following", "Source", "TokenStore"]
 
@@ -180,6 +180,10 @@ class Following(Generic[E]):
                 self._stream = None
         except Broken:
             pass  # the next page continues after the received events
+        except UnexpectedAnswer:  # it has no end
+            self._listening = False
+            yield Shut()
+            raise
         if message is None:
             self._listening = False
             yield Shut()

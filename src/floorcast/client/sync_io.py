@@ -9,8 +9,18 @@ from typing import Self, TypeVar
 
 import httpx
 
-from floorcast.client.steps import Alone, Broken, Pause, Send, Step, Steps, Work
-from floorcast.client.wire import LIMITS, TIMEOUT, request_of, response_of, translated
+from floorcast.client.steps import (
+    Alone,
+    Broken,
+    Pause,
+    Request,
+    Response,
+    Send,
+    Step,
+    Steps,
+    Work,
+)
+from floorcast.client.wire import LIMITS, TIMEOUT, Bounded, request_of, response_of, translated
 from floorcast.model.errors import FloorcastError
 
 __all__ = ["Connected", "SyncIo"]
@@ -26,8 +36,10 @@ class SyncIo:
         url: str,
         transport: httpx.BaseTransport | None,
         sleep: Callable[[float], object],
+        max_answer_bytes: int,
     ) -> None:
         self.url = url
+        self._max_answer_bytes = max_answer_bytes
         self.http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, transport=transport)
         self._sleep = sleep
         self._alone = threading.Lock()
@@ -56,8 +68,7 @@ class SyncIo:
         match step:
             case Send(request):
                 with translated():
-                    answer = self.http.send(request_of(self.http, self.url, request))
-                    return response_of(answer, answer.content)
+                    return self.read(self.open(request))
             case Pause(seconds):
                 return self._sleep(seconds)
             case Alone(steps):
@@ -67,6 +78,18 @@ class SyncIo:
                 return what()
             case _:
                 raise TypeError(step)
+
+    def open(self, request: Request) -> Bounded:
+        """Send a request; the answer is still to be read and closed."""
+        asked = request_of(self.http, self.url, request)
+        return Bounded(self.http.send(asked, stream=True), self._max_answer_bytes)
+
+    def read(self, answer: Bounded) -> Response:
+        """The whole answer, whose connection is then free. Raises UnexpectedAnswer."""
+        try:
+            return response_of(answer, answer.read())
+        finally:
+            answer.close()
 
 
 class Connected:

@@ -11,6 +11,7 @@ from floorcast.client.cloud_event import CloudEvent
 from floorcast.client.sending import Sending, Verdicts
 from floorcast.client.sync_io import Connected, SyncIo
 from floorcast.client.timing import Timing
+from floorcast.client.wire import MAX_ANSWER_BYTES
 
 __all__ = ["Sender"]
 
@@ -19,7 +20,8 @@ class Sender(Connected):
     """Sends events to a server's intake.
 
     ``url`` is the server's, ``key`` an ingest key: it decides whose the events are.
-    Threads may share it. ``transport`` (httpx's) and ``sleep`` are replaceable.
+    Threads may share it. ``transport`` (httpx's) and ``sleep`` are replaceable. A larger answer
+    than ``max_answer_bytes`` (uncompressed) is refused with UnexpectedAnswer while it is read.
     """
 
     def __init__(
@@ -30,9 +32,10 @@ class Sender(Connected):
         timing: Timing | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], object] = time.sleep,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._sending = Sending(url, key, timing or Timing())
-        super().__init__(SyncIo(self._sending.url, transport, sleep))
+        super().__init__(SyncIo(self._sending.url, transport, sleep, max_answer_bytes))
 
     def send(self, events: Iterable[CloudEvent]) -> Verdicts:
         """Send events in order, in batches; returns once the server has stored them.

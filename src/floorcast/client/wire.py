@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import httpx
 
 from floorcast.client.steps import Broken, Request, Response, Silent
+from floorcast.model.errors import UnexpectedAnswer
 
-__all__ = ["LIMITS", "STREAM_OPEN", "TIMEOUT", "request_of", "response_of", "translated"]
+__all__ = [
+    "LIMITS",
+    "MAX_ANSWER_BYTES",
+    "STREAM_OPEN",
+    "TIMEOUT",
+    "Bounded",
+    "request_of",
+    "response_of",
+    "translated",
+]
+
+MAX_ANSWER_BYTES = 256 << 20  # more than any answer of the server, uncompressed
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API says something every 10
 LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed holds one
 STREAM_OPEN = httpx.codes.OK
+EVENT_STREAM = "text/event-stream"
 
 _HEADERS = {"accept": "application/json"}
 
@@ -35,6 +48,69 @@ def response_of(response: httpx.Response, content: bytes) -> Response:
     """An answer with this body."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(response.status_code, headers, content)
+
+
+class Bounded(httpx.Response):
+    """An answer that is refused while it is read, once it is larger than ``limit`` bytes.
+
+    The bytes are counted as they come and uncompressed. Of a stream those count that have come
+    since ``begin_event``. Reading raises UnexpectedAnswer.
+    """
+
+    def __init__(self, answer: httpx.Response, limit: int) -> None:
+        super().__init__(
+            answer.status_code,
+            headers=answer.headers,
+            stream=answer.stream,
+            request=answer.request,
+            extensions=answer.extensions,
+        )
+        self._limit = limit
+        self.is_stream = answer.status_code == STREAM_OPEN and answer.headers.get(
+            "content-type", ""
+        ).startswith(EVENT_STREAM)
+        self._received = self._held = 0
+
+    def begin_event(self) -> None:
+        """All events of a stream so far were whole."""
+        self._received = self._held = 0
+
+    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """As httpx; raises UnexpectedAnswer."""
+        for chunk in super().iter_raw(chunk_size):
+            self._check(self._received, len(chunk))
+            self._received += len(chunk)
+            yield chunk
+
+    async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """As httpx; raises UnexpectedAnswer."""
+        async for chunk in super().aiter_raw(chunk_size):
+            self._check(self._received, len(chunk))
+            self._received += len(chunk)
+            yield chunk
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """As httpx; raises UnexpectedAnswer."""
+        for chunk in super().iter_bytes(chunk_size):
+            self._check(self._held, len(chunk))
+            self._held += len(chunk)
+            yield chunk
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """As httpx; raises UnexpectedAnswer."""
+        async for chunk in super().aiter_bytes(chunk_size):
+            self._check(self._held, len(chunk))
+            self._held += len(chunk)
+            yield chunk
+
+    def _check(self, before: int, more: int) -> None:
+        # a piece of a stream may have many whole events, which are not counted yet
+        if (before if self.is_stream else before + more) > self._limit:
+            what = "an event of the stream" if self.is_stream else "the answer"
+            raise UnexpectedAnswer(
+                f"{what} is larger than {self._limit:,} bytes: request less, or raise"
+                " max_answer_bytes"
+            )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def authorize(context: RequestContext, methods: Methods, route: Route) -> None:
     except RateLimited:
         context.extra = services.rate_limit.standing(session.id)
         raise
-    context.admitted = session
+    context.admitted, context.methods = session, methods
     require(methods, session.role)
     if route.feed is not None:
         services.feed_of(session.client, route.feed)

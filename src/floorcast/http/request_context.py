@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope
 
-from floorcast.auth.session import Session
+from floorcast.auth.session import Methods, Session
 from floorcast.http.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.http.services import Services
 from floorcast.model.errors import BadSession, MissingParameter
@@ -83,8 +83,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 class RequestContext:
     """A request, the server's services and, once admitted, the caller's session.
 
-    ``parameter`` is the value of the route's path parameter. ``extra`` are headers of the response,
-    including errors.
+    ``parameter`` is the value of the route's path parameter, ``methods`` the group whose roles may
+    call it. ``extra`` are headers of the response, including errors.
     """
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
@@ -94,6 +94,7 @@ class RequestContext:
         self.parameter = ""
         self._body: bytes | None = None
         self.admitted: Session | None = None
+        self.methods: Methods | None = None
         self.extra: tuple[tuple[str, str], ...] = ()
 
     @cached_property

@@ -152,6 +152,7 @@ class FeedCaller:
     """The caller of a feed, whose rights are checked again after a wait."""
 
     __slots__ = (
+        "_methods",
         "_rights",
         "_session",
         "_visibility",
@@ -167,6 +168,7 @@ class FeedCaller:
         self.services = context.services
         self.client = session.client
         self.session_id = session.id
+        self._methods = context.methods
         self._session = session
         self._rights = session.generation
         self._visibility = session.limits
@@ -180,8 +182,8 @@ class FeedCaller:
         """
         session = self.services.sessions.find(self.session_id)
         same = session is self._session and session.generation == self._rights
-        if not same:  # the site has changed
-            require("service methods" if self.name == "alerts" else "feeds", session.role)
+        if not same and self._methods is not None:  # the site has changed
+            require(self._methods, session.role)
         with suppress(Unavailable):
             self.services.feed_of(self.client, self.name)
         return same or session.limits == self._visibility

@@ -1,0 +1,224 @@
+"""Answers without end are refused while they are read, on real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+import pytest
+
+from floorcast.client import AsyncClient, AsyncSender, Client, Sender
+from floorcast.client.wire import Bounded
+from floorcast.model.errors import UnexpectedAnswer
+
+LIMIT = 1 << 20
+MOST_SENT = 64 << 20  # with what the buffers of both ends hold; the answer itself never ends
+PIECE = 1 << 16
+PAGE = b'{"token":"t","events":[]}'
+JSON = "application/json"
+SSE = "text/event-stream"
+PACKED = "content-encoding: gzip\r\n"
+
+
+class Endless:
+    """A server on loopback that answers with ``body`` for as long as the caller takes it."""
+
+    def __init__(self, body: Callable[[], Iterator[bytes]], kind: str, coding: str) -> None:
+        self._body, self._kind, self._coding = body, kind, coding
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.sent = 0
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop; everybody has hung up by then."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, suppress(OSError):
+                    self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        while line := _read_request(connection):
+            if self._kind == SSE and "/sse" not in line:
+                head = f"HTTP/1.1 200 OK\r\ncontent-type: {JSON}\r\ncontent-length: {len(PAGE)}"
+                connection.sendall(head.encode() + b"\r\n\r\n" + PAGE)
+                continue
+            head = f"HTTP/1.1 200 OK\r\ncontent-type: {self._kind}\r\n{self._coding}"
+            connection.sendall(head.encode() + b"connection: close\r\n\r\n")
+            for piece in self._body():
+                connection.sendall(piece)
+                self.sent += len(piece)
+                assert self.sent < MOST_SENT
+
+
+def _read_request(connection: socket.socket) -> str:
+    """Read a request to its end; its first line, or "" when the caller has hung up."""
+    head = bytearray()
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return ""
+        head += byte
+    lines = head.decode().lower().splitlines()
+    lengths = [int(line.partition(":")[2]) for line in lines if line.startswith("content-length:")]
+    left = sum(lengths)
+    while left:
+        left -= len(connection.recv(left))
+    return lines[0]
+
+
+@contextmanager
+def endless(
+    body: Callable[[], Iterator[bytes]], kind: str = JSON, coding: str = ""
+) -> Iterator[Endless]:
+    """The server while the block runs; it has not sent much more than what may be read."""
+    server = Endless(body, kind, coding)
+    try:
+        yield server
+    finally:
+        server.end()
+    assert server.sent < MOST_SENT
+
+
+def spaces() -> Iterator[bytes]:
+    """JSON that never begins."""
+    return itertools.repeat(b" " * PIECE)
+
+
+def bomb() -> Iterator[bytes]:
+    """A little that becomes a lot."""
+    packer = zlib.compressobj(wbits=31)
+    while True:
+        yield packer.compress(b" " * LIMIT) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def after_the_end() -> Iterator[bytes]:
+    """What a decoder leaves out."""
+    return itertools.chain([gzip.compress(b"{}")], itertools.repeat(b" " * PIECE))
+
+
+async def on_a_loop(url: str) -> None:
+    """Ask once."""
+    async with AsyncClient(url, session="s", max_answer_bytes=LIMIT) as client:
+        await client.waiting_calls()
+
+
+def in_a_thread(url: str) -> None:
+    """Ask once."""
+    with Client(url, session="s", max_answer_bytes=LIMIT) as client:
+        client.waiting_calls()
+
+
+def send_in_a_thread(url: str) -> None:
+    """Send an event."""
+    with Sender(url, "key", max_answer_bytes=LIMIT) as sender:
+        sender.send([{"specversion": "1.0", "id": "1", "source": "t", "type": "call.end"}])  # type: ignore[list-item]  # any JSON
+
+
+async def send_on_a_loop(url: str) -> None:
+    """Send an event."""
+    async with AsyncSender(url, "key", max_answer_bytes=LIMIT) as sender:
+        await sender.send([{"specversion": "1.0", "id": "1", "source": "t", "type": "call.end"}])  # type: ignore[list-item]  # any JSON
+
+
+ASKED: dict[str, Callable[[str], None]] = {
+    "thread": in_a_thread,
+    "loop": lambda url: asyncio.run(on_a_loop(url)),
+    "sender": send_in_a_thread,
+    "sender on a loop": lambda url: asyncio.run(send_on_a_loop(url)),
+}
+
+
+@pytest.mark.parametrize("way", ASKED)
+@pytest.mark.parametrize(
+    ("body", "coding"), [(spaces, ""), (bomb, PACKED), (after_the_end, PACKED)]
+)
+def test_an_answer_without_end_is_refused_while_it_is_read(
+    way: str, body: Callable[[], Iterator[bytes]], coding: str
+) -> None:
+    """Plain, and compressed; the message names the parameter."""
+    with endless(body, JSON, coding) as server, pytest.raises(UnexpectedAnswer) as refused:
+        ASKED[way](server.url)
+    assert "larger than 1,048,576 bytes" in str(refused.value)
+    assert "max_answer_bytes" in str(refused.value)
+
+
+async def follow_on_a_loop(url: str) -> None:
+    """Follow a feed."""
+    async with (
+        AsyncClient(url, session="s", max_answer_bytes=LIMIT) as client,
+        client.interaction_events() as feed,
+    ):
+        await anext(feed)
+
+
+def follow_in_a_thread(url: str) -> None:
+    """Follow a feed."""
+    with (
+        Client(url, session="s", max_answer_bytes=LIMIT) as client,
+        client.interaction_events() as feed,
+    ):
+        next(feed)
+
+
+def one_line() -> Iterator[bytes]:
+    """An event whose line never ends."""
+    return itertools.chain([b"data: "], itertools.repeat(b"x" * PIECE))
+
+
+def many_lines() -> Iterator[bytes]:
+    """An event of lines without end."""
+    return itertools.repeat(b"data: x\n" * (PIECE // 8))
+
+
+@pytest.mark.parametrize(
+    "follow", [follow_in_a_thread, lambda url: asyncio.run(follow_on_a_loop(url))]
+)
+@pytest.mark.parametrize("body", [one_line, many_lines])
+def test_an_event_without_end_is_refused_while_it_is_read(
+    follow: Callable[[str], None], body: Callable[[], Iterator[bytes]]
+) -> None:
+    """Of one line, and of many."""
+    with (
+        endless(body, SSE) as server,
+        pytest.raises(UnexpectedAnswer, match="an event of the stream"),
+    ):
+        follow(server.url)
+
+
+def test_a_stream_may_be_longer_than_the_limit() -> None:
+    """Only what has come since the last whole event counts."""
+    events = [b"id: %d\ndata: {}\n\n" % number * 100 for number in range(100)]
+    answer = httpx.Response(200, headers={"content-type": SSE}, stream=_Pieces(events),
+                            request=httpx.Request("GET", "http://x"))  # fmt: skip
+    bounded = Bounded(answer, 2 * len(events[-1]))
+    taken = 0
+    for piece in bounded.iter_bytes():
+        taken += len(piece)
+        bounded.begin_event()
+    assert taken == sum(map(len, events))
+
+
+class _Pieces(httpx.SyncByteStream):
+    """A body in pieces."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
